@@ -1,0 +1,5 @@
+"""`python -m prunebert` is `prunebert`."""
+
+from prunebert.cli import main
+
+main()
