@@ -1,0 +1,54 @@
+"""Schedules: progress t in [0, 1] of a phase -> sparsity at that moment. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from prunebert.errors import BadInput
+
+
+class Schedule(Protocol):
+    """A sparsity for every progress t; `final` is the one reached at the end."""
+
+    final: float
+
+    def __call__(self, t: float) -> float: ...
+
+
+@dataclass(frozen=True)
+class Constant:
+    """s(t) = final from the first step on."""
+
+    final: float
+
+    def __call__(self, t: float) -> float:
+        return self.final
+
+
+@dataclass(frozen=True)
+class Cubic:
+    """s(t) = final · (1 - (1 - u)³), u = (t - start)/(end - start) held within [0, 1] (Zhu & Gupta 2017; SMP Eq. 5)."""
+
+    final: float
+    start: float = 0.0
+    end: float = 1.0
+    power: int = 3
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end <= 1:
+            raise BadInput(
+                f"the schedule prunes between progress {self.start:.4g} and {self.end:.4g} of the run: no step is left "
+                "to prune; give start < end, both within 0 and 1, or more steps (fit.steps, fit.epochs)"
+            )
+
+    def __call__(self, t: float) -> float:
+        u = min(max((t - self.start) / (self.end - self.start), 0.0), 1.0)
+        return self.final * (1 - (1 - u) ** self.power)
+
+
+@dataclass(frozen=True)
+class Linear(Cubic):
+    """s(t) = final · u: the cubic schedule with power 1 (SMP's choice for RoBERTa)."""
+
+    power: int = 1

@@ -1,0 +1,203 @@
+"""Schedules and Fit: values at chosen moments by hand, ends, order, and every number that is refused."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prunebert.errors import BadInput
+from prunebert.fit import Fit
+from prunebert.schedules import Constant, Cubic, Linear
+
+few = settings(deadline=None, max_examples=100, derandomize=True)
+GIVEN = {"epochs": 3, "batch_size": 32, "lr": 2e-5, "head_lr": 1e-3}
+UNIT = st.floats(0, 1)
+
+
+# schedules
+
+
+@pytest.mark.parametrize(
+    "t, removed",
+    [(0.0, 0.0), (0.1, 0.2439), (0.25, 0.5203125), (0.5, 0.7875), (0.75, 0.8859375), (1.0, 0.9)],
+)
+def test_cubic_at_chosen_moments(t, removed):
+    # 0.9 · (1 - (1-t)³): at one half 0.9 · 7/8, at a quarter 0.9 · 37/64
+    assert Cubic(final=0.9)(t) == pytest.approx(removed, abs=1e-15)
+
+
+def test_cubic_meets_its_ends_exactly():
+    schedule = Cubic(final=0.97)
+    assert schedule(0.0) == 0.0
+    assert schedule(1.0) == 0.97
+
+
+@pytest.mark.parametrize(
+    "t, removed", [(0.0, 0.0), (0.2, 0.0), (0.3, 0.4625), (0.4, 0.7), (0.6, 0.8), (0.600001, 0.8), (1.0, 0.8)]
+)
+def test_cubic_within_a_window(t, removed):
+    # u = (t - 0.2) / 0.4: a quarter at 0.3 (37/64 of 0.8), one half at 0.4 (7/8 of 0.8)
+    assert Cubic(final=0.8, start=0.2, end=0.6)(t) == pytest.approx(removed, abs=1e-12)
+
+
+@pytest.mark.parametrize("t, removed", [(0.0, 0.0), (0.25, 0.0), (0.375, 0.2), (0.5, 0.4), (0.75, 0.8), (0.9, 0.8)])
+def test_linear_at_chosen_moments(t, removed):
+    assert Linear(final=0.8, start=0.25, end=0.75)(t) == pytest.approx(removed, abs=1e-15)
+
+
+def test_linear_and_cubic_differ_between_their_ends():
+    assert Linear(final=0.9)(0.5) == pytest.approx(0.45)
+    assert Linear(final=0.9)(0.0) == 0.0 and Linear(final=0.9)(1.0) == 0.9
+    assert Linear(final=0.9).final == 0.9
+
+
+@pytest.mark.parametrize("t", [0.0, 0.5, 1.0])
+def test_constant_is_final_all_along(t):
+    assert Constant(final=0.7)(t) == 0.7
+
+
+@few
+@given(st.sampled_from([Cubic, Linear]), UNIT, UNIT, UNIT, UNIT, UNIT)
+def test_schedules_never_go_back_and_stay_between_nothing_and_final(kind, final, a, b, x, y):
+    start, end = sorted((a, b))
+    if start == end:
+        start, end = 0.0, 1.0
+    schedule = kind(final=final, start=start, end=end)
+    early, late = sorted((x, y))
+    assert 0 <= schedule(early) <= schedule(late) + 1e-12
+    assert schedule(late) <= final + 1e-12
+    assert schedule(start) == 0 and schedule(end) == final
+
+
+@few
+@given(st.floats(0.01, 1), st.floats(0.001, 0.999))
+def test_cubic_is_ahead_of_linear(final, t):
+    assert Cubic(final=final)(t) > Linear(final=final)(t)
+
+
+@pytest.mark.parametrize("kind", [Cubic, Linear])
+@pytest.mark.parametrize("start, end", [(0.5, 0.5), (0.6, 0.5), (-0.1, 0.5), (0.0, 1.1), (0.0, 0.0), (math.nan, 1.0)])
+def test_a_window_without_a_step_is_refused(kind, start, end):
+    with pytest.raises(BadInput, match=r"no step is left to prune.*start < end"):
+        kind(final=0.9, start=start, end=end)
+
+
+# Fit.steps_for
+
+
+@pytest.mark.parametrize(
+    "change, rows, steps",
+    [
+        ({}, 100, 12),  # 4 batches, the last of 4 rows
+        ({}, 96, 9),
+        ({}, 97, 12),
+        ({}, 1, 3),
+        ({"epochs": 0.5}, 100, 2),
+        ({"epochs": 0.01}, 100, 1),
+        ({"epochs": 2.5, "batch_size": 10}, 25, 8),  # 7.5 batches
+        ({"epochs": 12, "batch_size": 64}, 392_702, 73_632),  # SMP on MNLI
+        ({"steps": 300}, 100, 300),
+        ({"steps": 1}, 10**6, 1),
+    ],
+)
+def test_steps_for(change, rows, steps):
+    assert Fit(**GIVEN | change).steps_for(rows) == steps
+
+
+# Fit.rate
+
+
+def rates(steps, **change):
+    return [Fit(**GIVEN | change).rate(step, steps) for step in range(steps)]
+
+
+def test_rate_warms_up_then_falls():
+    # 4 of 10 steps rise by quarters; 6 are left, each a sixth lower
+    expected = [1 / 4, 2 / 4, 3 / 4, 1, 6 / 6, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6]
+    assert rates(10, warmup=0.4) == pytest.approx(expected, abs=1e-15)
+
+
+def test_rate_warms_up_then_stays():
+    assert rates(8, warmup=0.25, decay="constant") == pytest.approx([0.5, 1, 1, 1, 1, 1, 1, 1])
+
+
+def test_rate_without_warm_up_falls_from_the_start():
+    assert rates(4) == [1.0, 0.75, 0.5, 0.25]
+    assert rates(4, decay="constant") == [1.0] * 4
+
+
+@few
+@given(st.integers(1, 300), st.floats(0, 0.999), st.sampled_from(["linear", "constant"]))
+def test_rate_has_one_peak_and_never_stands_still(steps, warmup, decay):
+    found = rates(steps, warmup=warmup, decay=decay)
+    rising = round(warmup * steps)
+    assert all(0 < r <= 1 for r in found) and max(found) == 1
+    assert all(a < b for a, b in zip(found[:rising], found[1:rising], strict=False))
+    assert all(a >= b for a, b in zip(found[rising:], found[rising + 1 :], strict=False))
+
+
+# Fit refuses
+
+
+@pytest.mark.parametrize(
+    "key, value, allowed",
+    [
+        ("epochs", 0, "above 0"),
+        ("epochs", -1, "above 0"),
+        ("epochs", math.nan, "above 0"),
+        ("batch_size", 0, "at least 1"),
+        ("batch_size", -32, "at least 1"),
+        ("lr", -1e-5, "at least 0"),
+        ("lr", math.nan, "at least 0"),
+        ("head_lr", -1e-5, "at least 0"),
+        ("steps", 0, "at least 1, or null"),
+        ("steps", -5, "at least 1, or null"),
+        ("warmup", -0.1, "at least 0 and below 1"),
+        ("warmup", 1, "at least 0 and below 1"),
+        ("warmup", 1.5, "at least 0 and below 1"),
+        ("clip", 0, "above 0"),
+        ("clip", -1.0, "above 0"),
+        ("eval_every", -1, "at least 0"),
+    ],
+)
+def test_a_number_out_of_range_is_refused(key, value, allowed):
+    with pytest.raises(BadInput, match=rf"^fit\.{key}={value}: must be {allowed}"):
+        Fit(**GIVEN | {key: value})
+
+
+@pytest.mark.parametrize("value", [-0.01, math.nan])
+@pytest.mark.xfail(strict=True, reason="fit.weight_decay is not checked: AdamW's ValueError is what a user sees")
+def test_a_negative_weight_decay_is_refused(value):
+    with pytest.raises(BadInput, match=r"fit\.weight_decay"):
+        Fit(**GIVEN | {"weight_decay": value})
+
+
+@pytest.mark.xfail(strict=True, reason="fit.epochs=inf passes, then steps_for raises OverflowError")
+def test_endless_epochs_are_refused():
+    with pytest.raises(BadInput, match=r"fit\.epochs"):
+        Fit(**GIVEN | {"epochs": math.inf}).steps_for(10)
+
+
+@pytest.mark.parametrize(
+    "key, value, line",
+    [
+        ("decay", "liner", r"fit\.decay=liner: allowed are linear, constant; did you mean linear\?"),
+        ("decay", "cosine", r"fit\.decay=cosine: allowed are linear, constant"),
+        ("keep", "bes", r"fit\.keep=bes: allowed are last, best; did you mean best\?"),
+    ],
+)
+def test_an_unknown_word_is_refused(key, value, line):
+    with pytest.raises(BadInput, match=line):
+        Fit(**GIVEN | {key: value, "eval_every": 10})
+
+
+def test_the_best_needs_evaluations():
+    with pytest.raises(BadInput, match=r"fit\.keep=best.*fit\.eval_every"):
+        Fit(**GIVEN, keep="best")
+    assert Fit(**GIVEN, keep="best", eval_every=1).keep == "best"
+
+
+def test_the_limits_themselves_are_allowed():
+    fit = Fit(epochs=1e-6, batch_size=1, lr=0.0, head_lr=0.0, steps=1, warmup=0.0, clip=1e-9, eval_every=0)
+    assert fit.steps_for(1) == 1

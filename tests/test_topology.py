@@ -1,0 +1,149 @@
+"""Topology of masks drawn by hand, every number counted on paper."""
+
+import json
+
+import pytest
+import torch
+
+from prunebert import topology
+
+#  heads of 2:      rows 0-1 hold 2 of 8, rows 2-3 hold 4; columns 0-1 hold 5 of 8, columns 2-3 hold 1
+SQUARE = torch.tensor([[1, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 1], [1, 1, 0, 0]]).bool()
+#  two dead rows, one dead column
+THIN = torch.tensor([[0, 0, 0, 0], [1, 0, 1, 1], [0, 0, 0, 0], [1, 0, 0, 1]]).bool()
+WIDE = torch.tensor([[1, 0, 0, 0, 0, 0], [0, 1, 1, 0, 0, 0]]).bool()
+
+
+def test_matrix_counts_what_is_kept_and_what_is_dead():
+    assert topology.matrix(SQUARE) == {
+        "shape": [4, 4],
+        "kept": 6,
+        "remaining": 0.375,
+        "dead_rows": 1,
+        "dead_columns": 1,
+    }
+    assert topology.matrix(THIN) == {
+        "shape": [4, 4],
+        "kept": 5,
+        "remaining": 0.3125,
+        "dead_rows": 2,
+        "dead_columns": 1,
+    }
+    assert topology.matrix(WIDE) == {"shape": [2, 6], "kept": 3, "remaining": 0.25, "dead_rows": 0, "dead_columns": 3}
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.float32, torch.uint8])
+def test_matrix_reads_masks_of_any_type(dtype):
+    assert topology.matrix(THIN.to(dtype))["kept"] == 5
+    assert topology.matrix(THIN.to(dtype))["dead_rows"] == 2
+
+
+def test_an_empty_and_a_full_matrix():
+    assert topology.matrix(torch.zeros(3, 2).bool()) == {
+        "shape": [3, 2],
+        "kept": 0,
+        "remaining": 0.0,
+        "dead_rows": 3,
+        "dead_columns": 2,
+    }
+    full = topology.matrix(torch.ones(3, 2).bool())
+    assert (full["kept"], full["remaining"], full["dead_rows"], full["dead_columns"]) == (6, 1.0, 0, 0)
+
+
+@pytest.mark.parametrize("kind", ["query", "key", "value"])
+def test_a_head_owns_rows_of_query_key_and_value(kind):
+    assert topology.heads(SQUARE, kind, 2) == [0.25, 0.5]
+    assert topology.heads(SQUARE, kind, 4) == [0.5, 0.0, 0.5, 0.5]
+    assert topology.heads(WIDE, kind, 2) == pytest.approx([1 / 6, 2 / 6])
+
+
+def test_a_head_owns_columns_of_the_attention_output():
+    assert topology.heads(SQUARE, "attention-output", 2) == [0.625, 0.125]
+    assert topology.heads(SQUARE, "attention-output", 4) == [0.75, 0.5, 0.0, 0.25]
+    assert topology.heads(WIDE, "attention-output", 2) == [0.5, 0.0]
+
+
+PLACES = {
+    "q0": (0, "query"),
+    "o0": (0, "attention-output"),
+    "i1": (1, "intermediate"),
+    "q1": (1, "query"),
+    "p": (-1, "pooler"),
+}
+MASKS = {"q0": SQUARE, "o0": SQUARE, "i1": WIDE, "q1": THIN, "p": torch.ones(4, 4).bool()}
+
+
+@pytest.fixture(scope="module")
+def described():
+    return topology.describe(MASKS, PLACES.__getitem__, 2)
+
+
+def test_describe_tells_layers_and_kinds(described):
+    # layer 0: 6 + 6 of 32; layer 1: 3 of 12 and 5 of 16; layer -1: all 16
+    assert described["layers"] == {
+        "0": {"kept": 12, "size": 32, "remaining": 0.375},
+        "1": {"kept": 8, "size": 28, "remaining": 8 / 28},
+        "-1": {"kept": 16, "size": 16, "remaining": 1.0},
+    }
+    assert described["kinds"] == {
+        "query": {"kept": 11, "size": 32, "remaining": 11 / 32},
+        "attention-output": {"kept": 6, "size": 16, "remaining": 0.375},
+        "intermediate": {"kept": 3, "size": 12, "remaining": 0.25},
+        "pooler": {"kept": 16, "size": 16, "remaining": 1.0},
+    }
+
+
+def test_describe_tells_every_matrix_and_the_heads_of_those_that_have_them(described):
+    assert list(described["matrices"]) == ["q0", "o0", "i1", "q1", "p"]
+    assert described["matrices"]["q1"] == {
+        "layer": 1,
+        "kind": "query",
+        "shape": [4, 4],
+        "kept": 5,
+        "remaining": 0.3125,
+        "dead_rows": 2,
+        "dead_columns": 1,
+    }
+    assert described["matrices"]["p"]["layer"] == -1
+    # q1: row 1 holds 3, row 3 holds 2
+    assert described["heads"] == {"q0": [0.25, 0.5], "o0": [0.625, 0.125], "q1": [0.375, 0.25]}
+
+
+def test_describe_is_plain_json(described):
+    assert json.loads(json.dumps(described)) == described
+
+
+def test_describe_of_no_masks():
+    assert topology.describe({}, PLACES.__getitem__, 2) == {"matrices": {}, "layers": {}, "kinds": {}, "heads": {}}
+
+
+ENCODER = {"q0": 16, "o0": 16, "i1": 12, "q1": 16}
+SIZES = {
+    "encoder": ENCODER,
+    "encoder_pooler": ENCODER | {"p": 16},
+    "encoder_pooler_embeddings": ENCODER | {"p": 16, "e": 40},
+}
+
+
+def test_the_removed_fraction_under_every_denominator():
+    masks = {"q0": SQUARE, "i1": WIDE, "p": THIN}  # 10 of 16, 9 of 12 and 11 of 16 are gone; the others are dense
+    assert topology.denominators(masks, SIZES, 200) == {
+        "sparsity_encoder": 19 / 60,
+        "sparsity_encoder_pooler": 30 / 76,
+        "sparsity_encoder_pooler_embeddings": 30 / 116,
+        "sparsity_model": 30 / 200,
+    }
+
+
+def test_a_mask_outside_a_set_counts_only_where_it_belongs():
+    gone = topology.denominators({"e": torch.zeros(4, 10).bool()}, SIZES, 400)
+    assert gone == {
+        "sparsity_encoder": 0.0,
+        "sparsity_encoder_pooler": 0.0,
+        "sparsity_encoder_pooler_embeddings": 40 / 116,
+        "sparsity_model": 0.1,
+    }
+
+
+def test_a_dense_network_has_removed_nothing():
+    assert set(topology.denominators({}, SIZES, 200).values()) == {0.0}
