@@ -1,0 +1,139 @@
+"""Heads: from hidden states to a task's logits. Parameters carry the names of the stock transformers classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu, linear
+
+from prunebert.errors import BadInput, bad_choice
+from prunebert.models import Model
+
+ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "gelu": gelu}
+
+
+class Linear(nn.Module):
+    """The family's own classification head on [CLS], as its `…ForSequenceClassification` has it.
+
+    BERT: dropout, linear, on the pooler's output. The others: dropout, linear, activation, dropout, linear.
+    """
+
+    pretrained = False
+
+    def __init__(self, model: Model, outputs: int) -> None:
+        super().__init__()
+        width = model.config.hidden_size
+        hidden, activation, out = model.family.head
+        self.dropout = nn.Dropout(getattr(model.config, model.family.dropout))
+        self._activation = ACTIVATIONS[activation] if hidden else None
+        self._hidden = _place(self, hidden, _new(width, width, model)) if hidden else ""
+        self._out = _place(self, out, _new(width, outputs, model))
+
+    def forward(self, encoded: Any) -> Tensor:
+        """[batch, outputs] from the encoder's output."""
+        if self._activation is None:
+            cls = encoded.pooler_output
+        else:
+            cls = self.dropout(encoded.last_hidden_state[:, 0])
+            cls = self._activation(self.get_submodule(self._hidden)(cls))
+        return self.get_submodule(self._out)(self.dropout(cls))
+
+
+class LabelWords(nn.Module):
+    """Label words through the model's own masked-LM head, read at [CLS]: logit_y = decode(transform(h_[CLS]))_y.
+
+    SMP, §4.1 of its paper, writes a bare dot product of h_[CLS] and the word's embedding; its released code runs the
+    whole masked-LM head first (dense, activation, LayerNorm; then the tied decoder's rows and bias), as here. No
+    template and no [MASK] is added. Nothing in it is new, so a method that freezes its weights freezes this too.
+    """
+
+    pretrained = True
+
+    def __init__(self, model: Model, words: list[str]) -> None:
+        super().__init__()
+        stock: Any = model.masked_lm()
+        decoder = stock.get_output_embeddings()
+        ids = torch.tensor([word_id(model, word) for word in words])
+        self._stages = [
+            stage if stage in ACTIVATIONS else _place(self, stage, stock.get_submodule(stage))
+            for stage in model.family.mlm
+        ]
+        self.words = nn.Parameter(decoder.weight.detach()[ids].clone())  # [labels, width]
+        self.bias = nn.Parameter(decoder.bias.detach()[ids].clone())
+
+    def forward(self, encoded: Any) -> Tensor:
+        """[batch, words] from the encoder's output."""
+        return self._decode(encoded.last_hidden_state[:, 0])
+
+    def _decode(self, h: Tensor) -> Tensor:
+        for stage in self._stages:
+            h = ACTIVATIONS[stage](h) if stage in ACTIVATIONS else self.get_submodule(stage)(h)
+        return linear(h, self.words, self.bias)
+
+
+class SpanWords(LabelWords):
+    """Start and end of an answer as two label words read at every token (SMP on SQuAD: start = Yes, end = No)."""
+
+    def forward(self, encoded: Any) -> Tensor:
+        """[batch, length, 2]."""
+        return self._decode(encoded.last_hidden_state)
+
+
+class Span(nn.Module):
+    """Start and end logits of every token, as `…ForQuestionAnswering` has it."""
+
+    pretrained = False
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.qa_outputs = _new(model.config.hidden_size, 2, model)
+
+    def forward(self, encoded: Any) -> Tensor:
+        """[batch, length, 2]."""
+        return self.qa_outputs(encoded.last_hidden_state)
+
+
+def word_id(model: Model, word: str) -> int:
+    """The vocabulary index of a label word (for RoBERTa, after a space). Raises BadInput if it is not one token."""
+    text = f" {word}" if model.family.prefix == "roberta" else word
+    ids = model.tokenizer.encode(text, add_special_tokens=False)
+    if len(ids) != 1 or ids[0] == model.tokenizer.unk_token_id:
+        raise BadInput(
+            f"task.label_words: {word!r} is not one token of {model.name}'s vocabulary but {len(ids)}; choose another"
+        )
+    return ids[0]
+
+
+def build(kind: str, model: Model, *, span: bool, outputs: int, label_words: list[str] | None) -> nn.Module:
+    """The head of a task: `kind` is "linear" (new, to be trained) or "label_words" (the model's own masked-LM head)."""
+    if kind not in ("linear", "label_words"):
+        raise bad_choice("method.head", kind, ["linear", "label_words"])
+    if kind == "linear":
+        return Span(model) if span else Linear(model, outputs)
+    if not label_words or len(label_words) != outputs:
+        raise BadInput(
+            f"method.head=label_words: the task needs task.label_words, {outputs} of them, one for each output "
+            f"({label_words or 'none'} given); or use method.head=linear"
+        )
+    return (SpanWords if span else LabelWords)(model, label_words)
+
+
+def _new(width: int, outputs: int, model: Model) -> nn.Linear:
+    """A linear layer as the family initialises its own: normal weights, zero biases."""
+    layer = nn.Linear(width, outputs)
+    nn.init.normal_(layer.weight, std=model.config.initializer_range)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _place(root: nn.Module, path: str, module: nn.Module) -> str:
+    """Put `module` under a dotted `path`, so that its parameters get the stock names. Returns the path."""
+    *parents, last = path.split(".")
+    for name in parents:
+        if name not in root._modules:
+            root.add_module(name, nn.Module())
+        root = root.get_submodule(name)
+    root.add_module(last, module)
+    return path

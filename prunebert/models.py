@@ -1,0 +1,213 @@
+"""Models: what each family of encoders calls its prunable tensors, and how one is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prunebert import hub, packaged
+from prunebert.errors import BadInput
+
+KINDS = ("query", "key", "value", "attention-output", "intermediate", "output")
+
+
+@dataclass(frozen=True)
+class Family:
+    """The names of one model family, as its checkpoints write them.
+
+    layer: pattern of a layer's tensor name, the layer's number first, the rest second.
+    kinds: that rest -> kind. pooler: the pooler's matrix where the family's checkpoints have one, else "".
+    head: the stock classification head as (hidden layer, activation, output layer); BERT's hidden layer is its pooler.
+    mlm: the stages of the masked-LM head between hidden state and decoder; a bare word is an activation.
+    dropout: what the configuration calls the head's dropout rate. load: arguments of AutoModel.from_pretrained.
+    """
+
+    prefix: str
+    layer: str
+    kinds: dict[str, str]
+    pooler: str
+    head: tuple[str, str, str]
+    mlm: tuple[str, ...]
+    embeddings: str = "embeddings.word_embeddings.weight"
+    dropout: str = "hidden_dropout_prob"
+    load: dict[str, Any] = field(default_factory=dict)
+
+    def place(self, name: str) -> tuple[int, str] | None:
+        """(layer, kind) of a prunable encoder matrix, None for any other tensor. `name` is without the prefix."""
+        found = re.fullmatch(self.layer, name)
+        if not found or found[2] not in self.kinds:
+            return None
+        return int(found[1]), self.kinds[found[2]]
+
+
+_BERT_LAYER = r"encoder\.layer\.(\d+)\.(.+)\.weight"
+_BERT_KINDS = {
+    "attention.self.query": "query",
+    "attention.self.key": "key",
+    "attention.self.value": "value",
+    "attention.output.dense": "attention-output",
+    "intermediate.dense": "intermediate",
+    "output.dense": "output",
+}
+_DISTILBERT_KINDS = {
+    "attention.q_lin": "query",
+    "attention.k_lin": "key",
+    "attention.v_lin": "value",
+    "attention.out_lin": "attention-output",
+    "ffn.lin1": "intermediate",
+    "ffn.lin2": "output",
+}
+
+FAMILIES = {
+    "bert": Family(
+        prefix="bert",
+        layer=_BERT_LAYER,
+        kinds=_BERT_KINDS,
+        pooler="pooler.dense.weight",
+        head=("", "", "classifier"),
+        mlm=("cls.predictions.transform",),
+    ),
+    "roberta": Family(
+        prefix="roberta",
+        layer=_BERT_LAYER,
+        kinds=_BERT_KINDS,
+        pooler="",
+        head=("classifier.dense", "tanh", "classifier.out_proj"),
+        mlm=("lm_head.dense", "gelu", "lm_head.layer_norm"),
+        load={"add_pooling_layer": False},
+    ),
+    "distilbert": Family(
+        prefix="distilbert",
+        layer=r"transformer\.layer\.(\d+)\.(.+)\.weight",
+        kinds=_DISTILBERT_KINDS,
+        pooler="",
+        head=("pre_classifier", "relu", "classifier"),
+        dropout="seq_classif_dropout",
+        mlm=("vocab_transform", "gelu", "vocab_layer_norm"),
+    ),
+    "electra": Family(
+        prefix="electra",
+        layer=_BERT_LAYER,
+        kinds=_BERT_KINDS,
+        pooler="",
+        head=("classifier.dense", "gelu", "classifier.out_proj"),
+        mlm=("generator_predictions.dense", "gelu", "generator_predictions.LayerNorm"),
+    ),
+}
+
+
+@dataclass
+class Model:
+    """A loaded encoder with its tokenizer, its family's names and where it came from.
+
+    fresh: encoder parameters that the checkpoint did not hold (a pooler, say); they are initialised from a fixed seed
+    and train with the head. positions: the longest sequence it can read, in tokens.
+    """
+
+    name: str
+    path: str
+    revision: str
+    encoder: nn.Module
+    config: Any
+    tokenizer: Any
+    family: Family
+    fresh: tuple[str, ...]
+    positions: int
+    heads: int
+    weights_hash: str
+
+    def masked_lm(self) -> nn.Module:
+        """The same checkpoint with its masked-LM head. Raises BadInput where it was saved without one."""
+        from transformers import AutoModelForMaskedLM
+
+        model, info = AutoModelForMaskedLM.from_pretrained(
+            self.path, revision=self.revision, use_safetensors=True, output_loading_info=True
+        )
+        absent = [key for key in info["missing_keys"] if not key.startswith(self.family.prefix + ".")]
+        decoder = model.get_output_embeddings()
+        tied = decoder is not None and decoder.weight is model.get_input_embeddings().weight
+        absent = [key for key in absent if not (tied and key.endswith("decoder.weight"))]
+        if absent:
+            raise BadInput(
+                f"model {self.name} was saved without a masked-LM head ({absent[0]} is missing), so label words cannot "
+                "be read through it; use method.head=linear"
+            )
+        return model.eval()
+
+
+def load(name: str, *, revision: str = "main", package: dict[str, Any] | None = None) -> Model:
+    """A Model from a hub id, a folder, or (`package`) from inside an installed Python package, hashes checked.
+
+    Raises BadInput for a family that is not in FAMILIES, a missing package or folder, and a hub that does not answer.
+    """
+    if package and package["model"] != name:
+        raise BadInput(
+            f"model.name={name}: model={package['model']} is the model inside an installed package; for your own "
+            f"use model=bert-base model.name={name}"
+        )
+    path = str(packaged.folder(**{k: v for k, v in package.items() if k != "model"})) if package else name
+    remote = not package and not Path(name).expanduser().is_dir()
+    if remote:
+        if name.startswith((".", "/", "~")):
+            raise BadInput(f"model.name={name}: there is no such folder")
+        hub.prepare()
+    elif not package:
+        path = str(Path(name).expanduser())
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    with hub.explained(f"model.name={name}", "a folder with config.json and model.safetensors, or model=tiny", remote):
+        config = transformers.AutoConfig.from_pretrained(path, revision=revision)
+        family = FAMILIES.get(config.model_type)
+        if family is None:
+            raise BadInput(f"model.name={name} is a {config.model_type}: families known here are {', '.join(FAMILIES)}")
+        tokenizer = transformers.AutoTokenizer.from_pretrained(path, revision=revision)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # of parameters the checkpoint lacks
+            encoder, info = transformers.AutoModel.from_pretrained(
+                path,
+                revision=revision,
+                use_safetensors=True,
+                output_loading_info=True,
+                dtype=torch.float32,
+                **family.load,
+            )
+    fresh = tuple(sorted(set(info["missing_keys"]) & {n for n, _ in encoder.named_parameters()}))
+    if any(family.place(n) or n == family.embeddings for n in fresh):
+        raise BadInput(
+            f"model.name={name}: the checkpoint lacks encoder weights ({fresh[0]}, …); it is not a {config.model_type}"
+        )
+    positions = config.max_position_embeddings
+    if config.model_type == "roberta":
+        positions -= config.pad_token_id + 1  # its positions are counted from after the padding index
+    weights = {n: p for n, p in encoder.named_parameters() if n not in fresh}
+    return Model(
+        name=name,
+        path=path,
+        revision=revision,
+        encoder=encoder,
+        config=config,
+        tokenizer=tokenizer,
+        family=family,
+        fresh=fresh,
+        positions=positions,
+        heads=config.num_attention_heads,
+        weights_hash=hash_of(weights),
+    )
+
+
+def hash_of(tensors: dict[str, Tensor]) -> str:
+    """sha256 over names, shapes and values in name order: the same for the same weights in any file."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
+        digest.update(value.numpy().data)
+    return digest.hexdigest()

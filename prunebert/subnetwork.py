@@ -1,0 +1,131 @@
+"""SubNetwork: one encoder, its heads, and the masks under which it is read."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from prunebert import heads
+from prunebert.errors import bad_choice
+from prunebert.masks import Masks, Scores
+from prunebert.models import Model
+from prunebert.tasks.task import Batch, Task
+
+PRUNABLE = ("encoder", "encoder_pooler", "encoder_pooler_embeddings")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """logits: [batch, outputs], or [batch, length, 2] for spans. hidden, attention: every layer's, where asked for."""
+
+    logits: Tensor
+    hidden: tuple[Tensor, ...] = ()
+
+
+class SubNetwork(nn.Module):
+    """f(x; θ ⊙ M). θ are the encoder's dense weights, never overwritten by a mask; M are kept outside the model.
+
+    Masks, scores and weights are dicts keyed by the names a stock checkpoint uses, prefix included
+    (`bert.encoder.layer.0.attention.self.query.weight`). A matrix without a mask is dense.
+    """
+
+    def __init__(self, model: Model, seed: int = 0) -> None:
+        super().__init__()
+        self.model, self.seed = model, seed
+        self.encoder = model.encoder
+        self.heads = nn.ModuleDict()
+        self.masks: Masks = {}
+
+    def add_head(self, task: Task, kind: str) -> str:
+        """Make the head of `task` if it is not there yet; returns its key for `forward`.
+
+        A new head's values depend on the task's name and the run's seed alone, never on what was drawn before.
+        """
+        key = f"{task.name}_{kind}".replace(".", "_")
+        if key not in self.heads:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(zlib.crc32(key.encode()) + self.seed)
+                head = heads.build(kind, self.model, span=task.span, outputs=task.outputs, label_words=task.label_words)
+            self.heads[key] = head.to(next(self.encoder.parameters()).device).train(self.training)
+        return key
+
+    def forward(
+        self, batch: Batch, head: str, masks: Masks | None = None, theta: dict[str, Tensor] | None = None
+    ) -> Outputs:
+        """f(x; θ ⊙ M) for one batch. `theta` stands in for the network's own weights and head (a teacher's, say)."""
+        weights = theta if theta is not None else {}
+        own = dict(self.prunable("encoder_pooler_embeddings")) if masks else {}
+        replaced = {n: w for n, w in weights.items() if n.startswith(self.prefix)}
+        replaced |= {n: replaced.get(n, own[n]) * m for n, m in (masks or {}).items()}
+        encoded = functional_call(
+            self.encoder, {n.removeprefix(self.prefix): w for n, w in replaced.items()}, (), batch.inputs
+        )
+        in_head = {n.removeprefix("head."): w for n, w in weights.items() if n.startswith("head.")}
+        return Outputs(functional_call(self.heads[head], in_head, (encoded,)))
+
+    @property
+    def prefix(self) -> str:
+        """What a stock checkpoint writes before the encoder's parameter names, dot included."""
+        return self.model.family.prefix + "."
+
+    def parameters_of(self, which: str = "all") -> dict[str, nn.Parameter]:
+        """Encoder parameters by full name: all, or those the checkpoint held ("pretrained"), or the rest ("fresh")."""
+        named = {self.prefix + n: p for n, p in self.encoder.named_parameters()}
+        fresh = {self.prefix + n for n in self.model.fresh}
+        return {n: p for n, p in named.items() if which == "all" or (n in fresh) == (which == "fresh")}
+
+    def head_parameters(self, head: str) -> dict[str, nn.Parameter]:
+        """What trains as the head: its own parameters, with a new head also those the checkpoint lacked (a pooler)."""
+        own = dict(self.heads[head].named_parameters())
+        return own if self.heads[head].pretrained else own | self.parameters_of("fresh")
+
+    def prunable(self, which: str = "encoder") -> dict[str, nn.Parameter]:
+        """The matrices a mask may cover: the encoder's, + the pooler's, + the word embeddings."""
+        if which not in PRUNABLE:
+            raise bad_choice("method.prunable", which, PRUNABLE)
+        family = self.model.family
+        extra = {"encoder": (), "encoder_pooler": (family.pooler,)}.get(which, (family.pooler, family.embeddings))
+        return {
+            self.prefix + n: p for n, p in self.encoder.named_parameters() if family.place(n) is not None or n in extra
+        }
+
+    def place(self, name: str) -> tuple[int, str]:
+        """(layer, kind) of a prunable matrix; pooler and embeddings belong to layer -1."""
+        short = name.removeprefix(self.prefix)
+        kind = "pooler" if short == self.model.family.pooler else "embeddings"
+        return self.model.family.place(short) or (-1, kind)
+
+    def new_scores(self, which: str, value: float = 0.0) -> Scores:
+        """One score per prunable weight, all equal to `value`."""
+        return {n: torch.full_like(p, value, requires_grad=False) for n, p in self.prunable(which).items()}
+
+    def snapshot(self, head: str) -> dict[str, Tensor]:
+        """A copy of every weight of the encoder, and of the head under `head.…`: what `rewind` and `theta` take."""
+        copy = {n: p.detach().clone() for n, p in self.parameters_of().items()}
+        return copy | {f"head.{n}": p.detach().clone() for n, p in self.heads[head].named_parameters()}
+
+    @torch.no_grad()
+    def rewind(self, theta: dict[str, Tensor], head: str | None = None) -> None:
+        """Put the encoder's weights (and `head`'s, if named) back to a snapshot's, exactly."""
+        for name, parameter in self.parameters_of().items():
+            parameter.copy_(theta[name])
+        for name, parameter in self.heads[head].named_parameters() if head else ():
+            parameter.copy_(theta[f"head.{name}"])
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Evaluation mode (no dropout) and no gradient, then the former mode again."""
+        former: Any = self.training
+        self.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.train(former)

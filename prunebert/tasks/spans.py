@@ -1,0 +1,162 @@
+"""Answers as spans of text: windows over a context, the span a model's logits mean, what SQuAD's metrics say of it.
+
+Pure functions. Characters are half-open (first, last), tokens inclusive (start, end), both from 0.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from prunebert.errors import BadInput
+
+NULL_THRESHOLD = 0.0  # SQuAD 2.0: no answer where the null score beats the best span by more than this
+PUNCTUATION = str.maketrans("", "", string.punctuation)
+ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+
+
+def normalise(text: str) -> str:
+    """What SQuAD compares (Rajpurkar et al. 2016, §6.1): no case, ASCII punctuation, articles or extra whitespace."""
+    return " ".join(ARTICLES.sub(" ", text.lower().translate(PUNCTUATION)).split())
+
+
+def exact(prediction: str, gold: str) -> float:
+    """1 if the two are equal once normalised, else 0."""
+    return float(normalise(prediction) == normalise(gold))
+
+
+def f1(prediction: str, gold: str) -> float:
+    """F1 of the two as bags of normalised words; 0 where they share none, even if both are empty."""
+    words, wanted = Counter(normalise(prediction).split()), Counter(normalise(gold).split())
+    shared = (words & wanted).total()
+    return 2 * shared / (words.total() + wanted.total()) if shared else 0.0
+
+
+def best(measure: Callable[[str, str], float], prediction: str, golds: list[str]) -> float:
+    """`measure` against the gold answer that it likes most."""
+    return max(measure(prediction, gold) for gold in golds)
+
+
+def v1_metrics(predictions: list[str], golds: list[list[str]]) -> dict[str, float]:
+    """SQuAD 1.1's exact match and F1, fractions in 0..1; every question has a gold answer."""
+    pairs = list(zip(predictions, golds, strict=True))
+    return {m.__name__: float(np.mean([best(m, text, gold) for text, gold in pairs])) for m in (exact, f1)}
+
+
+def v2_metrics(predictions: list[str], golds: list[list[str]]) -> dict[str, float]:
+    """SQuAD 2.0's (Rajpurkar et al. 2018): a question without gold answers scores 1 for "" and 0 for anything else.
+
+    Over all questions, those with an answer and those without (each where there are any). Gold answers of which
+    normalising leaves nothing do not count, as in the official script.
+    """
+    scores = np.zeros((len(predictions), 2))
+    for row, (text, gold) in enumerate(zip(predictions, golds, strict=True)):
+        real = [g for g in gold if normalise(g)]
+        scores[row] = [best(m, text, real) for m in (exact, f1)] if real else exact(text, "")
+    answered = np.array([bool(gold) for gold in golds])
+    found = dict(zip(("exact", "f1"), scores.mean(0).tolist(), strict=True))
+    if answered.any():
+        found |= dict(zip(("has_answer_exact", "has_answer_f1"), scores[answered].mean(0).tolist(), strict=True))
+    if not answered.all():
+        found["no_answer_exact"] = float(scores[~answered, 0].mean())
+    return found
+
+
+class Answer(NamedTuple):
+    """A prediction: its text ("" for none), the best span's start + end logit, and the lowest one of [CLS]."""
+
+    text: str
+    score: float
+    null: float
+
+
+def answer(
+    context: str,
+    logits: list[np.ndarray],
+    offsets: list[np.ndarray],
+    n_best: int,
+    max_answer: int,
+    no_answer: bool,
+) -> Answer:
+    """The best span of all windows of one question (Devlin et al. 2019, §4.2 and §4.3).
+
+    logits: a window each, [length, 2], start and end; rows for pads may follow. offsets: a window each, [length, 2],
+    the token's characters in `context`, equal where it is not of the context. Without any span: "", score -inf.
+    """
+    spans = [best_span(one, where, n_best, max_answer) for one, where in zip(logits, offsets, strict=True)]
+    window = int(np.argmax([score for score, _, _ in spans]))
+    score, start, end = spans[window]
+    null = min(float(one[0].sum()) for one in logits)
+    if score == -np.inf or (no_answer and null - score > NULL_THRESHOLD):
+        return Answer("", score, null)
+    return Answer(context[offsets[window][start, 0] : offsets[window][end, 1]], score, null)
+
+
+def best_span(logits: np.ndarray, offsets: np.ndarray, n_best: int, max_answer: int) -> tuple[float, int, int]:
+    """(score, start, end) of the best span of a window among its `n_best` starts x `n_best` ends in the context.
+
+    A span has at most `max_answer` tokens; the score is -inf where there is none.
+    """
+    tokens = np.flatnonzero(offsets[:, 1] > offsets[:, 0])
+    if not len(tokens):
+        return -np.inf, 0, 0
+    starts, ends = (tokens[np.argsort(-logits[tokens, side], kind="stable")[:n_best]] for side in (0, 1))
+    lengths = ends - starts[:, None] + 1  # [starts, ends]
+    scores = np.where((lengths >= 1) & (lengths <= max_answer), logits[starts, 0][:, None] + logits[ends, 1], -np.inf)
+    i, j = np.unravel_index(scores.argmax(), scores.shape)
+    return float(scores[i, j]), int(starts[i]), int(ends[j])
+
+
+def token_span(offsets: np.ndarray, first: int, last: int) -> tuple[int, int]:
+    """(start, end) of the tokens that hold the characters first..last; [CLS], (0, 0), if the window lacks a part."""
+    tokens = np.flatnonzero(offsets[:, 1] > offsets[:, 0])
+    begins, stops = offsets[tokens].T
+    if first < 0 or not len(tokens) or begins[0] > first or stops[-1] < last:
+        return 0, 0
+    i, j = np.searchsorted(stops, first, side="right"), np.searchsorted(begins, last, side="left") - 1
+    return (int(tokens[i]), int(tokens[j])) if i <= j else (0, 0)
+
+
+def windows(batch: dict[str, list], tokenizer: Any, max_length: int, stride: int) -> dict[str, list]:
+    """Questions (id, row, question, context, first, last) -> windows, the question before each part of the context.
+
+    A question's windows follow each other and share `stride` tokens of the context. Columns: the encoder's inputs,
+    char_from and char_to (a token's characters in the context, 0 and 0 outside it), row, and the label start, end.
+    Raises BadInput for a question that leaves too little room for a window to move on.
+    """
+    room = max_length - tokenizer.num_special_tokens_to_add(pair=True) - stride
+    questions = tokenizer(batch["question"], add_special_tokens=False)["input_ids"]
+    for name, question in zip(batch["id"], questions, strict=True):
+        if len(question) >= room:
+            raise BadInput(
+                f"task.max_length={max_length}: with task.stride={stride} a question may have at most "
+                f"{room - 1} tokens, and {name} has {len(question)}"
+            )
+    encoded = tokenizer(
+        batch["question"],
+        batch["context"],
+        truncation="only_second",
+        max_length=max_length,
+        stride=stride,
+        return_overflowing_tokens=True,
+        return_offsets_mapping=True,
+    )
+    own: dict[str, list] = {"row": [], "start": [], "end": [], "char_from": [], "char_to": []}
+    for window, example in enumerate(encoded["overflow_to_sample_mapping"]):
+        inside = np.array([sequence == 1 for sequence in encoded.sequence_ids(window)])
+        offsets = np.array(encoded["offset_mapping"][window], dtype=np.int32) * inside[:, None]
+        start, end = token_span(offsets, batch["first"][example], batch["last"][example])
+        values = (batch["row"][example], start, end, offsets[:, 0], offsets[:, 1])
+        for column, value in zip(own.values(), values, strict=True):
+            column.append(value)
+    return {c: encoded[c] for c in input_columns(tokenizer)} | own
+
+
+def input_columns(tokenizer: Any) -> list[str]:
+    """The tokenizer's columns that the encoder takes."""
+    return [c for c in tokenizer.model_input_names if c != "special_tokens_mask"]

@@ -1,0 +1,175 @@
+"""Extractive question answering in SQuAD's layout: from the hub, a folder, or JSON files of your own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, final
+
+import evaluate
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from prunebert.errors import BadInput, bad_choice
+from prunebert.metrics_squad import Squad, SquadV2
+from prunebert.tasks import questions, spans
+from prunebert.tasks.batching import Rows, padding_of
+from prunebert.tasks.cache import tokenised
+from prunebert.tasks.task import Batch
+
+if TYPE_CHECKING:
+    from prunebert.subnetwork import Outputs
+
+
+@dataclass(frozen=True)
+class Windows:
+    """A split's windows. question: [windows] ascending. characters: [tokens, 2] in the context, flat as in `rows`."""
+
+    rows: Rows
+    question: np.ndarray
+    characters: np.ndarray
+
+    def offsets(self, window: int) -> np.ndarray:
+        """[length, 2], the characters of this window's tokens."""
+        return self.characters[self.rows.offsets[window] : self.rows.offsets[window + 1]]
+
+
+@final
+@dataclass
+class SquadTask:
+    """A loaded task over questions (see task.Task). `tables` (a question a row) and `windows` are by split."""
+
+    name: str
+    label_words: list[str] | None
+    metric: evaluate.Metric
+    score: str
+    source: str
+    n_best: int
+    max_answer: int
+    no_answer: bool
+    tables: dict[str, pd.DataFrame]
+    windows: dict[str, Windows]
+    padding: dict[str, int]
+    train_rows: int
+    eval_splits: tuple[str, ...] = ("validation",)
+    span = True
+    regression = False
+    outputs = 2
+
+    def batches(self, batch_size: int, seed: int) -> Iterator[Batch]:
+        return self.windows["train"].rows.shuffled(batch_size, seed, self.padding)
+
+    def eval_batches(self, split: str, batch_size: int) -> Iterator[Batch]:
+        return self.windows[split].rows.by_length(batch_size, self.padding)
+
+    def loss(self, out: Outputs, batch: Batch) -> dict[str, Tensor]:
+        pad = batch.inputs["attention_mask"] == 0
+        logits = out.logits.float().masked_fill(pad[..., None], -torch.inf)
+        return {"task": F.cross_entropy(logits, batch.labels)}
+
+    def predict(self, split: str, logits: dict[int, np.ndarray]) -> pd.DataFrame:
+        table, windows = self.tables[split], self.windows[split]
+        edges = np.searchsorted(windows.question, np.arange(len(table) + 1)).tolist()
+        answers = []
+        for context, begin, end in zip(table.context, edges, edges[1:], strict=False):
+            those = range(begin, end)
+            offsets = [windows.offsets(window) for window in those]
+            scores = [logits[window] for window in those]
+            answers.append(spans.answer(context, scores, offsets, self.n_best, self.max_answer, self.no_answer))
+        return self._answered(split, [a.text for a in answers]).assign(scores=[[a.score, a.null] for a in answers])
+
+    def _answered(self, split: str, texts: list[str]) -> pd.DataFrame:
+        table = self.tables[split]
+        label = [json.dumps(golds, ensure_ascii=False) for golds in table.golds]
+        return pd.DataFrame({"split": split, "id": table.id, "label": label, "prediction": texts})
+
+    def metrics(self, predictions: dict[str, pd.DataFrame]) -> dict[str, float]:
+        (rows,) = predictions.values()
+        return self.metric.compute(
+            predictions=[{"id": i, "prediction_text": p} for i, p in zip(rows.id, rows.prediction, strict=True)],
+            references=[{"id": i, "answers": json.loads(a)} for i, a in zip(rows.id, rows.label, strict=True)],
+        )
+
+    def majority(self) -> dict[str, float]:
+        return self.metrics({s: self._answered(s, [""] * len(self.tables[s])) for s in self.eval_splits})
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "source": self.source,
+            "rows": {split: len(table) for split, table in self.tables.items()},
+            "windows": {split: len(windows.rows) for split, windows in self.windows.items()},
+        }
+
+
+def squad_task(
+    *,
+    tokenizer: Any,
+    positions: int,
+    name: str,
+    hub: dict[str, Any],
+    data_dir: str | None,
+    train: str | None,
+    eval: str | None,
+    holdout: float,
+    max_length: int,
+    stride: int,
+    n_best: int,
+    max_answer: int,
+    no_answer: bool,
+    label_words: list[str] | None,
+    score: str,
+) -> SquadTask:
+    """A SquadTask from the first source given: files of your own (`train`), `data_dir`, the hub.
+
+    Without `eval` a `holdout` of the contexts of `train`, the same for every seed and machine, stands in. `positions`
+    is the longest sequence of the model, `stride` what two windows share. Raises BadInput for whatever does not fit.
+    """
+    if not 8 <= max_length <= positions:
+        raise BadInput(f"task.max_length={max_length}: must be at least 8, and at most the model's {positions}")
+    if not 0 <= stride < max_length:
+        raise BadInput(f"task.stride={stride}: must be at least 0 and below task.max_length={max_length}")
+    for key, value in {"n_best": n_best, "max_answer": max_answer}.items():
+        if value < 1:
+            raise BadInput(f"task.{key}={value}: must be at least 1")
+    if score not in ("exact", "f1"):
+        raise bad_choice("task.score", score, ["exact", "f1"])
+    if train:
+        source, tables = train, questions.from_files(train, eval, holdout, no_answer)
+    elif eval:
+        raise BadInput(f"task.eval={eval} is given but task.train is not: give both, or neither")
+    elif data_dir:
+        source, tables = data_dir, questions.from_folder(data_dir, no_answer)
+    else:
+        source, tables = hub["path"], questions.from_hub(name, hub["path"], no_answer)
+    windows = {split: _windows(table, tokenizer, max_length, stride) for split, table in tables.items()}
+    return SquadTask(
+        name=name,
+        label_words=label_words,
+        metric=(SquadV2 if no_answer else Squad)(keep_in_memory=True),
+        score=score,
+        source=source,
+        n_best=n_best,
+        max_answer=max_answer,
+        no_answer=no_answer,
+        tables=tables,
+        windows=windows,
+        padding=padding_of(tokenizer),
+        train_rows=len(windows["train"].rows),
+    )
+
+
+def _windows(table: pd.DataFrame, tokenizer: Any, max_length: int, stride: int) -> Windows:
+    asked = table[["id", "question", "context", "first", "last"]].assign(row=range(len(table)))
+    columns = spans.input_columns(tokenizer)
+    cut = partial(spans.windows, tokenizer=tokenizer, max_length=max_length, stride=stride)
+    arrow = tokenised(asked, cut, tokenizer, {"max_length": max_length, "stride": stride, "columns": columns})
+    plain = arrow.with_format("numpy", columns=["row", "start", "end"])[:]
+    labels = torch.from_numpy(np.stack([plain["start"], plain["end"]], axis=1).astype(np.int64))
+    characters = Rows.of(arrow, ["char_from", "char_to"], labels).columns
+    rows = Rows.of(arrow, columns, labels)
+    return Windows(rows, np.asarray(plain["row"]), np.stack([characters["char_from"], characters["char_to"]], axis=1))

@@ -1,0 +1,76 @@
+"""What a task is: the only thing the rest of prunebert knows about data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from prunebert.subnetwork import Outputs
+
+
+@dataclass(frozen=True)
+class Batch:
+    """inputs: keyword arguments of the encoder, each [batch, length]. labels: [batch], or [batch, 2] for spans.
+    rows: [batch], each example's (for spans, each window's) position in its split."""
+
+    inputs: dict[str, Tensor]
+    labels: Tensor
+    rows: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        moved = {k: v.to(device, non_blocking=True) for k, v in self.inputs.items()}
+        return Batch(moved, self.labels.to(device, non_blocking=True), self.rows)
+
+
+class Task(Protocol):
+    """A loaded task. `span`: answers are spans of tokens. `outputs`: logits per example (per token for spans).
+
+    `score` names the entry of the metrics that stands for the run. `train_rows` is what an epoch goes over.
+    `regression`: labels are real numbers.
+    """
+
+    name: str
+    span: bool
+    regression: bool
+    outputs: int
+    label_words: list[str] | None
+    score: str
+    train_rows: int
+    eval_splits: tuple[str, ...]
+
+    def batches(self, batch_size: int, seed: int) -> Iterator[Batch]:
+        """Training batches without end; the order is a function of the seed alone."""
+        ...
+
+    def eval_batches(self, split: str, batch_size: int) -> Iterator[Batch]:
+        """Every row of an evaluation split once, in any order; `Batch.rows` says which."""
+        ...
+
+    def loss(self, out: Outputs, batch: Batch) -> dict[str, Tensor]:
+        """{"task": mean loss of the batch}, a scalar tensor."""
+        ...
+
+    def predict(self, split: str, logits: dict[int, np.ndarray]) -> pd.DataFrame:
+        """Columns split, id, label, prediction, scores, a row an example; `logits` by row of the split."""
+        ...
+
+    def metrics(self, predictions: dict[str, pd.DataFrame]) -> dict[str, float]:
+        """Every official metric of the task from all splits' predictions; where several splits count, each by name."""
+        ...
+
+    def majority(self) -> dict[str, float]:
+        """The same metrics for the best constant answer found in the training labels."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """What result.json and info say of the data: rows of each split, where they came from."""
+        ...

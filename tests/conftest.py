@@ -1,0 +1,207 @@
+"""A small random BERT on disk with a vocabulary of its own, small tasks in files, and the command line in process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import transformers
+
+from prunebert import models
+from prunebert.impl import Impl
+from prunebert.metrics import Accuracy
+from prunebert.subnetwork import SubNetwork
+from prunebert.tasks.text import text_task
+
+WORDS = [
+    "good",
+    "bad",
+    "film",
+    "great",
+    "terrible",
+    "the",
+    "a",
+    "yes",
+    "no",
+    "maybe",
+    "plot",
+    "actor",
+    "scene",
+    "dull",
+    "bright",
+    "what",
+    "who",
+    "when",
+    "where",
+    "it",
+    "was",
+    "is",
+    "not",
+]
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+def save_model(folder: Path, kind: str = "bert", masked_lm: bool = True) -> Path:
+    """A 2-layer random model of a family (hidden 32, 4 heads), its tokenizer beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.txt").write_text(
+        "\n".join(
+            SPECIAL + WORDS + list("abcdefghijklmnopqrstuvwxyz?.") + ["##" + c for c in "abcdefghijklmnopqrstuvwxyz"]
+        )
+    )
+    tokenizer = transformers.BertTokenizerFast(vocab=str(folder / "vocab.txt"))
+    size = {"vocab_size": len(tokenizer), "max_position_embeddings": 64}
+    if kind == "distilbert":
+        config = transformers.DistilBertConfig(dim=32, n_layers=2, n_heads=4, hidden_dim=64, **size)
+    else:
+        wide = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64, **size}
+        known = {
+            "bert": transformers.BertConfig,
+            "roberta": transformers.RobertaConfig,
+            "electra": transformers.ElectraConfig,
+        }
+        extra = {"electra": {"embedding_size": 16}, "roberta": {"pad_token_id": 0}}.get(kind, {})
+        config = known[kind](**wide, **extra)
+    torch.manual_seed(0)
+    auto = transformers.AutoModelForMaskedLM if masked_lm else transformers.AutoModel
+    model = auto.from_config(config)
+    for name, parameter in model.named_parameters():  # biases start at 0, which would hide that they are read
+        if name.endswith("bias"):
+            torch.nn.init.normal_(parameter, std=0.02)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def rows(count: int, seed: int = 0) -> pd.DataFrame:
+    """Sentences whose label is told by one word, a pair's second half, and a number that goes with the label."""
+    random = np.random.default_rng(seed)
+    label = random.integers(0, 2, count)
+    texts = [" ".join([*random.choice(WORDS[5:], random.integers(2, 9)), ["bad", "good"][y]]) for y in label]
+    other = [" ".join(random.choice(WORDS[5:], 3)) for _ in label]
+    return pd.DataFrame(
+        {"sentence": texts, "second": other, "label": label, "number": label * 4 + random.random(count)}
+    )
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_model(tmp_path_factory.mktemp("models") / "bert")
+
+
+@pytest.fixture(scope="session")
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    rows(96).to_csv(folder / "train.csv", index=False)
+    rows(40, seed=1).to_csv(folder / "eval.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def caches(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Nothing of the user's caches is read or written."""
+    folder = tmp_path_factory.mktemp("cache")
+    datasets.config.HF_DATASETS_CACHE = folder
+    os.environ["HF_DATASETS_CACHE"] = str(folder)
+
+
+@pytest.fixture
+def model(model_folder: Path) -> models.Model:
+    return models.load(str(model_folder))
+
+
+@pytest.fixture
+def net(model: models.Model) -> SubNetwork:
+    return SubNetwork(model, seed=0)
+
+
+@pytest.fixture
+def impl() -> Impl:
+    return Impl(device="cpu", precision="fp32", compile=False, threads=2)
+
+
+TASK = {
+    "name": "toy",
+    "kind": "classification",
+    "hub": None,
+    "folder": None,
+    "package": None,
+    "data_dir": None,
+    "text": "sentence",
+    "label": "label",
+    "labels": None,
+    "label_words": ["terrible", "great"],
+    "holdout": 0.25,
+    "max_length": 32,
+    "score": "accuracy",
+}
+
+
+@pytest.fixture
+def task(model: models.Model, data_folder: Path):
+    files = {"train": str(data_folder / "train.csv"), "eval": str(data_folder / "eval.csv")}
+    return text_task(tokenizer=model.tokenizer, positions=64, **TASK, **files, metric=Accuracy(keep_in_memory=True))
+
+
+@pytest.fixture
+def prunebert(tmp_path: Path):
+    """Runs the command line in a process of its own, in an empty directory."""
+
+    def call(*words: str, **environment: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, "-m", "prunebert", *words],
+            cwd=tmp_path,
+            env=os.environ | {"OMP_NUM_THREADS": "2"} | environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return call
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    """Runs the command line in this process, in an empty directory; returns (exit status, what it printed)."""
+    from prunebert.cli import main
+
+    def call(*words: str) -> tuple[int, str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["prunebert", *words])
+        status = 0
+        try:
+            main()
+        except SystemExit as stop:
+            status = stop.code or 0
+        finally:
+            logging.shutdown()
+            logging.getLogger().handlers.clear()
+        printed = capsys.readouterr()
+        return status, printed.out + printed.err
+
+    return call
+
+
+@pytest.fixture
+def toy(model_folder: Path, data_folder: Path) -> list[str]:
+    """Overrides of a run on the toy files and the toy model."""
+    return [
+        "task=file",
+        f"task.train={data_folder / 'train.csv'}",
+        f"task.eval={data_folder / 'eval.csv'}",
+        "task.text=sentence",
+        "task.label_words=[terrible,great]",
+        "task.max_length=32",
+        f"model.name={model_folder}",
+        "fit=smoke",
+        "impl.threads=2",
+        "hydra.run.dir=run",
+    ]

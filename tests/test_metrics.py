@@ -1,0 +1,138 @@
+"""Metrics against counts by hand and against scipy used another way; no socket is ever opened."""
+
+import math
+import socket
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from prunebert.metrics import Accuracy, AccuracyF1, Correlation, Matthews
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("a metric asked the network")
+
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    for name in ("create_connection", "getaddrinfo"):
+        monkeypatch.setattr(socket, name, refuse)
+
+
+def compute(metric, predictions, references):
+    return metric(keep_in_memory=True).compute(predictions=predictions, references=references)
+
+
+# 3 true and 1 false positives, 2 false and 2 true negatives
+TRUTH = [1, 1, 1, 0, 1, 1, 0, 0]
+ANSWER = [1, 1, 1, 1, 0, 0, 0, 0]
+TP, FP, FN, TN = 3, 1, 2, 2
+
+
+def test_the_network_is_off():
+    with pytest.raises(AssertionError, match="asked the network"):
+        socket.create_connection(("127.0.0.1", 9))
+
+
+def test_accuracy():
+    assert compute(Accuracy, ANSWER, TRUTH) == {"accuracy": 5 / 8}
+    assert compute(Accuracy, [0, 1, 2, 2], [0, 2, 2, 1]) == {"accuracy": 0.5}
+    assert compute(Accuracy, [3], [3]) == {"accuracy": 1.0}
+
+
+def test_accuracy_and_f1_from_counts():
+    found = compute(AccuracyF1, ANSWER, TRUTH)
+    assert found == {"accuracy": 5 / 8, "f1": pytest.approx(2 * TP / (2 * TP + FP + FN))}
+    turned = compute(AccuracyF1, TRUTH, ANSWER)
+    assert turned == pytest.approx(found)
+    zeros_count = compute(AccuracyF1, [1 - x for x in ANSWER], [1 - x for x in TRUTH])
+    assert zeros_count["f1"] == pytest.approx(2 * TN / (2 * TN + FP + FN))  # another number: it is class 1's
+
+
+def test_f1_of_a_constant_answer_is_zero():
+    assert compute(AccuracyF1, [0, 0, 0, 0], [0, 1, 1, 0]) == {"accuracy": 0.5, "f1": 0.0}
+    assert compute(AccuracyF1, [0, 0], [0, 0]) == {"accuracy": 1.0, "f1": 0.0}
+    assert compute(AccuracyF1, [1, 1, 1, 1], [0, 1, 1, 0])["f1"] == pytest.approx(2 / 3)
+
+
+def test_matthews_from_the_confusion_matrix():
+    by_hand = (TP * TN - FP * FN) / math.sqrt((TP + FP) * (TP + FN) * (TN + FP) * (TN + FN))
+    found = compute(Matthews, ANSWER, TRUTH)
+    assert found == {"matthews": pytest.approx(by_hand), "accuracy": 5 / 8}
+    assert by_hand == pytest.approx(4 / math.sqrt(240))
+    assert compute(Matthews, [1 - x for x in TRUTH], TRUTH)["matthews"] == pytest.approx(-1)
+    assert compute(Matthews, TRUTH, TRUTH)["matthews"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    "answer, truth",
+    [([1, 1, 1], [0, 1, 1]), ([0, 0, 0], [0, 1, 1]), ([0, 1, 1], [1, 1, 1]), ([0, 0], [1, 1])],
+)
+def test_matthews_of_a_constant_is_zero(answer, truth):
+    assert compute(Matthews, answer, truth)["matthews"] == 0.0
+
+
+@pytest.mark.xfail(strict=True, raises=UserWarning, reason="scikit-learn's warning of a single label gets through")
+def test_matthews_of_one_label_only_warns_of_nothing():
+    assert compute(Matthews, [1, 1, 1], [1, 1, 1])["matthews"] == 0.0
+
+
+def by_ranks(predictions, references):
+    """Pearson as numpy's correlation matrix; Spearman as Pearson of the mean ranks."""
+    ranks = [stats.rankdata(x, method="average") for x in (predictions, references)]
+    return {
+        "pearson": pytest.approx(np.corrcoef(predictions, references)[0, 1], abs=1e-9),
+        "spearman": pytest.approx(np.corrcoef(*ranks)[0, 1], abs=1e-9),
+    }
+
+
+def test_correlation_by_hand():
+    # deviations -1.5 -.5 .5 1.5 and -1.75 -.75 .25 2.25: Σxy 6.5, Σxx 5, Σyy 8.75
+    found = compute(Correlation, [1.0, 2.0, 3.0, 4.0], [0.0, 1.0, 2.0, 4.0])
+    assert found == {"pearson": pytest.approx(6.5 / math.sqrt(5 * 8.75)), "spearman": pytest.approx(1.0)}
+
+
+def test_spearman_ranks_ties_by_their_mean():
+    predictions, references = [1.0, 1.0, 2.0, 3.0, 3.0, 3.0], [0.5, 2.0, 1.0, 4.0, 5.0, 1.0]
+    # ranks 1.5 1.5 3 5 5 5 and 1 4 2.5 5 6 2.5: Σxy of the deviations 9, Σxx 15, Σyy 17
+    found = compute(Correlation, predictions, references)
+    assert found == by_ranks(predictions, references)
+    assert found["spearman"] == pytest.approx(9 / math.sqrt(15 * 17))
+
+
+@settings(deadline=None, max_examples=20, derandomize=True)
+@given(st.lists(st.tuples(st.integers(-8, 8), st.integers(0, 10)), min_size=3, max_size=30))
+def test_correlation_is_that_of_numpy(pairs):
+    predictions, references = [p / 4 for p, _ in pairs], [r / 2 for _, r in pairs]
+    found = compute(Correlation, predictions, references)
+    if len(set(predictions)) > 1 and len(set(references)) > 1:
+        assert found == by_ranks(predictions, references)
+    else:
+        assert found == {"pearson": 0.0, "spearman": 0.0}
+
+
+@pytest.mark.parametrize(
+    "predictions, references",
+    [([2.5, 2.5, 2.5], [1.0, 2.0, 3.0]), ([1.0, 2.0, 3.0], [0.0, 0.0, 0.0]), ([1.0, 1.0], [1.0, 1.0]), ([1.0], [2.0])],
+)
+def test_correlation_of_a_constant_is_zero(predictions, references):
+    assert compute(Correlation, predictions, references) == {"pearson": 0.0, "spearman": 0.0}
+
+
+def test_correlation_of_an_almost_constant_answer_warns_of_nothing():
+    found = compute(Correlation, [1.0, 1.0 + 2e-16, 1.0, 1.0 + 2e-16], [0.0, 1.0, 0.0, 1.0])
+    assert found["spearman"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("metric", [Accuracy, AccuracyF1, Matthews, Correlation])
+def test_one_metric_object_serves_again_and_again(metric):
+    served = metric(keep_in_memory=True)
+    first = served.compute(predictions=[0, 1, 1, 0], references=[0, 1, 0, 1])
+    again = served.compute(predictions=[0, 1, 1, 0], references=[0, 1, 1, 0])
+    assert first == served.compute(predictions=[0, 1, 1, 0], references=[0, 1, 0, 1])
+    assert first != again
+    assert all(type(v) is float for v in again.values())
