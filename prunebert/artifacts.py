@@ -1,0 +1,167 @@
+"""Artifacts: the one file that knows what lies where in a run's directory, and that writes it, whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prunebert.errors import BadInput
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
+
+    from prunebert.maskfile import MaskFile
+    from prunebert.subnetwork import SubNetwork
+
+RESULT, TOPOLOGY, MASKS, METRICS = "result.json", "topology.json", "masks.safetensors", "metrics.jsonl"
+HEAD, WEIGHTS, PREDICTIONS, LOG, CONFIG = (
+    "head.safetensors",
+    "weights.safetensors",
+    "predictions.parquet",
+    "run.log",
+    ".hydra",
+)
+
+
+class Artifacts:
+    """The directory of one run. result.json is written last: a directory that has it is complete."""
+
+    def __init__(self, root: Path) -> None:
+        """Raises BadInput if `root` cannot be made or written to, or holds a finished run already."""
+        self.root = root
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            self._write("write-test", b"")
+            (root / "write-test").unlink()
+        except OSError as error:
+            raise BadInput(f"hydra.run.dir={root} cannot be written to: {error.strerror}") from error
+        if (root / RESULT).exists():
+            raise BadInput(f"hydra.run.dir={root} holds a finished run already ({RESULT}); choose another directory")
+        (root / METRICS).unlink(missing_ok=True)  # of a run that broke off here
+
+    def record(self, line: dict[str, Any]) -> None:
+        """One more line of metrics.jsonl."""
+        with (self.root / METRICS).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
+
+    def save_masks(self, file: MaskFile) -> None:
+        """masks.safetensors."""
+        from prunebert import maskfile
+
+        self._write(MASKS, maskfile.encode(file))
+
+    def save_tensors(self, name: str, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+        """HEAD or WEIGHTS; nothing if there are no tensors."""
+        from safetensors.torch import save
+
+        if tensors:
+            self._write(name, save({n: x.detach().cpu().contiguous() for n, x in tensors.items()}, metadata))
+
+    def save_predictions(self, table: pd.DataFrame) -> None:
+        """predictions.parquet."""
+        stream = io.BytesIO()
+        table.to_parquet(stream, index=False)
+        self._write(PREDICTIONS, stream.getvalue())
+
+    def save_json(self, name: str, content: dict[str, Any]) -> None:
+        """TOPOLOGY, or RESULT as the very last."""
+        self._write(name, (json.dumps(content, indent=1) + "\n").encode())
+
+    def _write(self, name: str, content: bytes) -> None:
+        """The file appears whole or not at all, also if the machine stops in between."""
+        partial = self.root / f".{name}.{os.getpid()}"
+        try:
+            with partial.open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            partial.replace(self.root / name)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def discard(root: Path) -> None:
+    """Remove what Hydra laid down for a run that never started: its record, the log, then directories left empty."""
+    shutil.rmtree(root / CONFIG, ignore_errors=True)
+    (root / LOG).unlink(missing_ok=True)
+    for directory in (root, *list(root.parents)[:2]):  # outputs/DATE/TIME
+        if not directory.is_dir() or any(directory.iterdir()) or directory == Path.cwd():
+            break
+        directory.rmdir()
+
+
+def result(root: Path) -> dict[str, Any]:
+    """result.json of a finished run. Raises BadInput for a directory that holds none."""
+    file = root / RESULT
+    if not root.is_dir():
+        raise BadInput(f"{root}: there is no such directory")
+    if not file.is_file():
+        started = (root / CONFIG).is_dir() or (root / METRICS).exists()
+        raise BadInput(
+            f"{root}: the run did not finish ({RESULT} is missing)" if started else f"{root} is not a run's directory"
+        )
+    try:
+        return json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise BadInput(f"{file} is damaged: {error}") from error
+
+
+def runs(root: Path) -> list[Path]:
+    """Every directory below `root`, itself included, in which a run was started."""
+    return sorted(p.parent for p in root.rglob(CONFIG) if p.is_dir())
+
+
+def last_words(root: Path) -> str:
+    """The last line of a run's log that is not part of a traceback's frames, or that there is none."""
+    lines = (root / LOG).read_text("utf-8").splitlines() if (root / LOG).is_file() else []
+    return lines[-1] if lines else "it left no log"
+
+
+def files(root: Path) -> dict[str, int]:
+    """Path within the run -> bytes."""
+    return {str(p.relative_to(root)): p.stat().st_size for p in sorted(root.rglob("*")) if p.is_file()}
+
+
+def topology(root: Path) -> dict[str, Any]:
+    """topology.json of a run."""
+    return json.loads((root / TOPOLOGY).read_text("utf-8"))
+
+
+def overrides(root: Path) -> list[str]:
+    """The command-line overrides that Hydra recorded: one `- key=value` a line."""
+    file = root / CONFIG / "overrides.yaml"
+    lines = file.read_text("utf-8").splitlines() if file.is_file() else []
+    return [line.removeprefix("- ").strip().strip("'\"") for line in lines if line.startswith("- ")]
+
+
+def load_weights(root: Path, net: SubNetwork, head: str) -> dict[str, Tensor]:
+    """θ of a finished run (every encoder weight, and its head under `head.…`), as SubNetwork.forward takes it.
+
+    Raises BadInput if the run trained no weights, or its model or head is not the one of `net`.
+    """
+    from safetensors.torch import load_file
+
+    theta = net.snapshot(head)
+    facts = result(root)
+    if not (root / WEIGHTS).is_file():
+        raise BadInput(
+            f"distill.teacher={root}: the run trained no weights ({facts['method']}); give a finished dense run"
+        )
+    stored = load_file(root / WEIGHTS) | {f"head.{n}": x for n, x in load_file(root / HEAD).items()}
+    stored = {
+        n.replace("head." + net.prefix, net.prefix): x for n, x in stored.items()
+    }  # a fresh pooler is kept with the head
+    for name, tensor in stored.items():
+        if name not in theta or theta[name].shape != tensor.shape:
+            raise BadInput(f"distill.teacher={root}: its {name} does not fit {net.model.name} with this task's head")
+    missing = theta.keys() - stored.keys()
+    if missing:
+        raise BadInput(f"distill.teacher={root}: it has no {sorted(missing)[0]}; its model is {facts['model']}")
+    device = next(net.parameters()).device
+    return {n: x.to(device) for n, x in stored.items()}

@@ -1,0 +1,53 @@
+"""What is checked of a configuration before anything is imported, made or read."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from prunebert import signature
+from prunebert.errors import BadInput
+from prunebert.fit import Fit
+
+GIVEN_LATER = {"task": ("tokenizer", "positions")}
+
+
+def words(values: Iterable[tuple[str, Any]]) -> None:
+    """Raise BadInput for a sparsity or seed typed on the command line that cannot be (each value of a sweep)."""
+    for key, value in values:
+        if key == "sparsity":
+            sparsity(value)
+        if key == "seed":
+            seed(value)
+
+
+def config(cfg: dict[str, Any]) -> None:
+    """Raise BadInput for the first thing in a composed configuration that cannot be."""
+    sparsity(cfg["sparsity"])
+    seed(cfg["seed"])
+    nodes = {name: node for name, node in cfg.items() if isinstance(node, dict) and "_target_" in node}
+    for name in sorted(nodes, key=lambda n: (not n.endswith("fit"), n)):  # what others refer to comes first
+        signature.check(nodes[name], name, GIVEN_LATER.get(name, ()))
+    for name in ("fit", "teacher_fit"):
+        Fit(**{k: v for k, v in cfg[name].items() if k != "_target_"})
+
+
+def sparsity(value: Any) -> None:
+    """A fraction removed: 0 <= s < 1."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (number and math.isfinite(value) and 0 <= value < 1):
+        raise BadInput(f"sparsity={value}: the fraction removed must be a number at least 0 and below 1")
+
+
+def seed(value: Any) -> None:
+    """A whole number, 0 or more."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise BadInput(f"seed={value}: must be a whole number, 0 or more")
+
+
+def cell(overrides: str) -> str:
+    """A sweep's overrides as one folder name: no slashes, and at most 200 characters, the rest told by a hash."""
+    name = overrides.replace("/", "_") or "default"
+    return name if len(name) <= 200 else f"{name[:180]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"

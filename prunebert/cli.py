@@ -1,0 +1,185 @@
+"""The one entrypoint: a bare first word is a command, anything else a Hydra run. The only file that imports Hydra."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    InstantiationException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from prunebert import artifacts, checks
+from prunebert.errors import BadInput, Diverged, bad_choice, did_you_mean
+
+log = logging.getLogger(__name__)
+COMMANDS = {"info": "prunebert.info:main"}
+CONF = {"config_path": "pkg://prunebert.conf", "config_name": "config", "version_base": "1.3"}
+
+
+def main() -> None:
+    """Run the command line. Exit status: 0 done, 1 something broke, 2 bad input."""
+    words = sys.argv[1:]
+    try:
+        if words and re.fullmatch(r"\w[\w-]*", words[0]):
+            _command(words[0], words[1:])
+        elif words:
+            checks.words(_values(words))
+            os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come back here, to be told in one line
+            _hydra_run()
+        else:
+            sys.argv.append("--help")
+            _hydra_run()
+    except BadInput as error:
+        _stop(str(error))
+    except (HydraException, OmegaConfBaseException) as error:
+        _stop(_explain(error))
+    except OSError as error:
+        if "hydra" not in str(_frames(error)):
+            raise
+        _stop(f"hydra.run.dir: {error.filename} cannot be written to: {error.strerror}")
+    except KeyboardInterrupt:
+        _stop("interrupted", status=130)
+
+
+def _command(name: str, words: list[str]) -> None:
+    if name not in COMMANDS:
+        raise bad_choice("command", name, COMMANDS)
+    from importlib import import_module
+
+    module, function = COMMANDS[name].split(":")
+    getattr(import_module(module), function)(words)
+
+
+@hydra.main(**CONF)
+def _hydra_run(cfg: DictConfig) -> None:
+    """One run. In a sweep an error is told and kept in the run's log, and the other cells go on (see Sweep)."""
+    out = Path(HydraConfig.get().runtime.output_dir)
+    sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+    try:
+        try:
+            _prune(cfg, out)
+        except InstantiationException as error:
+            raise error.__cause__ or error from None
+    except BadInput as error:
+        if sweep or isinstance(error, Diverged):
+            log.error("%s", error)
+        else:
+            artifacts.discard(out)
+            _stop(str(error))
+        if not sweep:
+            sys.exit(2)
+    except Exception:  # a sweep goes on whatever breaks in one cell; the traceback is in its run.log
+        if not sweep:
+            raise
+        log.exception("this cell broke")
+
+
+def _prune(cfg: DictConfig, directory: Path) -> None:
+    from prunebert import info
+
+    fields: Any = OmegaConf.to_container(cfg, resolve=True)
+    checks.config(fields)
+    build = hydra.utils.instantiate
+    out = artifacts.Artifacts(directory)
+    impl = build(fields["impl"])
+    model = build(fields["model"])
+    task = build(fields["task"], _convert_="all")(tokenizer=model.tokenizer, positions=model.positions)
+    method = build(fields["method"], _convert_="all")
+    from prunebert.run import run
+
+    choices = HydraConfig.get().runtime.choices
+    labels = {
+        **{group: choices[group] for group in ("method", "task")},
+        "model": model.name,
+        "fit": choices["fit"],
+        "distill": choices["distill"],
+        "sparsity": float(cfg.sparsity),
+        "prunable": fields["method"].get("prunable", "encoder"),  # dense prunes nothing: any will do
+        "settings": {k: v for k, v in fields["method"].items() if not k.startswith("_")},
+        "command": "prunebert " + shlex.join(HydraConfig.get().overrides.task),
+    }
+    row = run(method, task, model, out, impl=impl, seed=cfg.seed, labels=labels)
+    log.info("%s", info.line(row, directory))
+
+
+class Sweep(Callback):
+    """After a multirun: the table of its runs; status 1 if one of them did not finish."""
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        from prunebert import info
+
+        failed = info.table(Path(config.hydra.sweep.dir))
+        if failed:
+            sys.exit(1)
+
+
+def _values(words: list[str]) -> list[tuple[str, Any]]:
+    """(key, value) of the overrides among `words`, each value of a sweep on its own. Raises Hydra's parse error."""
+    found = []
+    for override in OverridesParser.create().parse_overrides([w for w in words if "=" in w and not w.startswith("-")]):
+        values = override.sweep_iterator() if override.is_sweep_override() else [override.value()]
+        found += [(override.key_or_group, value) for value in values]
+    return found
+
+
+def _explain(error: Exception) -> str:
+    """Hydra's and OmegaConf's errors, in one line, with what is allowed."""
+    text = str(error)
+    if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
+        group, _, name = error.missing_cfg_file.rpartition("/")
+        return str(bad_choice(group, name, [o for o in error.options if not o.startswith("_")]))
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: cannot be read as key=value ({text.splitlines()[0]})"
+    unknown = re.search(r"Could not override '([^']+)'", text)
+    if isinstance(error, ConfigCompositionException) and unknown:
+        key = unknown[1].split("@")[0]
+        return f"{key}: there is no such key{did_you_mean(key, _known_keys())} (`prunebert --cfg job` shows all)"
+    return " ".join(text.split())
+
+
+def _known_keys() -> list[str]:
+    """Every key of the default configuration, dotted, and the config groups."""
+    with hydra.initialize_config_module("prunebert.conf", version_base="1.3"):
+        cfg = OmegaConf.to_container(hydra.compose("config"))
+
+    def walk(node: Any, path: str) -> list[str]:
+        inner = (
+            [k for name, child in node.items() for k in walk(child, f"{path}.{name}")] if isinstance(node, dict) else []
+        )
+        return [path.removeprefix("."), *inner]
+
+    return walk(cfg, "")
+
+
+def _frames(error: BaseException) -> list[str]:
+    """The files an error came through, innermost last."""
+    files, trace = [], error.__traceback__
+    while trace:
+        files.append(trace.tb_frame.f_code.co_filename)
+        trace = trace.tb_next
+    return [f for f in files if "prunebert" not in Path(f).parts][-3:]
+
+
+def _stop(message: str, status: int = 2) -> None:
+    sys.stderr.write(f"prunebert: {message}\n")
+    sys.exit(status)
+
+
+OmegaConf.register_new_resolver("cell", checks.cell, replace=True)

@@ -1,0 +1,42 @@
+"""Evaluation: a sub-network's predictions on every evaluation split, and what they score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from prunebert.errors import Diverged
+from prunebert.impl import Impl
+from prunebert.subnetwork import SubNetwork
+from prunebert.tasks.task import Task
+
+BATCH = 128
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """predictions: a row an example, of all splits. metrics: every official one. score: the one that stands for all."""
+
+    predictions: pd.DataFrame
+    metrics: dict[str, float]
+    score: float
+
+
+def evaluate(net: SubNetwork, task: Task, head: str, impl: Impl) -> Evaluation:
+    """f(x; θ ⊙ net.masks) on every evaluation split, without dropout. Raises Diverged if an output is not finite."""
+    predictions = {}
+    with net.resting():
+        for split in task.eval_splits:
+            logits: dict[int, np.ndarray] = {}
+            for batch in task.eval_batches(split, BATCH):
+                with impl.autocast():
+                    out = net(batch.to(impl.torch_device), head, net.masks)
+                values = out.logits.float().cpu().numpy()
+                if not np.isfinite(values).all():
+                    raise Diverged(f"the network's output on {split} is not finite; lower the learning rate")
+                logits |= dict(zip(batch.rows.tolist(), values, strict=True))
+            predictions[split] = task.predict(split, logits)
+    metrics = task.metrics(predictions)
+    return Evaluation(pd.concat(predictions.values(), ignore_index=True), metrics, metrics[task.score])

@@ -1,0 +1,106 @@
+"""`prunebert info RUN`, the line a run ends with, and the table a sweep ends with."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import rich
+from rich.console import Console
+from rich.table import Table
+
+from prunebert import artifacts
+from prunebert.errors import BadInput
+
+DENOMINATORS = {
+    "sparsity_encoder": "encoder matrices",
+    "sparsity_encoder_pooler": "+ pooler",
+    "sparsity_encoder_pooler_embeddings": "+ word embeddings",
+    "sparsity_model": "whole model",
+}
+
+
+def main(words: list[str]) -> None:
+    """Show a finished run: what was asked, sparsity under every denominator, metrics, cost, files."""
+    if len(words) != 1:
+        raise BadInput("usage: prunebert info RUN, the directory of one run")
+    root = Path(words[0])
+    row = artifacts.result(root)
+    rich.print(f"[bold]{row['method']}[/] · {row['task']} · {row['model']} · seed {row['seed']} · fit={row['fit']}")
+    _print("asked for", {"sparsity": row["sparsity"], **{k: json.dumps(v) for k, v in row["settings"].items()}})
+    _print("sparsity measured (fraction removed)", {words: f"{row[key]:.6f}" for key, words in DENOMINATORS.items()})
+    metrics = {
+        name: f"{value:.4f}  (majority class {row['majority'][name]:.4f})" for name, value in row["metrics"].items()
+    }
+    _print("metrics", metrics)
+    cost = ("trained_parameters", "steps", "seconds", "seconds_per_step", "peak_memory_bytes", "device")
+    _print("cost", {k: f"{row[k]:,}" if isinstance(row[k], int) else row[k] for k in cost})
+    kinds = artifacts.topology(root)["kinds"]
+    _print(
+        "remaining weights by kind",
+        {kind: f"{entry['remaining']:.2%} of {entry['size']:,}" for kind, entry in kinds.items()},
+    )
+    _print("files (bytes)", {name: f"{size:,}" for name, size in artifacts.files(root).items()})
+    rich.print(f"repeat with: [bold]{row['command']}[/]")
+
+
+def _print(title: str, rows: dict[str, Any]) -> None:
+    table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2))
+    for key, value in rows.items():
+        table.add_row(key, str(value))
+    rich.print(table)
+
+
+def measured(row: dict[str, Any]) -> float:
+    """The sparsity measured under the denominator that the run's target refers to."""
+    return row[f"sparsity_{row['prunable']}"]
+
+
+def line(row: dict[str, Any], directory: Path) -> str:
+    """One run in one line."""
+    return (
+        f"{row['method']} on {row['task']}: {row['metric']} {row['score']:.4f} (majority {row['majority_score']:.4f}), "
+        f"sparsity {measured(row):.4f} of {row['prunable']}, {row['seconds']:.0f} s, in {_short(directory)}"
+    )
+
+
+def table(root: Path) -> int:
+    """Print every run below `root`, the unfinished ones in plain sight; returns how many did not finish."""
+    rows, failed = [], []
+    for directory in artifacts.runs(root):
+        try:
+            rows.append((directory, artifacts.result(directory)))
+        except BadInput:
+            failed.append(directory)
+    names = {row["metric"] for _, row in rows}
+    score = names.pop() if len(names) == 1 else "score"
+    axes = ("task", "model", "fit", "distill", "sparsity", "seed")
+    varying = [k for k in axes if len({str(row[k]) for _, row in rows}) > 1]
+    shown = Table(title=f"{len(rows)} finished runs in {_short(root)}", title_justify="left")
+    shown.add_column("method", style="bold")
+    for column in varying:
+        shown.add_column("asked" if column == "sparsity" else column)
+    for column in ("sparsity measured", score, "majority class", "seconds"):
+        shown.add_column(column, justify="right")
+    shown.add_column("directory", overflow="fold")
+    for directory, row in rows:
+        numbers = [
+            f"{measured(row):.4f}",
+            f"{row['score']:.4f}",
+            f"{row['majority_score']:.4f}",
+            f"{row['seconds']:.1f}",
+        ]
+        shown.add_row(row["method"], *(str(row[k]) for k in varying), *numbers, str(directory.relative_to(root)))
+    console = rich.get_console() if rich.get_console().is_terminal else Console(width=160)
+    console.print(shown)
+    for directory in failed:
+        console.print(f"[red]did not finish:[/] {_short(directory)}: {artifacts.last_words(directory)}")
+    return len(failed)
+
+
+def _short(path: Path) -> str:
+    """Relative to where the user stands, if it lies below."""
+    text = os.path.relpath(path)
+    return str(path) if text.startswith("..") else text

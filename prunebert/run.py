@@ -1,0 +1,131 @@
+"""A run as a straight line: the method's phases one after the other, then everything that was found, onto the disk."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import subprocess
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from prunebert import topology
+from prunebert.artifacts import HEAD, RESULT, TOPOLOGY, WEIGHTS, Artifacts
+from prunebert.evaluate import Evaluation, evaluate
+from prunebert.impl import Impl
+from prunebert.maskfile import MaskFile
+from prunebert.models import Model, hash_of
+from prunebert.phase import Method, Phase
+from prunebert.subnetwork import PRUNABLE, SubNetwork
+from prunebert.tasks.task import Task
+from prunebert.train import Trained, train
+
+log = logging.getLogger(__name__)
+
+
+def run(
+    method: Method, task: Task, model: Model, out: Artifacts, *, impl: Impl, seed: int, labels: dict[str, Any]
+) -> dict[str, Any]:
+    """Train and evaluate one sub-network and write all of `out`. Returns what is in result.json.
+
+    labels: what the row is called (method, task, model, asked sparsity and settings worth a column), copied as given.
+    """
+    began = time.perf_counter()
+    impl.start()
+    net = SubNetwork(model, seed).to(impl.torch_device)
+    if impl.compile:
+        net.encoder.compile(dynamic=True)
+    done: list[tuple[Phase, Trained]] = []
+    for i, phase in enumerate(method(net, task)):
+        log.info("phase %s: %s steps of %d", phase.name, f"{phase.steps:,}", phase.fit.batch_size)
+
+        def score(phase: Phase = phase) -> float:
+            return evaluate(net, phase.task, phase.head, impl).score
+
+        done.append((phase, train(net, phase, seed=seed + i, impl=impl, record=out.record, score=score)))
+    last = done[-1][0]
+    found = evaluate(net, last.task, last.head, impl)
+    return _write(
+        out, net, task, done, found, labels=labels | {"seed": seed}, seconds=time.perf_counter() - began, impl=impl
+    )
+
+
+def _write(
+    out: Artifacts,
+    net: SubNetwork,
+    task: Task,
+    done: list[tuple[Phase, Trained]],
+    found: Evaluation,
+    *,
+    labels: dict[str, Any],
+    seconds: float,
+    impl: Impl,
+) -> dict[str, Any]:
+    """Every file of the run, result.json last."""
+    last = done[-1][0]
+    model = net.model
+    masks = {n: torch.ones_like(p, dtype=torch.bool) for n, p in net.prunable().items()} | net.masks
+    masks = {n: m.bool() for n, m in masks.items()}
+    identity = {"model": model.name, "weights_hash": model.weights_hash}
+    trained = {id(x) for phase, _ in done if phase.head == last.head for g in phase.train for x in g.tensors.values()}
+    head = {n: p for n, p in net.head_parameters(last.head).items() if id(p) in trained}
+    weights = net.parameters_of("pretrained")
+    if hash_of({n.removeprefix(net.prefix): p for n, p in weights.items()}) == model.weights_hash:
+        weights = {}  # frozen, bit for bit: the checkpoint has them
+    out.save_masks(MaskFile(masks, model.name, model.weights_hash))
+    out.save_tensors(HEAD, head, identity)
+    out.save_tensors(WEIGHTS, weights, identity)
+    out.save_predictions(found.predictions)
+    sizes = {which: {n: p.numel() for n, p in net.prunable(which).items()} for which in PRUNABLE}
+    parameters = sum(p.numel() for p in net.encoder.parameters()) + sum(
+        p.numel() for p in net.heads[last.head].parameters()
+    )
+    measured = topology.denominators(masks, sizes, parameters)
+    out.save_json(TOPOLOGY, measured | topology.describe(masks, net.place, model.heads))
+    majority = task.majority()
+    steps = sum(t.steps for _, t in done)
+    row = {
+        **labels,
+        **measured,
+        "metric": task.score,
+        "score": found.score,
+        "metrics": found.metrics,
+        "majority_score": majority[task.score],
+        "majority": majority,
+        "trained_parameters": done[-1][1].parameters,
+        "phases": {
+            p.name: {"steps": t.steps, "selected_step": t.selected_step, "seconds": round(t.seconds, 3)}
+            for p, t in done
+        },
+        "steps": steps,
+        "seconds": round(seconds, 3),
+        "seconds_per_step": round(sum(t.seconds for _, t in done) / steps, 6),
+        "peak_memory_bytes": impl.peak_memory(),
+        "device": impl.describe(),
+        "data": task.facts(),
+        "weights_hash": model.weights_hash,
+        "versions": {p: version(p) for p in ("prunebert", "torch", "transformers", "datasets", "hydra-core")}
+        | {"python": platform.python_version()},
+        **git_state(),
+        "status": "complete",
+    }
+    out.save_json(RESULT, row)
+    return row
+
+
+def git_state() -> dict[str, Any]:
+    """The commit prunebert runs from and whether it has uncommitted changes; null where it is an installed package."""
+    here = Path(__file__).parent
+
+    def git(*words: str) -> str | None:
+        try:
+            found = subprocess.run(["git", "-C", here, *words], capture_output=True, text=True, timeout=10, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return found.stdout.strip() if found.returncode == 0 else None
+
+    commit = git("rev-parse", "HEAD") if git("ls-files", "__init__.py") else None
+    return {"git_commit": commit, "git_dirty": None if commit is None else bool(git("status", "--porcelain", "."))}

@@ -1,0 +1,110 @@
+"""Checks a config node against the signature of what it is for, read from the source without importing it.
+
+The signature is the schema: names, Literal choices and plain types. Reading instead of importing keeps a mistyped
+value's answer below a second, where importing torch alone takes longer.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from prunebert.errors import BadInput, bad_choice, did_you_mean
+
+PLAIN = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,), "None": (type(None),)}
+
+
+def check(node: dict[str, Any], path: str, given_later: tuple[str, ...] = ()) -> None:
+    """Raise BadInput if `node` (with a `_target_`) has a key its target does not take, lacks one, or a value is wrong.
+
+    Nodes inside are checked too. `path` is where the node lies in the config; `given_later` need not be in it.
+    """
+    for key, value in node.items():
+        if isinstance(value, dict) and "_target_" in value:
+            check(value, f"{path}.{key}")
+    parameters = _parameters(str(node["_target_"]))
+    if parameters is None:
+        return
+    for key, value in node.items():
+        if key in ("_target_", "_partial_", "_convert_"):
+            continue
+        if key not in parameters:
+            raise BadInput(
+                f"{path}.{key}: {node['_target_']} takes no {key}; it takes {', '.join(parameters)}"
+                f"{did_you_mean(key, parameters)}"
+            )
+        annotation, _ = parameters[key]
+        if annotation is not None and not (isinstance(value, dict) and "_target_" in value):
+            _check_value(f"{path}.{key}", value, annotation)
+    for key, (_, optional) in parameters.items():
+        if not (optional or key in node or key in given_later) and "_partial_" not in node:
+            raise BadInput(f"{path}.{key} is needed by {node['_target_']} and not given")
+
+
+def _check_value(path: str, value: Any, annotation: ast.expr) -> None:
+    """Raise BadInput where the annotation is of plain types and Literals, and `value` is none of them."""
+    choices: list[Any] = []
+    plain: list[str] = []
+    for part in _union(annotation):
+        if isinstance(part, ast.Subscript) and ast.unparse(part.value) == "Literal":
+            choices += ast.literal_eval(
+                part.slice if isinstance(part.slice, ast.Tuple) else ast.Tuple([part.slice], ast.Load())
+            )
+        elif ast.unparse(part) in PLAIN:
+            plain.append(ast.unparse(part))
+        else:
+            return
+    types = tuple(t for name in plain for t in PLAIN[name])
+    fits = value in choices or (isinstance(value, types) and (not isinstance(value, bool) or "bool" in plain))
+    if fits:
+        return
+    if choices and not plain:
+        raise bad_choice(path, value, map(str, choices))
+    words = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false", "None": "null"}
+    raise BadInput(f"{path}={value}: must be {' or '.join([*map(str, choices), *(words[p] for p in plain)])}")
+
+
+def _union(annotation: ast.expr) -> list[ast.expr]:
+    if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
+        return _union(annotation.left) + _union(annotation.right)
+    return [annotation]
+
+
+@cache
+def _parameters(target: str) -> dict[str, tuple[ast.expr | None, bool]] | None:
+    """Keyword name -> (annotation, has a default) of a function or dataclass; None where the source cannot tell."""
+    module, _, name = target.rpartition(".")
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        raise BadInput(f"_target_={target}: there is no Python module {module}")
+    definitions = {
+        n.name: n
+        for n in ast.parse(Path(spec.origin).read_text("utf-8")).body
+        if isinstance(n, ast.FunctionDef | ast.ClassDef)
+    }
+    found = definitions.get(name)
+    if found is None:
+        raise BadInput(f"_target_={target}: {module} defines no {name}{did_you_mean(name, definitions)}")
+    if isinstance(found, ast.FunctionDef):
+        if found.args.kwarg:
+            return None
+        keyword_only = zip(found.args.kwonlyargs, found.args.kw_defaults, strict=True)
+        positional = {a.arg: (a.annotation, True) for a in found.args.args}  # net and task come at the call
+        return positional | {a.arg: (a.annotation, default is not None) for a, default in keyword_only}
+    if not any("dataclass" in ast.unparse(d) for d in found.decorator_list):
+        return None
+    own = {
+        n.target.id: (n.annotation, n.value is not None)
+        for n in found.body
+        if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)
+    }
+    inherited: dict[str, tuple[ast.expr | None, bool]] = {}
+    for base in found.bases:
+        inherited |= _parameters(f"{module}.{ast.unparse(base)}") or {} if ast.unparse(base) in definitions else {}
+    return inherited | own

