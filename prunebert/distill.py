@@ -55,7 +55,7 @@ def logits(
             T = temperature
             student, teacher = (_rows(x, batch, task) / T for x in (out, target))
             kd = T * T * F.kl_div(student.log_softmax(-1), teacher.softmax(-1), reduction="batchmean")
-        return {"task": (1 - weight) * terms["task"], "kd_logits": weight * kd}
+        return {name: (1 - weight) * term for name, term in terms.items()} | {"kd_logits": weight * kd}
 
     return teach
 

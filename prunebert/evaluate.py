@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import torch
 
 from prunebert.errors import Diverged
 from prunebert.impl import Impl
@@ -29,14 +30,13 @@ def evaluate(net: SubNetwork, task: Task, head: str, impl: Impl) -> Evaluation:
     predictions = {}
     with net.resting():
         for split in task.eval_splits:
-            logits: dict[int, np.ndarray] = {}
+            answers: dict[int, np.ndarray] = {}
             for batch in task.eval_batches(split, BATCH):
                 with impl.autocast():
                     out = net(batch.to(impl.torch_device), head, net.masks)
-                values = out.logits.float().cpu().numpy()
-                if not np.isfinite(values).all():
+                if not torch.isfinite(out.logits).all():
                     raise Diverged(f"the network's output on {split} is not finite; lower the learning rate")
-                logits |= dict(zip(batch.rows.tolist(), values, strict=True))
-            predictions[split] = task.predict(split, logits)
+                answers |= task.answers(out, batch)
+            predictions[split] = task.predict(split, answers)
     metrics = task.metrics(predictions)
     return Evaluation(pd.concat(predictions.values(), ignore_index=True), metrics, metrics[task.score])

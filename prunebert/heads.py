@@ -10,6 +10,7 @@ from torch.nn.functional import gelu, linear
 
 from prunebert.errors import BadInput, bad_choice
 from prunebert.models import Model
+from prunebert.tasks.task import Batch, Task
 
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "gelu": gelu}
 
@@ -31,7 +32,7 @@ class Linear(nn.Module):
         self._hidden = _place(self, hidden, _new(width, width, model)) if hidden else ""
         self._out = _place(self, out, _new(width, outputs, model))
 
-    def forward(self, encoded: Any) -> Tensor:
+    def forward(self, encoded: Any, batch: Batch) -> Tensor:
         """[batch, outputs] from the encoder's output."""
         if self._activation is None:
             cls = encoded.pooler_output
@@ -51,11 +52,11 @@ class LabelWords(nn.Module):
 
     pretrained = True
 
-    def __init__(self, model: Model, words: list[str]) -> None:
+    def __init__(self, model: Model, words: list[str] | None) -> None:
         super().__init__()
         stock: Any = model.masked_lm()
         decoder = stock.get_output_embeddings()
-        ids = torch.tensor([word_id(model, word) for word in words])
+        ids = torch.tensor([word_id(model, word) for word in words]) if words else torch.arange(len(decoder.bias))
         self._stages = [
             stage if stage in ACTIVATIONS else _place(self, stage, stock.get_submodule(stage))
             for stage in model.family.mlm
@@ -63,7 +64,7 @@ class LabelWords(nn.Module):
         self.words = nn.Parameter(decoder.weight.detach()[ids].clone())  # [labels, width]
         self.bias = nn.Parameter(decoder.bias.detach()[ids].clone())
 
-    def forward(self, encoded: Any) -> Tensor:
+    def forward(self, encoded: Any, batch: Batch) -> Tensor:
         """[batch, words] from the encoder's output."""
         return self._decode(encoded.last_hidden_state[:, 0])
 
@@ -76,9 +77,23 @@ class LabelWords(nn.Module):
 class SpanWords(LabelWords):
     """Start and end of an answer as two label words read at every token (SMP on SQuAD: start = Yes, end = No)."""
 
-    def forward(self, encoded: Any) -> Tensor:
+    def forward(self, encoded: Any, batch: Batch) -> Tensor:
         """[batch, length, 2]."""
         return self._decode(encoded.last_hidden_state)
+
+
+class MaskedLM(LabelWords):
+    """The model's whole masked-LM head at the tokens asked for: every word of the vocabulary is a label word.
+
+    The decoder is a copy, no longer tied to the word embeddings: a mask over these leaves it whole, as in TAMT's code.
+    """
+
+    def __init__(self, model: Model) -> None:
+        super().__init__(model, None)
+
+    def forward(self, encoded: Any, batch: Batch) -> Tensor:
+        """[tokens asked, vocabulary]."""
+        return self._decode(encoded.last_hidden_state[batch.labels != -100])
 
 
 class Span(nn.Module):
@@ -90,7 +105,7 @@ class Span(nn.Module):
         super().__init__()
         self.qa_outputs = _new(model.config.hidden_size, 2, model)
 
-    def forward(self, encoded: Any) -> Tensor:
+    def forward(self, encoded: Any, batch: Batch) -> Tensor:
         """[batch, length, 2]."""
         return self.qa_outputs(encoded.last_hidden_state)
 
@@ -106,18 +121,20 @@ def word_id(model: Model, word: str) -> int:
     return ids[0]
 
 
-def build(kind: str, model: Model, *, span: bool, outputs: int, label_words: list[str] | None) -> nn.Module:
+def build(kind: str, model: Model, task: Task) -> nn.Module:
     """The head of a task: `kind` is "linear" (new, to be trained) or "label_words" (the model's own masked-LM head)."""
     if kind not in ("linear", "label_words"):
         raise bad_choice("method.head", kind, ["linear", "label_words"])
+    if task.masked_lm:
+        return MaskedLM(model)
     if kind == "linear":
-        return Span(model) if span else Linear(model, outputs)
-    if not label_words or len(label_words) != outputs:
+        return Span(model) if task.span else Linear(model, task.outputs)
+    if not task.label_words or len(task.label_words) != task.outputs:
         raise BadInput(
-            f"method.head=label_words: the task needs task.label_words, {outputs} of them, one for each output "
-            f"({label_words or 'none'} given); or use method.head=linear"
+            f"method.head=label_words: the task needs task.label_words, {task.outputs} of them, one for each output "
+            f"({task.label_words or 'none'} given); or use method.head=linear"
         )
-    return (SpanWords if span else LabelWords)(model, label_words)
+    return (SpanWords if task.span else LabelWords)(model, task.label_words)
 
 
 def _new(width: int, outputs: int, model: Model) -> nn.Linear:

@@ -29,7 +29,9 @@ def main(words: list[str]) -> None:
     root = Path(words[0])
     row = artifacts.result(root)
     rich.print(f"[bold]{row['method']}[/] · {row['task']} · {row['model']} · seed {row['seed']} · fit={row['fit']}")
-    _print("asked for", {"sparsity": row["sparsity"], **{k: json.dumps(v) for k, v in row["settings"].items()}})
+    plain = {k: json.dumps(v) for k, v in row["settings"].items() if not isinstance(v, dict)}
+    budget = ", ".join(f"{k} {v}" for k, v in row["settings"]["fit"].items() if v is not None and not k.startswith("_"))
+    _print("asked for", {"sparsity": row["sparsity"], **plain, "fit": budget, "distill": row["distill"]})
     _print("sparsity measured (fraction removed)", {words: f"{row[key]:.6f}" for key, words in DENOMINATORS.items()})
     metrics = {
         name: f"{value:.4f}  (majority class {row['majority'][name]:.4f})" for name, value in row["metrics"].items()

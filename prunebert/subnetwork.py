@@ -52,7 +52,7 @@ class SubNetwork(nn.Module):
         if key not in self.heads:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(zlib.crc32(key.encode()) + self.seed)
-                head = heads.build(kind, self.model, span=task.span, outputs=task.outputs, label_words=task.label_words)
+                head = heads.build(kind, self.model, task)
             self.heads[key] = head.to(next(self.encoder.parameters()).device).train(self.training)
         return key
 
@@ -68,7 +68,7 @@ class SubNetwork(nn.Module):
             self.encoder, {n.removeprefix(self.prefix): w for n, w in replaced.items()}, (), batch.inputs
         )
         in_head = {n.removeprefix("head."): w for n, w in weights.items() if n.startswith("head.")}
-        return Outputs(functional_call(self.heads[head], in_head, (encoded,)))
+        return Outputs(functional_call(self.heads[head], in_head, (encoded, batch)))
 
     @property
     def prefix(self) -> str:

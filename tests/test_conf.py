@@ -41,16 +41,20 @@ def _class(node: dict[str, Any]) -> Any:
 
 def test_the_groups_hold_what_they_should():
     assert options("method") == ["dense", "magnitude", "random", "smp"]
-    assert len(options("task")) == 13 and len(options("model")) == 7
+    assert len(options("task")) == 14 and len(options("model")) == 7
     assert options("fit") == ["paper", "quick", "smoke"] and options("impl") == ["auto", "cpu", "cuda"]
-    assert options("distill") == ["logits", "none"] and options("experiment") == ["quickstart"]
+    assert (
+        options("corpus") == ["imdb", "wikitext"]
+        and options("distill") == ["logits", "none"]
+        and options("experiment") == ["quickstart"]
+    )
 
 
 CELLS = list(itertools.product(options("method"), options("task"), options("fit")))
 
 
 def test_the_number_of_cells():
-    assert len(CELLS) == 4 * 13 * 3
+    assert len(CELLS) == 4 * 14 * 3
 
 
 @pytest.mark.parametrize("fit", options("fit"))
@@ -66,7 +70,7 @@ def test_every_method_and_task_composes_and_binds(method, fit):
         assert cfg["fit"]["steps"] == {"paper": None, "quick": cfg["fit"]["steps"], "smoke": 2}[fit]
 
 
-@pytest.mark.parametrize("group", ["model", "impl", "distill"])
+@pytest.mark.parametrize("group", ["model", "impl", "distill", "corpus"])
 def test_every_other_option_composes_and_binds(group):
     found = options(group)
     assert found

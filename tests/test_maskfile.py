@@ -44,7 +44,7 @@ def file(tmp_path):
     return tmp_path / "masks.safetensors"
 
 
-def refused(path, content, words=""):
+def refused(path, content, words=None):
     """Reading these bytes is bad input, told in one line that names the file."""
     path.write_bytes(content)
     with pytest.raises(BadInput, match=words) as caught:
@@ -102,7 +102,9 @@ SHAPES = st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=3), min_size=
 
 
 @settings(deadline=None, max_examples=50, derandomize=True)
-@given(SHAPES, st.integers(0, 2**32), st.text(max_size=20), st.sampled_from([0.0, 0.1, 0.5, 1.0]))
+@given(
+    SHAPES, st.integers(0, 2**32), st.sampled_from(["bert", "", 'a/b "ü" 中\n']), st.sampled_from([0.0, 0.1, 0.5, 1.0])
+)
 def test_round_trip(tmp_path_factory, shapes, seed, model, density):
     file = tmp_path_factory.getbasetemp() / "round-trip.safetensors"
     random = np.random.default_rng(seed)
@@ -144,32 +146,36 @@ def test_every_flipped_bit_of_the_masks_is_told(file):
 
 @pytest.fixture(scope="module")
 def header_flips(tmp_path_factory):
-    """What becomes of each single flipped bit of the header: an error, or what was read and whether it is the same."""
+    """What becomes of the header with one bit flipped: an error, or what was read and whether it is the same masks."""
     file = tmp_path_factory.mktemp("flips") / "masks.safetensors"
     content = encode(MaskFile({"w": MASK}, "bert", "abc"))
     outcomes = []
     for at in range(8, taken_apart(content).data_at):
-        for bit in range(8):
+        for bit in (0, 2):
             broken = bytearray(content)
             broken[at] ^= 1 << bit
             file.write_bytes(bytes(broken))
             try:
                 found = read(file)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 (whatever it is, it is counted)
                 outcomes.append(error)
             else:
                 same = list(found.masks) == ["w"] and torch.equal(found.masks["w"], MASK)
                 outcomes.append((same, found))
-    assert len(outcomes) > 1000 and sum(isinstance(o, BadInput) for o in outcomes) > 1000
+    assert len(outcomes) > 500 and sum(isinstance(o, BadInput) for o in outcomes) > 300
     return outcomes
 
 
-@pytest.mark.xfail(strict=True, reason="the checksum leaves out the metadata: shapes [2, 5] -> [3, 5] is read as a mask")
+@pytest.mark.xfail(
+    strict=True, reason="the checksum leaves out the metadata: shapes [2, 5] -> [3, 5] is read as a mask"
+)
 def test_no_flipped_bit_of_the_header_makes_another_mask(header_flips):
     assert [o[1].masks for o in header_flips if isinstance(o, tuple) and not o[0]] == []
 
 
-@pytest.mark.xfail(strict=True, reason="the checksum leaves out the metadata: another model or weights_hash is believed")
+@pytest.mark.xfail(
+    strict=True, reason="the checksum leaves out the metadata: another model or weights_hash is believed"
+)
 def test_no_flipped_bit_of_the_header_makes_another_model(header_flips):
     read_well = [o[1] for o in header_flips if isinstance(o, tuple)]
     assert {(f.model, f.weights_hash) for f in read_well} <= {("bert", "abc")}

@@ -102,7 +102,7 @@ def test_ranking_leaves_scores_and_their_gradient_alone():
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_scores_with_nan_raise(count):
-    with pytest.raises(Diverged, match="NaN.*learning rate"):
+    with pytest.raises(Diverged, match=r"NaN.*learning rate"):
         top(torch.tensor([math.nan, 3.0, 2.0, 1.0]), count)
     with pytest.raises(Diverged, match="NaN"):
         top(torch.full((4,), math.nan), count)

@@ -1,5 +1,6 @@
 """Schedules and Fit: values at chosen moments by hand, ends, order, and every number that is refused."""
 
+import itertools
 import math
 
 import pytest
@@ -133,8 +134,8 @@ def test_rate_has_one_peak_and_never_stands_still(steps, warmup, decay):
     found = rates(steps, warmup=warmup, decay=decay)
     rising = round(warmup * steps)
     assert all(0 < r <= 1 for r in found) and max(found) == 1
-    assert all(a < b for a, b in zip(found[:rising], found[1:rising], strict=False))
-    assert all(a >= b for a, b in zip(found[rising:], found[rising + 1 :], strict=False))
+    assert all(a < b for a, b in itertools.pairwise(found[:rising]))
+    assert all(a >= b for a, b in itertools.pairwise(found[rising:]))
 
 
 # Fit refuses

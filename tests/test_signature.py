@@ -1,4 +1,4 @@
-"""What is told of a config before anything is imported: names, types and choices of a target, sparsity, folder names."""
+"""What is told of a config before anything is imported: names, types and choices, sparsity and folder names."""
 
 import math
 import subprocess
@@ -173,7 +173,7 @@ def test_where_the_source_cannot_tell_anything_goes(target):
         ("lab_of_nothing.method", ("there is no Python module lab_of_nothing",)),
         ("prunebert.methods.smpp.smp", ("there is no Python module prunebert.methods.smpp",)),
         ("prunebert.nothing.smp.smp", ("there is no Python module prunebert.nothing.smp",)),
-        ("lab_of_signatures.method.x", ("there is no Python module lab_of_signatures.method",)),
+        ("prunebert.fit.Fit.of", ("there is no Python module prunebert.fit.Fit",)),
         ("smp", ("_target_=smp",)),
     ],
 )
@@ -232,7 +232,9 @@ def test_checking_the_real_methods_imports_nothing_heavy():
 # checks
 
 
-@pytest.mark.parametrize("value", [1.5, -0.1, "abc", "0.5", True, False, math.nan, math.inf, -math.inf, 1, 1.0, None, [0.5]])
+@pytest.mark.parametrize(
+    "value", [1.5, -0.1, "abc", "0.5", True, False, math.nan, math.inf, -math.inf, 1, 1.0, None, [0.5]]
+)
 def test_a_sparsity_that_cannot_be_is_refused(value):
     told(lambda: checks.sparsity(value), f"sparsity={value}: ", "at least 0 and below 1")
     told(lambda: checks.words([("seed", 0), ("sparsity", value)]), f"sparsity={value}: ")
@@ -257,12 +259,14 @@ def test_a_seed_that_can_be_passes(value):
 
 def test_a_whole_config_is_checked():
     fit = {"_target_": "prunebert.fit.Fit", "epochs": 3, "batch_size": 32, "lr": 2e-5, "head_lr": 1e-3}
-    checks.config({"sparsity": 0.5, "seed": 0, "fit": fit, "distill": None})
-    told(lambda: checks.config({"sparsity": 2, "seed": 0, "fit": fit}), "sparsity=2")
-    told(lambda: checks.config({"sparsity": 0.5, "seed": -1, "fit": fit}), "seed=-1")
-    told(lambda: checks.config({"sparsity": 0.5, "seed": 0, "fit": fit | {"lrr": 1}}), "fit.lrr")
+    good = {"sparsity": 0.5, "seed": 0, "fit": fit, "teacher_fit": fit, "distill": None}
+    checks.config(good)
+    told(lambda: checks.config(good | {"sparsity": 2}), "sparsity=2")
+    told(lambda: checks.config(good | {"seed": -1}), "seed=-1")
+    told(lambda: checks.config(good | {"fit": fit | {"lrr": 1}}), "fit.lrr")
+    told(lambda: checks.config(good | {"teacher_fit": fit | {"lrr": 1}}), "teacher_fit.lrr")
     needs = {"_target_": "prunebert.tasks.text.text_task"}
-    told(lambda: checks.config({"sparsity": 0.5, "seed": 0, "task": needs}), "task.name is needed")  # not tokenizer
+    told(lambda: checks.config(good | {"task": needs}), "task.name is needed")  # the tokenizer comes later
 
 
 def test_a_cell_is_a_folder_name():

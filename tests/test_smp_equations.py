@@ -278,11 +278,9 @@ def test_scores_get_the_gradient_of_the_masks_and_follow_it():
     assert found.masks(1.0, True)["0.query"].tolist() == [[False, True], [False, True]]
 
 
-@pytest.mark.parametrize(
-    "final, kept_weights", [(0.3, {"0.query": 99, "1.query": 41}), (0.4, {"0.query": 100, "1.query": 20})]
-)
+@pytest.mark.parametrize("final, kept_weights", [(0.3, (99, 41)), (0.4, (100, 20))])
 def test_the_papers_temperature_is_4_up_to_30_percent_removed(final, kept_weights):
-    # σ(a/4) = 0.7 and σ(b/4) = 0.28…: 2 · 0.7 · 0.7 / (0.7 + 0.29) — and with p = 1 the first one is full
+    # p = 4: R = 0.99 and 0.41, together 1.4 = L v. p = 1: R = 1.00 and 0.19, so the first is full
     S = {
         "0.query": torch.full((10, 10), 4 * math.log(0.99 / 0.01)),
         "1.query": torch.full((10, 10), 4 * math.log(0.41 / 0.59)),

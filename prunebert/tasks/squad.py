@@ -20,7 +20,7 @@ from prunebert.metrics_squad import Squad, SquadV2
 from prunebert.tasks import questions, spans
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
-from prunebert.tasks.task import Batch
+from prunebert.tasks.task import Batch, logits_of
 
 if TYPE_CHECKING:
     from prunebert.subnetwork import Outputs
@@ -58,6 +58,7 @@ class SquadTask:
     train_rows: int
     eval_splits: tuple[str, ...] = ("validation",)
     span = True
+    masked_lm = False
     regression = False
     outputs = 2
 
@@ -71,6 +72,9 @@ class SquadTask:
         pad = batch.inputs["attention_mask"] == 0
         logits = out.logits.float().masked_fill(pad[..., None], -torch.inf)
         return {"task": F.cross_entropy(logits, batch.labels)}
+
+    def answers(self, out: Outputs, batch: Batch) -> dict[int, np.ndarray]:
+        return logits_of(out, batch)
 
     def predict(self, split: str, logits: dict[int, np.ndarray]) -> pd.DataFrame:
         table, windows = self.tables[split], self.windows[split]

@@ -31,16 +31,22 @@ class Batch:
         return Batch(moved, self.labels.to(device, non_blocking=True), self.rows)
 
 
+def logits_of(out: Outputs, batch: Batch) -> dict[int, np.ndarray]:
+    """Each row's logits."""
+    return dict(zip(batch.rows.tolist(), out.logits.float().cpu().numpy(), strict=True))
+
+
 class Task(Protocol):
     """A loaded task. `span`: answers are spans of tokens. `outputs`: logits per example (per token for spans).
 
     `score` names the entry of the metrics that stands for the run. `train_rows` is what an epoch goes over.
-    `regression`: labels are real numbers.
+    `regression`: labels are real numbers. `masked_lm`: words are to be told, through the model's own masked-LM head.
     """
 
     name: str
     span: bool
     regression: bool
+    masked_lm: bool
     outputs: int
     label_words: list[str] | None
     score: str
@@ -59,8 +65,12 @@ class Task(Protocol):
         """{"task": mean loss of the batch}, a scalar tensor."""
         ...
 
-    def predict(self, split: str, logits: dict[int, np.ndarray]) -> pd.DataFrame:
-        """Columns split, id, label, prediction, scores, a row an example; `logits` by row of the split."""
+    def answers(self, out: Outputs, batch: Batch) -> dict[int, np.ndarray]:
+        """By row of the split, what `predict` needs of the network's output (`logits_of`, unless that is too much)."""
+        ...
+
+    def predict(self, split: str, answers: dict[int, np.ndarray]) -> pd.DataFrame:
+        """Columns split, id, label, prediction, scores, a row an example."""
         ...
 
     def metrics(self, predictions: dict[str, pd.DataFrame]) -> dict[str, float]:

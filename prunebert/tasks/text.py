@@ -19,7 +19,7 @@ from prunebert.tasks import sources
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
 from prunebert.tasks.labels import label_names, to_classes, to_numbers
-from prunebert.tasks.task import Batch
+from prunebert.tasks.task import Batch, logits_of
 
 if TYPE_CHECKING:
     from prunebert.subnetwork import Outputs
@@ -40,6 +40,7 @@ class TextTask:
     rows: dict[str, Rows]
     padding: dict[str, int]
     span = False
+    masked_lm = False
 
     @property
     def outputs(self) -> int:
@@ -69,6 +70,9 @@ class TextTask:
         if self.regression:
             return {"task": F.mse_loss(logits.squeeze(-1), batch.labels)}
         return {"task": F.cross_entropy(logits, batch.labels)}
+
+    def answers(self, out: Outputs, batch: Batch) -> dict[int, np.ndarray]:
+        return logits_of(out, batch)
 
     def predict(self, split: str, logits: dict[int, np.ndarray]) -> pd.DataFrame:
         scores = np.stack([logits[row] for row in range(len(self.tables[split]))])

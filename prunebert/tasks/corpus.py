@@ -1,0 +1,69 @@
+"""Corpora: plain text by the document, for masked language modelling, from the hub, from files or from a package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sklearn.model_selection import train_test_split
+
+from prunebert import hub as hugging_face
+from prunebert.errors import BadInput
+from prunebert.tasks import sources
+
+Texts = dict[str, list[str]]  # "train" and "validation"
+
+
+def corpus(
+    *,
+    name: str,
+    hub: dict[str, Any] | None,
+    package: dict[str, Any] | None,
+    text: str,
+    file: str | None,
+    holdout: float,
+) -> Texts:
+    """Documents of a corpus, the empty ones left out.
+
+    file: a text file, or a folder of .txt files, of your own (a document a line); it goes before `package` and `hub`.
+    text: the column of the others. Where there is no evaluation split, `holdout` of the documents is one.
+    """
+    if file:
+        texts = {"train": _lines(Path(file).expanduser())}
+    elif package:
+        where = {k: package[k] for k in ("file", "where")}
+        rest = {k: v for k, v in package.items() if k not in where}
+        texts = {"train": sources.from_package(**where, text=[text], label=text, **rest)["train"].text_a.tolist()}
+    elif hub:
+        texts = _hub(name, text, **hub)
+    else:
+        raise BadInput(f"corpus={name} needs corpus.file=FILE, a text file or a folder of them")
+    texts = {split: [t for t in documents if t.strip()] for split, documents in texts.items()}
+    if len(texts["train"]) < 2:
+        raise BadInput(f"corpus={name} has {len(texts['train'])} documents that are not empty; at least 2 are needed")
+    if "validation" not in texts:
+        if not 0 < holdout < 1:
+            raise BadInput(f"corpus.holdout={holdout}: must be above 0 and below 1")
+        train, held = train_test_split(texts["train"], test_size=holdout, random_state=0)
+        texts = {"train": train, "validation": held}
+    return texts
+
+
+def _hub(name: str, text: str, *, path: str, config: str, train: str, validation: str) -> Texts:
+    hugging_face.prepare()
+    import datasets
+
+    datasets.disable_progress_bars()
+    with hugging_face.explained(
+        f"corpus={name} ({path})",
+        "a text file or folder (corpus.file=FILE), or the embedded text (corpus=imdb, from prunebert[demo])",
+    ):
+        loaded = datasets.load_dataset(path, config)
+    return {"train": list(loaded[train][text]), "validation": list(loaded[validation][text])}
+
+
+def _lines(path: Path) -> list[str]:
+    files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
+    if not files or not files[0].is_file():
+        raise BadInput(f"corpus.file={path}: there is no such text file, and no folder with .txt files")
+    return [line for file in files for line in file.read_text("utf-8").splitlines()]

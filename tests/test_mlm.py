@@ -1,0 +1,104 @@
+"""Masked language modelling: what is hidden, what is asked, and what an answer scores, by hand and by stock models."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import transformers
+
+from prunebert.errors import BadInput
+from prunebert.tasks.corpus import corpus
+from prunebert.tasks.mlm import IGNORED, mlm_task
+
+NO = {"hub": None, "package": None, "text": "text"}
+
+
+@pytest.fixture
+def texts(tmp_path):
+    random = np.random.default_rng(0)
+    words = ["good", "bad", "film", "plot", "scene", "actor"]
+    (tmp_path / "a.txt").write_text("\n".join(" ".join(random.choice(words, 20)) for _ in range(50)) + "\n\n")
+    return corpus(name="own", file=str(tmp_path / "a.txt"), holdout=0.2, **NO)
+
+
+@pytest.fixture
+def task(model, texts):
+    return mlm_task(tokenizer=model.tokenizer, positions=64, name="mlm", corpus=texts, block=16, rate=0.15)
+
+
+def test_blocks_are_the_corpus_in_order_without_a_gap(model, texts, task):
+    tokens = [i for t in texts["train"] for i in model.tokenizer.encode(t, add_special_tokens=False)]
+    rows = task.rows["train"]
+    ids = rows.columns["input_ids"].reshape(len(rows), 16)
+    assert (ids[:, 0] == model.tokenizer.cls_token_id).all() and (ids[:, -1] == model.tokenizer.sep_token_id).all()
+    assert ids[:, 1:-1].flatten().tolist() == tokens[: len(rows) * 14] and len(tokens) - len(rows) * 14 < 14
+    assert len(texts["train"]) == 40 and len(texts["validation"]) == 10
+
+
+def test_fifteen_percent_are_asked_and_the_rest_is_as_it_was(model, task):
+    hidden, asked, same, total = 0, 0, 0, 0
+    batches = task.batches(8, seed=1)
+    for _ in range(60):
+        batch = next(batches)
+        ids, labels = batch.inputs["input_ids"], batch.labels
+        told = labels != IGNORED
+        assert not torch.isin(labels[told], task.special).any()
+        original = task.rows["train"].columns["input_ids"].reshape(-1, 16)[batch.rows.numpy()]
+        assert (labels[told] == torch.from_numpy(original)[told]).all()
+        assert (ids[~told] == torch.from_numpy(original)[~told]).all()
+        asked += int(told.sum())
+        hidden += int((ids[told] == task.mask_token).sum())
+        same += int((ids[told] == labels[told]).sum())
+        total += told[:, 1:-1].numel()
+    assert asked / total == pytest.approx(0.15, abs=0.02)
+    assert hidden / asked == pytest.approx(0.8, abs=0.04)
+    assert same / asked == pytest.approx(0.1, abs=0.04)  # and a random token is the right one once in 81 times
+
+
+def test_evaluation_asks_for_the_same_tokens_every_time(task):
+    first, second = (torch.cat([b.labels for b in task.eval_batches("validation", 8)]) for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_loss_and_scores_equal_the_stock_masked_lm(net, model_folder, task):
+    key = net.add_head(task, "label_words")
+    net.eval()
+    batch = next(task.eval_batches("validation", 4))
+    stock = transformers.AutoModelForMaskedLM.from_pretrained(model_folder).eval()
+    expected = stock(**batch.inputs, labels=batch.labels)
+    out = net(batch, key)
+    assert task.loss(out, batch)["mlm"].item() == pytest.approx(expected.loss.item(), rel=1e-5)
+    with net.resting():
+        batches = list(task.eval_batches("validation", 4))
+        answers = {row: x for b in batches for row, x in task.answers(net(b, key), b).items()}
+    table = task.predict("validation", answers)
+    found = task.metrics({"validation": table})
+    losses, right = [], []
+    for b in task.eval_batches("validation", 4):
+        logits = stock(**b.inputs).logits
+        told = b.labels != IGNORED
+        losses.append(torch.nn.functional.cross_entropy(logits[told], b.labels[told], reduction="none").detach())
+        right.append(logits[told].argmax(-1) == b.labels[told])
+    assert found["perplexity"] == pytest.approx(torch.cat(losses).mean().exp().item(), rel=1e-4)
+    assert found["accuracy"] == pytest.approx(torch.cat(right).float().mean().item())
+
+
+def test_metrics_and_majority_by_hand(task):
+    rows = pd.DataFrame(
+        {"label": [json.dumps([5, 6]), json.dumps([7])], "prediction": [json.dumps([5, 9]), json.dumps([7])]}
+        | {"scores": [np.log([0.5, 0.25]), np.log([0.125])]}
+    )
+    assert task.metrics({"validation": rows}) == pytest.approx({"accuracy": 2 / 3, "perplexity": 64 ** (1 / 3)})
+    majority = task.majority()
+    assert 1 / 6 - 0.06 < majority["accuracy"] < 1 / 6 + 0.06 and 5 < majority["perplexity"] < 8  # six words by lot
+
+
+def test_what_does_not_fit_is_told(model, texts, tmp_path):
+    with pytest.raises(BadInput, match="at most 64"):
+        mlm_task(tokenizer=model.tokenizer, positions=64, name="mlm", corpus=texts, block=65, rate=0.15)
+    with pytest.raises(BadInput, match="no such text file"):
+        corpus(name="own", file=str(tmp_path / "nowhere"), holdout=0.1, **NO)
+    with pytest.raises(BadInput, match=r"corpus\.file=FILE"):
+        corpus(name="own", file=None, holdout=0.1, **NO)
