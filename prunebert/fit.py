@@ -33,10 +33,11 @@ class Fit:
 
     def __post_init__(self) -> None:
         checks = {
-            "epochs": (self.epochs > 0, "above 0"),
+            "epochs": (0 < self.epochs < math.inf, "above 0"),
             "batch_size": (self.batch_size >= 1, "at least 1"),
-            "lr": (self.lr >= 0, "at least 0"),
-            "head_lr": (self.head_lr >= 0, "at least 0"),
+            "lr": (0 <= self.lr < math.inf, "at least 0"),
+            "head_lr": (0 <= self.head_lr < math.inf, "at least 0"),
+            "weight_decay": (0 <= self.weight_decay < math.inf, "at least 0"),
             "steps": (self.steps is None or self.steps >= 1, "at least 1, or null for epochs to decide"),
             "warmup": (0 <= self.warmup < 1, "at least 0 and below 1"),
             "clip": (self.clip > 0, "above 0"),

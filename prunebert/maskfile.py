@@ -2,7 +2,7 @@
 
 Each tensor is a matrix's mask, flattened row by row and packed eight weights to a byte, first weight in the highest
 bit (`numpy.packbits`, bitorder "big"; the last byte filled with zeros). The metadata, all text: format, version,
-bitorder, model, weights_hash (models.hash_of over the encoder), shapes and kept (JSON by name), sha256 of the bits.
+bitorder, model, weights_hash (models.hash_of over the encoder), shapes and kept (JSON by name), sha256 (`_digest`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from prunebert.errors import BadInput
 from prunebert.masks import Masks
 
 FORMAT, VERSION = "prunebert-masks", "1"
+ENTRIES = {"model", "weights_hash", "shapes", "kept"}
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ def encode(file: MaskFile) -> bytes:
         "weights_hash": file.weights_hash,
         "shapes": json.dumps({n: list(m.shape) for n, m in file.masks.items()}),
         "kept": json.dumps({n: int(m.sum()) for n, m in file.masks.items()}),
-        "sha256": _digest(packed),
     }
+    metadata["sha256"] = _digest(metadata, packed)
     return save({n: torch.from_numpy(bits) for n, bits in packed.items()}, metadata)
 
 
@@ -58,9 +59,9 @@ def read(path: Path) -> MaskFile:
         raise BadInput(f"{path} cannot be read as a mask file: {str(error).splitlines()[0]}") from error
     if metadata.get("format") != FORMAT:
         raise BadInput(f"{path} is not a mask file of prunebert")
-    if metadata["version"] != VERSION:
-        raise BadInput(f"{path} is of version {metadata['version']}, this prunebert reads version {VERSION}")
-    if metadata["sha256"] != _digest(packed):
+    if metadata.get("version") != VERSION:
+        raise BadInput(f"{path} is of version {metadata.get('version')}, this prunebert reads version {VERSION}")
+    if metadata.get("sha256") != _digest(metadata, packed) or not metadata.keys() >= ENTRIES:
         raise BadInput(f"{path} is damaged: its checksum does not fit its content")
     shapes, kept = json.loads(metadata["shapes"]), json.loads(metadata["kept"])
     masks = {}
@@ -72,8 +73,9 @@ def read(path: Path) -> MaskFile:
     return MaskFile(masks, metadata["model"], metadata["weights_hash"])
 
 
-def _digest(packed: dict[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
+def _digest(metadata: dict[str, str], packed: dict[str, np.ndarray]) -> str:
+    """sha256 over all other metadata and all bits, each in the order of the names."""
+    digest = hashlib.sha256(json.dumps(sorted((k, v) for k, v in metadata.items() if k != "sha256")).encode())
     for name in sorted(packed):
         digest.update(name.encode())
         digest.update(packed[name].tobytes())

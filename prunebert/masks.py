@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prunebert.errors import Diverged, bad_choice
+from prunebert.errors import BadInput, Diverged, bad_choice
 
 Scores = dict[str, Tensor]  # real, same shape as the weight each ranks
 Masks = dict[str, Tensor]  # bool: True = the weight stays. Float in the forward pass where a gradient flows to S
@@ -18,6 +18,8 @@ def top(scores: Tensor, count: int) -> Tensor:
     Any shape in, the same shape out (bool). Raises Diverged if the scores hold NaN.
     """
     flat = scores.detach().flatten()
+    if flat.isnan().any():
+        raise Diverged("the scores became NaN, so no mask can be ranked from them; lower the learning rate")
     if count <= 0:
         return torch.zeros_like(scores, dtype=torch.bool)
     if count >= flat.numel():
@@ -25,10 +27,7 @@ def top(scores: Tensor, count: int) -> Tensor:
     cut = _kth_largest(flat, count)
     mask = flat > cut
     missing = count - int(mask.sum())
-    ties = torch.nonzero(flat == cut).flatten()
-    if not 0 <= missing <= ties.numel():  # only NaN breaks the order
-        raise Diverged("the scores became NaN, so no mask can be ranked from them; lower the learning rate")
-    mask[ties[:missing]] = True
+    mask[torch.nonzero(flat == cut).flatten()[:missing]] = True
     return mask.view_as(scores)
 
 
@@ -64,7 +63,9 @@ def keep_top(S: Scores, sparsity: float | dict[str, float], scope: str = "local"
         per_matrix = sparsity if isinstance(sparsity, dict) else dict.fromkeys(S, sparsity)
         kept = counts({n: s.numel() for n, s in S.items()}, per_matrix)
         return {n: top(s, kept[n]) for n, s in S.items()}
-    if scope == "global" and not isinstance(sparsity, dict):
+    if scope == "global":
+        if isinstance(sparsity, dict):
+            raise BadInput("scope=global: one ranking over all matrices has one sparsity, not one for each")
         flat = torch.cat([s.detach().flatten() for s in S.values()])
         mask = top(flat, round(flat.numel() - flat.numel() * sparsity))
         parts = mask.split([s.numel() for s in S.values()])

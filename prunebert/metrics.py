@@ -46,8 +46,9 @@ class Matthews(evaluate.Metric):
         return _info("Matthews correlation", "int64")
 
     def _compute(self, predictions: Any, references: Any) -> dict[str, float]:
+        one = len({*references, *predictions}) < 2  # scikit-learn warns, then answers 0
         return {
-            "matthews": float(sk.matthews_corrcoef(references, predictions)),
+            "matthews": 0.0 if one else float(sk.matthews_corrcoef(references, predictions)),
             "accuracy": float(sk.accuracy_score(references, predictions)),
         }
 

@@ -142,7 +142,7 @@ TABLE = [
     (["task.train=nowhere.csv"], "task.train=nowhere.csv: there is no such file"),
     (["task.train=empty.csv"], "empty.csv has no rows"),
     (["task.eval=empty.csv"], "empty.csv has no rows"),
-    (["task.train=odd.xlsx"], "known are .csv, .tsv"),
+    (["task.train=odd.xlsx"], "only .csv, .tsv"),
     (["task.max_length=65"], "the model reads at most 64 tokens"),
     (["task.eval=null", "task.holdout=1.5"], "task.holdout=1.5"),
     (["model.name=./nowhere"], "there is no such folder"),

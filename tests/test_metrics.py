@@ -76,7 +76,6 @@ def test_matthews_of_a_constant_is_zero(answer, truth):
     assert compute(Matthews, answer, truth)["matthews"] == 0.0
 
 
-@pytest.mark.xfail(strict=True, raises=UserWarning, reason="scikit-learn's warning of a single label gets through")
 def test_matthews_of_one_label_only_warns_of_nothing():
     assert compute(Matthews, [1, 1, 1], [1, 1, 1])["matthews"] == 0.0
 

@@ -126,7 +126,8 @@ def budgets(strength: list[float], v: float) -> list[float]:
     left, capped = len(strength) * v, [False] * len(strength)
     while True:
         total = sum(r for r, c in zip(strength, capped, strict=True) if not c)
-        share = [1.0 if c else left * r / total for r, c in zip(strength, capped, strict=True)]
+        equal = 1 / max(capped.count(False), 1)  # where every strength left has underflown to 0
+        share = [1.0 if c else left * (r / total if total else equal) for r, c in zip(strength, capped, strict=True)]
         over = [x > 1 and not c for x, c in zip(share, capped, strict=True)]
         if not any(over):
             return share

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -10,15 +12,19 @@ from prunebert.errors import BadInput, did_you_mean
 
 def _text(label: pd.Series) -> pd.Series:
     """As text; a whole number stored as a float (1.0) is written as one (1)."""
-    if pd.api.types.is_float_dtype(label) and (label.dropna() % 1 == 0).all() and not label.isna().any():
-        label = label.astype("int64")
-    return label.astype(str).str.strip()
+    return label.map(lambda x: str(int(x)) if isinstance(x, float) and x.is_integer() else str(x).strip())
+
+
+def _number(text: str) -> bool:
+    return re.fullmatch(r"-?[0-9]+", text) is not None
 
 
 def label_names(label: pd.Series, column: str) -> list[str]:
     """The classes of a training file, sorted (as numbers, where all are). Raises BadInput if these are not classes."""
+    if label.isna().any():
+        raise BadInput(f"task.label={column}: row {int(label.isna().to_numpy().argmax())} of train has no label")
     names = sorted(_text(label).unique())
-    if all(n.lstrip("-").isdigit() for n in names):
+    if all(map(_number, names)):
         names.sort(key=int)
     if len(names) < 2:
         raise BadInput(
@@ -35,7 +41,7 @@ def label_names(label: pd.Series, column: str) -> list[str]:
 def to_classes(label: pd.Series, names: list[str], column: str, split: str) -> np.ndarray:
     """[rows] int64: a label is a name; where the names are no numbers, it may be the index of one."""
     position = {str(n): i for i, n in enumerate(names)}
-    if not any(n.lstrip("-").isdigit() for n in position):
+    if not any(map(_number, position)):
         position |= {str(i): i for i in range(len(names))}
     text = _text(label)
     unknown = ~text.isin(position)
@@ -54,6 +60,6 @@ def to_numbers(label: pd.Series, column: str, split: str) -> np.ndarray:
     if not np.isfinite(numbers).all():
         row = int((~np.isfinite(numbers)).argmax())
         raise BadInput(
-            f"task.label={column}: row {row} of {split} is {label.iloc[row]!r}, not a number (task.kind=regression)"
+            f"task.label={column}: row {row} of {split} is {str(label.iloc[row])!r}, not a number (regression)"
         )
     return numbers

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import csv
 import json
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,8 @@ import pandas as pd
 from prunebert import hub, packaged
 from prunebert.errors import BadInput, did_you_mean
 
+# index_col: without it a row longer than the header shifts every value one column to the left
+PLAIN: dict[str, Any] = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig", "index_col": False}
 Tables = dict[str, pd.DataFrame]  # "train" and the evaluation splits by name
 OTHER_SOURCES = (
     "a folder in GLUE's layout (task.data_dir=FOLDER), your own files (task=file task.train=FILE), "
@@ -61,17 +66,16 @@ def from_folder(
     for split, file in {"train": train, **eval}.items():
         if not (place / file).is_file():
             raise BadInput(f"task.data_dir={data_dir} is not GLUE's layout for {task}: {name}/{file} is not there")
-        table = pd.read_csv(
-            place / file,
-            sep="\t",
-            quoting=csv.QUOTE_NONE,
-            encoding="utf-8-sig",
-            dtype=str,
-            keep_default_na=False,
-            header=None if header else 0,
-            names=header,
-            on_bad_lines="skip",  # a few of QQP's lines break off
-        )
+        with _readable(f"task.data_dir={data_dir}: {name}/{file}"):
+            table = pd.read_csv(
+                place / file,
+                sep="\t",
+                quoting=csv.QUOTE_NONE,
+                header=None if header else 0,
+                names=header,
+                on_bad_lines="skip",  # a few of QQP's lines break off
+                **PLAIN,
+            )
         table = columns(table, text, label, str(place / file))
         tables[split] = table[table.label != ""].reset_index(drop=True)
     return tables
@@ -99,34 +103,39 @@ def read(file: str, key: str) -> pd.DataFrame:
     path = Path(file).expanduser()
     if not path.is_file():
         raise BadInput(f"{key}={file}: there is no such file")
-    plain: dict[str, Any] = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
-    readers = {
-        ".csv": lambda: pd.read_csv(path, **plain),
-        ".tsv": lambda: pd.read_csv(path, sep="\t", quoting=csv.QUOTE_NONE, **plain),
-        ".jsonl": lambda: pd.DataFrame(
-            [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
-        ),
-        ".json": lambda: _json(path),
+    readers: dict[str, Callable[[], pd.DataFrame]] = {
+        ".csv": lambda: pd.read_csv(path, **PLAIN),
+        ".tsv": lambda: pd.read_csv(path, sep="\t", quoting=csv.QUOTE_NONE, **PLAIN),
+        ".jsonl": lambda: pd.DataFrame(_records(path.read_text("utf-8-sig"))),
+        ".json": lambda: pd.DataFrame(_records(path.read_text("utf-8-sig"))),
         ".parquet": lambda: pd.read_parquet(path),
     }
     if path.suffix not in readers:
-        raise BadInput(
-            f"{key}={file}: the ending {path.suffix or '(none)'} is not known; known are {', '.join(readers)}"
-        )
-    try:
+        raise BadInput(f"{key}={file}: the ending {path.suffix or '(none)'} is not known, only {', '.join(readers)}")
+    with _readable(f"{key}={file}"):
         return readers[path.suffix]()
-    except (ValueError, OSError, KeyError) as error:  # pandas' and pyarrow's parser errors are ValueErrors
-        raise BadInput(f"{key}={file} cannot be read as {path.suffix}: {str(error).splitlines()[0]}") from error
 
 
-def _json(path: Path) -> pd.DataFrame:
+@contextmanager
+def _readable(what: str) -> Iterator[None]:
+    """A parser's errors, and pandas' warning that it cuts long rows off, as one line."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            yield
+    except (ValueError, OSError, KeyError, pd.errors.ParserWarning) as error:  # pandas' and pyarrow's are ValueErrors
+        raise BadInput(f"{what} cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def _records(text: str) -> list[Any]:
     """JSON lines, a list of records, or records by id."""
-    text = path.read_text("utf-8")
     try:
         content = json.loads(text)
     except json.JSONDecodeError:
-        content = [json.loads(line) for line in text.splitlines() if line.strip()]
-    return pd.DataFrame(list(content.values()) if isinstance(content, dict) else content)
+        content = [json.loads(line) for line in text.split("\n") if line.strip()]
+    if isinstance(content, dict) and all(isinstance(v, dict) for v in content.values()):
+        return list(content.values())
+    return [content] if isinstance(content, dict) else content
 
 
 def columns(table: pd.DataFrame, text: list[str], label: str, source: str) -> pd.DataFrame:
