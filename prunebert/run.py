@@ -14,6 +14,7 @@ import torch
 
 from prunebert import topology
 from prunebert.artifacts import HEAD, RESULT, TOPOLOGY, WEIGHTS, Artifacts
+from prunebert.errors import BadInput
 from prunebert.evaluate import Evaluation, evaluate
 from prunebert.impl import Impl
 from prunebert.maskfile import MaskFile
@@ -35,6 +36,9 @@ def run(
     """
     began = time.perf_counter()
     impl.start()
+    majority = task.majority()
+    if task.score not in majority:
+        raise BadInput(f"task.score={task.score}: {task.name}'s metrics are {', '.join(majority)}")
     net = SubNetwork(model, seed).to(impl.torch_device)
     if impl.compile:
         net.encoder.compile(dynamic=True)
@@ -48,9 +52,8 @@ def run(
         done.append((phase, train(net, phase, seed=seed + i, impl=impl, record=out.record, score=score)))
     last = done[-1][0]
     found = evaluate(net, last.task, last.head, impl)
-    return _write(
-        out, net, task, done, found, labels=labels | {"seed": seed}, seconds=time.perf_counter() - began, impl=impl
-    )
+    seconds = time.perf_counter() - began
+    return _write(out, net, task, done, found, majority, labels=labels | {"seed": seed}, seconds=seconds, impl=impl)
 
 
 def _write(
@@ -59,6 +62,7 @@ def _write(
     task: Task,
     done: list[tuple[Phase, Trained]],
     found: Evaluation,
+    majority: dict[str, float],
     *,
     labels: dict[str, Any],
     seconds: float,
@@ -85,7 +89,6 @@ def _write(
     )
     measured = topology.denominators(masks, sizes, parameters)
     out.save_json(TOPOLOGY, measured | topology.describe(masks, net.place, model.heads))
-    majority = task.majority()
     steps = sum(t.steps for _, t in done)
     row = {
         **labels,

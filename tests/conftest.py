@@ -17,7 +17,6 @@ import transformers
 
 from prunebert import models
 from prunebert.impl import Impl
-from prunebert.metrics import Accuracy
 from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.text import text_task
 
@@ -148,7 +147,7 @@ TASK = {
 @pytest.fixture
 def task(model: models.Model, data_folder: Path):
     files = {"train": str(data_folder / "train.csv"), "eval": str(data_folder / "eval.csv")}
-    return text_task(tokenizer=model.tokenizer, positions=64, **TASK, **files, metric=Accuracy(keep_in_memory=True))
+    return text_task(tokenizer=model.tokenizer, positions=64, **TASK, **files, metric="prunebert.metrics:Accuracy")
 
 
 @pytest.fixture

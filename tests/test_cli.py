@@ -136,6 +136,7 @@ TABLE = [
     (["task.text=sentense"], "did you mean sentence?"),
     (["task.label=lable"], "it has sentence, second, label, number"),
     (["task.text=[sentence,second,label]"], "one or two columns"),
+    (["task.score=acuracy"], "file's metrics are accuracy"),
     (["task.label=sentence"], "are no classes"),
     (["task.label=sentence", "task.kind=regression"], "not a number"),
     (["task.labels=[0,7]"], "labels are 0, 7"),

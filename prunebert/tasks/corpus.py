@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sklearn.model_selection import train_test_split
-
 from prunebert import hub as hugging_face
 from prunebert.errors import BadInput
 from prunebert.tasks import sources
@@ -44,6 +42,8 @@ def corpus(
     if "validation" not in texts:
         if not 0 < holdout < 1:
             raise BadInput(f"corpus.holdout={holdout}: must be above 0 and below 1")
+        from sklearn.model_selection import train_test_split
+
         train, held = train_test_split(texts["train"], test_size=holdout, random_state=0)
         texts = {"train": train, "validation": held}
     return texts

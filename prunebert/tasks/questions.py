@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-from sklearn.model_selection import GroupShuffleSplit
 
 from prunebert import hub
 from prunebert.errors import BadInput
@@ -76,6 +75,8 @@ def from_files(train: str, eval: str | None, holdout: float, no_answer: bool) ->
         return {"train": table, "validation": _from_file(eval, "task.eval", no_answer)}
     if not 0 < holdout < 1:
         raise BadInput(f"task.holdout={holdout}: must be above 0 and below 1, or give task.eval=FILE")
+    from sklearn.model_selection import GroupShuffleSplit  # a second to import
+
     splitter = GroupShuffleSplit(n_splits=1, test_size=holdout, random_state=0)
     try:
         kept, held = next(splitter.split(table, groups=pd.factorize(table.context)[0]))

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, final
 
-import evaluate
 import numpy as np
 import pandas as pd
 import torch
@@ -16,7 +15,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prunebert.errors import BadInput, bad_choice
-from prunebert.metrics_squad import Squad, SquadV2
 from prunebert.tasks import questions, spans
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
@@ -46,7 +44,6 @@ class SquadTask:
 
     name: str
     label_words: list[str] | None
-    metric: evaluate.Metric
     score: str
     source: str
     n_best: int
@@ -93,8 +90,10 @@ class SquadTask:
         return pd.DataFrame({"split": split, "id": table.id, "label": label, "prediction": texts})
 
     def metrics(self, predictions: dict[str, pd.DataFrame]) -> dict[str, float]:
+        from prunebert.metrics_squad import Squad, SquadV2  # evaluate takes seconds to import
+
         (rows,) = predictions.values()
-        return self.metric.compute(
+        return (SquadV2 if self.no_answer else Squad)(keep_in_memory=True).compute(
             predictions=[{"id": i, "prediction_text": p} for i, p in zip(rows.id, rows.prediction, strict=True)],
             references=[{"id": i, "answers": json.loads(a)} for i, a in zip(rows.id, rows.label, strict=True)],
         )
@@ -154,12 +153,11 @@ def squad_task(
     return SquadTask(
         name=name,
         label_words=label_words,
-        metric=(SquadV2 if no_answer else Squad)(keep_in_memory=True),
+        no_answer=no_answer,
         score=score,
         source=source,
         n_best=n_best,
         max_answer=max_answer,
-        no_answer=no_answer,
         tables=tables,
         windows=windows,
         padding=padding_of(tokenizer),

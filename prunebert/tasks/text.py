@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import evaluate
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -33,7 +32,7 @@ class TextTask:
     regression: bool
     labels: list[str]
     label_words: list[str] | None
-    metric: evaluate.Metric
+    metric: str
     main: str
     source: str
     tables: sources.Tables
@@ -87,9 +86,10 @@ class TextTask:
         )
 
     def metrics(self, predictions: dict[str, pd.DataFrame]) -> dict[str, float]:
+        metric = pkgutil.resolve_name(self.metric)(keep_in_memory=True)  # imported now: evaluate takes seconds
         found: dict[str, float] = {}
         for split, rows in predictions.items():
-            values = self.metric.compute(predictions=rows.prediction.tolist(), references=rows.label.tolist())
+            values = metric.compute(predictions=rows.prediction.tolist(), references=rows.label.tolist())
             found |= {k if len(predictions) == 1 else f"{k}_{split}": v for k, v in values.items()}
         return found
 
@@ -122,13 +122,14 @@ def text_task(
     label_words: list[str] | None,
     holdout: float,
     max_length: int,
-    metric: evaluate.Metric,
+    metric: str,
     score: str,
 ) -> TextTask:
     """A TextTask from the first source given: files of your own (`train`), `data_dir`, an installed `package`, the hub.
 
     Without evaluation data a stratified `holdout` of the training rows, the same for every seed and machine, stands in.
-    `positions` is the longest sequence of the model. Raises BadInput for whatever does not fit.
+    `positions` is the longest sequence of the model; `metric` an evaluate.Metric, as "module:Class".
+    Raises BadInput for whatever does not fit.
     """
     if not 8 <= max_length <= positions:
         raise BadInput(
@@ -175,6 +176,8 @@ def _hold_out(table: pd.DataFrame, fraction: float, stratify: bool) -> sources.T
     """{"train", "validation"}: the same rows for every seed of a run; each class in proportion."""
     if not 0 < fraction < 1:
         raise BadInput(f"task.holdout={fraction}: must be above 0 and below 1, or give task.eval=FILE")
+    from sklearn.model_selection import train_test_split  # a second to import, and most tasks do not need it
+
     try:
         train, held = train_test_split(
             table, test_size=fraction, random_state=0, stratify=table.label.astype(str) if stratify else None
