@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ def main(words: list[str]) -> None:
 
 
 def _print(title: str, rows: dict[str, Any]) -> None:
-    table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2))
+    rich.print(f"[italic]{title}[/]")
+    table = Table(show_header=False, box=None, padding=(0, 2))
     for key, value in rows.items():
         table.add_row(key, str(value))
     rich.print(table)
@@ -97,6 +99,8 @@ def table(root: Path) -> int:
         shown.add_row(row["method"], *(str(row[k]) for k in varying), *numbers, str(directory.relative_to(root)))
     console = rich.get_console() if rich.get_console().is_terminal else Console(width=160)
     console.print(shown)
+    if rows:
+        console.print(f"look at one of them: prunebert info {shlex.quote(str(Path(_short(root)) / rows[-1][0].name))}")
     for directory in failed:
         console.print(f"[red]did not finish:[/] {_short(directory)}: {artifacts.last_words(directory)}")
     return len(failed)
