@@ -41,8 +41,7 @@ class Artifacts:
             (root / "write-test").unlink()
         except OSError as error:
             raise BadInput(f"hydra.run.dir={root} cannot be written to: {error.strerror}") from error
-        if (root / RESULT).exists():
-            raise BadInput(f"hydra.run.dir={root} holds a finished run already ({RESULT}); choose another directory")
+        refuse_finished(root)
         (root / METRICS).unlink(missing_ok=True)  # of a run that broke off here
 
     def record(self, line: dict[str, Any]) -> None:
@@ -86,8 +85,16 @@ class Artifacts:
             partial.unlink(missing_ok=True)
 
 
+def refuse_finished(root: Path) -> None:
+    """Raise BadInput if a finished run lies in `root`."""
+    if (root / RESULT).exists():
+        raise BadInput(f"hydra.run.dir={root} holds a finished run already ({RESULT}); choose another directory")
+
+
 def discard(root: Path) -> None:
     """Remove what Hydra laid down for a run that never started: its record, the log, then directories left empty."""
+    if (root / RESULT).exists() or (root / METRICS).exists():
+        return
     shutil.rmtree(root / CONFIG, ignore_errors=True)
     (root / LOG).unlink(missing_ok=True)
     for directory in (root, *list(root.parents)[:2]):  # outputs/DATE/TIME
@@ -141,27 +148,26 @@ def overrides(root: Path) -> list[str]:
 
 
 def load_weights(root: Path, net: SubNetwork, head: str) -> dict[str, Tensor]:
-    """θ of a finished run (every encoder weight, and its head under `head.…`), as SubNetwork.forward takes it.
+    """θ ⊙ M of a finished run (every encoder weight, and its head under `head.…`), as SubNetwork.forward takes it.
 
     Raises BadInput if the run trained no weights, or its model or head is not the one of `net`.
     """
     from safetensors.torch import load_file
 
-    theta = net.snapshot(head)
+    from prunebert import maskfile
+
+    theta, key = net.snapshot(head), f"distill.teacher={root}"
     facts = result(root)
     if not (root / WEIGHTS).is_file():
-        raise BadInput(
-            f"distill.teacher={root}: the run trained no weights ({facts['method']}); give a finished dense run"
-        )
-    stored = load_file(root / WEIGHTS) | {f"head.{n}": x for n, x in load_file(root / HEAD).items()}
-    stored = {
-        n.replace("head." + net.prefix, net.prefix): x for n, x in stored.items()
-    }  # a fresh pooler is kept with the head
-    for name, tensor in stored.items():
-        if name not in theta or theta[name].shape != tensor.shape:
-            raise BadInput(f"distill.teacher={root}: its {name} does not fit {net.model.name} with this task's head")
-    missing = theta.keys() - stored.keys()
-    if missing:
-        raise BadInput(f"distill.teacher={root}: it has no {sorted(missing)[0]}; its model is {facts['model']}")
+        raise BadInput(f"{key}: the run trained no weights ({facts['method']}); give a finished dense run")
+    stored = load_file(root / WEIGHTS)
+    for name, tensor in load_file(root / HEAD).items():  # a pooler that the checkpoint lacked is stored with the head
+        stored[name if name.startswith(net.prefix) else f"head.{name}"] = tensor
+    for name in theta.keys() | stored.keys():
+        if name not in theta or name not in stored or theta[name].shape != stored[name].shape:
+            raise BadInput(
+                f"{key}: {name} of its model {facts['model']} is not that of {net.model.name} with this head"
+            )
+    masks = maskfile.read(root / MASKS).masks
     device = next(net.parameters()).device
-    return {n: x.to(device) for n, x in stored.items()}
+    return {n: (x * masks[n] if n in masks else x).to(device) for n, x in stored.items()}

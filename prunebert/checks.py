@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-from prunebert import signature
+from prunebert import artifacts, signature
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 
@@ -15,8 +16,15 @@ GIVEN_LATER = {"task": ("tokenizer", "positions")}
 
 
 def words(values: Iterable[tuple[str, Any]]) -> None:
-    """Raise BadInput for a sparsity or seed typed on the command line that cannot be (each value of a sweep)."""
-    for key, value in values:
+    """Raise BadInput for what is typed on the command line and cannot be (each value of a sweep).
+
+    A finished run's directory among it: Hydra would write over its record before anything of ours could look.
+    """
+    given = list(values)
+    directory = dict(given).get("hydra.run.dir")  # the last one typed counts
+    if directory:
+        artifacts.refuse_finished(Path(str(directory)))
+    for key, value in given:
         if key == "sparsity":
             sparsity(value)
         if key == "seed":

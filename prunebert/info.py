@@ -24,10 +24,13 @@ DENOMINATORS = {
 
 
 def main(words: list[str]) -> None:
-    """Show a finished run: what was asked, sparsity under every denominator, metrics, cost, files."""
+    """Show a finished run (asked, sparsity under every denominator, metrics, cost, files), or the table of a sweep."""
     if len(words) != 1:
-        raise BadInput("usage: prunebert info RUN, the directory of one run")
+        raise BadInput("usage: prunebert info RUN, the directory of one run or of a sweep")
     root = Path(words[0])
+    if not (root / artifacts.CONFIG).is_dir() and artifacts.runs(root):
+        table(root)
+        return
     row = artifacts.result(root)
     rich.print(f"[bold]{row['method']}[/] · {row['task']} · {row['model']} · seed {row['seed']} · fit={row['fit']}")
     plain = {k: json.dumps(v) for k, v in row["settings"].items() if not isinstance(v, dict)}
@@ -100,7 +103,7 @@ def table(root: Path) -> int:
     console = rich.get_console() if rich.get_console().is_terminal else Console(width=160)
     console.print(shown)
     if rows:
-        console.print(f"look at one of them: prunebert info {shlex.quote(str(Path(_short(root)) / rows[-1][0].name))}")
+        console.print(f"look at one of them: prunebert info {shlex.quote(_short(rows[-1][0]))}")
     for directory in failed:
         console.print(f"[red]did not finish:[/] {_short(directory)}: {artifacts.last_words(directory)}")
     return len(failed)
