@@ -31,7 +31,8 @@ class Phase:
 
     train: only these tensors receive a gradient. masks(t, hard): the masks at progress t in [0, 1]; with hard=False
     they may carry a gradient to scores, and their values are those of hard=True wherever the method's paper has it so.
-    loss(out, batch, t): named terms, which the loop adds up and logs.
+    loss(out, batch, t): named terms, which the loop adds up and logs. settled: the progress from which the sparsity is
+    the final one; a best step is looked for only from there on.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Phase:
     train: list[Group]
     masks: Callable[[float, bool], Masks]
     loss: Callable[[Outputs, Batch, float], dict[str, Tensor]]
+    settled: float = 0.0
 
     @property
     def steps(self) -> int:

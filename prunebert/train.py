@@ -14,7 +14,7 @@ from torch import Tensor
 
 from prunebert.errors import Diverged
 from prunebert.impl import Impl
-from prunebert.masks import Masks, kept, sparsity
+from prunebert.masks import Masks, sparsity
 from prunebert.phase import Phase
 from prunebert.progress import Progress
 from prunebert.subnetwork import SubNetwork
@@ -45,8 +45,8 @@ def train(
     """Run `phase` to its end; `net.masks` are then its final hard masks.
 
     record: takes one line of metrics.jsonl. score: the evaluation score of `net` as it stands (higher is better), asked
-    every fit.eval_every steps; with fit.keep="best" the best state is put back at the end, and only states whose masks
-    remove as much as the final ones count. Raises Diverged at the first loss that is not finite.
+    every fit.eval_every steps; with fit.keep="best" the best state since phase.settled is put back at the end. Raises
+    Diverged at the first loss that is not finite.
     """
     torch.manual_seed(seed)  # dropout; data and heads have generators of their own
     steps, fit = phase.steps, phase.fit
@@ -90,7 +90,7 @@ def train(
                 net.masks = phase.masks(t, True)
                 value = score()
                 record({"phase": phase.name, "step": step + 1, "t": t, "score": value})
-                if fit.keep == "best" and kept(net.masks) == kept(phase.masks(1.0, True)):
+                if fit.keep == "best" and t >= phase.settled:
                     best.offer(value, step + 1)
     net.masks = phase.masks(1.0, True)
     selected = steps

@@ -15,7 +15,7 @@ from prunebert.train import train
 FIT = Fit(epochs=1, steps=8, batch_size=8, lr=1e-3, head_lr=1e-3)
 
 
-def phase_of(net, task, fit=FIT, groups=None, loss=None, masks=None):
+def phase_of(net, task, fit=FIT, groups=None, loss=None, masks=None, settled=0.0):
     head = net.add_head(task, "linear")
     default = [Group(name="head", tensors=net.head_parameters(head), lr=1e-2)]
     return Phase(
@@ -26,6 +26,7 @@ def phase_of(net, task, fit=FIT, groups=None, loss=None, masks=None):
         train=groups or default,
         masks=masks or (lambda t, hard: {}),
         loss=loss or (lambda out, batch, t: task.loss(out, batch)),
+        settled=settled,
     )
 
 
@@ -106,7 +107,7 @@ def test_best_is_chosen_among_steps_at_the_final_sparsity_only(net, task, impl, 
     """The schedule ends at step 5 of 8; better scores before it do not count, the earliest of equals does."""
     fit = Fit(epochs=1, steps=8, batch_size=4, lr=1e-3, head_lr=1e-3, eval_every=1, keep="best")
     S, schedule, states = net.new_scores("encoder"), Cubic(0.8, end=5 / 8), {}
-    phase = phase_of(net, task, fit, masks=lambda t, hard: keep_top(S, schedule(t)))
+    phase = phase_of(net, task, fit, masks=lambda t, hard: keep_top(S, schedule(t)), settled=schedule.end)
     told = iter([*scores, 0])
 
     def score():

@@ -85,6 +85,7 @@ def smp(
         train=[Group(name="scores", tensors=S, lr=score_lr), *fresh],
         masks=masks,
         loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)) | {"sparsity": lam(t) * R(S)},
+        settled=schedule.end,
     )
 
 
