@@ -50,9 +50,14 @@ class Phase:
         return self.fit.steps_for(self.task.train_rows)
 
 
-def weights(net: SubNetwork, head: str, fit: Fit) -> list[Group]:
-    """Every pre-trained weight at fit.lr (weight decay on matrices only, as BERT), and the head at fit.head_lr."""
+def weights(net: SubNetwork, head: str, fit: Fit, *, embeddings: bool = True) -> list[Group]:
+    """Every pre-trained weight at fit.lr (weight decay on matrices only, as BERT), and the head at fit.head_lr.
+
+    embeddings=False leaves everything below the first layer frozen.
+    """
     encoder = net.parameters_of("pretrained")
+    if not embeddings:
+        encoder = {n: p for n, p in encoder.items() if not n.removeprefix(net.prefix).startswith("embeddings")}
     matrices = {n: p for n, p in encoder.items() if p.ndim > 1}
     rest = {n: p for n, p in encoder.items() if p.ndim <= 1}
     return [

@@ -40,7 +40,7 @@ def _class(node: dict[str, Any]) -> Any:
 
 
 def test_the_groups_hold_what_they_should():
-    assert options("method") == ["dense", "magnitude", "random", "smp"]
+    assert options("method") == ["dense", "gmp", "imp", "magnitude", "movement", "random", "smp"]
     assert len(options("task")) == 14 and len(options("model")) == 7
     assert options("fit") == ["paper", "quick", "smoke"] and options("impl") == ["auto", "cpu", "cuda"]
     assert (
@@ -54,7 +54,7 @@ CELLS = list(itertools.product(options("method"), options("task"), options("fit"
 
 
 def test_the_number_of_cells():
-    assert len(CELLS) == 4 * 14 * 3
+    assert len(CELLS) == 7 * 14 * 3
 
 
 @pytest.mark.parametrize("fit", options("fit"))

@@ -1,0 +1,59 @@
+"""GMP, gradual magnitude pruning (Zhu & Gupta 2017): remove the smallest weights little by little while training them.
+
+    s(t) = s_f (1 - (1 - u)³),   M_t = Top_v(|W_t| ⊙ M_{t-1}) in every matrix,   f(x; W_t ⊙ M_t)
+
+What is gone ranks last, so masks only shrink. As in SparseBERT's code the mask is made anew about 100 times a run and
+not at every step (`updates`); that code's last tick comes at 99 % of the run, here the final one is at its end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Literal
+
+from prunebert.distill import Distill
+from prunebert.fit import Fit
+from prunebert.masks import Masks, keep_top
+from prunebert.methods.magnitude import magnitude
+from prunebert.phase import Phase, weights
+from prunebert.schedules import Cubic
+from prunebert.subnetwork import SubNetwork
+from prunebert.tasks.task import Task
+
+
+def gmp(
+    net: SubNetwork,
+    task: Task,
+    *,
+    fit: Fit,
+    schedule: Cubic,
+    updates: int,
+    scope: Literal["local", "global"],
+    prunable: Literal["encoder", "encoder_pooler", "encoder_pooler_embeddings"],
+    head: Literal["linear", "label_words"],
+    distill: Distill,
+) -> Iterator[Phase]:
+    """Phases: (teacher,) prune."""
+    key = net.add_head(task, head)
+    kd = yield from distill(net, task)
+    net.masks = keep_top(magnitude(net, prunable), 0.0)
+    last = 0.0
+
+    def masks(t: float, hard: bool) -> Masks:
+        nonlocal last
+        s = schedule(1.0 if t == 1 else math.floor(t * updates) / updates)
+        if s > last:
+            net.masks, last = keep_top(magnitude(net, prunable), s, scope), s
+        return net.masks
+
+    yield Phase(
+        name="prune",
+        task=task,
+        head=key,
+        fit=fit,
+        train=weights(net, key, fit),
+        masks=masks,
+        loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)),
+        settled=min(1.0, math.ceil(schedule.end * updates) / updates),
+    )

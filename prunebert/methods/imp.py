@@ -1,0 +1,47 @@
+"""IMP, iterative magnitude pruning with rewinding (Chen et al., "The Lottery Ticket Hypothesis for Pre-trained BERT
+Networks", NeurIPS 2020; read from their code, our notes §5.3).
+
+    for k = 1 … K:   train f(x; θ ⊙ M) to the end;   M ← Top_v(|θ| ⊙ M) at sparsity s k/K, globally;   θ ← θ₀
+    then train f(x; θ ⊙ M) once more
+
+A round removes `step` of the original weights, the paper's 10 %; K is the number of rounds that takes, the last one
+smaller if need be. Their code rewinds the encoder to the pre-trained weights and keeps the classifier that it has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Literal
+
+from prunebert.errors import BadInput
+from prunebert.fit import Fit
+from prunebert.masks import keep_top
+from prunebert.methods.magnitude import magnitude
+from prunebert.phase import Phase, finetune
+from prunebert.subnetwork import SubNetwork
+from prunebert.tasks.task import Task
+
+
+def imp(
+    net: SubNetwork,
+    task: Task,
+    *,
+    fit: Fit,
+    sparsity: float,
+    step: float,
+    scope: Literal["local", "global"],
+    prunable: Literal["encoder", "encoder_pooler", "encoder_pooler_embeddings"],
+    head: Literal["linear", "label_words"],
+) -> Iterator[Phase]:
+    """Phases: round-1 … round-K, finetune; each of the length of `fit`."""
+    if not 0 < step <= 1:
+        raise BadInput(f"method.step={step}: the fraction removed a round must be above 0 and at most 1")
+    key = net.add_head(task, head)
+    theta = net.snapshot(key)  # θ₀
+    rounds = math.ceil(sparsity / step - 1e-9)
+    for k in range(1, rounds + 1):
+        yield from finetune(net, task, key, fit, name=f"round-{k}", masks=net.masks)
+        net.masks = keep_top(magnitude(net, prunable), min(k * step, sparsity), scope)
+        net.rewind(theta)
+    yield from finetune(net, task, key, fit, masks=net.masks)

@@ -1,0 +1,54 @@
+"""Movement pruning, hard top-v (Sanh, Wolf & Rush 2020; read from the released code, our notes §5.1).
+
+    M = Top_v(S) in every matrix,   ∂L/∂S := ∂L/∂M = ∂L/∂W′ ⊙ W,   W and S trained together,   S₀ = 0
+    s(t) = s_f (1 - (1 - u)³)   after a dense warm-up, then held at s_f
+
+A removed weight's score still learns, so it may come back. Word, position and type embeddings are frozen, as in the
+released code. With distill=logits its weights are 0.5 and 0.5 at temperature 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from prunebert.distill import Distill
+from prunebert.fit import Fit
+from prunebert.masks import Masks, keep_top, straight_through
+from prunebert.phase import Group, Phase, weights
+from prunebert.schedules import Cubic
+from prunebert.subnetwork import SubNetwork
+from prunebert.tasks.task import Task
+
+
+def hard(
+    net: SubNetwork,
+    task: Task,
+    *,
+    fit: Fit,
+    schedule: Cubic,
+    score_lr: float,
+    scope: Literal["local", "global"],
+    prunable: Literal["encoder", "encoder_pooler", "encoder_pooler_embeddings"],
+    head: Literal["linear", "label_words"],
+    distill: Distill,
+) -> Iterator[Phase]:
+    """Phases: (teacher,) prune."""
+    key = net.add_head(task, head)
+    kd = yield from distill(net, task)
+    S = net.new_scores(prunable)
+
+    def masks(t: float, hard: bool) -> Masks:
+        M = keep_top(S, schedule(t), scope)
+        return M if hard else straight_through(M, S)
+
+    yield Phase(
+        name="prune",
+        task=task,
+        head=key,
+        fit=fit,
+        train=[*weights(net, key, fit, embeddings=False), Group(name="scores", tensors=S, lr=score_lr)],
+        masks=masks,
+        loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)),
+        settled=schedule.end,
+    )
