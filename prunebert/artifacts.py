@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from prunebert.maskfile import MaskFile
     from prunebert.subnetwork import SubNetwork
+    from prunebert.tasks.task import Task
 
 RESULT, TOPOLOGY, MASKS, METRICS = "result.json", "topology.json", "masks.safetensors", "metrics.jsonl"
 HEAD, WEIGHTS, PREDICTIONS, LOG, CONFIG = (
@@ -35,14 +37,9 @@ class Artifacts:
     def __init__(self, root: Path) -> None:
         """Raises BadInput if `root` cannot be made or written to, or holds a finished run already."""
         self.root = root
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-            self._write("write-test", b"")
-            (root / "write-test").unlink()
-        except OSError as error:
-            raise BadInput(f"hydra.run.dir={root} cannot be written to: {error.strerror}") from error
-        refuse_finished(root)
-        (root / METRICS).unlink(missing_ok=True)  # of a run that broke off here
+        prepare(root)
+        for left in (METRICS, MASKS, HEAD, WEIGHTS, PREDICTIONS, TOPOLOGY):  # by a run that broke off here
+            (root / left).unlink(missing_ok=True)
 
     def record(self, line: dict[str, Any]) -> None:
         """One more line of metrics.jsonl."""
@@ -85,10 +82,24 @@ class Artifacts:
             partial.unlink(missing_ok=True)
 
 
-def refuse_finished(root: Path) -> None:
-    """Raise BadInput if a finished run lies in `root`."""
+def prepare(root: Path) -> None:
+    """Make a run's directory. Raises BadInput if it cannot be made or written to, or holds a finished run."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        probe = root / f".probe.{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise BadInput(f"hydra.run.dir={root} cannot be written to: {error.strerror}") from error
     if (root / RESULT).exists():
         raise BadInput(f"hydra.run.dir={root} holds a finished run already ({RESULT}); choose another directory")
+
+
+def refuse_finished_sweep(root: Path) -> None:
+    """Raise BadInput if finished runs lie below `root`: a second sweep would write over their records."""
+    done = [p for p in runs(root) if (p / RESULT).exists()] if root.is_dir() else []
+    if done:
+        raise BadInput(f"hydra.sweep.dir={root} holds {len(done)} finished runs already; choose another directory")
 
 
 def discard(root: Path) -> None:
@@ -97,7 +108,8 @@ def discard(root: Path) -> None:
         return
     shutil.rmtree(root / CONFIG, ignore_errors=True)
     (root / LOG).unlink(missing_ok=True)
-    for directory in (root, *list(root.parents)[:2]):  # outputs/DATE/TIME
+    ours = [root, *list(root.parents)[:2]] if re.fullmatch(r"\d{4}-\d\d-\d\d", root.parent.name) else [root]
+    for directory in ours:  # outputs/DATE/TIME; of a directory that the user named, that one alone
         if not directory.is_dir() or any(directory.iterdir()) or directory == Path.cwd():
             break
         directory.rmdir()
@@ -125,7 +137,7 @@ def runs(root: Path) -> list[Path]:
 
 
 def last_words(root: Path) -> str:
-    """The last line of a run's log that is not part of a traceback's frames, or that there is none."""
+    """The last line of a run's log, or that there is none."""
     lines = (root / LOG).read_text("utf-8").splitlines() if (root / LOG).is_file() else []
     return lines[-1] if lines else "it left no log"
 
@@ -140,17 +152,16 @@ def topology(root: Path) -> dict[str, Any]:
     return json.loads((root / TOPOLOGY).read_text("utf-8"))
 
 
-def overrides(root: Path) -> list[str]:
-    """The command-line overrides that Hydra recorded: one `- key=value` a line."""
-    file = root / CONFIG / "overrides.yaml"
-    lines = file.read_text("utf-8").splitlines() if file.is_file() else []
-    return [line.removeprefix("- ").strip().strip("'\"") for line in lines if line.startswith("- ")]
+def config(root: Path) -> str:
+    """The configuration of a run, as Hydra recorded it (YAML)."""
+    file = root / CONFIG / "config.yaml"
+    return file.read_text("utf-8") if file.is_file() else f"({file} is missing)"
 
 
-def load_weights(root: Path, net: SubNetwork, head: str) -> dict[str, Tensor]:
+def load_weights(root: Path, net: SubNetwork, task: Task, head: str) -> dict[str, Tensor]:
     """θ ⊙ M of a finished run (every encoder weight, and its head under `head.…`), as SubNetwork.forward takes it.
 
-    Raises BadInput if the run trained no weights, or its model or head is not the one of `net`.
+    Raises BadInput if the run trained no weights, or its model, task, labels or head are other ones.
     """
     from safetensors.torch import load_file
 
@@ -160,6 +171,13 @@ def load_weights(root: Path, net: SubNetwork, head: str) -> dict[str, Tensor]:
     facts = result(root)
     if not (root / WEIGHTS).is_file():
         raise BadInput(f"{key}: the run trained no weights ({facts['method']}); give a finished dense run")
+    labels = task.facts().get("labels")
+    if facts["task"] != task.name or facts["data"].get("labels") != labels:
+        raise BadInput(
+            f"{key}: it was trained on {facts['task']} {facts['data'].get('labels')}, not {task.name} {labels}"
+        )
+    if facts["weights_hash"] != net.model.weights_hash:
+        raise BadInput(f"{key}: it started from {facts['model']}, whose weights are not those of {net.model.name}")
     stored = load_file(root / WEIGHTS)
     for name, tensor in load_file(root / HEAD).items():  # a pooler that the checkpoint lacked is stored with the head
         stored[name if name.startswith(net.prefix) else f"head.{name}"] = tensor

@@ -5,26 +5,19 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
-from prunebert import artifacts, signature
-from prunebert.errors import BadInput
+from prunebert import signature
+from prunebert.errors import BadInput, did_you_mean
 from prunebert.fit import Fit
 
+KEYS = ("method", "task", "model", "corpus", "distill", "fit", "teacher_fit", "impl", "sparsity", "seed")
 GIVEN_LATER = {"task": ("tokenizer", "positions")}
 
 
 def words(values: Iterable[tuple[str, Any]]) -> None:
-    """Raise BadInput for what is typed on the command line and cannot be (each value of a sweep).
-
-    A finished run's directory among it: Hydra would write over its record before anything of ours could look.
-    """
-    given = list(values)
-    directory = dict(given).get("hydra.run.dir")  # the last one typed counts
-    if directory:
-        artifacts.refuse_finished(Path(str(directory)))
-    for key, value in given:
+    """Raise BadInput for a sparsity or seed typed on the command line that cannot be (each value of a sweep)."""
+    for key, value in values:
         if key == "sparsity":
             sparsity(value)
         if key == "seed":
@@ -33,6 +26,9 @@ def words(values: Iterable[tuple[str, Any]]) -> None:
 
 def config(cfg: dict[str, Any]) -> None:
     """Raise BadInput for the first thing in a composed configuration that cannot be."""
+    for key, value in cfg.items():
+        if key not in KEYS and not isinstance(value, dict):  # a group of your own may be referred to
+            raise BadInput(f"{key}: there is no such key{did_you_mean(key, KEYS)}")
     sparsity(cfg["sparsity"])
     seed(cfg["seed"])
     nodes = {name: node for name, node in cfg.items() if isinstance(node, dict) and "_target_" in node}

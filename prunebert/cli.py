@@ -7,12 +7,14 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ValueType
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
@@ -50,10 +52,6 @@ def main() -> None:
         _stop(str(error))
     except (HydraException, OmegaConfBaseException) as error:
         _stop(_explain(error))
-    except OSError as error:
-        if "hydra" not in str(_frames(error)):
-            raise
-        _stop(f"hydra.run.dir: {error.filename} cannot be written to: {error.strerror}")
     except KeyboardInterrupt:
         _stop("interrupted", status=130)
 
@@ -105,13 +103,14 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
     from prunebert.run import run
 
     choices = HydraConfig.get().runtime.choices
+    prunes = "prunable" in fields["method"]
     labels = {
         **{group: choices[group] for group in ("method", "task")},
         "model": model.name,
         "fit": choices["fit"],
         "distill": choices["distill"],
-        "sparsity": float(cfg.sparsity),
-        "prunable": fields["method"].get("prunable", "encoder"),  # dense prunes nothing: any will do
+        "sparsity": float(cfg.sparsity) if prunes else 0.0,
+        "prunable": fields["method"]["prunable"] if prunes else "encoder",
         "settings": {k: v for k, v in fields["method"].items() if not k.startswith("_")},
         "command": "prunebert " + shlex.join(HydraConfig.get().overrides.task),
     }
@@ -119,21 +118,36 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
     log.info("%s", info.line(row, directory))
 
 
-class Sweep(Callback):
-    """After a multirun: the table of its runs; status 1 if one of them did not finish."""
+class Around(Callback):
+    """Before a run or sweep, what Hydra would write over is looked at; after a sweep comes the table of its runs."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        _or_stop(artifacts.prepare, Path(config.hydra.run.dir))
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        _or_stop(artifacts.refuse_finished_sweep, Path(config.hydra.sweep.dir))
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         from prunebert import info
 
-        failed = info.table(Path(config.hydra.sweep.dir))
-        if failed:
-            sys.exit(1)
+        if info.table(Path(config.hydra.sweep.dir)):
+            sys.exit(1)  # a cell did not finish
+
+
+def _or_stop(check: Callable[[Path], None], path: Path) -> None:
+    """Hydra turns a callback's exceptions into warnings, but lets SystemExit through."""
+    try:
+        check(path)
+    except BadInput as error:
+        _stop(str(error))
 
 
 def _values(words: list[str]) -> list[tuple[str, Any]]:
     """(key, value) of the overrides among `words`, each value of a sweep on its own. Raises Hydra's parse error."""
     found = []
     for override in OverridesParser.create().parse_overrides([w for w in words if "=" in w and not w.startswith("-")]):
+        if override.value_type in (ValueType.GLOB_CHOICE_SWEEP, ValueType.INTERVAL_SWEEP):
+            continue  # names of options, and a sweeper's own affair
         values = override.sweep_iterator() if override.is_sweep_override() else [override.value()]
         found += [(override.key_or_group, value) for value in values]
     return found
@@ -166,15 +180,6 @@ def _known_keys() -> list[str]:
         return [path.removeprefix("."), *inner]
 
     return walk(cfg, "")
-
-
-def _frames(error: BaseException) -> list[str]:
-    """The files an error came through, innermost last."""
-    files, trace = [], error.__traceback__
-    while trace:
-        files.append(trace.tb_frame.f_code.co_filename)
-        trace = trace.tb_next
-    return [f for f in files if "prunebert" not in Path(f).parts][-3:]
 
 
 def _stop(message: str, status: int = 2) -> None:

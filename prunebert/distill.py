@@ -39,7 +39,7 @@ def logits(
     """
     key = net.add_head(task, "linear")
     if teacher:
-        theta = artifacts.load_weights(Path(teacher), net, key)
+        theta = artifacts.load_weights(Path(teacher).expanduser(), net, task, key)
     else:
         before = net.snapshot(key)
         yield from finetune(net, task, key, fit, name="teacher")

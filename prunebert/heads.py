@@ -18,7 +18,8 @@ ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "gelu": gelu}
 class Linear(nn.Module):
     """The family's own classification head on [CLS], as its `…ForSequenceClassification` has it.
 
-    BERT: dropout, linear, on the pooler's output. The others: dropout, linear, activation, dropout, linear.
+    BERT: dropout, linear, on the pooler's output. The others: dropout (not DistilBERT), linear, activation, dropout,
+    linear.
     """
 
     pretrained = False
@@ -27,7 +28,9 @@ class Linear(nn.Module):
         super().__init__()
         width = model.config.hidden_size
         hidden, activation, out = model.family.head
-        self.dropout = nn.Dropout(getattr(model.config, model.family.dropout))
+        rate = getattr(model.config, "classifier_dropout", None)
+        self.dropout = nn.Dropout(getattr(model.config, model.family.dropout) if rate is None else rate)
+        self._first = model.family.dropout_first
         self._activation = ACTIVATIONS[activation] if hidden else None
         self._hidden = _place(self, hidden, _new(width, width, model)) if hidden else ""
         self._out = _place(self, out, _new(width, outputs, model))
@@ -37,7 +40,8 @@ class Linear(nn.Module):
         if self._activation is None:
             cls = encoded.pooler_output
         else:
-            cls = self.dropout(encoded.last_hidden_state[:, 0])
+            cls = encoded.last_hidden_state[:, 0]
+            cls = self.dropout(cls) if self._first else cls
             cls = self._activation(self.get_submodule(self._hidden)(cls))
         return self.get_submodule(self._out)(self.dropout(cls))
 
@@ -103,11 +107,12 @@ class Span(nn.Module):
 
     def __init__(self, model: Model) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(getattr(model.config, "qa_dropout", 0.0))  # DistilBERT's
         self.qa_outputs = _new(model.config.hidden_size, 2, model)
 
     def forward(self, encoded: Any, batch: Batch) -> Tensor:
         """[batch, length, 2]."""
-        return self.qa_outputs(encoded.last_hidden_state)
+        return self.qa_outputs(self.dropout(encoded.last_hidden_state))
 
 
 def word_id(model: Model, word: str) -> int:

@@ -12,6 +12,11 @@ import torch
 from prunebert.errors import BadInput, bad_choice
 
 
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Impl:
     """device: "auto" takes CUDA where there is one. precision: of the forward pass; weights and scores stay float32.
@@ -49,7 +54,7 @@ class Impl:
 
     def start(self) -> None:
         """Set torch's threads, and reset the peak of device memory."""
-        torch.set_num_threads(self.threads or os.cpu_count() or 1)
+        torch.set_num_threads(self.threads or cores())
         if self.torch_device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
 

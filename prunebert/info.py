@@ -10,6 +10,7 @@ from typing import Any
 
 import rich
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from prunebert import artifacts
@@ -32,6 +33,8 @@ def main(words: list[str]) -> None:
         table(root)
         return
     row = artifacts.result(root)
+    rich.print("[italic]configuration[/]")
+    rich.get_console().print(artifacts.config(root), markup=False, highlight=False, soft_wrap=True)
     rich.print(f"[bold]{row['method']}[/] · {row['task']} · {row['model']} · seed {row['seed']} · fit={row['fit']}")
     plain = {k: json.dumps(v) for k, v in row["settings"].items() if not isinstance(v, dict)}
     budget = ", ".join(f"{k} {v}" for k, v in row["settings"]["fit"].items() if v is not None and not k.startswith("_"))
@@ -49,14 +52,14 @@ def main(words: list[str]) -> None:
         {kind: f"{entry['remaining']:.2%} of {entry['size']:,}" for kind, entry in kinds.items()},
     )
     _print("files (bytes)", {name: f"{size:,}" for name, size in artifacts.files(root).items()})
-    rich.print(f"repeat with: [bold]{row['command']}[/]")
+    rich.get_console().print(f"repeat with: {row['command']}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _print(title: str, rows: dict[str, Any]) -> None:
     rich.print(f"[italic]{title}[/]")
     table = Table(show_header=False, box=None, padding=(0, 2))
     for key, value in rows.items():
-        table.add_row(key, str(value))
+        table.add_row(escape(key), escape(str(value)))
     rich.print(table)
 
 
@@ -85,7 +88,7 @@ def table(root: Path) -> int:
     score = names.pop() if len(names) == 1 else "score"
     axes = ("task", "model", "fit", "distill", "sparsity", "seed")
     varying = [k for k in axes if len({str(row[k]) for _, row in rows}) > 1]
-    shown = Table(title=f"{len(rows)} finished runs in {_short(root)}", title_justify="left")
+    shown = Table(title=escape(f"{len(rows)} finished runs in {_short(root)}"), title_justify="left")
     shown.add_column("method", style="bold")
     for column in varying:
         shown.add_column("asked" if column == "sparsity" else column)
@@ -99,13 +102,19 @@ def table(root: Path) -> int:
             f"{row['majority_score']:.4f}",
             f"{row['seconds']:.1f}",
         ]
-        shown.add_row(row["method"], *(str(row[k]) for k in varying), *numbers, str(directory.relative_to(root)))
+        shown.add_row(
+            row["method"], *(escape(str(row[k])) for k in varying), *numbers, escape(str(directory.relative_to(root)))
+        )
     console = rich.get_console() if rich.get_console().is_terminal else Console(width=160)
     console.print(shown)
     if rows:
-        console.print(f"look at one of them: prunebert info {shlex.quote(_short(rows[-1][0]))}")
+        console.print(
+            f"look at one of them: prunebert info {shlex.quote(_short(rows[-1][0]))}", markup=False, soft_wrap=True
+        )
     for directory in failed:
-        console.print(f"[red]did not finish:[/] {_short(directory)}: {artifacts.last_words(directory)}")
+        console.print(
+            f"did not finish: {_short(directory)}: {artifacts.last_words(directory)}", markup=False, soft_wrap=True
+        )
     return len(failed)
 
 

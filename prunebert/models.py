@@ -25,7 +25,8 @@ class Family:
     kinds: that rest -> kind. pooler: the pooler's matrix where the family's checkpoints have one, else "".
     head: the stock classification head as (hidden layer, activation, output layer); BERT's hidden layer is its pooler.
     mlm: the stages of the masked-LM head between hidden state and decoder; a bare word is an activation.
-    dropout: what the configuration calls the head's dropout rate. load: arguments of AutoModel.from_pretrained.
+    dropout: what the configuration calls the head's rate; dropout_first: it is also before the hidden layer.
+    load: arguments of AutoModel.from_pretrained.
     """
 
     prefix: str
@@ -36,6 +37,7 @@ class Family:
     mlm: tuple[str, ...]
     embeddings: str = "embeddings.word_embeddings.weight"
     dropout: str = "hidden_dropout_prob"
+    dropout_first: bool = True
     load: dict[str, Any] = field(default_factory=dict)
 
     def place(self, name: str) -> tuple[int, str] | None:
@@ -45,6 +47,11 @@ class Family:
             return None
         return int(found[1]), self.kinds[found[2]]
 
+
+ELSEWHERE = (
+    "a folder with config.json and model.safetensors, or the embedded model=tiny; data then come from a folder "
+    "(task.data_dir=FOLDER), from files of your own (task=file task.train=FILE) or embedded (task=rotten_tomatoes)"
+)
 
 _BERT_LAYER = r"encoder\.layer\.(\d+)\.(.+)\.weight"
 _BERT_KINDS = {
@@ -89,6 +96,7 @@ FAMILIES = {
         pooler="",
         head=("pre_classifier", "relu", "classifier"),
         dropout="seq_classif_dropout",
+        dropout_first=False,
         mlm=("vocab_transform", "gelu", "vocab_layer_norm"),
     ),
     "electra": Family(
@@ -135,8 +143,8 @@ class Model:
         absent = [key for key in absent if not (tied and key.endswith("decoder.weight"))]
         if absent:
             raise BadInput(
-                f"model {self.name} was saved without a masked-LM head ({absent[0]} is missing), so label words cannot "
-                "be read through it; use method.head=linear"
+                f"model {self.name} was saved without a masked-LM head ({absent[0]} is missing), so no "
+                "label words and no task=mlm can be read through it; for label words there is method.head=linear"
             )
         return model.eval()
 
@@ -163,7 +171,7 @@ def load(name: str, *, revision: str = "main", package: dict[str, Any] | None = 
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    with hub.explained(f"model.name={name}", "a folder with config.json and model.safetensors, or model=tiny", remote):
+    with hub.explained(f"model.name={name}", ELSEWHERE, remote):
         config = transformers.AutoConfig.from_pretrained(path, revision=revision)
         family = FAMILIES.get(config.model_type)
         if family is None:

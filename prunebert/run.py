@@ -42,16 +42,20 @@ def run(
     net = SubNetwork(model, seed).to(impl.torch_device)
     if impl.compile:
         net.encoder.compile(dynamic=True)
-    done: list[tuple[Phase, Trained]] = []
+    done: list[tuple[Phase, Trained, float]] = []
     for i, phase in enumerate(method(net, task)):
+        if i == 0:
+            told = ", ".join(f"{k} {labels[k]}" for k in ("method", "task", "model", "sparsity"))
+            log.info("%s, seed %d, in %s", told, seed, out.root)
         log.info("phase %s: %s steps of %d", phase.name, f"{phase.steps:,}", phase.fit.batch_size)
 
         def score(phase: Phase = phase) -> float:
             return evaluate(net, phase.task, phase.head, impl).score
 
-        done.append((phase, train(net, phase, seed=seed + i, impl=impl, record=out.record, score=score)))
-    last = done[-1][0]
-    found = evaluate(net, last.task, last.head, impl)
+        trained = train(net, phase, seed=seed + i, impl=impl, record=out.record, score=score)
+        found = evaluate(net, phase.task, phase.head, impl)
+        done.append((phase, trained, found.score))
+        log.info("phase %s ends at %s %.4f", phase.name, phase.task.score, found.score)
     seconds = time.perf_counter() - began
     return _write(out, net, task, done, found, majority, labels=labels | {"seed": seed}, seconds=seconds, impl=impl)
 
@@ -60,7 +64,7 @@ def _write(
     out: Artifacts,
     net: SubNetwork,
     task: Task,
-    done: list[tuple[Phase, Trained]],
+    done: list[tuple[Phase, Trained, float]],
     found: Evaluation,
     majority: dict[str, float],
     *,
@@ -74,7 +78,7 @@ def _write(
     masks = {n: torch.ones_like(p, dtype=torch.bool) for n, p in net.prunable().items()} | net.masks
     masks = {n: m.bool() for n, m in masks.items()}
     identity = {"model": model.name, "weights_hash": model.weights_hash}
-    trained = {id(x) for phase, _ in done if phase.head == last.head for g in phase.train for x in g.tensors.values()}
+    trained = {id(x) for phase, *_ in done if phase.head == last.head for g in phase.train for x in g.tensors.values()}
     head = {n: p for n, p in net.head_parameters(last.head).items() if id(p) in trained}
     weights = net.parameters_of("pretrained")
     if hash_of({n.removeprefix(net.prefix): p for n, p in weights.items()}) == model.weights_hash:
@@ -89,7 +93,7 @@ def _write(
     )
     measured = topology.denominators(masks, sizes, parameters)
     out.save_json(TOPOLOGY, measured | topology.describe(masks, net.place, model.heads))
-    steps = sum(t.steps for _, t in done)
+    steps = sum(t.steps for _, t, _ in done)
     row = {
         **labels,
         **measured,
@@ -100,12 +104,12 @@ def _write(
         "majority": majority,
         "trained_parameters": done[-1][1].parameters,
         "phases": {
-            p.name: {"steps": t.steps, "selected_step": t.selected_step, "seconds": round(t.seconds, 3)}
-            for p, t in done
+            p.name: {"steps": t.steps, "selected_step": t.selected_step, "seconds": round(t.seconds, 3), "score": score}
+            for p, t, score in done
         },
         "steps": steps,
         "seconds": round(seconds, 3),
-        "seconds_per_step": round(sum(t.seconds for _, t in done) / steps, 6),
+        "seconds_per_step": round(sum(t.seconds for _, t, _ in done) / steps, 6),
         "peak_memory_bytes": impl.peak_memory(),
         "device": impl.describe(),
         "data": task.facts(),
@@ -131,4 +135,7 @@ def git_state() -> dict[str, Any]:
         return found.stdout.strip() if found.returncode == 0 else None
 
     commit = git("rev-parse", "HEAD") if git("ls-files", "__init__.py") else None
-    return {"git_commit": commit, "git_dirty": None if commit is None else bool(git("status", "--porcelain", "."))}
+    return {
+        "git_commit": commit,
+        "git_dirty": None if commit is None else bool(git("status", "--porcelain", "--", ".", "../conf")),
+    }

@@ -17,16 +17,6 @@ class Schedule(Protocol):
 
 
 @dataclass(frozen=True)
-class Constant:
-    """s(t) = final from the first step on."""
-
-    final: float
-
-    def __call__(self, t: float) -> float:
-        return self.final
-
-
-@dataclass(frozen=True)
 class Cubic:
     """s(t) = final · (1 - (1 - u)³), u = (t - start)/(end - start) held within [0, 1] (Zhu & Gupta 2017; SMP Eq. 5)."""
 

@@ -23,10 +23,9 @@ PRUNABLE = ("encoder", "encoder_pooler", "encoder_pooler_embeddings")
 
 @dataclass(frozen=True)
 class Outputs:
-    """logits: [batch, outputs], or [batch, length, 2] for spans. hidden, attention: every layer's, where asked for."""
+    """logits: [batch, outputs]; [batch, length, 2] for spans; [tokens asked, vocabulary] for masked-LM."""
 
     logits: Tensor
-    hidden: tuple[Tensor, ...] = ()
 
 
 class SubNetwork(nn.Module):
@@ -42,6 +41,10 @@ class SubNetwork(nn.Module):
         self.encoder = model.encoder
         self.heads = nn.ModuleDict()
         self.masks: Masks = {}
+        generator = torch.Generator().manual_seed(zlib.crc32(b"fresh") + seed)
+        for parameter in self.parameters_of("fresh").values():
+            std = model.config.initializer_range if parameter.ndim > 1 else 0.0
+            nn.init.normal_(parameter, std=std, generator=generator)
 
     def add_head(self, task: Task, kind: str) -> str:
         """Make the head of `task` if it is not there yet; returns its key for `forward`.
@@ -87,13 +90,19 @@ class SubNetwork(nn.Module):
         return own if self.heads[head].pretrained else own | self.parameters_of("fresh")
 
     def prunable(self, which: str = "encoder") -> dict[str, nn.Parameter]:
-        """The matrices a mask may cover: the encoder's, + the pooler's, + the word embeddings."""
+        """The matrices a mask may cover: the encoder's, + the pooler's, + the word embeddings.
+
+        A pooler that the checkpoint lacks is new, small and trains with the head: ranked by magnitude among pre-trained
+        weights it would be the first to go, whole, so it is no part of any of the three.
+        """
         if which not in PRUNABLE:
             raise bad_choice("method.prunable", which, PRUNABLE)
         family = self.model.family
         extra = {"encoder": (), "encoder_pooler": (family.pooler,)}.get(which, (family.pooler, family.embeddings))
         return {
-            self.prefix + n: p for n, p in self.encoder.named_parameters() if family.place(n) is not None or n in extra
+            self.prefix + n: p
+            for n, p in self.encoder.named_parameters()
+            if family.place(n) is not None or (n in extra and n not in self.model.fresh)
         }
 
     def place(self, name: str) -> tuple[int, str]:

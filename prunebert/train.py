@@ -61,11 +61,10 @@ def train(
     batches = phase.task.batches(fit.batch_size, seed)
     best = Best(trained)
     log_every = max(1, round(steps * LOG_EVERY))
-    seconds = 0.0
+    began = time.perf_counter()
     net.train()
     with Progress(phase.name, steps) as progress:
         for step in range(steps):
-            began = time.perf_counter()
             t = (step + 1) / steps
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * fit.rate(step, steps)
@@ -79,7 +78,6 @@ def train(
             loss.backward()
             torch.nn.utils.clip_grad_norm_(trained.values(), fit.clip)
             optimizer.step()
-            seconds += time.perf_counter() - began
             if step % log_every == 0 or step == steps - 1 or impl.torch_device.type == "cpu":
                 _check(loss, terms, phase.name, step, steps)
             if step % log_every == 0 or step == steps - 1:
@@ -88,10 +86,13 @@ def train(
                 progress.show(step + 1, float(loss.detach()), line["sparsity"])
             if fit.eval_every and (step + 1) % fit.eval_every == 0 and step < steps - 1:
                 net.masks = phase.masks(t, True)
+                paused = time.perf_counter()
                 value = score()
+                began += time.perf_counter() - paused
                 record({"phase": phase.name, "step": step + 1, "t": t, "score": value})
                 if fit.keep == "best" and t >= phase.settled:
                     best.offer(value, step + 1)
+    seconds = time.perf_counter() - began  # the last step's loss was read, so a GPU is done too
     net.masks = phase.masks(1.0, True)
     selected = steps
     if fit.keep == "best":
@@ -136,6 +137,7 @@ def _line(phase: Phase, step: int, t: float, masks: Masks, lr: float, terms: dic
 def _check(loss: Tensor, terms: dict[str, Tensor], phase: str, step: int, steps: int) -> None:
     if not torch.isfinite(loss):
         values = ", ".join(f"{name}={float(value.detach()):.4g}" for name, value in terms.items())
+        when = "at" if loss.device.type == "cpu" else "at or before"  # a GPU is asked only when it is logged
         raise Diverged(
-            f"the loss is not finite at step {step + 1} of {steps} of phase {phase} ({values}); lower the learning rate"
+            f"the loss is not finite {when} step {step + 1} of {steps} of phase {phase} ({values}); lower the rate"
         )

@@ -5,7 +5,7 @@
 set -uo pipefail
 out=$1
 shift
-for method in dense random magnitude smp; do
+for method in dense random magnitude gmp movement smp; do
   for sparsity in 0.5 0.9; do
     for seed in 0 1 2; do
       cell="$out/$method-$sparsity-$seed"

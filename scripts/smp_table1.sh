@@ -6,6 +6,6 @@ set -euo pipefail
 prunebert -m method=smp method.allocation=local,score task=mnli,qqp sparsity=0.9,0.97 seed=0,1,2,3,4 "$@"
 prunebert -m method=smp method.allocation=local,score task=mnli,qqp sparsity=0.5,0.9,0.97 seed=0,1,2,3,4 distill=logits "$@"
 prunebert -m method=smp method.allocation=local,score task=squad sparsity=0.9 seed=0,1,2,3,4 "$@"
-prunebert -m method=smp method.allocation=local,score task=squad sparsity=0.97 fit.epochs=20 seed=0,1,2,3,4 "$@"
+prunebert -m method=smp method.allocation=local,score task=squad sparsity=0.97 fit.epochs=20 method.prune_steps=22650 seed=0,1,2,3,4 "$@"
 prunebert -m method=smp method.allocation=local,score task=squad sparsity=0.5,0.9 seed=0,1,2,3,4 distill=logits "$@"
-prunebert -m method=smp method.allocation=local,score task=squad sparsity=0.97 fit.epochs=20 seed=0,1,2,3,4 distill=logits "$@"
+prunebert -m method=smp method.allocation=local,score task=squad sparsity=0.97 fit.epochs=20 method.prune_steps=22650 seed=0,1,2,3,4 distill=logits "$@"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.schedules import Constant, Cubic, Linear
+from prunebert.schedules import Cubic, Linear
 
 few = settings(deadline=None, max_examples=100, derandomize=True)
 GIVEN = {"epochs": 3, "batch_size": 32, "lr": 2e-5, "head_lr": 1e-3}
@@ -51,11 +51,6 @@ def test_linear_and_cubic_differ_between_their_ends():
     assert Linear(final=0.9)(0.5) == pytest.approx(0.45)
     assert Linear(final=0.9)(0.0) == 0.0 and Linear(final=0.9)(1.0) == 0.9
     assert Linear(final=0.9).final == 0.9
-
-
-@pytest.mark.parametrize("t", [0.0, 0.5, 1.0])
-def test_constant_is_final_all_along(t):
-    assert Constant(final=0.7)(t) == 0.7
 
 
 @few

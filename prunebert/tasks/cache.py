@@ -13,7 +13,10 @@ import datasets
 import pandas as pd
 from datasets import Dataset
 
+from prunebert.errors import BadInput
+
 log = logging.getLogger(__name__)
+VERSION = 1  # raise it when what is made of the same text changes
 
 
 def tokenised(
@@ -27,9 +30,12 @@ def tokenised(
     digest = hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
     definition = json.loads(tokenizer.backend_tokenizer.to_str())
     definition |= {"truncation": None, "padding": None}  # left behind by earlier calls, no part of the vocabulary
-    digest.update(json.dumps([definition, settings, list(table.columns)], sort_keys=True).encode())
+    digest.update(json.dumps([VERSION, definition, settings, list(table.columns)], sort_keys=True).encode())
     folder = Path(datasets.config.HF_DATASETS_CACHE) / "prunebert"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"HF_DATASETS_CACHE={folder.parent} cannot be written to: {error.strerror}") from error
     file = folder / f"{digest.hexdigest()[:32]}.arrow"
     if not file.exists():
         log.info("tokenising %s rows, once for this data and tokenizer", f"{len(table):,}")

@@ -78,6 +78,8 @@ def from_folder(
             )
         table = columns(table, text, label, str(place / file))
         tables[split] = table[table.label != ""].reset_index(drop=True)
+        if tables[split].empty:
+            raise BadInput(f"task.data_dir={data_dir}: no row of {name}/{file} has a label")
     return tables
 
 

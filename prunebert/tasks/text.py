@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from prunebert.subnetwork import Outputs
 
 
+CLASSES_ONLY = ("prunebert.metrics:Accuracy", "prunebert.metrics:AccuracyF1", "prunebert.metrics:Matthews")
+
+
 @dataclass
 class TextTask:
     """A loaded task over texts (see task.Task). `tables` and `rows` are by split."""
@@ -122,8 +125,8 @@ def text_task(
     label_words: list[str] | None,
     holdout: float,
     max_length: int,
-    metric: str,
-    score: str,
+    metric: str | None,
+    score: str | None,
 ) -> TextTask:
     """A TextTask from the first source given: files of your own (`train`), `data_dir`, an installed `package`, the hub.
 
@@ -135,6 +138,8 @@ def text_task(
         raise BadInput(
             f"task.max_length={max_length}: the model reads at most {positions} tokens (and at least 8 are needed)"
         )
+    if not train and (eval or text or label != "label"):
+        raise BadInput("task.eval, task.text and task.label tell of a file of your own; name it with task.train=FILE")
     if train:
         own = [text] if isinstance(text, str) else text
         if not own:
@@ -151,6 +156,10 @@ def text_task(
     else:
         raise BadInput(f"task={name} needs task.train=FILE (CSV, TSV, JSON lines or Parquet) and task.text=COLUMN")
     regression = kind == "regression"
+    metric = metric or f"prunebert.metrics:{'Correlation' if regression else 'Accuracy'}"
+    if regression and metric in CLASSES_ONLY:
+        raise BadInput(f"task.metric={metric}: scores classes, and task.kind=regression has none; leave it out")
+    score = score or ("pearson" if regression else "accuracy")
     if len(tables) == 1:
         tables = _hold_out(tables["train"], holdout, stratify=not regression)
     names = [] if regression else labels or label_names(tables["train"].label, label)
