@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from prunebert.subnetwork import SubNetwork
     from prunebert.tasks.task import Task
 
+SWEEP = "multirun.yaml"
 RESULT, TOPOLOGY, MASKS, METRICS = "result.json", "topology.json", "masks.safetensors", "metrics.jsonl"
 HEAD, WEIGHTS, PREDICTIONS, LOG, CONFIG = (
     "head.safetensors",
@@ -100,6 +101,13 @@ def refuse_finished_sweep(root: Path) -> None:
     done = [p for p in runs(root) if (p / RESULT).exists()] if root.is_dir() else []
     if done:
         raise BadInput(f"hydra.sweep.dir={root} holds {len(done)} finished runs already; choose another directory")
+
+
+def discard_empty_sweep(root: Path) -> None:
+    """Remove a sweep's directory if no cell of it was ever started: Hydra records a sweep before it reads its cells."""
+    if root.is_dir() and [p.name for p in root.iterdir()] == [SWEEP]:
+        (root / SWEEP).unlink()
+        discard(root)
 
 
 def discard(root: Path) -> None:

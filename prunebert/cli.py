@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import re
@@ -126,6 +127,7 @@ class Around(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         _or_stop(artifacts.refuse_finished_sweep, Path(config.hydra.sweep.dir))
+        atexit.register(artifacts.discard_empty_sweep, Path(config.hydra.sweep.dir).absolute())
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         from prunebert import info

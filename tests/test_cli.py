@@ -135,6 +135,12 @@ def test_a_second_sweep_into_the_same_directory_is_refused_and_changes_nothing(c
     assert {f: (tmp_path / f).read_bytes() for f in files(tmp_path)} == before
 
 
+def test_a_sweep_with_an_unknown_option_leaves_nothing(prunebert, tmp_path):
+    done = prunebert("-m", "method=dense,foo")
+    assert done.returncode == 2 and done.stderr.startswith("prunebert: method=foo: allowed are dense")
+    assert len(done.stderr.strip().splitlines()) == 1 and not list(tmp_path.iterdir())
+
+
 def test_regression_on_a_file_of_your_own_has_its_own_metrics(cli, toy, tmp_path):
     words = [w for w in toy if "label_words" not in w]
     status, printed = cli(*words, "method=magnitude", "task.kind=regression", "task.label=number")
