@@ -166,6 +166,13 @@ def config(root: Path) -> str:
     return file.read_text("utf-8") if file.is_file() else f"({file} is missing)"
 
 
+def masks(root: Path) -> MaskFile:
+    """masks.safetensors of a run, verified."""
+    from prunebert import maskfile
+
+    return maskfile.read(root / MASKS)
+
+
 def load_weights(root: Path, net: SubNetwork, task: Task, head: str) -> dict[str, Tensor]:
     """θ ⊙ M of a finished run (every encoder weight, and its head under `head.…`), as SubNetwork.forward takes it.
 

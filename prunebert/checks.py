@@ -8,11 +8,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from prunebert import signature
-from prunebert.errors import BadInput, did_you_mean
+from prunebert.errors import BadInput, bad_choice, did_you_mean
 from prunebert.fit import Fit
 
-KEYS = ("method", "task", "model", "corpus", "distill", "fit", "teacher_fit", "impl", "sparsity", "seed")
-GIVEN_LATER = {"task": ("tokenizer", "positions")}
+GROUPS = ("method", "task", "model", "corpus", "distill", "augment", "impl")
+FITS = ("fit", "teacher_fit", "mask_fit")
+KEYS = (*GROUPS, *FITS, "sparsity", "prunable", "seed")
+GIVEN_LATER = {"task": ("tokenizer", "positions", "augment")}
+PRUNABLE = ("encoder", "encoder_pooler", "encoder_pooler_embeddings")
 
 
 def words(values: Iterable[tuple[str, Any]]) -> None:
@@ -31,10 +34,12 @@ def config(cfg: dict[str, Any]) -> None:
             raise BadInput(f"{key}: there is no such key{did_you_mean(key, KEYS)}")
     sparsity(cfg["sparsity"])
     seed(cfg["seed"])
+    if cfg["prunable"] not in ("paper", *PRUNABLE):
+        raise bad_choice("prunable", cfg["prunable"], ("paper", *PRUNABLE))
     nodes = {name: node for name, node in cfg.items() if isinstance(node, dict) and "_target_" in node}
     for name in sorted(nodes, key=lambda n: (not n.endswith("fit"), n)):  # what others refer to comes first
         signature.check(nodes[name], name, GIVEN_LATER.get(name, ()))
-    for name in ("fit", "teacher_fit"):
+    for name in FITS:
         Fit(**{k: v for k, v in cfg[name].items() if k != "_target_"})
 
 

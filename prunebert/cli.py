@@ -9,6 +9,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,10 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
     out = artifacts.Artifacts(directory)
     impl = build(fields["impl"])
     model = build(fields["model"])
-    task = build(fields["task"], _convert_="all")(tokenizer=model.tokenizer, positions=model.positions)
+    augment = build(fields["augment"])
+    task = build(fields["task"], _convert_="all")(
+        tokenizer=model.tokenizer, positions=model.positions, augment=augment and partial(augment, model=model)
+    )
     method = build(fields["method"], _convert_="all")
     from prunebert.run import run
 
@@ -109,7 +113,8 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
         **{group: choices[group] for group in ("method", "task")},
         "model": model.name,
         "fit": choices["fit"],
-        "distill": choices["distill"],
+        "distill": choices["distill"] if "distill" in fields["method"] else "none",
+        "augment": choices["augment"],
         "sparsity": float(cfg.sparsity) if prunes else 0.0,
         "prunable": fields["method"]["prunable"] if prunes else "encoder",
         "settings": {k: v for k, v in fields["method"].items() if not k.startswith("_")},
@@ -189,4 +194,10 @@ def _stop(message: str, status: int = 2) -> None:
     sys.exit(status)
 
 
+def _published(paper: str, *, _root_: DictConfig) -> str:
+    """The prunable set of a method's paper, unless one is asked for all methods alike."""
+    return paper if _root_.prunable == "paper" else _root_.prunable
+
+
 OmegaConf.register_new_resolver("cell", checks.cell, replace=True)
+OmegaConf.register_new_resolver("published", _published, replace=True)

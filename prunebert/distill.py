@@ -1,63 +1,124 @@
-"""Distillation: a teacher's word in a method's loss. `none` and `logits`; each may first fine-tune the teacher."""
+"""Distillation: a teacher's word in a method's loss. Each option may first fine-tune the teacher (teacher.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prunebert import artifacts
 from prunebert.fit import Fit
-from prunebert.phase import Phase, finetune
+from prunebert.phase import ALONE, Phase, Teaching, Terms
 from prunebert.subnetwork import Outputs, SubNetwork
 from prunebert.tasks.task import Batch, Task
+from prunebert.teacher import teacher as teacher_of
 
-Terms = dict[str, Tensor]
-# (student's outputs, batch, terms of the task) -> terms of the loss
-Teaching = Callable[[Outputs, Batch, Terms], Terms]
 Distill = Callable[[SubNetwork, Task], Generator[Phase, None, Teaching]]
 
 
 def none(net: SubNetwork, task: Task) -> Generator[Phase, None, Teaching]:
     """No teacher: the loss is the task's."""
     yield from ()
-    return lambda out, batch, terms: terms
+    return ALONE
 
 
 def logits(
-    net: SubNetwork, task: Task, *, fit: Fit, weight: float, temperature: float, teacher: str | None
+    net: SubNetwork,
+    task: Task,
+    *,
+    fit: Fit,
+    weight: float,
+    temperature: float,
+    teacher: str | None,
+    shared: str | None = None,
 ) -> Generator[Phase, None, Teaching]:
     """(1-w) L_task + w T² KL(softmax(teacher/T) ‖ softmax(student/T)), batch mean (SMP's and movement pruning's code).
 
     SMP: w = 0.5, T = 2 (its Eq. 7 writes the reverse direction of what its code computes). Spans: the mean over start
     and end. Regression: T² KL over a single logit is 0 in the released code, so STS-B was never distilled there; here
-    it is the squared difference of the two predictions.
-    teacher: directory of a finished dense run, or null to fine-tune one first, as a phase of this run.
+    it is the squared difference of the two predictions. teacher, shared: see teacher.py.
     """
-    key = net.add_head(task, "linear")
-    if teacher:
-        theta = artifacts.load_weights(Path(teacher).expanduser(), net, task, key)
-    else:
-        before = net.snapshot(key)
-        yield from finetune(net, task, key, fit, name="teacher")
-        theta = net.snapshot(key)
-        net.rewind(before, key)
+    ask = yield from teacher_of(net, task, fit=fit, source=teacher, shared=shared)
 
-    def teach(out: Outputs, batch: Batch, terms: Terms) -> Terms:
-        with net.resting():
-            target = net(batch, key, theta=theta)
+    def terms(out: Outputs, batch: Batch, of_task: Terms) -> Terms:
+        target = ask(batch, ())
         if task.regression:
             kd = F.mse_loss(out.logits.float(), target.logits.float())
         else:
             T = temperature
-            student, teacher = (_rows(x, batch, task) / T for x in (out, target))
-            kd = T * T * F.kl_div(student.log_softmax(-1), teacher.softmax(-1), reduction="batchmean")
-        return {name: (1 - weight) * term for name, term in terms.items()} | {"kd_logits": weight * kd}
+            student, goal = (_rows(x, batch, task) / T for x in (out, target))
+            kd = T * T * F.kl_div(student.log_softmax(-1), goal.softmax(-1), reduction="batchmean")
+        return {name: (1 - weight) * term for name, term in of_task.items()} | {"kd_logits": weight * kd}
 
-    return teach
+    return Teaching(terms)
+
+
+def tinybert(
+    net: SubNetwork,
+    task: Task,
+    *,
+    fit: Fit,
+    attention: float,
+    hidden: float,
+    logits: float,
+    temperature: float,
+    teacher: str | None,
+    shared: str | None,
+) -> Generator[Phase, None, Teaching]:
+    """Σ_layers MSE(attention scores) + Σ_{layers + 1} MSE(hidden states) + soft cross-entropy of the logits, weighted.
+
+    TinyBERT's losses (Jiao et al. 2020, Eq. 7-10) as SparseBERT's code has them, student and teacher of one size, so
+    nothing is projected: scores before the softmax, entries at or below -100 (padding) set to 0; the embeddings'
+    output is among the hidden states; the cross-entropy -p_teacher log p_student is a mean over batch × classes.
+    Instead of the task's loss, but for regression, where the task's squared error stands for the logits' term. Spans:
+    start and end are rows of their own.
+    """
+    ask = yield from teacher_of(net, task, fit=fit, source=teacher, shared=shared)
+    needs = ("hidden", "attention")
+
+    def terms(out: Outputs, batch: Batch, of_task: Terms) -> Terms:
+        target = ask(batch, needs)
+        found = {
+            "kd_attention": attention * _mse(map(_unpadded, out.attention), map(_unpadded, target.attention)),
+            "kd_hidden": hidden * _mse(out.hidden, target.hidden),
+        }
+        if task.regression:
+            return found | {name: logits * term for name, term in of_task.items()}
+        student, goal = (_rows(x, batch, task) / temperature for x in (out, target))
+        return found | {"kd_logits": logits * -(goal.softmax(-1) * student.log_softmax(-1)).mean()}
+
+    return Teaching(terms, needs)
+
+
+def hidden_cosine(
+    net: SubNetwork, task: Task, *, fit: Fit, weight: float, teacher: str | None, shared: str | None
+) -> Generator[Phase, None, Teaching]:
+    """L_task + w · mean over layers of mean over tokens of (1 - cos(h_student, h_teacher)): TAMT's, for any task."""
+    ask = yield from teacher_of(net, task, fit=fit, source=teacher, shared=shared)
+
+    def terms(out: Outputs, batch: Batch, of_task: Terms) -> Terms:
+        return of_task | {"kd_hidden": weight * cosine(out, ask(batch, ("hidden",)), batch)}
+
+    return Teaching(terms, ("hidden",))
+
+
+def cosine(student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    """mean over layers of mean over tokens of (1 - cos(h_student, h_teacher)); the embeddings' output is no layer.
+
+    TAMT's code counts padding as tokens too; its blocks of text have none. Here padding is left out.
+    """
+    real = batch.inputs["attention_mask"].bool()
+    pairs = zip(student.hidden[1:], teacher.hidden[1:], strict=True)
+    return torch.stack([1 - F.cosine_similarity(s.float(), t.float(), dim=-1)[real].mean() for s, t in pairs]).mean()
+
+
+def _mse(student, teacher) -> Tensor:
+    return torch.stack([F.mse_loss(s.float(), t.float()) for s, t in zip(student, teacher, strict=True)]).sum()
+
+
+def _unpadded(scores: Tensor) -> Tensor:
+    return scores.masked_fill(scores <= -1e2, 0.0)
 
 
 def _rows(out: Outputs, batch: Batch, task: Task) -> Tensor:

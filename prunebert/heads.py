@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, linear
+from torch.nn.functional import gelu, linear, relu
 
 from prunebert.errors import BadInput, bad_choice
 from prunebert.models import Model
 from prunebert.tasks.task import Batch, Task
 
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "gelu": gelu}
+KINDS = ("linear", "label_words", "layer_mix")
+Kind = Literal["linear", "label_words", "layer_mix"]
 
 
 class Linear(nn.Module):
@@ -23,6 +25,7 @@ class Linear(nn.Module):
     """
 
     pretrained = False
+    needs = ()
 
     def __init__(self, model: Model, outputs: int) -> None:
         super().__init__()
@@ -55,6 +58,7 @@ class LabelWords(nn.Module):
     """
 
     pretrained = True
+    needs = ()
 
     def __init__(self, model: Model, words: list[str] | None) -> None:
         super().__init__()
@@ -104,6 +108,7 @@ class Span(nn.Module):
     """Start and end logits of every token, as `…ForQuestionAnswering` has it."""
 
     pretrained = False
+    needs = ()
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -113,6 +118,28 @@ class Span(nn.Module):
     def forward(self, encoded: Any, batch: Batch) -> Tensor:
         """[batch, length, 2]."""
         return self.qa_outputs(self.dropout(encoded.last_hidden_state))
+
+
+class LayerMix(nn.Module):
+    """AbP's head (its §3): a network with one hidden ReLU layer, of the encoder's width, on a learned weighted average
+    of every layer's [CLS]; for spans, of every layer's token. The weights are softmax(mix), equal at first [U]; the
+    embeddings' output is not among the layers, as [CLS] is the same there for every text [U].
+    """
+
+    pretrained = False
+    needs = ("hidden",)
+
+    def __init__(self, model: Model, outputs: int, span: bool) -> None:
+        super().__init__()
+        width = model.config.hidden_size
+        self.span = span
+        self.mix = nn.Parameter(torch.zeros(model.config.num_hidden_layers))
+        self.hidden, self.out = _new(width, width, model), _new(width, outputs, model)
+
+    def forward(self, encoded: Any, batch: Batch) -> Tensor:
+        """[batch, outputs], or [batch, length, 2] for spans."""
+        layers = [h if self.span else h[:, 0] for h in encoded.hidden_states[1:]]
+        return self.out(relu(self.hidden(torch.einsum("l,l...->...", self.mix.softmax(0), torch.stack(layers)))))
 
 
 def word_id(model: Model, word: str) -> int:
@@ -127,11 +154,15 @@ def word_id(model: Model, word: str) -> int:
 
 
 def build(kind: str, model: Model, task: Task) -> nn.Module:
-    """The head of a task: `kind` is "linear" (new, to be trained) or "label_words" (the model's own masked-LM head)."""
-    if kind not in ("linear", "label_words"):
-        raise bad_choice("method.head", kind, ["linear", "label_words"])
+    """The head of a task. `kind`: "linear", new, as the stock classes have it; "label_words", the model's own masked-LM
+    head; "layer_mix", new, AbP's. A masked-LM task is always read through the model's own head.
+    """
+    if kind not in KINDS:
+        raise bad_choice("method.head", kind, KINDS)
     if task.masked_lm:
         return MaskedLM(model)
+    if kind == "layer_mix":
+        return LayerMix(model, 2 if task.span else task.outputs, task.span)
     if kind == "linear":
         return Span(model) if task.span else Linear(model, task.outputs)
     if not task.label_words or len(task.label_words) != task.outputs:

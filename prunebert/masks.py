@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -71,6 +73,20 @@ def keep_top(S: Scores, sparsity: float | dict[str, float], scope: str = "local"
         parts = mask.split([s.numel() for s in S.values()])
         return {n: part.view_as(s) for (n, s), part in zip(S.items(), parts, strict=True)}
     raise bad_choice("scope", scope, ["local", "global"])
+
+
+def quantile(S: Scores, sparsity: float) -> float:
+    """The largest score that is removed when the asked fraction of all scores together is; -inf if none is."""
+    flat = torch.cat([s.detach().flatten() for s in S.values()])
+    gone = round(flat.numel() * sparsity)
+    return float(_kth_largest(flat, flat.numel() - gone + 1)) if gone else -math.inf
+
+
+def shift(S: Scores, amount: float) -> None:
+    """S ← S - amount, in place, outside of any gradient."""
+    with torch.no_grad():
+        for s in S.values():
+            s.sub_(amount)
 
 
 class _StraightThrough(torch.autograd.Function):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
 
@@ -15,14 +16,35 @@ from prunebert.tasks.task import Batch, Task
 Method = Callable[[SubNetwork, Task], Iterator["Phase"]]
 
 
+Terms = dict[str, Tensor]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Tensors that are trained together, at one learning rate."""
+    """Tensors that are trained together, at one learning rate, by AdamW or by plain gradient descent."""
 
     name: str
     tensors: Mapping[str, Tensor]
     lr: float
     weight_decay: float = 0.0
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """What a teacher makes of a loss: (student's outputs, batch, the task's terms) -> terms of the loss.
+
+    needs: what it reads of the student's outputs besides the logits.
+    """
+
+    terms: Callable[[Outputs, Batch, Terms], Terms]
+    needs: tuple[str, ...] = ()
+
+    def __call__(self, out: Outputs, batch: Batch, terms: Terms) -> Terms:
+        return self.terms(out, batch, terms)
+
+
+ALONE = Teaching(lambda out, batch, terms: terms)  # no teacher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +53,9 @@ class Phase:
 
     train: only these tensors receive a gradient. masks(t, hard): the masks at progress t in [0, 1]; with hard=False
     they may carry a gradient to scores, and their values are those of hard=True wherever the method's paper has it so.
-    loss(out, batch, t): named terms, which the loop adds up and logs. settled: the progress from which the sparsity is
-    the final one; a best step is looked for only from there on.
+    loss(out, batch, t): named terms, which the loop adds up and logs; needs: what it reads of the outputs besides the
+    logits. settled: the progress from which the sparsity is the final one; a best step is looked for only from there
+    on. stop(t): asked after every step, ends the phase early.
     """
 
     name: str
@@ -41,8 +64,10 @@ class Phase:
     fit: Fit
     train: list[Group]
     masks: Callable[[float, bool], Masks]
-    loss: Callable[[Outputs, Batch, float], dict[str, Tensor]]
+    loss: Callable[[Outputs, Batch, float], Terms]
+    needs: tuple[str, ...] = ()
     settled: float = 0.0
+    stop: Callable[[float], bool] = lambda t: False
 
     @property
     def steps(self) -> int:
@@ -68,16 +93,29 @@ def weights(net: SubNetwork, head: str, fit: Fit, *, embeddings: bool = True) ->
 
 
 def finetune(
-    net: SubNetwork, task: Task, head: str, fit: Fit, *, name: str = "finetune", masks: Masks | None = None
+    net: SubNetwork,
+    task: Task,
+    head: str,
+    fit: Fit,
+    *,
+    name: str = "finetune",
+    masks: Masks | None = None,
+    kd: Teaching = ALONE,
+    keep_pretrained: bool = False,
 ) -> Iterator[Phase]:
-    """Train all weights on the task under fixed masks (none: dense). A phase many methods share."""
+    """Train all weights on the task under fixed masks (none: dense). A phase many methods share.
+
+    keep_pretrained: the encoder stays as it is and only the head is trained; the phase is then called "head".
+    """
     fixed = masks or {}
+    alone = [Group(name="head", tensors=net.head_parameters(head), lr=fit.head_lr)]
     yield Phase(
-        name=name,
+        name="head" if keep_pretrained else name,
         task=task,
         head=head,
         fit=fit,
-        train=weights(net, head, fit),
+        train=alone if keep_pretrained else weights(net, head, fit),
         masks=lambda t, hard: fixed,
-        loss=lambda out, batch, t: task.loss(out, batch),
+        loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)),
+        needs=kd.needs,
     )

@@ -83,11 +83,8 @@ def _parameters(target: str) -> dict[str, tuple[ast.expr | None, bool]] | None:
         spec = None
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
         raise BadInput(f"_target_={target}: there is no Python module {module}")
-    definitions = {
-        n.name: n
-        for n in ast.parse(Path(spec.origin).read_text("utf-8")).body
-        if isinstance(n, ast.FunctionDef | ast.ClassDef)
-    }
+    tree = _Aliases(module).visit(ast.parse(Path(spec.origin).read_text("utf-8")))
+    definitions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
     found = definitions.get(name)
     if found is None:
         raise BadInput(f"_target_={target}: {module} defines no {name}{did_you_mean(name, definitions)}")
@@ -108,3 +105,27 @@ def _parameters(target: str) -> dict[str, tuple[ast.expr | None, bool]] | None:
     for base in found.bases:
         inherited |= _parameters(f"{module}.{ast.unparse(base)}") or {} if ast.unparse(base) in definitions else {}
     return inherited | own
+
+
+class _Aliases(ast.NodeTransformer):
+    """Puts `Name = Literal[...]` of a module, or of a module of prunebert it imports from, in the name's place."""
+
+    def __init__(self, module: str) -> None:
+        self.known = _literals(module)
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.known.get(node.id, node) if isinstance(node.ctx, ast.Load) else node
+
+
+@cache
+def _literals(module: str) -> dict[str, ast.expr]:
+    """The `Name = Literal[...]` statements that a module can see by their bare names."""
+    spec = importlib.util.find_spec(module)
+    found: dict[str, ast.expr] = {}
+    for node in ast.parse(Path(spec.origin).read_text("utf-8")).body if spec and spec.origin else ():
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("prunebert."):
+            seen = _literals(str(node.module))
+            found |= {alias.asname or alias.name: seen[alias.name] for alias in node.names if alias.name in seen}
+        if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("Literal["):
+            found |= {ast.unparse(target): node.value for target in node.targets}
+    return found

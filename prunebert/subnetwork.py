@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.functional import linear
 
 from prunebert import heads
+from prunebert.checks import PRUNABLE
 from prunebert.errors import bad_choice
 from prunebert.masks import Masks, Scores
 from prunebert.models import Model
 from prunebert.tasks.task import Batch, Task
 
-PRUNABLE = ("encoder", "encoder_pooler", "encoder_pooler_embeddings")
+Prunable = Literal["encoder", "encoder_pooler", "encoder_pooler_embeddings"]
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """logits: [batch, outputs]; [batch, length, 2] for spans; [tokens asked, vocabulary] for masked-LM."""
+    """logits: [batch, outputs]; [batch, length, 2] for spans; [tokens asked, vocabulary] for masked-LM.
+
+    hidden, where needed: [batch, length, width] after the embeddings and after every layer, so one more than layers.
+    attention, where needed: of every layer the scores before the softmax, [batch, heads, length, length], with BERT's
+    -10,000 added at keys that are padding.
+    """
 
     logits: Tensor
+    hidden: tuple[Tensor, ...] = ()
+    attention: tuple[Tensor, ...] = ()
 
 
 class SubNetwork(nn.Module):
@@ -60,18 +69,48 @@ class SubNetwork(nn.Module):
         return key
 
     def forward(
-        self, batch: Batch, head: str, masks: Masks | None = None, theta: dict[str, Tensor] | None = None
+        self,
+        batch: Batch,
+        head: str,
+        masks: Masks | None = None,
+        theta: dict[str, Tensor] | None = None,
+        needs: Iterable[str] = (),
     ) -> Outputs:
-        """f(x; θ ⊙ M) for one batch. `theta` stands in for the network's own weights and head (a teacher's, say)."""
+        """f(x; θ ⊙ M) for one batch. `theta` stands in for the network's own weights and head (a teacher's, say).
+
+        needs: what of Outputs is wanted besides the logits, "hidden" and "attention".
+        """
+        of_head: Any = self.heads[head].needs
+        wanted = {*needs, *of_head}
         weights = theta if theta is not None else {}
         own = dict(self.prunable("encoder_pooler_embeddings")) if masks else {}
         replaced = {n: w for n, w in weights.items() if n.startswith(self.prefix)}
         replaced |= {n: replaced.get(n, own[n]) * m for n, m in (masks or {}).items()}
+        inputs: dict[str, Any] = batch.inputs | ({"output_hidden_states": True} if wanted else {})
         encoded = functional_call(
-            self.encoder, {n.removeprefix(self.prefix): w for n, w in replaced.items()}, (), batch.inputs
+            self.encoder, {n.removeprefix(self.prefix): w for n, w in replaced.items()}, (), inputs
         )
         in_head = {n.removeprefix("head."): w for n, w in weights.items() if n.startswith("head.")}
-        return Outputs(functional_call(self.heads[head], in_head, (encoded, batch)))
+        logits = functional_call(self.heads[head], in_head, (encoded, batch))
+        hidden = tuple(encoded.hidden_states) if wanted else ()
+        return Outputs(logits, hidden, self._attention(hidden, replaced, batch) if "attention" in wanted else ())
+
+    def _attention(self, hidden: tuple[Tensor, ...], replaced: dict[str, Tensor], batch: Batch) -> tuple[Tensor, ...]:
+        """Q Kᵀ / √d of every layer, computed anew from the layer's input: fused attention does not give it away."""
+        theta = self.parameters_of() | replaced
+        places = {self.place(n): n for n in self.prunable()}
+        padding = -1e4 * (1 - batch.inputs["attention_mask"][:, None, None, :].float())
+
+        def project(layer: int, kind: str) -> Tensor:
+            name = places[layer, kind]
+            rows = linear(hidden[layer], theta[name], theta[name.removesuffix("weight") + "bias"])
+            return rows.unflatten(-1, (self.model.heads, -1)).transpose(1, 2)
+
+        found = []
+        for layer in range(len(hidden) - 1):
+            Q, K = project(layer, "query"), project(layer, "key")
+            found.append(Q @ K.transpose(-1, -2) / Q.shape[-1] ** 0.5 + padding)
+        return tuple(found)
 
     @property
     def prefix(self) -> str:

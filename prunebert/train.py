@@ -7,15 +7,17 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from prunebert.errors import Diverged
+from prunebert.history import History
 from prunebert.impl import Impl
 from prunebert.masks import Masks, sparsity
-from prunebert.phase import Phase
+from prunebert.phase import Group, Phase
 from prunebert.progress import Progress
 from prunebert.subnetwork import SubNetwork
 
@@ -23,14 +25,21 @@ log = logging.getLogger(__name__)
 LOG_EVERY = 0.005  # of the steps: 200 lines a phase, more only where that is less than one step
 
 
+OPTIMIZERS: dict[str, Any] = {"adamw": partial(torch.optim.AdamW, fused=True), "sgd": torch.optim.SGD}
+
+
 @dataclass(frozen=True)
 class Trained:
-    """What a phase cost: steps, seconds of its training steps alone, parameters trained, and which step is kept."""
+    """What a phase cost: steps, seconds of its training steps alone, parameters trained, and which step is kept.
+
+    history: of its masks (see History.facts).
+    """
 
     steps: int
     seconds: float
     parameters: int
     selected_step: int
+    history: dict[str, Any]
 
 
 def train(
@@ -54,37 +63,45 @@ def train(
         parameter.requires_grad_(False)
     groups = [g for g in phase.train if g.tensors]
     trained = {f"{g.name}.{n}": tensor.requires_grad_(True) for g in groups for n, tensor in g.tensors.items()}
-    optimizer = torch.optim.AdamW(
-        [{"params": list(g.tensors.values()), "lr": g.lr, "weight_decay": g.weight_decay} for g in groups], fused=True
-    )
-    rates = [g.lr for g in groups]
+    optimizers = [
+        make([_parameters(g) for g in groups if g.optimizer == kind])
+        for kind, make in OPTIMIZERS.items()
+        if any(g.optimizer == kind for g in groups)
+    ]
     batches = phase.task.batches(fit.batch_size, seed)
-    best = Best(trained)
+    best, history = Best(trained), History()
     log_every = max(1, round(steps * LOG_EVERY))
     began = time.perf_counter()
     net.train()
     with Progress(phase.name, steps) as progress:
         for step in range(steps):
             t = (step + 1) / steps
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * fit.rate(step, steps)
+            for optimizer in optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = group["full_lr"] * fit.rate(step, steps)
             batch = next(batches).to(impl.torch_device)
             masks = phase.masks(t, False)
+            history.see(masks)
             with impl.autocast():
-                out = net(batch, phase.head, masks)
+                out = net(batch, phase.head, masks, needs=phase.needs)
                 terms = phase.loss(out, batch, t)
             loss = torch.stack([value.float() for value in terms.values()]).sum()
-            optimizer.zero_grad(set_to_none=True)
+            for optimizer in optimizers:
+                optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(trained.values(), fit.clip)
-            optimizer.step()
-            if step % log_every == 0 or step == steps - 1 or impl.torch_device.type == "cpu":
+            for optimizer in optimizers:
+                optimizer.step()
+            last = step == steps - 1 or phase.stop(t)
+            if step % log_every == 0 or last or impl.torch_device.type == "cpu":
                 _check(loss, terms, phase.name, step, steps)
-            if step % log_every == 0 or step == steps - 1:
-                line = _line(phase, step, t, masks, rates[0] * fit.rate(step, steps), terms)
+            if step % log_every == 0 or last:
+                line = _line(phase, step, t, masks, groups[0].lr * fit.rate(step, steps), terms)
                 record(line)
                 progress.show(step + 1, float(loss.detach()), line["sparsity"])
-            if fit.eval_every and (step + 1) % fit.eval_every == 0 and step < steps - 1:
+            if last:
+                break
+            if fit.eval_every and (step + 1) % fit.eval_every == 0:
                 net.masks = phase.masks(t, True)
                 paused = time.perf_counter()
                 value = score()
@@ -94,17 +111,27 @@ def train(
                     best.offer(value, step + 1)
     seconds = time.perf_counter() - began  # the last step's loss was read, so a GPU is done too
     net.masks = phase.masks(1.0, True)
-    selected = steps
+    done = selected = step + 1
     if fit.keep == "best":
-        best.offer(score(), steps)
+        best.offer(score(), done)
         selected = best.restore()
         net.masks = phase.masks(1.0, True)
-        log.info("kept step %d of %d, the best of the evaluations at the final sparsity", selected, steps)
+        log.info("kept step %d of %d, the best of the evaluations at the final sparsity", selected, done)
     for tensor in trained.values():
         tensor.requires_grad_(False)
         tensor.grad = None
     net.eval()
-    return Trained(steps, seconds, sum(x.numel() for x in trained.values()), selected)
+    parameters = sum(x.numel() for x in trained.values())
+    return Trained(done, seconds, parameters, selected, history.facts(net.masks))
+
+
+def _parameters(group: Group) -> dict[str, Any]:
+    return {
+        "params": list(group.tensors.values()),
+        "lr": group.lr,
+        "full_lr": group.lr,
+        "weight_decay": group.weight_decay,
+    }
 
 
 class Best:

@@ -40,12 +40,13 @@ def _class(node: dict[str, Any]) -> Any:
 
 
 def test_the_groups_hold_what_they_should():
-    assert options("method") == ["dense", "gmp", "imp", "magnitude", "movement", "random", "smp"]
+    methods = "dense random magnitude imp gmp movement soft_movement l0 smp abp tamt sparsebert"
+    assert " ".join(options("method")) == " ".join(sorted(methods.split(" ")))
     assert len(options("task")) == 14 and len(options("model")) == 7
     assert options("fit") == ["paper", "quick", "smoke"] and options("impl") == ["auto", "cpu", "cuda"]
     assert (
         options("corpus") == ["imdb", "wikitext"]
-        and options("distill") == ["logits", "none"]
+        and options("distill") == ["hidden_cosine", "logits", "none", "tinybert"]
         and options("experiment") == ["quickstart"]
     )
 
@@ -54,7 +55,7 @@ CELLS = list(itertools.product(options("method"), options("task"), options("fit"
 
 
 def test_the_number_of_cells():
-    assert len(CELLS) == 7 * 14 * 3
+    assert len(CELLS) == 12 * 14 * 3
 
 
 @pytest.mark.parametrize("fit", options("fit"))
@@ -67,20 +68,23 @@ def test_every_method_and_task_composes_and_binds(method, fit):
         bind(cfg["task"], tokenizer=None, positions=512)
         bind(cfg["fit"])
         bind(cfg["teacher_fit"])
+        bind(cfg["mask_fit"])
         assert (
             cfg["fit"]["steps"]
             == {"paper": cfg["fit"]["steps"] if task == "mlm" else None, "quick": cfg["fit"]["steps"], "smoke": 2}[fit]
         )
 
 
-@pytest.mark.parametrize("group", ["model", "impl", "distill", "corpus"])
+@pytest.mark.parametrize("group", ["model", "impl", "distill", "corpus", "augment"])
 def test_every_other_option_composes_and_binds(group):
     found = options(group)
     assert found
     for option in found:
         cfg = composed(f"{group}={option}")
         checks.config(cfg)
-        bind(cfg[group], *(["net", "task"] if group == "distill" else []))
+        positional = {"distill": ["net", "task"], "augment": [["a text"]]}.get(group, [])
+        later = {"model": None} if "_partial_" in cfg[group] and group == "augment" else {}
+        bind(cfg[group], *(positional if "_partial_" in cfg[group] else []), **later)
 
 
 def test_every_exceptional_cell_is_reached():

@@ -92,6 +92,7 @@ def silent():
 
 def test_rte_and_bert_come_from_the_hub(rte):
     row = rte.result()
+    assert row["data"].pop("fingerprint").keys() == {"train", "validation"}
     assert row["data"] == {
         "source": "nyu-mll/glue",
         "labels": ["entailment", "not_entailment"],

@@ -33,7 +33,16 @@ SMP = {
     "head": "label_words",
     "distill": distill.none,
 }
-FIXED = {"fit": FIT, "scope": "local", "prunable": "encoder", "head": "linear"}
+FIXED = {
+    "fit": FIT,
+    "scope": "local",
+    "prunable": "encoder",
+    "head": "linear",
+    "distill": distill.none,
+    "masks": None,
+    "keep_pretrained": False,
+}
+LOT = {"seed": 4, "budget": None, "budget_by": "matrix"}
 
 
 def run(method, net, task, impl, **settings):
@@ -142,7 +151,7 @@ def test_smp_with_a_teacher_trains_it_first_and_returns_to_the_pretrained_weight
 )
 def test_one_shot_methods_fine_tune_under_a_fixed_mask(net, task, impl, method, scope):
     weights = {n: w.detach().clone() for n, w in net.prunable().items()}
-    extra = {"seed": 4} if method is random else {}
+    extra = LOT if method is random else {}
     names, _, _ = run(method, net, task, impl, sparsity=0.7, **FIXED | {"scope": scope}, **extra)
     assert names == ["finetune"] and sparsity(net.masks) == pytest.approx(0.7, abs=1e-4)
     assert all(not torch.equal(w, weights[n]) for n, w in net.prunable().items())
@@ -158,7 +167,7 @@ def test_one_shot_methods_fine_tune_under_a_fixed_mask(net, task, impl, method, 
 def test_random_masks_differ_by_seed_alone(model_folder, task, impl):
     def masks(seed):
         net = SubNetwork(models.load(str(model_folder)))
-        return next(random(net, task, sparsity=0.5, seed=seed, **FIXED)).masks(1.0, True)
+        return next(random(net, task, sparsity=0.5, **FIXED | LOT | {"seed": seed})).masks(1.0, True)
 
     a, b, c = masks(0), masks(0), masks(1)
     assert all(torch.equal(a[n], b[n]) for n in a) and not any(torch.equal(a[n], c[n]) for n in a)

@@ -25,7 +25,7 @@ def texts(tmp_path):
 
 @pytest.fixture
 def task(model, texts):
-    return mlm_task(tokenizer=model.tokenizer, positions=64, name="mlm", corpus=texts, block=16, rate=0.15)
+    return mlm_task(tokenizer=model.tokenizer, positions=64, name="mlm", corpus=lambda: texts, block=16, rate=0.15)
 
 
 def test_blocks_are_the_corpus_in_order_without_a_gap(model, texts, task):
@@ -97,7 +97,7 @@ def test_metrics_and_majority_by_hand(task):
 
 def test_what_does_not_fit_is_told(model, texts, tmp_path):
     with pytest.raises(BadInput, match="at most 64"):
-        mlm_task(tokenizer=model.tokenizer, positions=64, name="mlm", corpus=texts, block=65, rate=0.15)
+        mlm_task(tokenizer=model.tokenizer, positions=64, name="mlm", corpus=lambda: texts, block=65, rate=0.15)
     with pytest.raises(BadInput, match="no such text file"):
         corpus(name="own", file=str(tmp_path / "nowhere"), holdout=0.1, **NO)
     with pytest.raises(BadInput, match=r"corpus\.file=FILE"):

@@ -203,10 +203,13 @@ CHECKED_WITHOUT_TORCH = """
 
     fit = {"_target_": "prunebert.fit.Fit", "epochs": 1, "batch_size": 2, "lr": 0.1, "head_lr": 0.1}
     files = sorted(Path("conf/method").glob("*.yaml"))
+    OmegaConf.register_new_resolver("published", lambda paper: paper)
     for file in files:
-        cfg = OmegaConf.create({"sparsity": 0.9, "seed": 0, "fit": fit, "teacher_fit": fit})
+        cfg = OmegaConf.create({"sparsity": 0.9, "seed": 0, "fit": fit, "teacher_fit": fit, "mask_fit": fit})
+        cfg.corpus = OmegaConf.load("conf/corpus/imdb.yaml")
         cfg.distill = OmegaConf.load("conf/distill/logits.yaml")
         cfg.method = OmegaConf.load(file)
+        cfg.method.pop("defaults", None)
         node = OmegaConf.to_container(cfg, resolve=True)["method"]
         signature.check(node, "method")
         for key in ("nonsense", "fit"):
@@ -225,7 +228,7 @@ def test_checking_the_real_methods_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     found, imported = done.stdout.strip().split("; ")
-    assert int(found.split()[0]) >= 4  # dense, magnitude, random, smp
+    assert int(found.split()[0]) >= 12
     assert imported == "[] imported"
 
 
@@ -259,10 +262,11 @@ def test_a_seed_that_can_be_passes(value):
 
 def test_a_whole_config_is_checked():
     fit = {"_target_": "prunebert.fit.Fit", "epochs": 3, "batch_size": 32, "lr": 2e-5, "head_lr": 1e-3}
-    good = {"sparsity": 0.5, "seed": 0, "fit": fit, "teacher_fit": fit, "distill": None}
+    good = {"sparsity": 0.5, "prunable": "paper", "seed": 0, "fit": fit, "teacher_fit": fit, "mask_fit": fit}
     checks.config(good)
     told(lambda: checks.config(good | {"sparsity": 2}), "sparsity=2")
     told(lambda: checks.config(good | {"seed": -1}), "seed=-1")
+    told(lambda: checks.config(good | {"prunable": "encoders"}), "prunable=encoders", "did you mean encoder?")
     told(lambda: checks.config(good | {"fit": fit | {"lrr": 1}}), "fit.lrr")
     told(lambda: checks.config(good | {"teacher_fit": fit | {"lrr": 1}}), "teacher_fit.lrr")
     needs = {"_target_": "prunebert.tasks.text.text_task"}

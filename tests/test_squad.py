@@ -365,7 +365,7 @@ def test_bad_input_is_told_in_one_line(make, tmp_path, changed, message):
 def test_conf_has_the_keys_of_the_signature():
     conf = OmegaConf.to_container(OmegaConf.load(ROOT / "conf/task/squad.yaml"))
     keys = set(inspect.signature(squad_task).parameters)
-    assert {k for k in conf if not k.startswith("_")} == keys - {"tokenizer", "positions"}
+    assert {k for k in conf if not k.startswith("_")} == keys - {"tokenizer", "positions", "augment"}
     assert conf["label_words"] == ["Yes", "No"]  # not YAML's true and false
     other = OmegaConf.to_container(OmegaConf.load(ROOT / "conf/task/squad_v2.yaml"))
     assert other.pop("defaults") == ["squad", "_self_"]

@@ -16,9 +16,10 @@ from prunebert.schedules import Cubic
 from prunebert.train import train
 
 FIT = Fit(epochs=1, steps=8, batch_size=16, lr=1e-3, head_lr=1e-3)
-BASE = {"fit": FIT, "scope": "local", "prunable": "encoder", "head": "linear"}
-GMP = BASE | {"updates": 100, "distill": distill.none}
-MOVEMENT = BASE | {"score_lr": 0.5, "distill": distill.none}
+BASE = {"fit": FIT, "scope": "local", "prunable": "encoder", "head": "linear", "distill": distill.none}
+GMP = BASE | {"updates": 100, "keep_pretrained": False}
+IMP = BASE | {"keep_pretrained": False}
+MOVEMENT = BASE | {"score_lr": 0.5}
 
 
 def play(programme, net, impl, watch=lambda phase, masks: None):
@@ -47,7 +48,7 @@ def test_the_asked_sparsity_is_the_measured_one(net, task, impl, s):
     for method, settings in (
         (gmp, GMP | short | {"schedule": Cubic(s)}),
         (hard, MOVEMENT | short | {"schedule": Cubic(s, 0.1, 0.8)}),
-        (imp, BASE | short | {"sparsity": s, "step": 0.25, "scope": "global", "prunable": "encoder_pooler"}),
+        (imp, IMP | short | {"sparsity": s, "step": 0.25, "scope": "global", "prunable": "encoder_pooler"}),
     ):
         net.masks = {}
         net.rewind(before, "toy_linear")
@@ -112,7 +113,7 @@ def test_imp_trains_prunes_and_rewinds(net, task, impl):
     key = net.add_head(task, "linear")
     theta = {n: x for n, x in net.snapshot(key).items() if not n.startswith("head.")}
     begun, ended, masks = [], [], []
-    programme = imp(net, task, **BASE | {"sparsity": 0.55, "step": 0.2})
+    programme = imp(net, task, **IMP | {"sparsity": 0.55, "step": 0.2})
     for i, phase in enumerate(programme):
         begun.append({n: p.detach().clone() for n, p in net.parameters_of().items()})
         masks.append(phase.masks(0.0, True))
@@ -128,4 +129,4 @@ def test_imp_trains_prunes_and_rewinds(net, task, impl):
             smallest_kept, largest_gone = rank[m.flatten()].min(), rank[~m.flatten()].max()
             assert smallest_kept >= largest_gone and (not masks[k] or (m <= masks[k][n]).all())
     with pytest.raises(BadInput, match=r"method\.step=0"):
-        next(imp(net, task, **BASE | {"sparsity": 0.5, "step": 0}))
+        next(imp(net, task, **IMP | {"sparsity": 0.5, "step": 0}))

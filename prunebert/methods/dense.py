@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 from prunebert.fit import Fit
+from prunebert.heads import Kind as Head
 from prunebert.phase import Phase, finetune
 from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
 
 
-def dense(net: SubNetwork, task: Task, *, fit: Fit, head: Literal["linear", "label_words"]) -> Iterator[Phase]:
+def dense(net: SubNetwork, task: Task, *, fit: Fit, head: Head) -> Iterator[Phase]:
     """M = 1. Phases: finetune."""
     yield from finetune(net, task, net.add_head(task, head), fit)

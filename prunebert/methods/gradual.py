@@ -4,6 +4,9 @@
 
 What is gone ranks last, so masks only shrink. As in SparseBERT's code the mask is made anew about 100 times a run and
 not at every step (`updates`); that code's last tick comes at 99 % of the run, here the final one is at its end.
+
+keep_pretrained=true: the survivors then go back to their pre-trained values and only a new head is trained, as AbP's
+paper has its baselines.
 """
 
 from __future__ import annotations
@@ -14,11 +17,12 @@ from typing import Literal
 
 from prunebert.distill import Distill
 from prunebert.fit import Fit
+from prunebert.heads import Kind as Head
 from prunebert.masks import Masks, keep_top
 from prunebert.methods.magnitude import magnitude
-from prunebert.phase import Phase, weights
+from prunebert.phase import Phase, finetune, weights
 from prunebert.schedules import Cubic
-from prunebert.subnetwork import SubNetwork
+from prunebert.subnetwork import Prunable, SubNetwork
 from prunebert.tasks.task import Task
 
 
@@ -30,13 +34,15 @@ def gmp(
     schedule: Cubic,
     updates: int,
     scope: Literal["local", "global"],
-    prunable: Literal["encoder", "encoder_pooler", "encoder_pooler_embeddings"],
-    head: Literal["linear", "label_words"],
+    prunable: Prunable,
+    head: Head,
     distill: Distill,
+    keep_pretrained: bool,
 ) -> Iterator[Phase]:
-    """Phases: (teacher,) prune."""
+    """Phases: (teacher,) prune(, head)."""
     key = net.add_head(task, head)
     kd = yield from distill(net, task)
+    theta = net.snapshot(key)
     net.masks = keep_top(magnitude(net, prunable), 0.0)
     last = 0.0
 
@@ -55,5 +61,9 @@ def gmp(
         train=weights(net, key, fit),
         masks=masks,
         loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)),
+        needs=kd.needs,
         settled=min(1.0, math.ceil(schedule.end * updates) / updates),
     )
+    if keep_pretrained:
+        net.rewind(theta, key)
+        yield from finetune(net, task, key, fit, masks=net.masks, kd=kd, keep_pretrained=True)

@@ -6,6 +6,7 @@ Networks", NeurIPS 2020; read from their code, our notes §5.3).
 
 A round removes `step` of the original weights, the paper's 10 %; K is the number of rounds that takes, the last one
 smaller if need be. Their code rewinds the encoder to the pre-trained weights and keeps the classifier that it has.
+keep_pretrained=true: the last training is of the head alone, over θ₀ ⊙ M, as AbP's paper has its baselines.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import math
 from collections.abc import Iterator
 from typing import Literal
 
+from prunebert.distill import Distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
+from prunebert.heads import Kind as Head
 from prunebert.masks import keep_top
 from prunebert.methods.magnitude import magnitude
 from prunebert.phase import Phase, finetune
-from prunebert.subnetwork import SubNetwork
+from prunebert.subnetwork import Prunable, SubNetwork
 from prunebert.tasks.task import Task
 
 
@@ -31,17 +34,22 @@ def imp(
     sparsity: float,
     step: float,
     scope: Literal["local", "global"],
-    prunable: Literal["encoder", "encoder_pooler", "encoder_pooler_embeddings"],
-    head: Literal["linear", "label_words"],
+    prunable: Prunable,
+    head: Head,
+    distill: Distill,
+    keep_pretrained: bool,
 ) -> Iterator[Phase]:
-    """Phases: round-1 … round-K, finetune; each of the length of `fit`."""
+    """Phases: (teacher,) round-1 … round-K, finetune or head; each of the length of `fit`."""
     if not 0 < step <= 1:
         raise BadInput(f"method.step={step}: the fraction removed a round must be above 0 and at most 1")
     key = net.add_head(task, head)
+    kd = yield from distill(net, task)
     theta = net.snapshot(key)  # θ₀
     rounds = math.ceil(sparsity / step - 1e-9)
     for k in range(1, rounds + 1):
-        yield from finetune(net, task, key, fit, name=f"round-{k}", masks=net.masks)
+        yield from finetune(net, task, key, fit, name=f"round-{k}", masks=net.masks, kd=kd)
         net.masks = keep_top(magnitude(net, prunable), min(k * step, sparsity), scope)
         net.rewind(theta)
-    yield from finetune(net, task, key, fit, masks=net.masks)
+    if keep_pretrained:
+        net.rewind(theta, key)
+    yield from finetune(net, task, key, fit, masks=net.masks, kd=kd, keep_pretrained=keep_pretrained)

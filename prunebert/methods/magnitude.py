@@ -4,6 +4,8 @@
 
 Chen et al. 2020 ("BERT-Tickets", the OMP baseline; methods.md §5.3 of our notes, read from their code): one global
 ranking over the encoder's matrices and the pooler. TAMT's copy of it ranks in every matrix (scope=local).
+keep_pretrained=true: θ₀ stays and only the head is trained, as AbP's paper has its baselines. masks=RUN: a finished
+run's masks instead of S.
 """
 
 from __future__ import annotations
@@ -11,11 +13,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
+from prunebert.distill import Distill
 from prunebert.fit import Fit
+from prunebert.heads import Kind as Head
 from prunebert.masks import Scores, keep_top
 from prunebert.phase import Phase, finetune
-from prunebert.subnetwork import SubNetwork
+from prunebert.subnetwork import Prunable, SubNetwork
 from prunebert.tasks.task import Task
+from prunebert.tickets import masks_of
 
 
 def magnitude(net: SubNetwork, prunable: str) -> Scores:
@@ -30,9 +35,17 @@ def one_shot(
     fit: Fit,
     sparsity: float,
     scope: Literal["local", "global"],
-    prunable: Literal["encoder", "encoder_pooler", "encoder_pooler_embeddings"],
-    head: Literal["linear", "label_words"],
+    prunable: Prunable,
+    head: Head,
+    distill: Distill,
+    masks: str | None,
+    keep_pretrained: bool,
 ) -> Iterator[Phase]:
-    """Phases: finetune, under the mask of the pre-trained weights' magnitudes."""
-    M = keep_top(magnitude(net, prunable), sparsity, scope)
-    yield from finetune(net, task, net.add_head(task, head), fit, masks=M)
+    """Phases: (teacher,) finetune or head, under the mask of the pre-trained weights' magnitudes."""
+    if masks:
+        M = masks_of(masks, net, prunable, sparsity)
+    else:
+        M = keep_top(magnitude(net, prunable), sparsity, scope)
+    key = net.add_head(task, head)
+    kd = yield from distill(net, task)
+    yield from finetune(net, task, key, fit, masks=M, kd=kd, keep_pretrained=keep_pretrained)

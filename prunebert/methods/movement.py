@@ -14,10 +14,11 @@ from typing import Literal
 
 from prunebert.distill import Distill
 from prunebert.fit import Fit
+from prunebert.heads import Kind as Head
 from prunebert.masks import Masks, keep_top, straight_through
 from prunebert.phase import Group, Phase, weights
 from prunebert.schedules import Cubic
-from prunebert.subnetwork import SubNetwork
+from prunebert.subnetwork import Prunable, SubNetwork
 from prunebert.tasks.task import Task
 
 
@@ -29,8 +30,8 @@ def hard(
     schedule: Cubic,
     score_lr: float,
     scope: Literal["local", "global"],
-    prunable: Literal["encoder", "encoder_pooler", "encoder_pooler_embeddings"],
-    head: Literal["linear", "label_words"],
+    prunable: Prunable,
+    head: Head,
     distill: Distill,
 ) -> Iterator[Phase]:
     """Phases: (teacher,) prune."""
@@ -50,5 +51,6 @@ def hard(
         train=[*weights(net, key, fit, embeddings=False), Group(name="scores", tensors=S, lr=score_lr)],
         masks=masks,
         loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)),
+        needs=kd.needs,
         settled=schedule.end,
     )

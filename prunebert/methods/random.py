@@ -1,6 +1,10 @@
 """Random: a mask drawn by lot, then fine-tuned. The floor under every table.
 
 S ~ U(0, 1),  M = Top_v(S) in every matrix,  then min over θ of L(f(x; θ ⊙ M))
+
+budget=RUN: as many weights in each matrix as a finished run has there (its mask, shuffled within every matrix), or,
+with budget_by=layer, as many in each layer: it tells what a method's allocation is worth without its choice of weights.
+masks=RUN: a finished run's masks instead of S. keep_pretrained=true: θ stays and only the head is trained.
 """
 
 from __future__ import annotations
@@ -10,11 +14,15 @@ from typing import Literal
 
 import torch
 
+from prunebert.distill import Distill
+from prunebert.errors import BadInput
 from prunebert.fit import Fit
+from prunebert.heads import Kind as Head
 from prunebert.masks import keep_top
 from prunebert.phase import Phase, finetune
-from prunebert.subnetwork import SubNetwork
+from prunebert.subnetwork import Prunable, SubNetwork
 from prunebert.tasks.task import Task
+from prunebert.tickets import budget_of, masks_of
 
 
 def random(
@@ -25,11 +33,23 @@ def random(
     sparsity: float,
     seed: int,
     scope: Literal["local", "global"],
-    prunable: Literal["encoder", "encoder_pooler", "encoder_pooler_embeddings"],
-    head: Literal["linear", "label_words"],
+    prunable: Prunable,
+    head: Head,
+    distill: Distill,
+    masks: str | None,
+    budget: str | None,
+    budget_by: Literal["matrix", "layer"],
+    keep_pretrained: bool,
 ) -> Iterator[Phase]:
-    """Phases: finetune, under one mask drawn from `seed` alone."""
+    """Phases: (teacher,) finetune or head, under one mask drawn from `seed` alone."""
+    if budget and (masks or scope == "global"):
+        raise BadInput(f"method.budget={budget}: tells every matrix's share; leave method.masks and scope=global out")
     generator = torch.Generator().manual_seed(seed)
     S = {n: torch.rand(W.shape, generator=generator).to(W.device) for n, W in net.prunable(prunable).items()}
-    M = keep_top(S, sparsity, scope)
-    yield from finetune(net, task, net.add_head(task, head), fit, masks=M)
+    if masks:
+        M = masks_of(masks, net, prunable, sparsity)
+    else:
+        M = keep_top(S, budget_of(budget, net, prunable, sparsity, budget_by) if budget else sparsity, scope)
+    key = net.add_head(task, head)
+    kd = yield from distill(net, task)
+    yield from finetune(net, task, key, fit, masks=M, kd=kd, keep_pretrained=keep_pretrained)

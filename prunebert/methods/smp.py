@@ -31,10 +31,11 @@ import torch
 from prunebert.distill import Distill
 from prunebert.errors import BadInput, bad_choice
 from prunebert.fit import Fit
+from prunebert.heads import Kind as Head
 from prunebert.masks import Masks, Scores, keep_top, straight_through
 from prunebert.phase import Group, Phase
 from prunebert.schedules import Cubic
-from prunebert.subnetwork import SubNetwork
+from prunebert.subnetwork import Prunable, SubNetwork
 from prunebert.tasks.task import Task
 
 
@@ -51,8 +52,8 @@ def smp(
     penalty: float,
     penalty_ramp: Literal["run", "sparsity"],
     prune_steps: int | Literal["paper"],
-    prunable: Literal["encoder", "encoder_pooler", "encoder_pooler_embeddings"],
-    head: Literal["linear", "label_words"],
+    prunable: Prunable,
+    head: Head,
     distill: Distill,
 ) -> Iterator[Phase]:
     """allocation: "local" = SMP-L, "score" = SMP-S, "global" = the paper's ablation G. temperature: p of Eq. 4,
@@ -91,6 +92,7 @@ def smp(
         train=[Group(name="scores", tensors=S, lr=score_lr), *fresh],
         masks=masks,
         loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)) | {"sparsity": lam(t) * R(S)},
+        needs=kd.needs,
         settled=schedule.end,
     )
 

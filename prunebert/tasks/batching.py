@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,15 @@ class Rows:
         first = next(iter(flat.values()))
         offsets = first.offsets.to_numpy()
         return cls({c: np.asarray(a.values) for c, a in flat.items()}, offsets, labels)
+
+    def fingerprint(self) -> str:
+        """A hash of everything a model sees of these rows, and of their labels."""
+        digest = hashlib.blake2b(self.offsets.tobytes(), digest_size=16)
+        for name, values in sorted(self.columns.items()):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(values).data)
+        digest.update(np.ascontiguousarray(self.labels.numpy()).data)
+        return digest.hexdigest()
 
     def batch(self, rows: np.ndarray, padding: dict[str, int]) -> Batch:
         """These rows as one Batch, padded on the right with `padding[column]`."""

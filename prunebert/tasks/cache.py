@@ -38,7 +38,7 @@ def tokenised(
         raise BadInput(f"HF_DATASETS_CACHE={folder.parent} cannot be written to: {error.strerror}") from error
     file = folder / f"{digest.hexdigest()[:32]}.arrow"
     if not file.exists():
-        log.info("tokenising %s rows, once for this data and tokenizer", f"{len(table):,}")
+        log.info("reading %s rows, once for this data and tokenizer", f"{len(table):,}")
     datasets.disable_progress_bars()
     source = Dataset.from_pandas(table, preserve_index=False)
     return source.map(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from prunebert.tasks.task import Batch
 
 if TYPE_CHECKING:
     from prunebert.subnetwork import Outputs
+    from prunebert.tasks.augment import Augment
 
 IGNORED = -100  # the label of a token that is not asked for
 
@@ -114,11 +115,28 @@ class MaskedLM:
         return {"accuracy": float(held[train.argmax()]), "perplexity": float(np.exp((held * surprise).sum()))}
 
     def facts(self) -> dict[str, Any]:
-        return {"source": self.name, "rows": {split: len(rows) for split, rows in self.rows.items()}}
+        return {
+            "source": self.name,
+            "rows": {split: len(rows) for split, rows in self.rows.items()},
+            "fingerprint": {split: rows.fingerprint() for split, rows in self.rows.items()},
+        }
 
 
-def mlm_task(*, tokenizer: Any, positions: int, name: str, corpus: Texts, block: int, rate: float) -> MaskedLM:
-    """A corpus cut into blocks of `block` tokens, [CLS] and [SEP] included; documents run on from block to block."""
+def mlm_task(
+    *,
+    tokenizer: Any,
+    positions: int,
+    name: str,
+    corpus: Callable[[], Texts],
+    block: int,
+    rate: float,
+    augment: Augment | None = None,
+) -> MaskedLM:
+    """A corpus, loaded now and cut into blocks of `block` tokens, [CLS] and [SEP] included; documents run on from block
+    to block.
+    """
+    if augment is not None:
+        raise BadInput(f"augment=mlm: task={name} has a corpus and no labels that copies could share; use augment=none")
     if not 8 <= block <= positions:
         raise BadInput(f"task.block={block}: the model reads at most {positions} tokens (and at least 8 are needed)")
     if not 0 < rate < 1:
@@ -129,7 +147,7 @@ def mlm_task(*, tokenizer: Any, positions: int, name: str, corpus: Texts, block:
         return {"input_ids": encoded["input_ids"]}
 
     rows = {}
-    for split, texts in corpus.items():
+    for split, texts in corpus().items():
         mapped = tokenised(pd.DataFrame({"text": texts}), tokenize, tokenizer, {"raw": True})
         tokens = Rows.of(mapped, ["input_ids"], torch.zeros(len(texts))).columns["input_ids"]
         rows[split] = _blocks(tokens, block, tokenizer)

@@ -22,6 +22,7 @@ from prunebert.tasks.task import Batch, logits_of
 
 if TYPE_CHECKING:
     from prunebert.subnetwork import Outputs
+    from prunebert.tasks.augment import Augment
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ class SquadTask:
             "source": self.source,
             "rows": {split: len(table) for split, table in self.tables.items()},
             "windows": {split: len(windows.rows) for split, windows in self.windows.items()},
+            "fingerprint": {split: windows.rows.fingerprint() for split, windows in self.windows.items()},
         }
 
 
@@ -126,12 +128,17 @@ def squad_task(
     no_answer: bool,
     label_words: list[str] | None,
     score: str,
+    augment: Augment | None = None,
 ) -> SquadTask:
     """A SquadTask from the first source given: files of your own (`train`), `data_dir`, the hub.
 
     Without `eval` a `holdout` of the contexts of `train`, the same for every seed and machine, stands in. `positions`
     is the longest sequence of the model, `stride` what two windows share. Raises BadInput for whatever does not fit.
     """
+    if augment is not None:
+        raise BadInput(
+            f"augment=mlm: task={name} answers with words of its text, and new words move them; use augment=none"
+        )
     if not 8 <= max_length <= positions:
         raise BadInput(f"task.max_length={max_length}: must be at least 8, and at most the model's {positions}")
     if not 0 <= stride < max_length:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -22,6 +23,7 @@ from prunebert.tasks.task import Batch, logits_of
 
 if TYPE_CHECKING:
     from prunebert.subnetwork import Outputs
+    from prunebert.tasks.augment import Augment
 
 
 CLASSES_ONLY = ("prunebert.metrics:Accuracy", "prunebert.metrics:AccuracyF1", "prunebert.metrics:Matthews")
@@ -29,7 +31,8 @@ CLASSES_ONLY = ("prunebert.metrics:Accuracy", "prunebert.metrics:AccuracyF1", "p
 
 @dataclass
 class TextTask:
-    """A loaded task over texts (see task.Task). `tables` and `rows` are by split."""
+    """A loaded task over texts (see task.Task). `tables` and `rows` are by split; the last `augmented` of train's are
+    new texts with old labels."""
 
     name: str
     regression: bool
@@ -41,6 +44,7 @@ class TextTask:
     tables: sources.Tables
     rows: dict[str, Rows]
     padding: dict[str, int]
+    augmented: int = 0
     span = False
     masked_lm = False
 
@@ -97,14 +101,21 @@ class TextTask:
         return found
 
     def majority(self) -> dict[str, float]:
-        train = self.rows["train"].labels
+        """Of the labels as they were given: a long text gets more copies than a short one, whatever its label."""
+        train = self.rows["train"].labels[: self.train_rows - self.augmented]
         constant = float(train.mean()) if self.regression else int(train.bincount().argmax())
         return self.metrics(
             {s: pd.DataFrame({"prediction": constant, "label": self.rows[s].labels.numpy()}) for s in self.eval_splits}
         )
 
     def facts(self) -> dict[str, Any]:
-        return {"source": self.source, "labels": self.labels, "rows": {s: len(t) for s, t in self.tables.items()}}
+        facts = {
+            "source": self.source,
+            "labels": self.labels,
+            "rows": {s: len(t) for s, t in self.tables.items()},
+            "fingerprint": {s: rows.fingerprint() for s, rows in self.rows.items()},
+        }
+        return facts | ({"augmented": self.augmented} if self.augmented else {})
 
 
 def text_task(
@@ -127,11 +138,13 @@ def text_task(
     max_length: int,
     metric: str | None,
     score: str | None,
+    augment: Augment | None = None,
 ) -> TextTask:
     """A TextTask from the first source given: files of your own (`train`), `data_dir`, an installed `package`, the hub.
 
     Without evaluation data a stratified `holdout` of the training rows, the same for every seed and machine, stands in.
-    `positions` is the longest sequence of the model; `metric` an evaluate.Metric, as "module:Class".
+    `positions` is the longest sequence of the model; `metric` an evaluate.Metric, as "module:Class"; `augment` gives
+    new texts for texts, which follow the rows of train.
     Raises BadInput for whatever does not fit.
     """
     if not 8 <= max_length <= positions:
@@ -167,6 +180,10 @@ def text_task(
         split: to_numbers(table.label, label, split) if regression else to_classes(table.label, names, label, split)
         for split, table in tables.items()
     }
+    given = len(tables["train"])
+    if augment:
+        tables["train"], origin = _augmented(tables["train"], augment)
+        gold["train"] = gold["train"][origin]
     wanted = [c for c in tokenizer.model_input_names if c != "special_tokens_mask"]
 
     def tokenize(batch: dict[str, list[str]]) -> dict[str, list[list[int]]]:
@@ -178,7 +195,41 @@ def text_task(
         texts = table[[c for c in ("text_a", "text_b") if c in table]]
         mapped = tokenised(texts, tokenize, tokenizer, {"max_length": max_length, "columns": wanted})
         rows[split] = Rows.of(mapped, wanted, torch.tensor(gold[split]))
-    return TextTask(name, regression, names, label_words, metric, score, source, tables, rows, padding_of(tokenizer))
+    return TextTask(
+        name=name,
+        regression=regression,
+        labels=names,
+        label_words=label_words,
+        metric=metric,
+        main=score,
+        source=source,
+        tables=tables,
+        rows=rows,
+        padding=padding_of(tokenizer),
+        augmented=len(tables["train"]) - given,
+    )
+
+
+def _augmented(table: pd.DataFrame, augment: Augment) -> tuple[pd.DataFrame, np.ndarray]:
+    """`table` followed by its copies, and the row that each is of. Row 12's copies have the ids 12+1, 12+2, …
+
+    Of a pair the k-th new text of one half goes with the k-th of the other, or with that half itself where it has
+    fewer.
+    """
+    halves = [c for c in ("text_a", "text_b") if c in table]
+    new = augment([text for half in halves for text in table[half]])
+    origin, ids, texts = [], [], []
+    for row, (own, number) in enumerate(zip(table[halves].to_numpy().tolist(), table.id, strict=True)):
+        of_row = zip_longest(*new[row :: len(table)])
+        pairs = [[old if text is None else text for old, text in zip(own, pair, strict=True)] for pair in of_row]
+        pairs = [pair for pair in pairs if pair != own]
+        origin += [row] * len(pairs)
+        ids += [f"{number}+{k}" for k in range(1, len(pairs) + 1)]
+        texts += pairs
+    if not origin:
+        return table, np.arange(len(table))
+    copies = table.iloc[origin].assign(id=ids, **dict(zip(halves, zip(*texts, strict=True), strict=True)))
+    return pd.concat([table, copies], ignore_index=True), np.array([*range(len(table)), *origin])
 
 
 def _hold_out(table: pd.DataFrame, fraction: float, stratify: bool) -> sources.Tables:

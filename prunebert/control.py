@@ -1,0 +1,59 @@
+"""Control: the force λ on a penalty that brings a method without a target to the sparsity asked for."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+
+from prunebert.masks import Scores, quantile
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Force:
+    """λ(t) such that the scores' quantile at `sparsity` lies at `cut` at progress `end`, leaving `origin` at `start`.
+
+    A proportional-integral controller: λ = unit · sinh(gain · e + hold · ∫ e du), u from 0 to 1 between start and end,
+    e the quantile's height, in units of the whole way, above a way down that flattens out: (1-u)² is left at u. sinh
+    lets λ grow over many orders of magnitude, as models of different size need, and turn negative where scores sink too
+    fast by themselves. From `end` on λ stays as it is. Gain and hold: what kept tiny within 0.4 points of 0.3, 0.5, 0.9
+    and 0.97 in 400 and 1,000 steps.
+    """
+
+    sparsity: float
+    cut: float
+    origin: float
+    start: float
+    end: float
+    unit: float = 1.0
+    gain: float = 80.0
+    hold: float = 200.0
+    total: float = 0.0
+    last: float = 0.0
+    value: float = 0.0
+
+    def __call__(self, scores: Scores, t: float) -> float:
+        """λ at progress t, to be asked once a step."""
+        if self.sparsity == 0 or t < self.start or self.last >= 1:
+            return self.value
+        u = min((t - self.start) / (self.end - self.start), 1.0)
+        way = self.origin - self.cut
+        e = (quantile(scores, self.sparsity) - self.cut) / way - (1 - u) ** 2
+        self.total += e * (u - self.last)
+        self.value = self.unit * math.sinh(max(-10.0, min(10.0, self.gain * e + self.hold * self.total)))
+        self.last = u
+        if u == 1 and abs(below(scores, self.cut) - self.sparsity) > 0.005:
+            log.warning(
+                "λ brought %.4f of the weights below the cut where %.4f was asked; the cut is moved for the rest. More "
+                "steps or a higher method.score_lr would do it",
+                below(scores, self.cut),
+                self.sparsity,
+            )
+        return self.value
+
+
+def below(scores: Scores, cut: float) -> float:
+    """Fraction of all scores together at or below `cut`."""
+    return sum(int((s <= cut).sum()) for s in scores.values()) / sum(s.numel() for s in scores.values())

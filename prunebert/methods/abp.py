@@ -1,0 +1,135 @@
+"""AbP, Adapting by Pruning (Gao, Colombo & Wang 2021, arXiv 2105.03343): every weight stays as pre-trained, and which
+of them are read is trained, together with a small head p.
+
+    f(x; w₀ ⊙ m, p),   m = σ(t_l θ),  t_l = 10⁵: in numbers 1[θ > 0]                                      (Eq. 1)
+    ∇̃_θ L = ∇_m L ⊙ t_s σ(t_s θ)(1 - σ(t_s θ))          forward with t_l, backward with t_s = 1            (Eq. 4)
+    p ← p - β ∇_p L,   θ ← θ - α ∇̃_θ L - γ 1             γ pushes all θ down                               (Eq. 6-7)
+    until the fraction of θ ≤ 0 is the target: one global sparsity, embeddings pruned too                   (Alg. 1)
+
+A removed weight's θ still learns, so it may recover; topology.json counts it (`history`).
+
+Where the paper cannot be followed to the letter:
+- θ₀ ~ N(0.01, "variance 0.001") would start with 37.6 % of θ below 0, which the paper excludes: 0.001 is read as the
+  standard deviation.
+- Plain SGD at α = 2e-5 moves θ by orders less than needed, and γ · steps cannot reach the targets on the small tasks
+  [I]. θ is trained by Adam (optimizer=sgd is the literal update) and γ is set anew at every step, so that exactly the
+  scheduled fraction of θ is ≤ 0 (it may then be negative). control=paper is Algorithm 1: a constant γ, with the
+  learning rate's decay, and the phase ends once the target is met, or falls short of it and says so.
+- The list of masked tensors is not in the paper. Here: encoder matrices, pooler, word embeddings. Its head does not
+  read the pooler, whose θ therefore only follow γ.
+
+Ablations (its Tables 3, 4): recovery=false keeps removed what was removed; ablation=shuffle permutes the mask within
+every matrix and trains a new head; ablation=reinit multiplies every weight by N(1, 0.01) and trains a new head. The
+paper reports chance for the latter; how its head was then trained is not said [U].
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from prunebert.fit import Fit
+from prunebert.heads import Kind as Head
+from prunebert.masks import Masks, Scores, keep_top, quantile, shift, straight_through
+from prunebert.masks import sparsity as measured
+from prunebert.phase import Group, Phase, finetune
+from prunebert.schedules import Cubic
+from prunebert.subnetwork import Prunable, SubNetwork
+from prunebert.tasks.task import Task
+
+log = logging.getLogger(__name__)
+
+
+def abp(
+    net: SubNetwork,
+    task: Task,
+    *,
+    fit: Fit,
+    schedule: Cubic,
+    score_lr: float,
+    optimizer: Literal["adamw", "sgd"],
+    temperature: float,
+    init_mean: float,
+    init_std: float,
+    control: Literal["schedule", "paper"],
+    gamma: float,
+    recovery: bool,
+    ablation: Literal["none", "shuffle", "reinit"],
+    prunable: Prunable,
+    head: Head,
+) -> Iterator[Phase]:
+    """score_lr: α. fit.head_lr: β. temperature: t_s. gamma: γ of control=paper. Phases: prune(, head)."""
+    key = net.add_head(task, head)
+    before = net.snapshot(key)
+    theta = initial(net, prunable, init_mean, init_std)
+    gone: dict[str, Tensor] = {}
+    steps, s_f = fit.steps_for(task.train_rows), schedule.final
+
+    def masks(t: float, hard: bool) -> Masks:
+        for n, mask in gone.items():
+            theta[n].data.masked_fill_(mask, -torch.inf)
+        if control == "paper":
+            if not hard and t > 1 / steps:
+                shift(theta, gamma * fit.rate(round(t * steps) - 2, steps))
+            M = {n: x.detach() > 0 for n, x in theta.items()}
+        else:
+            M = keep_top(theta, schedule(t), "global")
+            largest = quantile(theta, schedule(t))  # of the removed
+            if not hard and largest > -torch.inf:
+                shift(theta, largest)  # γ: exactly the removed are now ≤ 0
+        if not recovery and not hard:
+            gone.update({n: ~m for n, m in M.items()})
+        if hard:
+            return M
+        return straight_through(M, {n: (temperature * x).sigmoid() for n, x in theta.items()})
+
+    yield Phase(
+        name="prune",
+        task=task,
+        head=key,
+        fit=fit,
+        train=[
+            Group(name="scores", tensors=theta, lr=score_lr, optimizer=optimizer),
+            Group(name="head", tensors=net.head_parameters(key), lr=fit.head_lr),
+        ],
+        masks=masks,
+        loss=lambda out, batch, t: task.loss(out, batch),
+        settled=schedule.end if control == "schedule" else 1.0,
+        stop=lambda t: control == "paper" and measured(masks(t, True)) >= s_f,
+    )
+    if control == "paper" and measured(net.masks) < s_f:
+        log.warning("control=paper: γ = %g left sparsity %.4f, short of %g", gamma, measured(net.masks), s_f)
+    if ablation != "none":
+        generator = torch.Generator().manual_seed(net.seed)
+        net.rewind(before, key)
+        if ablation == "shuffle":
+            net.masks = {n: shuffled(m, generator) for n, m in net.masks.items()}
+        else:
+            reinitialise(net, generator)
+        yield from finetune(net, task, key, fit, masks=net.masks, keep_pretrained=True)
+
+
+def initial(net: SubNetwork, prunable: str, mean: float, std: float) -> Scores:
+    """θ₀ ~ N(mean, std), drawn from the run's seed alone."""
+    generator = torch.Generator().manual_seed(net.seed)
+    return {
+        n: torch.randn(W.shape, generator=generator).mul_(std).add_(mean).to(W.device)
+        for n, W in net.prunable(prunable).items()
+    }
+
+
+def shuffled(mask: Tensor, generator: torch.Generator) -> Tensor:
+    """The same number of ones, elsewhere in the matrix."""
+    order = torch.randperm(mask.numel(), generator=generator).to(mask.device)
+    return mask.flatten()[order].view_as(mask)
+
+
+@torch.no_grad()
+def reinitialise(net: SubNetwork, generator: torch.Generator) -> None:
+    """w ← w · N(1, 0.01) for every pre-trained weight."""
+    for w in net.parameters_of("pretrained").values():
+        w.mul_(1 + 0.01 * torch.randn(w.shape, generator=generator).to(w.device))

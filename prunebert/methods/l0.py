@@ -1,0 +1,113 @@
+"""L0 regularisation by hard-concrete gates (Louizos et al. 2018, as Sanh et al. 2020 run it on BERT; our notes §5.1).
+
+    s = σ((log u - log(1 - u) + S)/b),  u ~ U(0, 1) while training;   s = σ(S) afterwards
+    m = min(1, max(0, s (r - l) + l)),   l = -0.1, r = 1.1, b = 2/3,   f(x; W ⊙ m),   S₀ = 2.197 (σ = 0.9)
+    L = L_task + λ(t) · mean over matrices of mean σ(S - b log(-l/r)),   which is the chance that m > 0
+
+A weight is removed where its gate is 0, i.e. S ≤ log(-l/r). When training ends, the gates of the rest are multiplied
+into their weights, so that the network is again W ⊙ M.
+
+The paper has no target: λ_f = 125 decides. Here (control=sparsity) λ is steered so that the asked fraction lies at that
+cut when the schedule ends; from then on all S are shifted by one constant a step, so that exactly that fraction does.
+control=none is the paper. λ(t) = λ_f (1 - (1 - u)³), as its code ties λ to the cubic schedule [I].
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from prunebert.control import Force
+from prunebert.distill import Distill
+from prunebert.fit import Fit
+from prunebert.heads import Kind as Head
+from prunebert.masks import Masks, Scores, keep_top, quantile, shift
+from prunebert.masks import sparsity as measured
+from prunebert.phase import Group, Phase, weights
+from prunebert.schedules import Cubic
+from prunebert.subnetwork import Prunable, SubNetwork
+from prunebert.tasks.task import Task
+
+log = logging.getLogger(__name__)
+L, R, B = -0.1, 1.1, 2 / 3
+CUT = math.log(-L / R)  # σ(S) (r - l) + l = 0
+OPEN = 2.197  # S₀
+
+
+def l0(
+    net: SubNetwork,
+    task: Task,
+    *,
+    fit: Fit,
+    sparsity: float,
+    schedule: Cubic,
+    score_lr: float,
+    penalty: float,
+    control: Literal["sparsity", "none"],
+    prunable: Prunable,
+    head: Head,
+    distill: Distill,
+) -> Iterator[Phase]:
+    """schedule: of λ with control=none; its start and end are those of the steering too. Phases: (teacher,) prune."""
+    key = net.add_head(task, head)
+    kd = yield from distill(net, task)
+    S = net.new_scores(prunable, OPEN)
+    steered = control == "sparsity"
+    force = Force(sparsity, CUT, OPEN, schedule.start, schedule.end)
+
+    def masks(t: float, hard: bool) -> Masks:
+        if not steered or t < schedule.end:
+            return {n: gate(s, hard) for n, s in S.items()}
+        M = keep_top(S, sparsity, "global")
+        above = quantile(S, sparsity) - CUT if sparsity else 0.0
+        if hard:  # a weight that stays has a gate above 0, however little
+            return {n: gate(s - above, hard).clamp_min(1e-6) * M[n] for n, s in S.items()}
+        shift(S, above)
+        return {n: gate(s, hard) * M[n] for n, s in S.items()}
+
+    def lam(t: float) -> float:
+        return force(S, t) if steered else penalty * schedule(t)
+
+    yield Phase(
+        name="prune",
+        task=task,
+        head=key,
+        fit=fit,
+        train=[*weights(net, key, fit, embeddings=False), Group(name="scores", tensors=S, lr=score_lr)],
+        masks=masks,
+        loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)) | {"sparsity": lam(t) * alive(S)},
+        needs=kd.needs,
+        settled=schedule.end,
+    )
+    fold(net)
+    if not steered:
+        found = measured(net.masks)
+        log.info("control=none: λ_f = %g left sparsity %.4f; sparsity=%g was not aimed at", penalty, found, sparsity)
+
+
+def gate(s: Tensor, hard: bool) -> Tensor:
+    """m of one matrix: sampled, or with `hard` the deterministic one."""
+    if hard:
+        return (s.detach().sigmoid() * (R - L) + L).clamp(0, 1)
+    u = torch.rand_like(s).clamp(1e-6, 1 - 1e-6)
+    return (((u.log() - (1 - u).log() + s) / B).sigmoid() * (R - L) + L).clamp(0, 1)
+
+
+def alive(S: Scores) -> Tensor:
+    """mean over matrices of the chance that a gate is above 0: a scalar in (0, 1)."""
+    return torch.stack([(s - B * CUT).sigmoid().mean() for s in S.values()]).mean()
+
+
+@torch.no_grad()
+def fold(net: SubNetwork) -> None:
+    """W ← W ⊙ m where m > 0, and the masks are then m > 0: the same network, bit for bit."""
+    for n, W in net.prunable("encoder_pooler_embeddings").items():
+        if n in net.masks:
+            M = net.masks[n] > 0
+            W.copy_(torch.where(M, W * net.masks[n], W))
+            net.masks[n] = M

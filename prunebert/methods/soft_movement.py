@@ -1,0 +1,99 @@
+"""Soft movement pruning (Sanh, Wolf & Rush 2020; read from the released code, our notes §5.1).
+
+    M = 1[σ(S) > τ(t)],   ∂L/∂S := ∂L/∂M,   W and S trained together,   S₀ = 0
+    L = L_task + λ(t) · mean over matrices of mean σ(S),   τ(t): 0 → 0.1 cubic,   λ(t) = λ_f τ(t)/τ_f
+    at least 0.5 % of every matrix stays
+
+The paper has no target: λ_f decides how much is left. Here (control=sparsity) λ is steered so that the asked fraction
+lies below τ_f when the schedule ends; from then on the cut is the one that removes exactly that fraction, over all
+matrices together as the common τ does. control=none is the paper: λ_f fixed, the sparsity what comes of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+
+from prunebert.control import Force
+from prunebert.distill import Distill
+from prunebert.fit import Fit
+from prunebert.heads import Kind as Head
+from prunebert.masks import Masks, Scores, keep_top, straight_through, top
+from prunebert.masks import sparsity as measured
+from prunebert.phase import Group, Phase, weights
+from prunebert.schedules import Cubic
+from prunebert.subnetwork import Prunable, SubNetwork
+from prunebert.tasks.task import Task
+
+log = logging.getLogger(__name__)
+FLOOR = 0.005  # of every matrix stays, whatever τ says
+
+
+def soft(
+    net: SubNetwork,
+    task: Task,
+    *,
+    fit: Fit,
+    sparsity: float,
+    tau: Cubic,
+    score_lr: float,
+    penalty: float,
+    control: Literal["sparsity", "none"],
+    prunable: Prunable,
+    head: Head,
+    distill: Distill,
+) -> Iterator[Phase]:
+    """Phases: (teacher,) prune."""
+    key = net.add_head(task, head)
+    kd = yield from distill(net, task)
+    S = net.new_scores(prunable)
+    steered = control == "sparsity"
+    cut = math.log(tau.final / (1 - tau.final))  # σ(cut) = τ_f
+    force = Force(sparsity, cut, origin=0.0, start=tau.start, end=tau.end)
+
+    def masks(t: float, hard: bool) -> Masks:
+        M = exactly(S, sparsity) if steered and t >= tau.end else above(S, tau(t))
+        return M if hard else straight_through(M, S)
+
+    def lam(t: float) -> float:
+        return force(S, t) if steered else penalty * tau(t) / tau.final
+
+    yield Phase(
+        name="prune",
+        task=task,
+        head=key,
+        fit=fit,
+        train=[*weights(net, key, fit, embeddings=False), Group(name="scores", tensors=S, lr=score_lr)],
+        masks=masks,
+        loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)) | {"sparsity": lam(t) * R(S)},
+        needs=kd.needs,
+        settled=tau.end,
+    )
+    if not steered:
+        found = measured(net.masks)
+        log.info("control=none: λ_f = %g left sparsity %.4f; sparsity=%g was not aimed at", penalty, found, sparsity)
+
+
+def R(S: Scores) -> torch.Tensor:
+    """mean over matrices of mean σ(S): a scalar in (0, 1)."""
+    return torch.stack([s.sigmoid().mean() for s in S.values()]).mean()
+
+
+def above(S: Scores, tau: float) -> Masks:
+    """1[σ(S) > τ], and the FLOOR of every matrix."""
+    return {n: (s.detach().sigmoid() > tau) | floor(s) for n, s in S.items()}
+
+
+def exactly(S: Scores, sparsity: float) -> Masks:
+    """The largest scores of all matrices together, exactly as many as asked, the FLOOR of every matrix first."""
+    kept = {n: floor(s) for n, s in S.items()}
+    return keep_top({n: s.detach().masked_fill(kept[n], math.inf) for n, s in S.items()}, sparsity, "global")
+
+
+def floor(s: torch.Tensor) -> torch.Tensor:
+    """True at the largest FLOOR of one matrix's scores."""
+    return top(s, math.ceil(FLOOR * s.numel()))

@@ -1,0 +1,53 @@
+"""SparseBERT (Xu et al., "Rethinking Network Pruning – under the Pre-train and Fine-tune Paradigm", NAACL 2021): prune
+the pre-trained network while it is distilled from the fine-tuned one. Read from its code and slides; its text [U].
+
+    teacher: BERT fine-tuned on the task; student: pre-trained BERT, pruned by gradual magnitude,
+    M_t = Top_v(|W_t| ⊙ M_{t-1}) in every matrix, s(t) = s_f (1 - (1 - t)³), some 100 updates; a mask never regrows
+    L = Σ_layers MSE(attention scores) + Σ_{layers + 1} MSE(hidden states) + CE(teacher's, student's logits), 1:1:1
+
+The loss has no labels in it, but for regression, where the last term is the squared error (see distill.tinybert).
+
+Where the code is not followed: its teacher is never put into evaluation mode, so that it teaches with dropout; here it
+rests. Its classifier applies a ReLU to the pooled output, which its own teacher lacks; here both have BERT's head. Its
+last update comes at 99 % of the run; here the last is at the end. It trains on data augmented as in TinyBERT: that is
+augment=mlm, off by default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prunebert.distill import Distill
+from prunebert.fit import Fit
+from prunebert.heads import Kind as Head
+from prunebert.methods.gradual import gmp
+from prunebert.phase import Phase
+from prunebert.schedules import Cubic
+from prunebert.subnetwork import Prunable, SubNetwork
+from prunebert.tasks.task import Task
+
+
+def sparsebert(
+    net: SubNetwork,
+    task: Task,
+    *,
+    fit: Fit,
+    schedule: Cubic,
+    updates: int,
+    prunable: Prunable,
+    head: Head,
+    distill: Distill,
+) -> Iterator[Phase]:
+    """Phases: teacher, prune."""
+    yield from gmp(
+        net,
+        task,
+        fit=fit,
+        schedule=schedule,
+        updates=updates,
+        scope="local",
+        prunable=prunable,
+        head=head,
+        distill=distill,
+        keep_pretrained=False,
+    )

@@ -1,0 +1,118 @@
+"""TAMT, task-agnostic mask training (Liu et al., "Learning to Win Lottery Tickets in BERT Transfer via Task-agnostic
+Mask Training", NAACL 2022). Read from its code; its text beyond the abstract [U].
+
+    1. mask-training, on plain text, weights frozen:   M = 1[S > φ] in every matrix,   ∂L/∂S := ∂L/∂M
+       S₀ = 2φ on the largest |W| of every matrix, as many as stay, else 0;   φ = 0.01 at first
+       L = L_MLM,   or L_KD = mean over layers of mean over tokens of 1 - cos(h(W ⊙ M), h(W)),   or their sum
+    2. finetune, on the task: all surviving weights under that mask, which is good for any number of tasks (masks=RUN)
+
+Where its code is not followed: it sets φ anew every 1,000 (MLM) or 100 (KD) steps and lets the sparsity drift between;
+here φ is the one that removes exactly s at every step, ties by position. Its KD teacher is not put into evaluation
+mode; here it rests. As in the code the pooler's scores get no gradient (nothing reads it), and with MLM the masked-LM
+head trains along, except for its decoder, whose weights are those of the unmasked embeddings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+from prunebert.distill import Distill, cosine
+from prunebert.errors import BadInput
+from prunebert.fit import Fit
+from prunebert.heads import Kind as Head
+from prunebert.masks import Masks, keep_top, straight_through
+from prunebert.methods.magnitude import magnitude
+from prunebert.phase import Group, Phase, Terms, finetune
+from prunebert.subnetwork import Outputs, Prunable, SubNetwork
+from prunebert.tasks.task import Batch, Task
+from prunebert.teacher import frozen
+from prunebert.tickets import masks_of
+
+
+def tamt(
+    net: SubNetwork,
+    task: Task,
+    *,
+    fit: Fit,
+    sparsity: float,
+    corpus: Callable[..., Task],
+    objective: Literal["mlm", "kd", "mlm_kd"],
+    mask_fit: Fit,
+    mask_steps: int | Literal["paper"] | None,
+    tau: float,
+    masks: str | None,
+    prunable: Prunable,
+    head: Head,
+    distill: Distill,
+) -> Iterator[Phase]:
+    """corpus: the text's masked-LM task, still to be loaded. mask_fit: of phase 1, its lr that of the scores.
+
+    mask_steps: where phase 1 ends, null for the end of mask_fit's schedule; "paper" for the checkpoints it took (see
+    `paper_steps`). tau: φ. masks: a finished run whose masks are taken instead of phase 1. distill: of phase 2.
+    Phases: mask-training, (teacher,) finetune; with masks=RUN without the first.
+    """
+    if masks:
+        net.masks = masks_of(masks, net, prunable, sparsity)
+    else:
+        text = corpus(tokenizer=net.model.tokenizer, positions=net.model.positions)
+        yield mask_training(net, text, mask_fit, sparsity, objective, mask_steps, tau, prunable)
+    key = net.add_head(task, head)
+    kd = yield from distill(net, task)
+    yield from finetune(net, task, key, fit, masks=net.masks, kd=kd)
+
+
+def mask_training(
+    net: SubNetwork,
+    text: Task,
+    fit: Fit,
+    sparsity: float,
+    objective: str,
+    stop: int | Literal["paper"] | None,
+    tau: float,
+    prunable: str,
+) -> Phase:
+    """Phase 1: S alone learns (with MLM the head's transform and biases too)."""
+    key, steps = net.add_head(text, "linear"), fit.steps_for(text.train_rows)
+    last = paper_steps(sparsity, steps) if stop == "paper" else stop or steps
+    if not 1 <= last <= steps:
+        raise BadInput(f"method.mask_steps={last}: the phase has {steps} steps, so this must be between 1 and {steps}")
+    S = net.new_scores(prunable)
+    for n, M in keep_top(magnitude(net, prunable), sparsity).items():
+        S[n] += 2 * tau * M
+    dense = frozen(net, key)
+
+    def loss(out: Outputs, batch: Batch, t: float) -> Terms:
+        terms = text.loss(out, batch) if "mlm" in objective else {}
+        if "kd" in objective:
+            terms["kd_hidden"] = cosine(out, dense(batch, ("hidden",)), batch)
+        return terms
+
+    def masks(t: float, hard: bool) -> Masks:
+        M = keep_top(S, sparsity)
+        return M if hard else straight_through(M, S)
+
+    transform = {n: p for n, p in net.head_parameters(key).items() if n != "words"} if "mlm" in objective else {}
+    return Phase(
+        name="mask-training",
+        task=text,
+        head=key,
+        fit=fit,
+        train=[
+            Group(name="scores", tensors=S, lr=fit.lr, weight_decay=fit.weight_decay),
+            Group(name="head", tensors=transform, lr=fit.head_lr),
+        ],
+        masks=masks,
+        loss=loss,
+        needs=("hidden",) if "kd" in objective else (),
+        stop=lambda t: round(t * steps) >= last,
+    )
+
+
+def paper_steps(sparsity: float, steps: int) -> int:
+    """Where in a run of 27,920 steps its masks were taken: 11,000 at 50 %, then 14, 17, 20 and 22 thousand at 90 %.
+
+    That is what IMP needs for the same sparsity at 10 % every 2,792 steps. A shorter run ends at the same fraction.
+    """
+    thousands = round((10 * sparsity - 1) * 2792, -3)
+    return max(1, round(min(max(thousands, 1000), 27_920) / 27_920 * steps))

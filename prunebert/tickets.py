@@ -1,0 +1,54 @@
+"""Tickets: what one run takes over from another's masks: the masks themselves, or only how many weights stay where."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Literal
+
+from prunebert import artifacts
+from prunebert.errors import BadInput
+from prunebert.masks import Masks, kept
+from prunebert.subnetwork import SubNetwork
+
+log = logging.getLogger(__name__)
+
+
+def masks_of(run: str, net: SubNetwork, prunable: str, sparsity: float, key: str = "method.masks") -> Masks:
+    """The masks of a finished run, found on the same model and over the same matrices.
+
+    Raises BadInput where model, matrices or sparsity are other ones than asked (`key` is told).
+    """
+    root = Path(run).expanduser()
+    facts, file = artifacts.result(root), artifacts.masks(root)
+    if file.weights_hash != net.model.weights_hash:
+        raise BadInput(f"{key}={run}: found on {file.model}, whose weights are not those of {net.model.name}")
+    wanted = net.prunable(prunable)
+    if file.masks.keys() != wanted.keys():
+        raise BadInput(f"{key}={run}: its masks cover prunable={facts['prunable']}, not {prunable}; ask for the same")
+    found = {n: m.to(wanted[n].device) for n, m in file.masks.items()}
+    size = sum(m.numel() for m in found.values())
+    if abs(size - kept(found) - size * sparsity) > 1:
+        measured = 1 - kept(found) / size
+        raise BadInput(f"{key}={run}: its sparsity is {measured:.6g}; ask for the same, sparsity={measured:.6g}")
+    log.info("masks of %s (method %s, task %s)", root, facts["method"], facts["task"])
+    return found
+
+
+def budget_of(
+    run: str, net: SubNetwork, prunable: str, sparsity: float, by: Literal["matrix", "layer"]
+) -> dict[str, float]:
+    """The sparsity of every matrix in a finished run; by="layer": of its whole layer, the same for all its matrices.
+
+    Raises BadInput as masks_of does.
+    """
+    found = masks_of(run, net, prunable, sparsity, key="method.budget")
+    groups: dict[str, list[str]] = {}
+    for n in found:
+        layer = net.place(n)[0]
+        groups.setdefault(n if by == "matrix" or layer < 0 else str(layer), []).append(n)
+    shares: dict[str, float] = {}
+    for names in groups.values():
+        left, size = kept({n: found[n] for n in names}), sum(found[n].numel() for n in names)
+        shares |= dict.fromkeys(names, 1 - left / size)
+    return shares
