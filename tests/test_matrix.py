@@ -1,0 +1,87 @@
+"""Every method on every form of task, through the command line with fit=smoke."""
+
+import json
+
+import pytest
+from safetensors import safe_open
+
+from prunebert import maskfile
+
+from .test_conf import options
+
+PHASES = {
+    "dense": ["finetune"],
+    "random": ["finetune"],
+    "magnitude": ["finetune"],
+    "imp": ["round-1", "round-2", "finetune"],
+    "gmp": ["prune"],
+    "movement": ["prune"],
+    "soft_movement": ["prune"],
+    "l0": ["prune"],
+    "smp": ["prune"],
+    "abp": ["prune"],
+    "tamt": ["mask-training", "finetune"],
+    "sparsebert": ["teacher", "prune"],
+}
+FROZEN = {"smp", "abp"}  # the others leave weights of their own behind
+EXTRA = {"imp": ["method.step=0.45"], "tamt": ["method.corpus.block=16"]}
+FORMS = {
+    "classification": ["task.label_words=[terrible,great]"],
+    "pair": ["task.text=[sentence,second]", "task.label_words=[no,yes]"],
+    "regression": ["task.text=[sentence,second]", "task.kind=regression", "task.label=number", "task.label_words=[yes]"],
+    "questions": [],
+}
+
+
+@pytest.fixture(scope="module")
+def questions(tmp_path_factory):
+    """Contexts of the toy model's words, the answer a span of each."""
+    context = "the dull film was great it was a bright scene not a bad plot"
+    paragraphs = [
+        {
+            "context": f"{context} {i}",
+            "qas": [{"id": f"q{i}", "question": "what was it", "answers": [{"text": gold, "answer_start": start}]}],
+        }
+        for i in range(6)
+        for gold in ["bright scene", "bad plot"][i % 2 : i % 2 + 1]
+        for start in [context.index(gold)]
+    ]
+    file = tmp_path_factory.mktemp("questions") / "train.json"
+    file.write_text(json.dumps({"data": [{"title": "x", "paragraphs": paragraphs}]}))
+    return ["task=squad", f"task.train={file}", "task.max_length=32", "task.stride=8", "task.label_words=[yes,no]"]
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    file = tmp_path_factory.mktemp("corpus") / "text.txt"
+    file.write_text("the film was good\na dull plot and a bright scene it was not bad\n" * 40)
+    return [f"corpus.file={file}"]
+
+
+def test_the_matrix_is_whole():
+    assert sorted(PHASES) == options("method")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("method", PHASES)
+def test_a_method_runs_on_a_form_of_task(cli, toy, tmp_path, questions, text, method, form):
+    words = [w for w in toy if not w.startswith(("task.label_words", "task.text"))]
+    if form == "questions":
+        words = [*questions, *(w for w in words if not w.startswith("task"))]
+    elif form == "classification":
+        words += ["task.text=sentence"]
+    status, printed = cli(*words, *FORMS[form], *text, f"method={method}", *EXTRA.get(method, []), "sparsity=0.9")
+    assert status == 0, printed
+    row = json.loads((tmp_path / "run/result.json").read_text())
+    assert list(row["phases"]) == PHASES[method]
+    masks = maskfile.read(tmp_path / "run/masks.safetensors").masks
+    size = sum(m.numel() for m in masks.values())
+    removed = size - sum(int(m.sum()) for m in masks.values())
+    if method == "dense":
+        assert removed == 0
+    else:  # under the denominator of the method's paper, to the weight
+        assert abs(removed - 0.9 * size) <= 1 and row[f"sparsity_{row['prunable']}"] == pytest.approx(removed / size)
+    assert (tmp_path / "run/weights.safetensors").exists() == (method not in FROZEN)
+    if method not in FROZEN:
+        with safe_open(tmp_path / "run/weights.safetensors", "pt") as stored:
+            assert set(masks) <= set(stored.keys())
