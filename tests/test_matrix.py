@@ -62,6 +62,19 @@ def test_the_matrix_is_whole():
     assert sorted(PHASES) == options("method")
 
 
+@pytest.mark.parametrize("sparsity", [0.0, 0.3, 0.5, 0.97])  # 0.9 is below
+@pytest.mark.parametrize("method", sorted(PHASES.keys() - {"dense"}))
+def test_the_sparsity_asked_is_the_one_on_the_disk(cli, toy, tmp_path, text, method, sparsity):
+    step = ["method.step=0.5"] if method == "imp" else EXTRA.get(method, [])
+    status, printed = cli(*toy, *text, f"method={method}", *step, f"sparsity={sparsity}")
+    assert status == 0, printed
+    row = json.loads((tmp_path / "run/result.json").read_text())
+    masks = maskfile.read(tmp_path / "run/masks.safetensors").masks
+    size = sum(m.numel() for m in masks.values())
+    assert abs(size - sum(int(m.sum()) for m in masks.values()) - sparsity * size) <= 1
+    assert abs(row[f"sparsity_{row['prunable']}"] - sparsity) * size <= 1
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("method", PHASES)
 def test_a_method_runs_on_a_form_of_task(cli, toy, tmp_path, questions, text, method, form):
