@@ -52,6 +52,7 @@ def l0(
     prunable: Prunable,
     head: Head,
     distill: Distill,
+    train_embeddings: bool = False,
 ) -> Iterator[Phase]:
     """schedule: of λ with control=none; its start and end are those of the steering too. Phases: (teacher,) prune."""
     key = net.add_head(task, head)
@@ -78,7 +79,7 @@ def l0(
         task=task,
         head=key,
         fit=fit,
-        train=[*weights(net, key, fit, embeddings=False), Group(name="scores", tensors=S, lr=score_lr)],
+        train=[*weights(net, key, fit, embeddings=train_embeddings), Group(name="scores", tensors=S, lr=score_lr)],
         masks=masks,
         loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)) | {"sparsity": lam(t) * alive(S)},
         needs=kd.needs,

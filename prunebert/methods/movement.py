@@ -4,7 +4,7 @@
     s(t) = s_f (1 - (1 - u)³)   after a dense warm-up, then held at s_f
 
 A removed weight's score still learns, so it may come back. Word, position and type embeddings are frozen, as in the
-released code. With distill=logits its weights are 0.5 and 0.5 at temperature 2.
+released code, unless train_embeddings. With distill=logits its weights are 0.5 and 0.5 at temperature 2.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ def hard(
     prunable: Prunable,
     head: Head,
     distill: Distill,
+    train_embeddings: bool = False,
 ) -> Iterator[Phase]:
     """Phases: (teacher,) prune."""
     key = net.add_head(task, head)
@@ -48,7 +49,7 @@ def hard(
         task=task,
         head=key,
         fit=fit,
-        train=[*weights(net, key, fit, embeddings=False), Group(name="scores", tensors=S, lr=score_lr)],
+        train=[*weights(net, key, fit, embeddings=train_embeddings), Group(name="scores", tensors=S, lr=score_lr)],
         masks=masks,
         loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)),
         needs=kd.needs,

@@ -46,6 +46,7 @@ def soft(
     prunable: Prunable,
     head: Head,
     distill: Distill,
+    train_embeddings: bool = False,
 ) -> Iterator[Phase]:
     """Phases: (teacher,) prune."""
     key = net.add_head(task, head)
@@ -67,7 +68,7 @@ def soft(
         task=task,
         head=key,
         fit=fit,
-        train=[*weights(net, key, fit, embeddings=False), Group(name="scores", tensors=S, lr=score_lr)],
+        train=[*weights(net, key, fit, embeddings=train_embeddings), Group(name="scores", tensors=S, lr=score_lr)],
         masks=masks,
         loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)) | {"sparsity": lam(t) * R(S)},
         needs=kd.needs,
