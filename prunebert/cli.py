@@ -108,6 +108,8 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
     from prunebert.run import run
 
     choices = HydraConfig.get().runtime.choices
+    if choices["distill"] != "none" and "distill" not in fields["method"]:
+        log.warning("method=%s takes no teacher: distill=%s is not used", choices["method"], choices["distill"])
     prunes = "prunable" in fields["method"]
     labels = {
         **{group: choices[group] for group in ("method", "task")},
