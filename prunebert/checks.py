@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -58,5 +59,5 @@ def seed(value: Any) -> None:
 
 def cell(overrides: str) -> str:
     """A sweep's overrides as one folder name: no slashes, and at most 200 characters, the rest told by a hash."""
-    name = overrides.replace("/", "_") or "default"
+    name = re.sub(r"(^|,)\+{1,2}", r"\1", overrides).replace("/", "_") or "default"
     return name if len(name) <= 200 else f"{name[:180]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"

@@ -45,6 +45,7 @@ def main() -> None:
             _command(words[0], words[1:])
         elif words:
             checks.words(_values(words))
+            sys.argv[1:] = _for_every_cell(words)
             os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come back here, to be told in one line
             _hydra_run()
         else:
@@ -160,6 +161,13 @@ def _values(words: list[str]) -> list[tuple[str, Any]]:
         values = override.sweep_iterator() if override.is_sweep_override() else [override.value()]
         found += [(override.key_or_group, value) for value in values]
     return found
+
+
+def _for_every_cell(words: list[str]) -> list[str]:
+    """`method.key=value` beside `method=a,b` is meant for a and b: Hydra would ask the default method for it first."""
+    given = [w for w in words if "=" in w and not w.startswith("-")]
+    swept = [o.key_or_group for o in OverridesParser.create().parse_overrides(given) if o.is_sweep_override()]
+    return [f"++{w}" if w in given and w.startswith(tuple(f"{group}." for group in swept)) else w for w in words]
 
 
 def _explain(error: Exception) -> str:

@@ -20,6 +20,7 @@ class History:
         self.now: dict[str, Tensor] = {}
         self.ever: dict[str, Tensor] = {}
         self.flips: dict[str, Tensor] = {}
+        self.first: dict[str, Tensor] = {}
         self.steps = 0
 
     def see(self, masks: Masks) -> None:
@@ -36,11 +37,13 @@ class History:
             else:
                 self.ever[name] = gone.clone()
                 self.flips[name] = torch.count_nonzero(gone)
+                self.first[name] = self.flips[name].clone()
             self.now[name] = gone
 
     def facts(self, final: Masks) -> dict[str, Any]:
         """recovered: weights of `final` that were once removed, in all and by matrix, and their share of `final`'s
-        weights. flips: changes of side (a first removal is one), in all and a weight and step.
+        weights. flips: changes of side (a first removal is one), in all and a weight and step; at_once: those of the
+        first step, all there are where the masks never changed.
         """
         back = {n: int((final[n].bool() & self.ever[n]).sum()) for n in self.now}
         left = sum(int(torch.count_nonzero(m)) for m in final.values())
@@ -50,5 +53,6 @@ class History:
             "recovered_share": sum(back.values()) / left if left else 0.0,
             "recovered_by_matrix": back,
             "flips": flips,
+            "at_once": sum(int(f) for f in self.first.values()),
             "flip_rate": flips / (size * self.steps) if size else 0.0,
         }

@@ -78,7 +78,7 @@ def keep_top(S: Scores, sparsity: float | dict[str, float], scope: str = "local"
 def quantile(S: Scores, sparsity: float) -> float:
     """The largest score that is removed when the asked fraction of all scores together is; -inf if none is."""
     flat = torch.cat([s.detach().flatten() for s in S.values()])
-    gone = round(flat.numel() * sparsity)
+    gone = flat.numel() - round(flat.numel() - flat.numel() * sparsity)  # as keep_top counts
     return float(_kth_largest(flat, flat.numel() - gone + 1)) if gone else -math.inf
 
 

@@ -55,7 +55,8 @@ class Phase:
     they may carry a gradient to scores, and their values are those of hard=True wherever the method's paper has it so.
     loss(out, batch, t): named terms, which the loop adds up and logs; needs: what it reads of the outputs besides the
     logits. settled: the progress from which the sparsity is the final one; a best step is looked for only from there
-    on. stop(t): asked after every step, ends the phase early.
+    on. stop(t): asked after every step, ends the phase early. drawn: masks(t, False) are random draws, so that what is
+    removed is told from the hard ones.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Phase:
     needs: tuple[str, ...] = ()
     settled: float = 0.0
     stop: Callable[[float], bool] = lambda t: False
+    drawn: bool = False
 
     @property
     def steps(self) -> int:

@@ -94,7 +94,8 @@ def _write(
         p.numel() for p in net.heads[last.head].parameters()
     )
     measured = topology.denominators(masks, sizes, parameters)
-    found_over_time = {"history": done[-1][1].history} if done[-1][1].history["flips"] else {}
+    moved = [t.history for _, t, _ in done if t.history["flips"] > t.history["at_once"]]  # where masks changed
+    found_over_time = {"history": moved[-1]} if moved else {}
     out.save_json(TOPOLOGY, measured | topology.describe(masks, net.place, model.heads) | found_over_time)
     steps = sum(t.steps for _, t, _ in done)
     row = {

@@ -8,7 +8,7 @@ from typing import Literal
 
 from prunebert import artifacts
 from prunebert.errors import BadInput
-from prunebert.masks import Masks, kept
+from prunebert.masks import Masks, counts, kept
 from prunebert.subnetwork import SubNetwork
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def masks_of(run: str, net: SubNetwork, prunable: str, sparsity: float, key: str
     size = sum(m.numel() for m in found.values())
     if abs(size - kept(found) - size * sparsity) > 1:
         measured = 1 - kept(found) / size
-        raise BadInput(f"{key}={run}: its sparsity is {measured:.6g}; ask for the same, sparsity={measured:.6g}")
+        raise BadInput(f"{key}={run}: its sparsity is {measured:.10g}; ask for the same, sparsity={measured:.10g}")
     log.info("masks of %s (method %s, task %s)", root, facts["method"], facts["task"])
     return found
 
@@ -38,7 +38,8 @@ def masks_of(run: str, net: SubNetwork, prunable: str, sparsity: float, key: str
 def budget_of(
     run: str, net: SubNetwork, prunable: str, sparsity: float, by: Literal["matrix", "layer"]
 ) -> dict[str, float]:
-    """The sparsity of every matrix in a finished run; by="layer": of its whole layer, the same for all its matrices.
+    """The sparsity of every matrix in a finished run; by="layer": of its whole layer, the same (to a weight) for all
+    its matrices.
 
     Raises BadInput as masks_of does.
     """
@@ -49,6 +50,8 @@ def budget_of(
         groups.setdefault(n if by == "matrix" or layer < 0 else str(layer), []).append(n)
     shares: dict[str, float] = {}
     for names in groups.values():
-        left, size = kept({n: found[n] for n in names}), sum(found[n].numel() for n in names)
-        shares |= dict.fromkeys(names, 1 - left / size)
+        sizes = {n: found[n].numel() for n in names}
+        removed = 1 - kept({n: found[n] for n in names}) / sum(sizes.values())
+        left = counts(sizes, dict.fromkeys(names, removed))  # together the layer's count, to the weight
+        shares |= {n: 1 - left[n] / sizes[n] for n in names}
     return shares

@@ -81,7 +81,8 @@ def train(
                     group["lr"] = group["full_lr"] * fit.rate(step, steps)
             batch = next(batches).to(impl.torch_device)
             masks = phase.masks(t, False)
-            history.see(masks)
+            told = phase.masks(t, True) if phase.drawn else masks
+            history.see(told)
             with impl.autocast():
                 out = net(batch, phase.head, masks, needs=phase.needs)
                 terms = phase.loss(out, batch, t)
@@ -96,7 +97,7 @@ def train(
             if step % log_every == 0 or last or impl.torch_device.type == "cpu":
                 _check(loss, terms, phase.name, step, steps)
             if step % log_every == 0 or last:
-                line = _line(phase, step, t, masks, groups[0].lr * fit.rate(step, steps), terms)
+                line = _line(phase, step, t, told, groups[0].lr * fit.rate(step, steps), terms)
                 record(line)
                 progress.show(step + 1, float(loss.detach()), line["sparsity"])
             if last:

@@ -66,6 +66,7 @@ def test_schedules_and_fit_need_only_the_standard_library():
             "collections",
             "difflib",
             "hashlib",
+            "re",
             "ast",
             "importlib",
             "functools",

@@ -28,7 +28,12 @@ EXTRA = {"imp": ["method.step=0.45"], "tamt": ["method.corpus.block=16"]}
 FORMS = {
     "classification": ["task.label_words=[terrible,great]"],
     "pair": ["task.text=[sentence,second]", "task.label_words=[no,yes]"],
-    "regression": ["task.text=[sentence,second]", "task.kind=regression", "task.label=number", "task.label_words=[yes]"],
+    "regression": [
+        "task.text=[sentence,second]",
+        "task.kind=regression",
+        "task.label=number",
+        "task.label_words=[yes]",
+    ],
     "questions": [],
 }
 

@@ -73,14 +73,13 @@ def abp(
         for n, mask in gone.items():
             theta[n].data.masked_fill_(mask, -torch.inf)
         if control == "paper":
-            if not hard and t > 1 / steps:
-                shift(theta, gamma * fit.rate(round(t * steps) - 2, steps))
+            if not hard:  # before the step's gradient instead of after it; n steps, n times γ
+                shift(theta, gamma * fit.rate(round(t * steps) - 1, steps))
             M = {n: x.detach() > 0 for n, x in theta.items()}
         else:
             M = keep_top(theta, schedule(t), "global")
-            largest = quantile(theta, schedule(t))  # of the removed
-            if not hard and largest > -torch.inf:
-                shift(theta, largest)  # γ: exactly the removed are now ≤ 0
+            if not hard:
+                shift(theta, push(theta, M, schedule(t)))  # γ: exactly the removed are now ≤ 0
         if not recovery and not hard:
             gone.update({n: ~m for n, m in M.items()})
         if hard:
@@ -120,6 +119,16 @@ def initial(net: SubNetwork, prunable: str, mean: float, std: float) -> Scores:
         n: torch.randn(W.shape, generator=generator).mul_(std).add_(mean).to(W.device)
         for n, W in net.prunable(prunable).items()
     }
+
+
+def push(theta: Scores, M: Masks, sparsity: float) -> float:
+    """The γ after which θ ≤ 0 for what M removes and θ > 0 for what stays (but for ties at 0)."""
+    largest = quantile(theta, sparsity)  # of the removed
+    if largest > -torch.inf:
+        return largest
+    # nothing is removed, or nothing that is not at -inf already
+    smallest = min(float(x.detach()[M[n]].min()) for n, x in theta.items() if M[n].any())
+    return min(0.0, smallest - 1e-6)
 
 
 def shuffled(mask: Tensor, generator: torch.Generator) -> Tensor:

@@ -84,6 +84,7 @@ def l0(
         loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)) | {"sparsity": lam(t) * alive(S)},
         needs=kd.needs,
         settled=schedule.end,
+        drawn=True,
     )
     fold(net)
     if not steered:

@@ -53,13 +53,14 @@ def tamt(
     Phases: mask-training, (teacher,) finetune; with masks=RUN without the first.
     """
     if masks:
-        net.masks = masks_of(masks, net, prunable, sparsity)
+        M = masks_of(masks, net, prunable, sparsity)
     else:
         text = corpus(tokenizer=net.model.tokenizer, positions=net.model.positions)
         yield mask_training(net, text, mask_fit, sparsity, objective, mask_steps, tau, prunable)
+        M = net.masks
     key = net.add_head(task, head)
     kd = yield from distill(net, task)
-    yield from finetune(net, task, key, fit, masks=net.masks, kd=kd)
+    yield from finetune(net, task, key, fit, masks=M, kd=kd)
 
 
 def mask_training(
@@ -74,7 +75,7 @@ def mask_training(
 ) -> Phase:
     """Phase 1: S alone learns (with MLM the head's transform and biases too)."""
     key, steps = net.add_head(text, "linear"), fit.steps_for(text.train_rows)
-    last = paper_steps(sparsity, steps) if stop == "paper" else stop or steps
+    last = paper_steps(sparsity, steps) if stop == "paper" else steps if stop is None else stop
     if not 1 <= last <= steps:
         raise BadInput(f"method.mask_steps={last}: the phase has {steps} steps, so this must be between 1 and {steps}")
     S = net.new_scores(prunable)

@@ -131,16 +131,17 @@ def mlm_task(
     block: int,
     rate: float,
     augment: Augment | None = None,
+    key: str = "task",
 ) -> MaskedLM:
     """A corpus, loaded now and cut into blocks of `block` tokens, [CLS] and [SEP] included; documents run on from block
-    to block.
+    to block. key: where these settings lie in the configuration, for messages.
     """
     if augment is not None:
         raise BadInput(f"augment=mlm: task={name} has a corpus and no labels that copies could share; use augment=none")
     if not 8 <= block <= positions:
-        raise BadInput(f"task.block={block}: the model reads at most {positions} tokens (and at least 8 are needed)")
+        raise BadInput(f"{key}.block={block}: the model reads at most {positions} tokens (and at least 8 are needed)")
     if not 0 < rate < 1:
-        raise BadInput(f"task.rate={rate}: must be above 0 and below 1")
+        raise BadInput(f"{key}.rate={rate}: must be above 0 and below 1")
 
     def tokenize(batch: dict[str, list[str]]) -> dict[str, list[list[int]]]:
         encoded = tokenizer(batch["text"], add_special_tokens=False, return_attention_mask=False, verbose=False)
@@ -150,17 +151,17 @@ def mlm_task(
     for split, texts in corpus().items():
         mapped = tokenised(pd.DataFrame({"text": texts}), tokenize, tokenizer, {"raw": True})
         tokens = Rows.of(mapped, ["input_ids"], torch.zeros(len(texts))).columns["input_ids"]
-        rows[split] = _blocks(tokens, block, tokenizer)
+        rows[split] = _blocks(tokens, block, tokenizer, key)
     special = torch.tensor(sorted(set(tokenizer.all_special_ids)))
     return MaskedLM(name, rows, padding_of(tokenizer), tokenizer.mask_token_id, len(tokenizer), special, rate)
 
 
-def _blocks(tokens: np.ndarray, block: int, tokenizer: Any) -> Rows:
+def _blocks(tokens: np.ndarray, block: int, tokenizer: Any, key: str) -> Rows:
     """Full blocks only; a corpus shorter than one block is refused."""
     inside = block - 2
     count = len(tokens) // inside
     if count == 0:
-        raise BadInput(f"task.block={block}: the corpus has only {len(tokens)} tokens in a split")
+        raise BadInput(f"{key}.block={block}: the corpus has only {len(tokens)} tokens in a split")
     body = tokens[: count * inside].reshape(count, inside)
     ends = [np.full((count, 1), i) for i in (tokenizer.cls_token_id, tokenizer.sep_token_id)]
     ids = np.concatenate([ends[0], body, ends[1]], 1).astype(np.int64).reshape(-1)

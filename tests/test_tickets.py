@@ -1,0 +1,319 @@
+"""What runs share: another run's masks or budget, the pre-trained weights kept, and one prunable set for all."""
+
+import json
+import re
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from prunebert import checks, distill, maskfile, models
+from prunebert.errors import BadInput
+from prunebert.fit import Fit
+from prunebert.maskfile import MaskFile
+from prunebert.masks import kept
+from prunebert.methods.gradual import gmp
+from prunebert.methods.imp import imp
+from prunebert.methods.magnitude import one_shot
+from prunebert.methods.random import random
+from prunebert.schedules import Cubic
+from prunebert.subnetwork import SubNetwork
+from prunebert.tickets import budget_of, masks_of
+from prunebert.train import train
+
+from .conftest import save_model
+from .test_conf import composed, options
+
+FIT = Fit(epochs=1, steps=4, batch_size=16, lr=1e-3, head_lr=1e-3)
+BASE = {"fit": FIT, "prunable": "encoder", "head": "linear", "distill": distill.none, "keep_pretrained": False}
+LOT = {"seed": 4, "sparsity": 0.5, "scope": "local", "masks": None, "budget": None, "budget_by": "matrix"}
+METHODS = {
+    "magnitude": (one_shot, {"sparsity": 0.5, "scope": "global", "masks": None}, []),
+    "random": (random, LOT, []),
+    "imp": (imp, {"sparsity": 0.5, "scope": "global", "step": 0.25}, ["round-1", "round-2"]),
+    "gmp": (gmp, {"schedule": Cubic(0.5), "scope": "local", "updates": 100}, ["prune"]),
+}
+WIDE = "encoder_pooler_embeddings"
+
+
+def play(programme, net, impl, begin=lambda phase: None):
+    """Every phase through the loop; returns their names. `begin` is asked before each."""
+    names = []
+    for i, phase in enumerate(programme):
+        begin(phase)
+        train(net, phase, seed=i, impl=impl, record=lambda line: None, score=lambda: 0.0)
+        names.append(phase.name)
+    return names
+
+
+def finish(folder, net, masks, prunable="encoder"):
+    """A finished run with these masks, as far as others read it."""
+    folder.mkdir()
+    file = MaskFile(masks, net.model.name, net.model.weights_hash)
+    (folder / "masks.safetensors").write_bytes(maskfile.encode(file))
+    (folder / "result.json").write_text(json.dumps({"method": "x", "task": "y", "prunable": prunable}))
+    return str(folder)
+
+
+def drawn(net, counts, prunable="encoder"):
+    """Masks that keep the given number of weights of each matrix, the first ones in an order by lot."""
+    generator, masks = torch.Generator().manual_seed(11), {}
+    for (n, w), count in zip(net.prunable(prunable).items(), counts, strict=True):
+        mask = torch.zeros(w.numel(), dtype=torch.bool)
+        mask[torch.randperm(w.numel(), generator=generator)[:count]] = True
+        masks[n] = mask.view(w.shape)
+    return masks
+
+
+def removed_share(masks):
+    return 1 - kept(masks) / sum(m.numel() for m in masks.values())
+
+
+# --- keep_pretrained ---
+
+
+@pytest.mark.parametrize(("name", "taught"), [*((name, False) for name in METHODS), ("imp", True), ("gmp", True)])
+def test_survivors_keep_their_pretrained_values(model_folder, task, impl, name, taught):
+    """AbP's baselines: the masks are those of the method, then the weights are θ₀ again and a new head is trained."""
+    method, settings, search = METHODS[name]
+    kd = partial(distill.logits, fit=FIT, weight=0.5, temperature=2.0, teacher=None) if taught else distill.none
+    masks, begun = {}, {}
+    for keep in (False, True):
+        net = SubNetwork(models.load(str(model_folder)))
+        before = net.snapshot(net.add_head(task, "linear"))
+        programme = method(net, task, **BASE | settings | {"keep_pretrained": keep, "distill": kd})
+        names = play(programme, net, impl, lambda phase, net=net: begun.update({phase.name: net.snapshot(phase.head)}))
+        masks[keep] = net.masks
+        last = ["head"] if keep else [] if name == "gmp" else ["finetune"]
+        assert names == [*(["teacher"] if taught else []), *search, *last]
+    assert masks[False].keys() == masks[True].keys() and len(masks[True]) == 12
+    assert all(torch.equal(m, masks[True][n]) for n, m in masks[False].items())
+    total = sum(m.numel() for m in net.masks.values())
+    assert kept(net.masks) == total - round(total * 0.5)
+    assert all(torch.equal(x, before[n]) for n, x in begun["head"].items())  # the head is a new one
+    after = net.snapshot("toy_linear")
+    moved = {n for n in before if not torch.equal(before[n], after[n])}
+    head = {"head.classifier.weight", "head.classifier.bias"}
+    assert moved == head | {"bert.pooler.dense.weight", "bert.pooler.dense.bias"}  # the checkpoint has no pooler
+
+
+def test_runs_that_keep_the_weights_store_none(cli, toy, tmp_path):
+    words = [w for w in toy if "threads" not in w] + ["impl.threads=1", "sparsity=0.2", "method.keep_pretrained=true"]
+    status, printed = cli("-m", *words, "method=magnitude,random,imp,gmp", "hydra.sweep.dir=sweep")
+    assert status == 0, printed
+    rows = {p.parent: json.loads(p.read_text()) for p in (tmp_path / "sweep").rglob("result.json")}
+    assert {r["method"] for r in rows.values()} == METHODS.keys() and len(rows) == 4
+    for folder, row in rows.items():
+        assert f"method={row['method']}" in folder.name and "method.keep_pretrained=" in folder.name
+        found = {p.name for p in folder.iterdir()}
+        assert "weights.safetensors" not in found and {"head.safetensors", "masks.safetensors"} <= found
+        rounds = [f"round-{k}" for k in range(1, 3)]  # 10 % each
+        assert list(row["phases"]) == [*{"imp": rounds, "gmp": ["prune"]}.get(row["method"], []), "head"]
+        assert row["trained_parameters"] == 2 * 32 + 2 + 32 * 32 + 32  # classifier and pooler
+
+
+# --- masks and budgets of a finished run ---
+
+
+@pytest.mark.parametrize("name", ["magnitude", "random"])
+@pytest.mark.parametrize("scope", ["local", "global"])
+def test_masks_of_a_run_stand_in_for_a_methods_own(net, task, impl, tmp_path, name, scope):
+    masks = drawn(net, [512] * 4 + [1024] * 2 + [512] * 4 + [1024] * 2)
+    method, settings, _ = METHODS[name]
+    given = BASE | settings | {"scope": scope, "masks": finish(tmp_path / "run", net, masks)}
+    assert play(method(net, task, **given), net, impl) == ["finetune"]
+    assert net.masks.keys() == masks.keys() and all(torch.equal(net.masks[n], m) for n, m in masks.items())
+    net.masks = {}
+    own = next(method(net, task, **given | {"masks": None})).masks(1.0, True)
+    assert not any(torch.equal(own[n], m) for n, m in masks.items())
+
+
+def test_a_set_of_another_name_with_the_same_matrices_will_do(net, tmp_path):
+    """The toy checkpoint has no pooler, so that "encoder" and "encoder_pooler" are the same there."""
+    masks = drawn(net, [100] * 12)
+    run = finish(tmp_path / "run", net, masks, "encoder_pooler")
+    assert masks_of(run, net, "encoder", removed_share(masks)).keys() == masks.keys()
+    with pytest.raises(BadInput, match=f"cover prunable=encoder_pooler, not {WIDE}"):
+        masks_of(run, net, WIDE, removed_share(masks))
+
+
+def test_a_sparsity_is_the_same_to_within_one_weight(net, tmp_path):
+    masks = drawn(net, [300] * 12)
+    run = finish(tmp_path / "run", net, masks)
+    size = sum(m.numel() for m in masks.values())
+    for off in (-0.9, 0.0, 0.9):
+        assert kept(masks_of(run, net, "encoder", 1 - (3600 + off) / size)) == 3600
+    for off in (-1.1, 1.1):
+        with pytest.raises(BadInput, match=r"method\.masks=.*its sparsity is 0\.780273"):
+            masks_of(run, net, "encoder", 1 - (3600 + off) / size)
+        with pytest.raises(BadInput, match=r"method\.budget=.*its sparsity is 0\.780273"):
+            budget_of(run, net, "encoder", 1 - (3600 + off) / size, "matrix")
+
+
+def test_the_sparsity_told_is_one_that_is_taken(tmp_path):
+    """A matrix of 4 million weights (BERT-base has 85) of which 1,234,570 stay, as under control=paper or none."""
+    W = torch.zeros(2000, 2000)
+    model = SimpleNamespace(name="m", weights_hash="h")
+    net = SimpleNamespace(model=model, prunable=lambda which="encoder": {"w": W})
+    masks = {"w": (torch.arange(W.numel()) < 1_234_570).view(W.shape)}
+    run = finish(tmp_path / "run", net, masks)
+    with pytest.raises(BadInput, match="ask for the same") as told:
+        masks_of(run, net, "encoder", 0.7)
+    asked = float(re.search(r"sparsity=([\d.e-]+)$", str(told.value))[1])
+    assert kept(masks_of(run, net, "encoder", asked)) == 1_234_570
+
+
+UNEVEN = [13, 1000, 512, 77, 2001, 5, 333, 1, 1024, 900, 640, 1023]  # of 1024 and 2048
+
+
+def test_a_budget_by_matrix_keeps_every_count_and_no_place(net, task, tmp_path):
+    masks = drawn(net, UNEVEN)
+    given = BASE | LOT | {"sparsity": removed_share(masks), "budget": finish(tmp_path / "run", net, masks)}
+    found = [next(random(net, task, **given | {"seed": seed})).masks(1.0, True) for seed in (0, 0, 1)]
+    assert [int(m.sum()) for m in found[0].values()] == UNEVEN and found[0].keys() == masks.keys()
+    assert all(torch.equal(found[0][n], found[1][n]) for n in masks)
+    for n in (n for n in masks if 50 < kept({"": masks[n]}) < 950):
+        p = float(masks[n].float().mean())
+        for other in (masks, found[2]):  # overlap as by chance, p² of the weights
+            both = float((found[0][n] & other[n]).float().mean())
+            assert both == pytest.approx(p * p, abs=4 * (p * p / masks[n].numel()) ** 0.5)
+
+
+@pytest.mark.parametrize("last", [1023, 1020])
+def test_a_budget_by_layer_is_spread_evenly_within_the_layer(task, tmp_path, last):
+    """Every matrix to within one weight of its layer's share; pooler and word embeddings are budgets of their own."""
+    net = SubNetwork(models.load(str(save_model(tmp_path / "pooled", masked_lm=False))))
+    masks = drawn(net, [1000, *UNEVEN[:-1], last, 77], WIDE)
+    assert [net.place(n)[1] for n in masks][:: len(masks) - 1] == ["embeddings", "pooler"]
+    given = {"budget": finish(tmp_path / "run", net, masks, WIDE), "budget_by": "layer", "prunable": WIDE}
+    found = next(random(net, task, **BASE | LOT | given | {"sparsity": removed_share(masks)})).masks(1.0, True)
+    assert kept(found) == kept(masks) and found.keys() == masks.keys()
+    counts = [int(m.sum()) for m in found.values()]
+    assert (counts[0], counts[-1]) == (1000, 77)
+    for layer in (0, 1):
+        names = [n for n in masks if net.place(n)[0] == layer]
+        share = kept({n: masks[n] for n in names}) / 8192
+        assert len(names) == 6 and all(abs(kept({"": found[n]}) - share * found[n].numel()) < 1 for n in names)
+        assert len({round(kept({"": masks[n]}) / masks[n].numel(), 2) for n in names}) > 3  # it was uneven
+
+
+def test_a_budget_by_layer_keeps_every_layers_count(net, task, tmp_path):
+    """8 k + 7 weights in the first layer, 8 k + 1 in the second: all remainders of the first are the larger ones."""
+    masks = drawn(net, [400, 400, 400, 400, 400, 7, 400, 400, 400, 400, 400, 1])
+    given = {"budget": finish(tmp_path / "run", net, masks), "budget_by": "layer", "sparsity": removed_share(masks)}
+    found = next(random(net, task, **BASE | LOT | given)).masks(1.0, True)
+    for layer, count in ((0, 2007), (1, 2001)):
+        assert sum(kept({n: m}) for n, m in found.items() if net.place(n)[0] == layer) == count
+
+
+@pytest.mark.parametrize("other", [{"masks": "run"}, {"scope": "global"}])
+def test_a_budget_stands_alone(net, task, other):
+    with pytest.raises(BadInput, match=r"method\.budget=run: .* leave method\.masks and scope=global out"):
+        next(random(net, task, **BASE | LOT | {"budget": "run"} | other))
+
+
+def test_a_budget_through_the_command_line(cli, toy, tmp_path):
+    toy = [w for w in toy if "threads" not in w] + ["impl.threads=1", "sparsity=0.8"]
+    assert cli(*toy, "method=magnitude", "prunable=encoder", "hydra.run.dir=found")[0] == 0
+    assert cli(*toy, "method=random", "method.budget=found")[0] == 0
+    a, b = (maskfile.read(tmp_path / name / "masks.safetensors").masks for name in ("found", "run"))
+    counts = [int(m.sum()) for m in a.values()]
+    assert counts == [int(m.sum()) for m in b.values()] and len(counts) == 12
+    assert max(counts[i] for i in range(4)) != min(counts[i] for i in range(4))  # a global ranking is uneven
+    assert not any(torch.equal(a[n], b[n]) for n in a)
+    before = set(tmp_path.rglob("*"))
+    for words in (["method.scope=global"], [f"prunable={WIDE}"]):
+        status, printed = cli(*toy, "method=random", "method.budget=found", *words, "hydra.run.dir=no")
+        lines = [line for line in printed.strip().splitlines() if "once for this data" not in line]
+        assert status == 2 and len(lines) == 1 and lines[0].startswith("prunebert: method.budget=found: ")
+        assert set(tmp_path.rglob("*")) == before
+
+
+# --- prunable, for all methods alike ---
+
+PUBLISHED = {
+    "random": "encoder",
+    "magnitude": "encoder_pooler",
+    "imp": "encoder_pooler",
+    "gmp": "encoder",
+    "movement": "encoder",
+    "soft_movement": "encoder",
+    "l0": "encoder",
+    "smp": "encoder",
+    "abp": WIDE,
+    "tamt": WIDE,
+    "sparsebert": "encoder",
+}
+
+
+@pytest.mark.parametrize("method", PUBLISHED)
+def test_one_word_sets_what_every_method_prunes(method):
+    assert {*PUBLISHED, "dense"} == set(options("method"))
+    assert composed(f"method={method}")["method"]["prunable"] == PUBLISHED[method]
+    which = "encoder" if PUBLISHED[method] != "encoder" else WIDE
+    cfg = composed(f"method={method}", f"prunable={which}")
+    checks.config(cfg)
+    assert cfg["method"]["prunable"] == cfg["prunable"] == which
+
+
+def test_what_is_said_of_a_method_goes_before_what_is_said_of_all():
+    cfg = composed("method=abp", "prunable=encoder", "method.prunable=encoder_pooler")
+    assert cfg["method"]["prunable"] == "encoder_pooler"
+    assert composed("method=abp", "prunable=paper")["method"]["prunable"] == WIDE
+
+
+@pytest.mark.parametrize("words", ["prunable=encodr", "method.prunable=encodr"])
+def test_a_set_that_is_none_is_told(words):
+    with pytest.raises(BadInput, match=rf"^{words}: allowed are .*did you mean encoder\?"):
+        checks.config(composed("method=abp", words))
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_every_denominator_is_measured(cli, toy, tmp_path, pooled):
+    """Counted from the mask file and a stock model's parameters; a pooler counts where the checkpoint has one."""
+    folder = save_model(tmp_path / "model", masked_lm=not pooled)
+    words = [w for w in toy if "threads" not in w and "model.name" not in w] + [
+        f"model.name={folder}",
+        "impl.threads=1",
+    ]
+    assert cli(*words, "method=random", "method.scope=global", f"prunable={WIDE}", "sparsity=0.6")[0] == 0
+    row = json.loads((tmp_path / "run/result.json").read_text())
+    removed = {n: int((~m).sum()) for n, m in maskfile.read(tmp_path / "run/masks.safetensors").masks.items()}
+    stock = transformers.AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2)
+    sizes = {n: p.numel() for n, p in stock.named_parameters()}
+    encoder = [n for n in sizes if ".layer." in n and n.endswith("weight") and "LayerNorm" not in n]
+    pooler, words_ = ["bert.pooler.dense.weight"] if pooled else [], ["bert.embeddings.word_embeddings.weight"]
+    assert set(removed) == {*encoder, *pooler, *words_} and len(encoder) == 12 and row["prunable"] == WIDE
+    for key, names in (
+        ("sparsity_encoder", encoder),
+        ("sparsity_encoder_pooler", encoder + pooler),
+        (f"sparsity_{WIDE}", encoder + pooler + words_),
+    ):
+        expected = sum(removed[n] for n in names) / sum(sizes[n] for n in names)
+        assert row[key] == pytest.approx(expected, abs=1e-12)
+    assert row["sparsity_model"] == pytest.approx(sum(removed.values()) / sum(sizes.values()), abs=1e-12)
+    assert row[f"sparsity_{WIDE}"] == pytest.approx(0.6, abs=1e-4) and row["sparsity_model"] < 0.55
+    distinct = {row[k] for k in ("sparsity_encoder", "sparsity_encoder_pooler", f"sparsity_{WIDE}")}
+    assert len(distinct) == (3 if pooled else 2)
+
+
+@pytest.mark.parametrize("prunable", ["encoder", "encoder_pooler", WIDE])
+def test_the_sets_on_a_checkpoint_with_a_pooler(tmp_path, task, prunable):
+    """A global ranking over each set, against numpy's sort of the same weights from a stock model."""
+    folder = save_model(tmp_path / "model", masked_lm=False)
+    net = SubNetwork(models.load(str(folder)))
+    settings = METHODS["magnitude"][1] | {"prunable": prunable, "sparsity": 0.4}
+    M = next(one_shot(net, task, **BASE | settings)).masks(1.0, True)
+    stock = dict(transformers.AutoModel.from_pretrained(folder).named_parameters())
+    names = [n for n in stock if ".layer." in n and n.endswith("weight") and "LayerNorm" not in n]
+    names += ["pooler.dense.weight"] if prunable != "encoder" else []
+    names += ["embeddings.word_embeddings.weight"] if prunable == WIDE else []
+    assert {f"bert.{n}" for n in names} == M.keys() and len(names) == {"encoder": 12, "encoder_pooler": 13}.get(
+        prunable, 14
+    )
+    flat = np.sort(np.concatenate([stock[n].detach().abs().numpy().ravel() for n in names]))
+    cut = flat[round(0.4 * len(flat))]  # the smallest that stays
+    assert all(np.array_equal(M[f"bert.{n}"].numpy(), stock[n].detach().abs().numpy() >= cut) for n in names)
