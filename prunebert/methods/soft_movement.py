@@ -20,6 +20,7 @@ import torch
 
 from prunebert.control import Force
 from prunebert.distill import Distill
+from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.heads import Kind as Head
 from prunebert.masks import Masks, Scores, keep_top, straight_through, top
@@ -49,6 +50,8 @@ def soft(
     train_embeddings: bool = False,
 ) -> Iterator[Phase]:
     """Phases: (teacher,) prune."""
+    if not 0 < tau.final < 0.5:
+        raise BadInput(f"method.tau.final={tau.final}: must be above 0 and below 0.5, where the scores start")
     key = net.add_head(task, head)
     kd = yield from distill(net, task)
     S = net.new_scores(prunable)
