@@ -47,7 +47,7 @@ def logits(
             kd = F.mse_loss(out.logits.float(), target.logits.float())
         else:
             T = temperature
-            student, goal = (_rows(x, batch, task) / T for x in (out, target))
+            student, goal = (_rows(x, batch, task, T) for x in (out, target))
             kd = T * T * F.kl_div(student.log_softmax(-1), goal.softmax(-1), reduction="batchmean")
         return {name: (1 - weight) * term for name, term in of_task.items()} | {"kd_logits": weight * kd}
 
@@ -85,7 +85,7 @@ def tinybert(
         }
         if task.regression:
             return found | {name: logits * term for name, term in of_task.items()}
-        student, goal = (_rows(x, batch, task) / temperature for x in (out, target))
+        student, goal = (_rows(x, batch, task, temperature) for x in (out, target))
         return found | {"kd_logits": logits * -(goal.softmax(-1) * student.log_softmax(-1)).mean()}
 
     return Teaching(terms, needs)
@@ -121,9 +121,9 @@ def _unpadded(scores: Tensor) -> Tensor:
     return scores.masked_fill(scores <= -1e2, 0.0)
 
 
-def _rows(out: Outputs, batch: Batch, task: Task) -> Tensor:
-    """[rows, choices]: the logits; for spans start and end as two rows over the tokens, pads excluded."""
-    logits = out.logits.float()
+def _rows(out: Outputs, batch: Batch, task: Task, temperature: float) -> Tensor:
+    """[rows, choices]: logits / T; for spans start and end as two rows over the tokens, pads excluded."""
+    logits = out.logits.float() / temperature
     if not task.span:
         return logits
     pad = batch.inputs["attention_mask"] == 0

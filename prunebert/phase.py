@@ -28,6 +28,7 @@ class Group:
     lr: float
     weight_decay: float = 0.0
     optimizer: Literal["adamw", "sgd"] = "adamw"
+    eps: float = 1e-8  # of AdamW
 
 
 @dataclass(frozen=True)

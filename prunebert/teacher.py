@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from prunebert import __version__, artifacts
@@ -69,21 +69,23 @@ def _fine_tuned(net: SubNetwork, task: Task, key: str, fit: Fit) -> Generator[Ph
 
 def _shared(net: SubNetwork, task: Task, key: str, fit: Fit, folder: Path) -> Generator[Phase, None, Theta]:
     """From the folder, or fine-tuned and put there; the file's name is a hash of all that decides the weights."""
-    on = [__version__, net.model.weights_hash, net.seed, task.name, task.facts(), key, asdict(fit)]
-    name = hashlib.sha256(json.dumps(on, sort_keys=True).encode()).hexdigest()[:32]
+    config = {k: v for k, v in net.model.config.to_dict().items() if k not in ("_name_or_path", "transformers_version")}
+    on = [__version__, net.model.weights_hash, config, net.seed, task.name, task.facts(), key, asdict(fit)]
+    name = hashlib.sha256(json.dumps(on, sort_keys=True, default=str).encode()).hexdigest()[:32]
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{name}.lock").acquire()  # the system frees it should its owner die
     except OSError as error:
         raise BadInput(f"distill.shared={folder} cannot be written to: {error.strerror}") from error
     file = folder / f"{name}.safetensors"
-    with FileLock(folder / f"{name}.lock"):  # the system frees it should its owner die
+    with lock:
         if (theta := _read(file)) is not None:
             log.info("the teacher is %s, fine-tuned before", file)
             device = next(net.parameters()).device
             return {n: x.to(device) for n, x in theta.items()}
         theta = yield from _fine_tuned(net, task, key, fit)
         partial = folder / f".{name}.{os.getpid()}"
-        save_file(theta, partial, {"sha256": hash_of(theta)})
+        partial.write_bytes(save(theta, {"sha256": hash_of(theta)}))
         partial.replace(file)
         return theta
 

@@ -132,7 +132,7 @@ def _parameters(group: Group) -> dict[str, Any]:
         "lr": group.lr,
         "full_lr": group.lr,
         "weight_decay": group.weight_decay,
-    }
+    } | ({"eps": group.eps} if group.optimizer == "adamw" else {})
 
 
 class Best:

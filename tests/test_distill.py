@@ -1,0 +1,451 @@
+"""What a network is asked for besides its logits, by the stock models; what a teacher makes of it, by hand."""
+
+import json
+import math
+from functools import partial
+from itertools import pairwise
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from scipy.special import log_softmax, softmax
+
+from prunebert import distill, models
+from prunebert.errors import BadInput
+from prunebert.fit import Fit
+from prunebert.masks import keep_top
+from prunebert.methods.imp import imp
+from prunebert.methods.l0 import l0
+from prunebert.methods.magnitude import one_shot
+from prunebert.methods.movement import hard
+from prunebert.methods.smp import smp
+from prunebert.methods.soft_movement import soft
+from prunebert.methods.sparsebert import sparsebert
+from prunebert.methods.tamt import tamt
+from prunebert.schedules import Cubic
+from prunebert.subnetwork import Outputs, SubNetwork
+from prunebert.tasks.corpus import corpus
+from prunebert.tasks.mlm import mlm_task
+from prunebert.tasks.squad import squad_task
+
+from .conftest import save_model
+from .test_conf import composed
+from .test_l0 import L0
+from .test_methods import FIXED, SMP
+from .test_soft_movement import SOFT
+from .test_trained_magnitude import IMP, MOVEMENT, exact, play
+
+FIT = Fit(epochs=1, steps=2, batch_size=4, lr=1e-3, head_lr=1e-3)
+TINYBERT = {"attention": 1.0, "hidden": 1.0, "logits": 1.0, "temperature": 1.0}
+NO = {"teacher": None, "shared": None}
+CLASSES = SimpleNamespace(regression=False, span=False)
+
+
+def end(generator):
+    """What a generator that yields no phase returns."""
+    with pytest.raises(StopIteration) as stop:
+        next(generator)
+    return stop.value.value
+
+
+def taught(monkeypatch, option, target, task=CLASSES, **settings):
+    """The terms of `option` with a teacher that always answers `target`."""
+
+    def teacher(net, task, *, fit, source, shared):
+        yield from ()
+        return lambda batch, needs=(): target
+
+    monkeypatch.setattr(distill, "teacher_of", teacher)
+    return end(option(None, task, fit=FIT, **NO, **settings))
+
+
+def batch_of(task):
+    batch = task.rows["train"].batch(np.arange(8), task.padding)
+    assert batch.inputs["attention_mask"].min() == 0  # some of it is padding
+    return batch
+
+
+def attending(*mask):
+    return SimpleNamespace(inputs={"attention_mask": torch.tensor(mask)})
+
+
+def drawn(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def another(net, key):
+    """Masks, and weights that are not the net's."""
+    theta = {n: x + 0.1 * drawn(*x.shape, seed=i) for i, (n, x) in enumerate(net.snapshot(key).items())}
+    return keep_top({n: theta[n].abs() for n in net.prunable()}, 0.4), theta
+
+
+# --- hidden states and attention scores -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "electra"])
+def test_hidden_states_and_attention_are_the_stock_models(family, tmp_path, task):
+    """Dense, then under masks with other weights in place of its own."""
+    folder = save_model(tmp_path / family, family)
+    net = SubNetwork(models.load(str(folder)), seed=3).eval()
+    key, batch = net.add_head(task, "linear"), batch_of(task)
+    inputs = {k: v for k, v in batch.inputs.items() if family in ("bert", "electra") or k != "token_type_ids"}
+    batch = type(batch)(inputs, batch.labels, batch.rows)
+    stock = transformers.AutoModel.from_pretrained(folder, attn_implementation="eager").eval()
+    masks, theta = another(net, key)
+    hidden = []
+    for M, other in (({}, None), (masks, None), (masks, theta)):
+        weights = net.parameters_of() if other is None else other
+        with torch.no_grad():
+            for n, p in stock.named_parameters():
+                if net.prefix + n in weights:
+                    p.copy_(weights[net.prefix + n] * M.get(net.prefix + n, 1))
+            out = net(batch, key, M, theta=other, needs=("hidden", "attention"))
+            expected = stock(**inputs, output_hidden_states=True, output_attentions=True)
+            plain = net(batch, key, M, theta=other)
+        assert len(out.hidden) == len(expected.hidden_states) == 3 and len(out.attention) == 2
+        for ours, theirs in zip(out.hidden, expected.hidden_states, strict=True):
+            torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+        for ours, theirs in zip(out.attention, expected.attentions, strict=True):
+            assert ours.shape == theirs.shape == (8, 4, *2 * inputs["input_ids"].shape[1:])
+            torch.testing.assert_close(ours.softmax(-1), theirs, atol=1e-5, rtol=1e-4)
+            padding = (inputs["attention_mask"] == 0)[:, None, None, :].expand_as(ours)
+            assert (ours[padding] < -9000).all() and (ours[~padding].abs() < 100).all()
+        assert plain.hidden == plain.attention == () and torch.equal(plain.logits, out.logits)
+        hidden.append(out.hidden[-1])
+    assert all((a - b).abs().max() > 1e-3 for a, b in pairwise(hidden))
+
+
+@pytest.mark.parametrize(
+    ("needs", "head", "told"),
+    [((), "linear", (0, 0)), (("hidden",), "linear", (3, 0)), (("attention",), "linear", (3, 2))],
+)
+def test_the_encoder_is_asked_for_what_is_needed_only(net, task, monkeypatch, needs, head, told):
+    key, asked, forward = net.add_head(task, head), [], net.encoder.forward
+    monkeypatch.setattr(net.encoder, "forward", lambda **inputs: asked.append(inputs) or forward(**inputs))
+    out = net(batch_of(task), key, needs=needs)
+    assert (len(out.hidden), len(out.attention)) == told
+    assert ("output_hidden_states" in asked[0]) == bool(needs) and len(asked) == 1
+
+
+def test_gradients_reach_the_scores_through_hidden_states_and_attention(net, task):
+    """Of a mask on layer 1's query matrix: attention reads it at once, hidden states after their layer."""
+    key = net.add_head(task, "linear")
+    name = next(n for n in net.prunable() if net.place(n) == (1, "query"))
+    M = torch.ones_like(net.prunable()[name], requires_grad=True)
+    out = net(batch_of(task), key, {name: M}, needs=("hidden", "attention"))
+    for value, reached in ((out.attention[0], 0), (out.attention[1], 1), (out.hidden[1], 0), (out.hidden[2], 1)):
+        (found,) = torch.autograd.grad(value.square().sum(), M, retain_graph=True, allow_unused=True)
+        assert (found is not None and bool(found.any())) == reached
+
+
+# --- tinybert ---------------------------------------------------------------------------------------------------------
+
+
+def test_tinybert_by_hand(monkeypatch):
+    """Scores at or below -100 count as 0 on each side; layers are summed; the cross-entropy is over batch x classes."""
+    student = Outputs(
+        torch.tensor([[math.log(2.0), 0.0], [0.0, 0.0]]),  # 2/3, 1/3; 1/2, 1/2
+        (torch.tensor([[[1.0, 2.0]]]), torch.zeros(1, 1, 2), torch.tensor([[[5.0, 0.0]]])),
+        (torch.tensor([[[[1.0, 2.0], [-100.0, -1e4]]]]), torch.tensor([[[[-99.9, 0.0], [-250.0, 0.0]]]])),
+    )
+    target = Outputs(
+        torch.tensor([[0.0, 0.0], [0.0, math.log(3.0)]]),  # 1/2, 1/2; 1/4, 3/4
+        (torch.tensor([[[1.0, 0.0]]]), torch.zeros(1, 1, 2), torch.tensor([[[1.0, 2.0]]])),
+        (torch.tensor([[[[0.0, 2.0], [3.0, -1e4]]]]), torch.tensor([[[[0.1, 0.0], [-1e4, -2.0]]]])),
+    )
+    settings = {"attention": 0.5, "hidden": 2.0, "logits": 3.0, "temperature": 1.0}
+    teach = taught(monkeypatch, distill.tinybert, target, **settings)
+    assert teach.needs == ("hidden", "attention")
+    terms = teach(student, attending([1, 1]), {"task": torch.tensor(7.0)})
+    ce = (0.5 * math.log(1.5) + 0.5 * math.log(3) + 0.25 * math.log(2) + 0.75 * math.log(2)) / 4
+    assert {n: x.item() for n, x in terms.items()} == pytest.approx(
+        {
+            "kd_attention": 0.5 * ((1 + 0 + 9 + 0) / 4 + (100**2 + 0 + 0 + 4) / 4),
+            "kd_hidden": 2.0 * (4 / 2 + 0 + (16 + 4) / 2),
+            "kd_logits": 3.0 * ce,
+        },
+        rel=1e-5,
+    )
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_tinybert_of_a_pruned_network_in_numpy(net, task, temperature):
+    """The toy net, taught by itself, under masks and with other weights, on a batch with padding."""
+    key, batch = net.add_head(task, "linear"), batch_of(task)
+    settings = TINYBERT | {"temperature": temperature}
+    teach = end(distill.tinybert(net, task, fit=FIT, teacher="pretrained", shared=None, **settings))
+    masks, theta = another(net, key)
+    net.eval()
+    with torch.no_grad():
+        student, whole = net(batch, key, masks, theta, teach.needs), net(batch, key, needs=teach.needs)
+        terms = teach(student, batch, task.loss(student, batch))
+    real = batch.inputs["attention_mask"].numpy().astype(bool)[:, None, None, :]
+
+    def squares(pairs, where=True):
+        return sum(np.mean(np.where(where, a.double() - b.double(), 0) ** 2) for a, b in pairs)
+
+    p, q = whole.logits.double().numpy(), student.logits.double().numpy()
+    expected = {
+        "kd_attention": squares(zip(student.attention, whole.attention, strict=True), real),
+        "kd_hidden": squares(zip(student.hidden, whole.hidden, strict=True)),
+        "kd_logits": -(softmax(p / temperature, -1) * log_softmax(q / temperature, -1)).mean(),
+    }
+    assert {n: x.item() for n, x in terms.items()} == pytest.approx(expected, rel=1e-4)
+    assert all(x > 1e-4 for x in expected.values())
+
+
+def test_tinybert_is_at_rest_where_student_and_teacher_agree(net, task):
+    key, batch = net.add_head(task, "linear"), batch_of(task)
+    teach = end(distill.tinybert(net, task, fit=FIT, teacher="pretrained", shared=None, **TINYBERT))
+    net.eval()
+    out = net(batch, key, needs=teach.needs)
+    terms = teach(out, batch, task.loss(out, batch))
+    assert terms["kd_attention"] == terms["kd_hidden"] == 0
+    p = softmax(out.logits.detach().double().numpy(), -1)
+    assert terms["kd_logits"].item() == pytest.approx(-(p * np.log(p)).mean(), rel=1e-5)  # the teacher's entropy
+    (slope,) = torch.autograd.grad(terms["kd_logits"], out.logits)
+    assert slope.abs().max() < 1e-7
+
+
+def test_tinybert_keeps_the_squared_error_of_a_regression_and_nothing_of_the_teachers_answer(monkeypatch):
+    task = SimpleNamespace(regression=True, span=False)
+    out = Outputs(torch.zeros(2, 1), (torch.zeros(1, 1, 2),), (torch.zeros(1, 1, 1, 1),))
+    settings = TINYBERT | {"logits": 0.25}
+    teach = taught(
+        monkeypatch, distill.tinybert, Outputs(torch.ones(2, 1), out.hidden, out.attention), task, **settings
+    )
+    terms = teach(out, attending([1]), {"task": torch.tensor(8.0)})
+    assert {n: float(x) for n, x in terms.items()} == {"kd_attention": 0, "kd_hidden": 0, "task": 2.0}
+
+
+# --- the others -------------------------------------------------------------------------------------------------------
+
+
+def test_hidden_cosine_by_hand(monkeypatch):
+    """Angles of 0, 90 and 180 degrees; neither the embeddings' output nor a pad's angle counts."""
+    a, b = [1.0, 0.0], [0.0, 2.0]
+    back = [-3.0, 0.0]
+    student = Outputs(
+        torch.zeros(2, 2), tuple(torch.tensor(h) for h in ([[a, a], [a, a]], [[a, a], [b, a]], [[a, a]] * 2))
+    )
+    target = Outputs(
+        torch.zeros(2, 2), tuple(torch.tensor(h) for h in ([[b, b]] * 2, [[a, b], [b, back]], [[back, a], [a, b]]))
+    )
+    teach = taught(monkeypatch, distill.hidden_cosine, target, weight=4.0)
+    assert teach.needs == ("hidden",)
+    terms = teach(student, attending([1, 1], [1, 0]), {"task": torch.tensor(7.0)})
+    assert terms["task"] == 7 and terms.keys() == {"task", "kd_hidden"}
+    assert terms["kd_hidden"].item() == pytest.approx(4 * ((0 + 1 + 0) / 3 + (2 + 0 + 0) / 3) / 2)
+
+
+def test_hidden_cosine_of_a_pruned_network_in_numpy(net, task):
+    key, batch = net.add_head(task, "linear"), batch_of(task)
+    teach = end(distill.hidden_cosine(net, task, fit=FIT, weight=1.0, teacher="pretrained", shared=None))
+    masks, theta = another(net, key)
+    net.eval()
+    with torch.no_grad():
+        student, whole = net(batch, key, masks, theta, ("hidden",)), net(batch, key, needs=("hidden",))
+        found = teach(student, batch, {})["kd_hidden"].item()
+    layers = []
+    for s, h in zip(student.hidden[1:], whole.hidden[1:], strict=True):
+        pairs = [
+            (s[i, j].double().numpy(), h[i, j].double().numpy())
+            for i, j in zip(*np.nonzero(batch.inputs["attention_mask"].numpy()), strict=True)
+        ]
+        layers.append(np.mean([1 - u @ v / np.linalg.norm(u) / np.linalg.norm(v) for u, v in pairs]))
+    assert found == pytest.approx(np.mean(layers), rel=1e-4) and found > 1e-3
+
+
+def test_logits_of_spans_and_numbers_by_hand(monkeypatch):
+    """Spans: the mean over the starts and the ends of all windows, pads left out. Numbers: a squared difference."""
+    student, target = drawn(2, 4, 2), drawn(2, 4, 2, seed=1)
+    task = SimpleNamespace(regression=False, span=True)
+    teach = taught(monkeypatch, distill.logits, Outputs(target), task, weight=0.25, temperature=2.0)
+    terms = teach(Outputs(student), attending([1, 1, 1, 1], [1, 1, 0, 0]), {"task": torch.tensor(8.0)})
+    divergence = []
+    for row, length in ((0, 4), (1, 2)):
+        for side in (0, 1):
+            p, q = (log_softmax(x[row, :length, side].double().numpy() / 2) for x in (target, student))
+            divergence.append((np.exp(p) * (p - q)).sum())
+    expected = {"task": 6.0, "kd_logits": 0.25 * 4 * np.mean(divergence)}
+    assert {n: x.item() for n, x in terms.items()} == pytest.approx(expected, rel=1e-5)
+    task = SimpleNamespace(regression=True, span=False)
+    teach = taught(
+        monkeypatch, distill.logits, Outputs(torch.tensor([[1.0], [4.0]])), task, weight=0.25, temperature=2.0
+    )
+    terms = teach(Outputs(torch.tensor([[2.0], [1.0]])), attending([1]), {"task": torch.tensor(8.0)})
+    assert {n: x.item() for n, x in terms.items()} == {"task": 6.0, "kd_logits": 0.25 * 5}
+
+
+@pytest.mark.parametrize("option", ["logits", "tinybert"])
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_pads_of_spans_say_nothing_at_any_temperature(monkeypatch, option, temperature):
+    student = drawn(1, 4, 2).requires_grad_(True)
+    task = SimpleNamespace(regression=False, span=True)
+    layer = (torch.zeros(1, 4, 2),), (torch.zeros(1, 1, 4, 4),)
+    settings = TINYBERT if option == "tinybert" else {"weight": 1.0}
+    settings = settings | {"temperature": temperature}
+    found = []
+    for seed in (1, 2):  # what the teacher says of the pad is another thing each time
+        target = torch.cat([drawn(1, 3, 2, seed=5), drawn(1, 1, 2, seed=seed)], 1)
+        teach = taught(monkeypatch, getattr(distill, option), Outputs(target, *layer), task, **settings)
+        found.append(teach(Outputs(student, *layer), attending([1, 1, 1, 0]), {})["kd_logits"])
+    (slope,) = torch.autograd.grad(found[0], student)
+    assert found[0].isfinite() and found[0] == found[1]
+    assert slope.isfinite().all() and not slope[0, 3].any() and slope[0, :3].all()
+
+
+def test_a_teacher_has_no_dropout_and_no_gradient(net, task):
+    """The student in training mode answers differently each time, its teacher the same; only the student learns."""
+    key, batch = net.add_head(task, "linear"), batch_of(task)
+    asked, teacher_of = [], distill.teacher_of
+
+    def watched(*args, **settings):
+        ask = yield from teacher_of(*args, **settings)
+        return lambda batch, needs=(): asked.append(ask(batch, needs)) or asked[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distill, "teacher_of", watched)
+        teach = end(distill.tinybert(net, task, fit=FIT, teacher="pretrained", shared=None, **TINYBERT))
+    net.train()
+    for p in net.parameters():
+        p.requires_grad_(True)
+    students = [net(batch, key, needs=teach.needs) for _ in range(2)]
+    for out in students:
+        sum(teach(out, batch, {}).values()).backward()
+        assert net.training and net.encoder.training and net.heads[key].training
+    one, two = asked
+    assert net.model.config.hidden_dropout_prob > 0 and not torch.equal(students[0].logits, students[1].logits)
+    for a, b in zip((one.logits, *one.hidden, *one.attention), (two.logits, *two.hidden, *two.attention), strict=True):
+        assert torch.equal(a, b) and not a.requires_grad
+    grad = net.heads[key].classifier.weight.grad
+    p = one.logits.softmax(-1)
+    with torch.no_grad():
+        slopes = [(s.logits.softmax(-1) - p) / p.numel() for s in students]  # of the mean cross-entropy
+    assert torch.allclose(net.heads[key].classifier.bias.grad, sum(slopes).sum(0), atol=1e-6) and grad.any()
+
+
+# --- methods with a teacher -------------------------------------------------------------------------------------------
+
+
+TEACHER_FIRST = {
+    "magnitude": (one_shot, FIXED | {"sparsity": 0.6}),
+    "imp": (imp, IMP | {"sparsity": 0.6, "step": 0.6}),
+    "movement": (hard, MOVEMENT | {"schedule": Cubic(0.6)}),
+    "soft_movement": (soft, SOFT | {"sparsity": 0.6}),
+    "l0": (l0, L0 | {"sparsity": 0.6}),
+    "smp": (smp, SMP | {"schedule": Cubic(0.6)}),
+    "tamt": (
+        tamt,
+        {"sparsity": 0.6, "objective": "kd", "mask_fit": FIT, "mask_steps": None, "tau": 0.01, "masks": None},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TEACHER_FIRST)
+def test_a_teachers_phase_leaves_the_sparsity_as_it_was_asked(net, task, impl, tmp_path, name):
+    method, settings = TEACHER_FIRST[name]
+    if name == "tamt":
+        (tmp_path / "a.txt").write_text("the film was good\na dull plot and a bright scene it was not bad\n" * 20)
+        text = corpus(name="own", file=str(tmp_path / "a.txt"), holdout=0.2, hub=None, package=None, text="text")
+        blocks = partial(mlm_task, name="mlm", corpus=lambda: text, block=16, rate=0.15)
+        settings = settings | {"corpus": blocks, "prunable": "encoder", "head": "linear"}
+    kd = partial(distill.logits, fit=FIT, weight=0.5, temperature=2.0, teacher=None)
+    phases, _ = play(method(net, task, **settings | {"fit": FIT, "distill": kd}), net, impl)
+    assert [p.name for p in phases].count("teacher") == 1 and phases[-1].name != "teacher"
+    assert exact(net, 0.6) and len(net.masks) == 12
+
+
+def test_sparsebert_prunes_the_pretrained_network_little_by_little(net, task, impl):
+    key = net.add_head(task, "linear")
+    before, seen = net.snapshot(key), []
+    fit = Fit(epochs=1, steps=6, batch_size=4, lr=5e-2, head_lr=1e-3, eval_every=1)
+    kd = partial(distill.tinybert, fit=FIT, **NO, **TINYBERT)
+    settings = {"fit": fit, "schedule": Cubic(0.8), "updates": 3, "prunable": "encoder", "head": "linear"}
+    programme = sparsebert(net, task, **settings, distill=kd)
+    teacher = next(programme)
+    assert (teacher.name, teacher.fit) == ("teacher", FIT)
+    play([teacher], net, impl)
+    assert any(not torch.equal(before[n], x) for n, x in net.snapshot(key).items())
+    prune = next(programme)
+    assert prune.name == "prune" and prune.needs == ("hidden", "attention")
+    assert all(torch.equal(before[n], x) for n, x in net.snapshot(key).items())  # the student starts anew
+    _, lines = play([prune], net, impl, lambda _, masks: seen.append(masks))
+    assert next(programme, None) is None
+    shares = [0.8 * (1 - (1 - u) ** 3) for u in (0, 1 / 3, 1 / 3, 2 / 3, 2 / 3, 1)]
+    steps = [line for line in lines if "lr" in line]
+    assert [line["sparsity"] for line in steps] == pytest.approx(shares, abs=1e-4)
+    assert exact(net, 0.8) and all((net.masks[n] <= m).all() for masks in seen for n, m in masks.items())
+    for n, m in net.masks.items():  # in every matrix the same, to a weight
+        assert abs(int(m.sum()) - 0.2 * m.numel()) < 1, n
+    assert {n for n in steps[0] if n.startswith("loss_")} == {"loss_kd_attention", "loss_kd_hidden", "loss_kd_logits"}
+
+
+def test_sparsebert_of_spans_is_finite(model, impl, tmp_path):
+    context = "the dull film was great it was a bright scene not a bad plot"
+    asked = [
+        {
+            "context": f"{context} {'the film ' * i}",
+            "qas": [{"id": f"q{i}", "question": "what was it", "answers": [gold]}],
+        }
+        for i in range(4)
+        for gold in [{"text": "bright scene", "answer_start": context.index("bright scene")}]
+    ]
+    (tmp_path / "train.json").write_text(json.dumps({"data": [{"title": "x", "paragraphs": asked}]}))
+    file = str(tmp_path / "train.json")
+    task = squad_task(
+        tokenizer=model.tokenizer,
+        positions=64,
+        name="squad",
+        hub={"path": "rajpurkar/squad"},
+        data_dir=None,
+        train=file,
+        eval=file,
+        holdout=0.4,
+        max_length=32,
+        stride=8,
+        n_best=20,
+        max_answer=30,
+        no_answer=False,
+        label_words=None,
+        score="f1",
+    )
+    net = SubNetwork(model)
+    kd = partial(distill.tinybert, fit=FIT, **NO, **TINYBERT)
+    settings = {"fit": FIT, "schedule": Cubic(0.5), "updates": 100, "prunable": "encoder", "head": "linear"}
+    _, lines = play(sparsebert(net, task, **settings, distill=kd), net, impl)
+    losses = {n: x for n, x in lines[-1].items() if n.startswith("loss_")}
+    assert set(losses) == {"loss_kd_attention", "loss_kd_hidden", "loss_kd_logits"}
+    assert all(math.isfinite(x) and x > 0 for x in losses.values()) and exact(net, 0.5)
+
+
+# --- the configuration ------------------------------------------------------------------------------------------------
+
+
+def test_sparsebert_asks_for_its_teacher_and_the_command_line_has_the_last_word():
+    def of(*words):
+        return composed("fit=smoke", *words)["method"].get("distill", {}).get("_target_", "").rpartition(".")[2]
+
+    assert of("method=sparsebert") == "tinybert" and of("method=gmp") == "none"
+    assert of("method=sparsebert", "distill=none") == "none" and of("distill=logits", "method=sparsebert") == "logits"
+
+
+def test_the_label_of_a_run_says_who_taught(cli, toy, tmp_path, monkeypatch):
+    status, printed = cli(*toy, "method=sparsebert", "sparsity=0.5")
+    assert status == 0, printed
+    row = json.loads((tmp_path / "run/result.json").read_text())
+    assert row["distill"] == "tinybert" and list(row["phases"]) == ["teacher", "prune"]
+    labels = []
+
+    def stop(*args, **given):
+        labels.append((given["labels"]["distill"], args[0].keywords.get("distill")))
+        raise BadInput("enough")
+
+    monkeypatch.setattr("prunebert.run.run", stop)
+    for words in (["method=sparsebert", "distill=none"], ["method=dense", "distill=logits"]):
+        status, printed = cli(*toy, *words, "hydra.run.dir=x")
+        assert status == 2 and printed.endswith("prunebert: enough\n")
+    assert labels[0][0] == "none" and labels[0][1].func is distill.none
+    assert labels[1] == ("none", None)  # dense takes no teacher, whoever is named
