@@ -63,7 +63,7 @@ def picture(found: dict[str, Any]) -> bytes:
 def show(found: dict[str, Any]) -> None:
     """Print the pairs, those that overlap most first."""
     pairs = sorted(found["pairs"], key=lambda p: -(p["beyond_chance"] or 0))
-    title = f"{len(pairs)} pairs of {len(found['labels'])} runs: what their masks share"
+    title = f"What the masks of {len(found['labels'])} runs share, pair by pair"
     table = Table(title=title, title_justify="left")
     for column in ("a", "b"):
         table.add_column(column, style="bold", overflow="fold")
@@ -75,11 +75,11 @@ def show(found: dict[str, Any]) -> None:
         table.add_row(*names, *("–" if x is None else f"{x:.4f}" for x in numbers))
     console = rich.get_console() if rich.get_console().is_terminal else Console(width=160)
     console.print(table)
-    notes = [f"{len(pairs) - SHOWN} more pairs are in compare.json"] if len(pairs) > SHOWN else []
+    notes = [f"{len(pairs) - SHOWN} more pairs, which overlap less, are in compare.json"] if len(pairs) > SHOWN else []
     if partly := [p for p in pairs if any(p["only"])]:
         a, b = (found["labels"][partly[0][k]] for k in "ab")
         notes.append(
-            f"{len(partly)} pairs have masks over different sets and are compared on the matrices both have "
+            f"masks over different sets, compared on the matrices both have: {len(partly)} of {len(pairs)} pairs "
             f"({a} leaves out {partly[0]['only'][0]}, {b} {partly[0]['only'][1]})"
         )
     notes += [f"left out, as it removed nothing or everything: {run}" for run in found["left_out"]]

@@ -12,6 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from scipy.cluster.hierarchy import dendrogram
 
 CELL = 0.36  # inches
+FAINT = 0.2  # the brightest colour stands for at least this overlap
 WRITTEN = 16  # up to this many runs, a cell's value is written into it
 
 
@@ -22,20 +23,21 @@ def png(found: dict[str, Any]) -> bytes:
     overlaps = np.array(found["beyond_chance"], dtype=float)[np.ix_(order, order)]
     np.fill_diagonal(overlaps, np.nan)
     budgets, columns = relative_budgets([found["runs"][i] for i in order])
-    panels = [1.2, CELL * max(len(names), 5), CELL * max(len(columns), 5)]
-    inches = (sum(panels) + 0.09 * max(map(len, names)) + 0.6, CELL * len(names) + 0.09 * max(map(len, names)) + 1.6)
+    panels = [1.2, CELL * max(len(names), 6), CELL * max(len(columns), 6)]
+    inches = (sum(panels) + 0.09 * max(map(len, names)) + 0.6, CELL * len(names) + 0.09 * max(map(len, names)) + 1.8)
     figure = Figure(figsize=inches, layout="constrained")
     grid = figure.add_gridspec(2, 3, width_ratios=panels, height_ratios=[CELL * len(names), 0.12])
     tree, shared, budget = (figure.add_subplot(grid[0, i]) for i in range(3))
     _tree(tree, found["linkage"], len(names))
-    image = shared.imshow(overlaps, cmap="viridis", aspect="auto", vmin=min(0.0, np.nanmin(overlaps)))
-    _ticks(shared, names, names, "overlap beyond chance (0: chance, 1: nested)")
+    low, high = np.nanmin(overlaps, initial=0.0), np.nanmax(overlaps, initial=FAINT)
+    image = shared.imshow(overlaps, cmap="viridis", aspect="auto", vmin=low, vmax=high)
+    _ticks(shared, names, names, "overlap beyond chance\n(0: as by chance, 1: nested)")
     if len(names) <= WRITTEN:
         _write(shared, overlaps, image)
     figure.colorbar(image, cax=figure.add_subplot(grid[1, 1]), orientation="horizontal")
     limit = max(1.0, np.nanmax(np.abs(budgets), initial=0.0))
     image = budget.imshow(budgets, cmap="RdBu_r", aspect="auto", vmin=-limit, vmax=limit)
-    _ticks(budget, columns, [], "remaining by layer, against the run's mean")
+    _ticks(budget, columns, [], "remaining fraction of a layer\nagainst that of the run")
     times = FuncFormatter(lambda x, _: f"×{2**x:.3g}")
     scale = figure.colorbar(image, cax=figure.add_subplot(grid[1, 2]), orientation="horizontal", format=times)
     scale.locator = MaxNLocator(8, integer=True)

@@ -29,6 +29,7 @@ from prunebert.errors import BadInput
 from prunebert.maskfile import Packed
 
 AXES = ("method", "sparsity", "task", "fit", "distill", "augment", "prunable", "seed")
+ASKED = ("sparsity", "task", "seed")
 MEASURES = ("jaccard", "expected_jaccard", "beyond_chance")
 
 
@@ -175,10 +176,19 @@ def _square(pairs: list[dict[str, Any]], key: str) -> list[list[float | None]]:
 
 
 def labels(rows: list[dict[str, Any]]) -> list[str]:
-    """The method of every run and what else differs between them; its directory too where that is not enough."""
-    varying = [k for k in AXES[1:] if len({str(row[k]) for row in rows}) > 1]
+    """The method of every run and what else differs: what was ASKED between any two, the other AXES between two of one
+    method. The directory too where that is not enough.
+    """
+
+    def varies(axis: str) -> bool:
+        groups = (
+            [rows] if axis in ASKED else [[r for r in rows if r["method"] == m] for m in {r["method"] for r in rows}]
+        )
+        return any(len({str(row[axis]) for row in group}) > 1 for group in groups)
+
+    shown = [axis for axis in AXES[1:] if varies(axis)]
     found = [
-        " ".join([row["method"], *(f"seed {row[k]}" if k == "seed" else str(row[k]) for k in varying)]) for row in rows
+        " ".join([row["method"], *(f"seed {row[k]}" if k == "seed" else str(row[k]) for k in shown)]) for row in rows
     ]
     return [x if found.count(x) == 1 else f"{x} ({row['directory']})" for x, row in zip(found, rows, strict=True)]
 

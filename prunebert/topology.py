@@ -29,8 +29,8 @@ def facts(
 ) -> dict[str, Any]:
     """All of a run's topology.json but its history.
 
-    sizes, model_size: as `denominators` takes them; pooled: as `alive` does; weights: the pre-trained ones, if there are
-    magnitudes to compare with.
+    sizes, model_size: as `denominators` takes them; pooled: as `alive` does; weights: the pre-trained ones, for their
+    magnitudes, where they are known.
 
     effective: of the masks without the weights that lie on no path from input to output; the fraction removed is then
     the effective sparsity. budget: shares of the kept weights, and what part of these lies elsewhere than in a budget

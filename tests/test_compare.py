@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from prunebert import artifacts, maskfile, models, overlap
+from prunebert import artifacts, heatmap, maskfile, models, overlap
 from prunebert.errors import BadInput
 from prunebert.maskfile import MaskFile
 
@@ -58,9 +58,12 @@ def test_a_sweep_is_compared(cli, runs, tmp_path):
     assert status == 0, printed
     assert {p.name for p in (tmp_path / "where/to").iterdir()} == {"compare.json", "compare.png"}
     assert "compare.json and compare.png are in where/to" in printed.splitlines()[-1]
-    assert "6 pairs of 4 runs" in printed and "smp 0.8 x" not in printed and "smp seed 1" in printed
+    assert "masks of 4 runs" in printed and "smp 0.8 x" not in printed and "smp seed 1" in printed
     assert f"removed nothing or everything: {runs}/3-dense" in printed
-    assert "3 pairs have masks over different sets" in printed and "(smp seed 0 leaves out 0, tamt seed 0 1)" in printed
+    assert (
+        "masks over different sets, compared on the matrices both have: 3 of 6 pairs" in printed
+        and "(smp seed 0 leaves out 0, tamt seed 0 1)" in printed
+    )
     found = json.loads((tmp_path / "where/to/compare.json").read_text())
     assert found["labels"] == ["smp seed 0", "smp seed 1", "imp seed 0", "tamt seed 0"]
     assert found == overlap.table(artifacts.finished_runs(runs))
@@ -113,6 +116,21 @@ def test_what_cannot_be_compared_is_one_line_and_leaves_nothing(cli, runs, tmp_p
     status, printed = cli("compare", *(w.format(runs) for w in words))
     assert status == 2 and told in printed and len(printed.strip().splitlines()) == 1
     assert set(tmp_path.rglob("*")) == before
+
+
+def test_a_picture_of_runs_without_any_overlap(runs):
+    found = overlap.table(artifacts.finished_runs(runs))
+    found["beyond_chance"] = [[None] * 4] * 4
+    found["runs"][0]["layers"]["1"] = 0.0  # nothing left of a layer
+    assert size_of(heatmap.png(found))
+
+
+def test_budgets_are_told_against_the_run():
+    runs = [{"layers": {"10": 0.1, "2": 0.4, "pooler": 0.2}, "size": 10, "kept": 2}]
+    runs.append({"layers": {"2": 0.0, "10": 0.5}, "size": 8, "kept": 4})
+    values, columns = heatmap.relative_budgets(runs)
+    assert columns == ["2", "10", "pooler"]
+    assert np.array_equal(values, [[1, -1, 0], [np.nan, 0, np.nan]], equal_nan=True)
 
 
 def test_comparing_needs_no_torch(runs, tmp_path):
