@@ -193,3 +193,13 @@ def test_a_checkpoint_that_is_gone_costs_only_that_number(cli, toy, tmp_path, mo
     status, printed = cli(*toy, "method=magnitude")
     assert status == 0 and "topology.json is without the overlap with the checkpoint's largest weights: gone" in printed
     assert artifacts.topology(tmp_path / "run")["magnitude"] is None and (tmp_path / "run/result.json").is_file()
+
+
+@pytest.mark.parametrize(("method", "reads"), [("magnitude", True), ("abp", False)])
+def test_a_pooler_that_the_head_does_not_read_is_on_no_path(cli, toy, tmp_path, method, reads):
+    folder = save_model(tmp_path / "model", masked_lm=False)
+    words = [f"model.name={folder}" if "model.name" in w else w for w in toy]
+    status, printed = cli(*words, f"method={method}", "sparsity=0.4", "prunable=encoder_pooler")
+    assert status == 0, printed
+    told = artifacts.topology(tmp_path / "run")
+    assert told["kinds"]["pooler"]["kept"] > 0 and (told["effective"]["kinds"]["pooler"]["kept"] > 0) == reads
