@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-    from prunebert.maskfile import MaskFile
+    from prunebert.maskfile import MaskFile, Packed
     from prunebert.subnetwork import SubNetwork
     from prunebert.tasks.task import Task
 
@@ -51,36 +51,37 @@ class Artifacts:
         """masks.safetensors."""
         from prunebert import maskfile
 
-        self._write(MASKS, maskfile.encode(file))
+        write(self.root, MASKS, maskfile.encode(file))
 
     def save_tensors(self, name: str, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
         """HEAD or WEIGHTS; nothing if there are no tensors."""
         from safetensors.torch import save
 
         if tensors:
-            self._write(name, save({n: x.detach().cpu().contiguous() for n, x in tensors.items()}, metadata))
+            write(self.root, name, save({n: x.detach().cpu().contiguous() for n, x in tensors.items()}, metadata))
 
     def save_predictions(self, table: pd.DataFrame) -> None:
         """predictions.parquet."""
         stream = io.BytesIO()
         table.to_parquet(stream, index=False)
-        self._write(PREDICTIONS, stream.getvalue())
+        write(self.root, PREDICTIONS, stream.getvalue())
 
     def save_json(self, name: str, content: dict[str, Any]) -> None:
         """TOPOLOGY, or RESULT as the very last."""
-        self._write(name, (json.dumps(content, indent=1) + "\n").encode())
+        write(self.root, name, (json.dumps(content, indent=1) + "\n").encode())
 
-    def _write(self, name: str, content: bytes) -> None:
-        """The file appears whole or not at all, also if the machine stops in between."""
-        partial = self.root / f".{name}.{os.getpid()}"
-        try:
-            with partial.open("wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            partial.replace(self.root / name)
-        finally:
-            partial.unlink(missing_ok=True)
+
+def write(root: Path, name: str, content: bytes) -> None:
+    """The file appears whole or not at all, also if the machine stops in between."""
+    partial = root / f".{name}.{os.getpid()}"
+    try:
+        with partial.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(root / name)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def prepare(root: Path) -> None:
@@ -171,6 +172,23 @@ def masks(root: Path) -> MaskFile:
     from prunebert import maskfile
 
     return maskfile.read(root / MASKS)
+
+
+def packed_masks(root: Path) -> Packed:
+    """The same, eight weights to a byte."""
+    from prunebert import maskfile
+
+    return maskfile.read_packed(root / MASKS)
+
+
+def finished_runs(root: Path) -> list[Path]:
+    """`root` if it is a finished run, else every finished run below it. Raises BadInput, as `result` does, for none."""
+    if not (root / CONFIG).is_dir():
+        found = [p for p in runs(root) if (p / RESULT).is_file()]
+        if found:
+            return found
+    result(root)
+    return [root]
 
 
 def load_weights(root: Path, net: SubNetwork, task: Task, head: str) -> dict[str, Tensor]:

@@ -33,7 +33,7 @@ from prunebert import artifacts, checks
 from prunebert.errors import BadInput, Diverged, bad_choice, did_you_mean
 
 log = logging.getLogger(__name__)
-COMMANDS = {"info": "prunebert.info:main"}
+COMMANDS = {"info": "prunebert.info:main", "compare": "prunebert.compare:main"}
 CONF = {"config_path": "pkg://prunebert.conf", "config_name": "config", "version_base": "1.3"}
 
 

@@ -20,8 +20,8 @@ Kind = Literal["linear", "label_words", "layer_mix"]
 class Linear(nn.Module):
     """The family's own classification head on [CLS], as its `…ForSequenceClassification` has it.
 
-    BERT: dropout, linear, on the pooler's output. The others: dropout (not DistilBERT), linear, activation, dropout,
-    linear.
+    BERT: dropout, linear, on the pooler's output (`pooled`). The others: dropout (not DistilBERT), linear, activation,
+    dropout, linear.
     """
 
     pretrained = False
@@ -31,6 +31,7 @@ class Linear(nn.Module):
         super().__init__()
         width = model.config.hidden_size
         hidden, activation, out = model.family.head
+        self.pooled = not hidden
         rate = getattr(model.config, "classifier_dropout", None)
         self.dropout = nn.Dropout(getattr(model.config, model.family.dropout) if rate is None else rate)
         self._first = model.family.dropout_first
@@ -59,6 +60,7 @@ class LabelWords(nn.Module):
 
     pretrained = True
     needs = ()
+    pooled = False
 
     def __init__(self, model: Model, words: list[str] | None) -> None:
         super().__init__()
@@ -109,6 +111,7 @@ class Span(nn.Module):
 
     pretrained = False
     needs = ()
+    pooled = False
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -128,6 +131,7 @@ class LayerMix(nn.Module):
 
     pretrained = False
     needs = ("hidden",)
+    pooled = False
 
     def __init__(self, model: Model, outputs: int, span: bool) -> None:
         super().__init__()

@@ -39,14 +39,18 @@ def main(words: list[str]) -> None:
     plain = {k: json.dumps(v) for k, v in row["settings"].items() if not isinstance(v, dict)}
     budget = ", ".join(f"{k} {v}" for k, v in row["settings"]["fit"].items() if v is not None and not k.startswith("_"))
     _print("asked for", {"sparsity": row["sparsity"], **plain, "fit": budget, "distill": row["distill"]})
-    _print("sparsity measured (fraction removed)", {words: f"{row[key]:.6f}" for key, words in DENOMINATORS.items()})
+    topology = artifacts.topology(root)
+    found = {words: f"{row[key]:.6f}" for key, words in DENOMINATORS.items()}
+    if "sparsity_effective" in topology:
+        found["effective: masked matrices, weights on no path removed too"] = f"{topology['sparsity_effective']:.6f}"
+    _print("sparsity measured (fraction removed)", found)
     metrics = {
         name: f"{value:.4f}  (majority class {row['majority'][name]:.4f})" for name, value in row["metrics"].items()
     }
     _print("metrics", metrics)
     cost = ("trained_parameters", "steps", "seconds", "seconds_per_step", "peak_memory_bytes", "device")
     _print("cost", {k: f"{row[k]:,}" if isinstance(row[k], int) else row[k] for k in cost})
-    kinds = artifacts.topology(root)["kinds"]
+    kinds = topology["kinds"]
     _print(
         "remaining weights by kind",
         {kind: f"{entry['remaining']:.2%} of {entry['size']:,}" for kind, entry in kinds.items()},

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.numpy import save
 
 from prunebert.errors import BadInput
-from prunebert.masks import Masks
+
+if TYPE_CHECKING:
+    from prunebert.masks import Masks
 
 FORMAT, VERSION = "prunebert-masks", "1"
 ENTRIES = {"model", "weights_hash", "shapes", "kept"}
@@ -33,24 +36,60 @@ class MaskFile:
     weights_hash: str
 
 
+@dataclass(frozen=True)
+class Packed:
+    """The same with the masks still packed. bits: uint8 by parameter name, zeros in what is left of the last byte.
+    kept: how many of them are set.
+    """
+
+    bits: dict[str, np.ndarray]
+    shapes: dict[str, tuple[int, ...]]
+    kept: dict[str, int]
+    model: str
+    weights_hash: str
+
+
+def pack(file: MaskFile) -> Packed:
+    """Eight weights to a byte."""
+    return Packed(
+        bits={n: np.packbits(m.cpu().numpy().reshape(-1)) for n, m in file.masks.items()},
+        shapes={n: tuple(m.shape) for n, m in file.masks.items()},
+        kept={n: int(m.sum()) for n, m in file.masks.items()},
+        model=file.model,
+        weights_hash=file.weights_hash,
+    )
+
+
 def encode(file: MaskFile) -> bytes:
     """The whole file's content."""
-    packed = {n: np.packbits(m.cpu().numpy().reshape(-1)) for n, m in file.masks.items()}
+    packed = pack(file)
     metadata = {
         "format": FORMAT,
         "version": VERSION,
         "bitorder": "big",
         "model": file.model,
         "weights_hash": file.weights_hash,
-        "shapes": json.dumps({n: list(m.shape) for n, m in file.masks.items()}),
-        "kept": json.dumps({n: int(m.sum()) for n, m in file.masks.items()}),
+        "shapes": json.dumps({n: list(shape) for n, shape in packed.shapes.items()}),
+        "kept": json.dumps(packed.kept),
     }
-    metadata["sha256"] = _digest(metadata, packed)
-    return save({n: torch.from_numpy(bits) for n, bits in packed.items()}, metadata)
+    metadata["sha256"] = _digest(metadata, packed.bits)
+    return save(packed.bits, metadata)
 
 
 def read(path: Path) -> MaskFile:
-    """The masks of a file, verified. Raises BadInput, naming the file, for anything that is not as it was written."""
+    """The masks of a file, verified. Raises BadInput as read_packed does."""
+    import torch
+
+    file = read_packed(path)
+    masks = {}
+    for name, shape in file.shapes.items():
+        bits = np.unpackbits(file.bits[name], count=math.prod(shape)).astype(bool)
+        masks[name] = torch.from_numpy(bits.reshape(shape))
+    return MaskFile(masks, file.model, file.weights_hash)
+
+
+def read_packed(path: Path) -> Packed:
+    """A file's bits, verified. Raises BadInput, naming the file, for anything that is not as it was written."""
     try:
         with safe_open(path, "numpy") as stream:
             metadata = stream.metadata() or {}
@@ -63,14 +102,24 @@ def read(path: Path) -> MaskFile:
         raise BadInput(f"{path} is of version {metadata.get('version')}, this prunebert reads version {VERSION}")
     if metadata.get("sha256") != _digest(metadata, packed) or not metadata.keys() >= ENTRIES:
         raise BadInput(f"{path} is damaged: its checksum does not fit its content")
-    shapes, kept = json.loads(metadata["shapes"]), json.loads(metadata["kept"])
-    masks = {}
-    for name, shape in shapes.items():
-        bits = np.unpackbits(packed[name], count=int(np.prod(shape))).astype(bool)
-        if int(bits.sum()) != kept[name]:
-            raise BadInput(f"{path} is damaged: {name} keeps {int(bits.sum())} weights, {kept[name]} are written")
-        masks[name] = torch.from_numpy(bits.reshape(shape))
-    return MaskFile(masks, metadata["model"], metadata["weights_hash"])
+    shapes = {n: tuple(shape) for n, shape in json.loads(metadata["shapes"]).items()}
+    kept = json.loads(metadata["kept"])
+    bits = {n: _without_padding(packed[n], math.prod(shape)) for n, shape in shapes.items()}
+    for name, found in bits.items():
+        if found.size != math.ceil(math.prod(shapes[name]) / 8):
+            raise BadInput(f"{path} is damaged: {name} has {found.size} bytes for {list(shapes[name])} weights")
+        count = int(np.bitwise_count(found).sum(dtype=np.int64))
+        if count != kept[name]:
+            raise BadInput(f"{path} is damaged: {name} keeps {count} weights, {kept[name]} are written")
+    return Packed(bits, shapes, kept, metadata["model"], metadata["weights_hash"])
+
+
+def _without_padding(bits: np.ndarray, size: int) -> np.ndarray:
+    """The bytes of `size` weights, zeros after the last one, whatever the file has there."""
+    unused = -size % 8
+    if unused and bits.size and bits[-1] & (1 << unused) - 1:
+        bits = np.concatenate([bits[:-1], bits[-1:] >> unused << unused])
+    return bits
 
 
 def _digest(metadata: dict[str, str], packed: dict[str, np.ndarray]) -> str:

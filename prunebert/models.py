@@ -148,6 +148,18 @@ class Model:
             )
         return model.eval()
 
+    def pretrained(self) -> dict[str, Tensor]:
+        """The weights the checkpoint holds, by the encoder's names, read once more: those in memory may be trained by
+        now. Raises BadInput if they cannot be read or are other ones than before.
+        """
+        remote = not Path(self.path).is_dir()
+        with hub.explained(f"model.name={self.name}", "the checkpoint the run started from", remote):
+            encoder, _ = _encoder(self.path, self.revision, self.family)
+        weights = {n: p.detach() for n, p in encoder.named_parameters() if n not in self.fresh}
+        if hash_of(weights) != self.weights_hash:
+            raise BadInput(f"model.name={self.name}: the checkpoint has changed since it was loaded")
+        return weights
+
 
 def load(name: str, *, revision: str = "main", package: dict[str, Any] | None = None) -> Model:
     """A Model from a hub id, a folder, or (`package`) from inside an installed Python package, hashes checked.
@@ -177,16 +189,7 @@ def load(name: str, *, revision: str = "main", package: dict[str, Any] | None = 
         if family is None:
             raise BadInput(f"model.name={name} is a {config.model_type}: families known here are {', '.join(FAMILIES)}")
         tokenizer = transformers.AutoTokenizer.from_pretrained(path, revision=revision)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)  # of parameters the checkpoint lacks
-            encoder, info = transformers.AutoModel.from_pretrained(
-                path,
-                revision=revision,
-                use_safetensors=True,
-                output_loading_info=True,
-                dtype=torch.float32,
-                **family.load,
-            )
+        encoder, info = _encoder(path, revision, family)
     fresh = tuple(sorted(set(info["missing_keys"]) & {n for n, _ in encoder.named_parameters()}))
     if any(family.place(n) or n == family.embeddings for n in fresh):
         raise BadInput(
@@ -209,6 +212,22 @@ def load(name: str, *, revision: str = "main", package: dict[str, Any] | None = 
         heads=config.num_attention_heads,
         weights_hash=hash_of(weights),
     )
+
+
+def _encoder(path: str, revision: str, family: Family) -> tuple[Any, dict[str, Any]]:
+    """The encoder in float32, and what transformers says of its loading."""
+    from transformers import AutoModel
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # of parameters the checkpoint lacks
+        return AutoModel.from_pretrained(
+            path,
+            revision=revision,
+            use_safetensors=True,
+            output_loading_info=True,
+            dtype=torch.float32,
+            **family.load,
+        )
 
 
 def hash_of(tensors: dict[str, Tensor]) -> str:

@@ -7,11 +7,13 @@ import platform
 import subprocess
 import time
 import zlib
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from prunebert import topology
 from prunebert.artifacts import HEAD, RESULT, TOPOLOGY, WEIGHTS, Artifacts
@@ -19,6 +21,7 @@ from prunebert.errors import BadInput
 from prunebert.evaluate import Evaluation, evaluate
 from prunebert.impl import Impl
 from prunebert.maskfile import MaskFile
+from prunebert.masks import Masks, sparsity
 from prunebert.models import Model, hash_of
 from prunebert.phase import Method, Phase
 from prunebert.subnetwork import PRUNABLE, SubNetwork
@@ -78,25 +81,29 @@ def _write(
     last = done[-1][0]
     model = net.model
     masks = {n: torch.ones_like(p, dtype=torch.bool) for n, p in net.prunable().items()} | net.masks
-    masks = {n: m.bool() for n, m in masks.items()}
+    masks = {n: m.bool().cpu() for n, m in masks.items()}
+    peak_memory = impl.peak_memory()
     identity = {"model": model.name, "weights_hash": model.weights_hash}
     trained = {id(x) for phase, *_ in done if phase.head == last.head for g in phase.train for x in g.tensors.values()}
     head = {n: p for n, p in net.head_parameters(last.head).items() if id(p) in trained}
-    weights = net.parameters_of("pretrained")
-    if hash_of({n.removeprefix(net.prefix): p for n, p in weights.items()}) == model.weights_hash:
-        weights = {}  # frozen, bit for bit: the checkpoint has them
+    pretrained = net.parameters_of("pretrained")
+    frozen = hash_of({n.removeprefix(net.prefix): p for n, p in pretrained.items()}) == model.weights_hash
     out.save_masks(MaskFile(masks, model.name, model.weights_hash))
     out.save_tensors(HEAD, head, identity)
-    out.save_tensors(WEIGHTS, weights, identity)
+    out.save_tensors(WEIGHTS, {} if frozen else pretrained, identity)  # frozen, bit for bit: the checkpoint has them
     out.save_predictions(found.predictions)
     sizes = {which: {n: p.numel() for n, p in net.prunable(which).items()} for which in PRUNABLE}
     parameters = sum(p.numel() for p in net.encoder.parameters()) + sum(
         p.numel() for p in net.heads[last.head].parameters()
     )
     measured = topology.denominators(masks, sizes, parameters)
+    pooled = bool(net.heads[last.head].pooled)
+    shape = topology.facts(
+        masks, net.place, model.heads, sizes, parameters, pooled=pooled, weights=_checkpoint(net, masks, frozen)
+    )
     moved = [t.history for _, t, _ in done if t.history["flips"] > t.history["at_once"]]  # where masks changed
     found_over_time = {"history": moved[-1]} if moved else {}
-    out.save_json(TOPOLOGY, measured | topology.describe(masks, net.place, model.heads) | found_over_time)
+    out.save_json(TOPOLOGY, shape | found_over_time)
     steps = sum(t.steps for _, t, _ in done)
     row = {
         **labels,
@@ -114,7 +121,7 @@ def _write(
         "steps": steps,
         "seconds": round(seconds, 3),
         "seconds_per_step": round(sum(t.seconds for _, t, _ in done) / steps, 6),
-        "peak_memory_bytes": impl.peak_memory(),
+        "peak_memory_bytes": peak_memory,
         "device": impl.describe(),
         "data": task.facts(),
         "weights_hash": model.weights_hash,
@@ -125,6 +132,17 @@ def _write(
     }
     out.save_json(RESULT, row)
     return row
+
+
+def _checkpoint(net: SubNetwork, masks: Masks, frozen: bool) -> Mapping[str, Tensor] | None:
+    """The pre-trained weights; None where nothing was removed, or where they were trained and cannot be read again."""
+    if not sparsity(masks):
+        return None
+    try:
+        return net.parameters_of() if frozen else {net.prefix + n: p for n, p in net.model.pretrained().items()}
+    except BadInput as error:
+        log.warning("%s is without the overlap with the checkpoint's largest weights: %s", TOPOLOGY, error)
+        return None
 
 
 def git_state() -> dict[str, Any]:

@@ -2,15 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from prunebert.masks import Masks
+from prunebert.degrees import degrees
+from prunebert.maskfile import MaskFile, pack
+from prunebert.masks import Masks, keep_top, kept, sparsity, top
+from prunebert.overlap import pair
+from prunebert.paths import Place, alive, dead
 
-Place = Callable[[str], tuple[int, str]]  # parameter name -> (layer, kind); layer -1 for pooler and embeddings
 ROWS_BY_HEAD = ("query", "key", "value")  # a head owns rows of these [out, in] matrices and columns of attention-output
+
+
+def facts(
+    masks: Masks,
+    place: Place,
+    head_count: int,
+    sizes: dict[str, dict[str, int]],
+    model_size: int,
+    *,
+    pooled: bool = True,
+    weights: Mapping[str, Tensor] | None = None,
+) -> dict[str, Any]:
+    """All of a run's topology.json but its history.
+
+    sizes, model_size: as `denominators` takes them; pooled: as `alive` does; weights: the pre-trained ones, for their
+    magnitudes, where they are known.
+
+    effective: of the masks without the weights that lie on no path from input to output; the fraction removed is then
+    the effective sparsity. budget: shares of the kept weights, and what part of these lies elsewhere than in a budget
+    that keeps the same fraction everywhere (moved: ½ Σ |share - uniform|).
+    """
+    live = alive(masks, place, head_count, pooled)
+    groups = {"layers": lambda n: str(place(n)[0]), "kinds": lambda n: place(n)[1], "matrices": lambda n: n}
+    shares = {group: budget(_shares(masks, by)) for group, by in groups.items()}
+    return {
+        **denominators(masks, sizes, model_size),
+        "sparsity_effective": sparsity(live),
+        **describe(masks, place, head_count),
+        "effective": denominators(live, sizes, model_size) | {k: _shares(live, by) for k, by in groups.items()},
+        "dead": dead(masks, place, head_count),
+        "degrees": {n: degrees(m, place(n)[1]) for n, m in masks.items()},
+        "budget": shares | {"moved": {k: moved(of) for k, of in shares.items()}},
+        "magnitude": None if weights is None else against_magnitude(masks, weights),
+    }
 
 
 def denominators(masks: Masks, sizes: dict[str, dict[str, int]], model_size: int) -> dict[str, float]:
@@ -19,7 +57,7 @@ def denominators(masks: Masks, sizes: dict[str, dict[str, int]], model_size: int
     sizes: for each prunable set ("encoder", …) its matrices' sizes; one without a mask is dense. model_size: all
     parameters of encoder and head.
     """
-    removed = {n: int((~m.bool()).sum()) for n, m in masks.items()}
+    removed = {n: m.numel() - kept({n: m}) for n, m in masks.items()}
     found = {}
     for which, matrices in sizes.items():
         gone = sum(removed.get(n, 0) for n in matrices)
@@ -32,8 +70,8 @@ def matrix(mask: Tensor) -> dict[str, Any]:
     M = mask.bool()
     return {
         "shape": list(M.shape),
-        "kept": int(M.sum()),
-        "remaining": float(M.float().mean()),
+        "kept": (count := int(torch.count_nonzero(M))),
+        "remaining": count / M.numel(),
         "dead_rows": int((~M.any(1)).sum()),
         "dead_columns": int((~M.any(0)).sum()),
     }
@@ -61,11 +99,48 @@ def describe(masks: Masks, place: Place, head_count: int) -> dict[str, Any]:
     }
 
 
+def budget(groups: dict[str, dict[str, float]]) -> dict[str, dict[str, float | None]]:
+    """Each group's share of the kept weights, that under a uniform budget (its share of all weights), and the ratio."""
+    left, size = (sum(g[k] for g in groups.values()) for k in ("kept", "size"))
+    return {
+        name: {
+            "share": g["kept"] / left if left else None,
+            "uniform": g["size"] / size,
+            "ratio": g["kept"] * size / (left * g["size"]) if left else None,
+        }
+        for name, g in groups.items()
+    }
+
+
+def moved(shares: dict[str, dict[str, float | None]]) -> float | None:
+    """½ Σ |share - uniform|: the part of a budget that would have to move to make it uniform; null of nothing."""
+    known = [abs(g["share"] - g["uniform"]) for g in shares.values() if g["share"] is not None and g["uniform"]]
+    return sum(known) / 2 if known else None
+
+
+def against_magnitude(masks: Masks, weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    """What M shares with Top(|W|) of the pre-trained weights W, at the same sparsity (numbers: see `overlap`).
+
+    local: as many kept in every matrix as M keeps there, chance drawing there too: the choice within a matrix alone.
+    global: one ranking over all of them, and chance one urn: the choice of matrices included.
+    """
+    S = {n: weights[n].detach().cpu().abs() for n in masks}
+    M, local, one = (
+        pack(MaskFile(m, "", ""))
+        for m in (masks, {n: top(S[n], kept({n: m})) for n, m in masks.items()}, keep_top(S, sparsity(masks), "global"))
+    )
+    by_matrix, overall = pair(M, local), pair(M, one)
+    return {
+        "local": by_matrix["within"] | {"matrices": by_matrix["matrices"]},
+        "global": {k: v for k, v in overall.items() if k not in ("only", "matrices", "mean_jaccard")},
+    }
+
+
 def _shares(masks: Masks, group: Callable[[str], str]) -> dict[str, dict[str, float]]:
     """Kept weights, size and remaining fraction of each group of matrices."""
     found: dict[str, dict[str, float]] = {}
     for name, mask in masks.items():
         entry = found.setdefault(group(name), {"kept": 0, "size": 0})
-        entry["kept"] += int(mask.sum())
+        entry["kept"] += kept({name: mask})
         entry["size"] += mask.numel()
     return {g: e | {"remaining": e["kept"] / e["size"]} for g, e in found.items()}

@@ -76,7 +76,7 @@ def test_info_shows_the_run_and_the_same_directory_is_refused(cli, toy, tmp_path
     assert cli(*toy, "method=smp", "sparsity=0.5")[0] == 0
     status, printed = cli("info", "run")
     assert status == 0
-    for word in ("smp", "0.500000", "accuracy", "masks.safetensors", "whole model", "method=smp"):
+    for word in ("smp", "0.500000", "accuracy", "masks.safetensors", "whole model", "effective", "method=smp"):
         assert word in printed
     before = {f: (tmp_path / f).read_bytes() for f in files(tmp_path)}
     status, printed = cli(*toy, "method=dense")

@@ -2,10 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
 from prunebert import topology
+from prunebert.degrees import degrees
+from prunebert.masks import keep_top
+from prunebert.paths import dead
 
 #  heads of 2:      rows 0-1 hold 2 of 8, rows 2-3 hold 4; columns 0-1 hold 5 of 8, columns 2-3 hold 1
 SQUARE = torch.tensor([[1, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 1], [1, 1, 0, 0]]).bool()
@@ -147,3 +151,88 @@ def test_a_mask_outside_a_set_counts_only_where_it_belongs():
 
 def test_a_dense_network_has_removed_nothing():
     assert set(topology.denominators({}, SIZES, 200).values()) == {0.0}
+
+
+# everything at once, and magnitude
+
+
+def facts(masks=None, pooled=True):
+    masks = MASKS if masks is None else masks
+    return topology.facts(masks, PLACES.__getitem__, 2, SIZES, 200, pooled=pooled)
+
+
+def test_facts_hold_what_the_single_functions_tell():
+    found = facts()
+    for part in (topology.describe(MASKS, PLACES.__getitem__, 2), topology.denominators(MASKS, SIZES, 200)):
+        assert part.items() <= found.items()
+    assert found["degrees"]["q0"] == degrees(SQUARE, "query")
+    assert found["dead"] == dead(MASKS, PLACES.__getitem__, 2)
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_the_effective_sparsity_is_that_of_the_weights_on_paths():
+    # layer 0: values and keys are dense, so only columns of o0 matter, which does not matter to q0; column 2 is empty:
+    # no weight of q0 or o0 is lost. layer 1: all are kept. So nothing is lost but the pooler where it is not read
+    assert facts()["sparsity_effective"] == 1 - 36 / 76
+    found = facts(pooled=False)
+    assert found["sparsity_effective"] == 1 - 20 / 76
+    assert found["sparsity_encoder"] == found["effective"]["sparsity_encoder"] == 40 / 60
+    assert found["effective"]["sparsity_encoder_pooler"] == 56 / 76
+    assert found["effective"]["kinds"]["pooler"] == {"kept": 0, "size": 16, "remaining": 0.0}
+    masks = {"q0": SQUARE, "o0": torch.tensor([[1, 1, 0, 0]] * 4).bool()}  # head 1 is dead; its rows of q0 keep 4
+    found = facts(masks)
+    assert found["effective"]["matrices"]["q0"] == {"kept": 2, "size": 16, "remaining": 0.125}
+    assert found["sparsity_effective"] == 1 - 10 / 32 and found["sparsity_encoder"] == 18 / 60
+    assert found["dead"]["heads"] == {"0": [1]}
+
+
+def test_shares_of_the_budget_against_a_uniform_one():
+    found = facts()["budget"]
+    assert found["layers"] == {  # 12 of 36 kept, 32 of 76 weights, …
+        "0": {"share": 12 / 36, "uniform": 32 / 76, "ratio": pytest.approx((12 / 36) / (32 / 76))},
+        "1": {"share": 8 / 36, "uniform": 28 / 76, "ratio": pytest.approx((8 / 36) / (28 / 76))},
+        "-1": {"share": 16 / 36, "uniform": 16 / 76, "ratio": pytest.approx((16 / 36) / (16 / 76))},
+    }
+    assert found["moved"]["layers"] == pytest.approx(16 / 36 - 16 / 76)  # what the pooler has too much
+    assert found["kinds"]["query"]["share"] == 11 / 36
+    # q0, o0: 6 kept of 16; i1: 3 of 12; q1: 5 of 16; p: 16 of 16
+    shares, sizes = [x / 36 for x in (6, 6, 3, 5, 16)], [x / 76 for x in (16, 16, 12, 16, 16)]
+    expected = sum(abs(x - y) for x, y in zip(shares, sizes, strict=True)) / 2
+    assert found["moved"]["matrices"] == pytest.approx(expected)
+    even = facts({"q0": torch.eye(4).bool(), "o0": torch.eye(4).bool()})["budget"]
+    assert even["moved"] == {"layers": 0, "kinds": 0, "matrices": 0}
+    nothing = facts({"q0": torch.zeros(4, 4).bool()})["budget"]
+    assert nothing["layers"]["0"] == {"share": None, "uniform": 1.0, "ratio": None}
+    assert nothing["moved"]["layers"] is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_overlap_with_magnitude_by_sorting(seed):
+    random = np.random.default_rng(seed)
+    shapes, scale = {"a": (6, 8), "b": (10, 5), "c": (3, 7)}, {"a": 1.0, "b": 3.0, "c": 0.2}
+    W = {n: random.normal(size=s) * scale[n] for n, s in shapes.items()}
+    M = {n: random.random(s) < 0.4 for n, s in shapes.items()}
+    found = topology.against_magnitude(
+        {n: torch.from_numpy(m) for n, m in M.items()}, {n: torch.from_numpy(w) for n, w in W.items()}
+    )
+    total, size = sum(m.sum() for m in M.values()), sum(m.size for m in M.values())
+    cut = np.sort(np.concatenate([np.abs(w).ravel() for w in W.values()]))[-total]
+    one = {n: np.abs(w) >= cut for n, w in W.items()}
+    local = {n: np.abs(w) >= np.sort(np.abs(w).ravel())[-M[n].sum()] for n, w in W.items()}
+    for key, mask in (("global", one), ("local", local)):
+        assert sum(m.sum() for m in mask.values()) == total
+        shared = sum((mask[n] & M[n]).sum() for n in M)
+        assert found[key]["kept"] == [total, total] and found[key]["shared"] == shared
+        assert found[key]["jaccard"] == pytest.approx(shared / (2 * total - shared))
+        expected = total**2 / size if key == "global" else sum(m.sum() ** 2 / m.size for m in M.values())
+        assert found[key]["beyond_chance"] == pytest.approx((shared - expected) / (total - expected))
+    for n, m in M.items():
+        assert found["local"]["matrices"][n]["shared"] == (local[n] & m).sum()
+
+
+def test_a_magnitude_mask_is_all_magnitude():
+    W = {n: torch.randn(12, 9, generator=torch.Generator().manual_seed(i)) * (i + 1) for i, n in enumerate("abc")}
+    S = {n: w.abs() for n, w in W.items()}
+    assert topology.against_magnitude(keep_top(S, 0.7, "global"), W)["global"]["beyond_chance"] == 1
+    assert topology.against_magnitude(keep_top(S, 0.7, "local"), W)["local"]["beyond_chance"] == 1
+    assert topology.against_magnitude(keep_top(S, 0.7, "local"), W)["global"]["beyond_chance"] < 1

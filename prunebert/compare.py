@@ -1,0 +1,87 @@
+"""`prunebert compare RUN RUN…`: what the masks of every two finished runs share, as a table, JSON and a picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import rich
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from prunebert import artifacts, overlap
+from prunebert.errors import BadInput
+
+USAGE = "usage: prunebert compare RUN RUN… [--out DIR], directories of runs or of sweeps"
+SHOWN = 60  # rows of the printed table; compare.json has all
+
+
+def main(words: list[str]) -> None:
+    """Compare runs (a sweep stands for its finished ones); write to DIR, by default `compare`, over what is there."""
+    given, out = arguments(words)
+    runs = list({run.resolve(): run for root in given for run in artifacts.finished_runs(root)}.values())
+    found = overlap.table(runs)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        artifacts.write(out, "compare.json", (json.dumps(found) + "\n").encode())
+        artifacts.write(out, "compare.png", picture(found))
+    except OSError as error:
+        raise BadInput(f"--out={out} cannot be written to: {error.strerror}") from error
+    show(found)
+    told = f"compare.json and compare.png are in {out}"
+    rich.get_console().print(told, markup=False, highlight=False, soft_wrap=True)
+
+
+def arguments(words: list[str]) -> tuple[list[Path], Path]:
+    """The runs and the directory to write to. Raises BadInput for any other word with a dash, or if there are none."""
+    runs, out = [], Path("compare")
+    rest = iter(words)
+    for word in rest:
+        if word == "--out" or word.startswith("--out="):
+            value = word.removeprefix("--out").removeprefix("=") or next(rest, "")
+            if not value:
+                raise BadInput(USAGE)
+            out = Path(value)
+        elif word.startswith("-"):
+            raise BadInput(USAGE)
+        else:
+            runs.append(Path(word))
+    if not runs:
+        raise BadInput(USAGE)
+    return runs, out
+
+
+def picture(found: dict[str, Any]) -> bytes:
+    """compare.png."""
+    from prunebert import heatmap
+
+    return heatmap.png(found)
+
+
+def show(found: dict[str, Any]) -> None:
+    """Print the pairs, those that overlap most first."""
+    pairs = sorted(found["pairs"], key=lambda p: -(p["beyond_chance"] or 0))
+    title = f"What the masks of {len(found['labels'])} runs share, pair by pair"
+    table = Table(title=title, title_justify="left")
+    for column in ("a", "b"):
+        table.add_column(column, style="bold", overflow="fold")
+    for column in ("Jaccard", "by chance", "beyond chance", "… given both budgets", "layer budgets r"):
+        table.add_column(column, justify="right")
+    for p in pairs[:SHOWN]:
+        numbers = [p[k] for k in overlap.MEASURES] + [p["within"]["beyond_chance"], p["layer_budget_correlation"]]
+        names = (escape(found["labels"][p[k]]) for k in "ab")
+        table.add_row(*names, *("–" if x is None else f"{x:.4f}" for x in numbers))
+    console = rich.get_console() if rich.get_console().is_terminal else Console(width=160)
+    console.print(table)
+    notes = [f"{len(pairs) - SHOWN} more pairs, which overlap less, are in compare.json"] if len(pairs) > SHOWN else []
+    if partly := [p for p in pairs if any(p["only"])]:
+        a, b = (found["labels"][partly[0][k]] for k in "ab")
+        notes.append(
+            f"masks over different sets, compared on the matrices both have: {len(partly)} of {len(pairs)} pairs "
+            f"({a} leaves out {partly[0]['only'][0]}, {b} {partly[0]['only'][1]})"
+        )
+    notes += [f"left out, as it removed nothing or everything: {run}" for run in found["left_out"]]
+    for note in notes:
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
