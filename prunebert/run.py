@@ -7,6 +7,7 @@ import platform
 import subprocess
 import time
 import zlib
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,9 @@ def _write(
         "peak_memory_bytes": impl.peak_memory(),
         "device": impl.describe(),
         "data": task.facts(),
+        "head": net.kind_of(last.head),
+        "form": asdict(last.task.form()),
+        "checkpoint": model.origin,
         "weights_hash": model.weights_hash,
         "versions": {p: version(p) for p in ("prunebert", "torch", "transformers", "datasets", "hydra-core")}
         | {"python": platform.python_version()},
