@@ -57,7 +57,7 @@ def stock(run: Loaded, masked: bool = True) -> Any:
 
 
 def word_ids(run: Loaded) -> list[int]:
-    """Vocabulary indices of a label-words head; [] for other heads, and for that of a masked-LM task, which has them all."""
+    """Vocabulary indices of a label-words head; [] for other heads, and for a masked-LM task, which has them all."""
     if run.form.masked_lm or run.net.kind_of(run.head) != "label_words":
         return []
     return [word_id(run.net.model, word) for word in run.form.label_words or []]

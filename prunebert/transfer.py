@@ -13,8 +13,6 @@ from prunebert.command import arguments, say
 from prunebert.errors import BadInput
 
 if TYPE_CHECKING:
-    import torch
-
     from prunebert.loaded import Loaded
     from prunebert.tasks.form import Form
 
