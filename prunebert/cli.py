@@ -37,7 +37,10 @@ COMMANDS = {
     "info": "prunebert.info:main",
     "export": "prunebert.export:main",
 }
-COMPOSING = {"evaluate": "prunebert.transfer:main"}  # these are also handed what makes a configuration of words
+COMPOSING = {  # these are also handed what makes a configuration of words
+    "evaluate": "prunebert.transfer:main",
+    "mask": "prunebert.masktool:main",
+}
 CONF = {"config_path": "pkg://prunebert.conf", "config_name": "config", "version_base": "1.3"}
 
 

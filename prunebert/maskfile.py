@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,18 @@ def encode(file: MaskFile) -> bytes:
     }
     metadata["sha256"] = _digest(metadata, packed)
     return save({n: torch.from_numpy(bits) for n, bits in packed.items()}, metadata)
+
+
+def write(path: Path, file: MaskFile) -> None:
+    """A mask file of its own, whole or not at all. Raises BadInput if it cannot be written."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_bytes(encode(file))
+        partial.replace(path)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written to: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def read(path: Path) -> MaskFile:
