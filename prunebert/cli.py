@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 COMMANDS = {
     "info": "prunebert.info:main",
     "export": "prunebert.export:main",
+    "bench": "prunebert.bench:main",
 }
 COMPOSING = {  # these are also handed what makes a configuration of words
     "evaluate": "prunebert.transfer:main",
