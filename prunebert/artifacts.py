@@ -7,7 +7,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 
 SWEEP = "multirun.yaml"
 RESULT, TOPOLOGY, MASKS, METRICS = "result.json", "topology.json", "masks.safetensors", "metrics.jsonl"
-HEAD, WEIGHTS, PREDICTIONS, LOG, CONFIG = (
+HEAD, WEIGHTS, DELTA, PREDICTIONS, LOG, CONFIG = (
     "head.safetensors",
     "weights.safetensors",
+    "delta.safetensors",
     "predictions.parquet",
     "run.log",
     ".hydra",
@@ -157,8 +159,9 @@ def files(root: Path) -> dict[str, int]:
 
 
 def topology(root: Path) -> dict[str, Any]:
-    """topology.json of a run."""
-    return json.loads((root / TOPOLOGY).read_text("utf-8"))
+    """topology.json of a run; empty for a task delta, which has none."""
+    file = root / TOPOLOGY
+    return json.loads(file.read_text("utf-8")) if file.is_file() else {}
 
 
 def config(root: Path) -> str:
@@ -167,11 +170,66 @@ def config(root: Path) -> str:
     return file.read_text("utf-8") if file.is_file() else f"({file} is missing)"
 
 
-def masks(root: Path) -> MaskFile:
-    """masks.safetensors of a run, verified."""
+def masks(path: Path) -> MaskFile:
+    """masks.safetensors of a run, or a mask file of its own, verified."""
     from prunebert import maskfile
 
-    return maskfile.read(root / MASKS)
+    return maskfile.read(path / MASKS if path.is_dir() else path)
+
+
+def trained(root: Path, net: SubNetwork) -> dict[str, Tensor]:
+    """What a finished run trained, or its task delta holds: encoder weights by full name (all, or none), and its head's
+    under `head.…`. `net` has the checkpoint's weights.
+
+    Raises BadInput if `net` is another model than the run's.
+    """
+    from safetensors.torch import load_file
+
+    facts = result(root)
+    if facts["weights_hash"] != net.model.weights_hash:
+        raise BadInput(f"{root}: it started from {facts['model']}, whose weights are not those of {net.model.name}")
+    stored = load_file(root / WEIGHTS) if (root / WEIGHTS).is_file() else {}
+    if (root / DELTA).is_file():
+        from prunebert import delta
+
+        stored = delta.unpack(load_file(root / DELTA), net.parameters_of("pretrained"), masks(root).masks)
+    head = load_file(root / HEAD) if (root / HEAD).is_file() else {}
+    return stored | {n if n.startswith(net.prefix) else f"head.{n}": x for n, x in head.items()}
+
+
+def write_delta(root: Path, out: Path, values: Mapping[str, Tensor]) -> None:
+    """The task delta of the run in `root`: what it takes to load it, and no more, `values` for weights.safetensors."""
+    from safetensors.torch import save_file
+
+    with new_folder(out) as folder:
+        for name in (RESULT, MASKS, HEAD):
+            if (root / name).is_file():
+                shutil.copyfile(root / name, folder / name)
+        if values:
+            save_file({n: x.contiguous() for n, x in values.items()}, folder / DELTA)
+
+
+def refuse_full(out: Path) -> None:
+    """Raise BadInput if `out` is there and anything but an empty folder."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BadInput(f"{out} is there already and not empty; choose another folder")
+
+
+@contextmanager
+def new_folder(root: Path) -> Iterator[Path]:
+    """A folder to write into, which becomes `root` when all is done, or else vanishes. Raises BadInput if `root` is
+    there and not empty, or cannot be made.
+    """
+    refuse_full(root)
+    partial = root.parent / f".{root.name}.{os.getpid()}"
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        partial.replace(root)
+    except OSError as error:
+        raise BadInput(f"{root} cannot be written to: {error.strerror}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def packed_masks(root: Path) -> Packed:

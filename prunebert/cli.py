@@ -33,7 +33,16 @@ from prunebert import artifacts, checks
 from prunebert.errors import BadInput, Diverged, bad_choice, did_you_mean
 
 log = logging.getLogger(__name__)
-COMMANDS = {"info": "prunebert.info:main", "compare": "prunebert.compare:main"}
+COMMANDS = {
+    "info": "prunebert.info:main",
+    "compare": "prunebert.compare:main",
+    "export": "prunebert.export:main",
+    "bench": "prunebert.bench:main",
+}
+COMPOSING = {  # these are also handed what makes a configuration of words
+    "evaluate": "prunebert.transfer:main",
+    "mask": "prunebert.masktool:main",
+}
 CONF = {"config_path": "pkg://prunebert.conf", "config_name": "config", "version_base": "1.3"}
 
 
@@ -60,12 +69,29 @@ def main() -> None:
 
 
 def _command(name: str, words: list[str]) -> None:
-    if name not in COMMANDS:
-        raise bad_choice("command", name, COMMANDS)
+    known = COMMANDS | COMPOSING
+    if name not in known:
+        raise bad_choice("command", name, known)
     from importlib import import_module
 
-    module, function = COMMANDS[name].split(":")
-    getattr(import_module(module), function)(words)
+    module, function = known[name].split(":")
+    getattr(import_module(module), function)(words, *([_compose] if name in COMPOSING else []))
+
+
+def _compose(words: list[str]) -> tuple[dict[str, Any], Callable[[Any], Any]]:
+    """The configuration that the words of a command line mean, resolved and checked, and what makes objects of it."""
+    checks.words(_values(words))
+    with hydra.initialize_config_module("prunebert.conf", version_base="1.3"):
+        fields: Any = OmegaConf.to_container(hydra.compose("config", overrides=words), resolve=True)
+    checks.config(fields)
+    return fields, _build
+
+
+def _build(node: Any) -> Any:
+    try:
+        return hydra.utils.instantiate(node, _convert_="all")
+    except InstantiationException as error:
+        raise error.__cause__ or error from None
 
 
 @hydra.main(**CONF)
@@ -100,7 +126,7 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
     build = hydra.utils.instantiate
     out = artifacts.Artifacts(directory)
     impl = build(fields["impl"])
-    model = build(fields["model"])
+    model = build(fields["model"], _convert_="all")
     augment = build(fields["augment"])
     task = build(fields["task"], _convert_="all")(
         tokenizer=model.tokenizer, positions=model.positions, augment=augment and partial(augment, model=model)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from prunebert.errors import Diverged
 from prunebert.impl import Impl
@@ -25,15 +26,18 @@ class Evaluation:
     score: float
 
 
-def evaluate(net: SubNetwork, task: Task, head: str, impl: Impl) -> Evaluation:
-    """f(x; θ ⊙ net.masks) on every evaluation split, without dropout. Raises Diverged if an output is not finite."""
+def evaluate(net: SubNetwork, task: Task, head: str, impl: Impl, theta: dict[str, Tensor] | None = None) -> Evaluation:
+    """f(x; θ ⊙ net.masks) on every evaluation split, without dropout; `theta` as SubNetwork.forward takes it.
+
+    Raises Diverged if an output is not finite.
+    """
     predictions = {}
     with net.resting():
         for split in task.eval_splits:
             answers: dict[int, np.ndarray] = {}
             for batch in task.eval_batches(split, BATCH):
                 with impl.autocast():
-                    out = net(batch.to(impl.torch_device), head, net.masks)
+                    out = net(batch.to(impl.torch_device), head, net.masks, theta)
                 if not torch.isfinite(out.logits).all():
                     raise Diverged(f"the network's output on {split} is not finite; lower the learning rate")
                 answers |= task.answers(out, batch)

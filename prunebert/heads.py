@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, Literal
 
 import torch
@@ -10,7 +11,8 @@ from torch.nn.functional import gelu, linear, relu
 
 from prunebert.errors import BadInput, bad_choice
 from prunebert.models import Model
-from prunebert.tasks.task import Batch, Task
+from prunebert.tasks.form import Form
+from prunebert.tasks.task import Batch
 
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "gelu": gelu}
 KINDS = ("linear", "label_words", "layer_mix")
@@ -24,6 +26,7 @@ class Linear(nn.Module):
     dropout, linear.
     """
 
+    kind = "linear"
     pretrained = False
     needs = ()
 
@@ -38,6 +41,7 @@ class Linear(nn.Module):
         self._activation = ACTIVATIONS[activation] if hidden else None
         self._hidden = _place(self, hidden, _new(width, width, model)) if hidden else ""
         self._out = _place(self, out, _new(width, outputs, model))
+        self.last = (f"{out}.weight", f"{out}.bias")
 
     def forward(self, encoded: Any, batch: Batch) -> Tensor:
         """[batch, outputs] from the encoder's output."""
@@ -58,9 +62,11 @@ class LabelWords(nn.Module):
     template and no [MASK] is added. Nothing in it is new, so a method that freezes its weights freezes this too.
     """
 
+    kind = "label_words"
     pretrained = True
     needs = ()
     pooled = False
+    last = ("words", "bias")
 
     def __init__(self, model: Model, words: list[str] | None) -> None:
         super().__init__()
@@ -109,6 +115,7 @@ class MaskedLM(LabelWords):
 class Span(nn.Module):
     """Start and end logits of every token, as `…ForQuestionAnswering` has it."""
 
+    kind = "linear"
     pretrained = False
     needs = ()
     pooled = False
@@ -129,9 +136,11 @@ class LayerMix(nn.Module):
     embeddings' output is not among the layers, as [CLS] is the same there for every text [U].
     """
 
+    kind = "layer_mix"
     pretrained = False
     needs = ("hidden",)
     pooled = False
+    last = ("out.weight", "out.bias")
 
     def __init__(self, model: Model, outputs: int, span: bool) -> None:
         super().__init__()
@@ -157,7 +166,7 @@ def word_id(model: Model, word: str) -> int:
     return ids[0]
 
 
-def build(kind: str, model: Model, task: Task) -> nn.Module:
+def build(kind: str, model: Model, task: Form) -> nn.Module:
     """The head of a task. `kind`: "linear", new, as the stock classes have it; "label_words", the model's own masked-LM
     head; "layer_mix", new, AbP's. A masked-LM task is always read through the model's own head.
     """
@@ -175,6 +184,15 @@ def build(kind: str, model: Model, task: Task) -> nn.Module:
             f"({task.label_words or 'none'} given); or use method.head=linear"
         )
     return (SpanWords if task.span else LabelWords)(model, task.label_words)
+
+
+def reordered(head: Any, order: list[int]) -> nn.Module:
+    """A copy whose output i is the old one's order[i]."""
+    copy = deepcopy(head)
+    with torch.no_grad():
+        for name in head.last:  # the parameters with a row an output
+            copy.get_parameter(name).copy_(head.get_parameter(name)[order])
+    return copy
 
 
 def _new(width: int, outputs: int, model: Model) -> nn.Linear:

@@ -50,7 +50,7 @@ def main(words: list[str]) -> None:
     _print("metrics", metrics)
     cost = ("trained_parameters", "steps", "seconds", "seconds_per_step", "peak_memory_bytes", "device")
     _print("cost", {k: f"{row[k]:,}" if isinstance(row[k], int) else row[k] for k in cost})
-    kinds = topology["kinds"]
+    kinds = topology.get("kinds", {})
     _print(
         "remaining weights by kind",
         {kind: f"{entry['remaining']:.2%} of {entry['size']:,}" for kind, entry in kinds.items()},

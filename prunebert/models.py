@@ -115,7 +115,7 @@ class Model:
     """A loaded encoder with its tokenizer, its family's names and where it came from.
 
     fresh: encoder parameters that the checkpoint did not hold (a pooler, say); they are initialised from a fixed seed
-    and train with the head. positions: the longest sequence it can read, in tokens.
+    and train with the head. positions: the longest sequence it can read, in tokens. origin: `load`'s arguments.
     """
 
     name: str
@@ -129,6 +129,7 @@ class Model:
     positions: int
     heads: int
     weights_hash: str
+    origin: dict[str, Any]
 
     def masked_lm(self) -> nn.Module:
         """The same checkpoint with its masked-LM head. Raises BadInput where it was saved without one."""
@@ -211,6 +212,11 @@ def load(name: str, *, revision: str = "main", package: dict[str, Any] | None = 
         positions=positions,
         heads=config.num_attention_heads,
         weights_hash=hash_of(weights),
+        origin={
+            "name": name if package or remote else str(Path(path).resolve()),
+            "revision": revision,
+            "package": package,
+        },
     )
 
 

@@ -8,6 +8,7 @@ import subprocess
 import time
 import zlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,9 @@ def _write(
         "peak_memory_bytes": peak_memory,
         "device": impl.describe(),
         "data": task.facts(),
+        "head": net.kind_of(last.head),
+        "form": asdict(last.task.form()),
+        "checkpoint": model.origin,
         "weights_hash": model.weights_hash,
         "versions": {p: version(p) for p in ("prunebert", "torch", "transformers", "datasets", "hydra-core")}
         | {"python": platform.python_version()},

@@ -15,9 +15,11 @@ from torch.nn.functional import linear
 
 from prunebert import heads
 from prunebert.checks import PRUNABLE
-from prunebert.errors import bad_choice
+from prunebert.errors import BadInput, bad_choice
+from prunebert.maskfile import MaskFile
 from prunebert.masks import Masks, Scores
 from prunebert.models import Model
+from prunebert.tasks.form import Form
 from prunebert.tasks.task import Batch, Task
 
 Prunable = Literal["encoder", "encoder_pooler", "encoder_pooler_embeddings"]
@@ -60,13 +62,43 @@ class SubNetwork(nn.Module):
 
         A new head's values depend on the task's name and the run's seed alone, never on what was drawn before.
         """
-        key = f"{task.name}_{kind}".replace(".", "_")
+        return self.place_head(f"{task.name}_{kind}".replace(".", "_"), kind, task.form())
+
+    def place_head(self, key: str, kind: str, form: Form) -> str:
+        """The same under a key of one's own, and without a task's data."""
         if key not in self.heads:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(zlib.crc32(key.encode()) + self.seed)
-                head = heads.build(kind, self.model, task)
+                head = heads.build(kind, self.model, form)
             self.heads[key] = head.to(next(self.encoder.parameters()).device).train(self.training)
         return key
+
+    def kind_of(self, head: str) -> str:
+        """What `add_head` was asked for: "linear", "label_words" (masked-LM tasks always), "layer_mix"."""
+        kind: Any = self.heads[head].kind
+        return kind
+
+    def use(self, masks: Masks | MaskFile, force: bool = False) -> SubNetwork:
+        """Make `masks` the network's own, `self.masks`, which is what switches a backbone to another task.
+
+        Raises BadInput for a matrix that no mask may cover, another shape, values that are not bool, and a file's
+        masks that were found on another checkpoint, unless forced.
+        """
+        if isinstance(masks, MaskFile):
+            if masks.weights_hash != self.model.weights_hash and not force:
+                raise BadInput(
+                    f"these masks were found on {masks.model}, whose weights are not those of {self.model.name}"
+                )
+            masks = masks.masks
+        known = self.prunable("encoder_pooler_embeddings")
+        for name, mask in masks.items():
+            if name not in known:
+                raise BadInput(f"{name} is no matrix of {self.model.name} that a mask may cover")
+            if mask.shape != known[name].shape or mask.dtype != torch.bool:
+                shape = list(known[name].shape)
+                raise BadInput(f"the mask of {name} is {list(mask.shape)} of {mask.dtype}, not {shape} of torch.bool")
+        self.masks = {n: m.to(known[n].device) for n, m in masks.items()}
+        return self
 
     def forward(
         self,

@@ -15,23 +15,25 @@ log = logging.getLogger(__name__)
 
 
 def masks_of(run: str, net: SubNetwork, prunable: str, sparsity: float, key: str = "method.masks") -> Masks:
-    """The masks of a finished run, found on the same model and over the same matrices.
+    """The masks of a finished run, or of a mask file, found on the same model and over the same matrices.
 
     Raises BadInput where model, matrices or sparsity are other ones than asked (`key` is told).
     """
     root = Path(run).expanduser()
-    facts, file = artifacts.result(root), artifacts.masks(root)
+    facts = {} if root.is_file() else artifacts.result(root)
+    file = artifacts.masks(root)
     if file.weights_hash != net.model.weights_hash:
         raise BadInput(f"{key}={run}: found on {file.model}, whose weights are not those of {net.model.name}")
     wanted = net.prunable(prunable)
     if file.masks.keys() != wanted.keys():
-        raise BadInput(f"{key}={run}: its masks cover prunable={facts['prunable']}, not {prunable}; ask for the same")
+        covered = f"prunable={facts['prunable']}" if facts else f"{len(file.masks)} matrices"
+        raise BadInput(f"{key}={run}: its masks cover {covered}, not those of {prunable}; ask for the same")
     found = {n: m.to(wanted[n].device) for n, m in file.masks.items()}
     size = sum(m.numel() for m in found.values())
     if abs(size - kept(found) - size * sparsity) > 1:
         measured = 1 - kept(found) / size
         raise BadInput(f"{key}={run}: its sparsity is {measured:.10g}; ask for the same, sparsity={measured:.10g}")
-    log.info("masks of %s (method %s, task %s)", root, facts["method"], facts["task"])
+    log.info("masks of %s%s", root, f" (method {facts['method']}, task {facts['task']})" if facts else "")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
@@ -189,8 +190,64 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return call
 
 
+@pytest.fixture(scope="session")
+def questions(tmp_path_factory):
+    """Contexts of the toy model's words, the answer a span of each."""
+    context = "the dull film was great it was a bright scene not a bad plot"
+    paragraphs = [
+        {
+            "context": f"{context} {i}",
+            "qas": [{"id": f"q{i}", "question": "what was it", "answers": [{"text": gold, "answer_start": start}]}],
+        }
+        for i in range(6)
+        for gold in ["bright scene", "bad plot"][i % 2 : i % 2 + 1]
+        for start in [context.index(gold)]
+    ]
+    file = tmp_path_factory.mktemp("questions") / "train.json"
+    file.write_text(json.dumps({"data": [{"title": "x", "paragraphs": paragraphs}]}))
+    return ["task=squad", f"task.train={file}", "task.max_length=32", "task.stride=8", "task.label_words=[yes,no]"]
+
+
+@pytest.fixture(scope="session")
+def text(tmp_path_factory):
+    file = tmp_path_factory.mktemp("corpus") / "text.txt"
+    file.write_text("the film was good\na dull plot and a bright scene it was not bad\n" * 40)
+    return [f"corpus.file={file}"]
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, model_folder: Path, data_folder: Path):
+    """Gives the directory of a finished run on the toy files, made when it is first asked for and then kept."""
+    from prunebert.cli import main
+
+    folder, made = tmp_path_factory.mktemp("runs"), {}
+
+    def call(*words: str) -> Path:
+        if words not in made:
+            run = folder / str(len(made))
+            typed = {w.split("=")[0] for w in words}
+            usual = [
+                word
+                for word in toy_words(model_folder, data_folder, run)
+                if word.split("=")[0] not in typed and not ("task" in typed and word.startswith("task"))
+            ]
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(sys, "argv", ["prunebert", *usual, *words])
+                main()
+            logging.shutdown()
+            logging.getLogger().handlers.clear()
+            made[words] = run
+        return made[words]
+
+    return call
+
+
 @pytest.fixture
 def toy(model_folder: Path, data_folder: Path) -> list[str]:
+    return toy_words(model_folder, data_folder, "run")
+
+
+def toy_words(model_folder: Path, data_folder: Path, run: Path | str) -> list[str]:
     """Overrides of a run on the toy files and the toy model."""
     return [
         "task=file",
@@ -201,6 +258,6 @@ def toy(model_folder: Path, data_folder: Path) -> list[str]:
         "task.max_length=32",
         f"model.name={model_folder}",
         "fit=smoke",
-        "impl.threads=2",
-        "hydra.run.dir=run",
+        "impl.threads=1",
+        f"hydra.run.dir={run}",
     ]

@@ -31,7 +31,7 @@ KEYS = {
     *("sparsity_encoder", "sparsity_encoder_pooler", "sparsity_encoder_pooler_embeddings", "sparsity_model"),
     *("metric", "score", "metrics", "majority_score", "majority", "trained_parameters", "phases", "steps"),
     *("seconds", "seconds_per_step", "peak_memory_bytes", "device", "data", "weights_hash", "versions"),
-    *("git_commit", "git_dirty", "status"),
+    *("head", "form", "checkpoint", "git_commit", "git_dirty", "status"),
 }
 
 

@@ -38,31 +38,6 @@ FORMS = {
 }
 
 
-@pytest.fixture(scope="module")
-def questions(tmp_path_factory):
-    """Contexts of the toy model's words, the answer a span of each."""
-    context = "the dull film was great it was a bright scene not a bad plot"
-    paragraphs = [
-        {
-            "context": f"{context} {i}",
-            "qas": [{"id": f"q{i}", "question": "what was it", "answers": [{"text": gold, "answer_start": start}]}],
-        }
-        for i in range(6)
-        for gold in ["bright scene", "bad plot"][i % 2 : i % 2 + 1]
-        for start in [context.index(gold)]
-    ]
-    file = tmp_path_factory.mktemp("questions") / "train.json"
-    file.write_text(json.dumps({"data": [{"title": "x", "paragraphs": paragraphs}]}))
-    return ["task=squad", f"task.train={file}", "task.max_length=32", "task.stride=8", "task.label_words=[yes,no]"]
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory):
-    file = tmp_path_factory.mktemp("corpus") / "text.txt"
-    file.write_text("the film was good\na dull plot and a bright scene it was not bad\n" * 40)
-    return [f"corpus.file={file}"]
-
-
 def test_the_matrix_is_whole():
     assert sorted(PHASES) == options("method")
 

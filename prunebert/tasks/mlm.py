@@ -17,6 +17,7 @@ from prunebert.errors import BadInput
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
 from prunebert.tasks.corpus import Texts
+from prunebert.tasks.form import Form
 from prunebert.tasks.task import Batch
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class MaskedLM:
     vocabulary: int
     special: Tensor
     rate: float
+    block: int
     span = False
     regression = False
     masked_lm = True
@@ -121,6 +123,9 @@ class MaskedLM:
             "fingerprint": {split: rows.fingerprint() for split, rows in self.rows.items()},
         }
 
+    def form(self) -> Form:
+        return Form(self.name, False, False, True, False, self.outputs, self.block)
+
 
 def mlm_task(
     *,
@@ -153,7 +158,7 @@ def mlm_task(
         tokens = Rows.of(mapped, ["input_ids"], torch.zeros(len(texts))).columns["input_ids"]
         rows[split] = _blocks(tokens, block, tokenizer, key)
     special = torch.tensor(sorted(set(tokenizer.all_special_ids)))
-    return MaskedLM(name, rows, padding_of(tokenizer), tokenizer.mask_token_id, len(tokenizer), special, rate)
+    return MaskedLM(name, rows, padding_of(tokenizer), tokenizer.mask_token_id, len(tokenizer), special, rate, block)
 
 
 def _blocks(tokens: np.ndarray, block: int, tokenizer: Any, key: str) -> Rows:

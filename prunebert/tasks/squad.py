@@ -18,6 +18,7 @@ from prunebert.errors import BadInput, bad_choice
 from prunebert.tasks import questions, spans
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
+from prunebert.tasks.form import Form
 from prunebert.tasks.task import Batch, logits_of
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class SquadTask:
     label_words: list[str] | None
     score: str
     source: str
+    max_length: int
+    stride: int
     n_best: int
     max_answer: int
     no_answer: bool
@@ -110,6 +113,22 @@ class SquadTask:
             "fingerprint": {split: windows.rows.fingerprint() for split, windows in self.windows.items()},
         }
 
+    def form(self) -> Form:
+        return Form(
+            name=self.name,
+            span=True,
+            regression=False,
+            masked_lm=False,
+            pair=True,
+            outputs=self.outputs,
+            max_length=self.max_length,
+            label_words=self.label_words,
+            stride=self.stride,
+            n_best=self.n_best,
+            max_answer=self.max_answer,
+            no_answer=self.no_answer,
+        )
+
 
 def squad_task(
     *,
@@ -163,6 +182,8 @@ def squad_task(
         no_answer=no_answer,
         score=score,
         source=source,
+        max_length=max_length,
+        stride=stride,
         n_best=n_best,
         max_answer=max_answer,
         tables=tables,

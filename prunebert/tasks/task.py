@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from prunebert.subnetwork import Outputs
+    from prunebert.tasks.form import Form
 
 
 @dataclass(frozen=True)
@@ -83,4 +84,8 @@ class Task(Protocol):
 
     def facts(self) -> dict[str, Any]:
         """What result.json and info say of the data: rows of each split, where they came from."""
+        ...
+
+    def form(self) -> Form:
+        """The task without its data."""
         ...

@@ -18,6 +18,7 @@ from prunebert.errors import BadInput
 from prunebert.tasks import sources
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
+from prunebert.tasks.form import Form
 from prunebert.tasks.labels import label_names, to_classes, to_numbers
 from prunebert.tasks.task import Batch, logits_of
 
@@ -44,6 +45,7 @@ class TextTask:
     tables: sources.Tables
     rows: dict[str, Rows]
     padding: dict[str, int]
+    max_length: int
     augmented: int = 0
     span = False
     masked_lm = False
@@ -116,6 +118,19 @@ class TextTask:
             "fingerprint": {s: rows.fingerprint() for s, rows in self.rows.items()},
         }
         return facts | ({"augmented": self.augmented} if self.augmented else {})
+
+    def form(self) -> Form:
+        return Form(
+            name=self.name,
+            span=False,
+            regression=self.regression,
+            masked_lm=False,
+            pair="text_b" in self.tables["train"],
+            outputs=self.outputs,
+            max_length=self.max_length,
+            labels=[str(label) for label in self.labels],
+            label_words=self.label_words,
+        )
 
 
 def text_task(
@@ -206,6 +221,7 @@ def text_task(
         tables=tables,
         rows=rows,
         padding=padding_of(tokenizer),
+        max_length=max_length,
         augmented=len(tables["train"]) - given,
     )
 

@@ -1,0 +1,29 @@
+"""What the commands beside Hydra's runs share: how they read their words, and how they speak."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NoReturn
+
+import rich
+
+from prunebert.errors import BadInput
+
+
+class Arguments(argparse.ArgumentParser):
+    """argparse, but what cannot be read is a BadInput, told in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadInput(f"{message}; {' '.join(self.format_usage().split())}")
+
+
+def arguments(command: str, does: str) -> Arguments:
+    """A parser for `prunebert COMMAND`; `does` is what --help says."""
+    return Arguments(
+        prog=f"prunebert {command}", description=does, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def say(line: str) -> None:
+    """A line to the user, as it is."""
+    rich.get_console().print(line, markup=False, highlight=False, soft_wrap=True)

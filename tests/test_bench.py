@@ -1,0 +1,148 @@
+"""`prunebert bench`: what is timed computes the same, dead parts go exactly, and the words follow from the times."""
+
+import copy
+import json
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+import prunebert
+from prunebert import bench, compact
+from prunebert.models import FAMILIES
+
+from .conftest import save_model
+
+
+def killed(folder, family):
+    """A stock classifier with dead parts of every sort: layer 0 has all heads dead but one, layer 1 all neurons."""
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    names = dict(model.named_modules())
+    place = {FAMILIES[family].place(f"{n.removeprefix(family + '.')}.weight"): m for n, m in names.items()}
+    with torch.no_grad():
+        place[0, "value"].weight[:8] = 0  # head 0 says its bias
+        place[0, "attention-output"].weight[:, 8:16] = 0  # head 1 is not heard
+        place[0, "value"].weight[16:24] = 0  # head 2: both
+        place[0, "attention-output"].weight[:, 16:24] = 0
+        place[0, "query"].weight[24:] = 0  # head 3 attends to all alike, and stays
+        place[1, "value"].weight[:] = 0  # every head of layer 1 is dead: one stays
+        place[0, "intermediate"].weight[:20] = 0
+        place[0, "output"].weight[:, 10:30] = 0
+        place[1, "intermediate"].weight[:] = 0
+    return model, place
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "electra"])
+def test_dead_heads_and_neurons_go_and_nothing_changes(tmp_path, family):
+    model, kinds = killed(save_model(tmp_path / family, family), family)
+    inputs = {"input_ids": torch.randint(5, 60, (4, 12), generator=torch.Generator().manual_seed(0))}
+    inputs["attention_mask"] = (torch.arange(12) < torch.tensor([[12], [3], [7], [1]])).long()
+    small = copy.deepcopy(model)
+    gone = compact.remove_dead(small, FAMILIES[family], 4, transformers.activations.ACT2FN["gelu"])
+    assert gone == compact.Removed(3 + 3, 8, 30 + 63, 128)
+    with torch.no_grad():
+        before, after = model(**inputs).logits, small(**inputs).logits
+    assert torch.allclose(before, after, atol=1e-6) and compact.size(small) < compact.size(model)
+    place = {FAMILIES[family].place(f"{n.removeprefix(family + '.')}.weight"): m for n, m in small.named_modules()}
+    assert tuple(place[0, "query"].weight.shape) == (8, 32) and tuple(place[1, "output"].weight.shape) == (32, 1)
+    with torch.no_grad():
+        kinds[0, "attention-output"].weight[:, :8] = 0  # what head 0 says always cannot just be left out
+        assert not torch.allclose(before, model(**inputs).logits, atol=1e-6)
+
+
+def test_a_csr_layer_is_the_dense_layer():
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(7, 5)
+    with torch.no_grad():
+        layer.weight *= torch.rand(5, 7) < 0.3
+        layer.weight[2] = 0
+    sparse, x = compact.CsrLinear(layer), torch.randn(3, 4, 7)
+    assert torch.allclose(sparse(x), layer(x), atol=1e-6) and sparse(x).shape == (3, 4, 5)
+    kept = int(layer.weight.count_nonzero())
+    assert sparse.bytes == 4 * (6 + kept + kept + 5)
+    model = torch.nn.Sequential(layer, torch.nn.Linear(5, 2))
+    assert compact.to_csr(model, ["0.weight", "1.weight", "2.weight"]) == 1  # the second holds no zero
+    assert compact.size(model) == sparse.bytes + 4 * 12
+
+
+@pytest.mark.parametrize(
+    "words", [("method=smp", "sparsity=0.9"), ("method=magnitude", "sparsity=0.9"), ("method=abp", "sparsity=0.9")]
+)
+def test_what_is_timed_is_the_exported_model(finished, words):
+    run = prunebert.load(finished(*words))
+    made, told = bench.variants(run)
+    inputs = {"input_ids": torch.randint(5, 60, (4, 12)), "attention_mask": torch.ones(4, 12, dtype=torch.long)}
+    with torch.no_grad():
+        found = {name: model.eval()(**inputs)[0] for name, model in made.items()}
+    for name in ("csr", "removed", "removed+csr"):
+        assert torch.allclose(found[name], found["zeros"], atol=1e-5), name
+    assert not torch.allclose(found["dense"], found["zeros"], atol=1e-5)
+    assert "12 matrices are CSR" in told and "of 8 heads" in told
+    assert compact.size(made["csr"]) < compact.size(made["dense"]) == compact.size(made["zeros"])
+
+
+def test_bench_prints_percentiles_hardware_and_a_verdict(finished, cli, tmp_path):
+    run = finished("method=smp", "sparsity=0.9")
+    words = ["--batch", "1,3", "--length", "9", "--repeats", "6", "--threads", "1", "--out", "x.json"]
+    status, printed = cli("bench", str(run), *words)
+    assert status == 0, printed
+    found = json.loads((tmp_path / "x.json").read_text())
+    assert f"torch {torch.__version__}" in found["hardware"] and found["hardware"] in printed.replace("\n", " ")
+    assert "the vocabulary" not in printed and "encoder without its head" in printed
+    assert [(c["batch"], c["length"], c["repetitions"]) for c in found["cells"]] == [(1, 9, 6), (3, 9, 6)]
+    for cell in found["cells"]:
+        assert list(cell["variants"]) == ["dense", "zeros", "csr", "removed", "removed+csr"]
+        for row in cell["variants"].values():
+            assert 0 < row["p50_ms"] <= row["p90_ms"] <= row["p99_ms"] and row["bytes"] > 0
+            assert row["texts_per_second"] == pytest.approx(cell["batch"] / row["p50_ms"] * 1e3)
+            assert row["output_differs_by"] < 1e-5 or row is cell["variants"]["dense"]
+
+
+def test_the_clock_is_what_is_reported(finished, monkeypatch):
+    """With a clock that gives every variant its own time, the percentiles and factors are those of the clock."""
+    made, _ = bench.variants(prunebert.load(finished("method=smp", "sparsity=0.9")))
+    of = {id(m): i + 1 for i, m in enumerate(made.values())}
+    count = dict.fromkeys(of.values(), 0)
+
+    def clock(model, inputs, device):
+        count[of[id(model)]] += 1
+        return of[id(model)] * (1 + count[of[id(model)]])
+
+    monkeypatch.setattr(bench, "_time", clock)
+    cell = bench.measure(made, 2, 8, repeats=20, seconds=60)
+    series = np.arange(2, 22)
+    for i, row in enumerate(cell["variants"].values(), 1):
+        assert row["p50_ms"] == pytest.approx(np.median(series) * i * 1e3)
+        assert row["p99_ms"] == pytest.approx(np.percentile(series, 99) * i * 1e3)
+        assert row["times_dense"] == pytest.approx([i, i, i])
+
+
+@pytest.mark.parametrize(
+    ("factor", "told"),
+    [
+        ([2.0, 1.8, 2.2], "2.00 times SLOWER (1.80 to 2.20)"),
+        ([0.5, 0.4, 0.8], "2.00 times faster (1.25 to 2.50)"),
+        ([1.0, 0.96, 1.04], "no different"),
+        ([1.2, 0.9, 1.5], "not told apart (0.90 to 1.50 of its time)"),
+        ([1.06, 1.02, 1.1], "not told apart (1.02 to 1.10 of its time)"),
+    ],
+)
+def test_verdicts(factor, told):
+    assert bench.verdict(factor) == told
+
+
+def test_bad_input_is_one_line(finished, cli):
+    run = str(finished("method=smp", "sparsity=0.9"))
+    for words, told in (
+        (["nowhere"], "no such directory"),
+        ([run, "--batch", "0"], "--batch=0: whole numbers from 1 on"),
+        ([run, "--length", "8,x"], "--length=8,x"),
+        ([run, "--length", "65"], "reads at most 64 tokens"),
+        ([run, "--repeats", "2"], "--repeats=2: at least 5"),
+        ([run, "--device", "tpu"], "impl.device=tpu"),
+        ([run, "--threads", "0"], "impl.threads=0"),
+        ([], "required: RUN; usage: prunebert bench"),
+    ):
+        status, printed = cli("bench", *words)
+        assert status == 2 and told in printed and len(printed.strip().splitlines()) == 1, printed
