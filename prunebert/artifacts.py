@@ -133,10 +133,17 @@ def result(root: Path) -> dict[str, Any]:
         raise BadInput(
             f"{root}: the run did not finish ({RESULT} is missing)" if started else f"{root} is not a run's directory"
         )
+    return _json(file)
+
+
+def _json(file: Path) -> dict[str, Any]:
     try:
-        return json.loads(file.read_text("utf-8"))
-    except ValueError as error:
+        found = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
         raise BadInput(f"{file} is damaged: {error}") from error
+    if not isinstance(found, dict):
+        raise BadInput(f"{file} is damaged: it holds no table of names and values")
+    return found
 
 
 def runs(root: Path) -> list[Path]:
@@ -146,8 +153,65 @@ def runs(root: Path) -> list[Path]:
 
 def last_words(root: Path) -> str:
     """The last line of a run's log, or that there is none."""
-    lines = (root / LOG).read_text("utf-8").splitlines() if (root / LOG).is_file() else []
+    lines = (root / LOG).read_text("utf-8", errors="replace").splitlines() if (root / LOG).is_file() else []
     return lines[-1] if lines else "it left no log"
+
+
+def finished(root: Path) -> bool:
+    """Whether the run came to its end."""
+    return (root / RESULT).is_file()
+
+
+def written(root: Path) -> float:
+    """When the run ended, in seconds since 1970, as its file system has it."""
+    return (root / RESULT).stat().st_mtime
+
+
+def traces(root: Path) -> list[Path]:
+    """Every directory below `root`, itself included, in which a run was started or which holds a result."""
+    return sorted({*runs(root), *(p.parent for p in root.rglob(RESULT))})
+
+
+def sweeps(root: Path) -> list[Path]:
+    """Every directory below `root`, itself included, in which a sweep was started."""
+    return sorted(p.parent for p in root.rglob(SWEEP))
+
+
+def sweep(root: Path) -> dict[str, Any]:
+    """A sweep's configuration, as Hydra recorded it. Raises BadInput if it cannot be read."""
+    return _yaml(root / SWEEP, dict)
+
+
+def overrides(root: Path) -> list[str]:
+    """The words of a run's command line. Raises BadInput if Hydra's record of them cannot be read."""
+    return _yaml(root / CONFIG / "overrides.yaml", list)
+
+
+def _yaml(file: Path, kind: type) -> Any:
+    import yaml
+
+    try:
+        found = yaml.safe_load(file.read_text("utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise BadInput(f"{file} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(found, kind):
+        raise BadInput(f"{file} is damaged: it holds no {kind.__name__}")
+    return found
+
+
+def predictions(root: Path) -> pd.DataFrame:
+    """predictions.parquet of a run. Raises BadInput if it cannot be read."""
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(root / PREDICTIONS)
+    except (OSError, ValueError) as error:  # pyarrow's errors are among them
+        raise BadInput(f"{root / PREDICTIONS} cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def report(root: Path) -> Path:
+    """Where the report on the runs below `root` goes, unless it is told where."""
+    return root / "report"
 
 
 def files(root: Path) -> dict[str, int]:
@@ -156,8 +220,8 @@ def files(root: Path) -> dict[str, int]:
 
 
 def topology(root: Path) -> dict[str, Any]:
-    """topology.json of a run."""
-    return json.loads((root / TOPOLOGY).read_text("utf-8"))
+    """topology.json of a run. Raises BadInput if it cannot be read."""
+    return _json(root / TOPOLOGY)
 
 
 def config(root: Path) -> str:
