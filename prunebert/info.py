@@ -111,6 +111,9 @@ def table(root: Path) -> int:
         console.print(
             f"look at one of them: prunebert info {shlex.quote(_short(rows[-1][0]))}", markup=False, soft_wrap=True
         )
+        console.print(
+            f"report on all of them: prunebert report {shlex.quote(_short(root))}", markup=False, soft_wrap=True
+        )
     for directory in failed:
         console.print(
             f"did not finish: {_short(directory)}: {artifacts.last_words(directory)}", markup=False, soft_wrap=True
