@@ -48,7 +48,8 @@ def _lines(axes: Axes, found: pd.DataFrame) -> list[Line2D]:
     handles = []
     for method, rows in found.groupby("method", sort=False):
         colour, mark = look(str(method))
-        for i, (label, variant) in enumerate(rows.groupby("label", sort=False)):
+        variants = rows.groupby("label", sort=False)
+        for i, (label, variant) in enumerate(variants):
             line = variant.sort_values("sparsity")
             kind: dict[str, Any] = {"color": colour, "marker": mark, "linestyle": LINES[i % len(LINES)]}
             x, mean, sd = line["sparsity"].to_numpy(), line["mean"].to_numpy(), line["sd"].fillna(0).to_numpy()
@@ -61,7 +62,11 @@ def _lines(axes: Axes, found: pd.DataFrame) -> list[Line2D]:
                 axes.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.15, linewidth=0)
                 if len(x) == 1:  # a band of no width is not seen
                     axes.errorbar(x, mean, sd, color=colour, capsize=2, linewidth=1)
-            handles.append(Line2D([], [], **kind, label=_seeds(str(label), variant["n"])))
+            told = _seeds(str(label), variant["n"])
+            if len(variants) > 1:  # more than there are kinds of lines
+                axes.annotate(str(i + 1), (x[-1], mean[-1]), (5, -2), textcoords="offset points", fontsize=6)
+                told = f"{i + 1}: {told}"
+            handles.append(Line2D([], [], **kind, label=told))
     return handles
 
 
@@ -81,7 +86,7 @@ def _points(axes: Axes, points: pd.DataFrame, room: float, theme: Theme, ours: s
         for _, point in rows.iterrows():
             colour = look(point["method"])[0]
             fill = colour if point["kd"] != "no" else theme.paper
-            x = _back(_forward(point["sparsity"]) + room * (i + 1) * min(0.3, 1.2 / len(sources)))
+            x = _back(_forward(point["sparsity"]) + room * (i + 1) * min(0.25, 0.9 / len(sources)))
             axes.plot(x, point["score"], mark, color=colour, markerfacecolor=fill, markersize=4.5)
             strangers.add(point["method"])
         told = f"published: {source}" + ("" if of == "encoder" else f", of {OF.get(of, 'what is not told')}")
@@ -106,7 +111,7 @@ def _sparsity_axis(axes: Axes, shown: list[float]) -> float:
     axes.set_xscale("function", functions=(_forward, _back))
     low, high = _forward(shown[0]), _forward(shown[-1])
     room = max(high - low, 0.1) * 0.04
-    axes.set_xlim(_back(low - room), _back(high + 1.6 * room))
+    axes.set_xlim(_back(low - room), _back(high + 1.3 * room))
     ticks: list[float] = []
     for tick in sorted({*shown, *(t for t in TICKS if shown[0] <= t <= shown[-1])}, key=lambda t: (t not in shown, t)):
         if all(abs(_forward(tick) - _forward(other)) > room for other in ticks):
@@ -127,7 +132,9 @@ def costs(runs: pd.DataFrame, theme: Theme) -> Figure:
         ("seconds in all", runs["seconds"]),
         ("peak memory, GiB", runs["peak_memory_bytes"] / 2**30),
     )
-    figure = Figure(figsize=(WIDTH, 0.9 + 0.28 * len(order)))
+    wrapped = ["\n".join(textwrap.wrap(name, 44)) for name in order]
+    most = max(name.count("\n") for name in wrapped)
+    figure = Figure(figsize=(WIDTH, 0.9 + (0.28 + 0.12 * most) * len(order)))
     for axes, (title, values) in zip(figure.subplots(1, 3, sharey=True), shown, strict=True):
         for place, name in enumerate(order):
             own = values[names == name].dropna()
@@ -139,6 +146,6 @@ def costs(runs: pd.DataFrame, theme: Theme) -> Figure:
         axes.grid(True, axis="x", linewidth=0.5)
         axes.set_axisbelow(True)
     first = figure.axes[0]
-    first.set_yticks(range(len(order)), order)
-    first.invert_yaxis()
+    first.set_yticks(range(len(order)), wrapped, fontsize=6 if most else 8)
+    first.set_ylim(len(order) - 0.4, -0.6)
     return figure

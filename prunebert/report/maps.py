@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from prunebert import artifacts
 from prunebert.errors import BadInput
@@ -18,6 +19,7 @@ from prunebert.report.style import WIDTH, Theme
 KINDS = ("query", "key", "value", "attention-output", "intermediate", "output")
 SHORT = ("query", "key", "value", "att. out", "interm.", "output")
 ACROSS = 4
+LONG = 40  # letters
 NAMED = 12  # a matrix of at most so many rows has its numbers written in
 
 
@@ -81,14 +83,21 @@ def density(means: dict[str, np.ndarray], rests: dict[str, dict[str, float]], th
 
 def overlap(labels: list[str], values: np.ndarray, theme: Theme) -> Figure:
     """Of every two runs: 1 the same weights, 0 as many in common as chance gives, below 0 fewer."""
-    n = len(labels)
+    n, size = len(labels), 7 if len(labels) <= 24 else 5
     side = min(WIDTH - 2.4, 1.2 + 0.36 * n)
-    figure = Figure(figsize=(WIDTH if n > 6 else side + 2.4, side))
+    names = [f"{label}  {i}" for i, label in enumerate(labels, 1)]
+    below = max(map(len, names)) > LONG  # too long to stand beside the rows
+    figure = Figure(figsize=(WIDTH if n > 6 or below else side + 2.4, side))
     axes = figure.subplots()
+    if below:
+        lines = ["\n".join(textwrap.wrap(f"{i}  {label}", 110)) for i, label in enumerate(labels, 1)]
+        names = [str(i) for i in range(1, n + 1)]
+        figure.set_figheight(side + 0.14 * sum(line.count("\n") + 1 for line in lines))
+        empty = [Line2D([], [], linestyle="") for _ in lines]
+        figure.legend(empty, lines, loc="outside lower left", handlelength=0, fontsize=6)
     image = axes.imshow(values, vmin=-1, vmax=1, cmap="PuOr_r")
-    size = 7 if n <= 24 else 5
     axes.set_xticks(range(n), [str(i) for i in range(1, n + 1)], fontsize=size)
-    axes.set_yticks(range(n), [f"{label}  {i}" for i, label in enumerate(labels, 1)], fontsize=size)
+    axes.set_yticks(range(n), names, fontsize=size)
     axes.spines[:].set_visible(False)
     if n <= NAMED:
         for (row, column), value in np.ndenumerate(values):

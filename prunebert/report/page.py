@@ -25,7 +25,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Part:
-    """What stands in a section, in this order. folded: the table is behind this line until it is opened."""
+    """What stands in a section, in this order. text: a paragraph a line. folded: behind this line is the table."""
 
     heading: str = ""
     text: str = ""

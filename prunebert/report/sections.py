@@ -67,7 +67,7 @@ def of_table(
     drawing = _drawing(f"cost {name}", caption, partial(curves.costs, runs))
     told = "Peak memory on a CPU is that of the process so far, which in a sweep is all runs before it as well."
     parts.append(Part("Time and memory", told, tables.costs(runs), figure=draw(drawing)))
-    told = "Sparsity as measured under all four denominators; the command repeats the run."
+    told = "The sparsities are measured from the masks, under all four denominators."
     parts.append(Part("Every run and its command", told, tables.every_run(runs)))
     return Section(name, slug(name), parts)
 
@@ -81,11 +81,11 @@ def of_troubles(collected: Collected, troubles: list[Trouble]) -> Section:
 
 def of_methods() -> Section:
     """How numbers were made."""
-    cited = "; ".join(f"{name}: {source}" for name, source in published.CITED.items())
+    cited = "\n".join(f"{name}: {source}." for name, source in published.CITED.items())
     numbers = (
         "Published numbers are shown beside a measured one only where model, task, metric, method and its variant, "
         "sparsity and what it is a fraction of, and teacher or none all agree; budgets (epochs, seeds) may still "
-        f"differ and are told. None of them was measured here. Sources: {cited}."
+        f"differ and are told. None of them was measured here.\n{cited}"
     )
     heads = ("Tables", "Tests", "Published numbers")
     parts = [Part(head, text) for head, text in zip(heads, (READING, TOLD, numbers), strict=True)]

@@ -11,18 +11,19 @@ from scipy import stats
 
 SEEDS = 3  # fewer seeds are not tested
 TOLD = (
-    "Two questions, two tests, both two-sided and paired by seed; only seeds that both rows have are compared. "
+    "Two questions, two tests, both two-sided and paired by seed; only seeds that both rows have are compared.\n"
     "Examples: are these trained networks different on this evaluation data? Each example counts once, so that "
     "several seeds do not pass for more data: it goes to the row that got it right under more seeds, ties are left "
-    "out, and the rest is a sign test (scipy.stats.binomtest, one half); with one seed this is McNemar's exact "
-    "test. Where an example has a graded score (a question's F1, the share of a block's tokens, minus the absolute "
-    "error of a regression), the difference of its means over the seeds enters a Wilcoxon signed-rank test "
+    "out, and the rest is a sign test (scipy.stats.binomtest, one half); with one seed this is McNemar's exact test. "
+    "Where an example has a graded score (a question's F1, the share of a block's tokens, minus the absolute error of "
+    "a regression), the difference of its means over the seeds enters a Wilcoxon signed-rank test "
     "(scipy.stats.wilcoxon). A metric that is no mean over examples (Matthews' correlation, F1 of a class) has no "
-    "value of an example: the test is then on right or wrong, not on the metric; a correlation is tested on "
-    "absolute errors. Seeds: would the methods differ when trained again? A t-test on the scores of the same seeds "
+    "value of an example: the test is then on right or wrong, not on the metric; a correlation is tested on absolute "
+    "errors.\n"
+    "Seeds: would the methods differ when trained again? A t-test on the scores of the same seeds "
     f"(scipy.stats.ttest_rel) from {SEEDS} seeds on; with fewer, none. It takes the differences for normal, which a "
-    "handful of seeds can neither show nor refute. All p-values of one table, of both tests, are corrected together "
-    "by Holm's method; p is shown before and after."
+    "handful of seeds can neither show nor refute.\n"
+    "All p-values of one table, of both tests, are corrected together by Holm's method; p is shown before and after."
 )
 
 

@@ -133,22 +133,17 @@ def costs(runs: pd.DataFrame) -> Table:
 
 
 def every_run(runs: pd.DataFrame) -> Table:
-    """Each run with its four measured sparsities, where it lies and the command that repeats it."""
-    columns = ["method", "asked", "seed", "score", "same answer always", *OF.values(), "whole model", "seconds"]
+    """Each run with the command that repeats it, where it lies and its four measured sparsities."""
+    columns = ["method", "asked", "seed", "score", "command that repeats it", "prunebert at commit", "directory"]
     rows = []
     for _, run in runs.iterrows():
-        line = [Cell(run["label"]), number(run["sparsity"], "{:g}"), number(run["seed"], "{:d}")]
-        line += [number(run["score"]), number(run["majority_score"])]
-        line += [number(run[key]) for key in SPARSITIES]
-        line.append(number(run["seconds"], "{:,.1f}"))
+        line = [Cell(run["label"]), number(run["sparsity"], "{:g}"), number(run["seed"], "{:d}"), number(run["score"])]
         commit = run["git_commit"][:10] + (", changed since" if run["row"].get("git_dirty") else "")
-        line += [
-            Cell(commit or "installed package"),
-            Cell(short(run["directory"]), kind="long"),
-            Cell(run["command"], kind="code"),
-        ]
-        rows.append(line)
-    return Table([*columns, "prunebert at commit", "directory", "command that repeats it"], rows)
+        line += [Cell(run["command"], kind="code"), Cell(commit or "installed package")]
+        line.append(Cell(short(run["directory"]), kind="long"))
+        line += [number(run[key]) for key in SPARSITIES]
+        rows.append([*line, number(run["majority_score"]), number(run["seconds"], "{:,.1f}")])
+    return Table([*columns, *OF.values(), "whole model", "same answer always", "seconds"], rows)
 
 
 def troubles(found: list[Trouble]) -> Table:
