@@ -101,7 +101,7 @@ def overlap(labels: list[str], values: np.ndarray, theme: Theme) -> Figure:
     axes.spines[:].set_visible(False)
     if n <= NAMED:
         for (row, column), value in np.ndenumerate(values):
-            told = f"{round(value, 2) + 0:.2f}"  # no -0.00
+            told = f"{round(value, 2) + 0:.2f}" if value == value else "–"  # no -0.00
             axes.text(column, row, told, ha="center", va="center", fontsize=6, color=_on(abs(value) > 0.6))
     figure.colorbar(image, ax=axes, label="overlap beyond chance", shrink=0.8).outline.set_visible(False)
     return figure
@@ -118,9 +118,11 @@ def _on(dark: bool) -> str:
     return "white" if dark else "black"
 
 
-def overlap_table(runs: list[Path]) -> np.ndarray:
-    """The seam to `overlap.table`: beyond-chance overlap of every two runs, in the order given."""
+def overlap_table(runs: list[Path]) -> tuple[list[int], np.ndarray]:
+    """The seam to `overlap.table`: which of `runs` it has taken, and the beyond-chance overlap of every two of them."""
     from importlib import import_module
 
     table: Callable[[list[Path]], dict[str, Any]] = import_module("prunebert.overlap").table
-    return np.asarray(table(runs)["beyond_chance"], dtype=float)
+    found = table(runs)
+    taken = [i for i, run in enumerate(runs) if str(run) not in found.get("left_out", ())]
+    return taken, np.asarray(found["beyond_chance"], dtype=float)

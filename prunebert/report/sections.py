@@ -145,7 +145,7 @@ def _overlap(name: str, sparsity: float, runs: pd.DataFrame, draw: Draw, trouble
     seeds = runs["seed"].nunique() > 1
     labels = [run["label"] + (f", seed {run['seed']}" if seeds else "") for run in readable]
     try:
-        values = maps.overlap_table([Path(run["directory"]) for run in readable])
+        taken, values = maps.overlap_table([Path(run["directory"]) for run in readable])
     except (BadInput, ModuleNotFoundError) as error:
         troubles.append(Trouble("not in the report", where, f"overlap matrix: {error}"))
         return []
@@ -153,7 +153,9 @@ def _overlap(name: str, sparsity: float, runs: pd.DataFrame, draw: Draw, trouble
         f"{where}: overlap of every two masks beyond chance; 1 the same weights, 0 what chance gives, below 0 fewer."
     )
     caption += "" if whole else " Of each method the lowest seed."
-    drawing = _drawing(f"overlap {name} {sparsity:g}", caption, partial(maps.overlap, labels, values))
+    drawing = _drawing(
+        f"overlap {name} {sparsity:g}", caption, partial(maps.overlap, [labels[i] for i in taken], values)
+    )
     return [Part(f"Overlap at {sparsity:g}", figure=draw(drawing))]
 
 

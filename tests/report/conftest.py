@@ -110,7 +110,7 @@ def sweep(root: Path, task: Sequence[str], params: dict[str, str] | None = None)
 def overlap():
     """What prunebert.overlap would find, in no time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(maps, "overlap_table", lambda runs: np.eye(len(runs)))
+        patch.setattr(maps, "overlap_table", lambda runs: (list(range(len(runs))), np.eye(len(runs))))
         yield
 
 

@@ -139,16 +139,18 @@ def test_overlap_is_the_matrix_it_is_given(theme, n):
 
 
 def test_the_seam_to_overlap(monkeypatch, tmp_path):
+    runs = [tmp_path / "a", tmp_path / "b", tmp_path / "c"]
     stub = ModuleType("prunebert.overlap")
-    stub.table = lambda runs: {"labels": [r.name for r in runs], "beyond_chance": [[1, 0.5], [0.5, 1]]}
+    stub.table = lambda runs: {"left_out": [str(runs[1])], "beyond_chance": [[1, 0.5], [0.5, None]]}
     monkeypatch.setitem(sys.modules, "prunebert.overlap", stub)
-    assert OVERLAP([tmp_path / "a", tmp_path / "b"]).tolist() == [[1, 0.5], [0.5, 1]]
+    taken, values = OVERLAP(runs)
+    assert taken == [0, 2] and values[0].tolist() == [1, 0.5] and np.isnan(values[1, 1])
 
 
 def test_the_real_overlap_of_a_run_with_itself_is_1(run):
     pytest.importorskip("prunebert.overlap", reason="this checkout has no prunebert/overlap.py")
-    values = OVERLAP([run("a", "smp"), run("b", "magnitude")])
-    assert values.shape == (2, 2) and np.allclose(np.diag(values), 1) and np.isclose(values[0, 1], values[1, 0])
+    taken, values = OVERLAP([run("a", "smp"), run("b", "magnitude")])
+    assert taken == [0, 1] and np.allclose(values, 1)  # the masks made by hand are the same
 
 
 def test_costs_are_dots_and_means_and_devices_are_apart(run, tmp_path, theme):
