@@ -136,10 +136,17 @@ def result(root: Path) -> dict[str, Any]:
         raise BadInput(
             f"{root}: the run did not finish ({RESULT} is missing)" if started else f"{root} is not a run's directory"
         )
+    return _json(file)
+
+
+def _json(file: Path) -> dict[str, Any]:
     try:
-        return json.loads(file.read_text("utf-8"))
-    except ValueError as error:
+        found = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
         raise BadInput(f"{file} is damaged: {error}") from error
+    if not isinstance(found, dict):
+        raise BadInput(f"{file} is damaged: it holds no table of names and values")
+    return found
 
 
 def runs(root: Path) -> list[Path]:
@@ -147,10 +154,19 @@ def runs(root: Path) -> list[Path]:
     return sorted(p.parent for p in root.rglob(CONFIG) if p.is_dir())
 
 
-def last_words(root: Path) -> str:
-    """The last line of a run's log, or that there is none."""
-    lines = (root / LOG).read_text("utf-8").splitlines() if (root / LOG).is_file() else []
-    return lines[-1] if lines else "it left no log"
+def predictions(root: Path) -> pd.DataFrame:
+    """predictions.parquet of a run. Raises BadInput if it cannot be read."""
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(root / PREDICTIONS)
+    except (OSError, ValueError) as error:  # pyarrow's errors are among them
+        raise BadInput(f"{root / PREDICTIONS} cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def report(root: Path) -> Path:
+    """Where the report on the runs below `root` goes, unless it is told where."""
+    return root / "report"
 
 
 def files(root: Path) -> dict[str, int]:
@@ -159,9 +175,8 @@ def files(root: Path) -> dict[str, int]:
 
 
 def topology(root: Path) -> dict[str, Any]:
-    """topology.json of a run; empty for a task delta, which has none."""
-    file = root / TOPOLOGY
-    return json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    """topology.json of a run; empty for a task delta, which has none. Raises BadInput if it cannot be read."""
+    return _json(root / TOPOLOGY) if (root / TOPOLOGY).is_file() else {}
 
 
 def config(root: Path) -> str:

@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 COMMANDS = {
     "info": "prunebert.info:main",
     "compare": "prunebert.compare:main",
+    "report": "prunebert.report.command:main",
     "export": "prunebert.export:main",
     "bench": "prunebert.bench:main",
 }
@@ -154,7 +155,11 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
 
 
 class Around(Callback):
-    """Before a run or sweep, what Hydra would write over is looked at; after a sweep comes the table of its runs."""
+    """Before a run or sweep, what Hydra would write over is looked at; after a sweep comes the table of its runs, and
+    with `hydra.callbacks.around.report=true` their report."""
+
+    def __init__(self, report: bool = False) -> None:
+        self.report = report
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         _or_stop(artifacts.prepare, Path(config.hydra.run.dir))
@@ -166,16 +171,25 @@ class Around(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         from prunebert import info
 
-        if info.table(Path(config.hydra.sweep.dir)):
+        failed = info.table(Path(config.hydra.sweep.dir))
+        if self.report:
+            _or_stop(_report, Path(config.hydra.sweep.dir), status=1)
+        if failed:
             sys.exit(1)  # a cell did not finish
 
 
-def _or_stop(check: Callable[[Path], None], path: Path) -> None:
+def _or_stop(check: Callable[[Path], None], path: Path, status: int = 2) -> None:
     """Hydra turns a callback's exceptions into warnings, but lets SystemExit through."""
     try:
         check(path)
     except BadInput as error:
-        _stop(str(error))
+        _stop(str(error), status)
+
+
+def _report(sweep: Path) -> None:
+    from prunebert.report.command import main  # matplotlib and scipy take seconds
+
+    main([str(sweep)])
 
 
 def _values(words: list[str]) -> list[tuple[str, Any]]:

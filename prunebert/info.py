@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from prunebert import artifacts
+from prunebert import artifacts, traces
 from prunebert.errors import BadInput
 
 DENOMINATORS = {
@@ -115,9 +115,12 @@ def table(root: Path) -> int:
         console.print(
             f"look at one of them: prunebert info {shlex.quote(_short(rows[-1][0]))}", markup=False, soft_wrap=True
         )
+        console.print(
+            f"report on all of them: prunebert report {shlex.quote(_short(root))}", markup=False, soft_wrap=True
+        )
     for directory in failed:
         console.print(
-            f"did not finish: {_short(directory)}: {artifacts.last_words(directory)}", markup=False, soft_wrap=True
+            f"did not finish: {_short(directory)}: {traces.last_words(directory)}", markup=False, soft_wrap=True
         )
     return len(failed)
 

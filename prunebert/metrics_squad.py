@@ -48,3 +48,8 @@ class SquadV2(evaluate.Metric):
 
     def _compute(self, predictions: Any, references: Any) -> dict[str, float]:
         return spans.v2_metrics(*_paired(predictions, references))
+
+
+def of_question(metric: str, prediction: str, golds: list[str], no_answer: bool) -> float:
+    """A single question's "exact" or "f1"; no_answer: as SQuAD 2.0 has it."""
+    return (spans.v2_metrics if no_answer else spans.v1_metrics)([prediction], [golds])[metric]

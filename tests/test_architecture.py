@@ -14,6 +14,7 @@ NEVER = {
     "schedules": {"subnetwork", "phase", "train", "tasks", "methods", "models", "masks"},
     "fit": {"subnetwork", "phase", "train", "tasks", "methods", "models", "masks"},
     "topology": {"subnetwork", "phase", "train", "tasks", "methods", "models", "artifacts"},
+    "report": {"train", "methods", "tasks", "run", "evaluate", "cli", "subnetwork", "phase", "models", "info"},
     "train": {"methods", "artifacts", "cli", "tasks.text", "tasks.squad"},
     "subnetwork": {"train", "methods", "artifacts", "phase", "tasks.text", "tasks.squad"},
 }
@@ -72,6 +73,29 @@ def test_schedules_and_fit_need_only_the_standard_library():
             "functools",
             "pathlib",
         }
+
+
+def test_the_report_reads_runs_and_nothing_else():
+    ours = {
+        m.removeprefix("prunebert.").split(".")[0]
+        for f in (ROOT / "report").glob("*.py")
+        for m in imports(f)
+        if m.startswith("prunebert.")
+    }
+    known = {
+        "report",
+        "artifacts",
+        "traces",
+        "topology",
+        "maskfile",
+        "overlap",
+        "metrics_squad",
+        "errors",
+        "__version__",
+    }
+    assert {"report", "artifacts", "errors"} <= ours <= known
+    outside = {f.name for f in FILES if "report" not in f.parts and any("prunebert.report" in m for m in imports(f))}
+    assert outside == {"cli.py"}
 
 
 def test_no_method_is_named_in_the_loop():

@@ -43,7 +43,8 @@ def test_the_wheel_carries_every_config(tmp_path):
     names = set(zipfile.ZipFile(wheel).namelist())
     conf = {f"prunebert/conf/{p.relative_to(ROOT / 'conf')}" for p in (ROOT / "conf").rglob("*.yaml")}
     code = {str(p.relative_to(ROOT)) for p in (ROOT / "prunebert").rglob("*.py")}
-    assert len(conf) > 40 and len(code) > 40 and conf | code <= names
+    data = {"prunebert/report/page.html", "prunebert/report/published.csv"}
+    assert len(conf) > 40 and len(code) > 40 and conf | code | data <= names
     assert not any(n.startswith("tests") for n in names)
 
 
@@ -84,6 +85,10 @@ def test_the_quickstart_runs_offline_in_two_steps(prunebert, tmp_path):
     ):
         assert word in done.stdout
     assert "Warning" not in done.stderr and "Error" not in done.stderr
+    (report,) = tmp_path.rglob("report.html")
+    sweep = report.parents[1].relative_to(tmp_path)
+    assert f"prunebert report {sweep}" in done.stdout and str(report.relative_to(tmp_path)) in done.stdout
+    assert {p.name for p in report.parent.iterdir()} >= {"results.csv", "results.parquet", "tables.tex", "figures"}
 
 
 @pytest.mark.slow

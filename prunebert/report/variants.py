@@ -1,0 +1,140 @@
+"""Variants: which runs may be averaged. Runs are of one variant if nothing but sparsity and seed tells them apart."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+ORDER = (
+    *("dense", "random", "magnitude", "imp", "gmp", "movement", "soft_movement", "l0"),
+    *("sparsebert", "tamt", "abp", "smp"),
+)
+AXES = ("prunable", "fit", "distill", "augment", "train")  # told wherever a table's rows differ in them
+UNDER = {"fit": ("fit.", "mask_fit.", "teacher_fit.", "distill.fit."), "distill": ("distill.",)}
+SILENT = {"distill": "none", "augment": "none"}
+OF = {
+    "encoder": "encoder",
+    "encoder_pooler": "+ pooler",
+    "encoder_pooler_embeddings": "+ word embeddings",
+}
+
+
+def told(runs: pd.DataFrame) -> pd.DataFrame:
+    """With columns: `table` (runs of one task, model and evaluation data), `variant` and its `label` in that table,
+    `of` (what the sparsity is a fraction of, the same for all that may be compared), `order` (where the row stands)."""
+    runs = runs.copy()
+    runs["of"] = [
+        "encoder" if p == "encoder_pooler" and not has else p
+        for p, has in zip(runs["prunable"], runs["pooler"], strict=True)
+    ]
+    runs["facts"] = [_identity(row["row"], row["of"]) for _, row in runs.iterrows()]
+    runs["variant"] = [_digest([m, f]) for m, f in zip(runs["method"], runs["facts"], strict=True)]
+    runs["table"] = _tables(runs)
+    runs["label"] = ""
+    for _, rows in runs.groupby("table", sort=False):
+        runs.loc[rows.index, "label"] = rows["variant"].map(_labels(rows.drop_duplicates("variant")))
+    rank = {method: i for i, method in enumerate(ORDER)}
+    by = pd.DataFrame(
+        {"table": runs["table"], "rank": runs["method"].map(lambda m: rank.get(m, len(rank)))}
+        | {k: runs[k] for k in ("method", "label", "sparsity", "seed")}
+    )
+    runs["order"] = by.sort_values(list(by)).reset_index().set_index("index").assign(n=range(len(by)))["n"]
+    return runs
+
+
+def settings(row: dict[str, Any]) -> dict[str, str]:
+    """A run's settings, dotted, without its sparsity and seed, which are told elsewhere and vary within a cell."""
+    asked, seed = row["sparsity"], row["seed"]
+    kept = {}
+    for key, value in _flat(row["settings"], ""):
+        last = key.rpartition(".")[2]
+        told = key in AXES or (key in ("sparsity", "schedule.final") and value == asked)
+        if told or last in ("seed", "shared"):
+            continue
+        if isinstance(value, str):  # the path of another run, of the same sparsity and seed
+            value = value.replace(f"seed={seed}", "seed=*").replace(f"sparsity={asked:g}", "sparsity=*")
+        kept[key] = value if isinstance(value, str) else json.dumps(value)
+    return kept
+
+
+def _flat(node: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if not isinstance(node, dict):
+        yield path.removesuffix("._target_"), node
+        return
+    for key, value in node.items():
+        yield from _flat(value, f"{path}.{key}" if path else str(key))
+
+
+def _identity(row: dict[str, Any], of: str) -> dict[str, str]:
+    axes = {k: str(row.get(k) or "none") for k in ("fit", "distill", "augment")}
+    return {"prunable": of, **axes, "train": _train(row), **settings(row)}
+
+
+def _train(row: dict[str, Any]) -> str:
+    """The training data in words; augmented rows are drawn anew for every seed, so only their number counts."""
+    data = row["data"] if isinstance(row.get("data"), dict) else {}
+    count, mark = _part(data, "rows").get("train"), _part(data, "fingerprint").get("train", "")
+    told = f"{count:,} rows" if isinstance(count, int) else "unknown"
+    return told if data.get("augmented") else f"{told} {str(mark)[:8]}".strip()
+
+
+def _tables(runs: pd.DataFrame) -> list[str]:
+    """A name for the table of each run, as short as still tells it from the others."""
+    keys = []
+    for row in runs["row"]:
+        data = row["data"] if isinstance(row.get("data"), dict) else {}
+        marks = _part(data, "fingerprint") or _part(data, "rows")
+        held = json.dumps({s: m for s, m in marks.items() if s != "train"}, sort_keys=True)
+        weights = str(row.get("weights_hash") or row["model"])
+        keys.append((row["task"], weights, row["metric"], held, json.dumps(data.get("labels"))))
+    names = {key: f"{key[0]}, {_last_of(row['model'])}" for key, row in zip(keys, runs["row"], strict=True)}
+    for name in set(names.values()):
+        alike = [key for key in names if names[key] == name]
+        for part, word in enumerate(("", "weights {:.8}", "{}", "evaluation data {:.8}", "labels {:.60}")):
+            if len({key[part] for key in alike}) > 1:
+                names |= {k: f"{names[k]}, {word.format(_digest(k[3]) if part == 3 else k[part])}" for k in alike}
+    return [names[key] for key in keys]
+
+
+def _last_of(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2]
+
+
+def _labels(rows: pd.DataFrame) -> dict[str, str]:
+    """variant -> label, for the variants of one table: the method, and all in which it differs from others."""
+    facts = pd.DataFrame(rows["facts"].tolist(), index=rows["variant"]).fillna("-")
+    method = rows.set_index("variant")["method"]
+    common = [k for k in AXES if k != "prunable" and facts[k].nunique() > 1]
+    labels = {}
+    for name in method.unique():
+        own = facts[method == name]
+        differing = [k for k in own if own[k].nunique() > 1]
+        axes = [k for k in AXES if k in common or k in differing]
+        rest = [k for k in differing if k not in AXES and not _follows(own, k, axes)]
+        for variant, values in own.iterrows():
+            words = [f"{k}={values[k]}" for k in axes if values[k] != SILENT.get(k) or k in differing]
+            words += [f"{k}={_last(values[k])}" for k in rest]
+            labels[str(variant)] = f"{name} ({', '.join(words)})" if words else str(name)
+    return labels
+
+
+def _follows(own: pd.DataFrame, key: str, axes: list[str]) -> bool:
+    """Whether a setting that belongs to an axis is told by the option's name: fit.lr by fit=quick."""
+    return any(key.startswith(UNDER.get(axis, ())) and own.groupby(axis)[key].nunique().max() == 1 for axis in axes)
+
+
+def _last(value: str) -> str:
+    return value.rpartition(".")[2] if value.startswith("prunebert.") else value
+
+
+def _part(data: dict[str, Any], key: str) -> dict[str, Any]:
+    found = data.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

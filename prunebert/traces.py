@@ -1,0 +1,61 @@
+"""Traces: which runs and sweeps lie below a folder, finished or not, and what they were asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prunebert import artifacts
+from prunebert.errors import BadInput
+
+
+def finished(root: Path) -> bool:
+    """Whether the run came to its end."""
+    return (root / artifacts.RESULT).is_file()
+
+
+def written(root: Path) -> float:
+    """When the run ended, in seconds since 1970, as its file system has it."""
+    return (root / artifacts.RESULT).stat().st_mtime
+
+
+def traces(root: Path) -> list[Path]:
+    """Every directory below `root`, itself included, in which a run was started or which holds a result."""
+    return sorted({*artifacts.runs(root), *(p.parent for p in root.rglob(artifacts.RESULT))})
+
+
+def sweeps(root: Path) -> list[Path]:
+    """Every directory below `root`, itself included, in which a sweep was started."""
+    return sorted(p.parent for p in root.rglob(artifacts.SWEEP))
+
+
+def sweep(root: Path) -> dict[str, Any]:
+    """A sweep's configuration, as Hydra recorded it. Raises BadInput if it cannot be read."""
+    return _yaml(root / artifacts.SWEEP, dict)
+
+
+def overrides(root: Path) -> list[str]:
+    """The words of a run's command line. Raises BadInput if Hydra's record of them cannot be read."""
+    return _yaml(root / artifacts.CONFIG / "overrides.yaml", list)
+
+
+def _yaml(file: Path, kind: type) -> Any:
+    import yaml
+
+    try:
+        found = yaml.safe_load(file.read_text("utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise BadInput(f"{file} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(found, kind):
+        raise BadInput(f"{file} is damaged: it holds no {kind.__name__}")
+    return found
+
+
+def last_words(root: Path) -> str:
+    """The last line of a run's log, or that there is none."""
+    lines = (
+        (root / artifacts.LOG).read_text("utf-8", errors="replace").splitlines()
+        if (root / artifacts.LOG).is_file()
+        else []
+    )
+    return lines[-1] if lines else "it left no log"

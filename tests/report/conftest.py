@@ -1,0 +1,120 @@
+"""Finished runs made by hand: a directory as run.py leaves it, with numbers that a test chooses."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from prunebert import maskfile
+from prunebert.maskfile import MaskFile
+from prunebert.report import maps
+
+KINDS = ("query", "key", "value", "attention-output", "intermediate", "output")
+LABELS = [0, 1] * 50
+OVERLAP = maps.overlap_table  # the seam itself; tests of the rest have a stand-in
+
+
+def finished(root: Path, method: str = "magnitude", sparsity: float = 0.5, seed: int = 0, **given: Any) -> Path:
+    """Write a run. given: any key of result.json; wrong, of the 100 examples; layers; written, in seconds."""
+    wrong, layers, written = given.pop("wrong", 20), given.pop("layers", 2), given.pop("written", 1000 + seed)
+    labels = np.array(given.pop("labels", LABELS))
+    prediction = given.pop("prediction", np.where(np.arange(len(labels)) < wrong, 1 - labels, labels))
+    score = float(np.mean(labels == prediction))
+    removed = 0.0 if method == "dense" else sparsity
+    row = {
+        "method": method,
+        "task": "toy",
+        "model": "bert-base-uncased",
+        "fit": "quick",
+        "distill": "none",
+        "augment": "none",
+        "sparsity": removed,
+        "prunable": "encoder",
+        "settings": {"fit": {"steps": 9}, "sparsity": removed, "seed": seed, "head": "linear"},
+        "command": f"prunebert method={method} sparsity={sparsity} seed={seed}",
+        "seed": seed,
+        "sparsity_encoder": removed,
+        "sparsity_encoder_pooler": removed,
+        "sparsity_encoder_pooler_embeddings": removed / 2,
+        "sparsity_model": removed / 3,
+        "metric": "accuracy",
+        "score": score,
+        "metrics": {"accuracy": score},
+        "majority_score": 0.5,
+        "trained_parameters": 1000,
+        "steps": 9,
+        "seconds": 3.0 + seed,
+        "seconds_per_step": 0.3,
+        "peak_memory_bytes": 2**30,
+        "device": "cpu, 1 threads",
+        "data": {
+            "labels": ["no", "yes"],
+            "rows": {"train": 90, "validation": 100},
+            "fingerprint": {"train": "t", "validation": "v"},
+        },
+        "weights_hash": "a" * 64,
+        "git_commit": "c" * 40,
+        "git_dirty": False,
+        "status": "complete",
+    } | given
+    root.mkdir(parents=True)
+    started(root, row["command"].split()[1:])
+    remaining = 1 - row["sparsity"]
+    matrices = {
+        f"layer.{layer}.{kind}": {"layer": layer, "kind": kind, "remaining": remaining}
+        for layer in range(layers)
+        for kind in KINDS
+    }
+    kinds = {kind: {"remaining": remaining, "size": 10} for kind in (*KINDS, "pooler")}
+    (root / "topology.json").write_text(json.dumps({"matrices": matrices, "kinds": kinds}))
+    table = {
+        "split": "validation",
+        "id": [str(i) for i in range(len(labels))],
+        "label": labels,
+        "prediction": prediction,
+    }
+    pd.DataFrame(table).to_parquet(root / "predictions.parquet")
+    masks = {"layer.0.key": torch.arange(40).reshape(5, 8) >= 40 * row["sparsity"]}
+    (root / "masks.safetensors").write_bytes(maskfile.encode(MaskFile(masks, row["model"], row["weights_hash"])))
+    (root / "result.json").write_text(json.dumps(row))
+    os.utime(root / "result.json", (written, written))
+    return root
+
+
+def started(root: Path, overrides: Sequence[str], last_line: str = "") -> Path:
+    """A run that has begun and left no result."""
+    (root / ".hydra").mkdir(parents=True)
+    (root / ".hydra/overrides.yaml").write_text(json.dumps(list(overrides)))
+    if last_line:
+        (root / "run.log").write_text(f"10:00:00 INFO began\n{last_line}\n")
+    return root
+
+
+def sweep(root: Path, task: Sequence[str], params: dict[str, str] | None = None) -> Path:
+    """Hydra's record of a sweep."""
+    root.mkdir(parents=True, exist_ok=True)
+    content = {"hydra": {"overrides": {"task": list(task)}, "sweeper": {"params": params}}}
+    (root / "multirun.yaml").write_text(json.dumps(content))
+    return root
+
+
+@pytest.fixture(autouse=True, scope="module")
+def overlap():
+    """What prunebert.overlap would find, in no time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(maps, "overlap_table", lambda runs: (list(range(len(runs))), np.eye(len(runs))))
+        yield
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., Path]:
+    """run("name", method, sparsity, seed, …) below tmp_path."""
+    return lambda name, *args, **given: finished(tmp_path / name, *args, **given)

@@ -1,0 +1,117 @@
+"""Means, deviations and the best of a column, by hand; differences to a baseline against scipy."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from prunebert.errors import BadInput
+from prunebert.report import cells, compare, latex
+from prunebert.report.collect import collect
+
+
+def test_mean_deviation_number_and_best(run, tmp_path):
+    for seed, wrong in enumerate((10, 20, 30)):
+        run(f"m{seed}", "magnitude", 0.5, seed, wrong=wrong)
+    run("s", "smp", 0.5, wrong=15)
+    run("a", "abp", 0.5, wrong=1, prunable="encoder_pooler_embeddings")
+    run("s9", "smp", 0.9, wrong=50)
+    run("d", "dense", 0.0, wrong=0)
+    texts, best = cells.grid(cells.cells(collect([tmp_path]).runs), lower_is_better=False)
+    assert texts.to_dict() == {
+        0.0: {"dense": "1.0000 (1)", "magnitude": "", "abp": "", "smp": ""},
+        0.5: {"dense": "", "magnitude": "0.8000 ± 0.1000 (3)", "abp": "0.9900 (1)", "smp": "0.8500 (1)"},
+        0.9: {"dense": "", "magnitude": "", "abp": "", "smp": "0.5000 (1)"},
+    }
+    marked = [(row, column) for row in best.index for column in best if best.at[row, column]]
+    assert marked == [("smp", 0.5)]  # abp's .5 is of other matrices, and alone nobody is best
+    assert cells.denominator(cells.cells(collect([tmp_path]).runs)).to_dict() == {
+        "dense": "–",
+        "magnitude": "encoder",
+        "abp": "+ word embeddings",
+        "smp": "encoder",
+    }
+
+
+def test_perplexity_is_better_lower_and_only_runs_that_have_it_count(run, tmp_path):
+    run("a", metrics={"accuracy": 0.5, "perplexity": 9.0})
+    run("b", "smp", metrics={"accuracy": 0.5, "perplexity": 7.0})
+    run("c", "gmp")
+    found = cells.cells(collect([tmp_path]).runs, "perplexity")
+    texts, best = cells.grid(found, lower_is_better=True)
+    assert list(texts.index) == ["magnitude", "smp"] and best[0.5].to_dict() == {"magnitude": False, "smp": True}
+
+
+def test_differences_are_paired_by_seed_tested_twice_and_corrected_together(run, tmp_path):
+    wrong = {"magnitude": (30, 32, 35, 20), "smp": (20, 25, 22), "gmp": (29, 33, 35)}
+    for method, counts in wrong.items():
+        for seed, count in enumerate(counts):
+            run(f"{method}{seed}", method, 0.5, seed, wrong=count)
+    run("lone", "smp", 0.9, 0)
+    found = compare.differences(collect([tmp_path]).runs, "magnitude").set_index("label")
+    assert list(found.index) == ["gmp", "smp"] and (found["seeds"] == 3).all()  # 0.9 has no counterpart
+    ours, theirs = [0.8, 0.75, 0.78], [0.7, 0.68, 0.65]
+    assert found.at["smp", "difference"] == pytest.approx(np.mean(ours) - np.mean(theirs))
+    assert found.at["smp", "by_seed"].p == pytest.approx(stats.ttest_rel(ours, theirs).pvalue)
+    assert found.at["smp", "examples"].won == "15 : 0"  # examples 20 to 34, each won under one seed at least, once
+    assert found.at["smp", "examples"].p == pytest.approx(2 / 2**15)
+    raw = [found.at[label, test].p for label in found.index for test in ("examples", "by_seed")]
+    smallest = found.at["smp", "examples_holm"] / found.at["smp", "examples"].p
+    assert min(raw) == found.at["smp", "examples"].p and smallest == pytest.approx(4)
+
+
+def test_too_few_seeds_no_common_seed_and_unreadable_predictions_are_words_not_numbers(run, tmp_path):
+    run("m0", "magnitude", 0.5, 0)
+    run("m1", "magnitude", 0.5, 1)
+    run("s0", "smp", 0.5, 0)
+    run("s1", "smp", 0.5, 1)
+    run("g2", "gmp", 0.5, 2)
+    (run("r0", "random", 0.5, 0) / "predictions.parquet").unlink()
+    found = compare.differences(collect([tmp_path]).runs, "magnitude").set_index("label")
+    assert found.at["smp", "by_seed"].why == "too few seeds (2)" and found.at["smp", "by_seed"].p is None
+    assert found.at["gmp", "examples"].why == "no seed in common" and found.at["gmp", "seeds"] == 0
+    assert "cannot be read" in found.at["random", "examples"].why
+
+
+def test_the_baseline_is_the_variant_most_alike_and_dense_is_one_for_every_sparsity(run, tmp_path):
+    run("m", "magnitude", distill="none")
+    run("mk", "magnitude", distill="logits")
+    run("s", "smp", distill="logits")
+    run("d", "dense", 0.0)
+    runs = collect([tmp_path]).runs
+    found = compare.differences(runs, "magnitude")
+    assert dict(zip(found["label"], found["against"], strict=True)) == {
+        "smp (distill=logits)": "magnitude (distill=logits)",
+        "magnitude (distill=none)": "magnitude (distill=logits)",
+    }
+    assert (
+        set(compare.differences(runs, "dense")["against"]) == {"dense"} and len(compare.differences(runs, "dense")) == 3
+    )
+    assert compare.differences(runs, None).empty
+
+
+def test_which_baseline(run, tmp_path):
+    run("a", "smp")
+    runs = collect([tmp_path]).runs
+    assert compare.baseline(runs, None) is None and compare.baseline(runs, "smp") == "smp"
+    with pytest.raises(BadInput, match="--baseline=spm: allowed are smp; did you mean smp"):
+        compare.baseline(runs, "spm")
+    run("b", "magnitude")
+    assert compare.baseline(collect([tmp_path]).runs, None) == "magnitude"
+
+
+def test_latex_has_booktabs_bold_and_no_bare_sign(run, tmp_path):
+    run("a", "my_method", wrong=5, model="50%_of & #1")
+    run("b", "smp", model="50%_of & #1")
+    runs = collect([tmp_path]).runs
+    text = latex.scores(cells.cells(runs), table=runs["table"].iloc[0], metric="accuracy", lower_is_better=False)
+    for part in (
+        r"\toprule",
+        r"\midrule",
+        r"\bottomrule",
+        r"my\_method & encoder & \textbf{0.9500 (1)}",
+        r"50\%\_of \& \#1",
+    ):
+        assert part in text
+    gaps = compare.differences(runs, "smp")
+    assert r"too few seeds (1)" in latex.differences(gaps, table="t", metric="accuracy", method="smp")
+    assert latex.escaped("a±b \\ ~^$<") == r"a$\pm$b \textbackslash{} \textasciitilde{}\textasciicircum{}\$$<$"

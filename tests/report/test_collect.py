@@ -1,0 +1,113 @@
+"""From directories to a table, and all that is not in it told: nothing vanishes and nothing crashes."""
+
+import json
+import math
+import shutil
+
+import pytest
+
+from prunebert.errors import BadInput
+from prunebert.report.collect import collect
+
+from .conftest import started, sweep
+
+
+def kinds(collected):
+    return [t.kind for t in collected.troubles]
+
+
+def test_runs_of_several_folders_make_one_table_each_run_once(run, tmp_path):
+    run("a/outputs/1", seed=0)
+    run("a/multirun/x/seed=1", seed=1)
+    run("b/2", "smp", seed=0)
+    found = collect([tmp_path / "a", tmp_path / "b", tmp_path / "a/outputs", tmp_path / "b/2"])
+    assert [(r.method, r.seed) for r in found.runs.itertuples()] == [("magnitude", 0), ("magnitude", 1), ("smp", 0)]
+    assert found.troubles == [] and found.finished == 3
+
+
+def test_of_the_same_run_twice_the_newest_counts_and_that_is_said(run, tmp_path):
+    run("old", wrong=50, written=100)
+    run("new", wrong=10, written=200)
+    found = collect([tmp_path])
+    assert found.runs["score"].tolist() == [0.9] and kinds(found) == ["replaced"]
+    assert found.troubles[0].where.endswith("old") and found.troubles[0].what.endswith("new, which was written later")
+
+
+def test_a_run_without_a_result_is_told_with_its_last_words(run, tmp_path):
+    run("done")
+    started(tmp_path / "broke", ["seed=1"], "10:00:01 ERROR the disk is full")
+    (tmp_path / "bytes").mkdir()
+    started(tmp_path / "bytes/x", ["seed=1"])
+    (tmp_path / "bytes/x/run.log").write_bytes(b"\xff\xfe the end")
+    told = {t.where.rpartition("/")[2]: t.what for t in collect([tmp_path]).troubles}
+    assert told["broke"].endswith("last line of its log: 10:00:01 ERROR the disk is full")
+    assert told["x"].endswith("the end") and len(told) == 2
+
+
+RESULTS = {
+    "not JSON": "{",
+    "no table": "[1, 2]",
+    "not text": b"\xff\xff",
+    "lacks keys": "{}",
+    "no score": {"score": "high"},
+    "score is true": {"score": True},
+    "score is NaN": {"score": math.nan},
+    "seed is a word": {"seed": "one"},
+    "settings are a list": {"settings": [1]},
+    "metrics are null": {"metrics": None},
+}
+
+
+@pytest.mark.parametrize("content", RESULTS.values(), ids=RESULTS)
+def test_a_damaged_result_is_a_line_under_not_used(run, tmp_path, content):
+    run("good")
+    bad = run("bad", seed=1) / "result.json"
+    if isinstance(content, dict):
+        content = json.dumps(json.loads(bad.read_text()) | content)
+    bad.write_bytes(content if isinstance(content, bytes) else content.encode())
+    found = collect([tmp_path])
+    assert (
+        len(found.runs) == 1 and kinds(found) == ["not used"] and "damaged" in found.troubles[0].what + "score damaged"
+    )
+
+
+def test_a_run_whose_other_files_are_gone_is_still_in_the_table(run, tmp_path):
+    root = run("copied")
+    shutil.rmtree(root / ".hydra")
+    for name in ("topology.json", "predictions.parquet"):
+        (root / name).unlink()
+    assert len(collect([tmp_path]).runs) == 1
+
+
+def test_a_sparsity_that_was_missed_and_seeds_of_two_commits_are_told(run, tmp_path):
+    run("a", "l0", 0.9, sparsity_encoder=0.85)
+    run("b", "smp", seed=0)
+    run("c", "smp", seed=1, git_commit="d" * 40)
+    found = collect([tmp_path])
+    assert kinds(found) == ["off target", "mixed"]
+    assert found.troubles[0].what == "asked 0.9, measured 0.8500" and "commits" in found.troubles[1].what
+
+
+def test_nothing_to_report_on_is_bad_input(tmp_path):
+    with pytest.raises(BadInput, match="no such directory"):
+        collect([tmp_path / "nowhere"])
+    with pytest.raises(BadInput, match="no finished run"):
+        collect([tmp_path])
+    started(tmp_path / "x", [], "gave up")
+    with pytest.raises(BadInput, match="gave up"):
+        collect([tmp_path])
+
+
+def test_cells_that_a_sweep_never_started_are_told_unless_another_folder_has_them(run, tmp_path):
+    sweep(tmp_path / "s", ["method=smp,magnitude", "seed=range(0,2)", "task=toy", "impl.threads=1"])
+    words = "method={} seed={} task=toy impl.threads={}"
+    run("s/a", "smp", seed=0, command="prunebert " + words.format("smp", 0, 1))
+    started(tmp_path / "s/b", words.format("smp", 1, 1).split(), "broke")
+    run("elsewhere/c", "magnitude", seed=0, command="prunebert " + words.format("magnitude", 0, 8))
+    found = collect([tmp_path])
+    told = [t.what for t in found.troubles if t.kind == "missing"]
+    assert told == ["never started: method=magnitude seed=1"]
+    assert [t.what for t in collect([tmp_path / "s"]).troubles if t.kind == "missing"] == [
+        "never started: method=magnitude seed=0",
+        "never started: method=magnitude seed=1",
+    ]

@@ -1,0 +1,185 @@
+"""`prunebert report` end to end, on runs made by hand: every file, everything escaped, one line for bad input."""
+
+import json
+import re
+import shutil
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from prunebert.report.page import Picture
+
+from .conftest import started, sweep
+
+FILES = {"report.html", "results.csv", "results.parquet", "tables.tex"}
+EVIL = "<script>alert('x')</script>&\"$_{}%\\"
+
+
+@pytest.fixture
+def runs(run, tmp_path):
+    for method, wrong in (("dense", 5), ("magnitude", 20), ("smp", 12)):
+        for seed in range(3):
+            run(f"lab/{method}{seed}", method, 0.9, seed, wrong=wrong + seed)
+    started(tmp_path / "lab/broke", ["seed=9"], f"ERROR {EVIL}")
+    return tmp_path / "lab"
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Figures take most of the time, and are drawn in some tests only."""
+
+    def drawn(drawing, folder):
+        (folder / f"{drawing.name}.png").touch()
+        return Picture(drawing.name, drawing.caption, "", "", 900)
+
+    monkeypatch.setattr("prunebert.report.page.drawn", drawn)
+
+
+def page(root):
+    text = (root / "report.html").read_text()
+    return re.sub(r"base64,[A-Za-z0-9+/=]+", "", text)
+
+
+def test_everything_is_written_into_the_first_folder(cli, runs, tmp_path):
+    status, printed = cli("report", "lab")
+    assert status == 0 and printed == "report: lab/report/report.html\n"
+    out = runs / "report"
+    names = ["cost-toy-bert-base-uncased", "density-toy-bert-base-uncased-0.9"]
+    names += ["overlap-toy-bert-base-uncased-0.9", "score-toy-bert-base-uncased"]
+    assert {p.name for p in out.iterdir()} == FILES | {"figures"}
+    assert sorted(p.name for p in (out / "figures").iterdir()) == [
+        f"{n}.{kind}" for n in names for kind in ("pdf", "png")
+    ]
+    for name in names:
+        assert Image.open(out / f"figures/{name}.png").size[0] > 500
+        assert (out / f"figures/{name}.pdf").read_bytes().startswith(b"%PDF")
+    text = page(out)
+    for told in ("0.8700 ± 0.0100 (3)", "prunebert method=smp sparsity=0.9 seed=2", "1 did not finish", "won : lost"):
+        assert told in text
+    tables = (out / "tables.tex").read_text()
+    assert tables.count(r"\toprule") == 2 and r"\textbf{0.8700 $\pm$ 0.0100 (3)}" in tables
+    csv, parquet = pd.read_csv(out / "results.csv"), pd.read_parquet(out / "results.parquet")
+    assert len(csv) == len(parquet) == 9 and list(csv) == list(parquet)
+    assert {"table", "label", "directory", "settings.fit.steps", "metrics.accuracy", "command", "git_commit"} <= set(
+        csv
+    )
+    assert csv["score"].tolist() == pytest.approx(parquet["score"].tolist())
+
+
+def test_a_second_report_replaces_the_first_and_is_no_run_itself(undrawn, cli, runs):
+    assert cli("report", "lab")[0] == 0
+    shutil.rmtree(runs / "smp0")
+    assert cli("report", "lab")[0] == 0
+    assert len(pd.read_csv(runs / "report/results.csv")) == 8
+
+
+def test_out_and_baseline(undrawn, cli, runs, tmp_path):
+    assert cli("report", "lab/smp0", "lab/smp1", "lab/dense0", "--out", "there/deep", "--baseline", "dense")[0] == 0
+    assert "Differences to dense" in page(tmp_path / "there/deep") and not (runs / "smp0/report").exists()
+    assert "too few seeds (1)" in page(tmp_path / "there/deep")
+
+
+def test_the_page_needs_nothing_from_outside(undrawn, cli, runs):
+    cli("report", "lab")
+    text = page(runs / "report")
+    assert not re.search(r"""(src|href)\s*=\s*["'](?!#|data:)""", text) and "@import" not in text and "url(" not in text
+    assert "http://" not in text and "https://" not in text
+    assert "prefers-color-scheme: dark" in text and text.count("<h2") == 3
+
+
+def test_whatever_stands_in_a_file_is_text(cli, run, tmp_path):
+    facts = {
+        "model": EVIL,
+        "command": EVIL,
+        "device": EVIL,
+        "task": EVIL,
+        "metric": EVIL,
+        "fit": EVIL,
+        "git_commit": EVIL,
+    }
+    data = {"labels": [EVIL], "rows": {EVIL: 5}, "fingerprint": {EVIL: EVIL}}
+    settings = {EVIL: EVIL, "x": {"y": [EVIL]}}
+    run("lab/a", EVIL, metrics={EVIL: 0.5}, data=data, settings=settings, **facts)
+    run("lab/b", "smp", metrics={EVIL: 0.5}, data=data, settings={}, **facts)
+    run(f"lab/{EVIL.replace('/', '')}", "gmp", metrics={EVIL: 0.5}, data=data, settings={}, prunable=EVIL, **facts)
+    started(tmp_path / "lab/broke", [], EVIL)
+    status, printed = cli("report", "lab", "--baseline", "smp")
+    assert status == 0, printed
+    text = page(tmp_path / "lab/report")
+    assert text.count("<script>") == 1 and "&lt;script&gt;alert(" in text
+    assert "<script>" not in (tmp_path / "lab/report/tables.tex").read_text()
+
+
+def test_damaged_runs_of_every_sort_leave_a_report(undrawn, cli, runs):
+    (runs / "smp0/result.json").write_text("{")
+    (runs / "smp1/topology.json").write_text("[]")
+    (runs / "smp2/predictions.parquet").write_bytes(b"no")
+    (runs / "magnitude1/predictions.parquet").unlink()
+    (runs / "dense0/run.log").mkdir()
+    (runs / "magnitude2/masks.safetensors").write_bytes(b"no")
+    sweep(runs, ["seed=0,1,2,3"])
+    (runs / "magnitude0/.hydra/overrides.yaml").write_text("{")
+    status, printed = cli("report", "lab")
+    assert status == 0, printed
+    text = page(runs / "report")
+    for told in (
+        "1 not used",
+        "missing",
+        "never started: seed=3",
+        "not in the density map",
+        "topology.json",
+        "not in the overlap",
+    ):
+        assert told in text, told
+
+
+def test_several_tables_figures_and_metrics(undrawn, cli, run, tmp_path):
+    run("lab/a", metrics={"accuracy": 0.8, "f1": 0.7})
+    run("lab/b", task="stsb", metric="pearson", labels=[0.5, 1.5, 2.5], prediction=[0.5, 1.0, 2.5])
+    run("lab/c", "smp", task="stsb", metric="pearson", labels=[0.5, 1.5, 2.5], prediction=[0.6, 1.0, 2.0])
+    assert cli("report", "lab")[0] == 0
+    text = page(tmp_path / "lab/report")
+    assert "The same for f1" in text and "absolute error" in text and len(list(tmp_path.rglob("score-*.png"))) == 2
+    assert (tmp_path / "lab/report/tables.tex").read_text().count("f1 by sparsity") == 1
+
+
+BAD = [
+    ([], "arguments are required: DIR"),
+    (["nowhere"], "nowhere: there is no such directory"),
+    (["empty"], "empty: there is no finished run"),
+    (["lab", "--baseline", "smo"], "--baseline=smo: allowed are dense, magnitude, smp; did you mean smp?"),
+    (["lab", "--out", "file/x"], "--out=file/x cannot be written to"),
+    (["lab", "--ouy", "x"], "unrecognized arguments"),
+]
+
+
+@pytest.mark.parametrize(("words", "told"), BAD, ids=lambda x: " ".join(x) if isinstance(x, list) else "")
+def test_bad_input_is_one_line_and_status_2(cli, runs, tmp_path, words, told):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    status, printed = cli("report", *words)
+    assert status == 2 and told in printed and len(printed.strip().splitlines()) == 1, printed
+
+
+def test_a_real_sweep_with_a_hole_and_a_failure(undrawn, cli, toy, tmp_path):
+    """Two methods, one of which fails; a cell removed by hand; what Hydra and run.py wrote is read."""
+    words = [w for w in toy if not w.startswith(("task.label_words", "hydra.run.dir"))]
+    words += ["method=random,smp", "seed=0,1", "sparsity=0.9", "hydra.sweep.dir=sweep"]
+    status, printed = cli("-m", *words)
+    assert status == 1 and "report on all of them: prunebert report sweep" in printed
+    (gone,) = (tmp_path / "sweep").glob("*method=random*seed=1*")
+    shutil.rmtree(gone)
+    assert cli("report", "sweep")[0] == 0
+    text = page(tmp_path / "sweep/report")
+    assert "2 did not finish; 1 missing" in text and "never started: method=random seed=1" in text
+    assert "the task needs task.label_words" in text
+    row = json.loads(next((tmp_path / "sweep").glob("*method=random*/result.json")).read_text())
+    assert pd.read_parquet(tmp_path / "sweep/report/results.parquet")["score"].tolist() == [row["score"]]
+
+
+def test_a_sweep_can_end_with_its_report(undrawn, cli, toy, tmp_path):
+    words = ["method=random", "seed=0,1", "hydra.sweep.dir=sweep", "hydra.callbacks.around.report=true"]
+    status, printed = cli("-m", *toy, *words)
+    assert status == 0 and "report: sweep/report/report.html" in printed, printed
+    assert (tmp_path / "sweep/report/report.html").is_file()

@@ -1,0 +1,169 @@
+"""What the figures hold, asked of matplotlib: the values, the marks, the colours that stay the same."""
+
+import math
+import sys
+from itertools import pairwise
+from types import ModuleType
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib import colors
+
+from prunebert.report import cells, curves, maps, published, style, variants
+from prunebert.report.collect import collect
+
+from .conftest import OVERLAP
+
+
+@pytest.fixture(autouse=True, params=[style.LIGHT, style.DARK], ids=lambda t: t.name)
+def theme(request):
+    with matplotlib.rc_context(request.param.rc()):
+        yield request.param
+
+
+def contrast(one, two):
+    """WCAG 2's ratio of two colours."""
+
+    def luminance(colour):
+        part = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in colors.to_rgb(colour)]
+        return 0.2126 * part[0] + 0.7152 * part[1] + 0.0722 * part[2]
+
+    light, dark = sorted((luminance(one), luminance(two)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_every_method_has_a_look_of_its_own_that_is_seen_on_both_papers(theme):
+    assert set(variants.ORDER) <= set(style.METHODS) and len(set(style.METHODS.values())) == len(style.METHODS)
+    assert len({colour for colour, _ in style.METHODS.values()}) == len(style.METHODS)
+    for method in (*style.METHODS, "mine", "yours"):
+        assert contrast(style.look(method)[0], theme.paper) > 2, method
+        assert style.look(method) == style.look(method)
+    assert contrast(theme.ink, theme.paper) > 7
+
+
+def drawn(run, tmp_path, theme, task="mnli", majority=0.35):
+    for method, level in (("smp", 10), ("magnitude", 20)):
+        for sparsity in (0.5, 0.9):
+            for seed in (0, 1):
+                wrong = level + seed + int(10 * sparsity)
+                run(
+                    f"{method}{sparsity}{seed}",
+                    method,
+                    sparsity,
+                    seed,
+                    task=task,
+                    metric="accuracy_matched",
+                    wrong=wrong,
+                )
+    run("d", "dense", 0.0, task=task, metric="accuracy_matched", wrong=5)
+    found = cells.cells(collect([tmp_path]).runs)
+    points = published.points(published.table(), "bert-base-uncased", task, "accuracy_matched")
+    figure = curves.scores(found, points, metric="accuracy_matched", majority=majority, theme=theme)
+    figure.canvas.draw()
+    return figure, points
+
+
+def test_lines_bands_levels_and_published_points(run, tmp_path, theme):
+    figure, points = drawn(run, tmp_path, theme)
+    (axes,) = figure.axes
+    lines = {(line.get_color(), len(line.get_xdata())): line for line in axes.lines if line.get_linestyle() == "-"}
+    smp = lines[style.look("smp")[0], 2]
+    assert smp.get_xdata().tolist() == [0.5, 0.9] and smp.get_ydata() == pytest.approx([0.845, 0.805])
+    bands = [c.get_paths()[0].vertices[:, 1] for c in axes.collections]
+    sd = math.sqrt(0.5) * 0.01
+    assert any(b.min() == pytest.approx(0.805 - sd) and b.max() == pytest.approx(0.845 + sd) for b in bands)
+    assert any(set(line.get_ydata()) == {0.95} for line in axes.lines)  # dense, a level
+    marks = [line for line in axes.lines if line.get_linestyle() == "None"]
+    assert len(marks) == len(points) > 30
+    assert sorted(float(m.get_ydata()[0]) for m in marks) == pytest.approx(sorted(points["score"]))
+    hollow = sum(m.get_markerfacecolor() == theme.paper for m in marks)
+    assert hollow == (points["kd"] == "no").sum()
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    for told in ("smp, 2 seeds", "dense, 1 seed", "published: SMP Table 1", "obert: published only"):
+        assert told in texts
+    assert any("0.3500, not shown" in text for text in texts)  # far below all else
+
+
+def test_ticks_tell_the_sparsities_apart_and_nothing_is_cut_off(run, tmp_path, theme):
+    figure, _ = drawn(run, tmp_path, theme)
+    (axes,) = figure.axes
+    ticks = axes.get_xticklabels()
+    assert {".5", ".9", ".95", ".97"} <= {tick.get_text() for tick in ticks}
+    boxes = [tick.get_window_extent() for tick in ticks]
+    assert all(a.x1 < b.x0 for a, b in pairwise(boxes))
+    width = figure.get_figwidth() * figure.dpi
+    assert all(line.get_window_extent().x1 <= axes.bbox.x1 + 1 for line in axes.lines if line.get_linestyle() == "None")
+    assert figure.legends[0].get_window_extent().x1 <= width and figure.legends[0].get_window_extent().x0 >= 0
+
+
+def test_long_labels_stay_within_the_figure_and_a_dollar_is_a_dollar(run, tmp_path, theme):
+    for k in range(12):
+        run(str(k), "smp", settings={"a_long_name": f"value $\\{k}", "another_long_name": f"some {k} words " * 6})
+    found = cells.cells(collect([tmp_path]).runs)
+    figure = curves.scores(found, published.table()[:0], metric="accuracy", majority=math.nan, theme=theme)
+    figure.canvas.draw()
+    legend = figure.legends[0].get_window_extent()
+    assert legend.x0 >= 0 and legend.x1 <= figure.get_figwidth() * figure.dpi
+    assert figure.axes[0].bbox.height > 200
+
+
+def test_density_is_the_mean_of_the_runs(run, tmp_path, theme):
+    import json
+
+    for seed, share in ((0, 0.2), (1, 0.4)):
+        root = run(f"s{seed}", "smp", 0.5, seed)
+        topology = json.loads((root / "topology.json").read_text())
+        topology["matrices"]["layer.1.key"]["remaining"] = share
+        topology["matrices"]["pooler"] = {"layer": -1, "kind": "pooler", "remaining": share}
+        (root / "topology.json").write_text(json.dumps(topology))
+    (run("m", "magnitude") / "topology.json").write_text("{}")
+    means, rests, unread = maps.remaining(collect([tmp_path]).runs)
+    assert means["smp"].tolist() == [[0.5] * 6, [0.5, pytest.approx(0.3), 0.5, 0.5, 0.5, 0.5]]
+    assert rests == {"smp": {"pooler": pytest.approx(0.3)}} and len(unread) == 1
+    figure = maps.density(means, rests, theme)
+    image = figure.axes[0].images[0]
+    assert image.get_array().tolist() == means["smp"].tolist() and image.get_clim() == (0, 0.5)
+    assert figure.axes[0].get_xlabel() == "pooler 30.0% left"
+    assert [t.get_text() for t in figure.axes[0].texts][7] == "30%"
+
+
+@pytest.mark.parametrize("n", [2, 12, 20])
+def test_overlap_is_the_matrix_it_is_given(theme, n):
+    values = np.linspace(-0.2, 1, n * n).reshape(n, n)
+    figure = maps.overlap([f"method {i}" for i in range(n)], values, theme)
+    figure.canvas.draw()
+    assert np.allclose(figure.axes[0].images[0].get_array(), values)
+    assert len(figure.axes[0].texts) == (n * n if n <= maps.NAMED else 0)
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()][-1] == f"method {n - 1}  {n}"
+
+
+def test_the_seam_to_overlap(monkeypatch, tmp_path):
+    runs = [tmp_path / "a", tmp_path / "b", tmp_path / "c"]
+    stub = ModuleType("prunebert.overlap")
+    stub.table = lambda runs: {"left_out": [str(runs[1])], "beyond_chance": [[1, 0.5], [0.5, None]]}
+    monkeypatch.setitem(sys.modules, "prunebert.overlap", stub)
+    taken, values = OVERLAP(runs)
+    assert taken == [0, 2] and values[0].tolist() == [1, 0.5] and np.isnan(values[1, 1])
+
+
+def test_the_real_overlap_of_a_run_with_itself_is_1(run):
+    pytest.importorskip("prunebert.overlap", reason="this checkout has no prunebert/overlap.py")
+    taken, values = OVERLAP([run("a", "smp"), run("b", "magnitude")])
+    assert taken == [0, 1] and np.allclose(values, 1)  # the masks made by hand are the same
+
+
+def test_costs_are_dots_and_means_and_devices_are_apart(run, tmp_path, theme):
+    run("a", "smp", seed=0, seconds=2.0)
+    run("b", "smp", seed=1, seconds=4.0)
+    run("c", "smp", seed=2, seconds=1.0, device="GPU", peak_memory_bytes=None)
+    figure = curves.costs(collect([tmp_path]).runs, theme)
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["smp on cpu, 1 threads", "smp on GPU"]
+    assert [bar.get_width() for bar in figure.axes[1].patches] == [3, 1]
+    assert [bar.get_width() for bar in figure.axes[2].patches] == [1, 0]
+
+
+def test_a_topology_of_other_kinds_is_a_line_not_a_crash(run, tmp_path):
+    (run("a") / "topology.json").write_text('{"matrices": {"x": {"layer": 0, "kind": "other", "remaining": 1}}}')
+    means, _, unread = maps.remaining(collect([tmp_path]).runs)
+    assert means == {} and len(unread) == 1

@@ -1,0 +1,52 @@
+"""A sweep's grid against what was started, by its words; a real sweep's record is read in test_command."""
+
+import pytest
+
+from prunebert.report import grid
+
+from .conftest import started, sweep
+
+
+@pytest.mark.parametrize(
+    ("value", "choices"),
+    [
+        ("0.5,0.9", ["0.5", "0.9"]),
+        ("[a,b]", ["[a,b]"]),
+        ("[a,b],[c]", ["[a,b]", "[c]"]),
+        ("{a:1,b:2}", ["{a:1,b:2}"]),
+        ("'a,b',c", ["'a,b'", "c"]),
+        ("range(3)", ["0", "1", "2"]),
+        ("range(0,5,2)", ["0", "2", "4"]),
+        ("choice(a,b)", ["a", "b"]),
+        ("/data/x y", ["/data/x y"]),
+        ("", [""]),
+        ("glob(*)", None),
+        ("range(0,1,0.1)", None),
+        ("interval(0,1)", None),
+    ],
+)
+def test_the_values_of_a_sweep(value, choices):
+    assert grid._choices(value) == choices
+
+
+def test_a_grid_by_the_sweepers_params_and_numbers_however_they_are_written(tmp_path):
+    root = sweep(
+        tmp_path, ["experiment=quickstart", "sparsity=.5,0.90"], {"method": "dense,smp", "sparsity": "0.1,0.2"}
+    )
+    started(tmp_path / "a", ["experiment=quickstart", "sparsity=0.5", "method=dense"])
+    started(tmp_path / "b", ["experiment=quickstart", "sparsity=0.9", "method=smp"])
+    assert grid.missing(root, []) == [
+        "never started: sparsity=0.5 method=smp",
+        "never started: sparsity=0.9 method=dense",
+    ]
+
+
+def test_what_cannot_be_read_is_said_and_a_long_list_is_cut(tmp_path):
+    assert "not known" in grid.missing(sweep(tmp_path / "a", ["method=glob(*)"]), [])[0]
+    assert "not known" in grid.missing(tmp_path / "nowhere", [])[0]
+    (sweep(tmp_path / "b", []) / "multirun.yaml").write_text("hydra: [")
+    assert "not known" in grid.missing(tmp_path / "b", [])[0]
+    (tmp_path / "b/multirun.yaml").write_text("hydra: 3")
+    assert "not known" in grid.missing(tmp_path / "b", [])[0]
+    told = grid.missing(sweep(tmp_path / "c", ["seed=range(0,100)"]), [])
+    assert len(told) == grid.SHOWN + 1 and told[-1] == f"never started: {100 - grid.SHOWN} more cells"

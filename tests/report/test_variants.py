@@ -1,0 +1,97 @@
+"""Runs are averaged only if nothing but the seed tells them apart, and rows say in what they differ."""
+
+import pytest
+
+from prunebert.report.collect import collect
+
+FIT = {"steps": 9, "lr": 0.1}
+
+
+def labels(tmp_path):
+    return collect([tmp_path]).runs["label"].tolist()
+
+
+def test_seed_and_sparsity_make_no_variant(run, tmp_path):
+    for seed in (0, 1):
+        for s in (0.5, 0.9):
+            other = f"runs/seed={seed},sparsity={s}"
+            settings = {"fit": FIT, "schedule": {"final": s}, "sparsity": s, "seed": seed, "budget": other}
+            run(f"{seed}{s}", "smp", s, seed, settings=settings)
+    runs = collect([tmp_path]).runs
+    assert runs["variant"].nunique() == 1 and set(runs["label"]) == {"smp"}
+
+
+DIFFERENCES = [
+    ({"distill": "logits"}, ["smp (distill=none)", "smp (distill=logits)"]),
+    ({"augment": "mlm"}, ["smp (augment=none)", "smp (augment=mlm)"]),
+    ({"fit": "paper"}, ["smp (fit=paper)", "smp (fit=quick)"]),
+    ({"prunable": "encoder_pooler"}, ["smp (prunable=encoder)", "smp (prunable=encoder_pooler)"]),
+    ({"settings": {"fit": FIT, "keep_pretrained": True}}, ["smp (keep_pretrained=-)", "smp (keep_pretrained=true)"]),
+    ({"settings": {"fit": FIT | {"lr": 0.2}}}, ["smp (fit.lr=0.1)", "smp (fit.lr=0.2)"]),
+    (
+        {"settings": {"fit": FIT, "schedule": {"_target_": "prunebert.schedules.Linear"}}},
+        ["smp (schedule=-)", "smp (schedule=Linear)"],
+    ),
+    (
+        {"data": {"rows": {"train": 50}, "fingerprint": {"train": "u", "validation": "v"}, "labels": ["no", "yes"]}},
+        ["smp (train=50 rows u)", "smp (train=90 rows t)"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "expected"), DIFFERENCES, ids=lambda x: str(next(iter(x))) if x else "")
+def test_whatever_else_differs_is_a_row_of_its_own_and_says_so(run, tmp_path, change, expected):
+    run("a", "smp", settings={"fit": FIT})
+    run("b", "smp", **{"settings": {"fit": FIT}} | change)
+    assert sorted(labels(tmp_path)) == sorted(expected)
+
+
+def test_what_an_options_name_says_is_not_repeated(run, tmp_path):
+    run("a", "smp", settings={"fit": {"steps": 5, "lr": 1}})
+    run("b", "smp", fit="paper", settings={"fit": {"steps": 500, "lr": 2}})
+    run("c", "smp", fit="paper", settings={"fit": {"steps": 600, "lr": 2}})
+    assert labels(tmp_path) == [
+        "smp (fit=paper, fit.steps=500)",
+        "smp (fit=paper, fit.steps=600)",
+        "smp (fit=quick, fit.steps=5)",
+    ]
+
+
+def test_a_budget_or_teacher_that_only_some_methods_have_is_told(run, tmp_path):
+    run("a", "gmp")
+    run("b", "sparsebert", distill="tinybert")
+    run("c", "smp", fit="paper")
+    assert labels(tmp_path) == ["gmp (fit=quick)", "sparsebert (fit=quick, distill=tinybert)", "smp (fit=paper)"]
+
+
+def test_augmented_rows_differ_by_seed_and_are_one_variant(run, tmp_path):
+    for seed in (0, 1):
+        data = {"rows": {"train": 500}, "augmented": 410, "fingerprint": {"train": f"t{seed}", "validation": "v"}}
+        run(str(seed), seed=seed, augment="mlm", data=data)
+    assert collect([tmp_path]).runs["variant"].nunique() == 1
+
+
+def test_a_pooler_that_is_not_there_makes_no_other_denominator(run, tmp_path):
+    import json
+
+    for name, prunable in (("a", "encoder"), ("b", "encoder_pooler")):
+        root = run(name, seed=int(name == "b"), prunable=prunable)
+        topology = json.loads((root / "topology.json").read_text())
+        del topology["kinds"]["pooler"]
+        (root / "topology.json").write_text(json.dumps(topology))
+    runs = collect([tmp_path]).runs
+    assert set(runs["of"]) == {"encoder"} and runs["variant"].nunique() == 1
+
+
+def test_other_models_tasks_and_evaluation_data_are_other_tables_with_names_of_their_own(run, tmp_path):
+    data = {"rows": {"validation": 7}, "fingerprint": {"validation": "w"}}
+    run("a")
+    run("b", task="rte")
+    run("c", model="/home/me/bert-base-uncased")  # the same weights in a folder
+    run("d", weights_hash="b" * 64)
+    run("e", data=data | {"labels": ["no", "yes"]})
+    tables = collect([tmp_path]).runs.set_index("directory")["table"]
+    tables = {path.name: table for path, table in tables.items()}
+    assert tables.pop("b") == "rte, bert-base-uncased"
+    assert len(set(tables.values())) == 3 and len(tables) == 3  # c is a again
+    assert "weights bbbbbbbb" in tables["d"] and "evaluation data" in tables["e"]
