@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,14 @@ from prunebert.tasks.task import Batch
 BATCH = 32
 
 
+@dataclass
+class Turns:
+    """The one set of buffers in which the runs on a backbone have their θ ⊙ M, each when it is its turn."""
+
+    owner: str = ""
+    product: dict[str, Tensor] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Loaded:
     """What a run made of its checkpoint, whose weights `net` has. Several may share a `net`.
@@ -37,6 +45,7 @@ class Loaded:
     frozen_head: bool
     form: Form
     facts: dict[str, Any]
+    turns: Turns
 
     def logits(self, texts: list[str], second: list[str] | None = None) -> Tensor:
         """[texts, outputs]; for spans [windows, length, 2], for masked-LM [[MASK] tokens, vocabulary]."""
@@ -57,6 +66,22 @@ class Loaded:
         if self.form.regression:
             return logits[:, 0].tolist()
         return [self.form.labels[i] for i in logits.argmax(-1).tolist()]
+
+    def weights(self) -> dict[str, Tensor]:
+        """What of the encoder is not as in the checkpoint: θ ⊙ M, valid until another run on this backbone is asked.
+
+        Computed when the turn comes to this run, not at every call: a product as large as the matrices costs as much
+        as an answer.
+        """
+        product = self.turns.product
+        if self.turns.owner != self.head:
+            dense = self.net.parameters_of() | self.theta
+            for name, mask in self.masks.items():
+                if name not in product:
+                    product[name] = torch.empty_like(dense[name])
+                torch.mul(dense[name].detach(), mask, out=product[name])
+            self.turns.owner = self.head
+        return self.theta | {n: product[n] for n in self.masks}
 
     def _read(self, texts: list[str], second: list[str] | None) -> list[dict[str, list[int]]]:
         """Tokenised as the run's task does, a row each (for spans: a window each)."""
@@ -89,8 +114,8 @@ class Loaded:
         tokenizer = self.net.model.tokenizer
         padding, length = padding_of(tokenizer), max(len(row["input_ids"]) for row in rows)
         found = []
-        self.net.use(self.masks)
-        with self.net.resting():
+        with torch.no_grad():  # `load` has put the network into evaluation mode
+            theta = self.weights()
             for start in range(0, len(rows), BATCH):
                 part = rows[start : start + BATCH]
                 inputs = {
@@ -100,7 +125,7 @@ class Loaded:
                 asked = torch.where(ids == tokenizer.mask_token_id, ids, -100)  # read by a masked-LM head alone
                 batch = Batch(inputs, asked, torch.arange(start, start + len(part)))
                 batch = batch.to(next(self.net.parameters()).device)
-                found.append(self.net(batch, self.head, self.net.masks, self.theta).logits.cpu())
+                found.append(self.net(batch, self.head, theta=theta).logits.cpu())
         return found
 
     def _answers(self, questions: list[str], contexts: list[str]) -> list[str]:
@@ -150,4 +175,5 @@ def load(run: str | Path, *, model: str | None = None, on: Loaded | None = None,
             own[name].copy_(stored[name])
     theta = {n: x for n, x in stored.items() if not n.startswith("head.")}
     frozen = not any(n.startswith("head.") for n in stored)
-    return Loaded(net, net.use(artifacts.masks(root)).masks, theta, key, frozen, form, facts)
+    masks = net.use(artifacts.masks(root)).masks
+    return Loaded(net, masks, theta, key, frozen, form, facts, on.turns if on else Turns())

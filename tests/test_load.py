@@ -1,6 +1,7 @@
 """`prunebert.load`: a finished run answers as it did when it was scored; several share one backbone."""
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForMaskedLM
 
 import prunebert
@@ -151,3 +153,16 @@ def test_questions_are_answered_and_hidden_words_told(finished, questions, text)
         hidden = inputs["input_ids"] == tokenizer.mask_token_id
         assert words == tokenizer.convert_ids_to_tokens(model(**inputs).logits[hidden].argmax(-1))
     assert [len(words) for words in found] == [1, 2, 0]
+
+
+def test_the_script_that_measures_serving_runs(finished, monkeypatch, capsys):
+    script = Path(__file__).parents[1] / "scripts/serve.py"
+    paths = [str(finished(*RUNS[name])) for name in ("frozen, label words", "trained")]
+    monkeypatch.setattr(sys, "argv", ["serve.py", *paths])
+    monkeypatch.setenv("REPEATS", "2")
+    runpy.run_path(str(script))
+    printed = capsys.readouterr().out
+    masks, weights = artifacts.masks(Path(paths[1])).masks, Path(paths[1]) / "weights.safetensors"
+    assert f"{sum(m.numel() for m in masks.values()):,} in memory" in printed and "after a switch" in printed
+    own = sum(p.numel() for n, p in load_file(weights).items()) * 4 + 4 * (32 * 32 + 32)  # and a pooler
+    assert f"own weights {own:,}" in printed
