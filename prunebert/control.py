@@ -18,8 +18,7 @@ class Force:
     A proportional-integral controller: λ = unit · sinh(gain · e + hold · ∫ e du), u from 0 to 1 between start and end,
     e the quantile's height, in units of the whole way, above a way down that flattens out: (1-u)² is left at u. sinh
     lets λ grow over many orders of magnitude, as models of different size need, and turn negative where scores sink too
-    fast by themselves. From `end` on λ stays as it is. Gain and hold: what kept tiny within 0.4 points of 0.3, 0.5, 0.9
-    and 0.97 in 400 and 1,000 steps.
+    fast by themselves. From `end` on λ stays as it is. Gain and hold: what kept model=tiny within 0.4 points (LOG.md).
     """
 
     sparsity: float
@@ -47,7 +46,7 @@ class Force:
         if u == 1 and abs(below(scores, self.cut) - self.sparsity) > 0.005:
             log.warning(
                 "λ brought %.4f of the weights below the cut where %.4f was asked; the cut is moved for the rest. More "
-                "steps or a higher method.score_lr would do it",
+                "steps or another method.score_lr may come closer",
                 below(scores, self.cut),
                 self.sparsity,
             )

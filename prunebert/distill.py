@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.phase import ALONE, Phase, Teaching, Terms
 from prunebert.subnetwork import Outputs, SubNetwork
 from prunebert.tasks.task import Batch, Task
 from prunebert.teacher import teacher as teacher_of
 
+log = logging.getLogger(__name__)
 Distill = Callable[[SubNetwork, Task], Generator[Phase, None, Teaching]]
 
 
@@ -39,6 +42,7 @@ def logits(
     and end. Regression: T² KL over a single logit is 0 in the released code, so STS-B was never distilled there; here
     it is the squared difference of the two predictions. teacher, shared: see teacher.py.
     """
+    _check_logits(task, teacher, temperature)
     ask = yield from teacher_of(net, task, fit=fit, source=teacher, shared=shared)
 
     def terms(out: Outputs, batch: Batch, of_task: Terms) -> Terms:
@@ -74,6 +78,7 @@ def tinybert(
     Instead of the task's loss, but for regression, where the task's squared error stands for the logits' term. Spans:
     start and end are rows of their own.
     """
+    _check_logits(task, teacher, temperature)
     ask = yield from teacher_of(net, task, fit=fit, source=teacher, shared=shared)
     needs = ("hidden", "attention")
 
@@ -111,6 +116,13 @@ def cosine(student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
     real = batch.inputs["attention_mask"].bool()
     pairs = zip(student.hidden[1:], teacher.hidden[1:], strict=True)
     return torch.stack([1 - F.cosine_similarity(s.float(), t.float(), dim=-1)[real].mean() for s, t in pairs]).mean()
+
+
+def _check_logits(task: Task, teacher: str | None, temperature: float) -> None:
+    if teacher == "pretrained" and not task.masked_lm:
+        log.warning("distill.teacher=pretrained: its head is new, so its logits teach nothing; give a finished run")
+    if not temperature > 0:
+        raise BadInput(f"distill.temperature={temperature}: must be above 0")
 
 
 def _mse(student, teacher) -> Tensor:

@@ -125,7 +125,7 @@ def net(model: models.Model) -> SubNetwork:
 
 @pytest.fixture
 def impl() -> Impl:
-    return Impl(device="cpu", precision="fp32", compile=False, threads=2)
+    return Impl(device="cpu", precision="fp32", compile=False, threads=1)
 
 
 TASK = {
@@ -159,7 +159,7 @@ def prunebert(tmp_path: Path):
         return subprocess.run(
             [sys.executable, "-m", "prunebert", *words],
             cwd=tmp_path,
-            env=os.environ | {"OMP_NUM_THREADS": "2"} | environment,
+            env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
             capture_output=True,
             text=True,
             timeout=300,

@@ -335,14 +335,14 @@ def test_phases(net, task, read):
     assert [p.name for p in tamt(net, task, corpus=read, **TAMT)] == ["mask-training", "finetune"]
     kd = partial(distill.logits, fit=FIT, weight=0.5, temperature=2.0, teacher=None)
     programme = tamt(net, task, corpus=read, **TAMT | {"distill": kd})
-    assert [p.name for p in programme] == ["mask-training", "teacher", "finetune"]
+    assert [p.name for p in programme] == ["teacher", "mask-training", "finetune"]
 
 
 def test_a_teacher_of_phase_2_leaves_the_masks_alone(net, task, read, impl):
     kd = partial(distill.logits, fit=FIT, weight=0.5, temperature=2.0, teacher=None)
     done, _ = play(tamt(net, task, corpus=read, **TAMT | {"distill": kd}), net, impl)
-    assert [phase.name for phase, _ in done] == ["mask-training", "teacher", "finetune"]
-    first = done[0][0].masks(1.0, True)
+    assert [phase.name for phase, _ in done] == ["teacher", "mask-training", "finetune"]
+    first = done[1][0].masks(1.0, True)
     assert net.masks.keys() == first.keys() and all(torch.equal(net.masks[n], first[n]) for n in first)
 
 
@@ -409,7 +409,7 @@ def test_masks_that_do_not_fit_are_refused_in_one_line(cli, words, tmp_path, oth
             f"found on {model_folder}, whose weights are not those of",
         ),
         (["method.masks=found", "sparsity=0.6"], "its sparsity is 0.6999894604; ask for the same"),
-        (["method.masks=found", "prunable=encoder"], f"its masks cover prunable={WIDE}, not encoder"),
+        (["method.masks=found", "prunable=encoder"], f"its masks cover prunable={WIDE}, not those of encoder"),
         (["method.masks=unfinished"], "the run did not finish"),
     ):
         names = {w.split("=")[0] for w in more}

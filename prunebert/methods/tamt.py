@@ -50,16 +50,16 @@ def tamt(
 
     mask_steps: where phase 1 ends, null for the end of mask_fit's schedule; "paper" for the checkpoints it took (see
     `paper_steps`). tau: φ. masks: a finished run whose masks are taken instead of phase 1. distill: of phase 2.
-    Phases: mask-training, (teacher,) finetune; with masks=RUN without the first.
+    Phases: (teacher,) mask-training, finetune; with masks=RUN without mask-training.
     """
+    key = net.add_head(task, head)
+    kd = yield from distill(net, task)
     if masks:
         M = masks_of(masks, net, prunable, sparsity)
     else:
         text = corpus(tokenizer=net.model.tokenizer, positions=net.model.positions)
         yield mask_training(net, text, mask_fit, sparsity, objective, mask_steps, tau, prunable)
         M = net.masks
-    key = net.add_head(task, head)
-    kd = yield from distill(net, task)
     yield from finetune(net, task, key, fit, masks=M, kd=kd)
 
 
