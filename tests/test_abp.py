@@ -18,6 +18,7 @@ from prunebert.masks import kept, quantile
 from prunebert.methods.abp import abp, initial
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import SubNetwork
+from prunebert.tasks.form import Form
 from prunebert.train import train
 
 from .conftest import save_model
@@ -445,7 +446,8 @@ def test_the_head_on_a_stock_models_hidden_states(tmp_path, task, family, span):
     """Σ_l softmax(mix)_l h_l over the layers (not the embeddings), a ReLU layer, a linear one; under masks."""
     folder = save_model(tmp_path / family, family)
     net = SubNetwork(models.load(str(folder))).eval()
-    stub = SimpleNamespace(name="stub", span=span, outputs=3, masked_lm=False)
+    form = Form("stub", span, False, False, False, outputs=3, max_length=16)
+    stub = SimpleNamespace(name="stub", form=lambda: form)
     key = net.add_head(stub, "layer_mix")
     head = dict(net.heads[key].named_parameters())
     assert {n: tuple(p.shape) for n, p in head.items()} == {
