@@ -161,7 +161,10 @@ def load(run: str | Path, *, model: str | None = None, on: Loaded | None = None,
     if on:
         net = on.net
     else:
-        net = SubNetwork(models.load(**({"name": model} if model else facts["checkpoint"])), facts["seed"])
+        source = {"name": model} if model else facts["checkpoint"]
+        if Path(source["name"]).is_absolute() and not Path(source["name"]).is_dir():
+            raise BadInput(f"{root}: its model {source['name']} is not there; tell where it is (--model, or model=)")
+        net = SubNetwork(models.load(**source), facts["seed"])
         net.to(device).eval()
     stored = {n: x.to(next(net.parameters()).device) for n, x in artifacts.trained(root, net).items()}
     form = Form(**facts["form"])

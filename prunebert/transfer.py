@@ -24,8 +24,8 @@ into RUN.
   prunebert evaluate RUN task=rte                     another task with the same classes
   prunebert evaluate RUN task=file task.eval=my.csv task.text=sentence
 
-Words are those of a run: task=…, task.…=…, corpus=…, impl=…. What a file leaves open (classes, label words, longest
-text) is as in the run. A head of label words that was never trained goes to any task that has label words; a trained
+Words are those of a run: task=…, task.…=…, corpus=…, impl=…, hydra.searchpath=…. What a file leaves open (classes,
+label words, longest text) is as in the run. A head of label words that was never trained goes to any task that has label words; a trained
 one to tasks with the same classes, in any order."""
 GROUPS = ("task", "corpus", "impl")
 Compose = Callable[[list[str]], tuple[dict[str, Any], Callable[..., Any]]]
@@ -41,7 +41,7 @@ def main(words: list[str], compose: Compose) -> None:
     root = Path(asked.run).expanduser()
     facts = artifacts.result(root)
     for word in asked.words:
-        if _key(word).split(".")[0] not in GROUPS:
+        if _key(word).split(".")[0] not in GROUPS and _key(word) != "hydra.searchpath":
             raise BadInput(f"{word}: evaluate takes keys of {', '.join(GROUPS)}, and trains nothing")
     out = Path(asked.out).expanduser() if asked.out else None
     if out and not out.parent.is_dir():
@@ -127,7 +127,7 @@ def _head_for(run: Loaded, form: Form) -> str:
     if ours.span or ours.masked_lm:
         return run.head
     if run.frozen_head and run.net.kind_of(run.head) == "label_words":
-        return run.net.place_head(f"{run.head}_{form.name}", "label_words", form)
+        return run.net.place_head(f"{run.head}_there", "label_words", form)
     if form.regression != ours.regression or set(form.labels) != set(ours.labels):
         raise BadInput(
             f"task={form.name}: {name} was trained for {_classes(ours)}, and this task has {_classes(form)} "
@@ -137,7 +137,7 @@ def _head_for(run: Loaded, form: Form) -> str:
         return run.head
     from prunebert.heads import reordered
 
-    key, order = f"{run.head}_{form.name}", [ours.labels.index(label) for label in form.labels]
+    key, order = f"{run.head}_there", [ours.labels.index(label) for label in form.labels]
     run.net.heads[key] = reordered(run.net.heads[run.head], order)
     return key
 

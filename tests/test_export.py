@@ -188,6 +188,9 @@ def test_the_delta_and_the_checkpoint_are_the_run(exported, cli, tmp_path, name,
     total = sum(p.stat().st_size for p in (tmp_path / "delta").iterdir())
     assert f"{total:,} bytes" in printed and ("Weights were trained" in printed) == trained
     assert cli("info", "delta")[0] == 0
+    assert cli("export", "delta", "again", "--sparse")[0] == 0
+    for file in (tmp_path / "delta").iterdir():
+        assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()
 
 
 def test_nothing_is_overwritten_and_nothing_is_left_half_done(exported, cli, tmp_path, monkeypatch):

@@ -87,6 +87,10 @@ def test_what_cannot_be_loaded_is_told(finished, tmp_path, model_folder):
     (tmp_path / "old/result.json").write_text(json.dumps({k: v for k, v in facts.items() if k != "checkpoint"}))
     with pytest.raises(BadInput, match="an older prunebert"):
         prunebert.load(tmp_path / "old")
+    gone = facts | {"checkpoint": facts["checkpoint"] | {"name": "/gone"}}
+    (tmp_path / "old/result.json").write_text(json.dumps(gone))
+    with pytest.raises(BadInput, match="its model /gone is not there; tell where it is"):
+        prunebert.load(tmp_path / "old")
     from .conftest import save_model
 
     with pytest.raises(BadInput, match="whose weights are not those of"):
