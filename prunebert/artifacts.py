@@ -126,15 +126,17 @@ def discard(root: Path) -> None:
         directory.rmdir()
 
 
-def result(root: Path) -> dict[str, Any]:
-    """result.json of a finished run. Raises BadInput for a directory that holds none."""
+def result(root: Path, key: str = "") -> dict[str, Any]:
+    """result.json of a finished run. Raises BadInput (beginning with `key`) for a directory that holds none."""
     file = root / RESULT
     if not root.is_dir():
-        raise BadInput(f"{root}: there is no such directory")
+        raise BadInput(f"{key}{root}: there is no such directory")
     if not file.is_file():
         started = (root / CONFIG).is_dir() or (root / METRICS).exists()
         raise BadInput(
-            f"{root}: the run did not finish ({RESULT} is missing)" if started else f"{root} is not a run's directory"
+            f"{key}{root}: the run did not finish ({RESULT} is missing)"
+            if started
+            else f"{key}{root} is not a run's directory"
         )
     return _json(file)
 
@@ -274,7 +276,7 @@ def load_weights(root: Path, net: SubNetwork, task: Task, head: str) -> dict[str
     from prunebert import maskfile
 
     theta, key = net.snapshot(head), f"distill.teacher={root}"
-    facts = result(root)
+    facts = result(root, "distill.teacher=")
     if not (root / WEIGHTS).is_file():
         raise BadInput(f"{key}: the run trained no weights ({facts['method']}); give a finished dense run")
     labels = task.facts().get("labels")

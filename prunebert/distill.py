@@ -91,7 +91,8 @@ def tinybert(
         if task.regression:
             return found | {name: logits * term for name, term in of_task.items()}
         student, goal = (_rows(x, batch, task, temperature) for x in (out, target))
-        return found | {"kd_logits": logits * -(goal.softmax(-1) * student.log_softmax(-1)).mean()}
+        entries = 2 * int(batch.inputs["attention_mask"].sum()) if task.span else student.numel()  # pads are no classes
+        return found | {"kd_logits": logits * -(goal.softmax(-1) * student.log_softmax(-1)).sum() / entries}
 
     return Teaching(terms, needs)
 

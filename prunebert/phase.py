@@ -56,8 +56,8 @@ class Phase:
     they may carry a gradient to scores, and their values are those of hard=True wherever the method's paper has it so.
     loss(out, batch, t): named terms, which the loop adds up and logs; needs: what it reads of the outputs besides the
     logits. settled: the progress from which the sparsity is the final one; a best step is looked for only from there
-    on. stop(t): asked after every step, ends the phase early. drawn: masks(t, False) are random draws, so that what is
-    removed is told from the hard ones.
+    on. until: the step after which it ends though its schedules go on (null: fit's last). stop(t): asked after every
+    step, ends it early. drawn: masks(t, False) are random draws, so that what is removed is told from the hard ones.
     """
 
     name: str
@@ -69,13 +69,19 @@ class Phase:
     loss: Callable[[Outputs, Batch, float], Terms]
     needs: tuple[str, ...] = ()
     settled: float = 0.0
+    until: int | None = None
     stop: Callable[[float], bool] = lambda t: False
     drawn: bool = False
 
     @property
     def steps(self) -> int:
-        """Optimizer steps of the phase."""
+        """Optimizer steps over which progress runs from 0 to 1."""
         return self.fit.steps_for(self.task.train_rows)
+
+    @property
+    def planned(self) -> int:
+        """Optimizer steps that will be taken, unless `stop` ends the phase before."""
+        return min(self.until or self.steps, self.steps)
 
 
 def weights(net: SubNetwork, head: str, fit: Fit, *, embeddings: bool = True) -> list[Group]:

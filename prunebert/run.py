@@ -52,7 +52,7 @@ def run(
         if i == 0:
             told = ", ".join(f"{k} {labels[k]}" for k in ("method", "task", "model", "sparsity"))
             log.info("%s, seed %d, in %s", told, seed, out.root)
-        log.info("phase %s: %s steps of %d", phase.name, f"{phase.steps:,}", phase.fit.batch_size)
+        log.info("phase %s: %s steps of %d", phase.name, f"{phase.planned:,}", phase.fit.batch_size)
 
         def score(phase: Phase = phase) -> float:
             return evaluate(net, phase.task, phase.head, impl).score

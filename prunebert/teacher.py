@@ -83,6 +83,8 @@ def _shared(net: SubNetwork, task: Task, key: str, fit: Fit, folder: Path) -> Ge
             log.info("the teacher is %s, fine-tuned before", file)
             device = next(net.parameters()).device
             return {n: x.to(device) for n, x in theta.items()}
+        for left in folder.glob(f".{name}.*"):  # by an owner that died while writing
+            left.unlink()
         theta = yield from _fine_tuned(net, task, key, fit)
         partial = folder / f".{name}.{os.getpid()}"
         partial.write_bytes(save(theta, {"sha256": hash_of(theta)}))
@@ -99,6 +101,8 @@ def _read(file: Path) -> Theta | None:
         with safe_open(file, "pt") as stream:
             if (stream.metadata() or {}).get("sha256") == hash_of(theta):
                 return theta
+    except PermissionError as error:
+        raise BadInput(f"distill.shared: {file} cannot be read: {error.strerror}") from error
     except (SafetensorError, OSError):
         pass
     log.warning("%s is damaged and is made anew", file)

@@ -20,7 +20,7 @@ def masks_of(run: str, net: SubNetwork, prunable: str, sparsity: float, key: str
     Raises BadInput where model, matrices or sparsity are other ones than asked (`key` is told).
     """
     root = Path(run).expanduser()
-    facts = {} if root.is_file() else artifacts.result(root)
+    facts = {} if root.is_file() else artifacts.result(root, f"{key}=")
     file = artifacts.masks(root)
     if file.weights_hash != net.model.weights_hash:
         raise BadInput(f"{key}={run}: found on {file.model}, whose weights are not those of {net.model.name}")

@@ -70,10 +70,10 @@ def train(
     ]
     batches = phase.task.batches(fit.batch_size, seed)
     best, history = Best(trained), History()
-    log_every = max(1, round(steps * LOG_EVERY))
+    log_every = max(1, round(phase.planned * LOG_EVERY))
     began = time.perf_counter()
     net.train()
-    with Progress(phase.name, steps) as progress:
+    with Progress(phase.name, phase.planned) as progress:
         for step in range(steps):
             t = (step + 1) / steps
             for optimizer in optimizers:
@@ -93,7 +93,7 @@ def train(
             torch.nn.utils.clip_grad_norm_(trained.values(), fit.clip)
             for optimizer in optimizers:
                 optimizer.step()
-            last = step == steps - 1 or phase.stop(t)
+            last = step + 1 == phase.planned or phase.stop(t)
             if step % log_every == 0 or last or impl.torch_device.type == "cpu":
                 _check(loss, terms, phase.name, step, steps)
             if step % log_every == 0 or last:
@@ -118,11 +118,11 @@ def train(
         selected = best.restore()
         net.masks = phase.masks(1.0, True)
         log.info("kept step %d of %d, the best of the evaluations at the final sparsity", selected, done)
+    parameters = sum(x.numel() for x in trained.values() if x.grad is not None)  # what nothing reads is not trained
     for tensor in trained.values():
         tensor.requires_grad_(False)
         tensor.grad = None
     net.eval()
-    parameters = sum(x.numel() for x in trained.values())
     return Trained(done, seconds, parameters, selected, history.facts(net.masks))
 
 

@@ -25,8 +25,8 @@ into RUN.
   prunebert evaluate RUN task=file task.eval=my.csv task.text=sentence
 
 Words are those of a run: task=…, task.…=…, corpus=…, impl=…, hydra.searchpath=…. What a file leaves open (classes,
-label words, longest text) is as in the run. A head of label words that was never trained goes to any task that has label words; a trained
-one to tasks with the same classes, in any order."""
+label words, longest text) is as in the run. A head of label words that was never trained goes to any task that has
+label words; a trained one to tasks with the same classes, in any order."""
 GROUPS = ("task", "corpus", "impl")
 Compose = Callable[[list[str]], tuple[dict[str, Any], Callable[..., Any]]]
 

@@ -12,6 +12,7 @@ import transformers
 from torch.nn import functional as F
 
 from prunebert import models
+from prunebert.errors import BadInput
 from prunebert.evaluate import evaluate
 from prunebert.fit import Fit
 from prunebert.masks import kept, quantile
@@ -295,6 +296,11 @@ def test_the_last_steps_gamma_counts(net, task, impl):
     }
     play(abp(net, task, **ABP | settings), net, impl)
     assert kept(net.masks) == 0
+
+
+def test_control_paper_has_no_end_at_sparsity_0(net, task):
+    with pytest.raises(BadInput, match=r"^sparsity=0: method\.control=paper"):
+        next(abp(net, task, **ABP | {"control": "paper", "schedule": Cubic(0.0)}))
 
 
 def test_control_paper_ends_when_the_target_is_met(net, task, impl, caplog):

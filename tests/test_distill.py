@@ -303,6 +303,21 @@ def test_pads_of_spans_say_nothing_at_any_temperature(monkeypatch, option, tempe
     assert slope.isfinite().all() and not slope[0, 3].any() and slope[0, :3].all()
 
 
+def test_tinyberts_logits_of_spans_are_a_mean_over_real_tokens(monkeypatch):
+    """-p log q over 4 and 2 tokens, starts and ends: 12 entries, however long the batch is padded."""
+    student, target = drawn(2, 4, 2), drawn(2, 4, 2, seed=1)
+    layer = (torch.zeros(2, 4, 2),), (torch.zeros(2, 1, 4, 4),)
+    task = SimpleNamespace(regression=False, span=True)
+    teach = taught(monkeypatch, distill.tinybert, Outputs(target, *layer), task, **TINYBERT | {"logits": 1.0})
+    found = teach(Outputs(student, *layer), attending([1, 1, 1, 1], [1, 1, 0, 0]), {})["kd_logits"]
+    total = 0.0
+    for row, length in ((0, 4), (1, 2)):
+        for side in (0, 1):
+            p, q = (log_softmax(x[row, :length, side].double().numpy()) for x in (target, student))
+            total -= (np.exp(p) * q).sum()
+    assert found.item() == pytest.approx(total / 12, rel=1e-5)
+
+
 def test_a_teacher_has_no_dropout_and_no_gradient(net, task):
     """The student in training mode answers differently each time, its teacher the same; only the student learns."""
     key, batch = net.add_head(task, "linear"), batch_of(task)

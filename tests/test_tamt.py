@@ -288,8 +288,12 @@ def test_the_papers_steps():
 )
 def test_where_phase_1_ends(net, text, impl, stop, s, steps):
     """The rate is that of the whole schedule: a run that ends early is a longer one's beginning."""
-    ((_, trained),), lines = play(iter([phase_1(net, text, stop=stop, sparsity=s)]), net, impl)
-    assert trained.steps == steps and [line["step"] for line in lines] == list(range(1, steps + 1))
+    ((phase, trained),), lines = play(iter([phase_1(net, text, stop=stop, sparsity=s)]), net, impl)
+    assert (
+        trained.steps == steps == phase.planned
+        and phase.steps == 5
+        and [line["step"] for line in lines] == list(range(1, steps + 1))
+    )
     assert [line["lr"] for line in lines] == pytest.approx([5e-3 * (5 - i) / 5 for i in range(steps)])
     taken = net.masks
     seen = []

@@ -271,6 +271,30 @@ def test_a_folder_of_somebody_elses_is_refused_in_one_line(net, task, tmp_path, 
         next(teacher(net, task, fit=FIT, source=None, shared=str(tmp_path)))
 
 
+def test_a_teacher_of_somebody_elses_is_refused_and_not_called_damaged(net, task, impl, tmp_path, monkeypatch):
+    ask(net, task, impl, shared=tmp_path)
+
+    def denied(file):
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr(teachers, "load_file", denied)
+    with pytest.raises(BadInput, match=r"^distill\.shared: .*\.safetensors cannot be read: Permission denied$"):
+        next(teacher(net, task, fit=FIT, source=None, shared=str(tmp_path)))
+
+
+def test_what_a_dead_owner_left_half_written_is_cleared_away(net, task, impl, tmp_path):
+    ask(net, task, impl, shared=tmp_path)
+    (name,) = teachers_in(tmp_path)
+    (tmp_path / name).rename(left := tmp_path / f".{name.removesuffix('.safetensors')}.4711")
+    ask(net, task, impl, shared=tmp_path)
+    assert teachers_in(tmp_path) == [name] and not left.exists()
+
+
+def test_a_teachers_run_that_is_none_is_told_with_its_key(net, task, tmp_path):
+    with pytest.raises(BadInput, match=r"^distill\.teacher=.* is not a run's directory$"):
+        next(teacher(net, task, fit=FIT, source=str(tmp_path), shared=None))
+
+
 def test_whoever_may_read_the_folder_may_read_its_teachers(net, task, impl, tmp_path):
     ask(net, task, impl, shared=tmp_path)
     (name,) = teachers_in(tmp_path)

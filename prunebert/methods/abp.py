@@ -33,6 +33,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.heads import Kind as Head
 from prunebert.masks import Masks, Scores, keep_top, quantile, shift, straight_through
@@ -64,6 +65,8 @@ def abp(
     head: Head,
 ) -> Iterator[Phase]:
     """score_lr: α. fit.head_lr: β. temperature: t_s. gamma: γ of control=paper. Phases: prune(, head)."""
+    if control == "paper" and schedule.final == 0:
+        raise BadInput("sparsity=0: method.control=paper ends as soon as the target is met, here before the first step")
     key = net.add_head(task, head)
     before = net.snapshot(key)
     theta = initial(net, prunable, init_mean, init_std)

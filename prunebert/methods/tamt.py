@@ -106,7 +106,7 @@ def mask_training(
         masks=masks,
         loss=loss,
         needs=("hidden",) if "kd" in objective else (),
-        stop=lambda t: round(t * steps) >= last,
+        until=last,
     )
 
 
