@@ -12,16 +12,27 @@ from rich.markup import escape
 from rich.table import Table
 
 from prunebert import artifacts, overlap
+from prunebert.command import arguments, say
 from prunebert.errors import BadInput
 
-USAGE = "usage: prunebert compare RUN RUN… [--out DIR], directories of runs or of sweeps"
+DOES = """What the masks of every two finished runs share, as a table, JSON and a picture.
+
+Masks over different sets are compared on the matrices that both have."""
 SHOWN = 60  # rows of the printed table; compare.json has all
 
 
 def main(words: list[str]) -> None:
     """Compare runs (a sweep stands for its finished ones); write to DIR, by default `compare`, over what is there."""
-    given, out = arguments(words)
-    runs = list({run.resolve(): run for root in given for run in artifacts.finished_runs(root)}.values())
+    parser = arguments(
+        "compare", f"{__doc__}\n\nPairs of masks over different sets are compared on the matrices both have."
+    )
+    parser.add_argument(
+        "runs", metavar="RUN", nargs="+", type=Path, help="directory of a run, or of a sweep for all its"
+    )
+    parser.add_argument("--out", metavar="DIR", type=Path, default=Path("compare"), help="default: compare")
+    asked = parser.parse_intermixed_args(words)
+    out = asked.out
+    runs = list({run.resolve(): run for root in asked.runs for run in artifacts.finished_runs(root)}.values())
     found = overlap.table(runs)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -30,27 +41,7 @@ def main(words: list[str]) -> None:
     except OSError as error:
         raise BadInput(f"--out={out} cannot be written to: {error.strerror}") from error
     show(found)
-    told = f"compare.json and compare.png are in {out}"
-    rich.get_console().print(told, markup=False, highlight=False, soft_wrap=True)
-
-
-def arguments(words: list[str]) -> tuple[list[Path], Path]:
-    """The runs and the directory to write to. Raises BadInput for any other word with a dash, or if there are none."""
-    runs, out = [], Path("compare")
-    rest = iter(words)
-    for word in rest:
-        if word == "--out" or word.startswith("--out="):
-            value = word.removeprefix("--out").removeprefix("=") or next(rest, "")
-            if not value:
-                raise BadInput(USAGE)
-            out = Path(value)
-        elif word.startswith("-"):
-            raise BadInput(USAGE)
-        else:
-            runs.append(Path(word))
-    if not runs:
-        raise BadInput(USAGE)
-    return runs, out
+    say(f"compare.json and compare.png are in {out}")
 
 
 def picture(found: dict[str, Any]) -> bytes:
@@ -84,4 +75,4 @@ def show(found: dict[str, Any]) -> None:
         )
     notes += [f"left out, as it removed nothing or everything: {run}" for run in found["left_out"]]
     for note in notes:
-        console.print(note, markup=False, highlight=False, soft_wrap=True)
+        say(note)

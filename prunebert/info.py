@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from prunebert import artifacts, traces
+from prunebert.command import arguments
 from prunebert.errors import BadInput
 
 DENOMINATORS = {
@@ -26,9 +27,9 @@ DENOMINATORS = {
 
 def main(words: list[str]) -> None:
     """Show a finished run (asked, sparsity under every denominator, metrics, cost, files), or the table of a sweep."""
-    if len(words) != 1:
-        raise BadInput("usage: prunebert info RUN, the directory of one run or of a sweep")
-    root = Path(words[0])
+    parser = arguments("info", "What one finished run left behind, or the table of a sweep.")
+    parser.add_argument("run", metavar="RUN", type=Path, help="directory of one run or of a sweep")
+    root = parser.parse_args(words).run
     if not (root / artifacts.CONFIG).is_dir() and artifacts.runs(root):
         table(root)
         return

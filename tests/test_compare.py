@@ -93,8 +93,7 @@ def test_runs_by_name_each_once(cli, runs, tmp_path):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ([], "usage: prunebert compare RUN RUN"),
-        (["--help"], "usage: prunebert compare"),
+        ([], "required: RUN; usage: prunebert compare"),
         (["{}", "--out"], "usage: prunebert compare"),
         (["{}", "--outt=x"], "usage: prunebert compare"),
         (["nowhere"], "nowhere: there is no such directory"),

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 import pandas as pd
-import rich
 
 from prunebert import __version__, artifacts
+from prunebert.command import arguments, say
 from prunebert.errors import BadInput
 from prunebert.report import cells, collect, compare, latex, page, sections
 from prunebert.report.collect import Collected, Trouble, short
 
-
-class _Words(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise BadInput(f"report: {message}; usage: {' '.join(self.format_usage().split()[1:])}")
+DOES = "From finished runs to report.html, results.csv and .parquet, tables.tex and the figures."
 
 
 def main(words: list[str]) -> None:
     """Read the command's words, write the report, say where it is."""
-    parser = _Words(prog="prunebert report", description=__doc__)
+    parser = arguments("report", DOES)
     parser.add_argument("dirs", nargs="+", type=Path, metavar="DIR", help="runs, sweeps, or folders of them")
     parser.add_argument("--out", type=Path, help="where it goes; the default is report/ in the first DIR")
     parser.add_argument("--baseline", metavar="METHOD", help="compare with it; the default is magnitude, if there")
-    asked = parser.parse_args(words)
+    asked = parser.parse_intermixed_args(words)
     file = write(asked.dirs, asked.out, asked.baseline)
-    rich.get_console().print(f"report: {short(file)}", markup=False, highlight=False, soft_wrap=True)
+    say(f"report: {short(file)}")
 
 
 def write(dirs: list[Path], out: Path | None = None, baseline: str | None = None) -> Path:
