@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from prunebert.maskfile import MaskFile, Packed
-    from prunebert.subnetwork import SubNetwork
-    from prunebert.tasks.task import Task
 
 SWEEP = "multirun.yaml"
 RESULT, TOPOLOGY, MASKS, METRICS = "result.json", "topology.json", "masks.safetensors", "metrics.jsonl"
@@ -194,36 +192,11 @@ def masks(path: Path) -> MaskFile:
     return maskfile.read(path / MASKS if path.is_dir() else path)
 
 
-def trained(root: Path, net: SubNetwork) -> dict[str, Tensor]:
-    """What a finished run trained, or its task delta holds: encoder weights by full name (all, or none), and its head's
-    under `head.…`. `net` has the checkpoint's weights.
-
-    Raises BadInput if `net` is another model than the run's.
-    """
-    from safetensors.torch import load_file
-
-    facts = result(root)
-    if facts["weights_hash"] != net.model.weights_hash:
-        raise BadInput(f"{root}: it started from {facts['model']}, whose weights are not those of {net.model.name}")
-    stored = load_file(root / WEIGHTS) if (root / WEIGHTS).is_file() else {}
-    if (root / DELTA).is_file():
-        from prunebert import delta
-
-        stored = delta.unpack(load_file(root / DELTA), net.parameters_of("pretrained"), masks(root).masks)
-    head = load_file(root / HEAD) if (root / HEAD).is_file() else {}
-    return stored | {n if n.startswith(net.prefix) else f"head.{n}": x for n, x in head.items()}
-
-
-def write_delta(root: Path, out: Path, values: Mapping[str, Tensor]) -> None:
-    """The task delta of the run in `root`: what it takes to load it, and no more, `values` for weights.safetensors."""
-    from safetensors.torch import save_file
-
-    with new_folder(out) as folder:
-        for name in (RESULT, MASKS, HEAD):
-            if (root / name).is_file():
-                shutil.copyfile(root / name, folder / name)
-        if values:
-            save_file({n: x.contiguous() for n, x in values.items()}, folder / DELTA)
+def _umask() -> int:
+    """Which rights new files do not get; it can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def refuse_full(out: Path) -> None:
@@ -242,6 +215,8 @@ def new_folder(root: Path) -> Iterator[Path]:
     try:
         partial.mkdir(parents=True)
         yield partial
+        for file in partial.iterdir():
+            file.chmod(0o666 & ~_umask())  # safetensors makes its files the owner's alone
         partial.replace(root)
     except OSError as error:
         raise BadInput(f"{root} cannot be written to: {error.strerror}") from error
@@ -264,36 +239,3 @@ def finished_runs(root: Path) -> list[Path]:
             return found
     result(root)
     return [root]
-
-
-def load_weights(root: Path, net: SubNetwork, task: Task, head: str) -> dict[str, Tensor]:
-    """θ ⊙ M of a finished run (every encoder weight, and its head under `head.…`), as SubNetwork.forward takes it.
-
-    Raises BadInput if the run trained no weights, or its model, task, labels or head are other ones.
-    """
-    from safetensors.torch import load_file
-
-    from prunebert import maskfile
-
-    theta, key = net.snapshot(head), f"distill.teacher={root}"
-    facts = result(root, "distill.teacher=")
-    if not (root / WEIGHTS).is_file():
-        raise BadInput(f"{key}: the run trained no weights ({facts['method']}); give a finished dense run")
-    labels = task.facts().get("labels")
-    if facts["task"] != task.name or facts["data"].get("labels") != labels:
-        raise BadInput(
-            f"{key}: it was trained on {facts['task']} {facts['data'].get('labels')}, not {task.name} {labels}"
-        )
-    if facts["weights_hash"] != net.model.weights_hash:
-        raise BadInput(f"{key}: it started from {facts['model']}, whose weights are not those of {net.model.name}")
-    stored = load_file(root / WEIGHTS)
-    for name, tensor in load_file(root / HEAD).items():  # a pooler that the checkpoint lacked is stored with the head
-        stored[name if name.startswith(net.prefix) else f"head.{name}"] = tensor
-    for name in theta.keys() | stored.keys():
-        if name not in theta or name not in stored or theta[name].shape != stored[name].shape:
-            raise BadInput(
-                f"{key}: {name} of its model {facts['model']} is not that of {net.model.name} with this head"
-            )
-    masks = maskfile.read(root / MASKS).masks
-    device = next(net.parameters()).device
-    return {n: (x * masks[n] if n in masks else x).to(device) for n, x in stored.items()}

@@ -66,12 +66,12 @@ def export(run: Loaded, out: Path) -> str:
 
 def sparse(run: Loaded, root: Path, out: Path) -> int:
     """Write the task delta of the run in `root`; returns its dense weights' bytes. Raises BadInput as `export`."""
-    from prunebert import delta
+    from prunebert import delta, stored
 
     base = {n: p.detach().cpu() for n, p in run.net.parameters_of("pretrained").items()}
     masks = {n: m.cpu() for n, m in run.masks.items()}
     values = delta.pack({n: x.cpu() for n, x in run.theta.items() if n in base}, base, masks)
-    artifacts.write_delta(root, out, values)
+    stored.write_delta(root, out, values)
     weights = [*run.net.parameters_of().values(), *run.net.heads[run.head].parameters()]
     return sum(p.numel() * p.element_size() for p in weights)
 

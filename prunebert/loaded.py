@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prunebert import artifacts, models
+from prunebert import artifacts, models, stored
 from prunebert.errors import BadInput
 from prunebert.masks import Masks
 from prunebert.subnetwork import SubNetwork
@@ -166,17 +166,17 @@ def load(run: str | Path, *, model: str | None = None, on: Loaded | None = None,
             raise BadInput(f"{root}: its model {source['name']} is not there; tell where it is (--model, or model=)")
         net = SubNetwork(models.load(**source), facts["seed"])
         net.to(device).eval()
-    stored = {n: x.to(next(net.parameters()).device) for n, x in artifacts.trained(root, net).items()}
+    weights = {n: x.to(next(net.parameters()).device) for n, x in stored.trained(root, net).items()}
     form = Form(**facts["form"])
     key = net.place_head(f"loaded_{len(net.heads)}", facts["head"], form)
     own = net.parameters_of() | {f"head.{n}": p for n, p in net.heads[key].named_parameters()}
-    for name, tensor in stored.items():
+    for name, tensor in weights.items():
         if name not in own or own[name].shape != tensor.shape:
             raise BadInput(f"{root}: {name} is not in {facts['model']} with a head {facts['head']}")
     with torch.no_grad():
-        for name in stored.keys() & {f"head.{n}" for n, _ in net.heads[key].named_parameters()}:
-            own[name].copy_(stored[name])
-    theta = {n: x for n, x in stored.items() if not n.startswith("head.")}
-    frozen = not any(n.startswith("head.") for n in stored)
+        for name in weights.keys() & {f"head.{n}" for n, _ in net.heads[key].named_parameters()}:
+            own[name].copy_(weights[name])
+    theta = {n: x for n, x in weights.items() if not n.startswith("head.")}
+    frozen = not any(n.startswith("head.") for n in weights)
     masks = net.use(artifacts.masks(root)).masks
     return Loaded(net, masks, theta, key, frozen, form, facts, on.turns if on else Turns())

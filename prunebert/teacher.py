@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from prunebert import __version__, artifacts
+from prunebert import __version__, stored
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.models import hash_of
@@ -53,7 +53,7 @@ def teacher(
     if source == "pretrained":
         return frozen(net, key, net.snapshot(key))
     if source:
-        return frozen(net, key, artifacts.load_weights(Path(source).expanduser(), net, task, key))
+        return frozen(net, key, stored.load_weights(Path(source).expanduser(), net, task, key))
     if shared:
         return frozen(net, key, (yield from _shared(net, task, key, fit, Path(shared).expanduser())))
     return frozen(net, key, (yield from _fine_tuned(net, task, key, fit)))

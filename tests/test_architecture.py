@@ -85,6 +85,7 @@ def test_the_report_reads_runs_and_nothing_else():
     known = {
         "report",
         "artifacts",
+        "command",
         "traces",
         "topology",
         "maskfile",

@@ -86,7 +86,7 @@ def test_info_shows_the_run_and_the_same_directory_is_refused(cli, toy, tmp_path
 
 def test_a_finished_run_is_a_teacher_masks_included(cli, toy, tmp_path):
     """The stored weights under the stored masks give the predictions that the run wrote."""
-    from prunebert import artifacts, models
+    from prunebert import models, stored
     from prunebert.subnetwork import SubNetwork
     from prunebert.tasks.text import text_task
 
@@ -108,7 +108,7 @@ def test_a_finished_run_is_a_teacher_masks_included(cli, toy, tmp_path):
     )
     net = SubNetwork(model).eval()
     key = net.add_head(task, "linear")
-    theta = artifacts.load_weights(tmp_path / "teacher", net, task, key)
+    theta = stored.load_weights(tmp_path / "teacher", net, task, key)
     stored = pd.read_parquet(tmp_path / "teacher/predictions.parquet")
     with torch.no_grad():
         for batch in task.eval_batches("validation", 128):

@@ -102,6 +102,8 @@ def test_stock_transformers_predicts_as_the_run_did(exported, data_folder, name,
     assert np.allclose(logits, np.stack(stored.scores), atol=1e-5)
     if "task.kind=regression" not in words:
         assert logits.argmax(-1).tolist() == stored.prediction.tolist()
+    rights = {file.stat().st_mode for file in out.iterdir()}
+    assert rights == {(run / "result.json").stat().st_mode}  # whoever may read the run may read this
     masks = artifacts.masks(run).masks
     weights = load_file(out / "model.safetensors")
     prefix = "" if name == ENCODER else f"{family}."

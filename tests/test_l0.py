@@ -11,7 +11,7 @@ import torch
 from scipy import stats
 from scipy.special import expit
 
-from prunebert import artifacts, distill, maskfile, models
+from prunebert import distill, maskfile, models, stored
 from prunebert.fit import Fit
 from prunebert.masks import kept, quantile, sparsity
 from prunebert.methods.l0 import CUT, OPEN, alive, gate, l0
@@ -233,11 +233,11 @@ def test_a_runs_files_give_its_predictions_bit_for_bit(cli, toy, tmp_path):
     )
     net = SubNetwork(model)
     key = net.add_head(task, "linear")
-    theta = artifacts.load_weights(tmp_path / "run", net, task, key)
+    theta = stored.load_weights(tmp_path / "run", net, task, key)
     masks = maskfile.read(tmp_path / "run/masks.safetensors").masks
     assert all(((theta[n] != 0) == m).all() for n, m in masks.items()) and len(masks) == 12
-    stored = np.stack(pd.read_parquet(tmp_path / "run/predictions.parquet").scores)
+    written = np.stack(pd.read_parquet(tmp_path / "run/predictions.parquet").scores)
     (batch,) = task.eval_batches("validation", 128)
     with net.resting():
-        assert np.array_equal(net(batch, key, theta=theta).logits.numpy(), stored[batch.rows.numpy()])
-        assert not np.allclose(net(batch, key).logits.numpy(), stored[batch.rows.numpy()])
+        assert np.array_equal(net(batch, key, theta=theta).logits.numpy(), written[batch.rows.numpy()])
+        assert not np.allclose(net(batch, key).logits.numpy(), written[batch.rows.numpy()])

@@ -1,0 +1,71 @@
+"""The weights that finished runs and task deltas hold."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from prunebert import artifacts, delta, maskfile
+from prunebert.errors import BadInput
+from prunebert.subnetwork import SubNetwork
+from prunebert.tasks.task import Task
+
+
+def trained(root: Path, net: SubNetwork) -> dict[str, Tensor]:
+    """What a finished run trained, or its task delta holds: encoder weights by full name (all, or none), and its head's
+    under `head.…`. `net` has the checkpoint's weights.
+
+    Raises BadInput if `net` is another model than the run's.
+    """
+    facts = artifacts.result(root)
+    if facts["weights_hash"] != net.model.weights_hash:
+        raise BadInput(f"{root}: it started from {facts['model']}, whose weights are not those of {net.model.name}")
+    stored = load_file(root / artifacts.WEIGHTS) if (root / artifacts.WEIGHTS).is_file() else {}
+    if (root / artifacts.DELTA).is_file():
+        base = net.parameters_of("pretrained")
+        stored = delta.unpack(load_file(root / artifacts.DELTA), base, artifacts.masks(root).masks)
+    head = load_file(root / artifacts.HEAD) if (root / artifacts.HEAD).is_file() else {}
+    return stored | {n if n.startswith(net.prefix) else f"head.{n}": x for n, x in head.items()}
+
+
+def write_delta(root: Path, out: Path, values: Mapping[str, Tensor]) -> None:
+    """The task delta of the run in `root`: what it takes to load it, and no more, `values` for weights.safetensors."""
+    with artifacts.new_folder(out) as folder:
+        for name in (artifacts.RESULT, artifacts.MASKS, artifacts.HEAD):
+            if (root / name).is_file():
+                shutil.copyfile(root / name, folder / name)
+        if values:
+            save_file({n: x.contiguous() for n, x in values.items()}, folder / artifacts.DELTA)
+
+
+def load_weights(root: Path, net: SubNetwork, task: Task, head: str) -> dict[str, Tensor]:
+    """θ ⊙ M of a finished run (every encoder weight, and its head under `head.…`), as SubNetwork.forward takes it.
+
+    Raises BadInput if the run trained no weights, or its model, task, labels or head are other ones.
+    """
+    theta, key = net.snapshot(head), f"distill.teacher={root}"
+    facts = artifacts.result(root, "distill.teacher=")
+    if not (root / artifacts.WEIGHTS).is_file():
+        raise BadInput(f"{key}: the run trained no weights ({facts['method']}); give a finished dense run")
+    labels = task.facts().get("labels")
+    if facts["task"] != task.name or facts["data"].get("labels") != labels:
+        raise BadInput(
+            f"{key}: it was trained on {facts['task']} {facts['data'].get('labels')}, not {task.name} {labels}"
+        )
+    if facts["weights_hash"] != net.model.weights_hash:
+        raise BadInput(f"{key}: it started from {facts['model']}, whose weights are not those of {net.model.name}")
+    stored = load_file(root / artifacts.WEIGHTS)
+    for name, tensor in load_file(root / artifacts.HEAD).items():  # a pooler that the checkpoint lacked among them
+        stored[name if name.startswith(net.prefix) else f"head.{name}"] = tensor
+    for name in theta.keys() | stored.keys():
+        if name not in theta or name not in stored or theta[name].shape != stored[name].shape:
+            raise BadInput(
+                f"{key}: {name} of its model {facts['model']} is not that of {net.model.name} with this head"
+            )
+    masks = maskfile.read(root / artifacts.MASKS).masks
+    device = next(net.parameters()).device
+    return {n: (x * masks[n] if n in masks else x).to(device) for n, x in stored.items()}
