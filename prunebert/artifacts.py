@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import logging
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
     from prunebert.maskfile import MaskFile, Packed
 
+log = logging.getLogger(__name__)
 SWEEP = "multirun.yaml"
+ELSEWHERE, LOCK = "elsewhere.json", ".lock"
 RESULT, TOPOLOGY, MASKS, METRICS = "result.json", "topology.json", "masks.safetensors", "metrics.jsonl"
 HEAD, WEIGHTS, DELTA, PREDICTIONS, LOG, CONFIG = (
     "head.safetensors",
@@ -35,12 +38,14 @@ HEAD, WEIGHTS, DELTA, PREDICTIONS, LOG, CONFIG = (
 class Artifacts:
     """The directory of one run. result.json is written last: a directory that has it is complete."""
 
-    def __init__(self, root: Path) -> None:
-        """Raises BadInput if `root` cannot be made or written to, or holds a finished run already."""
+    def __init__(self, root: Path, *, keep: bool = False) -> None:
+        """keep: metrics.jsonl goes on where a run broke off. Raises BadInput if `root` cannot be made or written to."""
         self.root = root
         prepare(root)
-        for left in (METRICS, MASKS, HEAD, WEIGHTS, PREDICTIONS, TOPOLOGY):  # by a run that broke off here
+        for left in (RESULT, MASKS, HEAD, WEIGHTS, PREDICTIONS, TOPOLOGY):  # by a run that broke off here
             (root / left).unlink(missing_ok=True)
+        if not keep:
+            (root / METRICS).unlink(missing_ok=True)
 
     def record(self, line: dict[str, Any]) -> None:
         """One more line of metrics.jsonl."""
@@ -67,7 +72,10 @@ class Artifacts:
         write(self.root, PREDICTIONS, stream.getvalue())
 
     def save_json(self, name: str, content: dict[str, Any]) -> None:
-        """TOPOLOGY, or RESULT as the very last."""
+        """TOPOLOGY, or RESULT as the very last, with its checksum."""
+        if name == RESULT:
+            content = json.loads(json.dumps(content))  # as it is read again
+            content["checksum"] = checksum(content)
         write(self.root, name, (json.dumps(content, indent=1) + "\n").encode())
 
 
@@ -85,7 +93,7 @@ def write(root: Path, name: str, content: bytes) -> None:
 
 
 def prepare(root: Path) -> None:
-    """Make a run's directory. Raises BadInput if it cannot be made or written to, or holds a finished run."""
+    """Make a run's directory. Raises BadInput if it cannot be made or written to."""
     try:
         root.mkdir(parents=True, exist_ok=True)
         probe = root / f".probe.{os.getpid()}"
@@ -93,35 +101,37 @@ def prepare(root: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise BadInput(f"hydra.run.dir={root} cannot be written to: {error.strerror}") from error
-    if (root / RESULT).exists():
-        raise BadInput(f"hydra.run.dir={root} holds a finished run already ({RESULT}); choose another directory")
 
 
-def refuse_finished_sweep(root: Path) -> None:
-    """Raise BadInput if finished runs lie below `root`: a second sweep would write over their records."""
-    done = [p for p in runs(root) if (p / RESULT).exists()] if root.is_dir() else []
-    if done:
-        raise BadInput(f"hydra.sweep.dir={root} holds {len(done)} finished runs already; choose another directory")
+def is_finished(root: Path) -> bool:
+    """Whether there is a result."""
+    return (root / RESULT).exists()
 
 
-def discard_empty_sweep(root: Path) -> None:
-    """Remove a sweep's directory if no cell of it was ever started: Hydra records a sweep before it reads its cells."""
-    if root.is_dir() and [p.name for p in root.iterdir()] == [SWEEP]:
-        (root / SWEEP).unlink()
-        discard(root)
+def complete(root: Path, identity: str) -> bool:
+    """Whether the run in `root` is finished and has this identity; a damaged result is told, and is none."""
+    if not (root / RESULT).exists():
+        return False
+    try:
+        row = _json(root / RESULT)
+    except BadInput as error:
+        log.warning("%s; the run is done once more", error)
+        return False
+    if row.get("checksum") != checksum(row):
+        log.warning("%s is damaged (its checksum does not fit); the run is done once more", root / RESULT)
+        return False
+    return bool(row.get("identity") == identity)
 
 
-def discard(root: Path) -> None:
-    """Remove what Hydra laid down for a run that never started: its record, the log, then directories left empty."""
-    if (root / RESULT).exists() or (root / METRICS).exists():
-        return
-    shutil.rmtree(root / CONFIG, ignore_errors=True)
-    (root / LOG).unlink(missing_ok=True)
-    ours = [root, *list(root.parents)[:2]] if re.fullmatch(r"\d{4}-\d\d-\d\d", root.parent.name) else [root]
-    for directory in ours:  # outputs/DATE/TIME; of a directory that the user named, that one alone
-        if not directory.is_dir() or any(directory.iterdir()) or directory == Path.cwd():
-            break
-        directory.rmdir()
+def checksum(row: Mapping[str, Any]) -> str:
+    """sha256 of a result without its own checksum."""
+    rest = {k: v for k, v in row.items() if k != "checksum"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def point(root: Path, home: Path) -> None:
+    """Say in a sweep's cell that its run lies elsewhere."""
+    write(root, ELSEWHERE, json.dumps({"directory": os.path.relpath(home, root)}).encode())
 
 
 def result(root: Path, key: str = "") -> dict[str, Any]:
@@ -150,8 +160,16 @@ def _json(file: Path) -> dict[str, Any]:
 
 
 def runs(root: Path) -> list[Path]:
-    """Every directory below `root`, itself included, in which a run was started."""
-    return sorted(p.parent for p in root.rglob(CONFIG) if p.is_dir())
+    """Every directory below `root`, itself included, in which a run was started; for a cell whose run lies elsewhere,
+    that place."""
+    found = (p.parent for p in root.rglob(CONFIG) if p.is_dir())
+    return sorted({_home(p) for p in found})
+
+
+def _home(root: Path) -> Path:
+    if not (root / ELSEWHERE).is_file():
+        return root
+    return Path(os.path.normpath(root / str(_json(root / ELSEWHERE)["directory"])))
 
 
 def predictions(root: Path) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from prunebert.fit import Fit
 
 GROUPS = ("method", "task", "model", "corpus", "distill", "augment", "impl")
 FITS = ("fit", "teacher_fit", "mask_fit")
-KEYS = (*GROUPS, *FITS, "sparsity", "prunable", "seed")
+KEYS = (*GROUPS, *FITS, "sparsity", "prunable", "seed", "rerun", "checkpoint")
 GIVEN_LATER = {"task": ("tokenizer", "positions", "augment")}
 PRUNABLE = ("encoder", "encoder_pooler", "encoder_pooler_embeddings")
 
@@ -35,6 +35,8 @@ def config(cfg: dict[str, Any]) -> None:
             raise BadInput(f"{key}: there is no such key{did_you_mean(key, KEYS)}")
     sparsity(cfg["sparsity"])
     seed(cfg["seed"])
+    if not isinstance(cfg["rerun"], bool):
+        raise BadInput(f"rerun={cfg['rerun']}: must be true or false")
     if cfg["prunable"] not in ("paper", *PRUNABLE):
         raise bad_choice("prunable", cfg["prunable"], ("paper", *PRUNABLE))
     nodes = {name: node for name, node in cfg.items() if isinstance(node, dict) and "_target_" in node}

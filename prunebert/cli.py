@@ -1,4 +1,4 @@
-"""The one entrypoint: a bare first word is a command, anything else a Hydra run. The only file that imports Hydra."""
+"""The one entrypoint: a bare first word is a command, anything else a Hydra run."""
 
 from __future__ import annotations
 
@@ -15,22 +15,15 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ValueType
-from hydra.errors import (
-    ConfigCompositionException,
-    HydraException,
-    InstantiationException,
-    MissingConfigException,
-    OverrideParseException,
-)
+from hydra.errors import HydraException, InstantiationException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from prunebert import artifacts, checks
-from prunebert.errors import BadInput, Diverged, bad_choice, did_you_mean
+from prunebert import artifacts, checks, directories, identity
+from prunebert.errors import BadInput, Diverged, bad_choice
+from prunebert.words import explain, for_every_cell, values
 
 log = logging.getLogger(__name__)
 COMMANDS = {
@@ -48,14 +41,14 @@ CONF = {"config_path": "pkg://prunebert.conf", "config_name": "config", "version
 
 
 def main() -> None:
-    """Run the command line. Exit status: 0 done, 1 something broke, 2 bad input."""
+    """Run the command line. Exit status: 0 done, 1 something broke, 2 bad input, 75 stopped by a signal, to go on."""
     words = sys.argv[1:]
     try:
         if words and re.fullmatch(r"\w[\w-]*", words[0]):
             _command(words[0], words[1:])
         elif words:
-            checks.words(_values(words))
-            sys.argv[1:] = _for_every_cell(words)
+            checks.words(values(words))
+            sys.argv[1:] = for_every_cell(words)
             os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come back here, to be told in one line
             _hydra_run()
         else:
@@ -64,7 +57,7 @@ def main() -> None:
     except BadInput as error:
         _stop(str(error))
     except (HydraException, OmegaConfBaseException) as error:
-        _stop(_explain(error))
+        _stop(explain(error))
     except KeyboardInterrupt:
         _stop("interrupted", status=130)
 
@@ -81,7 +74,7 @@ def _command(name: str, words: list[str]) -> None:
 
 def _compose(words: list[str]) -> tuple[dict[str, Any], Callable[[Any], Any]]:
     """The configuration that the words of a command line mean, resolved and checked, and what makes objects of it."""
-    checks.words(_values(words))
+    checks.words(values(words))
     with hydra.initialize_config_module("prunebert.conf", version_base="1.3"):
         fields: Any = OmegaConf.to_container(hydra.compose("config", overrides=words), resolve=True)
     checks.config(fields)
@@ -109,37 +102,41 @@ def _hydra_run(cfg: DictConfig) -> None:
         if sweep or isinstance(error, Diverged):
             log.error("%s", error)
         else:
-            artifacts.discard(out)
+            directories.discard(out)
             _stop(str(error))
         if not sweep:
             sys.exit(2)
+    except OSError as error:  # a full disk, a directory that is gone
+        log.error("%s", _system(error))
+        if not sweep:
+            _stop(_system(error), status=1)
     except Exception:  # a sweep goes on whatever breaks in one cell; the traceback is in its run.log
         if not sweep:
             raise
         log.exception("this cell broke")
 
 
-def _prune(cfg: DictConfig, directory: Path) -> None:
-    from prunebert import info
+def _system(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
 
+
+def _prune(cfg: DictConfig, directory: Path) -> None:
     fields: Any = OmegaConf.to_container(cfg, resolve=True)
     checks.config(fields)
-    build = hydra.utils.instantiate
-    out = artifacts.Artifacts(directory)
-    impl = build(fields["impl"])
-    model = build(fields["model"], _convert_="all")
+    build = partial(hydra.utils.instantiate, _convert_="all")
+    every, impl, model = build(fields["checkpoint"]), build(fields["impl"]), build(fields["model"])
     augment = build(fields["augment"])
-    task = build(fields["task"], _convert_="all")(
+    task = build(fields["task"])(
         tokenizer=model.tokenizer, positions=model.positions, augment=augment and partial(augment, model=model)
     )
-    method = build(fields["method"], _convert_="all")
-    from prunebert.run import run
-
+    method = build(fields["method"])
     choices = HydraConfig.get().runtime.choices
     if choices["distill"] != "none" and "distill" not in fields["method"]:
         log.warning("method=%s takes no teacher: distill=%s is not used", choices["method"], choices["distill"])
     prunes = "prunable" in fields["method"]
+    who = identity.of(fields, task.facts(), model.weights_hash)
     labels = {
+        "identity": who,
         **{group: choices[group] for group in ("method", "task")},
         "model": model.name,
         "fit": choices["fit"],
@@ -150,8 +147,47 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
         "settings": {k: v for k, v in fields["method"].items() if not k.startswith("_")},
         "command": "prunebert " + shlex.join(HydraConfig.get().overrides.task),
     }
-    row = run(method, task, model, out, impl=impl, seed=cfg.seed, labels=labels)
-    log.info("%s", info.line(row, directory))
+    from prunebert import home, info, interrupt
+    from prunebert.checkpoint import Checkpoints
+    from prunebert.run import run
+
+    with interrupt.heeded() as request, home.claim(directory, who, cfg.rerun) as place:
+        if place.root != directory:
+            _elsewhere(directory, place.root)
+        if place.done:
+            row = artifacts.result(place.root)
+            log.info("finished before (rerun=true repeats it): %s", info.line(row, place.root))
+            return
+        checkpoints = Checkpoints(place.root, who, every, request)
+        if cfg.rerun:
+            checkpoints.clear()
+        out = artifacts.Artifacts(place.root, keep=checkpoints.any())
+        try:
+            row = run(method, task, model, out, impl=impl, seed=cfg.seed, labels=labels, checkpoints=checkpoints)
+        except Diverged:
+            checkpoints.clear()  # it would diverge again
+            raise
+        except interrupt.Stopped as stopped:
+            log.warning(
+                "stopped by %s %s; the same command goes on from the last checkpoint", stopped.by, stopped.where
+            )
+            raise
+        log.info("%s", info.line(row, place.root))
+
+
+def _elsewhere(directory: Path, home: Path) -> None:
+    """This start's dated directory is not the run's home: the log goes there, and of a sweep's cell a pointer stays."""
+    root = logging.getLogger()
+    for handler in [h for h in root.handlers if isinstance(h, logging.FileHandler)]:
+        there = logging.FileHandler(home / artifacts.LOG, delay=True)
+        there.setFormatter(handler.formatter)
+        root.removeHandler(handler)
+        handler.close()
+        root.addHandler(there)
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        artifacts.point(directory, home)
+    else:
+        directories.discard(directory)
 
 
 class Around(Callback):
@@ -162,11 +198,22 @@ class Around(Callback):
         self.report = report
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        _or_stop(artifacts.prepare, Path(config.hydra.run.dir))
+        def same(text: str) -> bool:
+            return bool(_configuration(OmegaConf.create(text)) == _configuration(config))
+
+        def check(root: Path) -> None:
+            artifacts.prepare(root)
+            if not config.rerun:
+                directories.refuse_another(root, same)
+
+        _or_stop(check, Path(config.hydra.run.dir))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        _or_stop(artifacts.refuse_finished_sweep, Path(config.hydra.sweep.dir))
-        atexit.register(artifacts.discard_empty_sweep, Path(config.hydra.sweep.dir).absolute())
+        def same(text: str) -> bool:
+            return list(OmegaConf.create(text).hydra.overrides.task) == list(config.hydra.overrides.task)
+
+        _or_stop(lambda root: directories.refuse_another_sweep(root, same), Path(config.hydra.sweep.dir))
+        atexit.register(directories.discard_empty_sweep, Path(config.hydra.sweep.dir).absolute())
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         from prunebert import info
@@ -176,6 +223,14 @@ class Around(Callback):
             _or_stop(_report, Path(config.hydra.sweep.dir), status=1)
         if failed:
             sys.exit(1)  # a cell did not finish
+
+
+def _configuration(config: Any) -> Any:
+    """A configuration without what does not change a run."""
+    fields: Any = OmegaConf.to_container(config)
+    rest = OmegaConf.create({k: v for k, v in fields.items() if k != "hydra"})
+    resolved: Any = OmegaConf.to_container(rest, resolve=True)
+    return identity.configuration(resolved)
 
 
 def _or_stop(check: Callable[[Path], None], path: Path, status: int = 2) -> None:
@@ -190,53 +245,6 @@ def _report(sweep: Path) -> None:
     from prunebert.report.command import main  # matplotlib and scipy take seconds
 
     main([str(sweep)])
-
-
-def _values(words: list[str]) -> list[tuple[str, Any]]:
-    """(key, value) of the overrides among `words`, each value of a sweep on its own. Raises Hydra's parse error."""
-    found = []
-    for override in OverridesParser.create().parse_overrides([w for w in words if "=" in w and not w.startswith("-")]):
-        if override.value_type in (ValueType.GLOB_CHOICE_SWEEP, ValueType.INTERVAL_SWEEP):
-            continue  # names of options, and a sweeper's own affair
-        values = override.sweep_iterator() if override.is_sweep_override() else [override.value()]
-        found += [(override.key_or_group, value) for value in values]
-    return found
-
-
-def _for_every_cell(words: list[str]) -> list[str]:
-    """`method.key=value` beside `method=a,b` is meant for a and b: Hydra would ask the default method for it first."""
-    given = [w for w in words if "=" in w and not w.startswith("-")]
-    swept = [o.key_or_group for o in OverridesParser.create().parse_overrides(given) if o.is_sweep_override()]
-    return [f"++{w}" if w in given and w.startswith(tuple(f"{group}." for group in swept)) else w for w in words]
-
-
-def _explain(error: Exception) -> str:
-    """Hydra's and OmegaConf's errors, in one line, with what is allowed."""
-    text = str(error)
-    if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
-        group, _, name = error.missing_cfg_file.rpartition("/")
-        return str(bad_choice(group, name, [o for o in error.options if not o.startswith("_")]))
-    if isinstance(error, OverrideParseException):
-        return f"{error.override}: cannot be read as key=value ({text.splitlines()[0]})"
-    unknown = re.search(r"Could not override '([^']+)'", text)
-    if isinstance(error, ConfigCompositionException) and unknown:
-        key = unknown[1].split("@")[0]
-        return f"{key}: there is no such key{did_you_mean(key, _known_keys())} (`prunebert --cfg job` shows all)"
-    return " ".join(text.split())
-
-
-def _known_keys() -> list[str]:
-    """Every key of the default configuration, dotted, and the config groups."""
-    with hydra.initialize_config_module("prunebert.conf", version_base="1.3"):
-        cfg = OmegaConf.to_container(hydra.compose("config"))
-
-    def walk(node: Any, path: str) -> list[str]:
-        inner = (
-            [k for name, child in node.items() for k in walk(child, f"{path}.{name}")] if isinstance(node, dict) else []
-        )
-        return [path.removeprefix("."), *inner]
-
-    return walk(cfg, "")
 
 
 def _stop(message: str, status: int = 2) -> None:

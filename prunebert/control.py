@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prunebert.masks import Scores, quantile
 
@@ -29,20 +29,19 @@ class Force:
     unit: float = 1.0
     gain: float = 80.0
     hold: float = 200.0
-    total: float = 0.0
-    last: float = 0.0
-    value: float = 0.0
+    memory: dict[str, float] = field(default_factory=lambda: {"total": 0.0, "last": 0.0, "value": 0.0})
 
     def __call__(self, scores: Scores, t: float) -> float:
         """λ at progress t, to be asked once a step."""
-        if self.sparsity == 0 or t < self.start or self.last >= 1:
-            return self.value
+        now = self.memory
+        if self.sparsity == 0 or t < self.start or now["last"] >= 1:
+            return now["value"]
         u = min((t - self.start) / (self.end - self.start), 1.0)
         way = self.origin - self.cut
         e = (quantile(scores, self.sparsity) - self.cut) / way - (1 - u) ** 2
-        self.total += e * (u - self.last)
-        self.value = self.unit * math.sinh(max(-10.0, min(10.0, self.gain * e + self.hold * self.total)))
-        self.last = u
+        now["total"] += e * (u - now["last"])
+        now["value"] = self.unit * math.sinh(max(-10.0, min(10.0, self.gain * e + self.hold * now["total"])))
+        now["last"] = u
         if u == 1 and abs(below(scores, self.cut) - self.sparsity) > 0.005:
             log.warning(
                 "λ brought %.4f of the weights below the cut where %.4f was asked; the cut is moved for the rest. More "
@@ -50,7 +49,7 @@ class Force:
                 below(scores, self.cut),
                 self.sparsity,
             )
-        return self.value
+        return now["value"]
 
 
 def below(scores: Scores, cut: float) -> float:

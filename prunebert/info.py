@@ -108,7 +108,10 @@ def table(root: Path) -> int:
             f"{row['seconds']:.1f}",
         ]
         shown.add_row(
-            row["method"], *(escape(str(row[k])) for k in varying), *numbers, escape(str(directory.relative_to(root)))
+            row["method"],
+            *(escape(str(row[k])) for k in varying),
+            *numbers,
+            escape(str(os.path.relpath(directory, root))),
         )
     console = rich.get_console() if rich.get_console().is_terminal else Console(width=160)
     console.print(shown)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -58,6 +58,8 @@ class Phase:
     logits. settled: the progress from which the sparsity is the final one; a best step is looked for only from there
     on. until: the step after which it ends though its schedules go on (null: fit's last). stop(t): asked after every
     step, ends it early. drawn: masks(t, False) are random draws, so that what is removed is told from the hard ones.
+    memory: what masks and loss remember from one step to the next, besides tensors in `train` and net.masks: numbers
+    and tensors by name, kept and given back by checkpoints.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Phase:
     until: int | None = None
     stop: Callable[[float], bool] = lambda t: False
     drawn: bool = False
+    memory: dict[str, Any] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:

@@ -15,10 +15,10 @@ PLAIN_EVERY = 10.0  # seconds between plain lines
 
 
 class Progress:
-    """`with Progress("prune", 300) as progress: progress.show(step, loss, sparsity)`."""
+    """`with Progress("prune", 300) as progress: progress.show(step, loss, sparsity)`. first: steps done before."""
 
-    def __init__(self, phase: str, steps: int) -> None:
-        self.phase, self.steps = phase, steps
+    def __init__(self, phase: str, steps: int, first: int = 0) -> None:
+        self.phase, self.steps, self.first = phase, steps, first
         self.began = self.last = time.monotonic()
         self.bar: bars.Progress | None = None
 
@@ -35,6 +35,7 @@ class Progress:
                 console=rich.get_console(),
             )
             self.task = self.bar.add_task(self.phase, total=self.steps, loss=float("nan"), sparsity=0.0)
+            self.bar.update(self.task, completed=self.first)
             self.bar.start()
         return self
 
@@ -46,7 +47,7 @@ class Progress:
         now = time.monotonic()
         if step == self.steps or now - self.last >= PLAIN_EVERY:
             self.last = now
-            left = (now - self.began) / step * (self.steps - step)
+            left = (now - self.began) / max(step - self.first, 1) * (self.steps - step)
             log.info(
                 "%s: step %d/%d  loss %.4f  sparsity %.4f  %s left",
                 *(self.phase, step, self.steps, loss, sparsity, time.strftime("%H:%M:%S", time.gmtime(left))),

@@ -8,7 +8,7 @@ import subprocess
 import time
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from prunebert import topology
 from prunebert.artifacts import HEAD, RESULT, TOPOLOGY, WEIGHTS, Artifacts
+from prunebert.checkpoint import Checkpoints
 from prunebert.errors import BadInput
 from prunebert.evaluate import Evaluation, evaluate
 from prunebert.impl import Impl
@@ -33,13 +34,21 @@ log = logging.getLogger(__name__)
 
 
 def run(
-    method: Method, task: Task, model: Model, out: Artifacts, *, impl: Impl, seed: int, labels: dict[str, Any]
+    method: Method,
+    task: Task,
+    model: Model,
+    out: Artifacts,
+    *,
+    impl: Impl,
+    seed: int,
+    labels: dict[str, Any],
+    checkpoints: Checkpoints,
 ) -> dict[str, Any]:
     """Train and evaluate one sub-network and write all of `out`. Returns what is in result.json.
 
     labels: what the row is called (method, task, model, asked sparsity and settings worth a column), copied as given.
+    checkpoints: phases that were finished before, and a moment of the next, are taken from there.
     """
-    began = time.perf_counter()
     impl.start()
     majority = task.majority()
     if task.score not in majority:
@@ -48,22 +57,34 @@ def run(
     if impl.compile:
         net.encoder.compile(dynamic=True)
     done: list[tuple[Phase, Trained, float]] = []
+    found: Evaluation | None = None
     for i, phase in enumerate(method(net, task)):
         if i == 0:
             told = ", ".join(f"{k} {labels[k]}" for k in ("method", "task", "model", "sparsity"))
             log.info("%s, seed %d, in %s", told, seed, out.root)
+        if known := checkpoints.finished(phase, net):
+            found = None
+            done.append((phase, Trained(**known["trained"]), known["score"]))
+            continue
         log.info("phase %s: %s steps of %d", phase.name, f"{phase.planned:,}", phase.fit.batch_size)
 
         def score(phase: Phase = phase) -> float:
             return evaluate(net, phase.task, phase.head, impl).score
 
         own = seed + zlib.crc32(phase.name.encode())  # the same whether or not a phase before it was needed here
-        trained = train(net, phase, seed=own, impl=impl, record=out.record, score=score)
+        trained = train(net, phase, seed=own, impl=impl, record=out.record, score=score, checkpoints=checkpoints)
+        began = time.perf_counter()
         found = evaluate(net, phase.task, phase.head, impl)
+        trained = replace(trained, seconds_evaluating=time.perf_counter() - began)
         done.append((phase, trained, found.score))
+        checkpoints.finish(phase, net, {"trained": asdict(trained), "score": found.score})
         log.info("phase %s ends at %s %.4f", phase.name, phase.task.score, found.score)
-    seconds = time.perf_counter() - began
-    return _write(out, net, task, done, found, majority, labels=labels | {"seed": seed}, seconds=seconds, impl=impl)
+    if found is None:  # the last phase, too, was finished before
+        found = evaluate(net, done[-1][0].task, done[-1][0].head, impl)
+    seconds = sum(t.seconds + t.seconds_evaluating for _, t, _ in done)
+    row = _write(out, net, task, done, found, majority, labels=labels | {"seed": seed}, seconds=seconds, impl=impl)
+    checkpoints.clear()
+    return row
 
 
 def _write(

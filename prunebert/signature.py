@@ -14,6 +14,7 @@ from typing import Any
 
 from prunebert.errors import BadInput, bad_choice, did_you_mean
 
+LATER = ast.Constant(...)  # the default of what is given at the call
 PLAIN = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,), "None": (type(None),)}
 
 
@@ -39,8 +40,8 @@ def check(node: dict[str, Any], path: str, given_later: tuple[str, ...] = ()) ->
         annotation, _ = parameters[key]
         if annotation is not None and not (isinstance(value, dict) and "_target_" in value):
             _check_value(f"{path}.{key}", value, annotation)
-    for key, (_, optional) in parameters.items():
-        if not (optional or key in node or key in given_later) and "_partial_" not in node:
+    for key, (_, default) in parameters.items():
+        if not (default or key in node or key in given_later) and "_partial_" not in node:
             raise BadInput(f"{path}.{key} is needed by {node['_target_']} and not given")
 
 
@@ -67,6 +68,18 @@ def _check_value(path: str, value: Any, annotation: ast.expr) -> None:
     raise BadInput(f"{path}={value}: must be {' or '.join([*map(str, choices), *(words[p] for p in plain)])}")
 
 
+@cache
+def defaults(target: str) -> dict[str, Any]:
+    """Keyword name -> default, of those that are written as plain values in the signature of `target`."""
+    found = {}
+    for name, (_, default) in (_parameters(target) or {}).items():
+        try:
+            found[name] = ast.literal_eval(default or LATER)
+        except ValueError:
+            continue
+    return {name: value for name, value in found.items() if value is not ...}
+
+
 def _union(annotation: ast.expr) -> list[ast.expr]:
     if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
         return _union(annotation.left) + _union(annotation.right)
@@ -74,8 +87,8 @@ def _union(annotation: ast.expr) -> list[ast.expr]:
 
 
 @cache
-def _parameters(target: str) -> dict[str, tuple[ast.expr | None, bool]] | None:
-    """Keyword name -> (annotation, has a default) of a function or dataclass; None where the source cannot tell."""
+def _parameters(target: str) -> dict[str, tuple[ast.expr | None, ast.expr | None]] | None:
+    """Keyword name -> (annotation, default) of a function or dataclass; None where the source cannot tell."""
     module, _, name = target.rpartition(".")
     try:
         spec = importlib.util.find_spec(module)
@@ -92,16 +105,16 @@ def _parameters(target: str) -> dict[str, tuple[ast.expr | None, bool]] | None:
         if found.args.kwarg:
             return None
         keyword_only = zip(found.args.kwonlyargs, found.args.kw_defaults, strict=True)
-        positional = {a.arg: (a.annotation, True) for a in found.args.args}  # net and task come at the call
-        return positional | {a.arg: (a.annotation, default is not None) for a, default in keyword_only}
+        positional = {a.arg: (a.annotation, LATER) for a in found.args.args}  # net and task come at the call
+        return positional | {a.arg: (a.annotation, default) for a, default in keyword_only}
     if not any("dataclass" in ast.unparse(d) for d in found.decorator_list):
         return None
     own = {
-        n.target.id: (n.annotation, n.value is not None)
+        n.target.id: (n.annotation, n.value)
         for n in found.body
         if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)
     }
-    inherited: dict[str, tuple[ast.expr | None, bool]] = {}
+    inherited: dict[str, tuple[ast.expr | None, ast.expr | None]] = {}
     for base in found.bases:
         inherited |= _parameters(f"{module}.{ast.unparse(base)}") or {} if ast.unparse(base) in definitions else {}
     return inherited | own

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,10 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from prunebert.best import Best
+from prunebert.checkpoint import Checkpoints, Nothing
 from prunebert.errors import Diverged
 from prunebert.history import History
 from prunebert.impl import Impl
 from prunebert.masks import Masks, sparsity
+from prunebert.moment import Moment
 from prunebert.phase import Group, Phase
 from prunebert.progress import Progress
 from prunebert.subnetwork import SubNetwork
@@ -32,7 +35,7 @@ OPTIMIZERS: dict[str, Any] = {"adamw": partial(torch.optim.AdamW, fused=True), "
 class Trained:
     """What a phase cost: steps, seconds of its training steps alone, parameters trained, and which step is kept.
 
-    history: of its masks (see History.facts).
+    history: of its masks (see History.facts). seconds_evaluating: of the evaluation after it.
     """
 
     steps: int
@@ -40,6 +43,7 @@ class Trained:
     parameters: int
     selected_step: int
     history: dict[str, Any]
+    seconds_evaluating: float = 0.0
 
 
 def train(
@@ -50,12 +54,14 @@ def train(
     impl: Impl,
     record: Callable[[dict[str, Any]], None],
     score: Callable[[], float],
+    checkpoints: Checkpoints | None = None,
 ) -> Trained:
     """Run `phase` to its end; `net.masks` are then its final hard masks.
 
     record: takes one line of metrics.jsonl. score: the evaluation score of `net` as it stands (higher is better), asked
-    every fit.eval_every steps; with fit.keep="best" the best state since phase.settled is put back at the end. Raises
-    Diverged at the first loss that is not finite.
+    every fit.eval_every steps; with fit.keep="best" the best state since phase.settled is put back at the end.
+    checkpoints: where a moment of this phase may lie from which it goes on, bit for bit, and where new ones go. Raises
+    Diverged at the first loss that is not finite, Stopped where a signal asked for it.
     """
     torch.manual_seed(seed)  # dropout; data and heads have generators of their own
     steps, fit = phase.steps, phase.fit
@@ -68,13 +74,16 @@ def train(
         for kind, make in OPTIMIZERS.items()
         if any(g.optimizer == kind for g in groups)
     ]
-    batches = phase.task.batches(fit.batch_size, seed)
     best, history = Best(trained), History()
+    checkpoints = checkpoints or Nothing()
+    moment = Moment(net, phase, trained, optimizers, history, best)
+    first, before = checkpoints.resume(moment)
+    batches = itertools.islice(phase.task.batches(fit.batch_size, seed), first, None)
     log_every = max(1, round(phase.planned * LOG_EVERY))
-    began = time.perf_counter()
+    began = time.perf_counter() - before
     net.train()
-    with Progress(phase.name, phase.planned) as progress:
-        for step in range(steps):
+    with Progress(phase.name, phase.planned, first) as progress, checkpoints.training():
+        for step in range(first, phase.planned):
             t = (step + 1) / steps
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
@@ -110,6 +119,7 @@ def train(
                 record({"phase": phase.name, "step": step + 1, "t": t, "score": value})
                 if fit.keep == "best" and t >= phase.settled:
                     best.offer(value, step + 1)
+            checkpoints.after(step + 1, moment, time.perf_counter() - began)
     seconds = time.perf_counter() - began  # the last step's loss was read, so a GPU is done too
     net.masks = phase.masks(1.0, True)
     done = selected = step + 1
@@ -133,28 +143,6 @@ def _parameters(group: Group) -> dict[str, Any]:
         "full_lr": group.lr,
         "weight_decay": group.weight_decay,
     } | ({"eps": group.eps} if group.optimizer == "adamw" else {})
-
-
-class Best:
-    """The state of the trained tensors at the best score so far; the earliest of equals."""
-
-    def __init__(self, trained: dict[str, Tensor]) -> None:
-        self.trained = trained
-        self.score, self.step = -math.inf, 0
-        self.state: dict[str, Tensor] = {}
-
-    def offer(self, score: float, step: int) -> None:
-        """Copy the tensors if `score` beats what was offered before."""
-        if score > self.score:
-            self.score, self.step = score, step
-            self.state = {n: x.detach().to("cpu", copy=True) for n, x in self.trained.items()}
-
-    def restore(self) -> int:
-        """Put the best state back; returns its step."""
-        with torch.no_grad():
-            for name, tensor in self.trained.items():
-                tensor.copy_(self.state[name])
-        return self.step
 
 
 def _line(phase: Phase, step: int, t: float, masks: Masks, lr: float, terms: dict[str, Tensor]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ KEYS = {
     *("sparsity_encoder", "sparsity_encoder_pooler", "sparsity_encoder_pooler_embeddings", "sparsity_model"),
     *("metric", "score", "metrics", "majority_score", "majority", "trained_parameters", "phases", "steps"),
     *("seconds", "seconds_per_step", "peak_memory_bytes", "device", "data", "weights_hash", "versions"),
-    *("head", "form", "checkpoint", "git_commit", "git_dirty", "status"),
+    *("head", "form", "checkpoint", "git_commit", "git_dirty", "status", "identity", "checksum"),
 }
 
 
@@ -126,11 +126,11 @@ def test_leftovers_of_a_broken_run_do_not_survive_into_the_next(cli, toy, tmp_pa
     assert files(tmp_path) == {f"run/{f}" for f in ALWAYS}
 
 
-def test_a_second_sweep_into_the_same_directory_is_refused_and_changes_nothing(cli, toy, tmp_path):
+def test_another_sweep_into_the_same_directory_is_refused_and_changes_nothing(cli, toy, tmp_path):
     words = ["-m", *toy, "method=glob(rand*)", "hydra.sweep.dir=sweep"]
     assert cli(*words)[0] == 0
     before = {f: (tmp_path / f).read_bytes() for f in files(tmp_path)}
-    status, printed = cli(*words)
+    status, printed = cli(*words, "seed=0,1")
     assert status == 2 and "holds 1 finished runs already" in printed and len(printed.strip().splitlines()) == 1
     assert {f: (tmp_path / f).read_bytes() for f in files(tmp_path)} == before
 

@@ -103,6 +103,7 @@ def abp(
         loss=lambda out, batch, t: task.loss(out, batch),
         settled=schedule.end if control == "schedule" else 1.0,
         stop=lambda t: control == "paper" and measured(masks(t, True)) >= s_f,
+        memory=gone,
     )
     if control == "paper" and measured(net.masks) < s_f:
         log.warning("control=paper: γ = %g left sparsity %.4f, short of %g", gamma, measured(net.masks), s_f)

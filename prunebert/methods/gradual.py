@@ -44,13 +44,12 @@ def gmp(
     kd = yield from distill(net, task)
     theta = net.snapshot(key)
     net.masks = keep_top(magnitude(net, prunable), 0.0)
-    last = 0.0
+    memory = {"sparsity": 0.0}  # of the mask as it stands
 
     def masks(t: float, hard: bool) -> Masks:
-        nonlocal last
         s = schedule(1.0 if t == 1 else math.floor(t * updates) / updates)
-        if s > last:
-            net.masks, last = keep_top(magnitude(net, prunable), s, scope), s
+        if s > memory["sparsity"]:
+            net.masks, memory["sparsity"] = keep_top(magnitude(net, prunable), s, scope), s
         return net.masks
 
     yield Phase(
@@ -63,6 +62,7 @@ def gmp(
         loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)),
         needs=kd.needs,
         settled=min(1.0, math.ceil(schedule.end * updates) / updates),
+        memory=memory,
     )
     if keep_pretrained:
         net.rewind(theta, key)

@@ -85,6 +85,7 @@ def l0(
         needs=kd.needs,
         settled=schedule.end,
         drawn=True,
+        memory=force.memory,
     )
     fold(net)
     if not steered:

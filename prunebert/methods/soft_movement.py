@@ -76,6 +76,7 @@ def soft(
         loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)) | {"sparsity": lam(t) * R(S)},
         needs=kd.needs,
         settled=tau.end,
+        memory=force.memory,
     )
     if not steered:
         found = measured(net.masks)

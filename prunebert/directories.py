@@ -1,0 +1,54 @@
+"""Directories before a run starts, and when none did: refused where another's results lie, left as they were."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from prunebert.artifacts import CONFIG, LOCK, LOG, METRICS, RESULT, SWEEP, runs
+from prunebert.errors import BadInput
+
+
+def refuse_another(root: Path, same: Callable[[str], bool]) -> None:
+    """Raise BadInput if a finished run of another configuration is in `root`. same: of a config.yaml's text."""
+    file = root / CONFIG / "config.yaml"
+    if (root / RESULT).exists() and not (file.is_file() and same(file.read_text("utf-8"))):
+        raise BadInput(
+            f"hydra.run.dir={root} holds a finished run already ({RESULT}), of another configuration; choose another "
+            "directory"
+        )
+
+
+def refuse_another_sweep(root: Path, same: Callable[[str], bool]) -> None:
+    """Raise BadInput if finished runs of another sweep lie below `root`: this one would write over their records. same:
+    of a multirun.yaml's text.
+    """
+    done = [p for p in runs(root) if (p / RESULT).exists()] if root.is_dir() else []
+    if done and not ((root / SWEEP).is_file() and same((root / SWEEP).read_text("utf-8"))):
+        raise BadInput(
+            f"hydra.sweep.dir={root} holds {len(done)} finished runs already, of another sweep; choose another "
+            "directory"
+        )
+
+
+def discard_empty_sweep(root: Path) -> None:
+    """Remove a sweep's directory if no cell of it was ever started: Hydra records a sweep before it reads its cells."""
+    if root.is_dir() and [p.name for p in root.iterdir()] == [SWEEP]:
+        (root / SWEEP).unlink()
+        discard(root)
+
+
+def discard(root: Path) -> None:
+    """Remove what Hydra laid down for a run that never started: its record, the log, then directories left empty."""
+    if (root / RESULT).exists() or (root / METRICS).exists():
+        return
+    shutil.rmtree(root / CONFIG, ignore_errors=True)
+    for left in (LOG, LOCK):
+        (root / left).unlink(missing_ok=True)
+    ours = [root, *list(root.parents)[:2]] if re.fullmatch(r"\d{4}-\d\d-\d\d", root.parent.name) else [root]
+    for directory in ours:  # outputs/DATE/TIME; of a directory that the user named, that one alone
+        if not directory.is_dir() or any(directory.iterdir()) or directory == Path.cwd():
+            break
+        directory.rmdir()

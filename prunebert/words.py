@@ -1,0 +1,61 @@
+"""The words of a command line as Hydra reads them, and Hydra's errors in ours. With cli.py all that imports Hydra."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import hydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ValueType
+from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
+from omegaconf import OmegaConf
+
+from prunebert.errors import bad_choice, did_you_mean
+
+
+def values(words: list[str]) -> list[tuple[str, Any]]:
+    """(key, value) of the overrides among `words`, each value of a sweep on its own. Raises Hydra's parse error."""
+    found = []
+    for override in OverridesParser.create().parse_overrides([w for w in words if "=" in w and not w.startswith("-")]):
+        if override.value_type in (ValueType.GLOB_CHOICE_SWEEP, ValueType.INTERVAL_SWEEP):
+            continue  # names of options, and a sweeper's own affair
+        values = override.sweep_iterator() if override.is_sweep_override() else [override.value()]
+        found += [(override.key_or_group, value) for value in values]
+    return found
+
+
+def for_every_cell(words: list[str]) -> list[str]:
+    """`method.key=value` beside `method=a,b` is meant for a and b: Hydra would ask the default method for it first."""
+    given = [w for w in words if "=" in w and not w.startswith("-")]
+    swept = [o.key_or_group for o in OverridesParser.create().parse_overrides(given) if o.is_sweep_override()]
+    return [f"++{w}" if w in given and w.startswith(tuple(f"{group}." for group in swept)) else w for w in words]
+
+
+def explain(error: Exception) -> str:
+    """Hydra's and OmegaConf's errors, in one line, with what is allowed."""
+    text = str(error)
+    if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
+        group, _, name = error.missing_cfg_file.rpartition("/")
+        return str(bad_choice(group, name, [o for o in error.options if not o.startswith("_")]))
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: cannot be read as key=value ({text.splitlines()[0]})"
+    unknown = re.search(r"Could not override '([^']+)'", text)
+    if isinstance(error, ConfigCompositionException) and unknown:
+        key = unknown[1].split("@")[0]
+        return f"{key}: there is no such key{did_you_mean(key, _known_keys())} (`prunebert --cfg job` shows all)"
+    return " ".join(text.split())
+
+
+def _known_keys() -> list[str]:
+    """Every key of the default configuration, dotted, and the config groups."""
+    with hydra.initialize_config_module("prunebert.conf", version_base="1.3"):
+        cfg = OmegaConf.to_container(hydra.compose("config"))
+
+    def walk(node: Any, path: str) -> list[str]:
+        inner = (
+            [k for name, child in node.items() for k in walk(child, f"{path}.{name}")] if isinstance(node, dict) else []
+        )
+        return [path.removeprefix("."), *inner]
+
+    return walk(cfg, "")

@@ -1,0 +1,251 @@
+"""What is one run and what is another; where it lives; two processes on one run."""
+
+import copy
+import json
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+
+import prunebert.cli  # registers the configuration's resolvers
+from prunebert import artifacts, home, identity, signature
+
+from .conftest import toy_words
+
+FACTS = {"source": "files", "rows": {"train": 3}, "fingerprint": {"train": "abc"}}
+WORDS = ["method=soft_movement", "task=rte", "model=tiny", "fit=quick"]
+
+
+@pytest.fixture(scope="module")
+def of():
+    assert prunebert.cli
+
+    def call(*words, facts=FACTS, weights="w"):
+        with initialize_config_module("prunebert.conf", version_base="1.3"):
+            config = OmegaConf.to_container(compose("config", overrides=[*WORDS, *words]), resolve=True)
+        return identity.of(config, facts, weights)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["impl=cpu"],
+        ["impl.threads=1"],
+        ["checkpoint.seconds=1"],
+        ["rerun=true"],
+        ["model.name=elsewhere/tiny"],
+        ["task.data_dir=/data/glue"],
+        ["corpus=imdb"],  # not read by this method
+        ["mask_fit.steps=7"],
+        ["method.train_embeddings=false"],  # the default
+        ["method.sparsity=0.9"],  # as it is anyway
+    ],
+    ids=" ".join,
+)
+def test_what_does_not_change_a_result_does_not_count(of, words):
+    assert of(*words) == of()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["seed=1"],
+        ["sparsity=0.8"],
+        ["method.train_embeddings=true"],
+        ["fit.steps=9"],
+        ["prunable=encoder_pooler"],
+        ["method=movement"],
+        ["distill=logits"],
+        ["task.score=accuracy"],
+        ["augment=mlm"],
+    ],
+    ids=" ".join,
+)
+def test_what_changes_a_result_counts(of, words):
+    assert of(*words) != of()
+
+
+def test_data_and_weights_count_and_the_words_for_where_they_lie_do_not(of):
+    assert of(facts=FACTS | {"source": "hub"}) == of()
+    assert of(facts=FACTS | {"fingerprint": {"train": "abd"}}) != of()
+    assert of(weights="v") != of()
+
+
+def test_a_shared_teacher_is_the_same_teacher(of):
+    assert of("distill=logits", "distill.shared=folder") == of("distill=logits")
+    assert of("distill=logits", "distill.temperature=3") != of("distill=logits")
+
+
+def test_what_lies_at_a_path_counts_and_not_where(of, tmp_path):
+    words = ["distill=logits", "distill.teacher="]
+    for name, who in (("a", "1"), ("b", "1"), ("c", "2")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "result.json").write_text(json.dumps({"identity": who}))
+    a, b, c = (of(words[0], f"{words[1]}{tmp_path / name}") for name in "abc")
+    assert a == b != c
+
+
+def test_text_at_a_path_counts(of, tmp_path):
+    for name, text in (("a.txt", "x"), ("b.txt", "y")):
+        (tmp_path / name).write_text(text)
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c/a.txt").write_text("x")
+    a, b, c = (of("method=tamt", f"corpus.file={tmp_path / name}") for name in ("a.txt", "b.txt", "c"))
+    assert a != b and a == c  # the same text
+    (tmp_path / "c/a.txt").write_text("z")
+    assert of("method=tamt", f"corpus.file={tmp_path / 'c'}") != c
+
+
+def test_a_key_that_is_added_later_with_a_default_changes_no_identity(of, monkeypatch):
+    """As if `method.boldness: 0.5` came with the next version, its default in the signature and in the yaml."""
+    with initialize_config_module("prunebert.conf", version_base="1.3"):
+        config = OmegaConf.to_container(compose("config", overrides=WORDS), resolve=True)
+    usual, old = signature.defaults, identity.of(config, FACTS, "w")
+    monkeypatch.setattr(
+        signature, "defaults", lambda t: usual(t) | ({"boldness": 0.5} if t.endswith("movement.soft") else {})
+    )
+    later = copy.deepcopy(config)
+    later["method"]["boldness"] = 0.5
+    assert identity.of(later, FACTS, "w") == old
+    later["method"]["boldness"] = 0.6
+    assert identity.of(later, FACTS, "w") != old
+
+
+def test_the_identity_of_a_known_configuration_stays(of):
+    """A change here leaves every finished run of every user behind: raise SCIENCE only when results change."""
+    assert identity.SCIENCE == 1
+    assert of() == "e199f76a4d96db8b9fcd2e77c1da8a7d"
+
+
+# --- where a run lives ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dated(toy):
+    return [w for w in toy if not w.startswith("hydra")]
+
+
+def runs(folder):
+    return sorted(p.parent for p in folder.rglob("result.json"))
+
+
+def test_the_same_command_again_returns_the_finished_result_and_does_not_train(cli, dated, tmp_path):
+    assert cli(*dated, "method=magnitude")[0] == 0
+    (run,) = runs(tmp_path)
+    before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file() and p.name != "run.log"}
+    status, printed = cli(*dated, "method=magnitude")
+    assert status == 0 and "finished before (rerun=true repeats it)" in printed and "step" not in printed
+    assert str(run.relative_to(tmp_path)) in printed
+    assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file() and p.name != "run.log"} == before
+    assert len(list((tmp_path / "outputs").glob("2*/*"))) == 1  # the second start left no directory
+    (entry,) = (tmp_path / "outputs/.index").glob("*.json")
+    row = artifacts.result(run)
+    assert entry.stem == row["identity"] and json.loads(entry.read_text())["directory"].startswith("../")
+    assert cli(*dated, "method=magnitude", "seed=1")[0] == 0 and len(runs(tmp_path)) == 2
+
+
+def test_rerun_repeats_it_elsewhere(cli, dated, tmp_path):
+    for words in ([], ["rerun=true"]):
+        assert cli(*dated, "method=magnitude", *words)[0] == 0
+    first, second = runs(tmp_path)
+    assert artifacts.result(first)["identity"] == artifacts.result(second)["identity"]
+    _, printed = cli(*dated, "method=magnitude")
+    assert str(second.relative_to(tmp_path)) in printed and len(runs(tmp_path)) == 2
+
+
+def test_a_sweep_again_trains_only_what_is_missing(cli, dated, tmp_path):
+    words = ["-m", *dated, "method=magnitude,random", "seed=0,1"]
+    assert cli(*words)[0] == 0
+    found = runs(tmp_path)
+    (found[2] / "result.json").unlink()
+    status, printed = cli(*words)
+    assert status == 0 and printed.count("finished before") == 3 and "did not finish" not in printed
+    assert runs(tmp_path) == found  # the missing one was done in its old directory
+    assert printed.count("magnitude") >= 2 and "4 finished runs" in printed
+    new = max((tmp_path / "multirun").glob("*/*"))
+    assert artifacts.finished_runs(new) == found
+
+
+def test_a_sweep_in_a_directory_of_its_own_again(cli, dated, tmp_path):
+    words = ["-m", *dated, "method=magnitude,random", "hydra.sweep.dir=sweep"]
+    assert cli(*words)[0] == 0
+    status, printed = cli(*words)
+    assert status == 0 and printed.count("finished before") == 2 and len(runs(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"identity": "x", "directory": "."}', b"\xff\x00"])
+def test_a_damaged_index_is_told_and_made_anew(cli, dated, tmp_path, content):
+    assert cli(*dated, "method=magnitude")[0] == 0
+    (entry,) = (tmp_path / "outputs/.index").glob("*.json")
+    entry.write_bytes(content)
+    status, printed = cli(*dated, "method=magnitude")
+    assert status == 0 and re.search(rf"{entry.name[:8]}.*\s*is\s+damaged", printed) and len(runs(tmp_path)) == 2
+    assert "finished before" in cli(*dated, "method=magnitude")[1]
+
+
+def test_a_result_that_was_changed_is_told_and_done_again(cli, toy, tmp_path):
+    assert cli(*toy, "method=magnitude")[0] == 0
+    file = tmp_path / "run/result.json"
+    right = file.read_text()
+    for wrong in (right.replace('"seed": 0', '"seed": 1'), right[:200]):
+        assert wrong != right
+        file.write_text(wrong)
+        status, printed = cli(*toy, "method=magnitude")
+        assert status == 0 and "result.json is damaged" in printed.replace("\n", "") and "phase finetune" in printed
+        assert artifacts.complete(tmp_path / "run", json.loads(right)["identity"])
+
+
+def test_a_home_that_was_deleted_is_none(cli, dated, tmp_path):
+    import shutil
+
+    assert cli(*dated, "method=magnitude")[0] == 0
+    shutil.rmtree(runs(tmp_path)[0])
+    status, printed = cli(*dated, "method=magnitude")
+    assert status == 0 and "finished before" not in printed and len(runs(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("directory", "index"),
+    [
+        ("o/2026-11-21/18-00-01-000123", "o/.index"),
+        ("m/2026-11-21/18-00-01/method=smp,seed=0", "m/.index"),
+        ("m/2026-11-21/18-00-01", "m/.index"),
+        ("my/run", None),
+        ("my/2026-11-21/run", None),
+    ],
+)
+def test_where_the_index_is(tmp_path, directory, index):
+    assert home._index(tmp_path / directory) == (tmp_path / index if index else None)
+
+
+def test_two_processes_on_one_run_at_once(model_folder, data_folder, tmp_path):
+    """One trains; the other waits and returns what the first one found."""
+    words = [*toy_words(model_folder, data_folder, "x")[:-1], "method=magnitude", "fit.steps=150"]
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-m", "prunebert", *words],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    printed = [p.communicate(timeout=300)[0] for p in both]
+    assert [p.returncode for p in both] == [0, 0], printed
+    assert sum("phase finetune ends" in text for text in printed) == 1
+    assert sum("finished before" in text for text in printed) == 1 and len(runs(tmp_path)) == 1
+
+
+def test_a_dead_owner_is_not_waited_for(toy, cli, tmp_path):
+    (tmp_path / "run").mkdir()
+    code = f"import filelock, os; filelock.FileLock({str(tmp_path / 'run/.lock')!r}).acquire(); os.kill(os.getpid(), 9)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    began = time.monotonic()
+    assert cli(*toy, "method=magnitude")[0] == 0 and time.monotonic() - began < 60
