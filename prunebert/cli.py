@@ -28,6 +28,7 @@ from prunebert.words import explain, for_every_cell, values
 log = logging.getLogger(__name__)
 COMMANDS = {
     "info": "prunebert.info:main",
+    "status": "prunebert.status:main",
     "compare": "prunebert.compare:main",
     "report": "prunebert.report.command:main",
     "export": "prunebert.export:main",

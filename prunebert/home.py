@@ -74,6 +74,22 @@ def claim(directory: Path, identity: str, rerun: bool) -> Iterator[Home]:
         lock.release()
 
 
+def busy(root: Path) -> bool:
+    """Whether a process works on the run in `root` right now: whether its lock is held."""
+    lock = root / artifacts.LOCK
+    if index := _index(root):
+        for entry in index.glob("*.json"):
+            if (found := _known(entry, entry.stem)) and found.resolve() == root.resolve():
+                lock = entry.with_suffix(".lock")
+    if not lock.exists():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
 def _index(directory: Path) -> Path | None:
     """The index beside the dated directories that `directory` lies in; None if it lies in none."""
     for time in (directory, directory.parent):

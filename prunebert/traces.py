@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +60,16 @@ def last_words(root: Path) -> str:
         else []
     )
     return lines[-1] if lines else "it left no log"
+
+
+def progress(root: Path) -> str:
+    """How far a run has come, by the last line of its metrics; empty if it has none."""
+    file = root / artifacts.METRICS
+    lines = file.read_text("utf-8", errors="replace").splitlines() if file.is_file() else []
+    for text in reversed(lines):
+        try:
+            line = json.loads(text)
+            return f"phase {line['phase']}, step {line['step']:,} of {round(line['step'] / line['t']):,}"
+        except (ValueError, KeyError, TypeError, ZeroDivisionError):
+            continue
+    return ""

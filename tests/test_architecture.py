@@ -87,6 +87,7 @@ def test_the_report_reads_runs_and_nothing_else():
         "artifacts",
         "command",
         "traces",
+        "grid",
         "topology",
         "maskfile",
         "overlap",

@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from prunebert import artifacts, traces
+from prunebert import artifacts, grid, traces
 from prunebert.errors import BadInput
-from prunebert.report import grid, variants
+from prunebert.report import variants
 
 NEEDED = {
     **dict.fromkeys(("method", "task", "model", "metric", "prunable", "command"), str),

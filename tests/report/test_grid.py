@@ -2,7 +2,7 @@
 
 import pytest
 
-from prunebert.report import grid
+from prunebert import grid
 
 from .conftest import started, sweep
 

@@ -24,19 +24,29 @@ def words(directory: Path) -> list[list[str]]:
 def missing(sweep: Path, finished: list[list[str]]) -> list[str]:
     """A line for each cell of the grid that was never started, here or (`finished`: words of each) anywhere else."""
     try:
+        gone = [" ".join(swept) for swept, _ in never_started(sweep, finished)]
+    except BadInput as error:
+        return [f"whether cells are missing is not known: {error}"]
+    told = [f"never started: {cell}" for cell in gone[:SHOWN]]
+    return told + ([f"never started: {len(gone) - SHOWN} more cells"] if len(gone) > SHOWN else [])
+
+
+def never_started(sweep: Path, finished: list[list[str]]) -> list[tuple[list[str], list[str]]]:
+    """(the words that vary, all words) of each such cell. Raises BadInput where the grid cannot be read."""
+    try:
         record = traces.sweep(sweep)["hydra"]
         asked = [str(word) for word in record["overrides"]["task"]]
         params = record["sweeper"].get("params") or {}
         typed = {word.partition("=")[0] for word in asked}
         asked += [f"{key}={value}" for key, value in params.items() if key not in typed]
     except (BadInput, KeyError, TypeError, AttributeError) as error:
-        return [f"whether cells are missing is not known: its multirun.yaml cannot be read ({error})"]
+        raise BadInput(f"its multirun.yaml cannot be read ({error})") from error
     axes = {}
     for word in asked:
         key, _, value = word.partition("=")
         choices = _choices(value)
         if choices is None:
-            return [f"whether cells are missing is not known: {word} is not read here"]
+            raise BadInput(f"{word} is not read here")
         axes[key] = [_plain([f"{key}={choice}"])[0] for choice in choices]
     here = [set(w) for d in artifacts.runs(sweep) for w in words(d)]
     elsewhere = [set(w) for w in finished]
@@ -44,9 +54,8 @@ def missing(sweep: Path, finished: list[list[str]]) -> list[str]:
     gone = []
     for cell in itertools.product(*axes.values()):
         if not any(set(cell) <= run for run in here) and not any(_science(cell) == _science(run) for run in elsewhere):
-            gone.append(" ".join(word for key, word in zip(axes, cell, strict=True) if key in swept))
-    told = [f"never started: {cell}" for cell in gone[:SHOWN]]
-    return told + ([f"never started: {len(gone) - SHOWN} more cells"] if len(gone) > SHOWN else [])
+            gone.append(([word for key, word in zip(axes, cell, strict=True) if key in swept], list(cell)))
+    return gone
 
 
 def _science(cell: tuple[str, ...] | set[str]) -> set[str]:

@@ -1,0 +1,79 @@
+"""`prunebert status` on a sweep in which everything happened."""
+
+import json
+import shlex
+
+import pytest
+
+from .test_resume import SHORT, Killed, killed_at, start
+
+
+@pytest.fixture
+def sweep(cli, toy, tmp_path, monkeypatch):
+    """A sweep of five cells: done, failed, killed at step 4 of 9, and two never started."""
+    usual = [w for w in toy if not w.startswith("hydra")]
+    words = ["-m", *usual, *SHORT, "method=random,magnitude", "fit.lr=1e-3,1e30", "fit.clip=1e30", "fit.steps=40"]
+    with monkeypatch.context() as patch:
+        killed_at({60}, patch)
+        with pytest.raises(Killed):
+            cli(*words, "hydra.sweep.dir=sweep")
+    return tmp_path / "sweep"
+
+
+def test_every_state_is_told(cli, sweep):
+    status, printed = cli("status", "sweep")
+    flat = "".join(printed.split())
+    assert status == 0 and "1done,1failed,1stale,1missing" in flat.replace("│", "")
+    assert "thelossisnotfinite" in flat and "phasefinetune,step" in flat and "accuracy0." in flat
+
+
+def test_failed_prints_commands_that_finish_the_sweep(cli, sweep, tmp_path):
+    status, printed = cli("status", "sweep", "--failed")
+    commands = [shlex.split(line) for line in printed.splitlines() if line.startswith("prunebert")]
+    assert status == 0 and len(commands) == 3 and all(c[0] == "prunebert" for c in commands)
+    for command in commands:
+        words = [w for w in command[1:] if not w.startswith("fit.lr=1e+30")]
+        cli(*words, *(["fit.lr=1e-4"] if len(words) < len(command) - 1 else []))
+    _, printed = cli("status", "sweep")
+    assert "stale" not in printed and "missing" not in printed
+
+
+def test_a_run_at_work_is_running_and_not_disturbed(cli, toy, tmp_path):
+    import time
+
+    process = start([*toy, "method=magnitude", "fit.steps=4000"], tmp_path)
+    metrics = tmp_path / "run/metrics.jsonl"
+    while process.poll() is None and not (metrics.exists() and metrics.stat().st_size):
+        time.sleep(0.05)
+    _, printed = cli("status", ".")
+    process.kill()
+    process.communicate()
+    assert "running" in printed and "phase finetune, step" in printed
+    _, printed = cli("status", ".")
+    assert "stale" in printed and "running" not in printed
+
+
+def test_a_dated_run_at_work_is_running(cli, toy, tmp_path):
+    import time
+
+    process = start([*toy[:-1], "method=magnitude", "fit.steps=4000"], tmp_path)
+    while process.poll() is None and not [p for p in tmp_path.rglob("metrics.jsonl") if p.stat().st_size]:
+        time.sleep(0.05)
+    _, printed = cli("status", "outputs")
+    process.kill()
+    process.communicate()
+    assert "running" in printed
+
+
+def test_nothing_and_no_folder(cli, tmp_path):
+    status, printed = cli("status", "nowhere")
+    assert status == 2 and printed.strip() == "prunebert: nowhere: there is no such directory"
+    (tmp_path / "empty").mkdir()
+    assert "no run was started here" in cli("status", "empty")[1]
+    assert cli("status", "--help")[0] == 0
+
+
+def test_a_damaged_result_is_failed(cli, toy, tmp_path):
+    assert cli(*toy, "method=magnitude")[0] == 0
+    (tmp_path / "run/result.json").write_text(json.dumps({})[:1])
+    assert "failed" in cli("status", "run")[1]
