@@ -96,7 +96,8 @@ def _standing(run: Path) -> Standing:
 def _command(words: list[str], run: Path) -> str:
     """What does the run, in its directory; an experiment's own sweep is left out."""
     alone = ["hydra.mode=RUN"] if any(w.startswith("experiment=") for w in words) else []
-    return f"prunebert {shlex.join([*words, *alone, f'hydra.run.dir={run}'])}"
+    quoted = str(run).replace("'", "\\'")  # for Hydra's grammar; for the shell shlex quotes it again
+    return "prunebert " + shlex.join([*words, *alone, f"hydra.run.dir='{quoted}'"])
 
 
 def show(found: list[Standing]) -> None:
