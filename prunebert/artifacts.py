@@ -103,6 +103,11 @@ def prepare(root: Path) -> None:
         raise BadInput(f"hydra.run.dir={root} cannot be written to: {error.strerror}") from error
 
 
+def is_started(root: Path) -> bool:
+    """Whether a run was in training here, or is finished."""
+    return (root / METRICS).exists() or is_finished(root)
+
+
 def is_finished(root: Path) -> bool:
     """Whether there is a result."""
     return (root / RESULT).exists()

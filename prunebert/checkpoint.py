@@ -204,3 +204,9 @@ class Nothing(Checkpoints):
     def resume(self, moment: Moment) -> tuple[int, float]:
         """From the start."""
         return 0, 0.0
+
+    def finish(self, phase: Phase, net: SubNetwork, facts: dict[str, Any]) -> None:
+        """Nothing is kept."""
+
+    def clear(self) -> None:
+        """Nothing to clear."""

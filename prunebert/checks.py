@@ -12,9 +12,9 @@ from prunebert import signature
 from prunebert.errors import BadInput, bad_choice, did_you_mean
 from prunebert.fit import Fit
 
-GROUPS = ("method", "task", "model", "corpus", "distill", "augment", "impl")
+GROUPS = ("method", "task", "model", "corpus", "distill", "augment", "impl", "tracking")
 FITS = ("fit", "teacher_fit", "mask_fit")
-KEYS = (*GROUPS, *FITS, "sparsity", "prunable", "seed", "rerun", "checkpoint")
+KEYS = (*GROUPS, *FITS, "sparsity", "prunable", "seed", "rerun", "dry", "checkpoint")
 GIVEN_LATER = {"task": ("tokenizer", "positions", "augment")}
 PRUNABLE = ("encoder", "encoder_pooler", "encoder_pooler_embeddings")
 
@@ -35,8 +35,9 @@ def config(cfg: dict[str, Any]) -> None:
             raise BadInput(f"{key}: there is no such key{did_you_mean(key, KEYS)}")
     sparsity(cfg["sparsity"])
     seed(cfg["seed"])
-    if not isinstance(cfg["rerun"], bool):
-        raise BadInput(f"rerun={cfg['rerun']}: must be true or false")
+    for key in ("rerun", "dry"):
+        if not isinstance(cfg[key], bool):
+            raise BadInput(f"{key}={cfg[key]}: must be true or false")
     if cfg["prunable"] not in ("paper", *PRUNABLE):
         raise bad_choice("prunable", cfg["prunable"], ("paper", *PRUNABLE))
     nodes = {name: node for name, node in cfg.items() if isinstance(node, dict) and "_target_" in node}

@@ -49,7 +49,7 @@ def main() -> None:
             _command(words[0], words[1:])
         elif words:
             checks.words(values(words))
-            sys.argv[1:] = for_every_cell(words)
+            sys.argv[1:] = for_every_cell(words) + (["hydra.output_subdir=null"] if "dry=true" in words else [])
             os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come back here, to be told in one line
             _hydra_run()
         else:
@@ -124,6 +124,8 @@ def _system(error: OSError) -> str:
 def _prune(cfg: DictConfig, directory: Path) -> None:
     fields: Any = OmegaConf.to_container(cfg, resolve=True)
     checks.config(fields)
+    if cfg.dry and isinstance(teacher := fields["method"].get("distill"), dict) and teacher.get("shared"):
+        teacher["shared"] = None  # a teacher that was not trained must not lie there
     build = partial(hydra.utils.instantiate, _convert_="all")
     every, impl, model = build(fields["checkpoint"]), build(fields["impl"]), build(fields["model"])
     augment = build(fields["augment"])
@@ -148,6 +150,12 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
         "settings": {k: v for k, v in fields["method"].items() if not k.startswith("_")},
         "command": "prunebert " + shlex.join(HydraConfig.get().overrides.task),
     }
+    if cfg.dry:
+        from prunebert import dry
+
+        dry.show(method, task, model, directory, who, labels, cfg.seed)
+        directories.discard(directory)
+        return
     from prunebert import home, info, interrupt
     from prunebert.checkpoint import Checkpoints
     from prunebert.run import run
@@ -164,7 +172,17 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
             checkpoints.clear()
         out = artifacts.Artifacts(place.root, keep=checkpoints.any())
         try:
-            row = run(method, task, model, out, impl=impl, seed=cfg.seed, labels=labels, checkpoints=checkpoints)
+            row = run(
+                method,
+                task,
+                model,
+                out,
+                impl=impl,
+                seed=cfg.seed,
+                labels=labels,
+                checkpoints=checkpoints,
+                tracking=build(fields["tracking"]),
+            )
         except Diverged:
             checkpoints.clear()  # it would diverge again
             raise
@@ -204,7 +222,7 @@ class Around(Callback):
 
         def check(root: Path) -> None:
             artifacts.prepare(root)
-            if not config.rerun:
+            if not (config.rerun or config.dry):
                 directories.refuse_another(root, same)
 
         _or_stop(check, Path(config.hydra.run.dir))
@@ -213,12 +231,17 @@ class Around(Callback):
         def same(text: str) -> bool:
             return list(OmegaConf.create(text).hydra.overrides.task) == list(config.hydra.overrides.task)
 
-        _or_stop(lambda root: directories.refuse_another_sweep(root, same), Path(config.hydra.sweep.dir))
+        if config.dry:
+            atexit.register(directories.put_back(Path(config.hydra.sweep.dir).absolute()))
+        else:
+            _or_stop(lambda root: directories.refuse_another_sweep(root, same), Path(config.hydra.sweep.dir))
         atexit.register(directories.discard_empty_sweep, Path(config.hydra.sweep.dir).absolute())
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         from prunebert import info
 
+        if config.dry:
+            return
         failed = info.table(Path(config.hydra.sweep.dir))
         if self.report:
             _or_stop(_report, Path(config.hydra.sweep.dir), status=1)

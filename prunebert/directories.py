@@ -33,6 +33,18 @@ def refuse_another_sweep(root: Path, same: Callable[[str], bool]) -> None:
         )
 
 
+def put_back(root: Path) -> Callable[[], None]:
+    """What makes a sweep's record, which Hydra is about to write, what it is now."""
+    file = root / SWEEP
+    before = file.read_bytes() if file.is_file() else None
+
+    def back() -> None:
+        if before is not None:
+            file.write_bytes(before)
+
+    return back
+
+
 def discard_empty_sweep(root: Path) -> None:
     """Remove a sweep's directory if no cell of it was ever started: Hydra records a sweep before it reads its cells."""
     if root.is_dir() and [p.name for p in root.iterdir()] == [SWEEP]:

@@ -74,6 +74,13 @@ def claim(directory: Path, identity: str, rerun: bool) -> Iterator[Home]:
         lock.release()
 
 
+def find(directory: Path, identity: str) -> Path | None:
+    """Where the run with that identity lies that would be started with `directory`; None if it never was. No lock."""
+    if index := _index(directory):
+        return _known(index / f"{identity}.json", identity)
+    return directory if artifacts.is_started(directory) else None
+
+
 def busy(root: Path) -> bool:
     """Whether a process works on the run in `root` right now: whether its lock is held."""
     lock = root / artifacts.LOCK

@@ -21,7 +21,7 @@ def cores() -> int:
 class Impl:
     """device: "auto" takes CUDA where there is one. precision: of the forward pass; weights and scores stay float32.
 
-    compile: torch.compile the encoder. threads: of torch on the CPU, null for all cores.
+    compile: torch.compile the encoder. threads: of torch on the CPU, null for OMP_NUM_THREADS or else all cores.
     """
 
     device: Literal["auto", "cpu", "cuda"]
@@ -41,10 +41,11 @@ class Impl:
 
     @property
     def torch_device(self) -> torch.device:
-        """Where tensors live."""
-        return torch.device(
-            "cuda" if self.device == "cuda" or (self.device == "auto" and torch.cuda.is_available()) else "cpu"
-        )
+        """Where tensors live. Cells of a sweep side by side (PRUNEBERT_CELL tells which one) share out the GPUs."""
+        if self.device == "cpu" or (self.device == "auto" and not torch.cuda.is_available()):
+            return torch.device("cpu")
+        cell = os.environ.get("PRUNEBERT_CELL")
+        return torch.device("cuda", int(cell) % torch.cuda.device_count()) if cell else torch.device("cuda")
 
     def autocast(self) -> contextlib.AbstractContextManager:
         """The forward pass's precision."""
@@ -54,8 +55,10 @@ class Impl:
 
     def start(self) -> None:
         """Set torch's threads, and reset the peak of device memory."""
-        torch.set_num_threads(self.threads or cores())
+        told = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+        torch.set_num_threads(self.threads or (int(told) if told.isdigit() and int(told) else cores()))
         if self.torch_device.type == "cuda":
+            torch.cuda.set_device(self.torch_device.index or 0)
             torch.cuda.reset_peak_memory_stats()
 
     def describe(self) -> str:

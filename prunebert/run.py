@@ -18,7 +18,7 @@ from torch import Tensor
 
 from prunebert import topology
 from prunebert.artifacts import HEAD, RESULT, TOPOLOGY, WEIGHTS, Artifacts
-from prunebert.checkpoint import Checkpoints
+from prunebert.checkpoint import Checkpoints, Nothing
 from prunebert.errors import BadInput
 from prunebert.evaluate import Evaluation, evaluate
 from prunebert.impl import Impl
@@ -28,6 +28,7 @@ from prunebert.models import Model, hash_of
 from prunebert.phase import Method, Phase
 from prunebert.subnetwork import PRUNABLE, SubNetwork
 from prunebert.tasks.task import Task
+from prunebert.tracking import Guarded, Make, none
 from prunebert.train import Trained, train
 
 log = logging.getLogger(__name__)
@@ -42,14 +43,23 @@ def run(
     impl: Impl,
     seed: int,
     labels: dict[str, Any],
-    checkpoints: Checkpoints,
+    checkpoints: Checkpoints | None = None,
+    tracking: Make = none,
 ) -> dict[str, Any]:
     """Train and evaluate one sub-network and write all of `out`. Returns what is in result.json.
 
     labels: what the row is called (method, task, model, asked sparsity and settings worth a column), copied as given.
-    checkpoints: phases that were finished before, and a moment of the next, are taken from there.
+    checkpoints: phases that were finished before, and a moment of the next, are taken from there. tracking: where lines
+    of metrics go besides.
     """
     impl.start()
+    checkpoints = checkpoints or Nothing()
+    tracker = Guarded(tracking, out.root, labels | {"seed": seed})
+
+    def record(line: dict[str, Any]) -> None:
+        out.record(line)
+        tracker.log(line)
+
     majority = task.majority()
     if task.score not in majority:
         raise BadInput(f"task.score={task.score}: {task.name}'s metrics are {', '.join(majority)}")
@@ -72,7 +82,7 @@ def run(
             return evaluate(net, phase.task, phase.head, impl).score
 
         own = seed + zlib.crc32(phase.name.encode())  # the same whether or not a phase before it was needed here
-        trained = train(net, phase, seed=own, impl=impl, record=out.record, score=score, checkpoints=checkpoints)
+        trained = train(net, phase, seed=own, impl=impl, record=record, score=score, checkpoints=checkpoints)
         began = time.perf_counter()
         found = evaluate(net, phase.task, phase.head, impl)
         trained = replace(trained, seconds_evaluating=time.perf_counter() - began)
@@ -83,6 +93,7 @@ def run(
         found = evaluate(net, done[-1][0].task, done[-1][0].head, impl)
     seconds = sum(t.seconds + t.seconds_evaluating for _, t, _ in done)
     row = _write(out, net, task, done, found, majority, labels=labels | {"seed": seed}, seconds=seconds, impl=impl)
+    tracker.end(row)
     checkpoints.clear()
     return row
 

@@ -262,7 +262,7 @@ def test_a_seed_that_can_be_passes(value):
 
 def test_a_whole_config_is_checked():
     fit = {"_target_": "prunebert.fit.Fit", "epochs": 3, "batch_size": 32, "lr": 2e-5, "head_lr": 1e-3}
-    usual = {"sparsity": 0.5, "prunable": "paper", "seed": 0, "rerun": False}
+    usual = {"sparsity": 0.5, "prunable": "paper", "seed": 0, "rerun": False, "dry": False}
     good = usual | {"fit": fit, "teacher_fit": fit, "mask_fit": fit}
     checks.config(good)
     told(lambda: checks.config(good | {"sparsity": 2}), "sparsity=2")

@@ -1,0 +1,37 @@
+"""`dry=true`: what a run would do, phase by phase, and whether it is done already. Nothing is trained or written."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from prunebert import artifacts, home
+from prunebert.command import say
+from prunebert.models import Model
+from prunebert.phase import Method
+from prunebert.subnetwork import SubNetwork
+from prunebert.tasks.task import Task
+
+
+def show(
+    method: Method, task: Task, model: Model, directory: Path, identity: str, labels: dict[str, Any], seed: int
+) -> None:
+    """A line for the cell, and one for each of its phases: the method is asked for them, and none is trained."""
+    known = home.find(directory, identity)
+    if known and artifacts.complete(known, identity):
+        state = f"done, in {known}"
+    elif known:
+        state = f"begun, in {known}"
+    else:
+        state = "to do"
+    told = " ".join(f"{key}={labels[key]}" for key in ("method", "task", "model", "sparsity"))
+    logging.getLogger("prunebert.methods").setLevel(logging.ERROR)  # of masks that nobody trained
+    phases = list(method(SubNetwork(model, seed), task))
+    say(f"{told} seed={seed}: {sum(p.planned for p in phases):,} steps, {state}")
+    for phase in phases:
+        trained = sum(x.numel() for group in phase.train for x in group.tensors.values())
+        say(
+            f"    {phase.name}: {phase.planned:,} steps of {phase.fit.batch_size} on {phase.task.train_rows:,} rows of "
+            f"{phase.task.name}, {trained:,} numbers in training"
+        )

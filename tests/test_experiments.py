@@ -1,0 +1,81 @@
+"""conf/experiment: every file runs a step, in its own sweep's first and last method; and what dry=true shows."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from prunebert import artifacts
+
+FILES = sorted((Path(__file__).parents[1] / "conf/experiment").glob("*.yaml"))
+
+
+def test_there_is_one_for_every_table():
+    assert {f.stem for f in FILES} == {
+        *("quickstart", "smp_table1", "smp_table2", "abp_table2", "abp_table2_baselines"),
+        *("tamt_grid", "sparsebert", "movement_table"),
+    }
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
+def test_it_says_how_to_run_it_and_what_it_costs(file):
+    text = file.read_text()
+    assert f"prunebert experiment={file.stem}" in text
+    assert re.search(r"^# Cost: \d+ runs a seed, [\d,]+ steps", text, re.M) or file.stem == "quickstart"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
+def test_every_method_of_it_takes_one_step(cli, toy, text, tmp_path, file):
+    words = [w for w in toy if not w.startswith("hydra")]
+    methods = yaml.safe_load(file.read_text())["hydra"]["sweeper"]["params"]["method"].split(",")
+    extra = {"tamt": ["++method.corpus.block=16"], "imp": ["++method.step=0.5"]}
+    words += [*text, "sparsity=0.5", "fit.steps=1", "teacher_fit.steps=1", "mask_fit.steps=1", "hydra.sweep.dir=sweep"]
+    words += [word for m in methods for word in extra.get(m, []) if len(methods) == 1]
+    status, printed = cli(f"experiment={file.stem}", *words, "model=tiny", *[w for w in words if "model.name" in w])
+    assert status == 0, printed
+    rows = [artifacts.result(run) for run in artifacts.finished_runs(tmp_path / "sweep")]
+    assert sorted(row["method"] for row in rows) == sorted(methods)
+    assert all(phase["steps"] == 1 for row in rows for phase in row["phases"].values())
+
+
+# --- dry=true ---------------------------------------------------------------------------------------------------------
+
+
+def snapshot(folder: Path) -> dict:
+    return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_dry_shows_cells_phases_steps_and_what_is_done_and_leaves_no_trace(cli, toy, text, tmp_path):
+    words = [w for w in toy if not w.startswith("hydra")] + [*text, "++method.corpus.block=16", "sparsity=0.5"]
+    assert cli(*words, "method=tamt", "hydra.run.dir=outputs/2026-01-01/10-00-00")[0] == 0
+    before = snapshot(tmp_path)
+    status, printed = cli(*words, "method=tamt", "dry=true")
+    assert status == 0 and snapshot(tmp_path) == before
+    assert re.search(r"method=tamt task=file .* sparsity=0.5 seed=0: 4 steps, done, in outputs/2026-01-01", printed)
+    assert re.search(r"mask-training: 2 steps of \d+ on \d+ rows of", printed) and "finetune: 2 steps of" in printed
+    status, printed = cli(*words, "method=tamt", "dry=true", "seed=1")
+    assert status == 0 and "4 steps, to do" in printed and snapshot(tmp_path) == before
+
+
+def test_dry_of_a_sweep(cli, toy, tmp_path):
+    words = ["-m", *[w for w in toy if not w.startswith("hydra")], "method=imp,abp", "++method.control=paper"]
+    status, printed = cli(*words[:-1], "seed=0,1", "dry=true")
+    assert status == 0 and printed.count("to do") == 4 and printed.count("round-9: 2 steps") == 2
+    assert not snapshot(tmp_path) and "did not finish" not in printed
+
+
+def test_dry_beside_finished_cells_changes_nothing(cli, toy, tmp_path):
+    words = ["-m", *[w for w in toy if not w.startswith("hydra")], "method=random,magnitude", "hydra.sweep.dir=sweep"]
+    assert cli(*words)[0] == 0
+    before = snapshot(tmp_path)
+    status, printed = cli(*words, "dry=true")
+    assert status == 0 and printed.count("done, in sweep/") == 2
+    assert {p: c for p, c in snapshot(tmp_path).items() if p.name not in ("run.log", "multirun.yaml")} == {
+        p: c for p, c in before.items() if p.name not in ("run.log", "multirun.yaml")
+    }
+
+
+def test_dry_trains_no_shared_teacher(cli, toy, tmp_path):
+    status, printed = cli(*toy, "method=sparsebert", "distill.shared=teachers", "dry=true")
+    assert status == 0 and "teacher: 2 steps" in printed and not (tmp_path / "teachers").exists()

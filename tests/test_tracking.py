@@ -1,0 +1,77 @@
+"""Trackers get every line, and none of them can stop a run."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from prunebert import tracking
+
+
+@pytest.fixture
+def stranger(monkeypatch):
+    """A module with wandb's interface; `broken` names what raises."""
+
+    def make(broken=()):
+        seen = []
+
+        def call(name):
+            def function(*args, **settings):
+                if name in broken:
+                    raise SystemError(f"{name} is down")
+                seen.append((name, args, settings))
+
+            return function
+
+        monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(**{n: call(n) for n in ("init", "log", "finish")}))
+        return seen
+
+    return make
+
+
+def test_wandb_gets_every_line_and_the_result(cli, toy, tmp_path, stranger):
+    seen = stranger()
+    assert cli(*toy, "method=magnitude", "tracking=wandb", "fit.steps=4")[0] == 0
+    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert [name for name, *_ in seen] == ["init", *["log"] * len(lines), "log", "finish"]
+    assert seen[0][2]["config"]["method"] == "magnitude" and seen[0][2]["dir"].endswith("run")
+    for line, (_, (told,), _) in zip(lines, seen[1:], strict=False):
+        assert told["finetune/loss_task"] == line["loss_task"] and told["finetune/step"] == line["step"]
+    row = json.loads((tmp_path / "run/result.json").read_text())
+    assert seen[-2][1][0]["result/metrics.accuracy"] == row["metrics"]["accuracy"]
+
+
+@pytest.mark.parametrize("broken", ["init", "log", "finish"])
+def test_a_tracker_that_breaks_stops_nothing_and_is_told_once(cli, toy, tmp_path, stranger, broken):
+    stranger((broken,))
+    status, printed = cli(*toy, "method=magnitude", "tracking=wandb", "fit.steps=4")
+    assert status == 0 and (tmp_path / "run/result.json").exists()
+    assert printed.replace("\n", " ").count("tracking gave up, the run goes on") == 1 and f"{broken} is" in printed
+
+
+def test_a_tracker_that_is_not_installed_stops_nothing(cli, toy, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "trackio", None)
+    status, printed = cli(*toy, "method=magnitude", "tracking=trackio")
+    assert status == 0 and "tracking gave up" in printed and (tmp_path / "run/result.json").exists()
+
+
+def test_tensorboard_gets_scalars(tmp_path, monkeypatch):
+    seen = []
+    writer = SimpleNamespace(
+        add_scalar=lambda *args: seen.append(args), close=lambda: seen.append("closed"), __init__=lambda *a: None
+    )
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=lambda where: writer))
+    tracker = tracking.tensorboard(tmp_path, {})
+    tracker.log({"phase": "prune", "step": 3, "t": 0.5, "loss_task": 1.25})
+    tracker.end({"metrics": {"accuracy": 0.5}, "sparsity_model": 0.25, "steps": 7, "method": "smp"})
+    assert seen == [
+        *(("prune/t", 0.5, 3), ("prune/loss_task", 1.25, 3)),
+        *(("result/metrics.accuracy", 0.5, 7), ("result/sparsity_model", 0.25, 7), "closed"),
+    ]
+
+
+def test_off_by_default_and_no_part_of_what_a_run_is(cli, toy, tmp_path, stranger):
+    stranger()
+    assert cli(*toy, "method=magnitude", "tracking=wandb")[0] == 0
+    assert "finished before" in cli(*toy, "method=magnitude")[1]
