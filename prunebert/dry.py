@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ def show(
     """A line for the cell, and one for each of its phases: the method is asked for them, and none is trained."""
     known = home.find(directory, identity)
     if known and artifacts.complete(known, identity):
-        state = f"done, in {known}"
+        state = f"done, in {os.path.relpath(known)}"
     elif known:
-        state = f"begun, in {known}"
+        state = f"begun, in {os.path.relpath(known)}"
     else:
         state = "to do"
     told = " ".join(f"{key}={labels[key]}" for key in ("method", "task", "model", "sparsity"))
