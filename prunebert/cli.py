@@ -49,7 +49,7 @@ def main() -> None:
             _command(words[0], words[1:])
         elif words:
             checks.words(values(words))
-            sys.argv[1:] = for_every_cell(words) + (["hydra.output_subdir=null"] if "dry=true" in words else [])
+            sys.argv[1:] = for_every_cell(words)
             os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come back here, to be told in one line
             _hydra_run()
         else:

@@ -29,7 +29,9 @@ def for_every_cell(words: list[str]) -> list[str]:
     """`method.key=value` beside `method=a,b` is meant for a and b: Hydra would ask the default method for it first."""
     given = [w for w in words if "=" in w and not w.startswith("-")]
     swept = [o.key_or_group for o in OverridesParser.create().parse_overrides(given) if o.is_sweep_override()]
-    return [f"++{w}" if w in given and w.startswith(tuple(f"{group}." for group in swept)) else w for w in words]
+    words = [f"++{w}" if w in given and w.startswith(tuple(f"{group}." for group in swept)) else w for w in words]
+    traceless = {"dry=true": ["dry=true", "hydra.output_subdir=null"]}  # Hydra's own records, too, are left out
+    return [each for word in words for each in traceless.get(word, [word])]
 
 
 def explain(error: Exception) -> str:

@@ -1,16 +1,24 @@
 #!/usr/bin/env bash
-# A plain shell loop over cells, for a machine without a scheduler; every cell has a directory of its own, finished
-# cells are skipped, a failed one does not stop the others. Usage: scripts/loop.sh OUT WORD...
-#   scripts/loop.sh runs task=rotten_tomatoes model=tiny fit=quick
+# A sweep as a plain loop, without Hydra's: scripts/loop.sh OUT WORD...
+# Start it again after an interruption, or on several machines that share OUT: every cell has a directory of its own, what
+# is done is not done again, what broke off goes on, and a cell that another process works on is waited for.
+#   METHODS="smp movement" SPARSITIES="0.9 0.97" SEEDS="0 1 2" scripts/loop.sh runs task=rte
 set -uo pipefail
-out=$1
+out=${1:?usage: scripts/loop.sh OUT WORD...}
 shift
-for method in dense random magnitude gmp movement smp; do
-  for sparsity in 0.5 0.9; do
-    for seed in 0 1 2; do
-      cell="$out/$method-$sparsity-$seed"
-      [ -f "$cell/result.json" ] && continue
-      prunebert "method=$method" "sparsity=$sparsity" "seed=$seed" "hydra.run.dir=$cell" "$@" || echo "failed: $cell" >&2
+failed=0
+for method in ${METHODS:-smp movement magnitude}; do
+  for sparsity in ${SPARSITIES:-0.5 0.8 0.9}; do
+    for seed in ${SEEDS:-0 1 2}; do
+      prunebert "method=$method" "sparsity=$sparsity" "seed=$seed" "$@" "hydra.run.dir=$out/$method-$sparsity-$seed"
+      status=$?
+      if [ "$status" -eq 75 ] || [ "$status" -eq 130 ]; then
+        echo "stopped; the same command goes on" >&2
+        exit "$status"
+      fi
+      [ "$status" -eq 0 ] || failed=1
     done
   done
 done
+prunebert status "$out"
+exit "$failed"

@@ -113,10 +113,37 @@ class Handler(BaseHTTPRequestHandler):
         """Silent."""
 
 
+class Dying(Handler):
+    """Dies in the middle of the first large file: half of it is sent, and nothing is answered from then on."""
+
+    LARGE = 20_000
+    dead: threading.Event
+
+    def do_GET(self) -> None:
+        if self.dead.is_set():
+            self.close_connection = True
+        else:
+            super().do_GET()
+
+    do_HEAD = do_POST = do_GET
+
+    def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        if len(body) < self.LARGE or self.command == "HEAD":
+            return super()._send(status, body, headers)
+        self.dead.set()
+        self.send_response(status)
+        for name, value in {**(headers or {}), "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2])
+        self.close_connection = True
+
+
 @contextmanager
-def serving(root: Path) -> Iterator[str]:
+def serving(root: Path, handler: type[Handler] = Handler) -> Iterator[str]:
     """The address of a hub for what lies under `root`, as long as the context lasts."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"root": root}))
+    own = {"root": root, "dead": threading.Event()}
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (handler,), own))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

@@ -15,7 +15,7 @@ import pytest
 from prunebert import hub, models
 from prunebert.errors import BadInput
 
-from .hub_server import make_bert, make_glue, serving
+from .hub_server import Dying, make_bert, make_glue, serving
 
 NOBODY = "http://127.0.0.1:1"
 OTHERS = ("task.data_dir", "task=file", "task.train", "task=rotten_tomatoes")
@@ -133,6 +133,16 @@ def test_a_hub_that_never_answers(silent, in_time, tmp_path):
     run = Run(tmp_path, silent, tmp_path / "home", "rte")
     assert "does not answer" in run.refusal()
     assert in_time(run), run.seconds
+
+
+def test_a_hub_that_dies_halfway_is_told_in_one_line_and_the_next_try_gets_all(content, tmp_path):
+    with serving(content, Dying) as url:
+        run = Run(tmp_path / "first", url, tmp_path / "home", "rte")
+    assert run.status == 2 and "Traceback" not in run.printed
+    assert run.printed.splitlines()[-1].startswith("prunebert: model.name=bert-base-uncased cannot be loaded")
+    assert not run.out.exists()
+    with serving(content) as url:
+        assert Run(tmp_path / "second", url, tmp_path / "home", "rte").result()["model"] == "bert-base-uncased"
 
 
 def test_the_hub_does_not_know_the_model(live, tmp_path):

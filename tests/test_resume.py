@@ -74,8 +74,17 @@ def killed_at(moments: set[int], patch: pytest.MonkeyPatch) -> list[int]:
     return count
 
 
-@pytest.mark.parametrize("more", [[], BEST], ids=["last", "best"])
-@pytest.mark.parametrize("method", PHASES)
+SLOWER = [(m, BEST) for m in PHASES if m not in ("smp", "imp")]  # the same again with what is kept of the best step
+
+
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [
+        *[(m, []) for m in PHASES if m not in ("dense", "random", "magnitude")],
+        *[(m, BEST) for m in ("smp", "imp")],
+        *[pytest.param(*case, marks=pytest.mark.slow) for case in SLOWER],
+    ],
+)
 def test_killed_and_started_again_it_ends_the_same(cli, toy, text, tmp_path, monkeypatch, method, more):
     words = [*toy, *text, f"method={method}", *EXTRA.get(method, []), *SHORT, *more]
     assert cli(*words, "hydra.run.dir=whole")[0] == 0
@@ -253,7 +262,7 @@ def start(words, folder, **more) -> subprocess.Popen:
     )
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGINT"])
+@pytest.mark.parametrize("name", ["SIGTERM", *(pytest.param(s, marks=pytest.mark.slow) for s in ("SIGUSR1", "SIGINT"))])
 def test_a_signal_ends_it_with_a_checkpoint_and_status_75(toy, tmp_path, name):
     words = [*toy, "method=magnitude", "fit.steps=100000", "checkpoint.seconds=1000"]
     process = start(words, tmp_path)

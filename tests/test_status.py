@@ -53,6 +53,7 @@ def test_a_run_at_work_is_running_and_not_disturbed(cli, toy, tmp_path):
     assert "stale" in printed and "running" not in printed
 
 
+@pytest.mark.slow
 def test_a_dated_run_at_work_is_running(cli, toy, tmp_path):
     import time
 

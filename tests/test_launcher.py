@@ -1,0 +1,53 @@
+"""hydra/launcher=laptop: several cells at once, one thread each, over all GPUs."""
+
+import json
+
+import pytest
+import torch
+
+from prunebert.impl import Impl
+
+
+@pytest.mark.slow
+def test_cells_side_by_side_end_as_in_a_row(prunebert, toy, tmp_path):
+    words = ["-m", *[w for w in toy if not w.startswith(("hydra", "impl"))], "method=magnitude,random", "seed=0,1"]
+    done = prunebert(*words, "hydra/launcher=laptop", "hydra.launcher.n_jobs=2", "hydra.sweep.dir=both")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert prunebert(*words, "impl.threads=1", "hydra.sweep.dir=row").returncode == 0
+    rows = {}
+    for sweep in ("both", "row"):
+        found = [json.loads(f.read_text()) for f in (tmp_path / sweep).rglob("result.json")]
+        assert len(found) == 4 and {r["device"] for r in found} == {"cpu, 1 threads"}
+        rows[sweep] = {(r["method"], r["seed"]): (r["identity"], r["score"]) for r in found}
+    assert rows["both"] == rows["row"] and "4 finished runs" in done.stdout
+
+
+def test_a_cell_that_fails_is_told_and_the_others_go_on(prunebert, toy, tmp_path):
+    words = [w for w in toy if not w.startswith(("hydra", "impl"))]
+    words = ["-m", *words, "method=magnitude", "task.score=accuracy,nonsense"]
+    done = prunebert(*words, "hydra/launcher=laptop", "hydra.sweep.dir=sweep")
+    assert done.returncode == 1 and "1 finished runs" in done.stdout and "did not finish" in done.stdout
+    (run,) = (tmp_path / "sweep").rglob("result.json")
+    assert json.loads(run.read_text())["device"] == "cpu, 1 threads"
+
+
+@pytest.mark.parametrize(("cell", "index"), [(None, None), ("0", 0), ("1", 1), ("5", 1)])
+def test_cells_share_out_the_gpus(monkeypatch, cell, index):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    if cell is None:
+        monkeypatch.delenv("PRUNEBERT_CELL", raising=False)
+    else:
+        monkeypatch.setenv("PRUNEBERT_CELL", cell)
+    device = Impl(device="auto", precision="fp32", compile=False, threads=None).torch_device
+    assert device.type == "cuda" and device.index == index
+    assert Impl(device="cpu", precision="fp32", compile=False, threads=None).torch_device.type == "cpu"
+
+
+@pytest.mark.parametrize(("told", "given", "threads"), [("1", None, 1), ("2,4", None, 2), ("1", 2, 2)])
+def test_threads_as_told(monkeypatch, told, given, threads):
+    before = torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    Impl(device="cpu", precision="fp32", compile=False, threads=given).start()
+    assert torch.get_num_threads() == threads
+    torch.set_num_threads(before)
