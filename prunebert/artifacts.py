@@ -114,7 +114,9 @@ def is_finished(root: Path) -> bool:
 
 
 def complete(root: Path, identity: str) -> bool:
-    """Whether the run in `root` is finished and has this identity; a damaged result is told, and is none."""
+    """Whether the run in `root` is finished; a damaged result is told, and is none. Raises BadInput for a sound result
+    of another identity, which must not be written over.
+    """
     if not (root / RESULT).exists():
         return False
     try:
@@ -122,10 +124,15 @@ def complete(root: Path, identity: str) -> bool:
     except BadInput as error:
         log.warning("%s; the run is done once more", error)
         return False
-    if row.get("checksum") != checksum(row):
+    if "checksum" in row and row["checksum"] != checksum(row):
         log.warning("%s is damaged (its checksum does not fit); the run is done once more", root / RESULT)
         return False
-    return bool(row.get("identity") == identity)
+    if row.get("identity") != identity:
+        raise BadInput(
+            f"{root} holds a finished run on other data, weights or settings; choose another directory, or rerun=true "
+            "to write over it"
+        )
+    return True
 
 
 def checksum(row: Mapping[str, Any]) -> str:

@@ -50,10 +50,18 @@ def test_the_groups_hold_what_they_should():
     )
 
 
+FEW = {"paper": ["rte", "stsb", "squad"], "quick": ["rte"], "smoke": ["rte"]}
+GRIDS = [
+    pytest.param(FEW, id="few"),
+    pytest.param(dict.fromkeys(FEW, options("task")), id="all", marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("fit", options("fit"))
 @pytest.mark.parametrize("method", options("method"))
-def test_every_method_and_task_composes_and_binds(method, fit):
-    for task in options("task") if fit == "paper" else ["rte", "stsb", "squad", "mlm"]:  # of paper each is another
+def test_every_method_and_task_composes_and_binds(method, fit, grid):
+    for task in grid[fit]:
         cfg = composed(f"method={method}", f"task={task}", f"fit={fit}")
         checks.config(cfg)
         bind(cfg["method"], "net", "task")

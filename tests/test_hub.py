@@ -121,6 +121,7 @@ def test_no_network_and_no_cached_model(in_time, tmp_path):
     assert in_time(run), run.seconds
 
 
+@pytest.mark.slow
 def test_no_network_and_no_cached_data(in_time, content, tmp_path):
     model = content / "models" / "bert-base-uncased"
     run = Run(tmp_path, NOBODY, tmp_path / "home", "rte", f"model.name={model}")
@@ -135,6 +136,7 @@ def test_a_hub_that_never_answers(silent, in_time, tmp_path):
     assert in_time(run), run.seconds
 
 
+@pytest.mark.slow
 def test_a_hub_that_dies_halfway_is_told_in_one_line_and_the_next_try_gets_all(content, tmp_path):
     with serving(content, Dying) as url:
         run = Run(tmp_path / "first", url, tmp_path / "home", "rte")

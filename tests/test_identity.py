@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_module
@@ -199,6 +200,22 @@ def test_a_result_that_was_changed_is_told_and_done_again(cli, toy, tmp_path):
         status, printed = cli(*toy, "method=magnitude")
         assert status == 0 and "result.json is damaged" in printed.replace("\n", "") and "phase finetune" in printed
         assert artifacts.complete(tmp_path / "run", json.loads(right)["identity"])
+
+
+def test_a_finished_run_on_other_data_is_not_written_over(cli, toy, tmp_path):
+    """The same words, but the file that they name has changed."""
+    train = tmp_path / "train.csv"
+    words = [f"task.train={train}" if w.startswith("task.train") else w for w in toy] + ["method=magnitude"]
+    text = Path(next(w for w in toy if w.startswith("task.train")).split("=")[1]).read_text()
+    train.write_text(text)
+    assert cli(*words)[0] == 0
+    before = (tmp_path / "run/result.json").read_bytes()
+    train.write_text("\n".join(text.splitlines()[:-4]))
+    status, printed = cli(*words)
+    assert status == 2 and "holds a finished run on other data" in printed
+    assert (tmp_path / "run/result.json").read_bytes() == before and (tmp_path / "run/masks.safetensors").exists()
+    status, printed = cli(*words, "rerun=true")
+    assert status == 0 and (tmp_path / "run/result.json").read_bytes() != before
 
 
 def test_a_home_that_was_deleted_is_none(cli, dated, tmp_path):

@@ -22,6 +22,7 @@ def test_cells_side_by_side_end_as_in_a_row(prunebert, toy, tmp_path):
     assert rows["both"] == rows["row"] and "4 finished runs" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_cell_that_fails_is_told_and_the_others_go_on(prunebert, toy, tmp_path):
     words = [w for w in toy if not w.startswith(("hydra", "impl"))]
     words = ["-m", *words, "method=magnitude", "task.score=accuracy,nonsense"]

@@ -42,7 +42,7 @@ def test_the_matrix_is_whole():
     assert sorted(PHASES) == options("method")
 
 
-@pytest.mark.parametrize("sparsity", [0.0, 0.3, 0.5, 0.97])  # 0.9 is below
+@pytest.mark.parametrize("sparsity", [0.0, *(pytest.param(s, marks=pytest.mark.slow) for s in (0.3, 0.5)), 0.97])
 @pytest.mark.parametrize("method", sorted(PHASES.keys() - {"dense"}))
 def test_the_sparsity_asked_is_the_one_on_the_disk(cli, toy, tmp_path, text, method, sparsity):
     step = ["method.step=0.5"] if method == "imp" else EXTRA.get(method, [])

@@ -74,14 +74,14 @@ def killed_at(moments: set[int], patch: pytest.MonkeyPatch) -> list[int]:
     return count
 
 
-SLOWER = [(m, BEST) for m in PHASES if m not in ("smp", "imp")]  # the same again with what is kept of the best step
+CASES = [("smp", BEST), ("imp", []), ("tamt", []), ("sparsebert", []), ("soft_movement", [])]
+SLOWER = [(m, more) for m in PHASES for more in ([], BEST) if (m, more) not in CASES]
 
 
 @pytest.mark.parametrize(
     ("method", "more"),
     [
-        *[(m, []) for m in PHASES if m not in ("dense", "random", "magnitude")],
-        *[(m, BEST) for m in ("smp", "imp")],
+        *CASES,
         *[pytest.param(*case, marks=pytest.mark.slow) for case in SLOWER],
     ],
 )

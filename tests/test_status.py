@@ -38,6 +38,7 @@ def test_failed_prints_commands_that_finish_the_sweep(cli, sweep, tmp_path):
     assert "4 done" in printed and "│ stale" not in printed  # what was diverging is missing under its old words
 
 
+@pytest.mark.slow
 def test_a_run_at_work_is_running_and_not_disturbed(cli, toy, tmp_path):
     import time
 
