@@ -26,6 +26,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from prunebert import artifacts
 from prunebert.errors import BadInput
 from prunebert.interrupt import Request, Stopped
 from prunebert.models import hash_of
@@ -55,7 +56,7 @@ class Checkpoints:
     """Those of the run in `root`, whose metrics.jsonl is cut back to where a moment had it."""
 
     def __init__(self, root: Path, identity: str, every: Every, request: Request) -> None:
-        self.folder, self.metrics = root / "checkpoint", root / "metrics.jsonl"
+        self.folder, self.metrics = root / artifacts.CHECKPOINT, root / artifacts.METRICS
         self.identity, self.every, self.request = identity, every, request
         self.last, self.number, self.sure = time.monotonic(), 0, 0
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+from pathlib import Path
 from typing import NoReturn
 
 import rich
@@ -27,3 +29,9 @@ def arguments(command: str, does: str) -> Arguments:
 def say(line: str) -> None:
     """A line to the user, as it is."""
     rich.get_console().print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def short(path: Path) -> str:
+    """Relative to where the user stands, if it lies below."""
+    text = os.path.relpath(path)
+    return str(path) if text.startswith("..") else text

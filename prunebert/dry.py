@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
 from prunebert import artifacts, home
-from prunebert.command import say
+from prunebert.command import say, short
 from prunebert.models import Model
 from prunebert.phase import Method
 from prunebert.subnetwork import SubNetwork
@@ -21,9 +20,9 @@ def show(
     """A line for the cell, and one for each of its phases: the method is asked for them, and none is trained."""
     known = home.find(directory, identity)
     if known and artifacts.complete(known, identity):
-        state = f"done, in {os.path.relpath(known)}"
+        state = f"done, in {short(known)}"
     elif known:
-        state = f"begun, in {os.path.relpath(known)}"
+        state = f"begun, in {short(known)}"
     else:
         state = "to do"
     told = " ".join(f"{key}={labels[key]}" for key in ("method", "task", "model", "sparsity"))

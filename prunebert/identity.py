@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from prunebert import signature
+from prunebert import artifacts, signature
 
 SCIENCE = 1  # goes up when the same configuration gives another result than before
 HOW = {"impl", "checkpoint", "tracking", "rerun", "dry", "hydra"}  # on what, how safely, how loudly: never what
@@ -58,7 +58,7 @@ def content(path: str) -> str:
     if not place.exists():
         return path
     digest = hashlib.sha256()
-    result = place / "result.json"
+    result = place / artifacts.RESULT
     if result.is_file():
         row = json.loads(result.read_text("utf-8"))
         if row.get("identity"):

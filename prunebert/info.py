@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from prunebert import artifacts, traces
-from prunebert.command import arguments
+from prunebert.command import arguments, short
 from prunebert.errors import BadInput
 
 DENOMINATORS = {
@@ -77,7 +77,7 @@ def line(row: dict[str, Any], directory: Path) -> str:
     """One run in one line."""
     return (
         f"{row['method']} on {row['task']}: {row['metric']} {row['score']:.4f} (majority {row['majority_score']:.4f}), "
-        f"sparsity {measured(row):.4f} of {row['prunable']}, {row['seconds']:.0f} s, in {_short(directory)}"
+        f"sparsity {measured(row):.4f} of {row['prunable']}, {row['seconds']:.0f} s, in {short(directory)}"
     )
 
 
@@ -93,7 +93,7 @@ def table(root: Path) -> int:
     score = names.pop() if len(names) == 1 else "score"
     axes = ("task", "model", "fit", "distill", "sparsity", "seed")
     varying = [k for k in axes if len({str(row[k]) for _, row in rows}) > 1]
-    shown = Table(title=escape(f"{len(rows)} finished runs in {_short(root)}"), title_justify="left")
+    shown = Table(title=escape(f"{len(rows)} finished runs in {short(root)}"), title_justify="left")
     shown.add_column("method", style="bold")
     for column in varying:
         shown.add_column("asked" if column == "sparsity" else column)
@@ -117,19 +117,13 @@ def table(root: Path) -> int:
     console.print(shown)
     if rows:
         console.print(
-            f"look at one of them: prunebert info {shlex.quote(_short(rows[-1][0]))}", markup=False, soft_wrap=True
+            f"look at one of them: prunebert info {shlex.quote(short(rows[-1][0]))}", markup=False, soft_wrap=True
         )
         console.print(
-            f"report on all of them: prunebert report {shlex.quote(_short(root))}", markup=False, soft_wrap=True
+            f"report on all of them: prunebert report {shlex.quote(short(root))}", markup=False, soft_wrap=True
         )
     for directory in failed:
         console.print(
-            f"did not finish: {_short(directory)}: {traces.last_words(directory)}", markup=False, soft_wrap=True
+            f"did not finish: {short(directory)}: {traces.last_words(directory)}", markup=False, soft_wrap=True
         )
     return len(failed)
-
-
-def _short(path: Path) -> str:
-    """Relative to where the user stands, if it lies below."""
-    text = os.path.relpath(path)
-    return str(path) if text.startswith("..") else text

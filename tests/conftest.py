@@ -261,3 +261,11 @@ def toy_words(model_folder: Path, data_folder: Path, run: Path | str) -> list[st
         "impl.threads=1",
         f"hydra.run.dir={run}",
     ]
+
+
+def toy_task(words: list[str], model: models.Model):
+    """The task of a run that was started with these words (`toy`)."""
+    told = dict(w.split("=", 1) for w in words)
+    files = {"train": told["task.train"], "eval": told["task.eval"]}
+    settings = TASK | {"name": "file", "metric": "prunebert.metrics:Accuracy"} | files
+    return text_task(tokenizer=model.tokenizer, positions=64, **settings)

@@ -84,35 +84,26 @@ def test_info_shows_the_run_and_the_same_directory_is_refused(cli, toy, tmp_path
     assert {f: (tmp_path / f).read_bytes() for f in files(tmp_path)} == before  # Hydra's record of it included
 
 
-def test_a_finished_run_is_a_teacher_masks_included(cli, toy, tmp_path):
+def test_a_finished_run_is_a_teacher_masks_included(cli, toy, tmp_path, model_folder):
     """The stored weights under the stored masks give the predictions that the run wrote."""
     from prunebert import models, stored
     from prunebert.subnetwork import SubNetwork
-    from prunebert.tasks.text import text_task
 
-    from .conftest import TASK
+    from .conftest import toy_task
 
     assert cli(*toy, "method=magnitude", "sparsity=0.6", "hydra.run.dir=teacher")[0] == 0
     assert cli(*toy, "method=smp", "distill=logits", "distill.teacher=teacher")[0] == 0
     row = json.loads((tmp_path / "run/result.json").read_text())
     assert list(row["phases"]) == ["prune"] and row["distill"] == "logits"
-    words = dict(w.split("=", 1) for w in toy)
-    model = models.load(words["model.name"])
-    task = text_task(
-        tokenizer=model.tokenizer,
-        positions=64,
-        **TASK | {"name": "file"},
-        train=words["task.train"],
-        eval=words["task.eval"],
-        metric="prunebert.metrics:Accuracy",
-    )
+    model = models.load(str(model_folder))
+    task = toy_task(toy, model)
     net = SubNetwork(model).eval()
     key = net.add_head(task, "linear")
     theta = stored.load_weights(tmp_path / "teacher", net, task, key)
-    stored = pd.read_parquet(tmp_path / "teacher/predictions.parquet")
+    written = pd.read_parquet(tmp_path / "teacher/predictions.parquet")
     with torch.no_grad():
         for batch in task.eval_batches("validation", 128):
-            expected = np.stack(stored.scores)[batch.rows.numpy()]
+            expected = np.stack(written.scores)[batch.rows.numpy()]
             assert np.allclose(net(batch, key, theta=theta).logits.numpy(), expected, atol=1e-5)
     for bad, told in (("run", "trained no weights (smp)"), ("nowhere", "no such directory")):
         status, printed = cli(*toy, "method=smp", "distill=logits", f"distill.teacher={bad}", "hydra.run.dir=x")

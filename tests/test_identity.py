@@ -12,7 +12,7 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-import prunebert.cli  # registers the configuration's resolvers
+import prunebert.cli  # noqa: F401 - registers the configuration's resolvers
 from prunebert import artifacts, home, identity, signature
 
 from .conftest import toy_words
@@ -23,8 +23,6 @@ WORDS = ["method=soft_movement", "task=rte", "model=tiny", "fit=quick"]
 
 @pytest.fixture(scope="module")
 def of():
-    assert prunebert.cli
-
     def call(*words, facts=FACTS, weights="w"):
         with initialize_config_module("prunebert.conf", version_base="1.3"):
             config = OmegaConf.to_container(compose("config", overrides=[*WORDS, *words]), resolve=True)

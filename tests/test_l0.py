@@ -17,10 +17,9 @@ from prunebert.masks import kept, quantile, sparsity
 from prunebert.methods.l0 import CUT, OPEN, alive, gate, l0
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import SubNetwork
-from prunebert.tasks.text import text_task
 from prunebert.train import train
 
-from .conftest import TASK
+from .conftest import toy_task
 from .test_soft_movement import SLOPE, Bare, c, first, put, x
 from .test_trained_magnitude import exact
 
@@ -217,20 +216,12 @@ def test_without_control_the_sparsity_is_what_lambda_leaves(net, task, impl, cap
     assert f"λ_f = 0.1 left sparsity {sparsity(net.masks):.4f}; sparsity=0.5 was not aimed at" in caplog.text
 
 
-def test_a_runs_files_give_its_predictions_bit_for_bit(cli, toy, tmp_path):
+def test_a_runs_files_give_its_predictions_bit_for_bit(cli, toy, tmp_path, model_folder):
     assert cli(*toy, "method=l0", "sparsity=0.6", "fit.lr=1e-3", "method.score_lr=2")[0] == 0
     row = json.loads((tmp_path / "run/result.json").read_text())
     assert abs(row["sparsity_encoder"] - 0.6) * 16384 <= 1 and list(row["phases"]) == ["prune"]
-    words = dict(w.split("=", 1) for w in toy)
-    model = models.load(words["model.name"])
-    task = text_task(
-        tokenizer=model.tokenizer,
-        positions=64,
-        **TASK | {"name": "file"},
-        train=words["task.train"],
-        eval=words["task.eval"],
-        metric="prunebert.metrics:Accuracy",
-    )
+    model = models.load(str(model_folder))
+    task = toy_task(toy, model)
     net = SubNetwork(model)
     key = net.add_head(task, "linear")
     theta = stored.load_weights(tmp_path / "run", net, task, key)

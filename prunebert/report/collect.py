@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from prunebert import artifacts, grid, traces
+from prunebert.command import short
 from prunebert.errors import BadInput
 from prunebert.report import variants
 
@@ -152,9 +152,3 @@ def _mixed(runs: pd.DataFrame) -> list[Trouble]:
                     Trouble("mixed", f"{table}: {label} at {sparsity:g}", f"its seeds ran on {name} {shown}")
                 )
     return troubles
-
-
-def short(path: Path) -> str:
-    """Relative to where the user stands, if it lies below."""
-    text = os.path.relpath(path)
-    return str(path) if text.startswith("..") else text

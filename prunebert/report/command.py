@@ -10,10 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 from prunebert import __version__, artifacts
-from prunebert.command import arguments, say
+from prunebert.command import arguments, say, short
 from prunebert.errors import BadInput
 from prunebert.report import cells, collect, compare, latex, page, sections
-from prunebert.report.collect import Collected, Trouble, short
+from prunebert.report.collect import Collected, Trouble
 
 DOES = "From finished runs to report.html, results.csv and .parquet, tables.tex and the figures."
 

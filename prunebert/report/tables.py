@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from prunebert.command import short
 from prunebert.report import cells, published
-from prunebert.report.collect import SPARSITIES, Trouble, short
+from prunebert.report.collect import SPARSITIES, Trouble
 from prunebert.report.statistics import Test
 from prunebert.report.variants import OF
 
