@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 SWEEP = "multirun.yaml"
+QUEUE = ".submitit"
 ELSEWHERE, LOCK, CHECKPOINT = "elsewhere.json", ".lock", "checkpoint"
 RESULT, TOPOLOGY, MASKS, METRICS = "result.json", "topology.json", "masks.safetensors", "metrics.jsonl"
 HEAD, WEIGHTS, DELTA, PREDICTIONS, LOG, CONFIG = (

@@ -26,7 +26,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from prunebert import artifacts
+from prunebert import artifacts, ranks
 from prunebert.errors import BadInput
 from prunebert.interrupt import Request, Stopped
 from prunebert.models import hash_of
@@ -53,7 +53,8 @@ class Every:
 
 
 class Checkpoints:
-    """Those of the run in `root`, whose metrics.jsonl is cut back to where a moment had it."""
+    """Those of the run in `root`, whose metrics.jsonl is cut back to where a moment had it. Of several ranks all read,
+    the first writes."""
 
     def __init__(self, root: Path, identity: str, every: Every, request: Request) -> None:
         self.folder, self.metrics = root / artifacts.CHECKPOINT, root / artifacts.METRICS
@@ -92,19 +93,18 @@ class Checkpoints:
         now = time.monotonic()
         timely = self.every.seconds is not None and now - self.last >= self.every.seconds
         counted = self.every.steps is not None and step % self.every.steps == 0
-        if not (timely or counted or self.request.by):
+        asked = ranks.any_of(self.request.by is not None)
+        if not (timely or counted or asked):
             return
         self.number += 1
         size = self.metrics.stat().st_size if self.metrics.exists() else 0
         facts = {"phase": moment.phase.name, "step": step, "seconds": seconds, "metrics": size}
         written = self._write(f"moment-{self.number:08d}", moment.tensors(), facts | {"values": moment.values()})
-        for old in sorted(self._moments())[:-KEPT]:
-            old.unlink(missing_ok=True)
+        self._forget(sorted(self._moments())[:-KEPT])
         self.last = time.monotonic()
-        if self.request.by:
-            raise Stopped(
-                self.request.by, f"after step {step} of phase {moment.phase.name}" + ("" if written else ", unsaved")
-            )
+        if asked:
+            where = f"after step {step} of phase {moment.phase.name}" + ("" if written else ", unsaved")
+            raise Stopped(self.request.by or "another rank", where)
 
     def finish(self, phase: Phase, net: SubNetwork, facts: dict[str, Any]) -> None:
         """Keep what a phase trained, its masks, and `facts` about it; its moments go."""
@@ -113,10 +113,9 @@ class Checkpoints:
         named = {f"trained.{n}": x for n, x in tensors.items()} | {f"masks.{n}": x for n, x in net.masks.items()}
         copies = {n: x.detach().to("cpu", copy=True).contiguous() for n, x in named.items()}
         self._write(f"phase-{phase.name}", copies, {"phase": phase.name, "facts": facts, "metrics": self.sure})
-        for old in self._moments():
-            old.unlink(missing_ok=True)
-        if self.request.by:
-            raise Stopped(self.request.by, f"at the end of phase {phase.name}")
+        self._forget(self._moments())
+        if ranks.any_of(self.request.by is not None):
+            raise Stopped(self.request.by or "another rank", f"at the end of phase {phase.name}")
 
     def finished(self, phase: Phase, net: SubNetwork) -> dict[str, Any] | None:
         """Put back what a finished phase trained, and its masks; returns its facts. None if it has to be trained."""
@@ -142,12 +141,19 @@ class Checkpoints:
 
     def clear(self) -> None:
         """The run is complete, or begins anew."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if ranks.FIRST:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _forget(self, files: list[Path]) -> None:
+        for file in files if ranks.FIRST else ():
+            file.unlink(missing_ok=True)
 
     def _moments(self) -> list[Path]:
         return [f for f in self.folder.glob("moment-*.safetensors") if re.fullmatch(r"moment-\d+", f.stem)]
 
     def _write(self, name: str, tensors: Mapping[str, Tensor], facts: dict[str, Any]) -> bool:
+        if not ranks.FIRST:
+            return True
         text = json.dumps(facts | {"identity": self.identity})
         partial = self.folder / f".{name}.{os.getpid()}"
         try:
@@ -190,7 +196,7 @@ def _cut(file: Path, size: int) -> bool:
     """Cut a file back to `size` bytes; False if it is shorter than that."""
     if (file.stat().st_size if file.exists() else 0) < size:
         return False
-    if file.exists():
+    if file.exists() and ranks.FIRST:
         os.truncate(file, size)
     return True
 

@@ -21,7 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from prunebert import artifacts, checks, directories, identity
+from prunebert import artifacts, checks, directories, identity, ranks
 from prunebert.errors import BadInput, Diverged, bad_choice
 from prunebert.words import explain, for_every_cell, values
 
@@ -49,8 +49,9 @@ def main() -> None:
             _command(words[0], words[1:])
         elif words:
             checks.words(values(words))
-            sys.argv[1:] = for_every_cell(words)
+            sys.argv[1:] = [*for_every_cell(words), *ranks.words()]
             os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come back here, to be told in one line
+            os.environ.setdefault("SUBMITIT_LOG_LEVEL", "ERROR")  # without accounting it warns at every look
             _hydra_run()
         else:
             sys.argv.append("--help")
@@ -61,6 +62,10 @@ def main() -> None:
         _stop(explain(error))
     except KeyboardInterrupt:
         _stop("interrupted", status=130)
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] != "submitit":
+            raise
+        _stop(" ".join(str(error).split()), status=1)  # Slurm refused, or a job ended without a word
 
 
 def _command(name: str, words: list[str]) -> None:
@@ -129,9 +134,11 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
     build = partial(hydra.utils.instantiate, _convert_="all")
     every, impl, model = build(fields["checkpoint"]), build(fields["impl"]), build(fields["model"])
     augment = build(fields["augment"])
-    task = build(fields["task"])(
-        tokenizer=model.tokenizer, positions=model.positions, augment=augment and partial(augment, model=model)
-    )
+    ranks.start(impl.torch_device)
+    with ranks.in_turn():
+        task = build(fields["task"])(
+            tokenizer=model.tokenizer, positions=model.positions, augment=augment and partial(augment, model=model)
+        )
     method = build(fields["method"])
     choices = HydraConfig.get().runtime.choices
     if choices["distill"] != "none" and "distill" not in fields["method"]:
@@ -159,9 +166,10 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
     from prunebert import home, info, interrupt
     from prunebert.checkpoint import Checkpoints
     from prunebert.run import run
+    from prunebert.tracking import none
 
-    with interrupt.heeded() as request, home.claim(directory, who, cfg.rerun) as place:
-        if place.root != directory:
+    with interrupt.heeded() as request, home.shared(directory, who, cfg.rerun) as place:
+        if ranks.FIRST and place.root != directory:
             _elsewhere(directory, place.root)
         if place.done:
             row = artifacts.result(place.root)
@@ -170,7 +178,7 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
         checkpoints = Checkpoints(place.root, who, every, request)
         if cfg.rerun:
             checkpoints.clear()
-        out = artifacts.Artifacts(place.root, keep=checkpoints.any())
+        out = artifacts.Artifacts(place.root if ranks.FIRST else directory, keep=checkpoints.any())
         try:
             row = run(
                 method,
@@ -181,7 +189,7 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
                 seed=cfg.seed,
                 labels=labels,
                 checkpoints=checkpoints,
-                tracking=build(fields["tracking"]),
+                tracking=build(fields["tracking"]) if ranks.FIRST else none,
             )
         except Diverged:
             checkpoints.clear()  # it would diverge again
@@ -191,7 +199,8 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
                 "stopped by %s %s; the same command goes on from the last checkpoint", stopped.by, stopped.where
             )
             raise
-        log.info("%s", info.line(row, place.root))
+        if ranks.FIRST:
+            log.info("%s", info.line(row, place.root))
 
 
 def _elsewhere(directory: Path, home: Path) -> None:
@@ -231,6 +240,8 @@ class Around(Callback):
         def same(text: str) -> bool:
             return list(OmegaConf.create(text).hydra.overrides.task) == list(config.hydra.overrides.task)
 
+        if ranks.COUNT > 1:
+            _stop("torchrun: one run at a time; of a sweep give it a cell after the other (scripts/loop.sh)")
         if config.dry:
             atexit.register(directories.put_back(Path(config.hydra.sweep.dir).absolute()))
         else:
@@ -272,7 +283,8 @@ def _report(sweep: Path) -> None:
 
 
 def _stop(message: str, status: int = 2) -> None:
-    sys.stderr.write(f"prunebert: {message}\n")
+    if ranks.FIRST:
+        sys.stderr.write(f"prunebert: {message}\n")
     sys.exit(status)
 
 

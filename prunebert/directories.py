@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from prunebert.artifacts import CONFIG, LOCK, LOG, METRICS, RESULT, SWEEP, runs
+from prunebert.artifacts import CONFIG, LOCK, LOG, METRICS, QUEUE, RESULT, SWEEP, runs
 from prunebert.errors import BadInput
 
 
@@ -46,10 +46,17 @@ def put_back(root: Path) -> Callable[[], None]:
 
 
 def discard_empty_sweep(root: Path) -> None:
-    """Remove a sweep's directory if no cell of it was ever started: Hydra records a sweep before it reads its cells."""
-    if root.is_dir() and [p.name for p in root.iterdir()] == [SWEEP]:
-        (root / SWEEP).unlink()
-        discard(root)
+    """Remove a sweep's directory if no cell of it was ever started: Hydra records a sweep before it reads its cells,
+    submitit writes what it is about to submit. What is in the queue has a directory of its own.
+    """
+    queue = root / QUEUE
+    if not root.is_dir() or {p.name for p in root.iterdir()} - {QUEUE} != {SWEEP}:
+        return
+    if queue.is_dir() and any(p.is_dir() for p in queue.iterdir()):
+        return
+    shutil.rmtree(queue, ignore_errors=True)
+    (root / SWEEP).unlink()
+    discard(root)
 
 
 def discard(root: Path) -> None:

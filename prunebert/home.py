@@ -12,13 +12,14 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
-from prunebert import artifacts
+from prunebert import artifacts, ranks
 from prunebert.errors import BadInput
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,27 @@ class Home:
 
     root: Path
     done: bool
+
+
+@contextmanager
+def shared(directory: Path, identity: str, rerun: bool) -> Iterator[Home]:
+    """`claim`, by the first of several ranks for all of them. Raises what it raises."""
+    if ranks.COUNT == 1:
+        with claim(directory, identity, rerun) as place:
+            yield place
+        return
+    with ExitStack() as stack:
+        own: Home | None = None
+        found: dict[str, Any] = {}
+        try:
+            if ranks.FIRST:
+                own = stack.enter_context(claim(directory, identity, rerun))
+                found = {"root": str(own.root.absolute()), "done": own.done}
+        finally:
+            found = ranks.told(found)
+        if not found:
+            raise BadInput("the first rank could not begin")
+        yield own or Home(Path(found["root"]), found["done"])
 
 
 @contextmanager

@@ -41,10 +41,11 @@ class Impl:
 
     @property
     def torch_device(self) -> torch.device:
-        """Where tensors live. Cells of a sweep side by side (PRUNEBERT_CELL tells which one) share out the GPUs."""
+        """Where tensors live. Cells of a sweep side by side (PRUNEBERT_CELL tells which one) share out the GPUs, and so
+        do the ranks of one run (LOCAL_RANK, torchrun's)."""
         if self.device == "cpu" or (self.device == "auto" and not torch.cuda.is_available()):
             return torch.device("cpu")
-        cell = os.environ.get("PRUNEBERT_CELL")
+        cell = os.environ.get("PRUNEBERT_CELL") or os.environ.get("LOCAL_RANK")
         return torch.device("cuda", int(cell) % torch.cuda.device_count()) if cell else torch.device("cuda")
 
     def autocast(self) -> contextlib.AbstractContextManager:

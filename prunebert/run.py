@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prunebert import topology
+from prunebert import ranks, topology
 from prunebert.artifacts import HEAD, RESULT, TOPOLOGY, WEIGHTS, Artifacts
 from prunebert.checkpoint import Checkpoints, Nothing
 from prunebert.errors import BadInput
@@ -50,7 +50,8 @@ def run(
 
     labels: what the row is called (method, task, model, asked sparsity and settings worth a column), copied as given.
     checkpoints: phases that were finished before, and a moment of the next, are taken from there. tracking: where lines
-    of metrics go besides.
+    of metrics go besides. On a rank other than the first (see ranks.py) nothing is written but metrics.jsonl, and
+    nothing returned.
     """
     impl.start()
     checkpoints = checkpoints or Nothing()
@@ -89,6 +90,8 @@ def run(
         done.append((phase, trained, found.score))
         checkpoints.finish(phase, net, {"trained": asdict(trained), "score": found.score})
         log.info("phase %s ends at %s %.4f", phase.name, phase.task.score, found.score)
+    if not ranks.FIRST:
+        return {}
     if found is None:  # the last phase, too, was finished before
         found = evaluate(net, done[-1][0].task, done[-1][0].head, impl)
     seconds = sum(t.seconds + t.seconds_evaluating for _, t, _ in done)
@@ -156,6 +159,7 @@ def _write(
         "seconds_per_step": round(sum(t.seconds for _, t, _ in done) / steps, 6),
         "peak_memory_bytes": peak_memory,
         "device": impl.describe(),
+        "ranks": ranks.COUNT,
         "data": task.facts(),
         "head": net.kind_of(last.head),
         "form": asdict(last.task.form()),

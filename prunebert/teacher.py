@@ -7,6 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Generator, Iterable
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from prunebert import __version__, stored
+from prunebert import __version__, ranks, stored
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.models import hash_of
@@ -74,21 +75,25 @@ def _shared(net: SubNetwork, task: Task, key: str, fit: Fit, folder: Path) -> Ge
     name = hashlib.sha256(json.dumps(on, sort_keys=True, default=str).encode()).hexdigest()[:32]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{name}.lock").acquire()  # the system frees it should its owner die
+        lock = FileLock(folder / f"{name}.lock").acquire() if ranks.FIRST else nullcontext()  # the system frees it
     except OSError as error:
         raise BadInput(f"distill.shared={folder} cannot be written to: {error.strerror}") from error
     file = folder / f"{name}.safetensors"
     with lock:
-        if (theta := _read(file)) is not None:
+        theta = _read(file) if ranks.FIRST else None
+        if ranks.told(theta is not None) and theta is None:
+            theta = _read(file)
+        if theta is not None:
             log.info("the teacher is %s, fine-tuned before", file)
             device = next(net.parameters()).device
             return {n: x.to(device) for n, x in theta.items()}
         for left in folder.glob(f".{name}.*"):  # by an owner that died while writing
-            left.unlink()
+            left.unlink(missing_ok=True)
         theta = yield from _fine_tuned(net, task, key, fit)
-        partial = folder / f".{name}.{os.getpid()}"
-        partial.write_bytes(save(theta, {"sha256": hash_of(theta)}))
-        partial.replace(file)
+        if ranks.FIRST:
+            partial = folder / f".{name}.{os.getpid()}"
+            partial.write_bytes(save(theta, {"sha256": hash_of(theta)}))
+            partial.replace(file)
         return theta
 
 

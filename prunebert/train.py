@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from prunebert import ranks
 from prunebert.best import Best
 from prunebert.checkpoint import Checkpoints, Nothing
 from prunebert.errors import Diverged
@@ -77,7 +78,10 @@ def train(
     best, history = Best(trained), History()
     checkpoints = checkpoints or Nothing()
     moment = Moment(net, phase, trained, optimizers, history, best)
+    ranks.wait()  # the first has by now put away what the phase before left
     first, before = checkpoints.resume(moment)
+    if ranks.any_of(first != ranks.told(first)):
+        raise RuntimeError("the ranks do not read the same checkpoint: is the run's directory on a file system of one?")
     batches = itertools.islice(phase.task.batches(fit.batch_size, seed), first, None)
     log_every = max(1, round(phase.planned * LOG_EVERY))
     began = time.perf_counter() - before
@@ -88,33 +92,36 @@ def train(
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
                     group["lr"] = group["full_lr"] * fit.rate(step, steps)
-            batch = next(batches).to(impl.torch_device)
+            batch, part = ranks.share(next(batches))
+            batch = batch.to(impl.torch_device)
             masks = phase.masks(t, False)
             told = phase.masks(t, True) if phase.drawn else masks
             history.see(told)
-            with impl.autocast():
+            with impl.autocast(), ranks.own_random(seed, step, impl.torch_device):
                 out = net(batch, phase.head, masks, needs=phase.needs)
                 terms = phase.loss(out, batch, t)
             loss = torch.stack([value.float() for value in terms.values()]).sum()
             for optimizer in optimizers:
                 optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            terms = ranks.average(trained.values(), terms, part)
             torch.nn.utils.clip_grad_norm_(trained.values(), fit.clip)
             for optimizer in optimizers:
                 optimizer.step()
             last = step + 1 == phase.planned or phase.stop(t)
             if step % log_every == 0 or last or impl.torch_device.type == "cpu":
-                _check(loss, terms, phase.name, step, steps)
+                _check(terms, phase.name, step, steps)
             if step % log_every == 0 or last:
                 line = _line(phase, step, t, told, groups[0].lr * fit.rate(step, steps), terms)
                 record(line)
-                progress.show(step + 1, float(loss.detach()), line["sparsity"])
+                progress.show(step + 1, sum(v for k, v in line.items() if k.startswith("loss_")), line["sparsity"])
             if last:
                 break
             if fit.eval_every and (step + 1) % fit.eval_every == 0:
                 net.masks = phase.masks(t, True)
                 paused = time.perf_counter()
-                value = score()
+                ranks.same(net.masks)
+                value = ranks.told(score())
                 began += time.perf_counter() - paused
                 record({"phase": phase.name, "step": step + 1, "t": t, "score": value})
                 if fit.keep == "best" and t >= phase.settled:
@@ -122,9 +129,10 @@ def train(
             checkpoints.after(step + 1, moment, time.perf_counter() - began)
     seconds = time.perf_counter() - began  # the last step's loss was read, so a GPU is done too
     net.masks = phase.masks(1.0, True)
+    ranks.same(net.masks)
     done = selected = step + 1
     if fit.keep == "best":
-        best.offer(score(), done)
+        best.offer(ranks.told(score()), done)
         selected = best.restore()
         net.masks = phase.masks(1.0, True)
         log.info("kept step %d of %d, the best of the evaluations at the final sparsity", selected, done)
@@ -150,7 +158,8 @@ def _line(phase: Phase, step: int, t: float, masks: Masks, lr: float, terms: dic
     return {"phase": phase.name, "step": step + 1, "t": t, "sparsity": sparsity(masks), "lr": lr, **losses}
 
 
-def _check(loss: Tensor, terms: dict[str, Tensor], phase: str, step: int, steps: int) -> None:
+def _check(terms: dict[str, Tensor], phase: str, step: int, steps: int) -> None:
+    loss = torch.stack([value.detach().float() for value in terms.values()]).sum()
     if not torch.isfinite(loss):
         values = ", ".join(f"{name}={float(value.detach()):.4g}" for name, value in terms.items())
         when = "at" if loss.device.type == "cpu" else "at or before"  # a GPU is asked only when it is logged
