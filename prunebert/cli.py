@@ -63,9 +63,10 @@ def main() -> None:
     except KeyboardInterrupt:
         _stop("interrupted", status=130)
     except Exception as error:
-        if type(error).__module__.partition(".")[0] != "submitit":
-            raise
-        _stop(" ".join(str(error).split()), status=1)  # Slurm refused, or a job ended without a word
+        if type(error).__module__.partition(".")[0] not in ("submitit", "joblib", "ray"):
+            raise  # else Slurm refused, or what a launcher started was killed
+        told = " ".join(str(error).partition("\n\n")[0].split())
+        _stop(f"{told} (`prunebert status` tells what of a sweep is left; the same command goes on)", status=1)
 
 
 def _command(name: str, words: list[str]) -> None:

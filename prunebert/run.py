@@ -158,7 +158,7 @@ def _write(
         "seconds": round(seconds, 3),
         "seconds_per_step": round(sum(t.seconds for _, t, _ in done) / steps, 6),
         "peak_memory_bytes": peak_memory,
-        "device": impl.describe(),
+        "device": (f"{ranks.COUNT} × " if ranks.COUNT > 1 else "") + impl.describe(),
         "ranks": ranks.COUNT,
         "data": task.facts(),
         "head": net.kind_of(last.head),

@@ -1,11 +1,17 @@
 """hydra/launcher=laptop: several cells at once, one thread each, over all GPUs."""
 
 import json
+import os
+import signal
+import time
+from pathlib import Path
 
 import pytest
 import torch
 
 from prunebert.impl import Impl
+
+from .test_resume import start
 
 
 @pytest.mark.slow
@@ -30,6 +36,24 @@ def test_a_cell_that_fails_is_told_and_the_others_go_on(prunebert, toy, tmp_path
     assert done.returncode == 1 and "1 finished runs" in done.stdout and "did not finish" in done.stdout
     (run,) = (tmp_path / "sweep").rglob("result.json")
     assert json.loads(run.read_text())["device"] == "cpu, 1 threads"
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_is_told_in_one_line_and_the_sweep_goes_on(prunebert, toy, tmp_path):
+    words = [w for w in toy if not w.startswith(("hydra", "impl"))]
+    words = ["-m", *words, "method=magnitude", "fit.steps=4000", "seed=0,1", "checkpoint.steps=20"]
+    words += ["hydra/launcher=laptop", "hydra.launcher.n_jobs=2", "hydra.sweep.dir=sweep"]
+    process = start(words, tmp_path)
+    while process.poll() is None and len(list((tmp_path / "sweep").rglob("moment-*"))) < 2:
+        time.sleep(0.05)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    workers = [p for p in children if "loky.backend.popen_loky" in Path(f"/proc/{p}/cmdline").read_text()]
+    os.kill(int(workers[0]), signal.SIGKILL)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 1 and "Traceback" not in printed and "unexpectedly terminated" in printed, printed
+    assert "2 stale" in prunebert("status", "sweep").stdout
+    done = prunebert(*words)
+    assert done.returncode == 0 and done.stdout.count("goes on after step") == 2, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(("cell", "index"), [(None, None), ("0", 0), ("1", 1), ("5", 1)])
