@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -17,19 +16,16 @@ from prunebert import ranks
 from prunebert.best import Best
 from prunebert.checkpoint import Checkpoints, Nothing
 from prunebert.errors import Diverged
-from prunebert.history import History
 from prunebert.impl import Impl
 from prunebert.masks import Masks, sparsity
 from prunebert.moment import Moment
-from prunebert.phase import Group, Phase
+from prunebert.phase import Phase
 from prunebert.progress import Progress
+from prunebert.step import Stepper
 from prunebert.subnetwork import SubNetwork
 
 log = logging.getLogger(__name__)
 LOG_EVERY = 0.005  # of the steps: 200 lines a phase, more only where that is less than one step
-
-
-OPTIMIZERS: dict[str, Any] = {"adamw": partial(torch.optim.AdamW, fused=True), "sgd": torch.optim.SGD}
 
 
 @dataclass(frozen=True)
@@ -66,18 +62,10 @@ def train(
     """
     torch.manual_seed(seed)  # dropout; data and heads have generators of their own
     steps, fit = phase.steps, phase.fit
-    for parameter in net.parameters():
-        parameter.requires_grad_(False)
-    groups = [g for g in phase.train if g.tensors]
-    trained = {f"{g.name}.{n}": tensor.requires_grad_(True) for g in groups for n, tensor in g.tensors.items()}
-    optimizers = [
-        make([_parameters(g) for g in groups if g.optimizer == kind])
-        for kind, make in OPTIMIZERS.items()
-        if any(g.optimizer == kind for g in groups)
-    ]
-    best, history = Best(trained), History()
+    take = Stepper(net, phase, seed=seed, impl=impl)
+    best = Best(take.trained)
     checkpoints = checkpoints or Nothing()
-    moment = Moment(net, phase, trained, optimizers, history, best)
+    moment = Moment(net, phase, take.trained, take.optimizers, take.history, best)
     ranks.wait()  # the first has by now put away what the phase before left
     first, before = checkpoints.resume(moment)
     if ranks.any_of(first != ranks.told(first)):
@@ -89,30 +77,12 @@ def train(
     with Progress(phase.name, phase.planned, first) as progress, checkpoints.training():
         for step in range(first, phase.planned):
             t = (step + 1) / steps
-            for optimizer in optimizers:
-                for group in optimizer.param_groups:
-                    group["lr"] = group["full_lr"] * fit.rate(step, steps)
-            batch, part = ranks.share(next(batches))
-            batch = batch.to(impl.torch_device)
-            masks = phase.masks(t, False)
-            told = phase.masks(t, True) if phase.drawn else masks
-            history.see(told)
-            with impl.autocast(), ranks.own_random(seed, step, impl.torch_device):
-                out = net(batch, phase.head, masks, needs=phase.needs)
-                terms = phase.loss(out, batch, t)
-            loss = torch.stack([value.float() for value in terms.values()]).sum()
-            for optimizer in optimizers:
-                optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            terms = ranks.average(trained.values(), terms, part)
-            torch.nn.utils.clip_grad_norm_(trained.values(), fit.clip)
-            for optimizer in optimizers:
-                optimizer.step()
+            terms, told = take(step, next(batches))
             last = step + 1 == phase.planned or phase.stop(t)
             if step % log_every == 0 or last or impl.torch_device.type == "cpu":
                 _check(terms, phase.name, step, steps)
             if step % log_every == 0 or last:
-                line = _line(phase, step, t, told, groups[0].lr * fit.rate(step, steps), terms)
+                line = _line(phase, step, t, told, take.groups[0].lr * fit.rate(step, steps), terms)
                 record(line)
                 progress.show(step + 1, sum(v for k, v in line.items() if k.startswith("loss_")), line["sparsity"])
             if last:
@@ -136,21 +106,8 @@ def train(
         selected = best.restore()
         net.masks = phase.masks(1.0, True)
         log.info("kept step %d of %d, the best of the evaluations at the final sparsity", selected, done)
-    parameters = sum(x.numel() for x in trained.values() if x.grad is not None)  # what nothing reads is not trained
-    for tensor in trained.values():
-        tensor.requires_grad_(False)
-        tensor.grad = None
     net.eval()
-    return Trained(done, seconds, parameters, selected, history.facts(net.masks))
-
-
-def _parameters(group: Group) -> dict[str, Any]:
-    return {
-        "params": list(group.tensors.values()),
-        "lr": group.lr,
-        "full_lr": group.lr,
-        "weight_decay": group.weight_decay,
-    } | ({"eps": group.eps} if group.optimizer == "adamw" else {})
+    return Trained(done, seconds, take.end(), selected, take.history.facts(net.masks))
 
 
 def _line(phase: Phase, step: int, t: float, masks: Masks, lr: float, terms: dict[str, Tensor]) -> dict[str, Any]:

@@ -1,0 +1,78 @@
+"""One optimizer step of a phase, and all that steps share: what is trained, the optimizers, the masks' history."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from prunebert import ranks
+from prunebert.history import History
+from prunebert.impl import Impl
+from prunebert.masks import Masks
+from prunebert.phase import Group, Phase, Terms
+from prunebert.subnetwork import SubNetwork
+from prunebert.tasks.task import Batch
+
+OPTIMIZERS: dict[str, Any] = {"adamw": partial(torch.optim.AdamW, fused=True), "sgd": torch.optim.SGD}
+
+
+class Stepper:
+    """`step(k, batch)`: everything in the phase's groups is trained on a global batch, nothing else gets a gradient."""
+
+    def __init__(self, net: SubNetwork, phase: Phase, *, seed: int, impl: Impl) -> None:
+        self.net, self.phase, self.seed, self.impl = net, phase, seed, impl
+        for parameter in net.parameters():
+            parameter.requires_grad_(False)
+        self.groups = [g for g in phase.train if g.tensors]
+        self.trained = {f"{g.name}.{n}": x.requires_grad_(True) for g in self.groups for n, x in g.tensors.items()}
+        self.optimizers: list[torch.optim.Optimizer] = [
+            make([_parameters(g) for g in self.groups if g.optimizer == kind])
+            for kind, make in OPTIMIZERS.items()
+            if any(g.optimizer == kind for g in self.groups)
+        ]
+        self.history = History()
+
+    def __call__(self, step: int, batch: Batch) -> tuple[Terms, Masks]:
+        """Take step `step`, counted from 0: the terms of its loss, and the masks that tell what was removed."""
+        phase, steps = self.phase, self.phase.steps
+        t = (step + 1) / steps
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["full_lr"] * phase.fit.rate(step, steps)
+        batch, part = ranks.share(batch)
+        batch = batch.to(self.impl.torch_device)
+        masks = phase.masks(t, False)
+        told = phase.masks(t, True) if phase.drawn else masks
+        self.history.see(told)
+        with self.impl.autocast(), ranks.own_random(self.seed, step, self.impl.torch_device):
+            out = self.net(batch, phase.head, masks, needs=phase.needs)
+            terms = phase.loss(out, batch, t)
+        loss = torch.stack([value.float() for value in terms.values()]).sum()
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        terms = ranks.average(self.trained.values(), terms, part)
+        torch.nn.utils.clip_grad_norm_(self.trained.values(), phase.fit.clip)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        return terms, told
+
+    def end(self) -> int:
+        """Nothing is trained any more; returns how many parameters were: what nothing reads is not trained."""
+        parameters = sum(x.numel() for x in self.trained.values() if x.grad is not None)
+        for tensor in self.trained.values():
+            tensor.requires_grad_(False)
+            tensor.grad = None
+        return parameters
+
+
+def _parameters(group: Group) -> dict[str, Tensor | Any]:
+    return {
+        "params": list(group.tensors.values()),
+        "lr": group.lr,
+        "full_lr": group.lr,
+        "weight_decay": group.weight_decay,
+    } | ({"eps": group.eps} if group.optimizer == "adamw" else {})
