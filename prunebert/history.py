@@ -30,7 +30,7 @@ class History:
             return
         self.seen = masks
         for name, mask in masks.items():
-            gone = mask.detach() == 0
+            gone = ~mask if mask.dtype == torch.bool else mask.detach() == 0
             if name in self.now:
                 self.flips[name] += torch.count_nonzero(gone ^ self.now[name])
                 self.ever[name] |= gone

@@ -15,6 +15,7 @@ from prunebert.masks import Masks
 from prunebert.phase import Group, Phase, Terms
 from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Batch
+from prunebert.through import Through
 
 OPTIMIZERS: dict[str, Any] = {"adamw": partial(torch.optim.AdamW, fused=True), "sgd": torch.optim.SGD}
 
@@ -45,7 +46,7 @@ class Stepper:
         batch, part = ranks.share(batch)
         batch = batch.to(self.impl.torch_device)
         masks = phase.masks(t, False)
-        told = phase.masks(t, True) if phase.drawn else masks
+        told = phase.masks(t, True) if phase.drawn else masks.hard if isinstance(masks, Through) else masks
         self.history.see(told)
         with self.impl.autocast(), ranks.own_random(self.seed, step, self.impl.torch_device):
             out = self.net(batch, phase.head, masks, needs=phase.needs)

@@ -21,6 +21,7 @@ from prunebert.masks import Masks, Scores
 from prunebert.models import Model
 from prunebert.tasks.form import Form
 from prunebert.tasks.task import Batch, Task
+from prunebert.through import Through
 
 Prunable = Literal["encoder", "encoder_pooler", "encoder_pooler_embeddings"]
 
@@ -51,7 +52,7 @@ class SubNetwork(nn.Module):
         self.model, self.seed = model, seed
         self.encoder = model.encoder
         self.heads = nn.ModuleDict()
-        self.masks: Masks = {}
+        self.masks: dict[str, Tensor] = {}
         generator = torch.Generator().manual_seed(zlib.crc32(b"fresh") + seed)
         for parameter in self.parameters_of("fresh").values():
             std = model.config.initializer_range if parameter.ndim > 1 else 0.0
@@ -117,7 +118,10 @@ class SubNetwork(nn.Module):
         weights = theta if theta is not None else {}
         own = dict(self.prunable("encoder_pooler_embeddings")) if masks else {}
         replaced = {n: w for n, w in weights.items() if n.startswith(self.prefix)}
-        replaced |= {n: replaced.get(n, own[n]) * m for n, m in (masks or {}).items()}
+        if isinstance(masks, Through):
+            replaced |= {n: masks.times(n, replaced.get(n, own[n])) for n in masks}
+        else:
+            replaced |= {n: replaced.get(n, own[n]) * m for n, m in (masks or {}).items()}
         inputs: dict[str, Any] = batch.inputs | ({"output_hidden_states": True} if wanted else {})
         encoded = functional_call(
             self.encoder, {n.removeprefix(self.prefix): w for n, w in replaced.items()}, (), inputs

@@ -88,7 +88,7 @@ def train(
             if last:
                 break
             if fit.eval_every and (step + 1) % fit.eval_every == 0:
-                net.masks = phase.masks(t, True)
+                net.masks = dict(phase.masks(t, True))
                 paused = time.perf_counter()
                 ranks.same(net.masks)
                 value = ranks.told(score())
@@ -98,13 +98,13 @@ def train(
                     best.offer(value, step + 1)
             checkpoints.after(step + 1, moment, time.perf_counter() - began)
     seconds = time.perf_counter() - began  # the last step's loss was read, so a GPU is done too
-    net.masks = phase.masks(1.0, True)
+    net.masks = dict(phase.masks(1.0, True))
     ranks.same(net.masks)
     done = selected = step + 1
     if fit.keep == "best":
         best.offer(ranks.told(score()), done)
         selected = best.restore()
-        net.masks = phase.masks(1.0, True)
+        net.masks = dict(phase.masks(1.0, True))
         log.info("kept step %d of %d, the best of the evaluations at the final sparsity", selected, done)
     net.eval()
     return Trained(done, seconds, take.end(), selected, take.history.facts(net.masks))

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from prunebert import masks
 from prunebert.errors import BadInput, Diverged
-from prunebert.masks import counts, keep_top, straight_through, top
+from prunebert.masks import counts, keep_top, select, top
+from prunebert.through import straight_through
 
 few = settings(deadline=None, max_examples=100, derandomize=True)
 # few different values, so that nearly every draw holds ties; infinities and both zeros among them
@@ -233,6 +234,44 @@ def test_kept_and_sparsity():
     assert masks.sparsity({}) == 0.0
 
 
+# select, on tensors that are large enough for its bounds to be narrow
+
+DRAW = np.random.default_rng(3)
+LARGE = {
+    "normal": DRAW.normal(size=60_000),
+    "periodic": np.tile(np.arange(39.0), 1500),  # evenly spaced samples see one value of it
+    "steps": np.floor(DRAW.normal(size=60_001) * 3),
+    "one value": np.zeros(50_000),
+    "two values": np.where(np.arange(50_000) % 7, 0.0, 0.02),
+    "infinite": np.where(DRAW.random(60_000) < 0.4, -np.inf, DRAW.normal(size=60_000)),
+    "ascending": np.arange(50_000.0),
+    "few large": np.where(np.arange(64_000) % 641 == 1, 1e30, DRAW.normal(size=64_000)),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize("share", [0.0, 1e-4, 0.03, 0.1, 0.5, 0.9, 1.0])
+def test_select_is_a_stable_sort(name, share):
+    x = LARGE[name].astype(np.float32)
+    count = round(share * len(x))
+    order = np.argsort(-x, kind="stable")
+    expected = np.zeros(len(x), dtype=bool)
+    expected[order[:count]] = True
+    parts = [torch.from_numpy(part) for part in np.split(x, [7, len(x) // 3])]
+    masks, largest = select(parts, count)
+    assert np.array_equal(np.concatenate([m.numpy() for m in masks]), expected)
+    assert largest == (x[order[count]] if count < len(x) else -math.inf)
+    assert torch.equal(top(torch.from_numpy(x), count), torch.from_numpy(expected))
+
+
+def test_bounds_that_miss_cost_time_alone(monkeypatch):
+    x = torch.randn(5000, generator=torch.Generator().manual_seed(0))
+    right = top(x, 700)
+    for wrong in ((2.0, 3.0), (-3.0, -2.0), (math.inf, math.inf), (-math.inf, -math.inf)):
+        monkeypatch.setattr(masks, "_bounds", lambda *told, wrong=wrong: wrong)
+        assert torch.equal(top(x, 700), right)
+
+
 # straight_through
 
 
@@ -295,3 +334,21 @@ def test_the_gradient_of_the_scores_is_that_of_the_masked_weights_times_the_weig
         [0.0, 6.0, -3.0, 0.0, 0.0],
         [16.0, 0.0, -16.0, 0.0, 48.0],
     ]
+
+
+@pytest.mark.parametrize("slope", [None, 1.0, 3.0])
+def test_the_product_made_in_one_go_is_the_one_made_in_two(slope):
+    """times() against autograd's own W ⊙ m(S), with m's derivative written out: 1, or that of σ(tS)."""
+    generator = torch.Generator().manual_seed(4)
+    W, S, G = (torch.randn(6, 7, generator=generator).requires_grad_(True) for _ in range(3))
+    M = keep_top({"w": S}, 0.6)
+    through = straight_through(M, {"w": S}, slope)
+    found = torch.autograd.grad(through.times("w", W), (W, S), G.detach())
+    soft = S if slope is None else (slope * S).sigmoid()
+    m = M["w"].float() + soft - soft.detach()
+    expected = torch.autograd.grad(W * m, (W, S), G.detach())
+    assert torch.equal(through.times("w", W), W * M["w"]) and torch.equal(through["w"], M["w"].float())
+    torch.testing.assert_close(found, expected)
+    still = straight_through(M, {"w": S.detach().requires_grad_(True)}, slope).times("w", W.detach())
+    still.backward(G.detach())  # frozen weights get no gradient
+    assert W.grad is None

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from prunebert import distill, models
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.masks import kept, sparsity, straight_through, top
+from prunebert.masks import kept, sparsity, top
 from prunebert.methods.dense import dense
 from prunebert.methods.magnitude import one_shot
 from prunebert.methods.random import random
@@ -17,6 +17,7 @@ from prunebert.methods.smp import R, initial_scores, smp, top_v
 from prunebert.models import hash_of
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import SubNetwork
+from prunebert.through import straight_through
 from prunebert.train import train
 
 FIT = Fit(epochs=1, steps=6, batch_size=16, lr=1e-3, head_lr=1e-3)

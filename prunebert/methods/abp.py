@@ -36,12 +36,13 @@ from torch import Tensor
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.heads import Kind as Head
-from prunebert.masks import Masks, Scores, keep_top, quantile, shift, straight_through
+from prunebert.masks import Masks, Scores, ranked, shift
 from prunebert.masks import sparsity as measured
 from prunebert.phase import Group, Phase, finetune
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import Prunable, SubNetwork
 from prunebert.tasks.task import Task
+from prunebert.through import straight_through
 
 log = logging.getLogger(__name__)
 
@@ -81,14 +82,14 @@ def abp(
                 shift(theta, gamma * fit.rate(round(t * steps) - 1, steps))
             M = {n: x.detach() > 0 for n, x in theta.items()}
         else:
-            M = keep_top(theta, schedule(t), "global")
+            M, largest = ranked(theta, schedule(t))
             if not hard:
-                shift(theta, push(theta, M, schedule(t)))  # γ: exactly the removed are now ≤ 0
+                shift(theta, push(theta, M, largest))  # γ: exactly the removed are now ≤ 0
         if not recovery and not hard:
             gone.update({n: ~m for n, m in M.items()})
         if hard:
             return M
-        return straight_through(M, {n: (temperature * x).sigmoid() for n, x in theta.items()})
+        return straight_through(M, theta, slope=temperature)
 
     yield Phase(
         name="prune",
@@ -126,9 +127,8 @@ def initial(net: SubNetwork, prunable: str, mean: float, std: float) -> Scores:
     }
 
 
-def push(theta: Scores, M: Masks, sparsity: float) -> float:
-    """The γ after which θ ≤ 0 for what M removes and θ > 0 for what stays (but for ties at 0)."""
-    largest = quantile(theta, sparsity)  # of the removed
+def push(theta: Scores, M: Masks, largest: float) -> float:
+    """The γ after which θ ≤ 0 for what M removes, up to `largest`, and θ > 0 for what stays (but for ties at 0)."""
     if largest > -torch.inf:
         return largest
     # nothing is removed, or nothing that is not at -inf already

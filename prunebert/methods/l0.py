@@ -26,7 +26,7 @@ from prunebert.control import Force
 from prunebert.distill import Distill
 from prunebert.fit import Fit
 from prunebert.heads import Kind as Head
-from prunebert.masks import Masks, Scores, keep_top, quantile, shift
+from prunebert.masks import Masks, Scores, ranked, shift
 from prunebert.masks import sparsity as measured
 from prunebert.phase import Group, Phase, weights
 from prunebert.schedules import Cubic
@@ -64,8 +64,8 @@ def l0(
     def masks(t: float, hard: bool) -> Masks:
         if not steered or t < schedule.end:
             return {n: gate(s, hard) for n, s in S.items()}
-        M = keep_top(S, sparsity, "global")
-        above = quantile(S, sparsity) - CUT if sparsity else 0.0
+        M, largest = ranked(S, sparsity)
+        above = largest - CUT if sparsity else 0.0
         if hard:  # a weight that stays has a gate above 0, however little
             return {n: gate(s - above, hard).clamp_min(1e-6) * M[n] for n, s in S.items()}
         shift(S, above)

@@ -15,11 +15,12 @@ from typing import Literal
 from prunebert.distill import Distill
 from prunebert.fit import Fit
 from prunebert.heads import Kind as Head
-from prunebert.masks import Masks, keep_top, straight_through
+from prunebert.masks import Masks, keep_top
 from prunebert.phase import Group, Phase, weights
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import Prunable, SubNetwork
 from prunebert.tasks.task import Task
+from prunebert.through import straight_through
 
 
 def hard(

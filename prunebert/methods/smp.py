@@ -32,11 +32,12 @@ from prunebert.distill import Distill
 from prunebert.errors import BadInput, bad_choice
 from prunebert.fit import Fit
 from prunebert.heads import Kind as Head
-from prunebert.masks import Masks, Scores, keep_top, straight_through
+from prunebert.masks import Masks, Scores, keep_top
 from prunebert.phase import Group, Phase
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import Prunable, SubNetwork
 from prunebert.tasks.task import Task
+from prunebert.through import straight_through
 
 
 def smp(
@@ -99,7 +100,7 @@ def smp(
 
 def R(S: Scores) -> torch.Tensor:
     """mean over matrices of mean σ(S): a scalar in (0, 1)."""
-    return torch.stack([s.sigmoid().mean() for s in S.values()]).mean()
+    return torch.stack([s.sigmoid().sum() / s.numel() for s in S.values()]).mean()
 
 
 def initial_scores(net: SubNetwork, prunable: str, init: str) -> Scores:

@@ -23,12 +23,13 @@ from prunebert.distill import Distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.heads import Kind as Head
-from prunebert.masks import Masks, Scores, keep_top, straight_through, top
+from prunebert.masks import Masks, Scores, keep_top, top
 from prunebert.masks import sparsity as measured
 from prunebert.phase import Group, Phase, weights
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import Prunable, SubNetwork
 from prunebert.tasks.task import Task
+from prunebert.through import straight_through
 
 log = logging.getLogger(__name__)
 FLOOR = 0.005  # of every matrix stays, whatever τ says
@@ -85,7 +86,7 @@ def soft(
 
 def R(S: Scores) -> torch.Tensor:
     """mean over matrices of mean σ(S): a scalar in (0, 1)."""
-    return torch.stack([s.sigmoid().mean() for s in S.values()]).mean()
+    return torch.stack([s.sigmoid().sum() / s.numel() for s in S.values()]).mean()
 
 
 def above(S: Scores, tau: float) -> Masks:

@@ -21,12 +21,13 @@ from prunebert.distill import Distill, cosine
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.heads import Kind as Head
-from prunebert.masks import Masks, keep_top, straight_through
+from prunebert.masks import Masks, keep_top
 from prunebert.methods.magnitude import magnitude
 from prunebert.phase import Group, Phase, Terms, finetune
 from prunebert.subnetwork import Outputs, Prunable, SubNetwork
 from prunebert.tasks.task import Batch, Task
 from prunebert.teacher import frozen
+from prunebert.through import straight_through
 from prunebert.tickets import masks_of
 
 

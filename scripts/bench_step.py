@@ -1,0 +1,201 @@
+"""What a masked training step costs beside a plain one: scripts/bench_step.py MODEL… [--device cuda --precision bf16]
+
+MODEL: tiny, minilm, or bert-base and bert-large in their published sizes, randomly initialised. Steps are those of a
+run (prunebert/step.py), halfway through it, on random words without padding, 32 texts of 40 tokens. Every method takes
+turns with full AdamW fine-tuning and with fine-tuning under frozen embeddings, in one process, in a new order each
+round; a ratio is the median over rounds of its step's time by theirs in the same round. So are its masks alone against
+one comparison of all its scores with a number. Nothing else should run meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from rich.console import Console
+from rich.table import Table
+
+from prunebert import models
+from prunebert.bench import hardware
+from prunebert.cli import _compose
+from prunebert.impl import Impl
+from prunebert.phase import weights
+from prunebert.step import Stepper
+from prunebert.subnetwork import SubNetwork
+
+SIZES = {"bert-base": (768, 12, 12), "bert-large": (1024, 24, 16)}
+METHODS = {
+    "smp local": ["method=smp", "method.allocation=local", "method.head=linear"],
+    "smp score": ["method=smp", "method.allocation=score", "method.head=linear"],
+    "smp global": ["method=smp", "method.allocation=global", "method.head=linear"],
+    "abp": ["method=abp"],
+    "tamt, phase 1": ["method=tamt"],  # needs a masked-LM head, which minilm lacks
+    "movement": ["method=movement"],
+    "soft_movement": ["method=soft_movement"],
+    "gmp": ["method=gmp"],
+}
+STEPS = 100_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="+", metavar="MODEL", choices=["tiny", "minilm", *SIZES])
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--length", type=int, default=40)
+    parser.add_argument("--sparsity", type=float, default=0.9)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--out", type=Path, help="write all of it into this JSON file")
+    asked = parser.parse_args()
+    impl = Impl(device=asked.device, precision=asked.precision, compile=asked.compile, threads=asked.threads)
+    impl.start()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in asked.models:
+            words = common(name, Path(folder), asked)
+            plain = {
+                "dense": Steps(["method=dense", *words], impl),
+                "frozen": Steps(["method=dense", *words], impl, True),
+            }
+            for method in asked.methods:
+                if method.startswith("tamt") and name == "minilm":
+                    continue
+                masked = Steps([*METHODS[method], *words], impl)
+                row = {"model": name, "method": method, "scores": sum(s.numel() for s in masked.scores.values())}
+                row |= measure(plain | {"masked": masked}, impl, asked.rounds)
+                rows.append(row | choice(masked, impl, asked.rounds))
+                show(rows[-1:], hardware(impl.describe()))
+    show(rows, hardware(impl.describe()))
+    if asked.out:
+        about = {k: v for k, v in vars(asked).items() if k != "out"} | {"hardware": hardware(impl.describe())}
+        asked.out.write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n")
+
+
+def common(name: str, folder: Path, asked: argparse.Namespace) -> list[str]:
+    """Words for a model and for data of texts that are exactly so long."""
+    tokenizer = models.load(**_model("tiny")).tokenizer
+    known = [w for w, i in tokenizer.get_vocab().items() if w.isalpha() and w.isascii() and len(w) > 3]
+    draw = np.random.default_rng(0)
+    texts = [" ".join(draw.choice(sorted(known), asked.length - 2)) for _ in range(64 * asked.batch)]
+    file, plain = folder / "train.csv", folder / "text.txt"
+    file.write_text("text,label\n" + "".join(f"{text},{i % 2}\n" for i, text in enumerate(texts)))
+    plain.write_text("\n".join(texts) + "\n")
+    model = [f"model={name}"]
+    if name in SIZES:
+        width, layers, heads = SIZES[name]
+        model = ["model=bert-base", f"model.name={folder / name}"]
+        config = transformers.BertConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=width,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            intermediate_size=4 * width,
+        )
+        transformers.BertForMaskedLM(config).save_pretrained(folder / name)
+        tokenizer.save_pretrained(folder / name)
+    return [
+        *model,
+        *("task=file", f"task.train={file}", "task.text=text", "task.label=label", f"task.max_length={asked.length}"),
+        *("fit=quick", f"fit.steps={STEPS}", f"fit.batch_size={asked.batch}", f"sparsity={asked.sparsity}"),
+        *(f"corpus.file={plain}", f"mask_fit.steps={STEPS}", f"mask_fit.batch_size={asked.batch}"),
+    ]
+
+
+def _model(name: str) -> dict:
+    fields, _ = _compose([f"model={name}", "task=rotten_tomatoes"])
+    return {k: v for k, v in fields["model"].items() if k != "_target_"}
+
+
+class Steps:
+    """A method's first phase, from its middle on; called, it takes a step. frozen: without its embeddings."""
+
+    def __init__(self, words: list[str], impl: Impl, frozen: bool = False) -> None:
+        fields, build = _compose(words)
+        model = build(fields["model"])
+        task = build(fields["task"])(tokenizer=model.tokenizer, positions=model.positions, augment=None)
+        net = SubNetwork(model).to(impl.torch_device)
+        if impl.compile:
+            net.encoder.compile(dynamic=True)
+        phase = next(build(fields["method"])(net, task))
+        if frozen:
+            phase = replace(phase, train=weights(net, phase.head, phase.fit, embeddings=False))
+        self.phase, self.take = phase, Stepper(net.train(), phase, seed=0, impl=impl)
+        self.batches, self.number = phase.task.batches(phase.fit.batch_size, 0), STEPS // 2
+        self.scores = next((g.tensors for g in phase.train if g.name == "scores"), {})
+
+    def __call__(self) -> None:
+        self.take(self.number, next(self.batches))
+        self.number += 1
+
+
+def measure(steps: dict[str, Callable[[], object]], impl: Impl, rounds: int) -> dict[str, float]:
+    """Medians over rounds: seconds of each, and the ratio of "masked" to the others within a round."""
+    taken: dict[str, list[float]] = {name: [] for name in steps}
+    for number in range(rounds + 2):
+        for name in random.sample(list(steps), len(steps)):
+            _wait(impl)
+            began = time.perf_counter()
+            steps[name]()
+            _wait(impl)
+            if number > 1:  # the first two allocate and warm up
+                taken[name].append(time.perf_counter() - began)
+    found = {f"seconds_{name}": statistics.median(x) for name, x in taken.items()}
+    pairs = {n: zip(taken["masked"], x, strict=True) for n, x in taken.items() if n != "masked"}
+    return found | {f"by_{n}": statistics.median(m / x for m, x in pair) for n, pair in pairs.items()}
+
+
+def choice(masked: Steps, impl: Impl, rounds: int) -> dict[str, float]:
+    """The time of its masks alone, by one comparison of all scores with a number."""
+    if not masked.scores:
+        return {}
+    t = masked.number / STEPS
+    arms = {
+        "masked": lambda: masked.phase.masks(t, True),
+        "compare": lambda: {n: s.detach() > 0.1 for n, s in masked.scores.items()},
+    }
+    found = measure(arms, impl, 4 * rounds)
+    return {"seconds_choice": found["seconds_masked"], "choice_by_compare": found["by_compare"]}
+
+
+def _wait(impl: Impl) -> None:
+    if impl.torch_device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def show(rows: list[dict], where: str) -> None:
+    table = Table(caption=where)
+    columns = {
+        "model": "model",
+        "method": "method",
+        "scores": "scores",
+        "seconds_masked": "ms a step",
+        "by_dense": "÷ full fine-tuning",
+        "by_frozen": "÷ embeddings frozen",
+        "seconds_choice": "ms to choose",
+        "choice_by_compare": "÷ one comparison",
+    }
+    for title in columns.values():
+        table.add_column(title, justify="left" if title in ("model", "method") else "right")
+    for row in rows:
+        cells = [row.get(key, "") for key in columns]
+        told = [f"{1000 * v:,.1f}" if k.startswith("seconds") and v else v for k, v in zip(columns, cells, strict=True)]
+        table.add_row(*[f"{v:,.2f}" if isinstance(v, float) else f"{v:,}" if isinstance(v, int) else v for v in told])
+    Console(width=150).print(table)
+
+
+if __name__ == "__main__":
+    main()
