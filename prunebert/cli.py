@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,10 +23,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from prunebert import artifacts, checks, directories, identity, ranks
-from prunebert.errors import BadInput, Diverged, bad_choice
+from prunebert.errors import BadInput, Diverged, bad_choice, of_the_system
 from prunebert.words import explain, for_every_cell, values
 
 log = logging.getLogger(__name__)
+began = [time.perf_counter()]  # of the command, until its first run takes it
 COMMANDS = {
     "info": "prunebert.info:main",
     "status": "prunebert.status:main",
@@ -114,20 +116,17 @@ def _hydra_run(cfg: DictConfig) -> None:
         if not sweep:
             sys.exit(2)
     except OSError as error:  # a full disk, a directory that is gone
-        log.error("%s", _system(error))
+        log.error("%s", of_the_system(error))
         if not sweep:
-            _stop(_system(error), status=1)
+            _stop(of_the_system(error), status=1)
     except Exception:  # a sweep goes on whatever breaks in one cell; the traceback is in its run.log
         if not sweep:
             raise
         log.exception("this cell broke")
 
 
-def _system(error: OSError) -> str:
-    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
-
-
 def _prune(cfg: DictConfig, directory: Path) -> None:
+    since = began.pop() if began else time.perf_counter()
     fields: Any = OmegaConf.to_container(cfg, resolve=True)
     checks.config(fields)
     if cfg.dry and isinstance(teacher := fields["method"].get("distill"), dict) and teacher.get("shared"):
@@ -191,6 +190,7 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
                 labels=labels,
                 checkpoints=checkpoints,
                 tracking=build(fields["tracking"]) if ranks.FIRST else none,
+                since=since,
             )
         except Diverged:
             checkpoints.clear()  # it would diverge again

@@ -24,3 +24,8 @@ def bad_choice(key: str, value: object, allowed: Iterable[str]) -> BadInput:
     """The line for a value outside a list of allowed ones."""
     allowed = list(allowed)
     return BadInput(f"{key}={value}: allowed are {', '.join(allowed)}{did_you_mean(value, allowed)}")
+
+
+def of_the_system(error: OSError) -> str:
+    """A full disk, a directory that is gone: what and why."""
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error)

@@ -45,19 +45,23 @@ def run(
     labels: dict[str, Any],
     checkpoints: Checkpoints | None = None,
     tracking: Make = none,
+    since: float | None = None,
 ) -> dict[str, Any]:
     """Train and evaluate one sub-network and write all of `out`. Returns what is in result.json.
 
     labels: what the row is called (method, task, model, asked sparsity and settings worth a column), copied as given.
     checkpoints: phases that were finished before, and a moment of the next, are taken from there. tracking: where lines
-    of metrics go besides. On a rank other than the first (see ranks.py) nothing is written but metrics.jsonl, and
-    nothing returned.
+    of metrics go besides. since: when the command began, on time.perf_counter's clock; null: now. On a rank other than
+    the first (see ranks.py) nothing is written but metrics.jsonl, and nothing returned.
     """
+    since = time.perf_counter() if since is None else since
+    first: list[float] = []
     impl.start()
     checkpoints = checkpoints or Nothing()
     tracker = Guarded(tracking, out.root, labels | {"seed": seed})
 
     def record(line: dict[str, Any]) -> None:
+        first.append(time.perf_counter() - since)  # every phase's first step is told
         out.record(line)
         tracker.log(line)
 
@@ -95,7 +99,10 @@ def run(
     if found is None:  # the last phase, too, was finished before
         found = evaluate(net, done[-1][0].task, done[-1][0].head, impl)
     seconds = sum(t.seconds + t.seconds_evaluating for _, t, _ in done)
-    row = _write(out, net, task, done, found, majority, labels=labels | {"seed": seed}, seconds=seconds, impl=impl)
+    times = {"seconds": round(seconds, 3), "seconds_to_first_step": round(first[0], 3) if first else None}
+    row = _write(
+        out, net, task, done, found, majority, labels=labels | {"seed": seed}, times=times, impl=impl, since=since
+    )
     tracker.end(row)
     checkpoints.clear()
     return row
@@ -110,7 +117,8 @@ def _write(
     majority: dict[str, float],
     *,
     labels: dict[str, Any],
-    seconds: float,
+    times: dict[str, float | None],
+    since: float,
     impl: Impl,
 ) -> dict[str, Any]:
     """Every file of the run, result.json last."""
@@ -155,7 +163,8 @@ def _write(
             for p, t, score in done
         },
         "steps": steps,
-        "seconds": round(seconds, 3),
+        **times,
+        "seconds_overall": round(time.perf_counter() - since, 3),
         "seconds_per_step": round(sum(t.seconds for _, t, _ in done) / steps, 6),
         "peak_memory_bytes": peak_memory,
         "device": (f"{ranks.COUNT} × " if ranks.COUNT > 1 else "") + impl.describe(),

@@ -39,7 +39,7 @@ METHODS = {
     "smp score": ["method=smp", "method.allocation=score", "method.head=linear"],
     "smp global": ["method=smp", "method.allocation=global", "method.head=linear"],
     "abp": ["method=abp"],
-    "tamt, phase 1": ["method=tamt"],  # needs a masked-LM head, which minilm lacks
+    "tamt, phase 1": ["method=tamt"],  # needs a masked-LM head, which minilm lacks; beside fine-tuning on the same text
     "movement": ["method=movement"],
     "soft_movement": ["method=soft_movement"],
     "gmp": ["method=gmp"],
@@ -67,14 +67,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in asked.models:
             words = common(name, Path(folder), asked)
-            plain = {
-                "dense": Steps(["method=dense", *words], impl),
-                "frozen": Steps(["method=dense", *words], impl, True),
-            }
-            for method in asked.methods:
-                if method.startswith("tamt") and name == "minilm":
-                    continue
-                masked = Steps([*METHODS[method], *words], impl)
+            plain = beside(words, impl)
+            for method in sorted(asked.methods, key=lambda m: m.startswith("tamt")):
+                block = []
+                if method.startswith("tamt"):
+                    if name == "minilm":
+                        continue
+                    block = [f"method.corpus.block={asked.length}"]
+                    text = [w for w in words if not w.startswith("task")]
+                    plain = beside([*text, "task=mlm", f"task.block={asked.length}"], impl)
+                masked = Steps([*METHODS[method], *block, *words], impl)
                 row = {"model": name, "method": method, "scores": sum(s.numel() for s in masked.scores.values())}
                 row |= measure(plain | {"masked": masked}, impl, asked.rounds)
                 rows.append(row | choice(masked, impl, asked.rounds))
@@ -140,6 +142,11 @@ class Steps:
     def __call__(self) -> None:
         self.take(self.number, next(self.batches))
         self.number += 1
+
+
+def beside(words: list[str], impl: Impl) -> dict[str, Callable[[], object]]:
+    """Fine-tuning of everything, and of everything but the embeddings."""
+    return {name: Steps(["method=dense", *words], impl, name == "frozen") for name in ("dense", "frozen")}
 
 
 def measure(steps: dict[str, Callable[[], object]], impl: Impl, rounds: int) -> dict[str, float]:

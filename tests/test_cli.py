@@ -30,7 +30,8 @@ KEYS = {
     *("method", "task", "model", "fit", "distill", "augment", "seed", "sparsity", "prunable", "settings", "command"),
     *("sparsity_encoder", "sparsity_encoder_pooler", "sparsity_encoder_pooler_embeddings", "sparsity_model"),
     *("metric", "score", "metrics", "majority_score", "majority", "trained_parameters", "phases", "steps"),
-    *("seconds", "seconds_per_step", "peak_memory_bytes", "device", "ranks", "data", "weights_hash", "versions"),
+    *("seconds", "seconds_per_step", "seconds_to_first_step", "seconds_overall"),
+    *("peak_memory_bytes", "device", "ranks", "data", "weights_hash", "versions"),
     *("head", "form", "checkpoint", "git_commit", "git_dirty", "status", "identity", "checksum"),
 }
 
