@@ -103,6 +103,7 @@ def test_rte_and_bert_come_from_the_hub(rte):
     assert not (rte.out / "head.safetensors").exists()  # label words are the model's own and frozen: nothing to keep
 
 
+@pytest.mark.slow
 def test_mnli_has_both_accuracies_and_then_runs_from_the_cache(content, tmp_path):
     home = tmp_path / "home"
     with serving(content) as url:

@@ -65,6 +65,7 @@ def test_the_readme_shows_the_two_commands_and_only_real_keys(cli):
         assert status == 0, (line, printed)
 
 
+@pytest.mark.slow
 def test_the_quickstart_runs_offline_in_two_steps(prunebert, tmp_path):
     done = prunebert(
         "experiment=quickstart", "fit=smoke", HF_ENDPOINT="http://127.0.0.1:1", HF_HOME=str(tmp_path / "hf")

@@ -367,6 +367,7 @@ TWO = """if True:
 """
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_make_one_teacher(model_folder, data_folder, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", TWO, tmp_path, model_folder, data_folder / "train.csv", data_folder / "eval.csv"],
