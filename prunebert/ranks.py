@@ -6,7 +6,7 @@ Gradients, and the terms of the loss, are averaged by what each rank's rows coun
     g = Σ_r c_r g_r / Σ_r c_r,   c_r the number of labels among rank r's rows,
 
 so that a mean over rows is the mean over the global batch; a mean over tokens (hidden_cosine) is one of each rank's
-means. Scores, and so masks, stay the same on every rank. The first rank, and no other, writes.
+means. Scores, and so masks, stay the same on every rank. All of them evaluate; the first, and no other, writes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from prunebert.masks import Masks
     from prunebert.tasks.task import Batch
 
-TORCHRUN = all(name in os.environ for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"))
+TORCHRUN = "TORCHELASTIC_RUN_ID" in os.environ  # clusters set RANK and WORLD_SIZE for reasons of their own
 COUNT = int(os.environ["WORLD_SIZE"]) if TORCHRUN else 1
 RANK = int(os.environ["RANK"]) if TORCHRUN else 0
 FIRST = RANK == 0
