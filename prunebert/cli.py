@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from prunebert import artifacts, checks, directories, identity, ranks
 from prunebert.errors import BadInput, Diverged, bad_choice, of_the_system
-from prunebert.words import explain, for_every_cell, values
+from prunebert.words import explain, for_every_cell, of_a_launcher, values
 
 log = logging.getLogger(__name__)
 began = [time.perf_counter()]  # of the command, until its first run takes it
@@ -65,10 +65,9 @@ def main() -> None:
     except KeyboardInterrupt:
         _stop("interrupted", status=130)
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in ("submitit", "joblib", "ray"):
-            raise  # else Slurm refused, or what a launcher started was killed
-        told = " ".join(str(error).partition("\n\n")[0].split())
-        _stop(f"{told} (`prunebert status` tells what of a sweep is left; the same command goes on)", status=1)
+        if (told := of_a_launcher(error)) is None:
+            raise
+        _stop(*told)
 
 
 def _command(name: str, words: list[str]) -> None:

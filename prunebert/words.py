@@ -49,6 +49,21 @@ def explain(error: Exception) -> str:
     return " ".join(text.split())
 
 
+def of_a_launcher(error: Exception) -> tuple[str, int] | None:
+    """What is said, and with which status it ends, where a launcher is missing, its cluster refuses, or what it started
+    was killed; None for any other error.
+    """
+    text = " ".join(str(error).partition("\n\n")[0].split())
+    if text.startswith("Unknown plugin class"):
+        extra = {"hydra_submitit": "slurm", "hydra_joblib": "parallel"}
+        needed = [name for package, name in extra.items() if package in text]
+        told = f"it needs an extra: pip install 'prunebert[{needed[0]}]'" if needed else text
+        return f"hydra/launcher: {told}", 2
+    if type(error).__module__.partition(".")[0] in ("submitit", "joblib", "ray"):
+        return f"{text} (`prunebert status` tells what of a sweep is left; the same command goes on)", 1
+    return None
+
+
 def _known_keys() -> list[str]:
     """Every key of the default configuration, dotted, and the config groups."""
     with hydra.initialize_config_module("prunebert.conf", version_base="1.3"):

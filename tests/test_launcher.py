@@ -56,6 +56,17 @@ def test_a_worker_that_is_killed_is_told_in_one_line_and_the_sweep_goes_on(prune
     assert done.returncode == 0 and done.stdout.count("goes on after step") == 2, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(("launcher", "extra"), [("laptop", "parallel"), ("slurm", "slurm")])
+def test_a_launcher_that_is_not_installed_is_named(cli, toy, tmp_path, launcher, extra):
+    package = {"laptop": "hydra_joblib_launcher.joblib_launcher", "slurm": "hydra_submitit_launcher.submitit_launcher"}
+    missing = f"hydra.launcher._target_=hydra_plugins.{package[launcher]}.Missing"
+    status, printed = cli("-m", f"hydra/launcher={launcher}", missing, *toy, "method=magnitude", "seed=0,1")
+    assert status == 2 and printed.strip().splitlines() == [
+        f"prunebert: hydra/launcher: it needs an extra: pip install 'prunebert[{extra}]'"
+    ]
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(("cell", "index"), [(None, None), ("0", 0), ("1", 1), ("5", 1)])
 def test_cells_share_out_the_gpus(monkeypatch, cell, index):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
