@@ -27,6 +27,7 @@ from prunebert.errors import BadInput, Diverged, bad_choice, of_the_system
 from prunebert.words import explain, for_every_cell, of_a_launcher, values
 
 log = logging.getLogger(__name__)
+refused: list[str] = []  # why cells of a dry sweep could not begin
 began = [time.perf_counter()]  # of the command, until its first run takes it
 COMMANDS = {
     "info": "prunebert.info:main",
@@ -107,13 +108,15 @@ def _hydra_run(cfg: DictConfig) -> None:
         except InstantiationException as error:
             raise error.__cause__ or error from None
     except BadInput as error:
-        if sweep or isinstance(error, Diverged):
-            log.error("%s", error)
-        else:
+        if not (sweep or isinstance(error, Diverged)):
             directories.discard(out)
             _stop(str(error))
+        log.error("%s", error)
         if not sweep:
             sys.exit(2)
+        if cfg.dry:
+            directories.discard(out)
+            refused.append(str(error))
     except OSError as error:  # a full disk, a directory that is gone
         log.error("%s", of_the_system(error))
         if not sweep:
@@ -251,10 +254,8 @@ class Around(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         from prunebert import info
 
-        if config.dry:
-            return
-        failed = info.table(Path(config.hydra.sweep.dir))
-        if self.report:
+        failed = bool(refused) if config.dry else info.table(Path(config.hydra.sweep.dir))
+        if self.report and not config.dry:
             _or_stop(_report, Path(config.hydra.sweep.dir), status=1)
         if failed:
             sys.exit(1)  # a cell did not finish

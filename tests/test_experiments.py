@@ -65,6 +65,13 @@ def test_dry_of_a_sweep(prunebert, toy, tmp_path):
     assert not snapshot(tmp_path) and not list(tmp_path.rglob("multirun/*")) and "did not finish" not in done.stdout
 
 
+def test_dry_of_cells_that_cannot_begin_is_an_error_and_leaves_no_trace(prunebert, toy, tmp_path):
+    words = ["-m", *[w for w in toy if not w.startswith("hydra")], "method=magnitude", "dry=true"]
+    done = prunebert(*words, "task.score=accuracy,nonsense", f"task.train={tmp_path / 'none.csv'}")
+    assert done.returncode == 1 and done.stdout.count("none.csv") == 2
+    assert not snapshot(tmp_path) and not list(tmp_path.rglob("multirun/*"))
+
+
 def test_dry_beside_finished_cells_changes_nothing(cli, toy, tmp_path):
     words = ["-m", *[w for w in toy if not w.startswith("hydra")], "method=random,magnitude", "hydra.sweep.dir=sweep"]
     assert cli(*words)[0] == 0
