@@ -93,7 +93,7 @@ class Checkpoints:
         now = time.monotonic()
         timely = self.every.seconds is not None and now - self.last >= self.every.seconds
         counted = self.every.steps is not None and step % self.every.steps == 0
-        asked = ranks.any_of(self.request.by is not None)
+        asked = ranks.any_rank(self.request.by is not None)
         if not (timely or counted or asked):
             return
         self.number += 1
@@ -114,7 +114,7 @@ class Checkpoints:
         copies = {n: x.detach().to("cpu", copy=True).contiguous() for n, x in named.items()}
         self._write(f"phase-{phase.name}", copies, {"phase": phase.name, "facts": facts, "metrics": self.sure})
         self._forget(self._moments())
-        if ranks.any_of(self.request.by is not None):
+        if ranks.any_rank(self.request.by is not None):
             raise Stopped(self.request.by or "another rank", f"at the end of phase {phase.name}")
 
     def finished(self, phase: Phase, net: SubNetwork) -> dict[str, Any] | None:

@@ -78,10 +78,10 @@ def _command(name: str, words: list[str]) -> None:
     from importlib import import_module
 
     module, function = known[name].split(":")
-    getattr(import_module(module), function)(words, *([_compose] if name in COMPOSING else []))
+    getattr(import_module(module), function)(words, *([compose] if name in COMPOSING else []))
 
 
-def _compose(words: list[str]) -> tuple[dict[str, Any], Callable[[Any], Any]]:
+def compose(words: list[str]) -> tuple[dict[str, Any], Callable[[Any], Any]]:
     """The configuration that the words of a command line mean, resolved and checked, and what makes objects of it."""
     checks.words(values(words))
     with hydra.initialize_config_module("prunebert.conf", version_base="1.3"):

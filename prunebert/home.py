@@ -37,10 +37,6 @@ class Home:
 @contextmanager
 def shared(directory: Path, identity: str, rerun: bool) -> Iterator[Home]:
     """`claim`, by the first of several ranks for all of them. Raises what it raises."""
-    if ranks.COUNT == 1:
-        with claim(directory, identity, rerun) as place:
-            yield place
-        return
     with ExitStack() as stack:
         own: Home | None = None
         found: dict[str, Any] = {}
@@ -49,7 +45,7 @@ def shared(directory: Path, identity: str, rerun: bool) -> Iterator[Home]:
                 own = stack.enter_context(claim(directory, identity, rerun))
                 found = {"root": str(own.root.absolute()), "done": own.done}
         finally:
-            found = ranks.told(found)
+            found = ranks.broadcast(found)
         if not found:
             raise BadInput("the first rank could not begin")
         yield own or Home(Path(found["root"]), found["done"])

@@ -18,7 +18,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -88,13 +88,12 @@ def average(trained: Iterable[Tensor], terms: dict[str, Tensor], part: float) ->
     return dict(zip(terms, told, strict=True))
 
 
-def own_random(seed: int, step: int, device: torch.device) -> AbstractContextManager[None]:
-    """While inside, random numbers (dropout) are this rank's and this step's own; outside they are the same on all."""
-    return nullcontext() if COUNT == 1 else _own_random(seed, step, device)
-
-
 @contextmanager
-def _own_random(seed: int, step: int, device: torch.device) -> Iterator[None]:
+def own_random(seed: int, step: int, device: torch.device) -> Iterator[None]:
+    """While inside, random numbers (dropout) are this rank's and this step's own; outside they are the same on all."""
+    if COUNT == 1:
+        yield
+        return
     import torch
 
     with torch.random.fork_rng([] if device.type == "cpu" else [device], device_type=device.type):
@@ -102,7 +101,7 @@ def _own_random(seed: int, step: int, device: torch.device) -> Iterator[None]:
         yield
 
 
-def told(value: Any) -> Any:
+def broadcast(value: Any) -> Any:
     """What the first rank has; JSON."""
     if COUNT == 1:
         return value
@@ -118,7 +117,7 @@ def told(value: Any) -> Any:
     return json.loads(content.numpy().tobytes())
 
 
-def any_of(flag: bool) -> bool:
+def any_rank(flag: bool) -> bool:
     """Whether it is so on some rank."""
     if COUNT == 1:
         return flag
@@ -130,21 +129,21 @@ def any_of(flag: bool) -> bool:
     return bool(found)
 
 
-def wait() -> None:
+def barrier() -> None:
     """Until every rank is here."""
-    any_of(False)
+    any_rank(False)
 
 
 @contextmanager
 def in_turn() -> Iterator[None]:
     """The first rank goes first, so that the others find what it left in a cache."""
     if not FIRST:
-        wait()
+        barrier()
     try:
         yield
     finally:
         if FIRST:
-            wait()
+            barrier()
 
 
 def same(masks: Masks | Mapping[str, Tensor]) -> None:
@@ -154,5 +153,5 @@ def same(masks: Masks | Mapping[str, Tensor]) -> None:
     from prunebert.models import hash_of
 
     own = hash_of(dict(masks))
-    if any_of(own != told(own)):
+    if any_rank(own != broadcast(own)):
         raise RuntimeError("the ranks' masks are not the same")

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from prunebert import ranks
 from prunebert.history import History
@@ -70,7 +69,7 @@ class Stepper:
         return parameters
 
 
-def _parameters(group: Group) -> dict[str, Tensor | Any]:
+def _parameters(group: Group) -> dict[str, Any]:
     return {
         "params": list(group.tensors.values()),
         "lr": group.lr,

@@ -81,7 +81,7 @@ def _shared(net: SubNetwork, task: Task, key: str, fit: Fit, folder: Path) -> Ge
     file = folder / f"{name}.safetensors"
     with lock:
         theta = _read(file) if ranks.FIRST else None
-        if ranks.told(theta is not None) and theta is None:
+        if ranks.broadcast(theta is not None) and theta is None:
             theta = _read(file)
         if theta is not None:
             log.info("the teacher is %s, fine-tuned before", file)

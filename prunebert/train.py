@@ -66,9 +66,9 @@ def train(
     best = Best(take.trained)
     checkpoints = checkpoints or Nothing()
     moment = Moment(net, phase, take.trained, take.optimizers, take.history, best)
-    ranks.wait()  # the first has by now put away what the phase before left
+    ranks.barrier()  # the first has by now put away what the phase before left
     first, before = checkpoints.resume(moment)
-    if ranks.any_of(first != ranks.told(first)):
+    if ranks.any_rank(first != ranks.broadcast(first)):
         raise RuntimeError("the ranks do not read the same checkpoint: is the run's directory on a file system of one?")
     batches = itertools.islice(phase.task.batches(fit.batch_size, seed), first, None)
     log_every = max(1, round(phase.planned * LOG_EVERY))
@@ -91,7 +91,7 @@ def train(
                 net.masks = dict(phase.masks(t, True))
                 paused = time.perf_counter()
                 ranks.same(net.masks)
-                value = ranks.told(score())
+                value = ranks.broadcast(score())
                 began += time.perf_counter() - paused
                 record({"phase": phase.name, "step": step + 1, "t": t, "score": value})
                 if fit.keep == "best" and t >= phase.settled:
@@ -102,7 +102,7 @@ def train(
     ranks.same(net.masks)
     done = selected = step + 1
     if fit.keep == "best":
-        best.offer(ranks.told(score()), done)
+        best.offer(ranks.broadcast(score()), done)
         selected = best.restore()
         net.masks = dict(phase.masks(1.0, True))
         log.info("kept step %d of %d, the best of the evaluations at the final sparsity", selected, done)

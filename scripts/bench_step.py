@@ -27,7 +27,7 @@ from rich.table import Table
 
 from prunebert import models
 from prunebert.bench import hardware
-from prunebert.cli import _compose
+from prunebert.cli import compose
 from prunebert.impl import Impl
 from prunebert.phase import weights
 from prunebert.step import Stepper
@@ -118,7 +118,7 @@ def common(name: str, folder: Path, asked: argparse.Namespace) -> list[str]:
 
 
 def _model(name: str) -> dict:
-    fields, _ = _compose([f"model={name}", "task=rotten_tomatoes"])
+    fields, _ = compose([f"model={name}", "task=rotten_tomatoes"])
     return {k: v for k, v in fields["model"].items() if k != "_target_"}
 
 
@@ -126,7 +126,7 @@ class Steps:
     """A method's first phase, from its middle on; called, it takes a step. frozen: without its embeddings."""
 
     def __init__(self, words: list[str], impl: Impl, frozen: bool = False) -> None:
-        fields, build = _compose(words)
+        fields, build = compose(words)
         model = build(fields["model"])
         task = build(fields["task"])(tokenizer=model.tokenizer, positions=model.positions, augment=None)
         net = SubNetwork(model).to(impl.torch_device)

@@ -22,6 +22,7 @@ export PATH=$PATH:/usr/sbin
 
 root=$(mktemp -d)
 chmod 755 "$root"
+export SLURM_CONF=$root/slurm.conf OWN_SLURM=$root # before anything is cancelled: never another Slurm's jobs
 pids=()
 stop() {
   scancel --user="$(id -un)" 2>/dev/null
@@ -45,7 +46,7 @@ ClusterName=one
 SlurmctldHost=$host(127.0.0.1)
 SlurmUser=root
 AuthType=auth/munge
-AuthInfo=socket=$root/munge/socket
+AuthInfo=socket=$root/munge/socket,cred_expire=8
 StateSaveLocation=$root/state
 SlurmdSpoolDir=$root/spool
 SlurmctldPidFile=$root/slurmctld.pid
@@ -62,12 +63,11 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 JobRequeue=1
 KillWait=10
-SchedulerParameters=batch_sched_delay=0,sched_interval=1
+SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1
 ReturnToService=2
 NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) State=UNKNOWN
 PartitionName=all Nodes=ALL Default=YES State=UP MaxTime=INFINITE
 CONF
-export SLURM_CONF=$root/slurm.conf
 runuser -u munge -- munged --foreground --force --key-file="$root/munge/key" --socket="$root/munge/socket" \
   --pid-file="$root/munge/pid" --log-file="$root/munge/log" --seed-file="$root/munge/seed" >"$root/munged.out" 2>&1 &
 pids+=($!)

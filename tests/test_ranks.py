@@ -49,10 +49,11 @@ before = torch.random.get_rng_state()
 with ranks.own_random(1, 2, torch.device("cpu")):
     own = torch.rand(3).tolist()
 assert torch.equal(before, torch.random.get_rng_state())
-assert (own == ranks.told(own)) == ranks.FIRST
+assert (own == ranks.broadcast(own)) == ranks.FIRST
 with ranks.own_random(1, 2, torch.device("cpu")):
     assert own == torch.rand(3).tolist()
-assert ranks.told({"é": [ranks.RANK]}) == {"é": [0]} and ranks.any_of(ranks.RANK == 1) and not ranks.any_of(False)
+assert ranks.broadcast({"é": [ranks.RANK]}) == {"é": [0]}
+assert ranks.any_rank(ranks.RANK == 1) and not ranks.any_rank(False)
 ranks.same({"a": torch.ones(3)})
 try:
     ranks.same({"a": torch.ones(3) * ranks.RANK})
