@@ -6,7 +6,7 @@ import logging
 import math
 from dataclasses import dataclass, field
 
-from prunebert.masks import Scores, quantile
+from prunebert.masks import Scores, Window, quantile
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ class Force:
     unit: float = 1.0
     gain: float = 80.0
     hold: float = 200.0
+    near: Window = field(default_factory=Window)
     memory: dict[str, float] = field(default_factory=lambda: {"total": 0.0, "last": 0.0, "value": 0.0})
 
     def __call__(self, scores: Scores, t: float) -> float:
@@ -38,7 +39,7 @@ class Force:
             return now["value"]
         u = min((t - self.start) / (self.end - self.start), 1.0)
         way = self.origin - self.cut
-        e = (quantile(scores, self.sparsity) - self.cut) / way - (1 - u) ** 2
+        e = (quantile(scores, self.sparsity, self.near) - self.cut) / way - (1 - u) ** 2
         now["total"] += e * (u - now["last"])
         now["value"] = self.unit * math.sinh(max(-10.0, min(10.0, self.gain * e + self.hold * now["total"])))
         now["last"] = u

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,79 +18,114 @@ Scores = dict[str, Tensor]  # real, same shape as the weight each ranks
 Masks = Mapping[str, Tensor]  # bool: True = the weight stays. Float in the forward pass where a gradient flows to S
 
 
-def top(scores: Tensor, count: int) -> Tensor:
+@dataclass
+class Window:
+    """Two bounds between which a cut was found. Kept from step to step they save time, and change no result."""
+
+    low: float = math.nan
+    high: float = math.nan
+
+    def known(self) -> bool:
+        """Whether it was found before."""
+        return self.low < self.high
+
+    def around(self, cut: float, width: float) -> None:
+        """For the next time; a width that is not finite, or 0, leaves it unknown."""
+        self.low, self.high = (cut - width / 2, cut + width / 2) if math.isfinite(width) else (math.nan, math.nan)
+
+
+Near = defaultdict[str, Window]  # by matrix; of a ranking of all together under ""
+
+
+def top(scores: Tensor, count: int, near: Window | None = None) -> Tensor:
     """Top_v(S): True at exactly `count` largest scores; among equal scores the earlier position stays.
 
     Any shape in, the same shape out (bool). Raises Diverged if the scores hold NaN.
     """
-    (mask,), _ = select([scores.detach().flatten()], count)
+    (mask,), _ = select([scores.detach().flatten()], count, near)
     return mask.view_as(scores)
 
 
-def select(parts: list[Tensor], count: int) -> tuple[list[Tensor], float]:
-    """The same over several flat tensors in a row, without a copy of them all; and the largest score that is removed.
+def select(parts: list[Tensor], count: int, near: Window | None = None) -> tuple[list[Tensor], float | Tensor]:
+    """The same over several flat tensors in a row; and the largest score that is removed, -inf if none is.
 
-    Floyd & Rivest's idea: 2 n^(2/3) scores, evenly spaced, tell two bounds between which the cut almost surely lies.
-    What is above both stays; only the few in between are sorted. If the cut is not there, all are.
+    On the CPU by Floyd & Rivest's idea, without a copy of them all: 2 n^(2/3) scores, evenly spaced, tell two bounds
+    between which the cut almost surely lies. What is above both stays; only the few in between are sorted. If the cut
+    is not there, all are. Where near has such bounds from the last step, a narrower window, they are tried first.
+    Elsewhere by a stable sort, which the device does without the host's waiting for it; there NaN is not raised for
+    (see train.py), and the largest score is a scalar on the device.
     """
-    if any(flat.sum().isnan() and flat.isnan().any() for flat in parts):
-        raise Diverged("the scores became NaN, so no mask can be ranked from them; lower the learning rate")
-    size = sum(flat.numel() for flat in parts)
-    if count <= 0 or count >= size:
-        largest = max(float(x.max()) for x in parts if len(x)) if count <= 0 < size else -math.inf
-        return [torch.full_like(x, count > 0, dtype=torch.bool) for x in parts], largest
+    near = near or Window()
     found = [x.float() if x.dtype in (torch.float16, torch.bfloat16) else x for x in parts]
-    flats = [x.numpy() if x.device.type == "cpu" else x for x in found]  # numpy compares twice as fast
-    low, high = _bounds(flats, count, size)
-    masks: list[Any] = [x > high for x in flats]
-    between = [_between(x, low, m) for x, m in zip(flats, masks, strict=True)]
-    need = count - sum(int(np.count_nonzero(m) if isinstance(m, np.ndarray) else m.sum()) for m in masks)
-    if not 0 < need <= sum(len(i) for i in between):
-        masks, need, low, high = [x != x for x in flats], count, -math.inf, math.inf
-        between = [_between(x, low, m) for x, m in zip(flats, masks, strict=True)]
-    values = [x[i] for x, i in zip(flats, between, strict=True)]
-    cut = low if low == high else _largest(values, need)
-    ties = need - sum(int((v > cut).sum()) for v in values)
-    below = cut if ties < sum(int((v == cut).sum()) for v in values) else _largest_below(values, cut)
+    if any(x.device.type != "cpu" for x in found):
+        return by_sorting(found, count)
+    flats = [x.numpy() for x in found]  # numpy compares twice as fast as torch
+    largest = [float(x.max(initial=-math.inf)) for x in flats]
+    if any(map(math.isnan, largest)):
+        raise Diverged("the scores became NaN, so no mask can be ranked from them; lower the learning rate")
+    size = sum(len(x) for x in flats)
+    if count <= 0 or count >= size:
+        every = [torch.full_like(x, count > 0, dtype=torch.bool) for x in parts]
+        return every, max(largest) if count <= 0 < size else -math.inf
+    low, high = (near.low, near.high) if near.known() else _bounds(flats, count, size)
+    width = high - low if near.known() else (high - low) / 4
+    looked, need = _looked(flats, count, low, high)
+    if not need and near.known():
+        low, high = _bounds(flats, count, size)
+        width = high - low
+        looked, need = _looked(flats, count, low, high)
+    if not need:
+        looked, need, width = [(np.zeros(len(x), bool), np.arange(len(x)), 0) for x in flats], count, math.nan
+    values = [x[inside] for x, (_, inside, _) in zip(flats, looked, strict=True)]
+    together = np.concatenate(values)
+    order = np.partition(together, len(together) - need)
+    removed, stay = order[:-need], order[-need:]
+    cut, below = stay[0], removed.max(initial=-math.inf)
+    ties = int(np.count_nonzero(stay == cut))
+    for (mask, inside, _), value in zip(looked, values, strict=True):
+        mask[inside[value >= cut]] = True
+        if below == cut:
+            equal = inside[value == cut]
+            mask[equal[ties:]] = False
+            ties = max(ties - len(equal), 0)
+    near.around(float(cut), width / 2 if len(together) > size / 50 else width)
     if below == -math.inf:
-        below = _largest_below(flats, cut)
-    for mask, position, value in zip(masks, between, values, strict=True):
-        mask[position[value > cut]] = True
-        equal = position[value == cut][:ties]
-        mask[equal] = True
-        ties -= len(equal)
-    return [torch.as_tensor(m) for m in masks], float(below)
+        below = max(float(x.max(where=x < low, initial=-math.inf)) for x in flats)
+    return [torch.from_numpy(mask) for mask, _, _ in looked], float(below)
+
+
+def by_sorting(parts: list[Tensor], count: int) -> tuple[list[Tensor], Tensor]:
+    """`select` as it is defined: by a stable sort of all of them."""
+    together = torch.cat(parts)
+    count = min(max(count, 0), len(together))
+    values, order = together.sort(descending=True, stable=True)
+    mask = torch.zeros_like(together, dtype=torch.bool).index_fill_(0, order[:count], True)
+    largest = values[count] if count < len(values) else torch.full_like(mask, -math.inf, dtype=values.dtype).amin()
+    return list(mask.split([len(x) for x in parts])), largest
 
 
 def _bounds(flats: list[Any], count: int, size: int) -> tuple[float, float]:
     """Two scores between which the count-th largest lies, but for one draw in a thousand."""
     apart = max(1, round(size ** (1 / 3) / 2))
-    samples = [x[::apart] for x in flats]
-    drawn = sum(len(x) for x in samples)
+    sample = np.concatenate([x[::apart] for x in flats])
+    drawn = len(sample)
     rank, width = drawn * count / size, 3.5 * math.sqrt(drawn * count / size * (1 - count / size)) + 2
-    order = np.sort(np.concatenate(samples)) if isinstance(flats[0], np.ndarray) else torch.cat(samples).sort().values
     low, high = drawn - 1 - math.ceil(rank + width), drawn - 1 - math.floor(rank - width)
+    order = np.sort(sample)
     return float(order[low]) if low >= 0 else -math.inf, float(order[high]) if high < drawn else math.inf
 
 
-def _between(x: Any, low: float, above: Any) -> Any:
-    """Where x is at least `low` and not `above`, in order."""
-    if isinstance(x, np.ndarray):
-        found = x >= low
-        return np.flatnonzero(np.logical_xor(found, above, out=found))
-    return ((x >= low) ^ above).nonzero().flatten()
+def _looked(flats: list[Any], count: int, low: float, high: float) -> tuple[list[tuple[Any, Any, int]], int]:
+    """Of each: where it is above `high`; the positions of what is not, but at least `low`, in order; how many are
+    above. And how many of those between stay; 0 if the cut is not there."""
 
+    def look(x: Any) -> tuple[Any, Any, int]:
+        above, found = x > high, x >= low
+        return above, np.flatnonzero(np.logical_xor(found, above, out=found)), int(np.count_nonzero(above))
 
-def _largest_below(values: list[Any], cut: float) -> float:
-    return max((float(lower.max()) for v in values if len(lower := v[v < cut])), default=-math.inf)
-
-
-def _largest(values: list[Any], k: int) -> float:
-    """The k-th largest of all."""
-    if isinstance(values[0], np.ndarray):
-        together = np.concatenate(values)
-        return float(np.partition(together, len(together) - k)[len(together) - k])
-    return float(torch.cat(values).sort(descending=True).values[k - 1])
+    looked = [look(x) for x in flats]
+    need = count - sum(above for _, _, above in looked)
+    return looked, need if 0 < need <= sum(len(inside) for _, inside, _ in looked) else 0
 
 
 def counts(sizes: dict[str, int], sparsity: dict[str, float]) -> dict[str, int]:
@@ -105,38 +142,43 @@ def counts(sizes: dict[str, int], sparsity: dict[str, float]) -> dict[str, int]:
     return kept
 
 
-def keep_top(S: Scores, sparsity: float | dict[str, float], scope: str = "local") -> dict[str, Tensor]:
+def keep_top(
+    S: Scores, sparsity: float | dict[str, float], scope: str = "local", near: Near | None = None
+) -> dict[str, Tensor]:
     """M = Top_v(S), removing exactly the asked fraction.
 
     scope="local": the fraction (one for all, or one per matrix) is removed in every matrix.
-    scope="global": one ranking over all matrices together.
+    scope="global": one ranking over all matrices together. near: where the cuts were the last time, to be quicker.
     """
+    near = Near(Window) if near is None else near
     if scope == "local":
         per_matrix = sparsity if isinstance(sparsity, dict) else dict.fromkeys(S, sparsity)
         kept = counts({n: s.numel() for n, s in S.items()}, per_matrix)
-        return {n: top(s, kept[n]) for n, s in S.items()}
+        return {n: top(s, kept[n], near[n]) for n, s in S.items()}
     if scope == "global":
         if isinstance(sparsity, dict):
             raise BadInput("scope=global: one ranking over all matrices has one sparsity, not one for each")
-        return ranked(S, sparsity)[0]
+        return ranked(S, sparsity, near[""])[0]
     raise bad_choice("scope", scope, ["local", "global"])
 
 
-def ranked(S: Scores, sparsity: float) -> tuple[dict[str, Tensor], float]:
+def ranked(S: Scores, sparsity: float, near: Window | None = None) -> tuple[dict[str, Tensor], float | Tensor]:
     """M = Top_v(S) over all matrices together, and the largest score it removes; -inf if it removes none."""
     flats = [s.detach().flatten() for s in S.values()]
     size = sum(len(x) for x in flats)
-    masks, largest = select(flats, round(size - size * sparsity))
+    masks, largest = select(flats, round(size - size * sparsity), near)
     return {n: mask.view_as(s) for (n, s), mask in zip(S.items(), masks, strict=True)}, largest
 
 
-def quantile(S: Scores, sparsity: float) -> float:
+def quantile(S: Scores, sparsity: float, near: Window | None = None) -> float:
     """The largest score that is removed when the asked fraction of all scores together is; -inf if none is."""
-    return ranked(S, sparsity)[1]
+    return float(ranked(S, sparsity, near)[1])
 
 
-def shift(S: Scores, amount: float) -> None:
-    """S ← S - amount, in place, outside of any gradient."""
+def shift(S: Scores, amount: float | Tensor, near: Window | None = None) -> None:
+    """S ← S - amount, in place, outside of any gradient; near moves along."""
+    if near and near.known():
+        near.low, near.high = near.low - float(amount), near.high - float(amount)
     with torch.no_grad():
         for s in S.values():
             s.sub_(amount)

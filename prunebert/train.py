@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,7 +80,7 @@ def train(
             terms, told = take(step, next(batches))
             last = step + 1 == phase.planned or phase.stop(t)
             if step % log_every == 0 or last or impl.torch_device.type == "cpu":
-                _check(terms, phase.name, step, steps)
+                _check(terms, take.trained, phase.name, step, steps)
             if step % log_every == 0 or last:
                 line = _line(phase, step, t, told, take.groups[0].lr * fit.rate(step, steps), terms)
                 record(line)
@@ -115,11 +115,13 @@ def _line(phase: Phase, step: int, t: float, masks: Masks, lr: float, terms: dic
     return {"phase": phase.name, "step": step + 1, "t": t, "sparsity": sparsity(masks), "lr": lr, **losses}
 
 
-def _check(terms: dict[str, Tensor], phase: str, step: int, steps: int) -> None:
+def _check(terms: dict[str, Tensor], trained: Mapping[str, Tensor], phase: str, step: int, steps: int) -> None:
+    """The loss; on a GPU, which is asked only when a step is logged and ranks NaN without a word, what is trained too."""
     loss = torch.stack([value.detach().float() for value in terms.values()]).sum()
+    later = loss.device.type != "cpu"
+    when = f"{'at or before' if later else 'at'} step {step + 1} of {steps} of phase {phase}"
     if not torch.isfinite(loss):
         values = ", ".join(f"{name}={float(value.detach()):.4g}" for name, value in terms.items())
-        when = "at" if loss.device.type == "cpu" else "at or before"  # a GPU is asked only when it is logged
-        raise Diverged(
-            f"the loss is not finite {when} step {step + 1} of {steps} of phase {phase} ({values}); lower the rate"
-        )
+        raise Diverged(f"the loss is not finite {when} ({values}); lower the rate")
+    if later and torch.stack([x.detach().isnan().any() for x in trained.values()]).any():
+        raise Diverged(f"what is trained became NaN {when}; lower the rate")

@@ -2,20 +2,25 @@
 
 MODEL: tiny, minilm, or bert-base and bert-large in their published sizes, randomly initialised. Steps are those of a
 run (prunebert/step.py), halfway through it, on random words without padding, 32 texts of 40 tokens. Every method takes
-turns with full AdamW fine-tuning and with fine-tuning under frozen embeddings, in one process, in a new order each
-round; a ratio is the median over rounds of its step's time by theirs in the same round. So are its masks alone against
-one comparison of all its scores with a number. Nothing else should run meanwhile.
+turns with full AdamW fine-tuning, with fine-tuning under frozen embeddings, and with the former under the AdamW that
+torch takes when none of its fused ones is asked for, in one process, in a new order each round; a ratio is the median
+over rounds of its step's time by theirs in the same round. So are its masks alone against one comparison of all its
+scores with a number. Nothing else should run meanwhile.
+
+--memory: instead of times the peak of memory beyond the imported libraries', every method in a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import random
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,14 +64,18 @@ def main() -> None:
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--memory", action="store_true", help="measure memory, not time")
     parser.add_argument("--out", type=Path, help="write all of it into this JSON file")
     asked = parser.parse_args()
     impl = Impl(device=asked.device, precision=asked.precision, compile=asked.compile, threads=asked.threads)
     impl.start()
-    rows = []
+    rows: list[dict] = []
     with tempfile.TemporaryDirectory() as folder:
         for name in asked.models:
             words = common(name, Path(folder), asked)
+            if asked.memory:
+                rows += memory(name, words, impl, asked.methods)
+                continue
             plain = beside(words, impl)
             for method in sorted(asked.methods, key=lambda m: m.startswith("tamt")):
                 block = []
@@ -81,7 +90,7 @@ def main() -> None:
                 row |= measure(plain | {"masked": masked}, impl, asked.rounds)
                 rows.append(row | choice(masked, impl, asked.rounds))
                 show(rows[-1:], hardware(impl.describe()))
-    show(rows, hardware(impl.describe()))
+    show(rows, hardware(impl.describe()), MEMORY if asked.memory else TIME)
     if asked.out:
         about = {k: v for k, v in vars(asked).items() if k != "out"} | {"hardware": hardware(impl.describe())}
         asked.out.write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n")
@@ -145,8 +154,12 @@ class Steps:
 
 
 def beside(words: list[str], impl: Impl) -> dict[str, Callable[[], object]]:
-    """Fine-tuning of everything, and of everything but the embeddings."""
-    return {name: Steps(["method=dense", *words], impl, name == "frozen") for name in ("dense", "frozen")}
+    """Fine-tuning of everything; of everything but the embeddings; of everything, by the AdamW torch defaults to."""
+    found = {name: Steps(["method=dense", *words], impl, name == "frozen") for name in ("dense", "frozen", "unfused")}
+    for optimizer in found["unfused"].take.optimizers:
+        for group in optimizer.param_groups:
+            group["fused"] = False
+    return dict(found)
 
 
 def measure(steps: dict[str, Callable[[], object]], impl: Impl, rounds: int) -> dict[str, float]:
@@ -178,23 +191,60 @@ def choice(masked: Steps, impl: Impl, rounds: int) -> dict[str, float]:
     return {"seconds_choice": found["seconds_masked"], "choice_by_compare": found["by_compare"]}
 
 
+def memory(name: str, words: list[str], impl: Impl, methods: list[str]) -> list[dict]:
+    """Peaks of three steps of each."""
+    arms = {m: METHODS[m] for m in methods if not m.startswith("tamt")}
+    frozen, dense = (peak(["method=dense", *words], impl, f) for f in (True, False))
+    rows = []
+    for method, own in arms.items():
+        used = peak([*own, *words], impl, False)
+        row = {"model": name, "method": method, "mebibytes": used / 2**20}
+        rows.append(row | {"by_dense": used / dense, "by_frozen": used / frozen})
+    return rows
+
+
+def peak(words: list[str], impl: Impl, frozen: bool) -> int:
+    """In a new process."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as one:
+        return one.submit(_peak, words, impl, frozen).result()
+
+
+def _peak(words: list[str], impl: Impl, frozen: bool) -> int:
+    impl.start()
+    before = 0 if impl.torch_device.type == "cuda" else impl.peak_memory()
+    step = Steps(words, impl, frozen)
+    for _ in range(3):
+        step()
+    return impl.peak_memory() - before
+
+
 def _wait(impl: Impl) -> None:
     if impl.torch_device.type == "cuda":
         torch.cuda.synchronize()
 
 
-def show(rows: list[dict], where: str) -> None:
+TIME = {
+    "model": "model",
+    "method": "method",
+    "scores": "scores",
+    "seconds_masked": "ms a step",
+    "by_dense": "÷ full fine-tuning",
+    "by_frozen": "÷ embeddings frozen",
+    "by_unfused": "÷ default AdamW",
+    "seconds_choice": "ms to choose",
+    "choice_by_compare": "÷ one comparison",
+}
+MEMORY = {
+    "model": "model",
+    "method": "method",
+    "mebibytes": "MiB",
+    "by_dense": "÷ full fine-tuning",
+    "by_frozen": "÷ embeddings frozen",
+}
+
+
+def show(rows: list[dict], where: str, columns: dict[str, str] = TIME) -> None:
     table = Table(caption=where)
-    columns = {
-        "model": "model",
-        "method": "method",
-        "scores": "scores",
-        "seconds_masked": "ms a step",
-        "by_dense": "÷ full fine-tuning",
-        "by_frozen": "÷ embeddings frozen",
-        "seconds_choice": "ms to choose",
-        "choice_by_compare": "÷ one comparison",
-    }
     for title in columns.values():
         table.add_column(title, justify="left" if title in ("model", "method") else "right")
     for row in rows:

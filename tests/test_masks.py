@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from prunebert import masks
 from prunebert.errors import BadInput, Diverged
-from prunebert.masks import counts, keep_top, select, top
+from prunebert.masks import Near, Window, by_sorting, counts, keep_top, select, top
 from prunebert.through import straight_through
 
 few = settings(deadline=None, max_examples=100, derandomize=True)
@@ -270,6 +270,52 @@ def test_bounds_that_miss_cost_time_alone(monkeypatch):
     for wrong in ((2.0, 3.0), (-3.0, -2.0), (math.inf, math.inf), (-math.inf, -math.inf)):
         monkeypatch.setattr(masks, "_bounds", lambda *told, wrong=wrong: wrong)
         assert torch.equal(top(x, 700), right)
+
+
+@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize("share", [0.0, 1e-4, 0.1, 0.5, 1.0])
+def test_the_sort_of_other_devices_tells_the_same(name, share):
+    parts = [torch.from_numpy(part) for part in np.split(LARGE[name].astype(np.float32), [7, 900])]
+    count = round(share * len(LARGE[name]))
+    masks, largest = select(parts, count)
+    sorted_masks, sorted_largest = by_sorting(parts, count)
+    assert all(map(torch.equal, masks, sorted_masks)) and largest == float(sorted_largest)
+    assert isinstance(sorted_largest, torch.Tensor) and sorted_largest.ndim == 0
+
+
+@pytest.mark.parametrize("scope", ["local", "global"])
+@pytest.mark.parametrize("kind", ["drifting", "jumping", "shrinking", "ties", "infinite"])
+def test_where_the_last_cut_was_changes_no_mask(kind, scope):
+    """Over 40 steps of scores that move, beside a ranking that remembers nothing. Some windows hit and some miss."""
+    draw, near, hits = np.random.default_rng(5), Near(Window), 0
+    x = {"a": draw.normal(size=(90, 60)), "b": draw.normal(size=7000)}
+    for step in range(40):
+        moves = {n: draw.normal(size=v.shape) for n, v in x.items()}
+        if kind == "shrinking":
+            x = {n: v * 0.7 for n, v in x.items()}
+        elif kind == "jumping":
+            x = {n: v + (step % 7 == 3) for n, v in x.items()}
+        else:
+            x = {n: v + 0.01 * moves[n] for n, v in x.items()}
+        seen = {n: np.round(v, 1) if kind == "ties" else v for n, v in x.items()}
+        if kind == "infinite":
+            seen = {n: np.where(v < -0.2, -np.inf, v) for n, v in seen.items()}
+        S = {n: torch.from_numpy(v.astype(np.float32)) for n, v in seen.items()}
+        s = 0.7 + step / 200
+        hits += sum(window.known() for window in near.values())
+        M = keep_top(S, s, scope, near)
+        assert all(torch.equal(M[n], m) for n, m in keep_top(S, s, scope).items())
+    assert hits > 20
+
+
+def test_a_window_moves_with_the_scores(monkeypatch):
+    """As AbP needs it, whose scores are shifted every step: nothing has to be sampled again."""
+    S = {"a": torch.randn(200, 100, generator=torch.Generator().manual_seed(0))}
+    near = Window()
+    M, largest = masks.ranked(S, 0.9, near)
+    monkeypatch.delattr(masks, "_bounds")
+    masks.shift(S, largest, near)
+    assert torch.equal(masks.ranked(S, 0.9, near)[0]["a"], M["a"])
 
 
 # straight_through

@@ -307,3 +307,14 @@ def test_shift_moves_all_scores_in_place_and_no_gradient_flows():
     assert held.tolist() == [0.25, -2.75] and S["b"].tolist() == [[-0.75, -0.75]]
     assert held.is_leaf and held.requires_grad and held.grad is None
     assert sparsity({n: s > 0 for n, s in S.items()}) == 0.75
+
+
+@pytest.mark.parametrize("sparsity", [0.3, 0.9, 0.992])
+def test_where_every_matrix_has_its_floor_it_need_not_be_looked_for(monkeypatch, sparsity):
+    """Full or not: the same masks as with the floor first, ties included."""
+    generator = torch.Generator().manual_seed(6)
+    S = {n: (torch.randn(40, 30, generator=generator) + m).round(decimals=1) for n, m in (("a", 0), ("b", 0.7))}
+    short = exactly(S, sparsity), above(S, 0.6), above(S, 0.95)
+    monkeypatch.setattr("prunebert.methods.soft_movement.full", lambda M: False)
+    for quick, plain in zip(short, (exactly(S, sparsity), above(S, 0.6), above(S, 0.95)), strict=True):
+        assert all(torch.equal(quick[n], plain[n]) for n in S)

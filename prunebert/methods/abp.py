@@ -36,7 +36,7 @@ from torch import Tensor
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.heads import Kind as Head
-from prunebert.masks import Masks, Scores, ranked, shift
+from prunebert.masks import Masks, Scores, Window, ranked, shift
 from prunebert.masks import sparsity as measured
 from prunebert.phase import Group, Phase, finetune
 from prunebert.schedules import Cubic
@@ -72,6 +72,7 @@ def abp(
     before = net.snapshot(key)
     theta = initial(net, prunable, init_mean, init_std)
     gone: dict[str, Tensor] = {}
+    near = Window()
     steps, s_f = fit.steps_for(task.train_rows), schedule.final
 
     def masks(t: float, hard: bool) -> Masks:
@@ -82,9 +83,9 @@ def abp(
                 shift(theta, gamma * fit.rate(round(t * steps) - 1, steps))
             M = {n: x.detach() > 0 for n, x in theta.items()}
         else:
-            M, largest = ranked(theta, schedule(t))
+            M, largest = ranked(theta, schedule(t), near)
             if not hard:
-                shift(theta, push(theta, M, largest))  # γ: exactly the removed are now ≤ 0
+                shift(theta, push(theta, M, largest), near)  # γ: exactly the removed are now ≤ 0
         if not recovery and not hard:
             gone.update({n: ~m for n, m in M.items()})
         if hard:
@@ -127,7 +128,7 @@ def initial(net: SubNetwork, prunable: str, mean: float, std: float) -> Scores:
     }
 
 
-def push(theta: Scores, M: Masks, largest: float) -> float:
+def push(theta: Scores, M: Masks, largest: float | Tensor) -> float | Tensor:
     """The γ after which θ ≤ 0 for what M removes, up to `largest`, and θ > 0 for what stays (but for ties at 0)."""
     if largest > -torch.inf:
         return largest

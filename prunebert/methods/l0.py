@@ -26,7 +26,7 @@ from prunebert.control import Force
 from prunebert.distill import Distill
 from prunebert.fit import Fit
 from prunebert.heads import Kind as Head
-from prunebert.masks import Masks, Scores, ranked, shift
+from prunebert.masks import Masks, Scores, Window, ranked, shift
 from prunebert.masks import sparsity as measured
 from prunebert.phase import Group, Phase, weights
 from prunebert.schedules import Cubic
@@ -59,16 +59,16 @@ def l0(
     kd = yield from distill(net, task)
     S = net.new_scores(prunable, OPEN)
     steered = control == "sparsity"
-    force = Force(sparsity, CUT, OPEN, schedule.start, schedule.end)
+    force, near = Force(sparsity, CUT, OPEN, schedule.start, schedule.end), Window()
 
     def masks(t: float, hard: bool) -> Masks:
         if not steered or t < schedule.end:
             return {n: gate(s, hard) for n, s in S.items()}
-        M, largest = ranked(S, sparsity)
+        M, largest = ranked(S, sparsity, near)
         above = largest - CUT if sparsity else 0.0
         if hard:  # a weight that stays has a gate above 0, however little
             return {n: gate(s - above, hard).clamp_min(1e-6) * M[n] for n, s in S.items()}
-        shift(S, above)
+        shift(S, above, near)
         return {n: gate(s, hard) * M[n] for n, s in S.items()}
 
     def lam(t: float) -> float:

@@ -15,7 +15,7 @@ from typing import Literal
 from prunebert.distill import Distill
 from prunebert.fit import Fit
 from prunebert.heads import Kind as Head
-from prunebert.masks import Masks, keep_top
+from prunebert.masks import Masks, Near, Window, keep_top
 from prunebert.phase import Group, Phase, weights
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import Prunable, SubNetwork
@@ -40,9 +40,10 @@ def hard(
     key = net.add_head(task, head)
     kd = yield from distill(net, task)
     S = net.new_scores(prunable)
+    near = Near(Window)
 
     def masks(t: float, hard: bool) -> Masks:
-        M = keep_top(S, schedule(t), scope)
+        M = keep_top(S, schedule(t), scope, near)
         return M if hard else straight_through(M, S)
 
     yield Phase(

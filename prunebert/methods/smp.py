@@ -32,7 +32,7 @@ from prunebert.distill import Distill
 from prunebert.errors import BadInput, bad_choice
 from prunebert.fit import Fit
 from prunebert.heads import Kind as Head
-from prunebert.masks import Masks, Scores, keep_top
+from prunebert.masks import Masks, Near, Scores, Window, keep_top
 from prunebert.phase import Group, Phase
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import Prunable, SubNetwork
@@ -76,9 +76,10 @@ def smp(
     p = (4.0 if schedule.final <= 0.3 else 1.0) if temperature == "paper" else temperature
     kd = yield from distill(net, task)
     S = initial_scores(net, prunable, score_init)
+    near = Near(Window)
 
     def masks(t: float, hard: bool) -> Masks:
-        M = top_v(net, S, schedule(t), allocation, p)
+        M = top_v(net, S, schedule(t), allocation, p, near)
         return M if hard else straight_through(M, S)
 
     def lam(t: float) -> float:
@@ -112,10 +113,12 @@ def initial_scores(net: SubNetwork, prunable: str, init: str) -> Scores:
     raise bad_choice("method.score_init", init, ["zero", "magnitude"])
 
 
-def top_v(net: SubNetwork, S: Scores, sparsity: float, allocation: str, temperature: float) -> Masks:
+def top_v(
+    net: SubNetwork, S: Scores, sparsity: float, allocation: str, temperature: float, near: Near | None = None
+) -> Masks:
     """M from S under one of the three allocations; `sparsity` of all prunable weights is removed in each."""
     if allocation in ("local", "global"):
-        return keep_top(S, sparsity, allocation)
+        return keep_top(S, sparsity, allocation, near)
     if allocation != "score":
         raise bad_choice("method.allocation", allocation, ["local", "score", "global"])
     kinds: dict[str, list[str]] = {}
@@ -125,7 +128,7 @@ def top_v(net: SubNetwork, S: Scores, sparsity: float, allocation: str, temperat
     for names in kinds.values():
         strength = torch.stack([(S[n].detach() / temperature).sigmoid().mean() for n in names]).tolist()
         remaining |= dict(zip(names, budgets(strength, 1 - sparsity), strict=True))
-    return keep_top(S, {n: 1 - v for n, v in remaining.items()})
+    return keep_top(S, {n: 1 - v for n, v in remaining.items()}, near=near)
 
 
 def budgets(strength: list[float], v: float) -> list[float]:

@@ -17,13 +17,14 @@ from collections.abc import Iterator
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from prunebert.control import Force
 from prunebert.distill import Distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.heads import Kind as Head
-from prunebert.masks import Masks, Scores, keep_top, top
+from prunebert.masks import Masks, Near, Scores, Window, keep_top, top
 from prunebert.masks import sparsity as measured
 from prunebert.phase import Group, Phase, weights
 from prunebert.schedules import Cubic
@@ -58,10 +59,11 @@ def soft(
     S = net.new_scores(prunable)
     steered = control == "sparsity"
     cut = math.log(tau.final / (1 - tau.final))  # σ(cut) = τ_f
+    near = Near(Window)
     force = Force(sparsity, cut, origin=0.0, start=tau.start, end=tau.end)
 
     def masks(t: float, hard: bool) -> Masks:
-        M = exactly(S, sparsity) if steered and t >= tau.end else above(S, tau(t))
+        M = exactly(S, sparsity, near) if steered and t >= tau.end else above(S, tau(t))
         return M if hard else straight_through(M, S)
 
     def lam(t: float) -> float:
@@ -84,22 +86,36 @@ def soft(
         log.info("control=none: λ_f = %g left sparsity %.4f; sparsity=%g was not aimed at", penalty, found, sparsity)
 
 
-def R(S: Scores) -> torch.Tensor:
+def R(S: Scores) -> Tensor:
     """mean over matrices of mean σ(S): a scalar in (0, 1)."""
     return torch.stack([s.sigmoid().sum() / s.numel() for s in S.values()]).mean()
 
 
 def above(S: Scores, tau: float) -> Masks:
     """1[σ(S) > τ], and the FLOOR of every matrix."""
-    return {n: (s.detach().sigmoid() > tau) | floor(s) for n, s in S.items()}
+    return {n: M if full(M) else M | floor(S[n]) for n, M in ((n, s.detach().sigmoid() > tau) for n, s in S.items())}
 
 
-def exactly(S: Scores, sparsity: float) -> Masks:
+def exactly(S: Scores, sparsity: float, near: Near | None = None) -> Masks:
     """The largest scores of all matrices together, exactly as many as asked, the FLOOR of every matrix first."""
+    M = keep_top(S, sparsity, "global", near)
+    if all(map(full, M.values())):
+        return M
     kept = {n: floor(s) for n, s in S.items()}
     return keep_top({n: s.detach().masked_fill(kept[n], math.inf) for n, s in S.items()}, sparsity, "global")
 
 
-def floor(s: torch.Tensor) -> torch.Tensor:
+def full(M: Tensor) -> bool:
+    """Whether the largest scores, as M has them, are the FLOOR and more. On a GPU this is not asked, so that the host
+    need not wait: the answer is no."""
+    return M.device.type == "cpu" and int(torch.count_nonzero(M)) >= least(M)
+
+
+def least(s: Tensor) -> int:
+    """How many weights of a matrix stay at least."""
+    return math.ceil(FLOOR * s.numel())
+
+
+def floor(s: Tensor) -> Tensor:
     """True at the largest FLOOR of one matrix's scores."""
-    return top(s, math.ceil(FLOOR * s.numel()))
+    return top(s, least(s))

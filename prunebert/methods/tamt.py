@@ -21,7 +21,7 @@ from prunebert.distill import Distill, cosine
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.heads import Kind as Head
-from prunebert.masks import Masks, keep_top
+from prunebert.masks import Masks, Near, Window, keep_top
 from prunebert.methods.magnitude import magnitude
 from prunebert.phase import Group, Phase, Terms, finetune
 from prunebert.subnetwork import Outputs, Prunable, SubNetwork
@@ -82,7 +82,7 @@ def mask_training(
     S = net.new_scores(prunable)
     for n, M in keep_top(magnitude(net, prunable), sparsity).items():
         S[n] += 2 * tau * M
-    dense = frozen(net, key)
+    dense, near = frozen(net, key), Near(Window)
 
     def loss(out: Outputs, batch: Batch, t: float) -> Terms:
         terms = text.loss(out, batch) if "mlm" in objective else {}
@@ -91,7 +91,7 @@ def mask_training(
         return terms
 
     def masks(t: float, hard: bool) -> Masks:
-        M = keep_top(S, sparsity)
+        M = keep_top(S, sparsity, near=near)
         return M if hard else straight_through(M, S)
 
     transform = {n: p for n, p in net.head_parameters(key).items() if n != "words"} if "mlm" in objective else {}
