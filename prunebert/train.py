@@ -116,7 +116,7 @@ def _line(phase: Phase, step: int, t: float, masks: Masks, lr: float, terms: dic
 
 
 def _check(terms: dict[str, Tensor], trained: Mapping[str, Tensor], phase: str, step: int, steps: int) -> None:
-    """The loss; on a GPU, which is asked only when a step is logged and ranks NaN without a word, what is trained too."""
+    """The loss; on a GPU, which is asked only when it is logged and ranks NaN without a word, what is trained too."""
     loss = torch.stack([value.detach().float() for value in terms.values()]).sum()
     later = loss.device.type != "cpu"
     when = f"{'at or before' if later else 'at'} step {step + 1} of {steps} of phase {phase}"

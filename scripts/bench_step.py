@@ -49,6 +49,7 @@ METHODS = {
     "soft_movement": ["method=soft_movement"],
     "gmp": ["method=gmp"],
 }
+BESIDE = ("dense", "frozen", "unfused")
 STEPS = 100_000
 
 
@@ -56,6 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+", metavar="MODEL", choices=["tiny", "minilm", *SIZES])
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--beside", nargs="+", default=list(BESIDE), choices=BESIDE)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--length", type=int, default=40)
@@ -76,7 +78,7 @@ def main() -> None:
             if asked.memory:
                 rows += memory(name, words, impl, asked.methods)
                 continue
-            plain = beside(words, impl)
+            plain = beside(words, impl, asked.beside)
             for method in sorted(asked.methods, key=lambda m: m.startswith("tamt")):
                 block = []
                 if method.startswith("tamt"):
@@ -84,7 +86,7 @@ def main() -> None:
                         continue
                     block = [f"method.corpus.block={asked.length}"]
                     text = [w for w in words if not w.startswith("task")]
-                    plain = beside([*text, "task=mlm", f"task.block={asked.length}"], impl)
+                    plain = beside([*text, "task=mlm", f"task.block={asked.length}"], impl, asked.beside)
                 masked = Steps([*METHODS[method], *block, *words], impl)
                 row = {"model": name, "method": method, "scores": sum(s.numel() for s in masked.scores.values())}
                 row |= measure(plain | {"masked": masked}, impl, asked.rounds)
@@ -153,10 +155,10 @@ class Steps:
         self.number += 1
 
 
-def beside(words: list[str], impl: Impl) -> dict[str, Callable[[], object]]:
+def beside(words: list[str], impl: Impl, names: list[str]) -> dict[str, Callable[[], object]]:
     """Fine-tuning of everything; of everything but the embeddings; of everything, by the AdamW torch defaults to."""
-    found = {name: Steps(["method=dense", *words], impl, name == "frozen") for name in ("dense", "frozen", "unfused")}
-    for optimizer in found["unfused"].take.optimizers:
+    found = {name: Steps(["method=dense", *words], impl, name == "frozen") for name in names}
+    for optimizer in found["unfused"].take.optimizers if "unfused" in names else []:
         for group in optimizer.param_groups:
             group["fused"] = False
     return dict(found)
