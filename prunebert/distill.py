@@ -35,15 +35,16 @@ def logits(
     temperature: float,
     teacher: str | None,
     shared: str | None = None,
+    cached: bool = False,
 ) -> Generator[Phase, None, Teaching]:
     """(1-w) L_task + w T² KL(softmax(teacher/T) ‖ softmax(student/T)), batch mean (SMP's and movement pruning's code).
 
     SMP: w = 0.5, T = 2 (its Eq. 7 writes the reverse direction of what its code computes). Spans: the mean over start
     and end. Regression: T² KL over a single logit is 0 in the released code, so STS-B was never distilled there; here
-    it is the squared difference of the two predictions. teacher, shared: see teacher.py.
+    it is the squared difference of the two predictions. teacher, shared, cached: see teacher.py.
     """
     _check_logits(task, teacher, temperature)
-    ask = yield from teacher_of(net, task, fit=fit, source=teacher, shared=shared)
+    ask = yield from teacher_of(net, task, fit=fit, source=teacher, shared=shared, cached=cached)
 
     def terms(out: Outputs, batch: Batch, of_task: Terms) -> Terms:
         target = ask(batch, ())

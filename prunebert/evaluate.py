@@ -12,6 +12,7 @@ from torch import Tensor
 from prunebert.errors import Diverged
 from prunebert.impl import Impl
 from prunebert.subnetwork import SubNetwork
+from prunebert.tasks.ahead import ahead
 from prunebert.tasks.task import Task
 
 BATCH = 128
@@ -35,7 +36,7 @@ def evaluate(net: SubNetwork, task: Task, head: str, impl: Impl, theta: dict[str
     with net.resting():
         for split in task.eval_splits:
             answers: dict[int, np.ndarray] = {}
-            for batch in task.eval_batches(split, BATCH):
+            for batch in ahead(task.eval_batches(split, BATCH), impl.torch_device):
                 with impl.autocast():
                     out = net(batch.to(impl.torch_device), head, net.masks, theta)
                 if not torch.isfinite(out.logits).all():

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save, save_file
 from torch import Tensor
 
 from prunebert import artifacts, delta, maskfile
 from prunebert.errors import BadInput
+from prunebert.models import hash_of
 from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
+
+log = logging.getLogger(__name__)
 
 
 def trained(root: Path, net: SubNetwork) -> dict[str, Tensor]:
@@ -69,3 +75,30 @@ def load_weights(root: Path, net: SubNetwork, task: Task, head: str) -> dict[str
     masks = maskfile.read(root / artifacts.MASKS).masks
     device = next(net.parameters()).device
     return {n: (x * masks[n] if n in masks else x).to(device) for n, x in stored.items()}
+
+
+def keep(file: Path, tensors: dict[str, Tensor]) -> None:
+    """Write them as `sound` reads them, whole or not at all; under a lock of the caller's. Raises OSError."""
+    for left in file.parent.glob(f".{file.stem}.*"):  # by an owner that died while writing
+        left.unlink(missing_ok=True)
+    partial = file.with_name(f".{file.stem}.{os.getpid()}")
+    partial.write_bytes(save(tensors, {"sha256": hash_of(tensors)}))
+    partial.replace(file)
+
+
+def sound(file: Path) -> dict[str, Tensor] | None:
+    """Tensors mapped into memory; None if there is no such file, or a damaged one, which is told. Raises
+    PermissionError."""
+    if not file.exists():
+        return None
+    try:
+        found = load_file(file)
+        with safe_open(file, "pt") as stream:
+            if (stream.metadata() or {}).get("sha256") == hash_of(found):
+                return found
+    except PermissionError:
+        raise
+    except (SafetensorError, OSError):
+        pass
+    log.warning("%s is damaged and is made anew", file)
+    return None

@@ -123,6 +123,8 @@ class SubNetwork(nn.Module):
         else:
             replaced |= {n: replaced.get(n, own[n]) * m for n, m in (masks or {}).items()}
         inputs: dict[str, Any] = batch.inputs | ({"output_hidden_states": True} if wanted else {})
+        if batch.labels.device.type != "cpu":  # transformers asks a mask of two dimensions whether it has any padding
+            inputs["attention_mask"] = everyone_sees(batch.inputs["attention_mask"])
         encoded = functional_call(
             self.encoder, {n.removeprefix(self.prefix): w for n, w in replaced.items()}, (), inputs
         )
@@ -213,3 +215,9 @@ class SubNetwork(nn.Module):
                 yield
         finally:
             self.train(former)
+
+
+def everyone_sees(real: Tensor) -> Tensor:
+    """[batch, 1, length, length], true where a key is no padding, from [batch, length]: what transformers makes of it,
+    but without a look at its values, for which a GPU would be waited for."""
+    return real.bool()[:, None, None, :].expand(-1, 1, real.shape[-1], -1)

@@ -5,21 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Generator, Iterable
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
 from filelock import FileLock
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
 from torch import Tensor
 
-from prunebert import __version__, ranks, stored
+from prunebert import __version__, answers, ranks, stored
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.models import hash_of
 from prunebert.phase import Phase, finetune
 from prunebert.subnetwork import Outputs, SubNetwork
 from prunebert.tasks.task import Batch, Task
@@ -40,24 +36,28 @@ def frozen(net: SubNetwork, head: str, theta: Theta | None = None) -> Teacher:
 
 
 def teacher(
-    net: SubNetwork, task: Task, *, fit: Fit, source: str | None, shared: str | None
+    net: SubNetwork, task: Task, *, fit: Fit, source: str | None, shared: str | None, cached: bool = False
 ) -> Generator[Phase, None, Teacher]:
     """source: null to fine-tune the network first, as a phase of this run; "pretrained" for its weights as they are;
     or the directory of a finished dense run.
 
     shared: a folder in which teachers are kept by what they depend on, so that all runs of a sweep fine-tune each only
-    once. Another run that wants the same one at the same time waits for it.
+    once. Another run that wants the same one at the same time waits for it. cached: all training rows are asked about
+    once, for all runs (answers.py).
     """
     key = net.add_head(task, "linear")
     if source and shared:
         raise BadInput(f"distill.shared={shared} and distill.teacher={source}: a teacher comes from one of them")
     if source == "pretrained":
-        return frozen(net, key, net.snapshot(key))
-    if source:
-        return frozen(net, key, stored.load_weights(Path(source).expanduser(), net, task, key))
-    if shared:
-        return frozen(net, key, (yield from _shared(net, task, key, fit, Path(shared).expanduser())))
-    return frozen(net, key, (yield from _fine_tuned(net, task, key, fit)))
+        theta = net.snapshot(key)
+    elif source:
+        theta = stored.load_weights(Path(source).expanduser(), net, task, key)
+    elif shared:
+        theta = yield from _shared(net, task, key, fit, Path(shared).expanduser())
+    else:
+        theta = yield from _fine_tuned(net, task, key, fit)
+    ask = frozen(net, key, theta)
+    return answers.remembered(ask, net, task, theta) if cached else ask
 
 
 def _fine_tuned(net: SubNetwork, task: Task, key: str, fit: Fit) -> Generator[Phase, None, Theta]:
@@ -87,28 +87,14 @@ def _shared(net: SubNetwork, task: Task, key: str, fit: Fit, folder: Path) -> Ge
             log.info("the teacher is %s, fine-tuned before", file)
             device = next(net.parameters()).device
             return {n: x.to(device) for n, x in theta.items()}
-        for left in folder.glob(f".{name}.*"):  # by an owner that died while writing
-            left.unlink(missing_ok=True)
         theta = yield from _fine_tuned(net, task, key, fit)
         if ranks.FIRST:
-            partial = folder / f".{name}.{os.getpid()}"
-            partial.write_bytes(save(theta, {"sha256": hash_of(theta)}))
-            partial.replace(file)
+            stored.keep(file, theta)
         return theta
 
 
 def _read(file: Path) -> Theta | None:
-    """The weights of a teacher's file; None if there is no such file, or a damaged one, which is told."""
-    if not file.exists():
-        return None
     try:
-        theta = load_file(file)
-        with safe_open(file, "pt") as stream:
-            if (stream.metadata() or {}).get("sha256") == hash_of(theta):
-                return theta
+        return stored.sound(file)
     except PermissionError as error:
         raise BadInput(f"distill.shared: {file} cannot be read: {error.strerror}") from error
-    except (SafetensorError, OSError):
-        pass
-    log.warning("%s is damaged and is made anew", file)
-    return None

@@ -6,6 +6,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ from prunebert.phase import Phase
 from prunebert.progress import Progress
 from prunebert.step import Stepper
 from prunebert.subnetwork import SubNetwork
+from prunebert.tasks.ahead import ahead
 
 log = logging.getLogger(__name__)
 LOG_EVERY = 0.005  # of the steps: 200 lines a phase, more only where that is less than one step
@@ -70,11 +72,11 @@ def train(
     first, before = checkpoints.resume(moment)
     if ranks.any_rank(first != ranks.broadcast(first)):
         raise RuntimeError("the ranks do not read the same checkpoint: is the run's directory on a file system of one?")
-    batches = itertools.islice(phase.task.batches(fit.batch_size, seed), first, None)
+    batches = ahead(itertools.islice(phase.task.batches(fit.batch_size, seed), first, None), impl.torch_device)
     log_every = max(1, round(phase.planned * LOG_EVERY))
     began = time.perf_counter() - before
     net.train()
-    with Progress(phase.name, phase.planned, first) as progress, checkpoints.training():
+    with closing(batches), Progress(phase.name, phase.planned, first) as progress, checkpoints.training():
         for step in range(first, phase.planned):
             t = (step + 1) / steps
             terms, told = take(step, next(batches))

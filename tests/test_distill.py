@@ -25,7 +25,7 @@ from prunebert.methods.soft_movement import soft
 from prunebert.methods.sparsebert import sparsebert
 from prunebert.methods.tamt import tamt
 from prunebert.schedules import Cubic
-from prunebert.subnetwork import Outputs, SubNetwork
+from prunebert.subnetwork import Outputs, SubNetwork, everyone_sees
 from prunebert.tasks.corpus import corpus
 from prunebert.tasks.mlm import mlm_task
 from prunebert.tasks.squad import squad_task
@@ -59,7 +59,7 @@ def end(generator):
 def taught(monkeypatch, option, target, task=CLASSES, **settings):
     """The terms of `option` with a teacher that always answers `target`."""
 
-    def teacher(net, task, *, fit, source, shared):
+    def teacher(net, task, *, fit, source, shared, cached=False):
         yield from ()
         return lambda batch, needs=(): target
 
@@ -470,3 +470,22 @@ def test_the_label_of_a_run_says_who_taught(cli, toy, tmp_path, monkeypatch):
         assert status == 2 and printed.endswith("prunebert: enough\n")
     assert labels[0][0] == "none" and labels[0][1].func is distill.none
     assert labels[1] == ("none", None)  # dense takes no teacher, whoever is named
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "electra"])
+def test_the_mask_a_gpu_is_given_shows_what_transformers_own_does(family, tmp_path, task):
+    folder = save_model(tmp_path / family, family)
+    net = SubNetwork(models.load(str(folder)), seed=3).eval()
+    key, batch = net.add_head(task, "linear"), batch_of(task)
+    inputs = {k: v for k, v in batch.inputs.items() if family in ("bert", "electra") or k != "token_type_ids"}
+    assert (inputs["attention_mask"] == 0).any()
+    seen = net(type(batch)(inputs, batch.labels, batch.rows), key, needs=("hidden",))
+    inputs["attention_mask"] = everyone_sees(inputs["attention_mask"])
+    with torch.no_grad():
+        hidden = net.encoder(**inputs, output_hidden_states=True).hidden_states
+    real = batch.inputs["attention_mask"].bool()
+    for own, stock in zip(hidden, seen.hidden, strict=True):
+        assert torch.allclose(own[real], stock[real], atol=1e-6)
+    inputs["attention_mask"] = torch.ones_like(inputs["attention_mask"])
+    with torch.no_grad():
+        assert not torch.allclose(net.encoder(**inputs).last_hidden_state[real], hidden[-1][real], atol=1e-3)

@@ -17,7 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from prunebert import distill, maskfile, models
+from prunebert import distill, maskfile, models, stored
 from prunebert import teacher as teachers
 from prunebert.artifacts import Artifacts
 from prunebert.errors import BadInput
@@ -277,7 +277,7 @@ def test_a_teacher_of_somebody_elses_is_refused_and_not_called_damaged(net, task
     def denied(file):
         raise PermissionError(13, "Permission denied", str(file))
 
-    monkeypatch.setattr(teachers, "load_file", denied)
+    monkeypatch.setattr(stored, "load_file", denied)
     with pytest.raises(BadInput, match=r"^distill\.shared: .*\.safetensors cannot be read: Permission denied$"):
         next(teacher(net, task, fit=FIT, source=None, shared=str(tmp_path)))
 

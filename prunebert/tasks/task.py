@@ -31,6 +31,10 @@ class Batch:
         moved = {k: v.to(device, non_blocking=True) for k, v in self.inputs.items()}
         return Batch(moved, self.labels.to(device, non_blocking=True), self.rows)
 
+    def pinned(self) -> Batch:
+        """The same batch in memory from which a GPU copies while the host goes on."""
+        return Batch({k: v.pin_memory() for k, v in self.inputs.items()}, self.labels.pin_memory(), self.rows)
+
 
 def logits_of(out: Outputs, batch: Batch) -> dict[int, np.ndarray]:
     """Each row's logits."""

@@ -1,0 +1,57 @@
+"""Step cost and memory against the number of prunable weights: scripts/plot_scaling.py JSON… OUT.png
+
+JSON: what scripts/bench_step.py wrote with --out, times and --memory. One method, "smp local", beside full fine-tuning.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+METHOD = "smp local"
+
+
+def main() -> None:
+    *sources, out = sys.argv[1:]
+    if not sources:
+        raise SystemExit(__doc__)
+    found = [json.loads(Path(source).read_text()) for source in sources]
+    rows = [row for one in found for row in one["rows"] if row["method"] == METHOD]
+    size = {row["model"]: row["scores"] for row in rows if "scores" in row}
+    times = sorted((row for row in rows if "seconds_masked" in row), key=lambda row: row["scores"])
+    memory = sorted((row for row in rows if "mebibytes" in row), key=lambda row: size[row["model"]])
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    at = [row["scores"] for row in times]
+    left.plot(at, [row["seconds_dense"] for row in times], "o-", color="0.5", label="full fine-tuning")
+    left.plot(at, [row["seconds_masked"] for row in times], "o-", color="C0", label=METHOD)
+    left.plot(at, [row["seconds_choice"] for row in times], "s--", color="C1", label="choosing its masks")
+    left.set_ylabel("seconds a step")
+    at = [size[row["model"]] for row in memory]
+    right.plot(at, [row["mebibytes"] / row["by_dense"] for row in memory], "o-", color="0.5", label="full fine-tuning")
+    right.plot(at, [row["mebibytes"] for row in memory], "o-", color="C0", label=METHOD)
+    right.set_ylabel("peak memory, MiB")
+    for axes in (left, right):
+        axes.set(xscale="log", yscale="log", xlabel="prunable weights")
+        axes.grid(alpha=0.3, which="both")
+        axes.legend(frameon=False)
+    for name, count in size.items():
+        left.annotate(
+            name,
+            (count, next(r["seconds_dense"] for r in times if r["model"] == name)),
+            (0, 8),
+            textcoords="offset points",
+            ha="center",
+        )
+    about = found[0]["about"]
+    figure.suptitle(f"batch {about['batch']} × {about['length']} tokens; {about['hardware']}", fontsize=8)
+    figure.savefig(out, dpi=150)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""A step on a device that the host cannot read: it may not wait for one. `meta` has shapes and no values, so whatever
+asks for a value there raises."""
+
+from functools import partial
+
+import pytest
+import torch
+
+from prunebert import step as steps
+from prunebert.fit import Fit
+from prunebert.impl import Impl
+from prunebert.methods.dense import dense
+from prunebert.methods.gradual import gmp
+from prunebert.methods.movement import hard
+from prunebert.methods.smp import smp
+from prunebert.schedules import Cubic
+from prunebert.step import Stepper
+
+from .test_methods import SMP
+from .test_trained_magnitude import GMP, MOVEMENT
+
+META = torch.device("meta")
+FIT = Fit(epochs=1, steps=50, batch_size=8, lr=1e-3, head_lr=1e-3)
+WITHOUT_WAITING = {
+    "dense": (dense, {"fit": FIT, "head": "linear"}),
+    "smp, local": (smp, SMP | {"fit": FIT, "schedule": Cubic(0.9), "allocation": "local"}),
+    "smp, global": (smp, SMP | {"fit": FIT, "schedule": Cubic(0.9), "allocation": "global"}),
+    "movement": (hard, MOVEMENT | {"fit": FIT, "schedule": Cubic(0.9)}),
+    "movement, global": (hard, MOVEMENT | {"fit": FIT, "schedule": Cubic(0.9), "scope": "global"}),
+    "gmp": (gmp, GMP | {"fit": FIT, "schedule": Cubic(0.9)}),
+}
+
+
+@pytest.fixture
+def unreadable(monkeypatch):
+    """An Impl whose device is meta; the fused optimizer does not know it, the plain one does the same."""
+    monkeypatch.setattr(steps, "OPTIMIZERS", {"adamw": partial(torch.optim.AdamW, foreach=True)})
+    monkeypatch.setattr(Impl, "torch_device", META)
+    return Impl(device="cpu", precision="fp32", compile=False, threads=1)
+
+
+def take(method, settings, net, task, impl, count=3):
+    phase = next(method(net, task, **settings))
+    step, batches = Stepper(net.train(), phase, seed=0, impl=impl), phase.task.batches(8, 0)
+    return [step(20 + k, next(batches)) for k in range(count)]
+
+
+@pytest.mark.parametrize("name", WITHOUT_WAITING)
+def test_a_step_asks_the_device_for_nothing(unreadable, net, task, name):
+    method, settings = WITHOUT_WAITING[name]
+    for terms, masks in take(method, settings, net.to(META), task, unreadable):
+        assert terms["task"].device == META and all(m.device == META for m in masks.values())
+
+
+def test_what_asks_would_be_noticed(unreadable, net, task):
+    """SMP-S needs each layer's strength on the host: one wait a step, the documented one."""
+    with pytest.raises(RuntimeError):
+        take(smp, SMP | {"fit": FIT, "schedule": Cubic(0.9), "allocation": "score"}, net.to(META), task, unreadable)
