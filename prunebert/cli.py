@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from prunebert import artifacts, checks, directories, identity, ranks
 from prunebert.errors import BadInput, Diverged, bad_choice, of_the_system
-from prunebert.words import explain, for_every_cell, of_a_launcher, values
+from prunebert.words import explain, for_every_cell, of_a_launcher, quicker_help, values
 
 log = logging.getLogger(__name__)
 refused: list[str] = []  # why cells of a dry sweep could not begin
@@ -46,18 +46,17 @@ CONF = {"config_path": "pkg://prunebert.conf", "config_name": "config", "version
 
 def main() -> None:
     """Run the command line. Exit status: 0 done, 1 something broke, 2 bad input, 75 stopped by a signal, to go on."""
-    words = sys.argv[1:]
+    words = sys.argv[1:] or ["--help"]
     try:
-        if words and re.fullmatch(r"\w[\w-]*", words[0]):
+        if re.fullmatch(r"\w[\w-]*", words[0]):
             _command(words[0], words[1:])
-        elif words:
+        else:
             checks.words(values(words))
             sys.argv[1:] = [*for_every_cell(words), *ranks.words()]
             os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come back here, to be told in one line
             os.environ.setdefault("SUBMITIT_LOG_LEVEL", "ERROR")  # without accounting it warns at every look
-            _hydra_run()
-        else:
-            sys.argv.append("--help")
+            if {"--help", "-h"} & {*words}:
+                quicker_help()
             _hydra_run()
     except BadInput as error:
         _stop(str(error))

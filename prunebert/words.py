@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 import hydra
@@ -76,3 +77,18 @@ def _known_keys() -> list[str]:
         return [path.removeprefix("."), *inner]
 
     return walk(cfg, "")
+
+
+def quicker_help() -> None:
+    """Hydra copies its repository of configurations for each of the 150 questions that --help asks it; one will do."""
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
+    make = getattr(ConfigLoaderImpl, "_parse_overrides_and_create_caching_repo", None)
+    if make is None:  # another Hydra: as slow as it is
+        return
+    once = cache(lambda loader: make(loader, None, []))
+
+    def repository(loader: ConfigLoaderImpl, name: str | None, overrides: list[str]) -> Any:
+        return make(loader, name, overrides) if name or overrides else once(loader)
+
+    ConfigLoaderImpl._parse_overrides_and_create_caching_repo = repository  # type: ignore[method-assign]

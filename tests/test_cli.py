@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from prunebert import maskfile
+from prunebert import maskfile, words
 from prunebert.maskfile import MaskFile
 
 ALWAYS = {
@@ -283,3 +283,18 @@ def test_cfg_job_and_completion_are_hydras(cli):
     status, printed = cli("method=smp", "task=rte", "--cfg", "job")
     assert status == 0 and "epochs: 100" in printed and "name: bert-base-uncased" in printed
     assert cli("--shell-completion", "install=bash")[0] == 0
+
+
+def test_help_reads_the_configurations_once(cli, monkeypatch):
+    """And says what it says without that."""
+    from hydra._internal import config_loader_impl as loaders
+
+    own, made = loaders.CachingConfigRepository, []
+    monkeypatch.setattr(loaders, "CachingConfigRepository", lambda *a: made.append(1) or own(*a))
+    name = "_parse_overrides_and_create_caching_repo"
+    monkeypatch.setattr(loaders.ConfigLoaderImpl, name, getattr(loaders.ConfigLoaderImpl, name))
+    monkeypatch.setattr("prunebert.cli.quicker_help", lambda: None)
+    slow, copies = cli("--help"), len(made)
+    made.clear()
+    monkeypatch.setattr("prunebert.cli.quicker_help", words.quicker_help)
+    assert cli("--help") == slow and len(made) < 10 < copies
