@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,16 +42,18 @@ def top(scores: Tensor, count: int, near: Window | None = None) -> Tensor:
 
     Any shape in, the same shape out (bool). Raises Diverged if the scores hold NaN.
     """
-    (mask,), _ = select([scores.detach().flatten()], count, near)
+    (mask,), _ = select([scores.detach().flatten()], count, near, runner_up=False)
     return mask.view_as(scores)
 
 
-def select(parts: list[Tensor], count: int, near: Window | None = None) -> tuple[list[Tensor], float | Tensor]:
-    """The same over several flat tensors in a row; and the largest score that is removed, -inf if none is.
+def select(
+    parts: list[Tensor], count: int, near: Window | None = None, runner_up: bool = True
+) -> tuple[list[Tensor], float | Tensor]:
+    """The same over several flat tensors in a row; and, if asked, the largest score that is removed, -inf if none is.
 
     On the CPU by Floyd & Rivest's idea, without a copy of them all: 2 n^(2/3) scores, evenly spaced, tell two bounds
     between which the cut almost surely lies. What is above both stays; only the few in between are sorted. If the cut
-    is not there, all are. Where near has such bounds from the last step, a narrower window, they are tried first.
+    is not there, all are. Where near has such bounds, narrower ones around the last step's cut, they are tried first.
     Elsewhere by a stable sort, which the device does without the host's waiting for it; there NaN is not raised for
     (see train.py), and the largest score is a scalar on the device.
     """
@@ -67,15 +69,11 @@ def select(parts: list[Tensor], count: int, near: Window | None = None) -> tuple
     if count <= 0 or count >= size:
         every = [torch.full_like(x, count > 0, dtype=torch.bool) for x in parts]
         return every, max(largest) if count <= 0 < size else -math.inf
-    low, high = (near.low, near.high) if near.known() else _bounds(flats, count, size)
-    width = high - low if near.known() else (high - low) / 4
-    looked, need = _looked(flats, count, low, high)
-    if not need and near.known():
-        low, high = _bounds(flats, count, size)
-        width = high - low
+    for window in _windows(flats, count, size, near):
+        low, high, width = window
         looked, need = _looked(flats, count, low, high)
-    if not need:
-        looked, need, width = [(np.zeros(len(x), bool), np.arange(len(x)), 0) for x in flats], count, math.nan
+        if need:
+            break
     values = [x[inside] for x, (_, inside, _) in zip(flats, looked, strict=True)]
     together = np.concatenate(values)
     order = np.partition(together, len(together) - need)
@@ -89,8 +87,8 @@ def select(parts: list[Tensor], count: int, near: Window | None = None) -> tuple
             mask[equal[ties:]] = False
             ties = max(ties - len(equal), 0)
     near.around(float(cut), width / 2 if len(together) > size / 50 else width)
-    if below == -math.inf:
-        below = max(float(x.max(where=x < low, initial=-math.inf)) for x in flats)
+    if below == -math.inf and runner_up:
+        below = max(float(x[x < low].max(initial=-math.inf)) for x in flats)
     return [torch.from_numpy(mask) for mask, _, _ in looked], float(below)
 
 
@@ -102,6 +100,18 @@ def by_sorting(parts: list[Tensor], count: int) -> tuple[list[Tensor], Tensor]:
     mask = torch.zeros_like(together, dtype=torch.bool).index_fill_(0, order[:count], True)
     largest = values[count] if count < len(values) else torch.full_like(mask, -math.inf, dtype=values.dtype).amin()
     return list(mask.split([len(x) for x in parts])), largest
+
+
+def _windows(flats: list[Any], count: int, size: int, near: Window) -> Iterator[tuple[float, float, float]]:
+    """Where to look for the cut, in order: (low, high, width of the next step's window); at last everywhere."""
+    if near.known():
+        yield near.low, near.high, near.high - near.low
+    low, high = _bounds(flats, count, size)
+    inner = np.nextafter(low, np.inf, dtype=flats[0].dtype), np.nextafter(high, -np.inf, dtype=flats[0].dtype)
+    if inner[0] < inner[1]:  # without the scores that many may share, 0 say
+        yield float(inner[0]), float(inner[1]), (high - low) / 4
+    yield low, high, (high - low) / 4
+    yield -math.inf, math.inf, math.nan
 
 
 def _bounds(flats: list[Any], count: int, size: int) -> tuple[float, float]:

@@ -91,4 +91,4 @@ def quicker_help() -> None:
     def repository(loader: ConfigLoaderImpl, name: str | None, overrides: list[str]) -> Any:
         return make(loader, name, overrides) if name or overrides else once(loader)
 
-    ConfigLoaderImpl._parse_overrides_and_create_caching_repo = repository  # type: ignore[method-assign]
+    ConfigLoaderImpl._parse_overrides_and_create_caching_repo = repository  # type: ignore[assignment,method-assign]
