@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from prunebert import ranks
 from prunebert.history import History
@@ -50,10 +51,12 @@ class Stepper:
         with self.impl.autocast(), ranks.own_random(self.seed, step, self.impl.torch_device):
             out = self.net(batch, phase.head, masks, needs=phase.needs)
             terms = phase.loss(out, batch, t)
-        loss = torch.stack([value.float() for value in terms.values()]).sum()
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        _total(terms).backward()
+        if penalty := phase.penalty(t):  # only now, when what the batch left in memory is gone
+            _total(penalty).backward()
+        terms |= penalty
         terms = ranks.average(self.trained.values(), terms, part)
         torch.nn.utils.clip_grad_norm_(self.trained.values(), phase.fit.clip)
         for optimizer in self.optimizers:
@@ -67,6 +70,10 @@ class Stepper:
             tensor.requires_grad_(False)
             tensor.grad = None
         return parameters
+
+
+def _total(terms: Terms) -> Tensor:
+    return torch.stack([value.float() for value in terms.values()]).sum()
 
 
 def _parameters(group: Group) -> dict[str, Any]:

@@ -38,6 +38,7 @@ def main() -> None:
     right.set_ylabel("peak memory, MiB")
     for axes in (left, right):
         axes.set(xscale="log", yscale="log", xlabel="prunable weights")
+        axes.margins(0.08, 0.12)
         axes.grid(alpha=0.3, which="both")
         axes.legend(frameon=False)
     for name, count in size.items():

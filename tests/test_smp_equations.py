@@ -245,14 +245,14 @@ def test_pruning_ends_at_step_N(t, kept_weights):
 
 @pytest.mark.parametrize("t, value", [(0.0, 0.0), (0.25, 115.625), (0.5, 175.0), (1.0, 200.0)])
 def test_the_penalty_rises_over_the_run(t, value):
-    terms = phase().loss(None, None, t)
+    terms = phase().loss(None, None, t) | phase().penalty(t)
     assert terms["sparsity"].item() == pytest.approx(value)  # 400 (1 - (1-t)³) · R, R = ½ at S = 0
     assert terms["task"].item() == 7.0 and set(terms) == {"task", "sparsity"}
 
 
 @pytest.mark.parametrize("t, value", [(0.0, 0.0), (0.25, 175.0), (0.5, 200.0), (1.0, 200.0)])
 def test_the_penalty_rises_with_the_sparsity(t, value):
-    assert phase(penalty_ramp="sparsity").loss(None, None, t)["sparsity"].item() == pytest.approx(value)
+    assert phase(penalty_ramp="sparsity").penalty(t)["sparsity"].item() == pytest.approx(value)
 
 
 def test_only_scores_train_under_a_pretrained_head():

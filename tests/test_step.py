@@ -1,6 +1,7 @@
 """A step on a device that the host cannot read: it may not wait for one. `meta` has shapes and no values, so whatever
 asks for a value there raises."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -12,9 +13,10 @@ from prunebert.impl import Impl
 from prunebert.methods.dense import dense
 from prunebert.methods.gradual import gmp
 from prunebert.methods.movement import hard
-from prunebert.methods.smp import smp
+from prunebert.methods.smp import R, smp
 from prunebert.schedules import Cubic
 from prunebert.step import Stepper
+from prunebert.through import straight_through
 
 from .test_methods import SMP
 from .test_trained_magnitude import GMP, MOVEMENT
@@ -56,3 +58,24 @@ def test_what_asks_would_be_noticed(unreadable, net, task):
     """SMP-S needs each layer's strength on the host: one wait a step, the documented one."""
     with pytest.raises(RuntimeError):
         take(smp, SMP | {"fit": FIT, "schedule": Cubic(0.9), "allocation": "score"}, net.to(META), task, unreadable)
+
+
+def test_a_penalty_is_part_of_the_loss(net, task, impl):
+    """One step of plain gradient descent: the same scores as of the sum's gradient, though it is taken in two parts."""
+    phase = next(smp(net, task, **SMP | {"fit": FIT, "schedule": Cubic(0.9)}))
+    scores, head = phase.train[0], phase.train[1:]
+    phase = replace(
+        phase, train=[replace(scores, optimizer="sgd", lr=1.0), *head], fit=replace(FIT, clip=1e9, warmup=0.0)
+    )
+    batch = next(task.batches(8, 0))
+    S = {n: x.clone().requires_grad_(True) for n, x in scores.tensors.items()}
+    step = Stepper(net.eval(), phase, seed=0, impl=impl)
+    rate = phase.fit.rate(10, phase.steps)
+    t = 11 / phase.steps
+    masks = straight_through(phase.masks(t, True), S)
+    penalty = phase.penalty(t)["sparsity"].item() / R(scores.tensors).item() * R(S)
+    (phase.loss(net(batch, phase.head, masks), batch, t)["task"] + penalty).backward()
+    terms, _ = step(10, batch)
+    assert list(terms) == ["task", "sparsity"] and penalty.item() > 1
+    for n, x in scores.tensors.items():
+        assert torch.allclose(x, S[n] - rate * S[n].grad, atol=1e-6) and S[n].grad.abs().max() > 1e-4

@@ -93,7 +93,8 @@ def smp(
         fit=fit,
         train=[Group(name="scores", tensors=S, lr=score_lr), *fresh],
         masks=masks,
-        loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)) | {"sparsity": lam(t) * R(S)},
+        loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)),
+        penalty=lambda t: {"sparsity": lam(t) * R(S)},
         needs=kd.needs,
         settled=schedule.end,
     )
