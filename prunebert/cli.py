@@ -130,8 +130,6 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
     since = began.pop() if began else time.perf_counter()
     fields: Any = OmegaConf.to_container(cfg, resolve=True)
     checks.config(fields)
-    if cfg.dry and isinstance(teacher := fields["method"].get("distill"), dict) and teacher.get("shared"):
-        teacher["shared"] = None  # a teacher that was not trained must not lie there
     build = partial(hydra.utils.instantiate, _convert_="all")
     every, impl, model = build(fields["checkpoint"]), build(fields["impl"]), build(fields["model"])
     augment = build(fields["augment"])
@@ -161,7 +159,7 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
     if cfg.dry:
         from prunebert import dry
 
-        dry.show(method, task, model, directory, who, labels, cfg.seed)
+        dry.show(build(dry.alone(fields["method"])), task, model, directory, who, labels, cfg.seed)
         directories.discard(directory)
         return
     from prunebert import home, info, interrupt

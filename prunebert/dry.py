@@ -35,3 +35,10 @@ def show(
             f"    {phase.name}: {phase.planned:,} steps of {phase.fit.batch_size} on {phase.task.train_rows:,} rows of "
             f"{phase.task.name}, {trained:,} numbers in training"
         )
+
+
+def alone(method: dict[str, Any]) -> dict[str, Any]:
+    """Its settings without what its teacher would leave for others: one that was not trained must not lie there."""
+    left = {"shared": None, "cached": False}
+    teacher = method.get("distill") or {}
+    return method | ({"distill": teacher | {k: v for k, v in left.items() if k in teacher}} if teacher else {})

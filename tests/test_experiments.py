@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import datasets
 import pytest
 import yaml
 
@@ -86,3 +87,14 @@ def test_dry_beside_finished_cells_changes_nothing(cli, toy, tmp_path):
 def test_dry_trains_no_shared_teacher(cli, toy, tmp_path):
     status, printed = cli(*toy, "method=sparsebert", "distill.shared=teachers", "dry=true")
     assert status == 0 and "teacher: 2 steps" in printed and not (tmp_path / "teachers").exists()
+
+
+def test_dry_asks_no_teacher_and_knows_a_run_that_did(cli, toy, tmp_path):
+    words = [*toy, "method=smp", "distill=logits", "distill.shared=teachers", "distill.cached=true"]
+    cache = Path(datasets.config.HF_DATASETS_CACHE) / "prunebert"
+    before = set(cache.glob("answers*"))
+    status, printed = cli(*words, "dry=true")
+    assert status == 0 and "4 steps, to do" in printed and set(cache.glob("answers*")) == before
+    assert cli(*words)[0] == 0 and len(set(cache.glob("answers*.safetensors")) - before) == 1
+    status, printed = cli(*words, "dry=true")
+    assert status == 0 and "done, in" in printed

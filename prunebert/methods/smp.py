@@ -27,6 +27,7 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from prunebert.distill import Distill
 from prunebert.errors import BadInput, bad_choice
@@ -101,8 +102,15 @@ def smp(
 
 
 def R(S: Scores) -> torch.Tensor:
-    """mean over matrices of mean σ(S): a scalar in (0, 1)."""
-    return torch.stack([s.sigmoid().sum() / s.numel() for s in S.values()]).mean()
+    """mean over matrices of mean σ(S): a scalar in (0, 1). σ(S) is made again for the gradient instead of kept."""
+    return torch.stack(
+        [checkpoint(mean_sigma, s, use_reentrant=False, preserve_rng_state=False) for s in S.values()]
+    ).mean()
+
+
+def mean_sigma(s: torch.Tensor) -> torch.Tensor:
+    """mean σ(s) of one matrix."""
+    return s.sigmoid().sum() / s.numel()
 
 
 def initial_scores(net: SubNetwork, prunable: str, init: str) -> Scores:

@@ -18,6 +18,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from prunebert.control import Force
 from prunebert.distill import Distill
@@ -88,8 +89,15 @@ def soft(
 
 
 def R(S: Scores) -> Tensor:
-    """mean over matrices of mean σ(S): a scalar in (0, 1)."""
-    return torch.stack([s.sigmoid().sum() / s.numel() for s in S.values()]).mean()
+    """mean over matrices of mean σ(S): a scalar in (0, 1). σ(S) is made again for the gradient instead of kept."""
+    return torch.stack(
+        [checkpoint(mean_sigma, s, use_reentrant=False, preserve_rng_state=False) for s in S.values()]
+    ).mean()
+
+
+def mean_sigma(s: Tensor) -> Tensor:
+    """mean σ(s) of one matrix."""
+    return s.sigmoid().sum() / s.numel()
 
 
 def above(S: Scores, tau: float) -> Masks:
