@@ -21,12 +21,12 @@ from prunebert.subnetwork import Outputs, SubNetwork
 from prunebert.tasks.task import Batch, Task
 
 log = logging.getLogger(__name__)
-Ask = Callable[[Batch, Iterable[str]], Outputs]
+Teacher = Callable[[Batch, Iterable[str]], Outputs]
 VERSION = 1  # raise it when the same teacher's file would hold something else
 BATCH = 64
 
 
-def remembered(ask: Ask, net: SubNetwork, task: Task, theta: dict[str, Tensor]) -> Ask:
+def remembered(ask: Teacher, net: SubNetwork, task: Task, theta: dict[str, Tensor]) -> Teacher:
     """`ask`, of weights `theta`, from a file beside the tokenised data: mapped into memory, or written first.
 
     Answers are those of batches sorted by length, in single precision: they differ by rounding from what the teacher
@@ -34,8 +34,7 @@ def remembered(ask: Ask, net: SubNetwork, task: Task, theta: dict[str, Tensor]) 
     """
     if task.masked_lm:
         raise BadInput("distill.cached=true: masked-LM tasks hide other words every time, so nothing can be kept")
-    config = {k: v for k, v in net.model.config.to_dict().items() if k not in ("_name_or_path", "transformers_version")}
-    on = [VERSION, config, hash_of(theta), task.facts()["fingerprint"]["train"]]
+    on = [VERSION, net.model.architecture(), hash_of(theta), task.facts()["fingerprint"]["train"]]
     name = hashlib.sha256(json.dumps(on, sort_keys=True, default=str).encode()).hexdigest()[:32]
     folder = Path(datasets.config.HF_DATASETS_CACHE) / "prunebert"
     file = folder / f"answers-{name}.safetensors"
@@ -65,7 +64,7 @@ def remembered(ask: Ask, net: SubNetwork, task: Task, theta: dict[str, Tensor]) 
     return recall
 
 
-def asked(ask: Ask, task: Task, device: torch.device) -> dict[str, Tensor]:
+def asked(ask: Teacher, task: Task, device: torch.device) -> dict[str, Tensor]:
     """logits: [entries, outputs] of all training rows in order; a row's are `length` ones from `first` on: one, but for
     spans one for each of its tokens."""
     found: dict[int, Tensor] = {}

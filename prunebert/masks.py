@@ -98,7 +98,7 @@ def by_sorting(parts: list[Tensor], count: int) -> tuple[list[Tensor], Tensor]:
     count = min(max(count, 0), len(together))
     values, order = together.sort(descending=True, stable=True)
     mask = torch.zeros_like(together, dtype=torch.bool).index_fill_(0, order[:count], True)
-    largest = values[count] if count < len(values) else torch.full_like(mask, -math.inf, dtype=values.dtype).amin()
+    largest = values[count] if count < len(values) else values.new_full((), -math.inf)
     return list(mask.split([len(x) for x in parts])), largest
 
 

@@ -131,6 +131,10 @@ class Model:
     weights_hash: str
     origin: dict[str, Any]
 
+    def architecture(self) -> dict[str, Any]:
+        """Its configuration without what says where it came from."""
+        return {k: v for k, v in self.config.to_dict().items() if k not in ("_name_or_path", "transformers_version")}
+
     def masked_lm(self) -> nn.Module:
         """The same checkpoint with its masked-LM head. Raises BadInput where it was saved without one."""
         from transformers import AutoModelForMaskedLM

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +13,8 @@ from pathlib import Path
 from filelock import FileLock
 from torch import Tensor
 
-from prunebert import __version__, answers, ranks, stored
+from prunebert import __version__, ranks, stored
+from prunebert.answers import Teacher, remembered
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.phase import Phase, finetune
@@ -22,7 +23,6 @@ from prunebert.tasks.task import Batch, Task
 
 log = logging.getLogger(__name__)
 Theta = dict[str, Tensor]
-Teacher = Callable[[Batch, Iterable[str]], Outputs]
 
 
 def frozen(net: SubNetwork, head: str, theta: Theta | None = None) -> Teacher:
@@ -57,7 +57,7 @@ def teacher(
     else:
         theta = yield from _fine_tuned(net, task, key, fit)
     ask = frozen(net, key, theta)
-    return answers.remembered(ask, net, task, theta) if cached else ask
+    return remembered(ask, net, task, theta) if cached else ask
 
 
 def _fine_tuned(net: SubNetwork, task: Task, key: str, fit: Fit) -> Generator[Phase, None, Theta]:
@@ -70,8 +70,16 @@ def _fine_tuned(net: SubNetwork, task: Task, key: str, fit: Fit) -> Generator[Ph
 
 def _shared(net: SubNetwork, task: Task, key: str, fit: Fit, folder: Path) -> Generator[Phase, None, Theta]:
     """From the folder, or fine-tuned and put there; the file's name is a hash of all that decides the weights."""
-    config = {k: v for k, v in net.model.config.to_dict().items() if k not in ("_name_or_path", "transformers_version")}
-    on = [__version__, net.model.weights_hash, config, net.seed, task.name, task.facts(), key, asdict(fit)]
+    on = [
+        __version__,
+        net.model.weights_hash,
+        net.model.architecture(),
+        net.seed,
+        task.name,
+        task.facts(),
+        key,
+        asdict(fit),
+    ]
     name = hashlib.sha256(json.dumps(on, sort_keys=True, default=str).encode()).hexdigest()[:32]
     try:
         folder.mkdir(parents=True, exist_ok=True)

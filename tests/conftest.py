@@ -19,6 +19,7 @@ import transformers
 from prunebert import models
 from prunebert.impl import Impl
 from prunebert.subnetwork import SubNetwork
+from prunebert.tasks.squad import squad_task
 from prunebert.tasks.text import text_task
 
 WORDS = [
@@ -149,6 +150,39 @@ TASK = {
 def task(model: models.Model, data_folder: Path):
     files = {"train": str(data_folder / "train.csv"), "eval": str(data_folder / "eval.csv")}
     return text_task(tokenizer=model.tokenizer, positions=64, **TASK, **files, metric="prunebert.metrics:Accuracy")
+
+
+@pytest.fixture
+def spans(model: models.Model, tmp_path: Path):
+    """Questions to contexts of several lengths."""
+    context = "the dull film was great it was a bright scene not a bad plot"
+    asked = [
+        {
+            "context": f"{context} {'the film ' * i}",
+            "qas": [{"id": f"q{i}", "question": "what was it", "answers": [gold]}],
+        }
+        for i in range(4)
+        for gold in [{"text": "bright scene", "answer_start": context.index("bright scene")}]
+    ]
+    (tmp_path / "train.json").write_text(json.dumps({"data": [{"title": "x", "paragraphs": asked}]}))
+    file = str(tmp_path / "train.json")
+    return squad_task(
+        tokenizer=model.tokenizer,
+        positions=64,
+        name="squad",
+        hub={"path": "rajpurkar/squad"},
+        data_dir=None,
+        train=file,
+        eval=file,
+        holdout=0.4,
+        max_length=32,
+        stride=8,
+        n_best=20,
+        max_answer=30,
+        no_answer=False,
+        label_words=None,
+        score="f1",
+    )
 
 
 @pytest.fixture

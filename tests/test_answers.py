@@ -1,6 +1,5 @@
 """A teacher that is asked once: the same words as when it is asked at every step, from a file that runs share."""
 
-import json
 from dataclasses import replace
 from functools import partial
 
@@ -15,7 +14,6 @@ from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.methods.smp import smp
 from prunebert.schedules import Cubic
-from prunebert.tasks.squad import squad_task
 from prunebert.teacher import frozen
 
 from .test_methods import SMP
@@ -34,35 +32,6 @@ def impl(impl):
 def cache(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
     return tmp_path / "prunebert"
-
-
-@pytest.fixture
-def spans(model, tmp_path):
-    """Questions to contexts of several lengths."""
-    context, asked = ["the", "film", "was", "great", "and", "the", "plot", "was", "bad"], []
-    for i in range(12):
-        text = " ".join(context[: 4 + i % 5])
-        answer = {"text": context[3], "answer_start": text.index(context[3])}
-        asked.append({"context": text, "qas": [{"id": f"q{i}", "question": "what was it", "answers": [answer]}]})
-    file = tmp_path / "squad.json"
-    file.write_text(json.dumps({"data": [{"title": "x", "paragraphs": asked}]}))
-    return squad_task(
-        tokenizer=model.tokenizer,
-        positions=64,
-        name="squad",
-        hub=None,
-        data_dir=None,
-        train=str(file),
-        eval=str(file),
-        holdout=0.4,
-        max_length=32,
-        stride=8,
-        n_best=20,
-        max_answer=30,
-        no_answer=False,
-        label_words=["yes", "no"],
-        score="f1",
-    )
 
 
 class Counting:

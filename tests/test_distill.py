@@ -28,7 +28,6 @@ from prunebert.schedules import Cubic
 from prunebert.subnetwork import Outputs, SubNetwork, everyone_sees
 from prunebert.tasks.corpus import corpus
 from prunebert.tasks.mlm import mlm_task
-from prunebert.tasks.squad import squad_task
 
 from .conftest import save_model
 from .test_conf import composed
@@ -404,39 +403,11 @@ def test_sparsebert_prunes_the_pretrained_network_little_by_little(net, task, im
     assert {n for n in steps[0] if n.startswith("loss_")} == {"loss_kd_attention", "loss_kd_hidden", "loss_kd_logits"}
 
 
-def test_sparsebert_of_spans_is_finite(model, impl, tmp_path):
-    context = "the dull film was great it was a bright scene not a bad plot"
-    asked = [
-        {
-            "context": f"{context} {'the film ' * i}",
-            "qas": [{"id": f"q{i}", "question": "what was it", "answers": [gold]}],
-        }
-        for i in range(4)
-        for gold in [{"text": "bright scene", "answer_start": context.index("bright scene")}]
-    ]
-    (tmp_path / "train.json").write_text(json.dumps({"data": [{"title": "x", "paragraphs": asked}]}))
-    file = str(tmp_path / "train.json")
-    task = squad_task(
-        tokenizer=model.tokenizer,
-        positions=64,
-        name="squad",
-        hub={"path": "rajpurkar/squad"},
-        data_dir=None,
-        train=file,
-        eval=file,
-        holdout=0.4,
-        max_length=32,
-        stride=8,
-        n_best=20,
-        max_answer=30,
-        no_answer=False,
-        label_words=None,
-        score="f1",
-    )
+def test_sparsebert_of_spans_is_finite(model, impl, spans):
     net = SubNetwork(model)
     kd = partial(distill.tinybert, fit=FIT, **NO, **TINYBERT)
     settings = {"fit": FIT, "schedule": Cubic(0.5), "updates": 100, "prunable": "encoder", "head": "linear"}
-    _, lines = play(sparsebert(net, task, **settings, distill=kd), net, impl)
+    _, lines = play(sparsebert(net, spans, **settings, distill=kd), net, impl)
     losses = {n: x for n, x in lines[-1].items() if n.startswith("loss_")}
     assert set(losses) == {"loss_kd_attention", "loss_kd_hidden", "loss_kd_logits"}
     assert all(math.isfinite(x) and x > 0 for x in losses.values()) and exact(net, 0.5)

@@ -18,7 +18,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from prunebert.control import Force
 from prunebert.distill import Distill
@@ -27,6 +26,7 @@ from prunebert.fit import Fit
 from prunebert.heads import Kind as Head
 from prunebert.masks import Masks, Near, Scores, Window, keep_top, top
 from prunebert.masks import sparsity as measured
+from prunebert.methods.smp import R
 from prunebert.phase import Group, Phase, weights
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import Prunable, SubNetwork
@@ -86,18 +86,6 @@ def soft(
     if not steered:
         found = measured(net.masks)
         log.info("control=none: λ_f = %g left sparsity %.4f; sparsity=%g was not aimed at", penalty, found, sparsity)
-
-
-def R(S: Scores) -> Tensor:
-    """mean over matrices of mean σ(S): a scalar in (0, 1). σ(S) is made again for the gradient instead of kept."""
-    return torch.stack(
-        [checkpoint(mean_sigma, s, use_reentrant=False, preserve_rng_state=False) for s in S.values()]
-    ).mean()
-
-
-def mean_sigma(s: Tensor) -> Tensor:
-    """mean σ(s) of one matrix."""
-    return s.sigmoid().sum() / s.numel()
 
 
 def above(S: Scores, tau: float) -> Masks:
