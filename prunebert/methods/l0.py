@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -97,9 +97,27 @@ def l0(
 def gate(s: Tensor, hard: bool) -> Tensor:
     """m of one matrix: sampled, or with `hard` the deterministic one."""
     if hard:
-        return (s.detach().sigmoid() * (R - L) + L).clamp(0, 1)
-    u = torch.rand_like(s).clamp(1e-6, 1 - 1e-6)
-    return (((u.log() - (1 - u).log() + s) / B).sigmoid() * (R - L) + L).clamp(0, 1)
+        return s.detach().sigmoid().mul_(R - L).add_(L).clamp_(0, 1)
+    m: Tensor = _Sampled.apply(s)
+    return m
+
+
+class _Sampled(torch.autograd.Function):
+    """m of a draw of u, made in place. Where 0 < m < 1, dm/dS = (r - l) s (1 - s)/b = (m - l)(r - m)/((r - l) b), so
+    that m is all that is kept for it."""
+
+    @staticmethod
+    def forward(ctx: Any, S: Tensor) -> Tensor:
+        noise = torch.rand_like(S).logit_(1e-6)  # log u - log(1 - u)
+        m = noise.add_(S).div_(B).sigmoid_().mul_(R - L).add_(L).clamp_(0, 1)
+        ctx.save_for_backward(m)
+        return m
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (m,) = ctx.saved_tensors
+        slope = (R - m).mul_(m - L).mul_(gradients[0]).div_((R - L) * B)
+        return slope.masked_fill_((m == 0) | (m == 1), 0)
 
 
 def alive(S: Scores) -> Tensor:
