@@ -20,7 +20,7 @@ KINDS = ("query", "key", "value", "attention-output", "intermediate", "output")
 SHORT = ("query", "key", "value", "att. out", "interm.", "output")
 ACROSS = 4
 LONG = 40  # letters
-NAMED = 12  # a matrix of at most so many rows has its numbers written in
+NAMED = 16  # a matrix of at most so many rows has its numbers written in
 
 
 def remaining(runs: pd.DataFrame) -> tuple[dict[str, np.ndarray], dict[str, dict[str, float]], list[str]]:
@@ -105,6 +105,15 @@ def overlap(labels: list[str], values: np.ndarray, theme: Theme) -> Figure:
             axes.text(column, row, told, ha="center", va="center", fontsize=6, color=_on(abs(value) > 0.6))
     figure.colorbar(image, ax=axes, label="overlap beyond chance", shrink=0.8).outline.set_visible(False)
     return figure
+
+
+def over_seeds(labels: list[str], values: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Each label once, with the means over all pairs of different runs; NaN for a label of one run with itself."""
+    names = list(dict.fromkeys(labels))
+    pairs = pd.DataFrame(values).where(~np.eye(len(labels), dtype=bool))
+    long = pairs.set_axis(labels, axis=0).rename_axis("a").reset_index().melt("a", var_name="b")
+    long["b"] = [labels[i] for i in long["b"]]
+    return names, long.pivot_table("value", "a", "b", dropna=False).reindex(names, columns=names).to_numpy()
 
 
 def _write(axes: Any, grid: np.ndarray, top: float, form: str, size: float) -> None:

@@ -12,14 +12,15 @@ import pandas as pd
 
 from prunebert import artifacts
 from prunebert.errors import BadInput
-from prunebert.report import cells, curves, examples, maps, published, tables
+from prunebert.report import budgets, cells, curves, examples, maps, published, tables
 from prunebert.report.collect import Collected, Trouble
 from prunebert.report.page import Part, Picture, Section
 from prunebert.report.statistics import TOLD
 from prunebert.report.style import Drawing
 
 Draw = Callable[[Drawing], Picture]
-MOST = 24  # runs in an overlap matrix; beyond, one seed of each method
+MOST = 24  # runs in an overlap matrix one by one; beyond, means over the seeds
+COMPARED = 120  # runs that are compared at all; beyond, the lowest seeds of each row
 READING = (
     "A cell is the mean over seeds ± their standard deviation (n - 1), and the number of seeds in brackets. Sparsity "
     "is the fraction removed, of the matrices that its row names; bold is the best mean of its column among rows whose "
@@ -61,6 +62,7 @@ def of_table(
     pruned = runs[runs["sparsity"] > 0]
     for sparsity, some in pruned.groupby("sparsity"):
         parts += _density(name, float(str(sparsity)), some, draw, troubles)
+    parts += _shift(name, pruned, draw)
     for sparsity, some in pruned.groupby("sparsity"):
         parts += _overlap(name, float(str(sparsity)), some, draw, troubles)
     caption = f"{name}: each run a tick, the mean a bar. Time and memory compare only on one, otherwise idle, device."
@@ -129,12 +131,31 @@ def _density(name: str, sparsity: float, runs: pd.DataFrame, draw: Draw, trouble
     return [Part(f"Weights left at {sparsity:g}", figure=draw(drawing))]
 
 
+def _shift(name: str, runs: pd.DataFrame, draw: Draw) -> list[Part]:
+    """How budgets change with sparsity, by kind of matrix and by layer."""
+    parts = []
+    for by in ("kinds", "layers"):
+        found = budgets.ratios(runs, by)
+        shown, even = budgets.uneven(found)
+        if not shown or found["part"].nunique() < 2:
+            continue
+        caption = (
+            f"{name}: the remaining fraction of each of the {by}, divided by that of all prunable weights, against "
+        )
+        caption += "sparsity, mean over seeds."
+        caption += f" Uniform, not drawn: {', '.join(even)}." if even else ""
+        drawing = _drawing(f"budget {by} {name}", caption, partial(budgets.shift, found, shown))
+        parts.append(Part(f"Budget of the {by} against sparsity", figure=draw(drawing)))
+    return parts
+
+
 def _overlap(name: str, sparsity: float, runs: pd.DataFrame, draw: Draw, troubles: list[Trouble]) -> list[Part]:
     where, readable = f"{name} at {sparsity:g}", []
-    whole = len(runs) <= MOST
-    if not whole:
-        runs = runs.sort_values("seed", kind="stable").drop_duplicates("variant").sort_values("order")
-    for _, run in runs.iterrows():
+    each = len(runs) <= MOST
+    some = (
+        runs.sort_values("seed", kind="stable").groupby("variant").head(max(1, COMPARED // runs["variant"].nunique()))
+    )
+    for _, run in some.sort_values("order").iterrows():
         try:
             artifacts.masks(Path(run["directory"]))
             readable.append(run)
@@ -142,8 +163,6 @@ def _overlap(name: str, sparsity: float, runs: pd.DataFrame, draw: Draw, trouble
             troubles.append(Trouble("not in the overlap matrix", where, str(error)))
     if len(readable) < 2:
         return []
-    seeds = runs["seed"].nunique() > 1
-    labels = [run["label"] + (f", seed {run['seed']}" if seeds else "") for run in readable]
     try:
         taken, values = maps.overlap_table([Path(run["directory"]) for run in readable])
     except (BadInput, ModuleNotFoundError) as error:
@@ -152,10 +171,13 @@ def _overlap(name: str, sparsity: float, runs: pd.DataFrame, draw: Draw, trouble
     caption = (
         f"{where}: overlap of every two masks beyond chance; 1 the same weights, 0 what chance gives, below 0 fewer."
     )
-    caption += "" if whole else " Of each method the lowest seed."
-    drawing = _drawing(
-        f"overlap {name} {sparsity:g}", caption, partial(maps.overlap, [labels[i] for i in taken], values)
-    )
+    seeds = each and runs["seed"].nunique() > 1
+    labels = [readable[i]["label"] + (f", seed {readable[i]['seed']}" if seeds else "") for i in taken]
+    if not each:
+        labels, values = maps.over_seeds(labels, values)
+        caption += " Means over all pairs of runs; on the diagonal between the seeds of one row."
+    caption += "" if len(some) == len(runs) else f" Of {len(runs)} runs the {len(some)} with the lowest seeds."
+    drawing = _drawing(f"overlap {name} {sparsity:g}", caption, partial(maps.overlap, labels, values))
     return [Part(f"Overlap at {sparsity:g}", figure=draw(drawing))]
 
 

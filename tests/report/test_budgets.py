@@ -1,0 +1,78 @@
+"""Budgets against sparsity: ratios as topology.json has them, averaged by hand; and what the picture holds."""
+
+import json
+
+import matplotlib
+import numpy as np
+import pytest
+
+from prunebert.report import budgets, maps, sections, style
+from prunebert.report.collect import collect
+
+
+def told(root, kinds, layers):
+    topology = json.loads((root / "topology.json").read_text())
+    topology["budget"] = {k: {p: {"ratio": r} for p, r in v.items()} for k, v in (("kinds", kinds), ("layers", layers))}
+    (root / "topology.json").write_text(json.dumps(topology))
+
+
+@pytest.fixture
+def runs(run, tmp_path):
+    for sparsity, key in ((0.5, 0.9), (0.9, 0.25)):
+        for seed in (0, 1):
+            kinds = {"key": key + 0.1 * seed, "query": 1.5, "embeddings": 1.0}
+            told(run(f"smp{sparsity}{seed}", "smp", sparsity, seed), kinds, {"0": 1.2, "1": 0.8, "-1": 1.0})
+            told(run(f"gmp{sparsity}{seed}", "gmp", sparsity, seed), {"key": 1.01, "query": 0.99}, {"0": 1.0, "1": 1.0})
+    told(run("once", "imp", 0.9), {"key": 0.1, "query": 2.0}, {"0": 2.0, "1": 0.1})
+    (run("damaged", "l0") / "topology.json").write_text('{"budget": {"kinds": []}}')
+    return collect([tmp_path]).runs
+
+
+def test_ratios_are_means_over_seeds_and_what_is_no_layer_is_none(runs):
+    found = budgets.ratios(runs, "kinds").set_index(["label", "sparsity", "part"])["ratio"]
+    assert found["smp", 0.5, "key"] == pytest.approx(0.95) and found["smp", 0.9, "key"] == pytest.approx(0.3)
+    assert found["smp", 0.9, "embeddings"] == 1 and "l0" not in found.index.get_level_values("label")
+    assert set(budgets.ratios(runs, "layers")["part"]) == {"0", "1"}
+    assert budgets.uneven(budgets.ratios(runs, "kinds")) == (["smp"], ["gmp"])  # imp is known at one sparsity only
+
+
+@pytest.mark.parametrize("theme", [style.LIGHT, style.DARK], ids=lambda t: t.name)
+def test_the_picture_has_a_line_a_part_and_names_them(runs, theme):
+    found = budgets.ratios(runs, "kinds")
+    with matplotlib.rc_context(theme.rc()):
+        figure = budgets.shift(found, ["smp"], theme)
+        figure.canvas.draw()
+    (axes,) = figure.axes
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    assert lines["key"].get_xdata().tolist() == [0.5, 0.9]
+    assert lines["key"].get_ydata().tolist() == pytest.approx([0.95, 0.3])
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["query", "key", "embeddings"]
+    assert axes.get_title() == "smp"
+
+
+def test_the_report_draws_kinds_and_layers_and_says_who_is_uniform(runs):
+    captions = []
+    sections._shift("toy", runs, lambda drawing: captions.append(drawing.caption))
+    assert len(captions) == 2 and all("Uniform, not drawn: gmp." in caption for caption in captions)
+
+
+def test_many_runs_are_compared_as_means_over_seeds(run, tmp_path, monkeypatch):
+    for method in ("smp", "gmp"):
+        for seed in range(13):
+            run(f"{method}{seed}", method, 0.5, seed)
+    values = np.full((26, 26), 0.25)  # gmp with smp
+    values[:13, :13], values[13:, 13:] = 0.5, 0.75
+    monkeypatch.setattr(maps, "overlap_table", lambda runs: (list(range(len(runs))), values))
+    drawings = []
+    sections._overlap("toy", 0.5, collect([tmp_path]).runs, drawings.append, [])
+    assert "between the seeds of one row" in drawings[0].caption
+    assert drawings[0].draw.args[0] == ["gmp", "smp"]
+    assert drawings[0].draw.args[1].tolist() == [[0.5, 0.25], [0.25, 0.75]]
+
+
+def test_means_over_seeds_leave_a_run_with_itself_out():
+    values = np.array([[1, 0.2, 0.3, 0.4], [0.2, 1, 0.5, 0.6], [0.3, 0.5, 1, 0.7], [0.4, 0.6, 0.7, 1]])
+    names, means = maps.over_seeds(["a", "a", "b", "c"], values)
+    assert names == ["a", "b", "c"] and np.isnan(means[1, 1]) and np.isnan(means[2, 2])
+    assert means[0, 0] == 0.2 and means[0, 1:].tolist() == pytest.approx([0.4, 0.5]) and means[1, 2] == 0.7
+    assert np.array_equal(means, means.T, equal_nan=True)
