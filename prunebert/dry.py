@@ -26,8 +26,13 @@ def show(
     else:
         state = "to do"
     told = " ".join(f"{key}={labels[key]}" for key in ("method", "task", "model", "sparsity"))
-    logging.getLogger("prunebert.methods").setLevel(logging.ERROR)  # of masks that nobody trained
-    phases = list(method(SubNetwork(model, seed), task))
+    log = logging.getLogger("prunebert.methods")
+    level = log.level
+    log.setLevel(logging.ERROR)  # what they say of masks that nobody trained
+    try:
+        phases = list(method(SubNetwork(model, seed), task))
+    finally:
+        log.setLevel(level)
     say(f"{told} seed={seed}: {sum(p.planned for p in phases):,} steps, {state}")
     for phase in phases:
         trained = sum(x.numel() for group in phase.train for x in group.tensors.values())

@@ -42,7 +42,7 @@ def test_the_groups_hold_what_they_should():
     methods = "dense random magnitude imp gmp movement soft_movement l0 smp abp tamt sparsebert"
     assert " ".join(options("method")) == " ".join(sorted(methods.split(" ")))
     assert len(options("task")) == 14 and len(options("model")) == 7
-    assert options("fit") == ["paper", "quick", "smoke"] and options("impl") == ["auto", "cpu", "cuda"]
+    assert options("fit") == ["measured", "paper", "quick", "smoke"] and options("impl") == ["auto", "cpu", "cuda"]
     assert (
         options("corpus") == ["imdb", "wikitext"]
         and options("distill") == ["hidden_cosine", "logits", "none", "tinybert"]
@@ -50,7 +50,7 @@ def test_the_groups_hold_what_they_should():
     )
 
 
-FEW = {"paper": ["rte", "stsb", "squad"], "quick": ["rte"], "smoke": ["rte"]}
+FEW = {"paper": ["rte", "stsb", "squad"], "measured": ["rte"], "quick": ["rte"], "smoke": ["rte"]}
 GRIDS = [
     pytest.param(FEW, id="few"),
     pytest.param(dict.fromkeys(FEW, options("task")), id="all", marks=pytest.mark.slow),
@@ -69,10 +69,8 @@ def test_every_method_and_task_composes_and_binds(method, fit, grid):
         bind(cfg["fit"])
         bind(cfg["teacher_fit"])
         bind(cfg["mask_fit"])
-        assert (
-            cfg["fit"]["steps"]
-            == {"paper": cfg["fit"]["steps"] if task == "mlm" else None, "quick": cfg["fit"]["steps"], "smoke": 2}[fit]
-        )
+        given = {"measured": 100 if method == "imp" else 300, "quick": 500, "smoke": 2}
+        assert cfg["fit"]["steps"] == given.get(fit) or (fit == "paper" and task == "mlm")
 
 
 @pytest.mark.parametrize("group", ["model", "impl", "distill", "corpus", "augment", "tracking"])

@@ -1,5 +1,6 @@
 """conf/experiment: every file takes a step of each of its methods (quickstart: test_packaging.py); dry=true."""
 
+import logging
 import re
 from pathlib import Path
 
@@ -15,7 +16,7 @@ FILES = sorted((Path(__file__).parents[1] / "conf/experiment").glob("*.yaml"))
 def test_there_is_one_for_every_table():
     assert {f.stem for f in FILES} == {
         *("quickstart", "smp_table1", "smp_table2", "abp_table2", "abp_table2_baselines"),
-        *("tamt_grid", "sparsebert", "movement_table"),
+        *("tamt_grid", "sparsebert", "movement_table", "measured"),
     }
 
 
@@ -58,6 +59,12 @@ def test_dry_shows_cells_phases_steps_and_what_is_done_and_leaves_no_trace(cli, 
     assert re.search(r"mask-training: 2 steps of \d+ on \d+ rows of", printed) and "finetune: 2 steps of" in printed
     status, printed = cli(*words, "method=tamt", "dry=true", "seed=1")
     assert status == 0 and "4 steps, to do" in printed and snapshot(tmp_path) == before
+
+
+def test_dry_leaves_the_methods_their_voice(cli, toy):
+    before = logging.getLogger("prunebert.methods").level
+    assert cli(*toy, "method=l0", "dry=true")[0] == 0
+    assert logging.getLogger("prunebert.methods").level == before < logging.ERROR
 
 
 def test_dry_of_a_sweep(prunebert, toy, tmp_path):

@@ -1,0 +1,27 @@
+"""Samples of QQP and QNLI kept as JSON ({"0": {"text_a", "text_b", "label"}, …}) → files in GLUE's own layout.
+
+python scripts/glue_10k.py FROM TO      FROM/QQP/{train,dev}.json → TO/QQP/{train,dev}.tsv, and QNLI
+"""
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+COLUMNS = {"QQP": ("question1", "question2", "is_duplicate"), "QNLI": ("question", "sentence", "label")}
+
+
+def convert(source: Path, target: Path) -> None:
+    """A file of a task: tab-separated without quotes, so a tab or line break within a text becomes a space."""
+    rows = json.loads(source.read_text("utf-8")).values()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("w", encoding="utf-8", newline="") as file:
+        out = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_NONE, quotechar=None, lineterminator="\n")
+        out.writerow(COLUMNS[source.parent.name])
+        out.writerows([*(" ".join(row[k].split()) for k in ("text_a", "text_b")), row["label"]] for row in rows)
+
+
+if __name__ == "__main__":
+    for task in COLUMNS:
+        for split in ("train", "dev"):
+            convert(Path(sys.argv[1], task, f"{split}.json"), Path(sys.argv[2], task, f"{split}.tsv"))

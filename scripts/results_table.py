@@ -1,0 +1,48 @@
+"""results.csv of `prunebert report` → the table of README.md, between its two marks. A test holds the two together.
+
+python scripts/results_table.py results/main/results.csv README.md
+"""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+BEGIN, END = "<!-- results/main/results.csv -->", "<!-- end -->"
+AT = 0.9  # the sparsity whose tasks are told one by one
+
+
+def table(runs: pd.DataFrame) -> str:
+    """A row a method: its score on each task at AT, mean ± standard deviation over seeds; then, at each sparsity, the
+    mean of these means over the tasks, where it ran on all of them."""
+    tasks, sparsities = sorted(runs["task"].unique()), sorted(s for s in runs["sparsity"].unique() if s > 0)
+    metric = runs.groupby("task")["metric"].first()
+    over_seeds = runs.groupby(["label", "task", "sparsity"], sort=False)["score"]
+    mean, sd, n = over_seeds.mean(), over_seeds.std(), over_seeds.size()
+    head = ["method", *(f"{t}, {metric[t]}" for t in tasks), *(f"mean at {s:g}" for s in sparsities)]
+    lines = [_row(head), _row(["---"] * len(head))]
+    for label in runs["label"].drop_duplicates():
+        pruned = bool((runs["sparsity"][runs["label"] == label] > 0).any())
+        at = {t: (label, t, AT if pruned else 0.0) for t in tasks}
+        cells = [f"{mean[at[t]]:.3f} ± {sd[at[t]]:.3f}" if n.get(at[t], 0) > 1 else "" for t in tasks]
+        for s in sparsities:
+            own = [mean.get((label, t, s if pruned else 0.0)) for t in tasks]
+            cells.append("" if None in own else f"{sum(own) / len(own):.3f}")
+        lines.append(_row([label, *cells]))
+    return "\n".join(lines)
+
+
+def between(text: str, new: str) -> str:
+    """`text` with `new` between the marks. Raises ValueError where they are not there once each, in this order."""
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n{new}\n{END}{after}"
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    page = Path(sys.argv[2])
+    page.write_text(between(page.read_text("utf-8"), table(pd.read_csv(sys.argv[1]))), "utf-8")
