@@ -47,7 +47,7 @@ def remembered(ask: Teacher, net: SubNetwork, task: Task, theta: dict[str, Tenso
                 found = asked(ask, task, next(net.parameters()).device)
                 stored.keep(file, found)
     except OSError as error:
-        raise BadInput(f"HF_DATASETS_CACHE={folder.parent} cannot be written to: {error.strerror}") from error
+        raise BadInput(f"HF_DATASETS_CACHE={folder.parent} cannot be read or written to: {error.strerror}") from error
     logits, first, length = found["logits"], found["first"], found["length"]
 
     def recall(batch: Batch, needs: Iterable[str] = ()) -> Outputs:

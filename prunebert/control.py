@@ -1,10 +1,14 @@
-"""Control: the force λ on a penalty that brings a method without a target to the sparsity asked for."""
+"""Control: the penalty R(S), and the force λ on it that brings a method without a target to the sparsity asked for."""
 
 from __future__ import annotations
 
 import logging
 import math
 from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from prunebert.masks import Scores, Window, quantile
 
@@ -56,3 +60,15 @@ class Force:
 def below(scores: Scores, cut: float) -> float:
     """Fraction of all scores together at or below `cut`."""
     return sum(int((s <= cut).sum()) for s in scores.values()) / sum(s.numel() for s in scores.values())
+
+
+def R(S: Scores) -> Tensor:
+    """mean over matrices of mean σ(S): a scalar in (0, 1). σ(S) is made again for the gradient instead of kept."""
+    return torch.stack(
+        [checkpoint(mean_sigma, s, use_reentrant=False, preserve_rng_state=False) for s in S.values()]
+    ).mean()
+
+
+def mean_sigma(s: Tensor) -> Tensor:
+    """mean σ(s) of one matrix."""
+    return s.sigmoid().sum() / s.numel()

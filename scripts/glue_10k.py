@@ -12,7 +12,7 @@ COLUMNS = {"QQP": ("question1", "question2", "is_duplicate"), "QNLI": ("question
 
 
 def convert(source: Path, target: Path) -> None:
-    """A file of a task: tab-separated without quotes, so a tab or line break within a text becomes a space."""
+    """A file of a task: tab-separated without quotes, so white space within a text becomes one space."""
     rows = json.loads(source.read_text("utf-8")).values()
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("w", encoding="utf-8", newline="") as file:
@@ -22,6 +22,8 @@ def convert(source: Path, target: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python scripts/glue_10k.py FROM TO")
     for task in COLUMNS:
         for split in ("train", "dev"):
             convert(Path(sys.argv[1], task, f"{split}.json"), Path(sys.argv[2], task, f"{split}.tsv"))

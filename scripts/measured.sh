@@ -1,29 +1,43 @@
 #!/usr/bin/env bash
-# results/: every method side by side at equal budgets, embedded 2-layer model, five tasks, four sparsities, three seeds; then
-# how the order moves with the budget, and a 6-layer model. Hours on two cores; started again it goes on where it was.
-#   scripts/measured.sh DATA OUT [STEP…]     STEP: tuning sst2 qqp stsb qnli rotten_tomatoes budget minilm report
-# DATA: a folder with glue/SST-2 and glue/STS-B in GLUE's own layout and glue-10k/{QQP,QNLI}/{train,dev}.json, samples of
-# 9,000 and 1,000 rows. More words for prunebert: PRUNEBERT_WORDS="hydra.launcher.n_jobs=8" scripts/measured.sh …
+# results/: every method side by side at equal budgets, embedded 2-layer model, five tasks, four sparsities, three seeds, and
+# how the order moves with the budget. Hours on two cores; started again it goes on where it was.
+#   scripts/measured.sh DATA OUT [STEP…]     STEP: tuning sst2 qqp stsb qnli rotten_tomatoes budget report; all, in this order
+# DATA has glue/SST-2 and glue/STS-B in GLUE's own layout, and glue-10k/{QQP,QNLI}/{train,dev}.json: samples of the tasks'
+# training sets, 8,999 and 1,000 rows (github.com/ZhengxiangShi/PowerfulPromptFT, data/glue_pretrain). Everything goes to OUT;
+# `report` also writes results/ and the table of README.md anew. Needs pip install -e ".[demo,parallel]".
+# More words for prunebert: PRUNEBERT_WORDS="hydra.launcher.n_jobs=8" scripts/measured.sh …; for one OUT always the same.
 set -euo pipefail
 usage="usage: scripts/measured.sh DATA OUT [STEP…]"
-from=$(realpath "${1:?$usage}") out=$(realpath -m "${2:?$usage}") here=$(realpath "$(dirname "$0")")
-results=${RESULTS:-$here/../results}
+from=$(realpath -e "${1:?$usage}")
+out=$(realpath -m "${2:?$usage}")
+here=$(realpath "$(dirname "$0")")
+results=$here/../results
 shift 2
-[ $# -gt 0 ] || set -- tuning sst2 qqp stsb qnli rotten_tomatoes budget minilm report
+[ $# -gt 0 ] || set -- tuning sst2 qqp stsb qnli rotten_tomatoes budget report
 mkdir -p "$out/data" && cd "$out"
-python "$here/glue_10k.py" "$from/glue-10k" data
 for task in SST-2 STS-B; do ln -sfn "$from/glue/$task" "data/$task"; done
+for task in QQP QNLI; do
+  [ -e "data/$task/dev.tsv" ] || python "$here/glue_10k.py" "$from/glue-10k" data
+done
 read -ra more <<<"${PRUNEBERT_WORDS:-}"
+failed=0
 run() { # run NAME WORD…
-  local name=$1 where=()
+  local name=$1 where=() status=0
   shift
   [ "$task" = rotten_tomatoes ] || where=(task.data_dir=data)
-  prunebert experiment=measured hydra/launcher=laptop "task=$task" "${where[@]}" "hydra.sweep.dir=runs/$name" "$@" "${more[@]}"
+  prunebert experiment=measured hydra/launcher=laptop "task=$task" "${where[@]}" "hydra.sweep.dir=runs/$name" "$@" "${more[@]}" ||
+    status=$?
+  [ "$status" -le 1 ] || exit "$status" # stopped, or bad input
+  [ "$status" -eq 0 ] || failed=1       # a cell that failed keeps no other back
 }
 publish() { # publish NAME DIR: the report, and what results/ keeps of it
+  [ -d "$2" ] || return 0
+  rm -rf "report/$1"
   prunebert report "$2" --out "report/$1"
-  rm -rf "${results:?}/$1" && mkdir -p "$results/$1/figures"
-  sed "s#$out/##g" "report/$1/results.csv" >"$results/$1/results.csv"
+  rm -rf "${results:?}/$1"
+  mkdir -p "$results/$1/figures"
+  python -c 'import sys; t = open(sys.argv[1]).read(); open(sys.argv[2], "w").write(t.replace(sys.argv[3] + "/", ""))' \
+    "report/$1/results.csv" "$results/$1/results.csv" "$out"
   cp "report/$1/tables.tex" "$results/$1/"
   find "report/$1/figures" -name '*.png' -regex '.*/\(score\|budget\|density-sst2\|overlap-sst2\).*' -exec cp {} "$results/$1/figures" \;
 }
@@ -35,7 +49,7 @@ for task in "$@"; do
     tuning)
       "$here/tuning.sh" data tuning
       ;;
-    budget) # 0.9 on SST-2, with 100 and 900 steps instead of 300
+    budget) # 0.9 on SST-2 with 100 and 900 steps; rates as they were picked for 300
       task=sst2
       for steps in 100 900; do
         budget=("fit.steps=$steps" sparsity=0.9 seed=0)
@@ -45,18 +59,9 @@ for task in "$@"; do
         run budget/$steps-frozen "${frozen[@]}" "${budget[@]}"
       done
       ;;
-    minilm)
-      task=sst2
-      six=(model=minilm sparsity=0.5,0.9 seed=0)
-      run minilm/dense method=dense "${six[@]}" sparsity=0.0
-      run minilm/rest method=$rest "${six[@]}"
-      run minilm/sparsebert method=sparsebert $shared "${six[@]}"
-      run minilm/frozen "${frozen[@]}" "${six[@]}"
-      ;;
-    report) # what results/ has of it
-      for part in main budget minilm; do
-        if [ -d "runs/$part" ]; then publish "$part" "runs/$part"; fi
-      done
+    report)
+      publish main runs/main
+      publish budget runs/budget
       publish tuning tuning
       python "$here/results_table.py" "$results/main/results.csv" "$here/../README.md"
       ;;
@@ -71,3 +76,4 @@ for task in "$@"; do
       ;;
   esac
 done
+exit "$failed"

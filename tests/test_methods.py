@@ -7,13 +7,14 @@ import torch
 from torch.nn import functional as F
 
 from prunebert import distill, models
+from prunebert.control import R
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks import kept, sparsity, top
 from prunebert.methods.dense import dense
 from prunebert.methods.magnitude import one_shot
 from prunebert.methods.random import random
-from prunebert.methods.smp import R, initial_scores, smp, top_v
+from prunebert.methods.smp import initial_scores, smp, top_v
 from prunebert.models import hash_of
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import SubNetwork

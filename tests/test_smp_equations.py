@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunebert import distill
+from prunebert.control import R
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks import kept
-from prunebert.methods.smp import R, budgets, initial_scores, paper_steps, smp, top_v
+from prunebert.methods.smp import budgets, initial_scores, paper_steps, smp, top_v
 from prunebert.schedules import Cubic
 
 few = settings(deadline=None, max_examples=100, derandomize=True)

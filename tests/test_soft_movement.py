@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from prunebert import distill
-from prunebert.control import Force, below
+from prunebert.control import Force, R, below
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks import keep_top, kept, quantile, shift, sparsity
-from prunebert.methods.soft_movement import R, above, exactly, soft
+from prunebert.methods.soft_movement import above, exactly, soft
 from prunebert.schedules import Cubic
 from prunebert.train import train
 

@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from prunebert import step as steps
+from prunebert.control import R
 from prunebert.fit import Fit
 from prunebert.impl import Impl
 from prunebert.methods.dense import dense
 from prunebert.methods.gradual import gmp
 from prunebert.methods.movement import hard
-from prunebert.methods.smp import R, smp
+from prunebert.methods.smp import smp
 from prunebert.schedules import Cubic
 from prunebert.step import Stepper
 from prunebert.through import straight_through

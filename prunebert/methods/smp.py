@@ -27,8 +27,8 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
-from torch.utils.checkpoint import checkpoint
 
+from prunebert.control import R
 from prunebert.distill import Distill
 from prunebert.errors import BadInput, bad_choice
 from prunebert.fit import Fit
@@ -99,18 +99,6 @@ def smp(
         needs=kd.needs,
         settled=schedule.end,
     )
-
-
-def R(S: Scores) -> torch.Tensor:
-    """mean over matrices of mean σ(S): a scalar in (0, 1). σ(S) is made again for the gradient instead of kept."""
-    return torch.stack(
-        [checkpoint(mean_sigma, s, use_reentrant=False, preserve_rng_state=False) for s in S.values()]
-    ).mean()
-
-
-def mean_sigma(s: torch.Tensor) -> torch.Tensor:
-    """mean σ(s) of one matrix."""
-    return s.sigmoid().sum() / s.numel()
 
 
 def initial_scores(net: SubNetwork, prunable: str, init: str) -> Scores:

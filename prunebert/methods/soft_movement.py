@@ -19,14 +19,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from prunebert.control import Force
+from prunebert.control import Force, R
 from prunebert.distill import Distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.heads import Kind as Head
 from prunebert.masks import Masks, Near, Scores, Window, keep_top, top
 from prunebert.masks import sparsity as measured
-from prunebert.methods.smp import R
 from prunebert.phase import Group, Phase, weights
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import Prunable, SubNetwork

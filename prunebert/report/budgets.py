@@ -6,13 +6,13 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from prunebert import artifacts
 from prunebert.errors import BadInput
+from prunebert.report.curves import sparsity_axis
 from prunebert.report.maps import ACROSS, KINDS, SHORT
 from prunebert.report.style import LINES, WIDTH, Theme
 
@@ -22,21 +22,23 @@ COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#A6761D", "#E69F00", "#D55E00", "#9
 FEWEST = 2**-6  # what is drawn of a part that keeps almost nothing
 
 
-def ratios(runs: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Remaining fraction of each part ÷ that of all prunable weights: label, sparsity, part, ratio (mean over runs).
+def ratios(runs: pd.DataFrame, by: str) -> tuple[pd.DataFrame, list[str]]:
+    """Remaining fraction of each part ÷ that of all prunable weights: label, sparsity, part, ratio (mean over runs);
+    and a line for each run whose topology.json does not tell it.
 
     by: "kinds", of matrices, or "layers", where pooler and embeddings are no layer and left out.
     """
-    rows = []
+    rows, unread = [], []
     for _, run in runs.iterrows():
         try:
             parts = artifacts.topology(Path(run["directory"]))["budget"][by]
             shares = {part: float(told["ratio"]) for part, told in parts.items() if not str(part).startswith("-")}
-        except (BadInput, KeyError, TypeError, ValueError, AttributeError):
-            continue  # told where the density maps are drawn
+        except (BadInput, KeyError, TypeError, ValueError, AttributeError) as error:
+            unread.append(f"the budget in topology.json of {run['directory']} cannot be read: {error}")
+            continue
         rows += [(run["label"], run["sparsity"], part, ratio) for part, ratio in shares.items()]
     found = pd.DataFrame(rows, columns=["label", "sparsity", "part", "ratio"])
-    return found.groupby(["label", "sparsity", "part"], sort=False)["ratio"].mean().reset_index()
+    return found.groupby(["label", "sparsity", "part"], sort=False)["ratio"].mean().reset_index(), unread
 
 
 def uneven(found: pd.DataFrame) -> tuple[list[str], list[str]]:
@@ -62,10 +64,10 @@ def shift(found: pd.DataFrame, shown: list[str], theme: Theme) -> Figure:
         axes.set_yscale("log", base=2)
         axes.yaxis.set_major_formatter(lambda y, _: f"×{y:g}" if y >= 1 else f"×1/{1 / y:g}")
         axes.grid(True, linewidth=0.5)
-    ticks = sorted(found["sparsity"].unique())
-    panels[0].set_xscale("function", functions=(lambda s: -np.log10(np.clip(1 - s, 1e-9, None)), lambda x: 1 - 10**-x))
-    panels[0].set_xticks(ticks, [f"{s:g}".removeprefix("0") for s in ticks])
-    panels[0].minorticks_off()
+    sparsity_axis(panels[0], sorted(found["sparsity"].unique()))
+    panels[0].set_xlabel("")
+    for axes in panels[max(len(shown) - across, 0) : len(shown)]:
+        axes.xaxis.set_tick_params(labelbottom=True)  # there may be none below it
     for axes in panels[len(shown) :]:
         axes.remove()
     figure.supxlabel("sparsity", fontsize=8)

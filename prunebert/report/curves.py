@@ -24,7 +24,7 @@ def scores(found: pd.DataFrame, points: pd.DataFrame, *, metric: str, majority: 
     figure = Figure()
     axes = figure.subplots()
     shown = pd.concat([found["sparsity"], points["sparsity"]])
-    room = _sparsity_axis(axes, sorted(set(shown)))
+    room = sparsity_axis(axes, sorted(set(shown)))
     handles = _lines(axes, found)
     handles += _points(axes, points, room, theme, set(found["method"]))
     low, high = axes.get_ylim()
@@ -106,7 +106,7 @@ def _back(place: Any) -> Any:
     return 1 - 10 ** -np.asarray(place, float)
 
 
-def _sparsity_axis(axes: Axes, shown: list[float]) -> float:
+def sparsity_axis(axes: Axes, shown: list[float]) -> float:
     """Returns how far two ticks are apart at least, in the axis's own measure."""
     axes.set_xscale("function", functions=(_forward, _back))
     low, high = _forward(shown[0]), _forward(shown[-1])

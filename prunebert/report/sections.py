@@ -19,8 +19,8 @@ from prunebert.report.statistics import TOLD
 from prunebert.report.style import Drawing
 
 Draw = Callable[[Drawing], Picture]
-MOST = 24  # runs in an overlap matrix one by one; beyond, means over the seeds
-COMPARED = 120  # runs that are compared at all; beyond, the lowest seeds of each row
+MOST = 24  # runs in an overlap matrix one by one; of more there are means over the seeds
+COMPARED = 120  # runs that are compared at all; of more the lowest seeds of each row
 READING = (
     "A cell is the mean over seeds ± their standard deviation (n - 1), and the number of seeds in brackets. Sparsity "
     "is the fraction removed, of the matrices that its row names; bold is the best mean of its column among rows whose "
@@ -62,7 +62,7 @@ def of_table(
     pruned = runs[runs["sparsity"] > 0]
     for sparsity, some in pruned.groupby("sparsity"):
         parts += _density(name, float(str(sparsity)), some, draw, troubles)
-    parts += _shift(name, pruned, draw)
+    parts += _shift(name, pruned, draw, troubles)
     for sparsity, some in pruned.groupby("sparsity"):
         parts += _overlap(name, float(str(sparsity)), some, draw, troubles)
     caption = f"{name}: each run a tick, the mean a bar. Time and memory compare only on one, otherwise idle, device."
@@ -131,11 +131,13 @@ def _density(name: str, sparsity: float, runs: pd.DataFrame, draw: Draw, trouble
     return [Part(f"Weights left at {sparsity:g}", figure=draw(drawing))]
 
 
-def _shift(name: str, runs: pd.DataFrame, draw: Draw) -> list[Part]:
+def _shift(name: str, runs: pd.DataFrame, draw: Draw, troubles: list[Trouble]) -> list[Part]:
     """How budgets change with sparsity, by kind of matrix and by layer."""
     parts = []
     for by in ("kinds", "layers"):
-        found = budgets.ratios(runs, by)
+        found, unread = budgets.ratios(runs, by)
+        if by == "kinds":  # layers stand beside them in the same file
+            troubles += [Trouble("not in the budgets", name, told) for told in unread]
         shown, even = budgets.uneven(found)
         if not shown or found["part"].nunique() < 2:
             continue
@@ -143,6 +145,8 @@ def _shift(name: str, runs: pd.DataFrame, draw: Draw) -> list[Part]:
             f"{name}: the remaining fraction of each of the {by}, divided by that of all prunable weights, against "
         )
         caption += "sparsity, mean over seeds."
+        low = found["ratio"][found["label"].isin(shown)].min() < budgets.FEWEST
+        caption += f" What is below ×1/{1 / budgets.FEWEST:g} is drawn there." if low else ""
         caption += f" Uniform, not drawn: {', '.join(even)}." if even else ""
         drawing = _drawing(f"budget {by} {name}", caption, partial(budgets.shift, found, shown))
         parts.append(Part(f"Budget of the {by} against sparsity", figure=draw(drawing)))
@@ -152,9 +156,8 @@ def _shift(name: str, runs: pd.DataFrame, draw: Draw) -> list[Part]:
 def _overlap(name: str, sparsity: float, runs: pd.DataFrame, draw: Draw, troubles: list[Trouble]) -> list[Part]:
     where, readable = f"{name} at {sparsity:g}", []
     each = len(runs) <= MOST
-    some = (
-        runs.sort_values("seed", kind="stable").groupby("variant").head(max(1, COMPARED // runs["variant"].nunique()))
-    )
+    most = COMPARED // runs["variant"].nunique() if len(runs) > COMPARED else len(runs)
+    some = runs.sort_values("seed", kind="stable").groupby("variant").head(max(1, most))
     for _, run in some.sort_values("order").iterrows():
         try:
             artifacts.masks(Path(run["directory"]))
@@ -176,7 +179,7 @@ def _overlap(name: str, sparsity: float, runs: pd.DataFrame, draw: Draw, trouble
     if not each:
         labels, values = maps.over_seeds(labels, values)
         caption += " Means over all pairs of runs; on the diagonal between the seeds of one row."
-    caption += "" if len(some) == len(runs) else f" Of {len(runs)} runs the {len(some)} with the lowest seeds."
+    caption += "" if len(some) == len(runs) else f" Of {len(runs)} runs the {len(taken)} with the lowest seeds."
     drawing = _drawing(f"overlap {name} {sparsity:g}", caption, partial(maps.overlap, labels, values))
     return [Part(f"Overlap at {sparsity:g}", figure=draw(drawing))]
 

@@ -29,16 +29,18 @@ def runs(run, tmp_path):
 
 
 def test_ratios_are_means_over_seeds_and_what_is_no_layer_is_none(runs):
-    found = budgets.ratios(runs, "kinds").set_index(["label", "sparsity", "part"])["ratio"]
+    kinds, unread = budgets.ratios(runs, "kinds")
+    found = kinds.set_index(["label", "sparsity", "part"])["ratio"]
     assert found["smp", 0.5, "key"] == pytest.approx(0.95) and found["smp", 0.9, "key"] == pytest.approx(0.3)
     assert found["smp", 0.9, "embeddings"] == 1 and "l0" not in found.index.get_level_values("label")
-    assert set(budgets.ratios(runs, "layers")["part"]) == {"0", "1"}
-    assert budgets.uneven(budgets.ratios(runs, "kinds")) == (["smp"], ["gmp"])  # imp is known at one sparsity only
+    assert set(budgets.ratios(runs, "layers")[0]["part"]) == {"0", "1"}
+    assert len(unread) == 1 and "damaged" in unread[0]
+    assert budgets.uneven(kinds) == (["smp"], ["gmp"])  # imp is known at one sparsity only
 
 
 @pytest.mark.parametrize("theme", [style.LIGHT, style.DARK], ids=lambda t: t.name)
 def test_the_picture_has_a_line_a_part_and_names_them(runs, theme):
-    found = budgets.ratios(runs, "kinds")
+    found, _ = budgets.ratios(runs, "kinds")
     with matplotlib.rc_context(theme.rc()):
         figure = budgets.shift(found, ["smp"], theme)
         figure.canvas.draw()
@@ -51,9 +53,31 @@ def test_the_picture_has_a_line_a_part_and_names_them(runs, theme):
 
 
 def test_the_report_draws_kinds_and_layers_and_says_who_is_uniform(runs):
-    captions = []
-    sections._shift("toy", runs, lambda drawing: captions.append(drawing.caption))
+    captions, troubles = [], []
+    sections._shift("toy", runs, lambda drawing: captions.append(drawing.caption), troubles)
     assert len(captions) == 2 and all("Uniform, not drawn: gmp." in caption for caption in captions)
+    assert not any("drawn there" in caption for caption in captions)
+    assert [t.kind for t in troubles] == ["not in the budgets"]
+
+
+def test_what_is_too_little_to_draw_is_told(run, tmp_path):
+    for sparsity in (0.5, 0.9):
+        told(run(f"l0{sparsity}", "l0", sparsity), {"key": 0.001, "query": 2.0}, {"0": 1.0, "1": 1.0})
+    captions = []
+    sections._shift("toy", collect([tmp_path]).runs, lambda drawing: captions.append(drawing.caption), [])
+    assert len(captions) == 1 and "What is below ×1/64 is drawn there." in captions[0]
+
+
+def test_every_column_of_panels_tells_its_sparsities(run, tmp_path):
+    for method in ("smp", "l0", "imp", "gmp", "abp"):
+        for sparsity in (0.5, 0.9):
+            told(run(f"{method}{sparsity}", method, sparsity), {"key": 0.5, "query": 2.0}, {"0": 1.0, "1": 1.0})
+    found, _ = budgets.ratios(collect([tmp_path]).runs, "kinds")
+    with matplotlib.rc_context(style.LIGHT.rc()):
+        figure = budgets.shift(found, budgets.uneven(found)[0], style.LIGHT)
+        figure.canvas.draw()
+    drawn = [[t.label1.get_visible() for t in axes.xaxis.get_major_ticks()] for axes in figure.axes]
+    assert len(drawn) == 5 and not any(drawn[0]) and all(all(drawn[i]) for i in (1, 2, 3, 4))
 
 
 def test_many_runs_are_compared_as_means_over_seeds(run, tmp_path, monkeypatch):
