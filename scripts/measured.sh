@@ -35,10 +35,12 @@ publish() { # publish NAME DIR: the report, and what results/ keeps of it
   rm -rf "report/$1"
   prunebert report "$2" --out "report/$1"
   rm -rf "${results:?}/$1"
-  mkdir -p "$results/$1/figures"
+  mkdir -p "$results/$1"
   python -c 'import sys; t = open(sys.argv[1]).read(); open(sys.argv[2], "w").write(t.replace(sys.argv[3] + "/", ""))' \
     "report/$1/results.csv" "$results/$1/results.csv" "$out"
   cp "report/$1/tables.tex" "$results/$1/"
+  [ "$1" != tuning ] || return 0
+  mkdir "$results/$1/figures"
   find "report/$1/figures" -name '*.png' -regex '.*/\(score\|budget\|density-sst2\|overlap-sst2\).*' -exec cp {} "$results/$1/figures" \;
 }
 rest=random,magnitude,imp,gmp,movement,soft_movement,l0,tamt,abp,smp

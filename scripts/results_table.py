@@ -20,7 +20,7 @@ def table(runs: pd.DataFrame) -> str:
     metric = runs.groupby("task")["metric"].first()
     over_seeds = runs.groupby(["label", "task", "sparsity"], sort=False)["score"]
     mean, sd = over_seeds.mean(), over_seeds.std()
-    head = ["method", *(f"{t}, {metric[t]}" for t in tasks), *(f"mean at {s:g}" for s in sparsities)]
+    head = ["method", *(f"{t} at {AT:g}, {metric[t]}" for t in tasks), *(f"mean at {s:g}" for s in sparsities)]
     lines = [_row(head), _row(["---"] * len(head))]
     for label in runs["label"].drop_duplicates():
         pruned = bool((runs["sparsity"][runs["label"] == label] > 0).any())

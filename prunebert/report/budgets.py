@@ -60,7 +60,7 @@ def shift(found: pd.DataFrame, shown: list[str], theme: Theme) -> Figure:
             line = line.sort_values("sparsity")
             axes.plot(line["sparsity"], line["ratio"].clip(lower=FEWEST), **_look(parts, str(part)))
         axes.axhline(1, color=theme.ink, linewidth=0.6)
-        axes.set_title("\n".join(textwrap.wrap(label, 26)))
+        axes.set_title("\n".join(textwrap.wrap(label, 23)))
         axes.set_yscale("log", base=2)
         axes.yaxis.set_major_formatter(lambda y, _: f"×{y:g}" if y >= 1 else f"×1/{1 / y:g}")
         axes.grid(True, linewidth=0.5)
@@ -68,9 +68,9 @@ def shift(found: pd.DataFrame, shown: list[str], theme: Theme) -> Figure:
     panels[0].set_xlabel("")
     for axes in panels[max(len(shown) - across, 0) : len(shown)]:
         axes.xaxis.set_tick_params(labelbottom=True)  # there may be none below it
+        axes.set_xlabel("sparsity")
     for axes in panels[len(shown) :]:
         axes.remove()
-    figure.supxlabel("sparsity", fontsize=8)
     figure.supylabel("remaining, against a uniform budget", fontsize=8)
     lines = {str(line.get_label()): line for axes in panels[: len(shown)] for line in axes.get_lines()[:-1]}
     names = [name for name in map(_name, parts) if name in lines]

@@ -64,7 +64,7 @@ def density(means: dict[str, np.ndarray], rests: dict[str, dict[str, float]], th
     top = max(np.nanmax(grid) for grid in means.values())
     for axes, (label, grid) in zip(panels, means.items(), strict=False):
         image = axes.imshow(grid, vmin=0, vmax=top, cmap="viridis", aspect="auto")
-        axes.set_title("\n".join(textwrap.wrap(label, 26)))
+        axes.set_title("\n".join(textwrap.wrap(label, 23)))
         axes.set_xticks(range(len(KINDS)), SHORT, rotation=60, ha="right", rotation_mode="anchor", fontsize=7)
         axes.set_yticks(range(len(grid)) if len(grid) <= 12 else range(0, len(grid), 4))
         axes.spines[:].set_visible(False)

@@ -1,0 +1,74 @@
+"""results/: the README's table is what its script makes of results.csv, and the script does what it says."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"scripts/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+results_table, glue_10k = script("results_table"), script("glue_10k")
+
+
+def test_the_readmes_table_is_made_of_the_results():
+    readme = (ROOT / "README.md").read_text()
+    runs = pd.read_csv(ROOT / "results/main/results.csv")
+    assert results_table.between(readme, results_table.table(runs)) == readme
+
+
+def test_a_table_by_hand():
+    rows = [("dense", "a", 0.0, s, 0.8 + 0.1 * s) for s in (0, 1)] + [("dense", "b", 0.0, 0, 0.5)]
+    rows += [
+        ("smp", t, p, s, x + s / 10) for t, p, x in (("a", 0.9, 0.6), ("b", 0.9, 0.2), ("a", 0.5, 0.7)) for s in (0, 1)
+    ]
+    runs = pd.DataFrame(rows, columns=["label", "task", "sparsity", "seed", "score"]).assign(metric="accuracy")
+    assert results_table.table(runs).splitlines() == [
+        "| method | a at 0.9, accuracy | b at 0.9, accuracy | mean at 0.5 | mean at 0.9 |",
+        "| --- | --- | --- | --- | --- |",
+        "| dense | 0.850 ± 0.071 | 0.500 | 0.675 | 0.675 |",
+        "| smp | 0.650 ± 0.071 | 0.250 ± 0.071 |  | 0.450 |",
+    ]
+
+
+def test_methods_go_by_their_names_where_these_tell_them_apart():
+    def made(*labels):
+        runs = pd.DataFrame({"label": labels, "task": "a", "sparsity": 0.9, "score": 0.5, "metric": "f1"})
+        return [line.split(" | ")[0] for line in results_table.table(runs).splitlines()[2:]]
+
+    frozen = "random (fit.head_lr=0.003, keep_pretrained=true)"
+    assert made("random (fit.head_lr=0.001, keep_pretrained=false)", frozen, "smp (distill=logits)") == [
+        "| random",
+        "| random (keep_pretrained=true)",
+        "| smp",
+    ]
+    assert made("smp (fit.steps=1)", "smp (fit.steps=2)") == ["| smp (fit.steps=1)", "| smp (fit.steps=2)"]
+
+
+def test_only_what_is_between_the_marks_changes():
+    page = f"before\n{results_table.BEGIN}\nold\n{results_table.END}\nafter"
+    assert results_table.between(page, "new") == f"before\n{results_table.BEGIN}\nnew\n{results_table.END}\nafter"
+    with pytest.raises(ValueError, match="there must be one"):
+        results_table.between("no marks", "new")
+
+
+def test_samples_become_files_in_glues_layout(tmp_path):
+    source = tmp_path / "QQP/train.json"
+    source.parent.mkdir()
+    row = {"text_a": 'a "quoted"\ttext\nof two lines', "text_b": "b", "label": "1"}
+    source.write_text(json.dumps({"0": row, "1": row | {"label": "0"}}))
+    glue_10k.convert(source, tmp_path / "out/QQP/train.tsv")
+    assert (tmp_path / "out/QQP/train.tsv").read_text().splitlines() == [
+        "question1\tquestion2\tis_duplicate",
+        'a "quoted" text of two lines\tb\t1',
+        'a "quoted" text of two lines\tb\t0',
+    ]
