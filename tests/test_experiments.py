@@ -27,7 +27,12 @@ def test_it_says_how_to_run_it_and_what_it_costs(file):
     assert re.search(r"^# Cost: \d+ runs a seed, [\d,]+ steps", text, re.M) or file.stem == "quickstart"
 
 
-@pytest.mark.parametrize("file", [f for f in FILES if f.stem != "quickstart"], ids=lambda f: f.stem)
+SLOW = {"measured": pytest.mark.slow}  # all methods, which test_matrix.py runs too
+
+
+@pytest.mark.parametrize(
+    "file", [pytest.param(f, id=f.stem, marks=SLOW.get(f.stem, ())) for f in FILES if f.stem != "quickstart"]
+)
 def test_every_method_of_it_takes_one_step(cli, toy, text, tmp_path, file):
     methods = yaml.safe_load(file.read_text())["hydra"]["sweeper"]["params"]["method"].split(",")
     words = [f"experiment={file.stem}", *[w for w in toy if not w.startswith("hydra")], *text, "sparsity=0.5"]
@@ -73,6 +78,7 @@ def test_dry_of_a_sweep(prunebert, toy, tmp_path):
     assert not snapshot(tmp_path) and not list(tmp_path.rglob("multirun/*")) and "did not finish" not in done.stdout
 
 
+@pytest.mark.slow
 def test_dry_of_cells_that_cannot_begin_is_an_error_and_leaves_no_trace(prunebert, toy, tmp_path):
     words = ["-m", *[w for w in toy if not w.startswith("hydra")], "method=magnitude", "dry=true"]
     done = prunebert(*words, "task.score=accuracy,nonsense", f"task.train={tmp_path / 'none.csv'}")
