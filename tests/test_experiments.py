@@ -27,11 +27,16 @@ def test_it_says_how_to_run_it_and_what_it_costs(file):
     assert re.search(r"^# Cost: \d+ runs a seed, [\d,]+ steps", text, re.M) or file.stem == "quickstart"
 
 
-SLOW = {"measured": pytest.mark.slow}  # all methods, which test_matrix.py runs too
+FAST = ("abp_table2", "smp_table2", "sparsebert")  # the methods of the others, too, run in test_matrix.py
 
 
 @pytest.mark.parametrize(
-    "file", [pytest.param(f, id=f.stem, marks=SLOW.get(f.stem, ())) for f in FILES if f.stem != "quickstart"]
+    "file",
+    [
+        pytest.param(f, id=f.stem, marks=() if f.stem in FAST else pytest.mark.slow)
+        for f in FILES
+        if f.stem != "quickstart"
+    ],
 )
 def test_every_method_of_it_takes_one_step(cli, toy, text, tmp_path, file):
     methods = yaml.safe_load(file.read_text())["hydra"]["sweeper"]["params"]["method"].split(",")
@@ -72,6 +77,7 @@ def test_dry_leaves_the_methods_their_voice(cli, toy):
     assert logging.getLogger("prunebert.methods").level == before < logging.ERROR
 
 
+@pytest.mark.slow
 def test_dry_of_a_sweep(prunebert, toy, tmp_path):
     done = prunebert("-m", *[w for w in toy if not w.startswith("hydra")], "method=imp,abp", "seed=0,1", "dry=true")
     assert done.returncode == 0 and done.stdout.count("to do") == 4 and done.stdout.count("round-9: 2 steps") == 2
