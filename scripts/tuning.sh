@@ -2,6 +2,7 @@
 # How the rates of conf/method_fit/measured were picked: three values for every method, a fourth beyond the best where that is
 # the first or last of them, and where scores and weights are trained also the weights' rate once. On SST-2 and QQP, scored on
 # rows held out of the training data (never on the evaluation data), at 0.9, with a seed that is reported nowhere else.
+# results/README.md tells where the runs in results/tuning differ from this.
 # SMP and SparseBERT were best at the largest value tried. No rate was tried for TAMT's masks, AbP's head and teachers
 # (which have dense's).
 #   scripts/tuning.sh DATA OUT       DATA: a folder with SST-2 and QQP in GLUE's own layout
@@ -11,8 +12,8 @@ out=${2:?usage: scripts/tuning.sh DATA OUT}
 sst2=(task=sst2 "task.train=$data/SST-2/train.tsv" 'task.text=[sentence]' task.holdout=0.015)
 qqp=(task=qqp "task.train=$data/QQP/train.tsv" 'task.text=[question1,question2]' task.label=is_duplicate task.holdout=0.1)
 three() { # the words of a sweep over three values
-  prunebert "${sst2[@]}" hydra.sweep.dir="$out/sst2/$name" "${all[@]}" "$@" "${more[@]}"
-  prunebert "${qqp[@]}" hydra.sweep.dir="$out/qqp/$name" "${all[@]}" "$@" "${more[@]}"
+  prunebert "${sst2[@]}" hydra.sweep.dir="$out/sst2/$name" "${all[@]}" "$@" "${more[@]}" || [ $? -eq 1 ] # a cell that failed
+  prunebert "${qqp[@]}" hydra.sweep.dir="$out/qqp/$name" "${all[@]}" "$@" "${more[@]}" || [ $? -eq 1 ]
 }
 read -ra more <<<"${PRUNEBERT_WORDS:-}"
 all=(experiment=measured hydra/launcher=laptop sparsity=0.9 seed=100)

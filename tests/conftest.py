@@ -152,6 +152,21 @@ def task(model: models.Model, data_folder: Path):
     return text_task(tokenizer=model.tokenizer, positions=64, **TASK, **files, metric="prunebert.metrics:Accuracy")
 
 
+SQUAD = {
+    "name": "squad",
+    "hub": {"path": "rajpurkar/squad"},
+    "data_dir": None,
+    "holdout": 0.4,
+    "max_length": 32,
+    "stride": 8,
+    "n_best": 20,
+    "max_answer": 30,
+    "no_answer": False,
+    "label_words": None,
+    "score": "f1",
+}
+
+
 @pytest.fixture
 def spans(model: models.Model, tmp_path: Path):
     """Questions to contexts of several lengths."""
@@ -166,23 +181,7 @@ def spans(model: models.Model, tmp_path: Path):
     ]
     (tmp_path / "train.json").write_text(json.dumps({"data": [{"title": "x", "paragraphs": asked}]}))
     file = str(tmp_path / "train.json")
-    return squad_task(
-        tokenizer=model.tokenizer,
-        positions=64,
-        name="squad",
-        hub={"path": "rajpurkar/squad"},
-        data_dir=None,
-        train=file,
-        eval=file,
-        holdout=0.4,
-        max_length=32,
-        stride=8,
-        n_best=20,
-        max_answer=30,
-        no_answer=False,
-        label_words=None,
-        score="f1",
-    )
+    return squad_task(tokenizer=model.tokenizer, positions=64, train=file, eval=file, **SQUAD)
 
 
 @pytest.fixture

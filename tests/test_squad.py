@@ -21,6 +21,8 @@ from prunebert.subnetwork import Outputs
 from prunebert.tasks import questions
 from prunebert.tasks.squad import squad_task
 
+from .conftest import SQUAD
+
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT.parent / "shared/data/squad-v1.1"
 
@@ -93,22 +95,8 @@ def make(tokenizer, tmp_path):
     def build(**changed):
         data = DATA + UNANSWERABLE if changed.get("no_answer") else DATA
         file = write(tmp_path / "data.json", content(data))
-        settings = dict(
-            name="squad",
-            hub={"path": "rajpurkar/squad"},
-            data_dir=None,
-            train=file,
-            eval=file,
-            holdout=0.4,
-            max_length=20,
-            stride=5,
-            n_best=20,
-            max_answer=30,
-            no_answer=False,
-            label_words=["Yes", "No"],
-            score="f1",
-        )
-        return squad_task(tokenizer=tokenizer, positions=64, **settings | changed)
+        small = {"train": file, "eval": file, "max_length": 20, "stride": 5, "label_words": ["Yes", "No"]}
+        return squad_task(tokenizer=tokenizer, positions=64, **SQUAD | small | changed)
 
     return build
 
