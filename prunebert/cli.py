@@ -22,7 +22,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from prunebert import artifacts, checks, directories, identity, ranks
+from prunebert import artifacts, checks, directories, identity, interrupt, ranks
 from prunebert.errors import BadInput, Diverged, bad_choice, of_the_system
 from prunebert.words import explain, for_every_cell, of_a_launcher, quicker_help, values
 
@@ -67,7 +67,7 @@ def main() -> None:
     except Exception as error:
         if (told := of_a_launcher(error)) is None:
             raise
-        _stop(*told)
+        _stop(told[0], status=interrupt.STATUS if interrupt.SWEEP.by else told[1])
 
 
 def _command(name: str, words: list[str]) -> None:
@@ -98,8 +98,17 @@ def _build(node: Any) -> Any:
 
 @hydra.main(**CONF)
 def _hydra_run(cfg: DictConfig) -> None:
-    """One run. In a sweep an error is told and kept in the run's log, and the other cells go on (see Sweep)."""
+    """One run, alone or as the cell of a sweep."""
     out = Path(HydraConfig.get().runtime.output_dir)
+    with interrupt.cell() as begins:
+        if begins:
+            _run(cfg, out)
+        else:
+            directories.discard(out)
+
+
+def _run(cfg: DictConfig, out: Path) -> None:
+    """In a sweep an error is told and kept in the run's log, and the other cells go on."""
     sweep = HydraConfig.get().mode == RunMode.MULTIRUN
     try:
         try:
@@ -162,14 +171,14 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
         dry.show(build(dry.alone(fields["method"])), task, model, directory, who, labels, cfg.seed)
         directories.discard(directory)
         return
-    from prunebert import home, info, interrupt
+    from prunebert import home, info
     from prunebert.checkpoint import Checkpoints
     from prunebert.run import run
     from prunebert.tracking import none
 
     with interrupt.heeded() as request, home.shared(directory, who, cfg.rerun) as place:
         if ranks.FIRST and place.root != directory:
-            _elsewhere(directory, place.root)
+            home.moved(directory, place.root, HydraConfig.get().mode == RunMode.MULTIRUN)
         if place.done:
             row = artifacts.result(place.root)
             log.info("finished before (rerun=true repeats it): %s", info.line(row, place.root))
@@ -203,21 +212,6 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
             log.info("%s", info.line(row, place.root))
 
 
-def _elsewhere(directory: Path, home: Path) -> None:
-    """This start's dated directory is not the run's home: the log goes there, and of a sweep's cell a pointer stays."""
-    root = logging.getLogger()
-    for handler in [h for h in root.handlers if isinstance(h, logging.FileHandler)]:
-        there = logging.FileHandler(home / artifacts.LOG, delay=True)
-        there.setFormatter(handler.formatter)
-        root.removeHandler(handler)
-        handler.close()
-        root.addHandler(there)
-    if HydraConfig.get().mode == RunMode.MULTIRUN:
-        artifacts.point(directory, home)
-    else:
-        directories.discard(directory)
-
-
 class Around(Callback):
     """Before a run or sweep, what Hydra would write over is looked at; after a sweep comes the table of its runs, and
     with `hydra.callbacks.around.report=true` their report."""
@@ -247,6 +241,8 @@ class Around(Callback):
         else:
             _or_stop(lambda root: directories.refuse_another_sweep(root, same), Path(config.hydra.sweep.dir))
         atexit.register(directories.discard_empty_sweep, Path(config.hydra.sweep.dir).absolute())
+        if config.hydra.launcher._target_.endswith("JoblibLauncher"):
+            interrupt.SWEEP.watch()
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         from prunebert import info
@@ -254,6 +250,8 @@ class Around(Callback):
         failed = bool(refused) if config.dry else info.table(Path(config.hydra.sweep.dir))
         if self.report and not config.dry:
             _or_stop(_report, Path(config.hydra.sweep.dir), status=1)
+        if by := interrupt.SWEEP.by:
+            _stop(f"stopped by {by}; the same command goes on from the last checkpoints", interrupt.STATUS)
         if failed:
             sys.exit(1)  # a cell did not finish
 

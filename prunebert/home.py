@@ -19,7 +19,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from prunebert import artifacts, ranks
+from prunebert import artifacts, directories, ranks
 from prunebert.errors import BadInput
 
 log = logging.getLogger(__name__)
@@ -136,3 +136,18 @@ def _known(entry: Path, identity: str) -> Path | None:
         log.warning("%s is damaged and is made anew: %s", entry, error)
         return None
     return root if root.is_dir() else None
+
+
+def moved(directory: Path, root: Path, sweep: bool) -> None:
+    """This start's dated `directory` is not the run's home: the log goes there, a pointer stays of a sweep's cell."""
+    logger = logging.getLogger()
+    for handler in [h for h in logger.handlers if isinstance(h, logging.FileHandler)]:
+        there = logging.FileHandler(root / artifacts.LOG, delay=True)
+        there.setFormatter(handler.formatter)
+        logger.removeHandler(handler)
+        handler.close()
+        logger.addHandler(there)
+    if sweep:
+        artifacts.point(directory, root)
+    else:
+        directories.discard(directory)

@@ -2,14 +2,17 @@
 
 Within a second it is taken for the same wish: torchrun hands on what the terminal has told every process already.
 SIGUSR2 does where somebody already waits for it: submitit, which then puts its Slurm job back into the queue.
+A sweep over several processes hands it on to them, and ends when all have stopped.
 """
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -61,3 +64,57 @@ def heeded() -> Iterator[Request]:
             signal.signal(number, handler)
         if request.by and request.by != "SIGINT" and callable(before[getattr(signal, request.by)]):
             signal.raise_signal(getattr(signal, request.by))
+
+
+class Sweep:
+    """A sweep whose cells several processes work on; by: the signal that asked for its end, if one did.
+
+    No worker may end by itself, the launcher would kill the others before they have written their checkpoints. So a
+    worker only leaves its cell, and the parent waits for all of them.
+    """
+
+    def __init__(self) -> None:
+        self.by: str | None = None
+        self.since = 0.0
+        self.inside = False  # of a worker: in a cell
+
+    def watch(self) -> None:
+        """From now on in this process, for good."""
+        for name in ("SIGTERM", "SIGINT", "SIGUSR1"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), self)
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        again = self.by is not None and time.monotonic() - self.since > 1
+        if self.by is None:
+            self.by, self.since = signal.Signals(number).name, time.monotonic()
+        for worker in multiprocessing.active_children():
+            with suppress(ProcessLookupError):
+                os.kill(worker.pid or 0, number)
+        if self.inside or (again and not worker_of_a_sweep()):
+            raise Stopped(self.by, "outside of training")
+
+
+SWEEP = Sweep()
+
+
+@contextmanager
+def cell() -> Iterator[bool]:
+    """Around one run. In a launcher's worker a signal ends it without an end of the worker, and those after it do not
+    begin: then this is False."""
+    if not worker_of_a_sweep():
+        yield True
+        return
+    SWEEP.watch()
+    try:
+        SWEEP.inside = True
+        yield SWEEP.by is None
+    except Stopped as stopped:
+        SWEEP.by = SWEEP.by or stopped.by
+    finally:
+        SWEEP.inside = False
+
+
+def worker_of_a_sweep() -> bool:
+    """Whether a launcher started this process to work on cells."""
+    return multiprocessing.current_process().name != "MainProcess"

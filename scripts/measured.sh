@@ -2,6 +2,7 @@
 # results/: every method side by side at equal budgets, embedded 2-layer model, five tasks, four sparsities, three seeds, and
 # how the order moves with the budget. Hours on two cores; started again it goes on where it was.
 #   scripts/measured.sh DATA OUT [STEP…]     STEP: tuning sst2 qqp stsb qnli rotten_tomatoes budget report; all, in this order
+# (sst2 before other tasks, which take its TAMT masks).
 # DATA has glue/SST-2 and glue/STS-B in GLUE's own layout, and glue-10k/{QQP,QNLI}/{train,dev}.json: samples of the tasks'
 # training sets, 8,999 and 1,000 rows (github.com/ZhengxiangShi/PowerfulPromptFT, data/glue_pretrain). Everything goes to OUT;
 # `report` also writes results/ and the table of README.md anew. Needs pip install -e ".[demo,parallel]".
@@ -29,6 +30,14 @@ run() { # run NAME WORD…
     status=$?
   [ "$status" -le 1 ] || exit "$status" # stopped, or bad input
   [ "$status" -eq 0 ] || failed=1       # a cell that failed keeps no other back
+}
+keep_masks() { # masks/seed=SEED/sparsity=SPARSITY: TAMT's runs on SST-2
+  local found
+  for found in "$out"/runs/main/sst2/rest-*/method=tamt,*; do
+    [[ $found =~ seed=([0-9]+),sparsity=([0-9.]+), ]]
+    mkdir -p "masks/seed=${BASH_REMATCH[1]}"
+    ln -sfn "$found" "masks/seed=${BASH_REMATCH[1]}/sparsity=${BASH_REMATCH[2]}"
+  done
 }
 publish() { # publish NAME DIR: the report, and what results/ keeps of it
   [ -d "$2" ] || return 0
@@ -70,11 +79,17 @@ for task in "$@"; do
     *)
       for seed in 0 1 2; do # a seed of everything before the next
         run "main/$task/dense-$seed" method=dense "seed=$seed" sparsity=0.0
-        run "main/$task/rest-$seed" method=$rest "seed=$seed"
+        if [ "$task" = sst2 ]; then
+          run "main/$task/rest-$seed" method=$rest "seed=$seed"
+        else # TAMT's masks know no task
+          run "main/$task/rest-$seed" "method=${rest/tamt,/}" "seed=$seed"
+          run "main/$task/tamt-$seed" method=tamt "seed=$seed" 'method.masks="masks/seed=${seed}/sparsity=${sparsity}"'
+        fi
         run "main/$task/sparsebert-$seed" method=sparsebert $shared "seed=$seed"
         run "main/$task/frozen-$seed" "${frozen[@]}" "seed=$seed"
       done
       run "main/$task/dense" method=dense seed=3,4 sparsity=0.0
+      if [ "$task" = sst2 ]; then keep_masks; fi
       ;;
   esac
 done

@@ -1,10 +1,8 @@
 #!/usr/bin/env bash
-# How the rates of conf/method_fit/measured were picked: three values for every method, a fourth beyond the best where that is
-# the first or last of them, and where scores and weights are trained also the weights' rate once. On SST-2 and QQP, scored on
+# How the rates of conf/method_fit/measured were picked: three values for every method, one more beyond the best as long as that
+# is the first or last of them, and where scores and weights are trained also the weights' rate once. On SST-2 and QQP, scored on
 # rows held out of the training data (never on the evaluation data), at 0.9, with a seed that is reported nowhere else.
-# results/README.md tells where the runs in results/tuning differ from this.
-# SMP and SparseBERT were best at the largest value tried. No rate was tried for TAMT's masks, AbP's head and teachers
-# (which have dense's).
+# No rate was tried for TAMT's masks, AbP's head and teachers (which have dense's).
 #   scripts/tuning.sh DATA OUT       DATA: a folder with SST-2 and QQP in GLUE's own layout
 set -euo pipefail
 data=${1:?usage: scripts/tuning.sh DATA OUT}
@@ -25,10 +23,15 @@ name=sparsebert three method=sparsebert fit.lr=3e-4,1e-3,3e-3 distill.shared="$o
 name=frozen three method=random,magnitude method.keep_pretrained=true fit.head_lr=1e-3,3e-3,1e-2
 # beyond the best of the three
 name=beyond_smp three method=smp method.score_lr=0.1
+name=further_smp three method=smp method.score_lr=0.3
+name=furthest_smp three method=smp method.score_lr=1
 name=beyond_soft_movement three method=soft_movement method.score_lr=0.3 fit.lr=1e-4
+name=further_soft_movement three method=soft_movement method.score_lr=1 fit.lr=1e-4
 name=beyond_movement three method=movement method.score_lr=0.003 fit.lr=1e-4
+name=further_movement three method=movement method.score_lr=0.001 fit.lr=1e-4
 name=both_movement three method=movement method.score_lr=0.01 fit.lr=1e-3
 name=both three method=soft_movement,l0 method.score_lr=0.1 fit.lr=1e-3
 name=beyond_dense three method=dense fit.lr=1e-4
 name=beyond_weights three method=random,imp fit.lr=1e-2
 name=beyond_sparsebert three method=sparsebert fit.lr=1e-2 distill.shared="$out/teachers"
+name=further_sparsebert three method=sparsebert fit.lr=3e-2 distill.shared="$out/teachers"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -54,6 +55,29 @@ def test_a_worker_that_is_killed_is_told_in_one_line_and_the_sweep_goes_on(prune
     assert "2 stale" in prunebert("status", "sweep").stdout
     done = prunebert(*words)
     assert done.returncode == 0 and done.stdout.count("goes on after step") == 2, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_to_the_sweep_ends_all_its_cells_with_checkpoints(prunebert, toy, tmp_path, name):
+    words = [w for w in toy if not w.startswith(("hydra", "impl"))]
+    words = ["-m", *words, "method=magnitude", "fit.steps=1500", "seed=0,1,2", "checkpoint.seconds=1000"]
+    words += ["hydra/launcher=laptop", "hydra.launcher.n_jobs=2", "hydra.sweep.dir=sweep"]
+    process = start(words, tmp_path)
+    begun: list[Path] = []
+    while process.poll() is None and len(begun) < 2:
+        begun = [m for m in (tmp_path / "sweep").rglob("metrics.jsonl") if m.stat().st_size]
+        time.sleep(0.05)
+    process.send_signal(getattr(signal, name))
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 75 and "Traceback" not in printed, printed
+    assert len(re.findall(rf"^[\d:]+ stopped by {name} after step", printed, re.MULTILINE)) == 2, printed
+    assert f"\nprunebert: stopped by {name}; the same command goes on" in printed
+    assert len(list((tmp_path / "sweep").rglob("moment-*"))) == 2
+    assert len([p for p in (tmp_path / "sweep").iterdir() if p.is_dir()]) == 2, "the third never began"
+    done = prunebert(*words)
+    assert done.returncode == 0 and done.stdout.count("goes on after step") == 2, done.stdout + done.stderr
+    assert "3 finished runs" in done.stdout
 
 
 @pytest.mark.parametrize(("launcher", "extra"), [("laptop", "parallel"), ("slurm", "slurm")])
