@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# results/: every method side by side at equal budgets, embedded 2-layer model, five tasks, four sparsities, three seeds, and
-# how the order moves with the budget. Hours on two cores; started again it goes on where it was.
-#   scripts/measured.sh DATA OUT [STEP…]     STEP: tuning sst2 qqp stsb qnli rotten_tomatoes budget report; all, in this order
+# results/: every method side by side at equal budgets, embedded 2-layer model, five tasks, four sparsities, three seeds; how the
+# order moves with the budget; a 6-layer model on one task. Hours on two cores; started again it goes on where it was.
+#   scripts/measured.sh DATA OUT [STEP…]     STEP: tuning sst2 qqp stsb qnli rotten_tomatoes budget minilm report; all, in this order
 # (sst2 before other tasks, which take its TAMT masks).
 # DATA has glue/SST-2 and glue/STS-B in GLUE's own layout, and glue-10k/{QQP,QNLI}/{train,dev}.json: samples of the tasks'
 # training sets, 8,999 and 1,000 rows (github.com/ZhengxiangShi/PowerfulPromptFT, data/glue_pretrain). Everything goes to OUT;
@@ -14,19 +14,19 @@ out=$(realpath -m "${2:?$usage}")
 here=$(realpath "$(dirname "$0")")
 results=$here/../results
 shift 2
-[ $# -gt 0 ] || set -- tuning sst2 qqp stsb qnli rotten_tomatoes budget report
+[ $# -gt 0 ] || set -- tuning sst2 qqp stsb qnli rotten_tomatoes budget minilm report
 mkdir -p "$out/data" && cd "$out"
 for task in SST-2 STS-B; do ln -sfn "$from/glue/$task" "data/$task"; done
 for task in QQP QNLI; do
   [ -e "data/$task/dev.tsv" ] || python "$here/glue_10k.py" "$from/glue-10k" data
 done
 read -ra more <<<"${PRUNEBERT_WORDS:-}"
-failed=0
+failed=0 experiment=measured
 run() { # run NAME WORD…
   local name=$1 where=() status=0
   shift
   [ "$task" = rotten_tomatoes ] || where=(task.data_dir=data)
-  prunebert experiment=measured hydra/launcher=laptop "task=$task" "${where[@]}" "hydra.sweep.dir=runs/$name" "$@" "${more[@]}" ||
+  prunebert "experiment=$experiment" hydra/launcher=laptop "task=$task" "${where[@]}" "hydra.sweep.dir=runs/$name" "$@" "${more[@]}" ||
     status=$?
   [ "$status" -le 1 ] || exit "$status" # stopped, or bad input
   [ "$status" -eq 0 ] || failed=1       # a cell that failed keeps no other back
@@ -48,7 +48,7 @@ publish() { # publish NAME DIR: the report, and what results/ keeps of it
   python -c 'import sys; t = open(sys.argv[1]).read(); open(sys.argv[2], "w").write(t.replace(sys.argv[3] + "/", ""))' \
     "report/$1/results.csv" "$results/$1/results.csv" "$out"
   cp "report/$1/tables.tex" "$results/$1/"
-  [ "$1" != tuning ] || return 0
+  [[ $1 != tuning* ]] || return 0
   mkdir "$results/$1/figures"
   find "report/$1/figures" -name '*.png' -regex '.*/\(score\|budget\|density-sst2\|overlap-sst2\).*' -exec cp {} "$results/$1/figures" \;
 }
@@ -59,6 +59,7 @@ for task in "$@"; do
   case $task in
     tuning)
       "$here/tuning.sh" data tuning
+      "$here/tuning_minilm.sh" data tuning_minilm
       ;;
     budget) # 0.9 on SST-2 with 100 and 900 steps; rates as they were picked for 300
       task=sst2
@@ -70,11 +71,25 @@ for task in "$@"; do
         run budget/$steps-frozen "${frozen[@]}" "${budget[@]}"
       done
       ;;
+    minilm)
+      task=sst2 experiment=measured_minilm
+      for seed in 0 1 2; do
+        run "minilm/dense-$seed" method=dense "seed=$seed" sparsity=0.0
+        run "minilm/rest-$seed" method=$rest "seed=$seed"
+        run "minilm/sparsebert-$seed" method=sparsebert $shared "seed=$seed"
+        run "minilm/frozen-$seed" "${frozen[@]}" "seed=$seed"
+      done
+      run minilm/dense method=dense seed=3,4 sparsity=0.0
+      experiment=measured
+      ;;
     report)
       publish main runs/main
+      publish minilm runs/minilm
       publish budget runs/budget
       publish tuning tuning
+      publish tuning_minilm tuning_minilm
       python "$here/results_table.py" "$results/main/results.csv" "$here/../README.md"
+      [ ! -d runs/minilm ] || python "$here/results_table.py" "$results/minilm/results.csv" "$results/README.md"
       ;;
     *)
       for seed in 0 1 2; do # a seed of everything before the next

@@ -1,4 +1,4 @@
-"""results.csv of `prunebert report` → the table of README.md, between its two marks. A test holds the two together.
+"""results.csv of `prunebert report` → the table of a page, between its two marks. A test holds the two together.
 
 python scripts/results_table.py results/main/results.csv README.md
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-BEGIN, END = "<!-- results/main/results.csv -->", "<!-- end -->"
+END = "<!-- end -->"
 AT = 0.9  # the sparsity whose tasks are told one by one
 
 
@@ -33,13 +33,18 @@ def table(runs: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def between(text: str, new: str) -> str:
-    """`text` with `new` between the marks. Raises ValueError where they are not there once each, in this order."""
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(END) < text.index(BEGIN):
-        raise ValueError(f"there must be one {BEGIN} and after it one {END}")
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{new}\n{END}{after}"
+def mark(results: str | Path) -> str:
+    """Where the table of results/NAME/results.csv begins."""
+    return f"<!-- results/{Path(results).resolve().parent.name}/results.csv -->"
+
+
+def between(text: str, new: str, begin: str) -> str:
+    """`text` with `new` between `begin` and the next end. Raises ValueError without them, or with two of `begin`."""
+    before, found, rest = text.partition(begin)
+    _, end, after = rest.partition(END)
+    if not (found and end) or begin in rest:
+        raise ValueError(f"there must be one {begin} and after it one {END}")
+    return f"{before}{begin}\n{new}\n{END}{after}"
 
 
 def _told(mean: pd.Series, sd: pd.Series, at: tuple[str, str, float]) -> str:
@@ -67,4 +72,5 @@ if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit("usage: python scripts/results_table.py RESULTS.CSV PAGE.MD")
     page = Path(sys.argv[2])
-    page.write_text(between(page.read_text("utf-8"), table(pd.read_csv(sys.argv[1]))), "utf-8")
+    new = table(pd.read_csv(sys.argv[1]))
+    page.write_text(between(page.read_text("utf-8"), new, mark(sys.argv[1])), "utf-8")

@@ -20,10 +20,10 @@ def script(name):
 results_table, glue_10k = script("results_table"), script("glue_10k")
 
 
-def test_the_readmes_table_is_made_of_the_results():
-    readme = (ROOT / "README.md").read_text()
-    runs = pd.read_csv(ROOT / "results/main/results.csv")
-    assert results_table.between(readme, results_table.table(runs)) == readme
+@pytest.mark.parametrize(("page", "name"), [("README.md", "main")])
+def test_a_pages_table_is_made_of_the_results(page, name):
+    text, file = (ROOT / page).read_text(), ROOT / f"results/{name}/results.csv"
+    assert results_table.between(text, results_table.table(pd.read_csv(file)), results_table.mark(file)) == text
 
 
 def test_a_table_by_hand():
@@ -55,10 +55,13 @@ def test_methods_go_by_their_names_where_these_tell_them_apart():
 
 
 def test_only_what_is_between_the_marks_changes():
-    page = f"before\n{results_table.BEGIN}\nold\n{results_table.END}\nafter"
-    assert results_table.between(page, "new") == f"before\n{results_table.BEGIN}\nnew\n{results_table.END}\nafter"
-    with pytest.raises(ValueError, match="there must be one"):
-        results_table.between("no marks", "new")
+    a, b, end = results_table.mark("results/a/results.csv"), "<!-- results/b/results.csv -->", results_table.END
+    page = f"before\n{a}\nold\n{end}\nbetween\n{b}\nother\n{end}\nafter"
+    assert results_table.between(page, "new", b) == page.replace("other", "new")
+    assert results_table.between(page, "new", a) == page.replace("old", "new")
+    for broken in ("no marks", f"{a} no end", f"{end} before {a}", page + page):
+        with pytest.raises(ValueError, match="there must be one"):
+            results_table.between(broken, "new", a)
 
 
 def test_samples_become_files_in_glues_layout(tmp_path):
