@@ -88,7 +88,9 @@ for task in "$@"; do
       publish budget runs/budget
       publish tuning tuning
       publish tuning_minilm tuning_minilm
-      python "$here/results_table.py" "$results/main/results.csv" "$here/../README.md"
+      for page in "$here/../README.md" "$results/README.md"; do
+        python "$here/results_table.py" "$results/main/results.csv" "$page"
+      done
       [ ! -d runs/minilm ] || python "$here/results_table.py" "$results/minilm/results.csv" "$results/README.md"
       ;;
     *)

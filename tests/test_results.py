@@ -20,10 +20,25 @@ def script(name):
 results_table, glue_10k = script("results_table"), script("glue_10k")
 
 
-@pytest.mark.parametrize(("page", "name"), [("README.md", "main")])
+@pytest.mark.parametrize(("page", "name"), [("README.md", "main"), ("results/README.md", "main")])
 def test_a_pages_table_is_made_of_the_results(page, name):
-    text, file = (ROOT / page).read_text(), ROOT / f"results/{name}/results.csv"
-    assert results_table.between(text, results_table.table(pd.read_csv(file)), results_table.mark(file)) == text
+    text = (ROOT / page).read_text()
+    assert results_table.filled(text, ROOT / f"results/{name}/results.csv") == text
+
+
+def test_claims_by_hand():
+    rows = [("smp", 0.9, 0, 0.7), ("smp", 0.9, 1, 0.6), ("soft_movement", 0.9, 0, 0.5), ("soft_movement", 0.9, 1, 0.61)]
+    rows += [("sparsebert", 0.5, 0, 0.7), ("sparsebert", 0.9, 0, 0.7), ("dense", 0.0, 0, 0.8), ("dense", 0.0, 3, 0.9)]
+    runs = pd.DataFrame(rows, columns=["label", "sparsity", "seed", "score"]).assign(task="a")
+    other = runs[runs["label"].isin(["smp", "soft_movement"])].assign(task="b", score=lambda r: r["score"] + r["seed"])
+    other.loc[other["label"] == "smp", "score"] += 0.1
+    assert results_table.claims(pd.concat([runs, other])).splitlines() == [
+        "| score above | at | a | b | mean | holds in | p |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| smp over soft_movement | 0.9 | +9.5 | +19.5 | +14.5 | 3 of 4 | 0.250 |",
+        "| sparsebert over dense | 0.5 | -10.0 |  | -10.0 | 0 of 1 | 1.000 |",
+        "| sparsebert over dense | 0.9 | -10.0 |  | -10.0 | 0 of 1 | 1.000 |",
+    ]
 
 
 def test_a_table_by_hand():
