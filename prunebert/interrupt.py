@@ -76,7 +76,7 @@ class Sweep:
     def __init__(self) -> None:
         self.by: str | None = None
         self.since = 0.0
-        self.inside = False  # of a worker: in a cell
+        self.inside = False  # in a cell of this process
 
     def watch(self) -> None:
         """From now on in this process, for good."""
@@ -88,9 +88,9 @@ class Sweep:
         again = self.by is not None and time.monotonic() - self.since > 1
         if self.by is None:
             self.by, self.since = signal.Signals(number).name, time.monotonic()
-        for worker in multiprocessing.active_children():
+        for worker in (child.pid for child in multiprocessing.active_children() if child.pid):
             with suppress(ProcessLookupError):
-                os.kill(worker.pid or 0, number)
+                os.kill(worker, number)
         if self.inside or (again and not worker_of_a_sweep()):
             raise Stopped(self.by, "outside of training")
 
@@ -102,15 +102,16 @@ SWEEP = Sweep()
 def cell() -> Iterator[bool]:
     """Around one run. In a launcher's worker a signal ends it without an end of the worker, and those after it do not
     begin: then this is False."""
-    if not worker_of_a_sweep():
-        yield True
-        return
-    SWEEP.watch()
+    worker = worker_of_a_sweep()
+    if worker:
+        SWEEP.watch()
     try:
         SWEEP.inside = True
         yield SWEEP.by is None
     except Stopped as stopped:
         SWEEP.by = SWEEP.by or stopped.by
+        if not worker:
+            raise
     finally:
         SWEEP.inside = False
 

@@ -58,25 +58,25 @@ def test_a_worker_that_is_killed_is_told_in_one_line_and_the_sweep_goes_on(prune
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
-def test_a_signal_to_the_sweep_ends_all_its_cells_with_checkpoints(prunebert, toy, tmp_path, name):
+@pytest.mark.parametrize(("name", "jobs"), [("SIGTERM", 2), ("SIGINT", 2), ("SIGTERM", 1)])
+def test_a_signal_to_the_sweep_ends_all_its_cells_with_checkpoints(prunebert, toy, tmp_path, name, jobs):
     words = [w for w in toy if not w.startswith(("hydra", "impl"))]
-    words = ["-m", *words, "method=magnitude", "fit.steps=1500", "seed=0,1,2", "checkpoint.seconds=1000"]
-    words += ["hydra/launcher=laptop", "hydra.launcher.n_jobs=2", "hydra.sweep.dir=sweep"]
+    words = ["-m", *words, "method=magnitude", "fit.steps=800", "seed=0,1,2", "checkpoint.seconds=1000"]
+    words += ["hydra/launcher=laptop", f"hydra.launcher.n_jobs={jobs}", "hydra.sweep.dir=sweep"]
     process = start(words, tmp_path)
     begun: list[Path] = []
-    while process.poll() is None and len(begun) < 2:
+    while process.poll() is None and len(begun) < jobs:
         begun = [m for m in (tmp_path / "sweep").rglob("metrics.jsonl") if m.stat().st_size]
         time.sleep(0.05)
     process.send_signal(getattr(signal, name))
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 75 and "Traceback" not in printed, printed
-    assert len(re.findall(rf"^[\d:]+ stopped by {name} after step", printed, re.MULTILINE)) == 2, printed
-    assert f"\nprunebert: stopped by {name}; the same command goes on" in printed
-    assert len(list((tmp_path / "sweep").rglob("moment-*"))) == 2
-    assert len([p for p in (tmp_path / "sweep").iterdir() if p.is_dir()]) == 2, "the third never began"
+    assert len(re.findall(rf"^[\d:]+ stopped by {name} after step", printed, re.MULTILINE)) == jobs, printed
+    assert jobs == 1 or f"\nprunebert: stopped by {name}; the same command goes on" in printed
+    assert len(list((tmp_path / "sweep").rglob("moment-*"))) == jobs
+    assert len([p for p in (tmp_path / "sweep").iterdir() if p.is_dir()]) == jobs, "the others never began"
     done = prunebert(*words)
-    assert done.returncode == 0 and done.stdout.count("goes on after step") == 2, done.stdout + done.stderr
+    assert done.returncode == 0 and done.stdout.count("goes on after step") == jobs, done.stdout + done.stderr
     assert "3 finished runs" in done.stdout
 
 
