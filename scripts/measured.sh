@@ -6,6 +6,7 @@
 # DATA has glue/SST-2 and glue/STS-B in GLUE's own layout, and glue-10k/{QQP,QNLI}/{train,dev}.json: samples of the tasks'
 # training sets, 8,999 and 1,000 rows (github.com/ZhengxiangShi/PowerfulPromptFT, data/glue_pretrain). Everything goes to OUT;
 # `report` also writes results/ and the table of README.md anew. Needs pip install -e ".[demo,parallel]".
+# PRUNEBERT_SEEDS=0 scripts/measured.sh … runs the first seed alone, of tasks and of minilm.
 # More words for prunebert: PRUNEBERT_WORDS="hydra.launcher.n_jobs=8" scripts/measured.sh …; for one OUT always the same.
 set -euo pipefail
 usage="usage: scripts/measured.sh DATA OUT [STEP…]"
@@ -21,6 +22,7 @@ for task in QQP QNLI; do
   [ -e "data/$task/dev.tsv" ] || python "$here/glue_10k.py" "$from/glue-10k" data
 done
 read -ra more <<<"${PRUNEBERT_WORDS:-}"
+seeds=${PRUNEBERT_SEEDS:-0 1 2}
 failed=0 experiment=measured
 run() { # run NAME WORD…
   local name=$1 where=() status=0
@@ -73,7 +75,7 @@ for task in "$@"; do
       ;;
     minilm)
       task=sst2 experiment=measured_minilm
-      for seed in 0 1 2; do
+      for seed in $seeds; do
         run "minilm/dense-$seed" method=dense "seed=$seed" sparsity=0.0
         run "minilm/rest-$seed" method=$rest "seed=$seed"
         run "minilm/sparsebert-$seed" method=sparsebert $shared "seed=$seed"
@@ -94,7 +96,7 @@ for task in "$@"; do
       [ ! -d runs/minilm ] || python "$here/results_table.py" "$results/minilm/results.csv" "$results/README.md"
       ;;
     *)
-      for seed in 0 1 2; do # a seed of everything before the next
+      for seed in $seeds; do # a seed of everything before the next
         run "main/$task/dense-$seed" method=dense "seed=$seed" sparsity=0.0
         if [ "$task" = sst2 ]; then
           run "main/$task/rest-$seed" method=$rest "seed=$seed"
