@@ -42,7 +42,8 @@ def test_the_groups_hold_what_they_should():
     methods = "dense random magnitude imp gmp movement soft_movement l0 smp abp tamt sparsebert"
     assert " ".join(options("method")) == " ".join(sorted(methods.split(" ")))
     assert len(options("task")) == 14 and len(options("model")) == 7
-    assert options("fit") == ["measured", "paper", "quick", "smoke"] and options("impl") == ["auto", "cpu", "cuda"]
+    assert options("fit") == ["measured", "measured_minilm", "paper", "quick", "smoke"]
+    assert options("impl") == ["auto", "cpu", "cuda"]
     assert (
         options("corpus") == ["imdb", "wikitext"]
         and options("distill") == ["hidden_cosine", "logits", "none", "tinybert"]
@@ -50,7 +51,7 @@ def test_the_groups_hold_what_they_should():
     )
 
 
-FEW = {"paper": ["rte", "stsb", "squad"], "measured": ["rte"], "quick": ["rte"], "smoke": ["rte"]}
+FEW = {"paper": ["rte", "stsb", "squad"]} | {f: ["rte"] for f in ("measured", "measured_minilm", "quick", "smoke")}
 GRIDS = [
     pytest.param(FEW, id="few"),
     pytest.param(dict.fromkeys(FEW, options("task")), id="all", marks=pytest.mark.slow),
@@ -69,7 +70,9 @@ def test_every_method_and_task_composes_and_binds(method, fit, grid):
         bind(cfg["fit"])
         bind(cfg["teacher_fit"])
         bind(cfg["mask_fit"])
-        given = {"measured": 100 if method == "imp" else 300, "quick": 500, "smoke": 2}
+        given = {"measured": 300, "measured_minilm": 150, "quick": 500, "smoke": 2}
+        if method == "imp":
+            given |= {"measured": 100, "measured_minilm": 50}
         assert cfg["fit"]["steps"] == given.get(fit) or (fit == "paper" and task == "mlm")
 
 
