@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# How the rates of conf/method_fit/measured_minilm were picked: as scripts/tuning.sh does, but on SST-2 alone.
+# How the rates of conf/method_fit/measured_minilm are to be picked (not run yet): as scripts/tuning.sh does, but on SST-2 alone.
 #   scripts/tuning_minilm.sh DATA OUT       DATA: a folder with SST-2 in GLUE's own layout
 set -euo pipefail
 data=${1:?usage: scripts/tuning_minilm.sh DATA OUT}
