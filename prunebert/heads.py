@@ -112,6 +112,20 @@ class MaskedLM(LabelWords):
         return self._decode(encoded.last_hidden_state[batch.labels != -100])
 
 
+class States(nn.Module):
+    """No head: hidden states are what is read, and nothing in it is trained. The logits are [CLS]'s last state."""
+
+    kind = "states"
+    pretrained = True
+    needs = ("hidden",)
+    pooled = False
+
+    def forward(self, encoded: Any, batch: Batch) -> Tensor:
+        """[batch, width]."""
+        cls: Tensor = encoded.last_hidden_state[:, 0]
+        return cls
+
+
 class Span(nn.Module):
     """Start and end logits of every token, as `…ForQuestionAnswering` has it."""
 
@@ -168,8 +182,11 @@ def word_id(model: Model, word: str) -> int:
 
 def build(kind: str, model: Model, task: Form) -> nn.Module:
     """The head of a task. `kind`: "linear", new, as the stock classes have it; "label_words", the model's own masked-LM
-    head; "layer_mix", new, AbP's. A masked-LM task is always read through the model's own head.
+    head; "layer_mix", new, AbP's. A masked-LM task is always read through the model's own head, or where only hidden
+    states are wanted through none ("states", which is not for method.head).
     """
+    if kind == "states" and task.masked_lm:
+        return States()
     if kind not in KINDS:
         raise bad_choice("method.head", kind, KINDS)
     if task.masked_lm:

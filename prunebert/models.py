@@ -149,7 +149,8 @@ class Model:
         if absent:
             raise BadInput(
                 f"model {self.name} was saved without a masked-LM head ({absent[0]} is missing), so no "
-                "label words and no task=mlm can be read through it; for label words there is method.head=linear"
+                "label words and no task=mlm can be read through it; for label words there is method.head=linear, "
+                "for method=tamt method.objective=kd"
             )
         return model.eval()
 

@@ -53,10 +53,14 @@ class SubNetwork(nn.Module):
         self.encoder = model.encoder
         self.heads = nn.ModuleDict()
         self.masks: dict[str, Tensor] = {}
-        generator = torch.Generator().manual_seed(zlib.crc32(b"fresh") + seed)
+        generator = self.generator("fresh")
         for parameter in self.parameters_of("fresh").values():
             std = model.config.initializer_range if parameter.ndim > 1 else 0.0
             nn.init.normal_(parameter, std=std, generator=generator)
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """Random numbers for one purpose, from it and the run's seed alone; those for another are others."""
+        return torch.Generator().manual_seed(zlib.crc32(purpose.encode()) + self.seed)
 
     def add_head(self, task: Task, kind: str) -> str:
         """Make the head of `task` if it is not there yet; returns its key for `forward`.

@@ -26,6 +26,7 @@ from prunebert.tasks.mlm import mlm_task
 from prunebert.tasks.task import Batch
 from prunebert.tickets import masks_of
 from prunebert.train import train
+from tests.conftest import save_model
 
 FIT = Fit(epochs=1, steps=4, batch_size=8, lr=1e-3, head_lr=1e-3)
 MASK_FIT = Fit(epochs=1, steps=5, batch_size=8, lr=5e-3, head_lr=1e-3)
@@ -110,7 +111,7 @@ def test_the_first_scores_are_twice_tau_on_the_largest_weights(net, text, tau):
 def test_masks_are_exact_at_every_step_and_only_scores_learn(model, text, impl, objective):
     for s in (0.0, 0.3, 0.5, 0.9, 0.97):
         net, seen = SubNetwork(model), []
-        before = net.snapshot(net.add_head(text, "linear"))
+        before = net.snapshot(net.add_head(text, "linear" if "mlm" in objective else "states"))
 
         def watch(phase, t, M, s=s, seen=seen):
             total = sum(m.numel() for m in M.values())
@@ -122,7 +123,7 @@ def test_masks_are_exact_at_every_step_and_only_scores_learn(model, text, impl, 
         after = net.snapshot(phase.head)
         moved = {n for n in before if not torch.equal(before[n], after[n])}
         head = {n for n in before if n.startswith("head.")}
-        assert len(before) - len(head) == 39 and len(head) == 6
+        assert len(before) - len(head) == 39 and len(head) == (6 if "mlm" in objective else 0)
         assert moved == (head - {"head.words"} if "mlm" in objective else set())
         S = phase.train[0].tensors
         assert {g.name for g in phase.train if g.tensors} == {"scores", *(["head"] if "mlm" in objective else [])}
@@ -157,7 +158,7 @@ def test_straight_through_by_hand():
     """∂L/∂S = ∂L/∂W' ⊙ W on a 4x5 matrix, for the removed too; the mask follows when S does."""
     W = torch.tensor([[1.0, -2, 3, 0.5, -1], [0, 1, 1, -1, 2], [2, 2, -2, 1, 0], [1, 0, 0, 3, -3]])
     x, c = torch.tensor([1.0, 2, 0, -1, 3]), torch.tensor([1.0, -1, 2, 0.5])
-    phase = phase_1(OneMatrix(W), SimpleNamespace(train_rows=8, loss=None), sparsity=0.6, objective="kd")
+    phase = phase_1(OneMatrix(W), SimpleNamespace(train_rows=8), sparsity=0.6)
     S = phase.train[0].tensors["w"].requires_grad_(True)
     first = torch.tensor([[0.0, 1, 1, 0, 0], [0, 0, 0, 0, 1], [1, 1, 1, 0, 0], [0, 0, 0, 1, 1]])  # |W| of 2 and 3
     assert torch.equal(S.detach(), 0.02 * first)
@@ -254,6 +255,34 @@ def test_where_nothing_is_removed_the_student_is_the_teacher(net, text):
     same = phase.loss(net(batch, phase.head, phase.masks(1.0, False), needs=phase.needs), batch, 0.5)["kd_hidden"]
     other = phase.loss(net(batch, phase.head, halves(net), needs=phase.needs), batch, 0.5)["kd_hidden"]
     assert abs(same.item()) < 1e-6 and other.item() > 1e-2
+
+
+def test_without_a_masked_lm_head_the_hidden_states_alone_can_teach(tmp_path, read, impl):
+    """The score is the cosine of stock models' states, by dot products; what asks for words says that it cannot."""
+    folder = save_model(tmp_path / "bare", masked_lm=False)
+    net = SubNetwork(models.load(name=str(folder)))
+    text = read(tokenizer=net.model.tokenizer, positions=net.model.positions)
+    for objective in ("mlm", "mlm_kd"):
+        with pytest.raises(BadInput, match=r"without a masked-LM head .* method\.objective=kd"):
+            phase_1(net, text, objective=objective)
+    phase = phase_1(net, text, objective="kd", sparsity=0.6)
+    play(iter([phase]), net, impl)
+    stock = [transformers.AutoModel.from_pretrained(folder, add_pooling_layer=False).eval() for _ in "ab"]
+    with torch.no_grad():
+        for n, p in stock[1].named_parameters():
+            p.mul_(net.masks.get("bert." + n, torch.ones(())))
+    rows = {}
+    for batch in text.eval_batches("validation", 128):  # as `evaluate` has them: what is hidden depends on it
+        with torch.no_grad():
+            a, b = (s(**batch.inputs, output_hidden_states=True).hidden_states for s in stock)
+        for i, row in enumerate(batch.rows.tolist()):
+            real = batch.inputs["attention_mask"][i] == 1
+            x, y = (torch.stack([h[layer][i][real] for layer in (1, 2)]).double() for h in (a, b))
+            rows[row] = float(((x * y).sum(-1) / (x.norm(dim=-1) * y.norm(dim=-1))).mean())
+    found = evaluate(net, phase.task, phase.head, impl)
+    assert found.metrics == {"cosine": found.score}
+    assert found.score == pytest.approx(np.mean(list(rows.values())), abs=1e-5) and found.score < 0.999
+    assert found.predictions.prediction.tolist() == pytest.approx([rows[i] for i in range(len(rows))], abs=1e-5)
 
 
 def test_the_teacher_rests_and_has_no_gradient(net, text):

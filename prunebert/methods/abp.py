@@ -110,7 +110,7 @@ def abp(
     if control == "paper" and measured(net.masks) < s_f:
         log.warning("control=paper: γ = %g left sparsity %.4f, short of %g", gamma, measured(net.masks), s_f)
     if ablation != "none":
-        generator = torch.Generator().manual_seed(net.seed)
+        generator = net.generator("ablation")
         net.rewind(before, key)
         if ablation == "shuffle":
             net.masks = {n: shuffled(m, generator) for n, m in net.masks.items()}
@@ -121,7 +121,7 @@ def abp(
 
 def initial(net: SubNetwork, prunable: str, mean: float, std: float) -> Scores:
     """θ₀ ~ N(mean, std), drawn from the run's seed alone."""
-    generator = torch.Generator().manual_seed(net.seed)
+    generator = net.generator("scores")
     return {
         n: torch.randn(W.shape, generator=generator).mul_(std).add_(mean).to(W.device)
         for n, W in net.prunable(prunable).items()

@@ -17,7 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-from prunebert.distill import Distill, cosine
+from prunebert.alike import alike
+from prunebert.distill import Distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.heads import Kind as Head
@@ -25,8 +26,8 @@ from prunebert.masks import Masks, Near, Window, keep_top
 from prunebert.methods.magnitude import magnitude
 from prunebert.phase import Group, Phase, Terms, finetune
 from prunebert.subnetwork import Outputs, Prunable, SubNetwork
+from prunebert.tasks.mlm import MaskedLM
 from prunebert.tasks.task import Batch, Task
-from prunebert.teacher import frozen
 from prunebert.through import straight_through
 from prunebert.tickets import masks_of
 
@@ -37,7 +38,7 @@ def tamt(
     *,
     fit: Fit,
     sparsity: float,
-    corpus: Callable[..., Task],
+    corpus: Callable[..., MaskedLM],
     objective: Literal["mlm", "kd", "mlm_kd"],
     mask_fit: Fit,
     mask_steps: int | Literal["paper"] | None,
@@ -66,7 +67,7 @@ def tamt(
 
 def mask_training(
     net: SubNetwork,
-    text: Task,
+    text: MaskedLM,
     fit: Fit,
     sparsity: float,
     objective: str,
@@ -74,21 +75,23 @@ def mask_training(
     tau: float,
     prunable: str,
 ) -> Phase:
-    """Phase 1: S alone learns (with MLM the head's transform and biases too)."""
-    key, steps = net.add_head(text, "linear"), fit.steps_for(text.train_rows)
+    """Phase 1: S alone learns (with MLM the head's transform and biases too). It scores by the words told, with KD
+    alone by the cosine of the two networks' hidden states.
+    """
+    steps = fit.steps_for(text.train_rows)
     last = paper_steps(sparsity, steps) if stop == "paper" else steps if stop is None else stop
     if not 1 <= last <= steps:
         raise BadInput(f"method.mask_steps={last}: the phase has {steps} steps, so this must be between 1 and {steps}")
     S = net.new_scores(prunable)
     for n, M in keep_top(magnitude(net, prunable), sparsity).items():
         S[n] += 2 * tau * M
-    dense, near = frozen(net, key), Near(Window)
+    goals = [text] if "mlm" in objective else []
+    goals += [alike(net, text)] if "kd" in objective else []
+    key = net.add_head(goals[0], "linear" if "mlm" in objective else "states")
+    near = Near(Window)
 
     def loss(out: Outputs, batch: Batch, t: float) -> Terms:
-        terms = text.loss(out, batch) if "mlm" in objective else {}
-        if "kd" in objective:
-            terms["kd_hidden"] = cosine(out, dense(batch, ("hidden",)), batch)
-        return terms
+        return {name: term for goal in goals for name, term in goal.loss(out, batch).items()}
 
     def masks(t: float, hard: bool) -> Masks:
         M = keep_top(S, sparsity, near=near)
@@ -97,7 +100,7 @@ def mask_training(
     transform = {n: p for n, p in net.head_parameters(key).items() if n != "words"} if "mlm" in objective else {}
     return Phase(
         name="mask-training",
-        task=text,
+        task=goals[0],
         head=key,
         fit=fit,
         train=[

@@ -46,7 +46,7 @@ class MaskedLM:
     outputs = 0
     label_words: list[str] | None = None
     score = "accuracy"
-    eval_splits = ("validation",)
+    eval_splits: tuple[str, ...] = ("validation",)
 
     @property
     def train_rows(self) -> int:

@@ -55,8 +55,10 @@ class Task(Protocol):
     outputs: int
     label_words: list[str] | None
     score: str
-    train_rows: int
     eval_splits: tuple[str, ...]
+
+    @property
+    def train_rows(self) -> int: ...
 
     def batches(self, batch_size: int, seed: int) -> Iterator[Batch]:
         """Training batches without end; the order is a function of the seed alone."""

@@ -1,0 +1,56 @@
+"""Likeness as a task: the hidden states of a masked network are to be those of the dense one, on plain text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+from prunebert.answers import Teacher
+from prunebert.distill import cosine
+from prunebert.subnetwork import Outputs, SubNetwork
+from prunebert.tasks.mlm import MaskedLM
+from prunebert.tasks.task import Batch
+from prunebert.teacher import frozen
+
+
+@dataclass(kw_only=True)
+class Alike(MaskedLM):
+    """A corpus of which no word is told, so that a checkpoint saved without a masked-LM head will do.
+
+    dense: the unmasked network. Outputs must have the masked one's hidden states, as the head "states" gives them.
+    """
+
+    dense: Teacher
+    score = "cosine"
+
+    def loss(self, out: Outputs, batch: Batch) -> dict[str, Tensor]:
+        return {"kd_hidden": cosine(out, self.dense(batch, ("hidden",)), batch)}
+
+    def answers(self, out: Outputs, batch: Batch) -> dict[int, np.ndarray]:
+        """By row: [1], the cosine with the dense network's states, a mean over layers and the row's tokens."""
+        real = batch.inputs["attention_mask"]
+        pairs = zip(out.hidden[1:], self.dense(batch, ("hidden",)).hidden[1:], strict=True)
+        each = torch.stack([cosine_similarity(s.float(), t.float(), dim=-1) for s, t in pairs]).mean(0)
+        mean = (each * real).sum(1, keepdim=True) / real.sum(1, keepdim=True)
+        return dict(zip(batch.rows.tolist(), mean.cpu().numpy(), strict=True))
+
+    def predict(self, split: str, answers: dict[int, np.ndarray]) -> pd.DataFrame:
+        rows = range(len(self.rows[split]))
+        found = [answers[row] for row in rows]
+        told = [float(x[0]) for x in found]
+        return pd.DataFrame(
+            {"split": split, "id": [str(row) for row in rows], "label": "", "prediction": told, "scores": found}
+        )
+
+    def metrics(self, predictions: dict[str, pd.DataFrame]) -> dict[str, float]:
+        return {"cosine": float(predictions["validation"].prediction.mean())}
+
+
+def alike(net: SubNetwork, text: MaskedLM) -> Alike:
+    """`text` as this task, its teacher being the weights that `net` has at the time."""
+    return Alike(**vars(text), dense=frozen(net, net.add_head(text, "states")))
