@@ -13,7 +13,7 @@ from torch.nn.functional import cosine_similarity
 from prunebert.answers import Teacher
 from prunebert.distill import cosine
 from prunebert.subnetwork import Outputs, SubNetwork
-from prunebert.tasks.mlm import MaskedLM
+from prunebert.tasks.mlm import IGNORED, MaskedLM
 from prunebert.tasks.task import Batch
 from prunebert.teacher import frozen
 
@@ -27,6 +27,10 @@ class Alike(MaskedLM):
 
     dense: Teacher
     score = "cosine"
+
+    def hide(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Nothing: both networks read the text as it is."""
+        return Batch(batch.inputs, torch.full_like(batch.inputs["input_ids"], IGNORED), batch.rows)
 
     def loss(self, out: Outputs, batch: Batch) -> dict[str, Tensor]:
         return {"kd_hidden": cosine(out, self.dense(batch, ("hidden",)), batch)}

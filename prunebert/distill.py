@@ -113,7 +113,7 @@ def hidden_cosine(
 def cosine(student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
     """mean over layers of mean over tokens of (1 - cos(h_student, h_teacher)); the embeddings' output is no layer.
 
-    TAMT's code counts padding as tokens too; its blocks of text have none. Here padding is left out.
+    TAMT's code counts padding as tokens too; here it is left out.
     """
     real = batch.inputs["attention_mask"].bool()
     pairs = zip(student.hidden[1:], teacher.hidden[1:], strict=True)

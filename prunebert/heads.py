@@ -57,7 +57,7 @@ class Linear(nn.Module):
 class LabelWords(nn.Module):
     """Label words through the model's own masked-LM head, read at [CLS]: logit_y = decode(transform(h_[CLS]))_y.
 
-    SMP, §4.1 of its paper, writes a bare dot product of h_[CLS] and the word's embedding; its released code runs the
+    SMP, §4.2 of its paper, writes a bare dot product of h_[CLS] and the word's embedding; its released code runs the
     whole masked-LM head first (dense, activation, LayerNorm; then the tied decoder's rows and bias), as here. No
     template and no [MASK] is added. Nothing in it is new, so a method that freezes its weights freezes this too.
     """

@@ -12,16 +12,18 @@ Where the paper cannot be followed to the letter:
 - θ₀ ~ N(0.01, "variance 0.001") would start with 37.6 % of θ below 0, which the paper excludes: 0.001 is read as the
   standard deviation.
 - Plain SGD at α = 2e-5 moves θ by orders less than needed, and γ · steps cannot reach the targets on the small tasks
-  [I]. θ is trained by Adam, with an ε of 1e-12, as many of its gradients are below the usual 1e-8 (optimizer=sgd is the
-  literal update, but for the clipped gradient and the decaying rate), and γ is set anew at every step, so that exactly
-  the scheduled fraction of θ is ≤ 0 (it may then be negative). control=paper is Algorithm 1: a constant γ, with the
-  learning rate's decay, and the phase ends once the target is met, or falls short of it and says so.
+  [I]. θ is trained by Adam, with an ε of 1e-12, as many of its gradients are below the usual 1e-8 (optimizer=sgd is
+  the literal update of θ, but for the clipped gradient and the decaying rate; the head has AdamW either way), and γ is
+  set anew at every step, so that exactly the scheduled fraction of θ is ≤ 0 (it may then be negative). control=paper
+  is Algorithm 1: a constant γ, with the learning rate's decay, and the phase ends once the target is met, or falls
+  short of it and says so.
 - The list of masked tensors is not in the paper. Here: encoder matrices, pooler, word embeddings. Its head does not
   read the pooler, whose θ therefore only follow γ.
 
 Ablations (its Tables 3, 4): recovery=false keeps removed what was removed; ablation=shuffle permutes the mask within
-every matrix and trains a new head; ablation=reinit multiplies every weight by N(1, 0.01) and trains a new head. The
-paper reports chance for the latter; how its head was then trained is not said [U].
+every matrix and trains a new head; ablation=reinit multiplies every weight by N(1, 0.01) and trains a new head. Whether
+the paper shuffles within matrices or over all, and how it trains the head of either (it reports chance for the latter),
+is not said [U].
 """
 
 from __future__ import annotations

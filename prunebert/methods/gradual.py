@@ -38,6 +38,7 @@ def gmp(
     head: Head,
     distill: Distill,
     keep_pretrained: bool,
+    train_embeddings: bool = True,
 ) -> Iterator[Phase]:
     """Phases: (teacher,) prune(, head)."""
     key = net.add_head(task, head)
@@ -57,7 +58,7 @@ def gmp(
         task=task,
         head=key,
         fit=fit,
-        train=weights(net, key, fit),
+        train=weights(net, key, fit, embeddings=train_embeddings),
         masks=masks,
         loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)),
         needs=kd.needs,

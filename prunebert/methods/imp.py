@@ -1,11 +1,13 @@
 """IMP, iterative magnitude pruning with rewinding (Chen et al., "The Lottery Ticket Hypothesis for Pre-trained BERT
 Networks", NeurIPS 2020; read from their code, our notes §5.3).
 
-    for k = 1 … K:   train f(x; θ ⊙ M) to the end;   M ← Top_v(|θ| ⊙ M) at sparsity s k/K, globally;   θ ← θ₀
+    for k = 1 … K:   train f(x; θ ⊙ M) to the end;   M ← Top_v(|θ| ⊙ M) at sparsity min(k · step, s), globally;   θ ← θ₀
     then train f(x; θ ⊙ M) once more
 
 A round removes `step` of the original weights, the paper's 10 %; K is the number of rounds that takes, the last one
 smaller if need be. Their code rewinds the encoder to the pre-trained weights and keeps the classifier that it has.
+Every round is a training of its own, with its learning rate down to 0. Their GLUE code starts each with the schedule of
+all ten (30 epochs), so that its rate falls by a tenth within one.
 keep_pretrained=true: the last training is of the head alone, over θ₀ ⊙ M, as AbP's paper has its baselines.
 """
 

@@ -9,7 +9,8 @@ into their weights, so that the network is again W ⊙ M.
 
 The paper has no target: λ_f = 125 decides. Here (control=sparsity) λ is steered so that the asked fraction lies at that
 cut when the schedule ends; from then on all S are shifted by one constant a step, so that exactly that fraction does.
-control=none is the paper. λ(t) = λ_f (1 - (1 - u)³), as its code ties λ to the cubic schedule [I].
+control=none is the paper: λ(t) = λ_f from the first step on, for the command in its README has a threshold of 1 at both
+ends, and its code λ_f · threshold / final threshold.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def l0(
     distill: Distill,
     train_embeddings: bool = False,
 ) -> Iterator[Phase]:
-    """schedule: of λ with control=none; its start and end are those of the steering too. Phases: (teacher,) prune."""
+    """schedule: when the steering begins and ends; its cube is not read. Phases: (teacher,) prune."""
     key = net.add_head(task, head)
     kd = yield from distill(net, task)
     S = net.new_scores(prunable, OPEN)
@@ -72,7 +73,7 @@ def l0(
         return {n: gate(s, hard) * M[n] for n, s in S.items()}
 
     def lam(t: float) -> float:
-        return force(S, t) if steered else penalty * schedule(t)
+        return force(S, t) if steered else penalty
 
     yield Phase(
         name="prune",
@@ -84,7 +85,7 @@ def l0(
         loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)),
         penalty=lambda t: {"sparsity": lam(t) * alive(S)},
         needs=kd.needs,
-        settled=schedule.end,
+        settled=schedule.end if steered else 0.0,
         drawn=True,
         memory=force.memory,
     )

@@ -10,7 +10,7 @@ The loss has no labels in it, but for regression, where the last term is the squ
 Where the code is not followed: its teacher is never put into evaluation mode, so that it teaches with dropout; here it
 rests. Its classifier applies a ReLU to the pooled output, which its own teacher lacks; here both have BERT's head. Its
 last update comes at 99 % of the run; here the last is at the end. It trains on data augmented as in TinyBERT: that is
-augment=mlm, off by default.
+augment=mlm, off by default. Its optimizer is BertAdam: no bias correction, weight decay on the head too; here AdamW.
 """
 
 from __future__ import annotations

@@ -8,8 +8,10 @@ Mask Training", NAACL 2022). Read from its code; its text beyond the abstract [U
 
 Where its code is not followed: it sets φ anew every 1,000 (MLM) or 100 (KD) steps and lets the sparsity drift between;
 here φ is the one that removes exactly s at every step, ties by position. Its KD teacher is not put into evaluation
-mode; here it rests. As in the code the pooler's scores get no gradient (nothing reads it), and with MLM the masked-LM
-head trains along, except for its decoder, whose weights are those of the unmasked embeddings.
+mode; here it rests; and its optimizer of KD is BertAdam, without bias correction, here AdamW. As in the code the
+pooler's scores get no gradient (nothing reads it), and with MLM the masked-LM head trains along, except for its
+decoder, whose weights are those of the unmasked embeddings; with KD alone the text is read as it is (its code hides
+one token of each). Left out: first scores drawn at random, fine-tuning on less data.
 """
 
 from __future__ import annotations
