@@ -3,8 +3,9 @@
 # order moves with the budget; a 6-layer model on one task. Hours on two cores; started again it goes on where it was.
 #   scripts/measured.sh DATA OUT [STEP…]     STEP: tuning sst2 qqp stsb qnli rotten_tomatoes budget minilm report; all, in this order
 # (sst2 before other tasks, which take its TAMT masks).
-# DATA has glue/SST-2 and glue/STS-B in GLUE's own layout, and glue-10k/{QQP,QNLI}/{train,dev}.json: samples of the tasks'
-# training sets, 8,999 and 1,000 rows (github.com/ZhengxiangShi/PowerfulPromptFT, data/glue_pretrain). Everything goes to OUT;
+# DATA has glue/SST-2 and glue/STS-B in GLUE's own layout (a copy: github.com/F0restL1n/BERT at 0d0288b, glue_data), and
+# glue-10k/{QQP,QNLI}/{train,dev}.json: samples of the tasks' training sets, 8,999 and 1,000 rows
+# (github.com/ZhengxiangShi/PowerfulPromptFT at b4ecdea, data/glue_pretrain); results.csv has their fingerprints. Everything goes to OUT;
 # `report` also writes results/ and the table of README.md anew. Needs pip install -e ".[demo,parallel]".
 # PRUNEBERT_SEEDS=0 scripts/measured.sh … runs the first seed alone, of tasks and of minilm.
 # More words for prunebert: PRUNEBERT_WORDS="hydra.launcher.n_jobs=8" scripts/measured.sh …; for one OUT always the same.

@@ -29,36 +29,43 @@ def test_a_pages_table_is_made_of_the_results(page, name):
 def test_claims_by_hand():
     rows = [("smp", 0.9, 0, 0.7), ("smp", 0.9, 1, 0.6), ("soft_movement", 0.9, 0, 0.5), ("soft_movement", 0.9, 1, 0.61)]
     rows += [("sparsebert", 0.5, 0, 0.7), ("sparsebert", 0.9, 0, 0.7), ("dense", 0.0, 0, 0.8), ("dense", 0.0, 3, 0.9)]
-    runs = pd.DataFrame(rows, columns=["label", "sparsity", "seed", "score"]).assign(task="a")
+    runs = pd.DataFrame(rows, columns=["label", "sparsity", "seed", "score"]).assign(task="a", majority_score=0.496)
     other = runs[runs["label"].isin(["smp", "soft_movement"])].assign(task="b", score=lambda r: r["score"] + r["seed"])
     other.loc[other["label"] == "smp", "score"] += 0.1
+    other["majority_score"] = 0.45
     assert results_table.claims(pd.concat([runs, other])).splitlines() == [
-        "| score above | at | a | b | mean | holds in | p |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-        "| smp over soft_movement | 0.9 | +9.5 | +19.5 | +14.5 | 3 of 4 | 0.250 |",
-        "| sparsebert over dense | 0.5 | -10.0 |  | -10.0 | 0 of 1 | 1.000 |",
-        "| sparsebert over dense | 0.9 | -10.0 |  | -10.0 | 0 of 1 | 1.000 |",
+        "| score above | at | a | b | tasks in which it holds | pairs of runs |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| smp over soft_movement | 0.9 | +9.5 † | +19.5 | 2 of 2 | 3 of 4 |",
+        "| sparsebert over dense | 0.5 | -10.0 |  | 0 of 1 | 0 of 1 |",
+        "| sparsebert over dense | 0.9 | -10.0 |  | 0 of 1 | 0 of 1 |",
     ]
 
 
 def test_a_table_by_hand():
     rows = [("dense", "a", 0.0, s, 0.8 + 0.1 * s) for s in (0, 1)] + [("dense", "b", 0.0, 0, 0.5)]
+    rows += [("dense", "c", 0.0, 0, 0.9)]
     rows += [
         ("smp", t, p, s, x + s / 10) for t, p, x in (("a", 0.9, 0.6), ("b", 0.9, 0.2), ("a", 0.5, 0.7)) for s in (0, 1)
     ]
-    runs = pd.DataFrame(rows, columns=["label", "task", "sparsity", "seed", "score"]).assign(metric="accuracy")
+    runs = pd.DataFrame(rows, columns=["label", "task", "sparsity", "seed", "score"])
+    runs["metric"] = runs["task"].map({"a": "accuracy", "b": "accuracy", "c": "pearson"})
+    runs["majority_score"] = runs["task"].map({"a": 0.5, "b": 0.2, "c": 0.0})
     assert results_table.table(runs).splitlines() == [
-        "| method | a at 0.9, accuracy | b at 0.9, accuracy | mean at 0.5 | mean at 0.9 |",
-        "| --- | --- | --- | --- | --- |",
-        "| dense | 0.850 ± 0.071 | 0.500 | 0.675 | 0.675 |",
-        "| smp | 0.650 ± 0.071 | 0.250 ± 0.071 |  | 0.450 |",
+        "| method | a at 0.9, accuracy | b at 0.9, accuracy | c at 0.9, pearson | mean accuracy at 0.5 | "
+        "mean accuracy at 0.9 |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| best constant answer | 0.500 | 0.200 | 0.000 | 0.350 | 0.350 |",
+        "| dense | 0.850 ± 0.071 | 0.500 | 0.900 | 0.675 | 0.675 |",
+        "| smp | 0.650 ± 0.071 | 0.250 ± 0.071 † |  |  | 0.450 |",
     ]
 
 
 def test_methods_go_by_their_names_where_these_tell_them_apart():
     def made(*labels):
         runs = pd.DataFrame({"label": labels, "task": "a", "sparsity": 0.9, "score": 0.5, "metric": "f1"})
-        return [line.split(" | ")[0] for line in results_table.table(runs).splitlines()[2:]]
+        told = results_table.table(runs.assign(majority_score=0.4)).splitlines()
+        return [line.split(" | ")[0] for line in told[3:]]
 
     frozen = "random (fit.head_lr=0.003, keep_pretrained=true)"
     assert made("random (fit.head_lr=0.001, keep_pretrained=false)", frozen, "smp (distill=logits)") == [
