@@ -33,7 +33,7 @@ def table(runs: pd.DataFrame) -> str:
     at each sparsity, the mean of these means over the tasks that have the most common metric, where it ran on all of
     them. A run that is no better than the best constant answer, the first row, leaves a † in its cell.
     """
-    runs = runs.assign(label=_short(runs["label"]))
+    runs = runs.assign(label=short(runs["label"]))
     tasks, sparsities = sorted(runs["task"].unique()), sorted(s for s in runs["sparsity"].unique() if s > 0)
     metric, constant = (runs.groupby("task")[c].first() for c in ("metric", "majority_score"))
     common = metric.mode()[0]
@@ -66,7 +66,7 @@ def claims(runs: pd.DataFrame) -> str:
     either is no better than the best constant answer; in how many tasks that mean is above 0; in how many pairs of runs
     of one task and seed the difference is. Tasks and seeds without both are left out.
     """
-    runs = runs.assign(label=_short(runs["label"]), lost=_lost(runs))
+    runs = runs.assign(label=short(runs["label"]), lost=_lost(runs))
     tasks = sorted(runs["task"].unique())
     runs = runs.set_index(["label", "sparsity", "task", "seed"])[["score", "lost"]]
     head = ["score above", "at", *tasks, "tasks in which it holds", "pairs of runs"]
@@ -120,7 +120,7 @@ def between(text: str, new: str, begin: str) -> str:
     return f"{before}{begin}\n{new}\n{END}{after}"
 
 
-def _short(labels: pd.Series) -> pd.Series:
+def short(labels: pd.Series) -> pd.Series:
     """Without the settings that tell variants apart, but for those that are on: `random (keep_pretrained=true)`. As
     they are where two would become the same."""
     names = {}

@@ -4,8 +4,11 @@ import importlib.util
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+
+from prunebert import artifacts
 
 ROOT = Path(__file__).parents[1]
 
@@ -84,6 +87,40 @@ def test_only_what_is_between_the_marks_changes():
     for broken in ("no marks", f"{a} no end", f"{end} before {a}", page + page):
         with pytest.raises(ValueError, match="there must be one"):
             results_table.between(broken, "new", a)
+
+
+def test_where_weights_stay_by_sets(cli, toy, tmp_path, monkeypatch):
+    """Against sets of places; pairs are of different seeds only."""
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    where = script("where_weights_stay")
+    words = [*[w for w in toy if not w.startswith("hydra")], "hydra.sweep.dir=runs", "sparsity=0.75"]
+    assert cli("-m", *words, "method=random,movement", "seed=0,1", "method.prunable=encoder_pooler_embeddings")[0] == 0
+    rows, places = [], {}
+    for run in artifacts.finished_runs(tmp_path / "runs"):
+        told = artifacts.result(run)
+        rows.append((told["method"], told["task"], told["sparsity"], told["seed"], str(run.relative_to(tmp_path))))
+        masks = artifacts.masks(run).masks
+        places[told["method"], told["seed"]] = {
+            (n, i) for n, m in masks.items() for i in m.flatten().nonzero().flatten().tolist()
+        }
+    size = {n: m.numel() for n, m in masks.items()}
+    runs = pd.DataFrame(rows, columns=where.COLUMNS)
+    told = where.budgets(runs, tmp_path).set_index(["label", "kind"])["remaining"]
+    query = [n for n in size if "query" in n]
+    kept = [sum(n in query for n, _ in places["movement", seed]) for seed in (0, 1)]
+    assert told["movement", "query"] == pytest.approx(np.mean(kept) / sum(size[n] for n in query))
+    found = where.overlaps(runs, tmp_path).set_index(["a", "b"])
+    assert found["pairs"].to_dict() == {("movement", "movement"): 1, ("movement", "random"): 2, ("random", "random"): 1}
+    for part in ("all", "encoder"):
+        names = [n for n in size if part == "all" or "encoder" in n]
+        beyond = []
+        for pair in (0, 1), (1, 0):
+            a, b = (
+                {x for x in places[m, s] if x[0] in names} for m, s in zip(("movement", "random"), pair, strict=True)
+            )
+            chance = len(a) * len(b) / sum(size[n] for n in names)
+            beyond.append((len(a & b) - chance) / (min(len(a), len(b)) - chance))
+        assert found[part]["movement", "random"] == pytest.approx(np.mean(beyond))
 
 
 def test_samples_become_files_in_glues_layout(tmp_path):
