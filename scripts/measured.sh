@@ -52,6 +52,7 @@ publish() { # publish NAME DIR: the report, and what results/ keeps of it
     "report/$1/results.csv" "$results/$1/results.csv" "$out"
   cp "report/$1/tables.tex" "$results/$1/"
   [[ $1 != tuning* ]] || return 0
+  python "$here/where_weights_stay.py" "$results/$1/results.csv" "$out"
   mkdir "$results/$1/figures"
   find "report/$1/figures" -name '*.png' -regex '.*/\(score\|budget\|density-sst2\|overlap-sst2\).*' -exec cp {} "$results/$1/figures" \;
 }
