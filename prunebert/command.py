@@ -31,6 +31,11 @@ def say(line: str) -> None:
     rich.get_console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
+def counted(number: int, what: str) -> str:
+    """Number and noun: 1 run, 2 runs."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 def short(path: Path) -> str:
     """Relative to where the user stands, if it lies below."""
     text = os.path.relpath(path)

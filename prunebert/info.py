@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from prunebert import artifacts, traces
-from prunebert.command import arguments, short
+from prunebert.command import arguments, counted, short
 from prunebert.errors import BadInput
 
 DENOMINATORS = {
@@ -93,7 +93,7 @@ def table(root: Path) -> int:
     score = names.pop() if len(names) == 1 else "score"
     axes = ("task", "model", "fit", "distill", "sparsity", "seed")
     varying = [k for k in axes if len({str(row[k]) for _, row in rows}) > 1]
-    shown = Table(title=escape(f"{len(rows)} finished runs in {short(root)}"), title_justify="left")
+    shown = Table(title=escape(f"{counted(len(rows), 'finished run')} in {short(root)}"), title_justify="left")
     shown.add_column("method", style="bold")
     for column in varying:
         shown.add_column("asked" if column == "sparsity" else column)

@@ -104,7 +104,7 @@ def _import(asked: Namespace, compose: Compose) -> None:
     path, out = Path(asked.file).expanduser(), _free(asked.out)
     for word in asked.words:
         if not re.match(r"model[.=]", word):
-            raise BadInput(f"{word}: import takes keys of model")
+            raise BadInput(f"{word}: only model=… and model.KEY=… may follow OUT")
     if not path.is_file():
         raise BadInput(f"{path}: there is no such file")
     fields, build = compose(asked.words)

@@ -87,7 +87,7 @@ def test_masks_of_other_weights_only_by_force(cli, tmp_path, pair):
         (("and", "a"), "required: B; usage: prunebert mask and"),
         (("info", "nowhere"), "nowhere cannot be read as a mask file"),
         (("import", "smp", "nowhere", "x"), "nowhere: there is no such file"),
-        (("import", "smp", "a", "x", "sparsity=0.5"), "sparsity=0.5: import takes keys of model"),
+        (("import", "smp", "a", "x", "sparsity=0.5"), "sparsity=0.5: only model=… and model.KEY=… may follow OUT"),
         (("and", "a", "b", "no/where"), "cannot be written to"),
     ):
         status, printed = cli("mask", *words)
