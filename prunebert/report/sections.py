@@ -42,7 +42,7 @@ def of_table(
     size = ", ".join(f"{count:,} examples of {split}" for split, count in held.items() if isinstance(count, int))
     majority = runs["majority_score"].dropna()
     always = (
-        f" The same answer always, the commonest or the mean, gives {majority.iloc[0]:.4f}." if len(majority) else ""
+        f" The best constant answer, the commonest or the mean, gives {majority.iloc[0]:.4f}." if len(majority) else ""
     )
     parts = [Part("Scores", f"{metric}{' on ' + size if size else ''}.{always}", tables.scores(found, lower))]
     for other in sorted({m for each in runs["metrics"] for m in each} - {metric}):
