@@ -1,6 +1,5 @@
 """A teacher that is asked once: the same words as when it is asked at every step, from a file that runs share."""
 
-from dataclasses import replace
 from functools import partial
 
 import datasets
@@ -20,12 +19,6 @@ from .test_methods import SMP
 from .test_trained_magnitude import play
 
 FIT = Fit(epochs=1, steps=2, batch_size=8, lr=1e-3, head_lr=1e-3)
-
-
-@pytest.fixture
-def impl(impl):
-    """One thread: two that wait for each other cost most of the time here."""
-    return replace(impl, threads=1)
 
 
 @pytest.fixture(autouse=True)
