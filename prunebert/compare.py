@@ -23,9 +23,7 @@ SHOWN = 60  # rows of the printed table; compare.json has all
 
 def main(words: list[str]) -> None:
     """Compare runs (a sweep stands for its finished ones); write to DIR, by default `compare`, over what is there."""
-    parser = arguments(
-        "compare", f"{__doc__}\n\nPairs of masks over different sets are compared on the matrices both have."
-    )
+    parser = arguments("compare", DOES)
     parser.add_argument(
         "runs", metavar="RUN", nargs="+", type=Path, help="directory of a run, or of a sweep for all its"
     )

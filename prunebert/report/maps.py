@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from prunebert import artifacts
 from prunebert.errors import BadInput
+from prunebert.overlap import table
 from prunebert.report.style import WIDTH, Theme
 
 KINDS = ("query", "key", "value", "attention-output", "intermediate", "output")
@@ -128,10 +128,7 @@ def _on(dark: bool) -> str:
 
 
 def overlap_table(runs: list[Path]) -> tuple[list[int], np.ndarray]:
-    """The seam to `overlap.table`: which of `runs` it has taken, and the beyond-chance overlap of every two of them."""
-    from importlib import import_module
-
-    table: Callable[[list[Path]], dict[str, Any]] = import_module("prunebert.overlap").table
+    """Which of `runs` removed anything, and the beyond-chance overlap of every two of these."""
     found = table(runs)
-    taken = [i for i, run in enumerate(runs) if str(run) not in found.get("left_out", ())]
+    taken = [i for i, run in enumerate(runs) if str(run) not in found["left_out"]]
     return taken, np.asarray(found["beyond_chance"], dtype=float)

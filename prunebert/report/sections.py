@@ -168,7 +168,7 @@ def _overlap(name: str, sparsity: float, runs: pd.DataFrame, draw: Draw, trouble
         return []
     try:
         taken, values = maps.overlap_table([Path(run["directory"]) for run in readable])
-    except (BadInput, ModuleNotFoundError) as error:
+    except BadInput as error:
         troubles.append(Trouble("not in the report", where, f"overlap matrix: {error}"))
         return []
     caption = (
