@@ -160,7 +160,7 @@ def _overlap(name: str, sparsity: float, runs: pd.DataFrame, draw: Draw, trouble
     some = runs.sort_values("seed", kind="stable").groupby("variant").head(max(1, most))
     for _, run in some.sort_values("order").iterrows():
         try:
-            artifacts.masks(Path(run["directory"]))
+            artifacts.packed_masks(Path(run["directory"]))
             readable.append(run)
         except BadInput as error:
             troubles.append(Trouble("not in the overlap matrix", where, str(error)))
