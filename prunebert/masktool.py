@@ -139,8 +139,6 @@ def _free(out: str | None) -> Path | None:
 
 
 def _write(out: Path | None, file: MaskFile) -> None:
-    from prunebert import maskfile
-
     if out:
-        maskfile.write(out, file)
+        artifacts.write_masks(out, file)
         say(f"written to {out}")

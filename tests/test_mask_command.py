@@ -32,7 +32,7 @@ def pair(tmp_path):
     shapes = {"bert.encoder.layer.0.output.dense.weight": (3, 5), "bert.encoder.layer.1.output.dense.weight": (4, 2)}
     masks = [random_masks(seed, shapes) for seed in (1, 2)]
     for name, mask in zip("ab", masks, strict=True):
-        maskfile.write(tmp_path / name, MaskFile(mask, "m", "h"))
+        artifacts.write_masks(tmp_path / name, MaskFile(mask, "m", "h"))
     return masks
 
 
@@ -62,21 +62,21 @@ def test_info_counts_what_is_in_the_file(cli, tmp_path, pair):
     mask = torch.zeros(4, 6, dtype=torch.bool)
     mask[1, [0, 2]] = mask[3, 0] = True
     names = [f"bert.encoder.layer.{i}.output.dense.weight" for i in (0, 11)]
-    maskfile.write(tmp_path / "x", MaskFile(dict.fromkeys(names, mask), "m", "h"))
+    artifacts.write_masks(tmp_path / "x", MaskFile(dict.fromkeys(names, mask), "m", "h"))
     status, printed = cli("mask", "info", "x")
     assert status == 0 and "2 matrices, 6 of 48 weights stay, sparsity 0.875000" in printed
     assert "bert.encoder.layer.*.output.dense.weight: 6 of 48 (12.50%) stay, 4 rows and 8 columns empty" in printed
 
 
 def test_masks_of_other_weights_only_by_force(cli, tmp_path, pair):
-    maskfile.write(tmp_path / "b2", MaskFile(pair[1], "n", "g"))
+    artifacts.write_masks(tmp_path / "b2", MaskFile(pair[1], "n", "g"))
     assert cli("mask", "and", "a", "b2", "out") == (
         2,
         "prunebert: a was found on m, b2 on n: other weights; --force does it still\n",
     )
     assert cli("mask", "and", "a", "b2", "out", "--force")[0] == 0
     assert members(maskfile.read(tmp_path / "out").masks) == members(pair[0]) & members(pair[1])
-    maskfile.write(tmp_path / "c", MaskFile({n: m for n, m in list(pair[1].items())[:1]}, "m", "h"))
+    artifacts.write_masks(tmp_path / "c", MaskFile({n: m for n, m in list(pair[1].items())[:1]}, "m", "h"))
     status, printed = cli("mask", "or", "a", "c", "--force")
     assert (
         status == 2 and "cover different matrices (bert.encoder.layer.1.output.dense.weight is not in both" in printed
