@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import rich
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from prunebert import artifacts, traces
-from prunebert.command import arguments, counted, short
+from prunebert.command import arguments, counted, for_tables, short
 from prunebert.errors import BadInput
 
 DENOMINATORS = {
@@ -114,7 +113,7 @@ def table(root: Path) -> int:
             *numbers,
             escape(str(os.path.relpath(directory, root))),
         )
-    console = rich.get_console() if rich.get_console().is_terminal else Console(width=160)
+    console = for_tables()
     console.print(shown)
     if rows:
         console.print(
