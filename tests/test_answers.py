@@ -100,7 +100,7 @@ def test_a_damaged_file_is_made_anew(net, task, cache, harm, caplog):
 def test_a_folder_that_cannot_be_written_is_told(net, task, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "file")
-    with pytest.raises(BadInput, match=f"HF_DATASETS_CACHE={tmp_path / 'file'} cannot be read or written to"):
+    with pytest.raises(BadInput, match=f"HF_DATASETS_CACHE={tmp_path / 'file'} cannot be written to"):
         of(net, task)
 
 
