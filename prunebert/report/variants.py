@@ -42,7 +42,7 @@ def told(runs: pd.DataFrame) -> pd.DataFrame:
         {"table": runs["table"], "rank": runs["method"].map(lambda m: rank.get(m, len(rank)))}
         | {k: runs[k] for k in ("method", "label", "sparsity", "seed")}
     )
-    runs["order"] = by.sort_values(list(by)).reset_index().set_index("index").assign(n=range(len(by)))["n"]
+    runs["order"] = pd.Series(range(len(by)), index=by.sort_values(list(by)).index)
     return runs
 
 
