@@ -36,6 +36,7 @@ Forward = Callable[[], Any]
 
 
 def main(words: list[str]) -> None:
+    """Time a run's variants in every shape asked for; print the tables, and write --out."""
     parser = arguments("bench", DOES)
     parser.add_argument("run", metavar="RUN", help="directory of a finished run, or a task delta")
     parser.add_argument("--batch", default="1,32", help="texts at a time, default 1,32")

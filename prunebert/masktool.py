@@ -35,6 +35,7 @@ Compose = Callable[[list[str]], tuple[dict[str, Any], Callable[..., Any]]]
 
 
 def main(words: list[str], compose: Compose) -> None:
+    """Do what the first word says; `compose` makes a configuration of the words that tell an import its model."""
     parser = arguments("mask", DOES)
     what = parser.add_subparsers(dest="what", required=True, metavar="info|and|or|xor|diff|import")
     what.add_parser("info", help="model, size, sparsity").add_argument("file", metavar="FILE")

@@ -32,6 +32,7 @@ Compose = Callable[[list[str]], tuple[dict[str, Any], Callable[..., Any]]]
 
 
 def main(words: list[str], compose: Compose) -> None:
+    """Score a run on the task that the words tell, of which `compose` makes a configuration; write --out."""
     parser = arguments("evaluate", DOES)
     parser.add_argument("run", metavar="RUN", help="directory of a finished run, or a task delta")
     parser.add_argument("words", metavar="KEY=VALUE", nargs="*", help="task=…, task.…=…, corpus=…, impl=…")

@@ -26,6 +26,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
+    """A row has a cell for each column. note: a sentence below the table."""
+
     columns: list[str]
     rows: list[list[Cell]]
     note: str = ""
