@@ -109,7 +109,7 @@ def _import(asked: Namespace, compose: Compose) -> None:
     if not path.is_file():
         raise BadInput(f"{path}: there is no such file")
     fields, build = compose(asked.words)
-    from prunebert import published
+    from prunebert import foreign_masks
     from prunebert.maskfile import MaskFile
     from prunebert.masks import sparsity
     from prunebert.subnetwork import SubNetwork
@@ -117,9 +117,11 @@ def _import(asked: Namespace, compose: Compose) -> None:
     net = SubNetwork(build(fields["model"]))
     encoder, every = net.prunable(), net.prunable("encoder_pooler_embeddings")
     if asked.format == "smp":
-        masks = published.smp(path, encoder)
+        masks = foreign_masks.smp(path, encoder)
     else:
-        masks = published.dictionary(path, encoder, {n: p for n, p in every.items() if n not in encoder}, net.prefix)
+        masks = foreign_masks.dictionary(
+            path, encoder, {n: p for n, p in every.items() if n not in encoder}, net.prefix
+        )
     file = MaskFile(net.use(masks).masks, net.model.name, net.model.weights_hash)
     say(f"{path}: {_told(file)} of {net.model.name}, sparsity {sparsity(file.masks):.6f}")
     _write(out, file)

@@ -8,7 +8,7 @@ import torch
 import transformers
 from torch.nn.utils import prune
 
-from prunebert import artifacts, maskfile, published
+from prunebert import artifacts, foreign_masks, maskfile
 from prunebert.errors import BadInput
 from prunebert.maskfile import MaskFile
 
@@ -106,15 +106,15 @@ def test_smps_bits_in_smps_order(tmp_path):
     packed = np.array([int(bits[i : i + 8], 2) for i in range(0, len(bits), 8)], dtype=np.uint8)
     np.save(tmp_path / "x.npy", packed)
     weights = {n: torch.zeros(shape) for n, shape in shapes.items()}
-    found = published.smp(tmp_path / "x.npy", weights)
+    found = foreign_masks.smp(tmp_path / "x.npy", weights)
     assert list(found) == list(shapes) and all(torch.equal(found[n], masks[n]) for n in masks)
     for bad in (packed[:-1], packed.astype(bool), np.append(packed, packed[:1])):
         np.save(tmp_path / "x.npy", bad)
         with pytest.raises(BadInput, match="a mask of this model is"):
-            published.smp(tmp_path / "x.npy", weights)
+            foreign_masks.smp(tmp_path / "x.npy", weights)
     np.save(tmp_path / "x.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(BadInput, match=r"cannot be read as a \.npy"):
-        published.smp(tmp_path / "x.npy", weights)
+        foreign_masks.smp(tmp_path / "x.npy", weights)
 
 
 def test_smps_file_becomes_a_mask_file_of_the_model(cli, tmp_path, model_folder, net):
@@ -179,7 +179,7 @@ def test_what_is_no_such_dictionary_is_told(tmp_path, pruned, net):
     ):
         torch.save(stored, file)
         with pytest.raises(BadInput, match=told):
-            published.dictionary(file, encoder, {}, "bert.")
+            foreign_masks.dictionary(file, encoder, {}, "bert.")
     file.write_bytes(b"nothing")
     with pytest.raises(BadInput, match="cannot be read"):
-        published.dictionary(file, encoder, {}, "bert.")
+        foreign_masks.dictionary(file, encoder, {}, "bert.")
