@@ -54,7 +54,7 @@ def train(
     impl: Impl,
     record: Callable[[dict[str, Any]], None],
     score: Callable[[], float],
-    checkpoints: Checkpoints | None = None,
+    checkpoints: Checkpoints | Nothing | None = None,
 ) -> Trained:
     """Run `phase` to its end; `net.masks` are then its final hard masks.
 
