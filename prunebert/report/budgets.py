@@ -37,7 +37,7 @@ def ratios(runs: pd.DataFrame, by: str) -> tuple[pd.DataFrame, list[str]]:
         except (BadInput, KeyError, TypeError, ValueError, AttributeError) as error:
             unread.append(f"the budget in topology.json of {run['directory']} cannot be read: {error}")
             continue
-        rows += [(run["label"], run["sparsity"], part, ratio) for part, ratio in shares.items()]
+        rows += [(run["short"], run["sparsity"], part, ratio) for part, ratio in shares.items()]
     found = pd.DataFrame(rows, columns=["label", "sparsity", "part", "ratio"])
     return found.groupby(["label", "sparsity", "part"], sort=False)["ratio"].mean().reset_index(), unread
 

@@ -35,8 +35,8 @@ def remaining(runs: pd.DataFrame) -> tuple[dict[str, np.ndarray], dict[str, dict
         except (BadInput, KeyError, TypeError, ValueError, AttributeError) as error:
             unread.append(f"topology.json of {run['directory']} cannot be read: {error}")
             continue
-        inside.setdefault(run["label"], []).append(grid)
-        outside.setdefault(run["label"], []).append(rest)
+        inside.setdefault(run["short"], []).append(grid)
+        outside.setdefault(run["short"], []).append(rest)
     means = {label: np.mean(grids, axis=0) for label, grids in inside.items()}
     rests = {label: pd.DataFrame(rows).mean().to_dict() for label, rows in outside.items()}
     return means, rests, unread

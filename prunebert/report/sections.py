@@ -25,7 +25,7 @@ READING = (
     "A cell is the mean over seeds ± their standard deviation (n - 1), and the number of seeds in brackets. Sparsity "
     "is the fraction removed, of the matrices that its row names; bold is the best mean of its column among rows whose "
     "sparsity is a fraction of the same matrices. Rows are apart wherever more than sparsity and seed differs, and say "
-    "in what."
+    "in what; figures tell no more of it than sets their lines apart."
 )
 
 
@@ -175,7 +175,7 @@ def _overlap(name: str, sparsity: float, runs: pd.DataFrame, draw: Draw, trouble
         f"{where}: overlap of every two masks beyond chance; 1 the same weights, 0 what chance gives, below 0 fewer."
     )
     seeds = each and runs["seed"].nunique() > 1
-    labels = [readable[i]["label"] + (f", seed {readable[i]['seed']}" if seeds else "") for i in taken]
+    labels = [readable[i]["short"] + (f", seed {readable[i]['seed']}" if seeds else "") for i in taken]
     if not each:
         labels, values = maps.over_seeds(labels, values)
         caption += " Means over all pairs of runs; on the diagonal between the seeds of one row."

@@ -80,6 +80,7 @@ def test_lines_bands_levels_and_published_points(run, tmp_path, theme):
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     for told in ("smp, 2 seeds", "dense, 1 seed", "published: SMP Table 1", "obert: published only"):
         assert told in texts
+    assert any("±1 standard deviation" in text for text in texts)
     assert any("0.3500, not shown" in text for text in texts)  # far below all else
 
 
@@ -93,6 +94,20 @@ def test_ticks_tell_the_sparsities_apart_and_nothing_is_cut_off(run, tmp_path, t
     width = figure.get_figwidth() * figure.dpi
     assert all(line.get_window_extent().x1 <= axes.bbox.x1 + 1 for line in axes.lines if line.get_linestyle() == "None")
     assert figure.legends[0].get_window_extent().x1 <= width and figure.legends[0].get_window_extent().x0 >= 0
+
+
+def test_the_axis_begins_where_the_runs_do_and_numbers_of_variants_are_apart(run, tmp_path, theme):
+    run("d", "dense", 0.0)
+    for k in range(6):
+        for sparsity in (0.5, 0.9):
+            run(f"{k}{sparsity}", "smp", sparsity, settings={"k": k}, wrong=20 + k // 5)
+    found = cells.cells(collect([tmp_path]).runs)
+    figure = curves.scores(found, published.table()[:0], metric="accuracy", majority=math.nan, theme=theme)
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    assert axes.get_xticklabels()[0].get_text() == ".5"
+    boxes = sorted((t.get_window_extent() for t in axes.texts), key=lambda box: box.y0)
+    assert len(boxes) == 6 and all(a.y1 < b.y0 for a, b in pairwise(boxes))
 
 
 def test_long_labels_stay_within_the_figure_and_a_dollar_is_a_dollar(run, tmp_path, theme):
