@@ -81,23 +81,26 @@ def density(means: dict[str, np.ndarray], rests: dict[str, dict[str, float]], th
     return figure
 
 
-def overlap(labels: list[str], values: np.ndarray, theme: Theme) -> Figure:
-    """Of every two runs: 1 the same weights, 0 as many in common as chance gives, below 0 fewer."""
+def overlap(labels: list[str], values: np.ndarray, theme: Theme, diagonal: str = "") -> Figure:
+    """Of every two runs: 1 the same weights, 0 as many in common as chance gives, below 0 fewer; on the diagonal, what
+    `diagonal` says."""
     n, size = len(labels), 7 if len(labels) <= 24 else 5
+    longest = max(map(len, labels))
+    below = longest > LONG  # too long to stand beside the rows
     side = min(WIDTH - 2.4, 1.2 + 0.36 * n)
-    names = [f"{label}  {i}" for i, label in enumerate(labels, 1)]
-    below = max(map(len, names)) > LONG  # too long to stand beside the rows
-    figure = Figure(figsize=(WIDTH if n > 6 or below else side + 2.4, side))
+    numbers = [str(i) for i in range(1, n + 1)]
+    figure = Figure(figsize=(WIDTH if n > 6 or below else side + 2.4, side + (0.2 if below else 0.05 * longest)))
     axes = figure.subplots()
     if below:
         lines = ["\n".join(textwrap.wrap(f"{i}  {label}", 110)) for i, label in enumerate(labels, 1)]
-        names = [str(i) for i in range(1, n + 1)]
-        figure.set_figheight(side + 0.14 * sum(line.count("\n") + 1 for line in lines))
+        figure.set_figheight(side + 0.2 + 0.14 * sum(line.count("\n") + 1 for line in lines))
         empty = [Line2D([], [], linestyle="") for _ in lines]
         figure.legend(empty, lines, loc="outside lower left", handlelength=0, fontsize=6)
     image = axes.imshow(values, vmin=-1, vmax=1, cmap="PuOr_r")
-    axes.set_xticks(range(n), [str(i) for i in range(1, n + 1)], fontsize=size)
-    axes.set_yticks(range(n), names, fontsize=size)
+    slope: dict[str, Any] = {} if below else {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(n), numbers if below else labels, fontsize=size, **slope)
+    axes.set_yticks(range(n), numbers if below else labels, fontsize=size)
+    axes.set_xlabel(diagonal and f"on the diagonal: {diagonal}", fontsize=7)
     axes.spines[:].set_visible(False)
     if n <= NAMED:
         for (row, column), value in np.ndenumerate(values):

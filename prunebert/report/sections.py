@@ -179,8 +179,11 @@ def _overlap(name: str, sparsity: float, runs: pd.DataFrame, draw: Draw, trouble
     if not each:
         labels, values = maps.over_seeds(labels, values)
         caption += " Means over all pairs of runs; on the diagonal between the seeds of one row."
+    diagonal = "a run with itself" if each else "other seeds of the same row"
     caption += "" if len(some) == len(runs) else f" Of {len(runs)} runs the {len(taken)} with the lowest seeds."
-    drawing = _drawing(f"overlap {name} {sparsity:g}", caption, partial(maps.overlap, labels, values))
+    drawing = _drawing(
+        f"overlap {name} {sparsity:g}", caption, partial(maps.overlap, labels, values, diagonal=diagonal)
+    )
     return [Part(f"Overlap at {sparsity:g}", figure=draw(drawing))]
 
 

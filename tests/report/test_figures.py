@@ -148,7 +148,15 @@ def test_overlap_is_the_matrix_it_is_given(theme, n):
     figure.canvas.draw()
     assert np.allclose(figure.axes[0].images[0].get_array(), values)
     assert len(figure.axes[0].texts) == (n * n if n <= maps.NAMED else 0)
-    assert [t.get_text() for t in figure.axes[0].get_yticklabels()][-1] == f"method {n - 1}  {n}"
+    for ticks in (figure.axes[0].get_xticklabels(), figure.axes[0].get_yticklabels()):
+        assert [t.get_text() for t in ticks] == [f"method {i}" for i in range(n)]
+
+
+def test_names_too_long_for_the_overlap_are_numbers_with_a_key(theme):
+    figure = maps.overlap(["short", "long " * 20], np.eye(2), theme, "a run with itself")
+    assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["1", "2"]
+    assert figure.legends[0].get_texts()[0].get_text() == "1  short"
+    assert figure.axes[0].get_xlabel() == "on the diagonal: a run with itself"
 
 
 def test_runs_that_removed_nothing_are_left_out_of_the_overlap(monkeypatch, tmp_path):
