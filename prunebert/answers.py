@@ -7,9 +7,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
-import datasets
 import torch
 from filelock import FileLock
 from torch import Tensor
@@ -18,6 +16,7 @@ from prunebert import ranks, stored
 from prunebert.errors import BadInput
 from prunebert.models import hash_of
 from prunebert.subnetwork import Outputs, SubNetwork
+from prunebert.tasks.cache import folder
 from prunebert.tasks.task import Batch, Task
 
 log = logging.getLogger(__name__)
@@ -36,10 +35,8 @@ def remembered(ask: Teacher, net: SubNetwork, task: Task, theta: dict[str, Tenso
         raise BadInput("distill.cached=true: masked-LM tasks hide other words every time, so nothing can be kept")
     on = [VERSION, net.model.architecture(), hash_of(theta), task.facts()["fingerprint"]["train"]]
     name = hashlib.sha256(json.dumps(on, sort_keys=True, default=str).encode()).hexdigest()[:32]
-    folder = Path(datasets.config.HF_DATASETS_CACHE) / "prunebert"
-    file = folder / f"answers-{name}.safetensors"
+    file = folder() / f"answers-{name}.safetensors"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         with ranks.in_turn(), FileLock(file.with_suffix(".lock")):
             found = stored.sound(file)
             if found is None:
@@ -47,7 +44,7 @@ def remembered(ask: Teacher, net: SubNetwork, task: Task, theta: dict[str, Tenso
                 found = asked(ask, task, next(net.parameters()).device)
                 stored.keep(file, found)
     except OSError as error:
-        raise BadInput(f"HF_DATASETS_CACHE={folder.parent} cannot be read or written to: {error.strerror}") from error
+        raise BadInput(f"HF_DATASETS_CACHE={file.parents[1]} cannot be read or written to: {error.strerror}") from error
     logits, first, length = found["logits"], found["first"], found["length"]
 
     def recall(batch: Batch, needs: Iterable[str] = ()) -> Outputs:

@@ -223,6 +223,23 @@ def masks(path: Path) -> MaskFile:
     return maskfile.read(path / MASKS if path.is_dir() else path)
 
 
+def packed_masks(root: Path) -> Packed:
+    """The masks of a run, eight weights to a byte."""
+    from prunebert import maskfile
+
+    return maskfile.read_packed(root / MASKS)
+
+
+def write_masks(path: Path, file: MaskFile) -> None:
+    """A mask file of its own, which `masks` reads. Raises BadInput if it cannot be written."""
+    from prunebert import maskfile
+
+    try:
+        write(path.parent, path.name, maskfile.encode(file))
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written to: {error.strerror}") from error
+
+
 def _umask() -> int:
     """Which rights new files do not get; it can only be read by setting it."""
     mask = os.umask(0)
@@ -253,13 +270,6 @@ def new_folder(root: Path) -> Iterator[Path]:
         raise BadInput(f"{root} cannot be written to: {error.strerror}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def packed_masks(root: Path) -> Packed:
-    """The same, eight weights to a byte."""
-    from prunebert import maskfile
-
-    return maskfile.read_packed(root / MASKS)
 
 
 def finished_runs(root: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunebert import artifacts
-from prunebert.command import arguments, say
+from prunebert.command import arguments, for_tables, say
 from prunebert.errors import BadInput
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ Forward = Callable[[], Any]
 
 
 def main(words: list[str]) -> None:
+    """Time a run's variants in every shape asked for; print the tables, and write --out."""
     parser = arguments("bench", DOES)
     parser.add_argument("run", metavar="RUN", help="directory of a finished run, or a task delta")
     parser.add_argument("--batch", default="1,32", help="texts at a time, default 1,32")
@@ -200,8 +201,6 @@ def hardware(device: str) -> str:
 
 
 def _tell(cell: dict[str, Any]) -> None:
-    import rich
-    from rich.console import Console
     from rich.table import Table
 
     title = f"{cell['batch']} texts of {cell['length']} tokens, {cell['repetitions']} repetitions"
@@ -212,8 +211,7 @@ def _tell(cell: dict[str, Any]) -> None:
         numbers = (f"{row[k]:.2f}" for k in ("p50_ms", "p90_ms", "p99_ms"))
         told = "" if name == "dense" else verdict(row["times_dense"])
         table.add_row(name, *numbers, f"{row['texts_per_second']:,.1f}", f"{row['bytes'] / 1e6:,.1f}", told)
-    console = rich.get_console() if rich.get_console().is_terminal else Console(width=160)
-    console.print(table)
+    for_tables().print(table)
 
 
 def _numbers(key: str, text: str) -> list[int]:

@@ -16,7 +16,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -201,19 +201,26 @@ def _cut(file: Path, size: int) -> bool:
     return True
 
 
-class Nothing(Checkpoints):
-    """No checkpoints at all: for training without a run's directory."""
-
-    def __init__(self) -> None:
-        every = Every(seconds=None, steps=None)
-        super().__init__(Path(os.devnull), "", every, Request())
+class Nothing:
+    """No checkpoints at all: what training without a run's directory asks instead."""
 
     def resume(self, moment: Moment) -> tuple[int, float]:
         """From the start."""
         return 0, 0.0
 
+    def training(self) -> AbstractContextManager[None]:
+        """No signal is waited for."""
+        return nullcontext()
+
+    def after(self, step: int, moment: Moment, seconds: float) -> None:
+        """None is ever due."""
+
     def finish(self, phase: Phase, net: SubNetwork, facts: dict[str, Any]) -> None:
         """Nothing is kept."""
+
+    def finished(self, phase: Phase, net: SubNetwork) -> dict[str, Any] | None:
+        """No phase was."""
+        return None
 
     def clear(self) -> None:
         """Nothing to clear."""

@@ -52,7 +52,7 @@ def main() -> None:
             _command(words[0], words[1:])
         else:
             checks.words(values(words))
-            sys.argv[1:] = [*for_every_cell(words), *ranks.words()]
+            sys.argv[1:] = [*for_every_cell(words), *ranks.silence_others()]
             os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come back here, to be told in one line
             os.environ.setdefault("SUBMITIT_LOG_LEVEL", "ERROR")  # without accounting it warns at every look
             if {"--help", "-h"} & {*words}:

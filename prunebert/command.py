@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import rich
+from rich.console import Console
 
 from prunebert.errors import BadInput
 
@@ -29,6 +30,16 @@ def arguments(command: str, does: str) -> Arguments:
 def say(line: str) -> None:
     """A line to the user, as it is."""
     rich.get_console().print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def for_tables() -> Console:
+    """Where tables go: the terminal as wide as it is; a file or a pipe gets room for the longest names."""
+    return rich.get_console() if rich.get_console().is_terminal else Console(width=160)
+
+
+def counted(number: int, what: str) -> str:
+    """Number and noun: 1 run, 2 runs."""
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def short(path: Path) -> str:

@@ -6,13 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import rich
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from prunebert import artifacts, overlap
-from prunebert.command import arguments, say
+from prunebert.command import arguments, for_tables, say
 from prunebert.errors import BadInput
 
 DOES = """What the masks of every two finished runs share, as a table, JSON and a picture.
@@ -23,9 +21,7 @@ SHOWN = 60  # rows of the printed table; compare.json has all
 
 def main(words: list[str]) -> None:
     """Compare runs (a sweep stands for its finished ones); write to DIR, by default `compare`, over what is there."""
-    parser = arguments(
-        "compare", f"{__doc__}\n\nPairs of masks over different sets are compared on the matrices both have."
-    )
+    parser = arguments("compare", DOES)
     parser.add_argument(
         "runs", metavar="RUN", nargs="+", type=Path, help="directory of a run, or of a sweep for all its"
     )
@@ -64,8 +60,7 @@ def show(found: dict[str, Any]) -> None:
         numbers = [p[k] for k in overlap.MEASURES] + [p["within"]["beyond_chance"], p["layer_budget_correlation"]]
         names = (escape(found["labels"][p[k]]) for k in "ab")
         table.add_row(*names, *("–" if x is None else f"{x:.4f}" for x in numbers))
-    console = rich.get_console() if rich.get_console().is_terminal else Console(width=160)
-    console.print(table)
+    for_tables().print(table)
     notes = [f"{len(pairs) - SHOWN} more pairs, which overlap less, are in compare.json"] if len(pairs) > SHOWN else []
     if partly := [p for p in pairs if any(p["only"])]:
         a, b = (found["labels"][partly[0][k]] for k in "ab")

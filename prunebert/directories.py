@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from prunebert.artifacts import CONFIG, LOCK, LOG, METRICS, QUEUE, RESULT, SWEEP, runs
+from prunebert.command import counted
 from prunebert.errors import BadInput
 
 
@@ -28,8 +29,8 @@ def refuse_another_sweep(root: Path, same: Callable[[str], bool]) -> None:
     done = [p for p in runs(root) if (p / RESULT).exists()] if root.is_dir() else []
     if done and not ((root / SWEEP).is_file() and same((root / SWEEP).read_text("utf-8"))):
         raise BadInput(
-            f"hydra.sweep.dir={root} holds {len(done)} finished runs already, of another sweep; choose another "
-            "directory"
+            f"hydra.sweep.dir={root} holds {counted(len(done), 'finished run')} already, of another sweep; choose "
+            "another directory"
         )
 
 

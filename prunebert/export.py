@@ -22,6 +22,7 @@ can be loaded (prunebert.load), evaluated and exported like the run, given the m
 
 
 def main(words: list[str]) -> None:
+    """Write a run as a folder for transformers, or its task delta; say what was written."""
     parser = arguments("export", DOES)
     parser.add_argument("run", metavar="RUN", help="directory of a finished run, or a task delta")
     parser.add_argument("out", metavar="OUT", help="a folder that is not there yet, or is empty")

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import rich
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from prunebert import artifacts, traces
-from prunebert.command import arguments, short
+from prunebert.command import arguments, counted, for_tables, short
 from prunebert.errors import BadInput
 
 DENOMINATORS = {
@@ -46,7 +45,8 @@ def main(words: list[str]) -> None:
         found["effective: masked matrices, weights on no path removed too"] = f"{topology['sparsity_effective']:.6f}"
     _print("sparsity measured (fraction removed)", found)
     metrics = {
-        name: f"{value:.4f}  (majority class {row['majority'][name]:.4f})" for name, value in row["metrics"].items()
+        name: f"{value:.4f}  (best constant answer {row['majority'][name]:.4f})"
+        for name, value in row["metrics"].items()
     }
     _print("metrics", metrics)
     cost = ("trained_parameters", "steps", "seconds", "seconds_per_step", "peak_memory_bytes", "device")
@@ -93,11 +93,11 @@ def table(root: Path) -> int:
     score = names.pop() if len(names) == 1 else "score"
     axes = ("task", "model", "fit", "distill", "sparsity", "seed")
     varying = [k for k in axes if len({str(row[k]) for _, row in rows}) > 1]
-    shown = Table(title=escape(f"{len(rows)} finished runs in {short(root)}"), title_justify="left")
+    shown = Table(title=escape(f"{counted(len(rows), 'finished run')} in {short(root)}"), title_justify="left")
     shown.add_column("method", style="bold")
     for column in varying:
         shown.add_column("asked" if column == "sparsity" else column)
-    for column in ("sparsity measured", score, "majority class", "seconds"):
+    for column in ("sparsity measured", score, "best constant answer", "seconds"):
         shown.add_column(column, justify="right")
     shown.add_column("directory", overflow="fold")
     for directory, row in rows:
@@ -113,7 +113,7 @@ def table(root: Path) -> int:
             *numbers,
             escape(str(os.path.relpath(directory, root))),
         )
-    console = rich.get_console() if rich.get_console().is_terminal else Console(width=160)
+    console = for_tables()
     console.print(shown)
     if rows:
         console.print(

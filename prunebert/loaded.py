@@ -84,7 +84,11 @@ class Loaded:
         return self.theta | {n: product[n] for n in self.masks}
 
     def _read(self, texts: list[str], second: list[str] | None) -> list[dict[str, list[int]]]:
-        """Tokenised as the run's task does, a row each (for spans: a window each)."""
+        """What the network reads, a row each (for spans: a window each)."""
+        return self._rows(self._tokenised(texts, second))
+
+    def _tokenised(self, texts: list[str], second: list[str] | None) -> dict[str, list]:
+        """In columns, as the run's task does it."""
         if self.form.pair != (second is not None):
             raise BadInput(f"{self.form.name} reads {'two texts' if self.form.pair else 'one text'} at a time")
         if second is not None and len(second) != len(texts):
@@ -93,10 +97,11 @@ class Loaded:
             raise BadInput("there are no texts")
         tokenizer, form = self.net.model.tokenizer, self.form
         if form.span:
-            columns = self._windows(texts, second or [])
-        else:
-            columns = tokenizer(texts, second, truncation=True, max_length=form.max_length)
-        wanted = spans.input_columns(tokenizer)
+            return self._windows(texts, second or [])
+        return tokenizer(texts, second, truncation=True, max_length=form.max_length).data
+
+    def _rows(self, columns: dict[str, list]) -> list[dict[str, list[int]]]:
+        wanted = spans.input_columns(self.net.model.tokenizer)
         return [dict(zip(wanted, row, strict=True)) for row in zip(*(columns[c] for c in wanted), strict=True)]
 
     def _windows(self, questions: list[str], contexts: list[str]) -> dict[str, list]:
@@ -129,8 +134,8 @@ class Loaded:
         return found
 
     def _answers(self, questions: list[str], contexts: list[str]) -> list[str]:
-        logits = torch.cat(self._logits(self._read(questions, contexts))).numpy()
-        columns = self._windows(questions, contexts)
+        columns = self._tokenised(questions, contexts)
+        logits = torch.cat(self._logits(self._rows(columns))).numpy()
         answers = []
         for row, context in enumerate(contexts):
             own = [w for w, of in enumerate(columns["row"]) if of == row]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,18 +74,6 @@ def encode(file: MaskFile) -> bytes:
     }
     metadata["sha256"] = _digest(metadata, packed.bits)
     return save(packed.bits, metadata)
-
-
-def write(path: Path, file: MaskFile) -> None:
-    """A mask file of its own, whole or not at all. Raises BadInput if it cannot be written."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_bytes(encode(file))
-        partial.replace(path)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be written to: {error.strerror}") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read(path: Path) -> MaskFile:

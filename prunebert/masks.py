@@ -47,21 +47,24 @@ def top(scores: Tensor, count: int, near: Window | None = None) -> Tensor:
 
 
 def select(
-    parts: list[Tensor], count: int, near: Window | None = None, runner_up: bool = True
+    parts: list[Tensor], count: int, previous_window: Window | None = None, runner_up: bool = True
 ) -> tuple[list[Tensor], float | Tensor]:
-    """The same over several flat tensors in a row; and, if asked, the largest score that is removed, -inf if none is.
+    """Top_v(S) over several flat tensors as over one in a row: their bool masks, in the order of `parts`, and the
+    largest score that is removed, -inf if none is: on the CPU a float, elsewhere a 0-d tensor there.
+
+    count: how many stay, of all parts together. previous_window: where the cut was the last time; it is tried first and
+    moved to where the cut is now. runner_up=False: the largest removed score is not needed, and may be -inf.
 
     On the CPU by Floyd & Rivest's idea, without a copy of them all: 2 n^(2/3) scores, evenly spaced, tell two bounds
     between which the cut almost surely lies. What is above both stays; only the few in between are sorted. If the cut
-    is not there, all are. Where near has such bounds, narrower ones around the last step's cut, they are tried first.
-    Elsewhere by a stable sort, which the device does without the host's waiting for it; there NaN is not raised for
-    (see train.py), and the largest score is a scalar on the device.
+    is not there, all are. A previous window's bounds are narrower, around the last step's cut. Elsewhere by a stable
+    sort, which the device does without the host's waiting for it; there NaN is not raised for (see train.py).
     """
-    near = near or Window()
-    found = [x.float() if x.dtype in (torch.float16, torch.bfloat16) else x for x in parts]
-    if any(x.device.type != "cpu" for x in found):
-        return by_sorting(found, count)
-    flats = [x.numpy() for x in found]  # numpy compares twice as fast as torch
+    previous_window = previous_window or Window()
+    scores = [x.float() if x.dtype in (torch.float16, torch.bfloat16) else x for x in parts]
+    if any(x.device.type != "cpu" for x in scores):
+        return by_sorting(scores, count)
+    flats = [x.numpy() for x in scores]  # numpy compares twice as fast as torch
     largest = [float(x.max(initial=-math.inf)) for x in flats]
     if any(map(math.isnan, largest)):
         raise Diverged("the scores became NaN, so no mask can be ranked from them; lower the learning rate")
@@ -69,27 +72,27 @@ def select(
     if count <= 0 or count >= size:
         every = [torch.full_like(x, count > 0, dtype=torch.bool) for x in parts]
         return every, max(largest) if count <= 0 < size else -math.inf
-    for window in _windows(flats, count, size, near):
+    for window in _windows(flats, count, size, previous_window):
         low, high, width = window
-        looked, need = _looked(flats, count, low, high)
-        if need:
+        split, still_to_keep = _split(flats, count, low, high)
+        if still_to_keep:
             break
-    values = [x[inside] for x, (_, inside, _) in zip(flats, looked, strict=True)]
-    together = np.concatenate(values)
-    order = np.partition(together, len(together) - need)
-    removed, stay = order[:-need], order[-need:]
+    values = [x[positions] for x, (_, positions) in zip(flats, split, strict=True)]
+    candidates = np.concatenate(values)
+    order = np.partition(candidates, len(candidates) - still_to_keep)
+    removed, stay = order[:-still_to_keep], order[-still_to_keep:]
     cut, below = stay[0], removed.max(initial=-math.inf)
     ties = int(np.count_nonzero(stay == cut))
-    for (mask, inside, _), value in zip(looked, values, strict=True):
-        mask[inside[value >= cut]] = True
+    for (mask, positions), value in zip(split, values, strict=True):
+        mask[positions[value >= cut]] = True
         if below == cut:
-            equal = inside[value == cut]
+            equal = positions[value == cut]
             mask[equal[ties:]] = False
             ties = max(ties - len(equal), 0)
-    near.around(float(cut), width / 2 if len(together) > size / 50 else width)
+    previous_window.around(float(cut), width / 2 if len(candidates) > size / 50 else width)
     if below == -math.inf and runner_up:
         below = max(float(x[x < low].max(initial=-math.inf)) for x in flats)
-    return [torch.from_numpy(mask) for mask, _, _ in looked], float(below)
+    return [torch.from_numpy(mask) for mask, _ in split], float(below)
 
 
 def by_sorting(parts: list[Tensor], count: int) -> tuple[list[Tensor], Tensor]:
@@ -102,10 +105,10 @@ def by_sorting(parts: list[Tensor], count: int) -> tuple[list[Tensor], Tensor]:
     return list(mask.split([len(x) for x in parts])), largest
 
 
-def _windows(flats: list[Any], count: int, size: int, near: Window) -> Iterator[tuple[float, float, float]]:
+def _windows(flats: list[Any], count: int, size: int, previous: Window) -> Iterator[tuple[float, float, float]]:
     """Where to look for the cut, in order: (low, high, width of the next step's window); at last everywhere."""
-    if near.known():
-        yield near.low, near.high, near.high - near.low
+    if previous.known():
+        yield previous.low, previous.high, previous.high - previous.low
     low, high = _bounds(flats, count, size)
     inner = np.nextafter(low, np.inf, dtype=flats[0].dtype), np.nextafter(high, -np.inf, dtype=flats[0].dtype)
     if inner[0] < inner[1]:  # without the scores that many may share, 0 say
@@ -125,17 +128,15 @@ def _bounds(flats: list[Any], count: int, size: int) -> tuple[float, float]:
     return float(order[low]) if low >= 0 else -math.inf, float(order[high]) if high < drawn else math.inf
 
 
-def _looked(flats: list[Any], count: int, low: float, high: float) -> tuple[list[tuple[Any, Any, int]], int]:
-    """Of each: where it is above `high`; the positions of what is not, but at least `low`, in order; how many are
-    above. And how many of those between stay; 0 if the cut is not there."""
-
-    def look(x: Any) -> tuple[Any, Any, int]:
-        above, found = x > high, x >= low
-        return above, np.flatnonzero(np.logical_xor(found, above, out=found)), int(np.count_nonzero(above))
-
-    looked = [look(x) for x in flats]
-    need = count - sum(above for _, _, above in looked)
-    return looked, need if 0 < need <= sum(len(inside) for _, inside, _ in looked) else 0
+def _split(flats: list[Any], count: int, low: float, high: float) -> tuple[list[tuple[Any, Any]], int]:
+    """Of each, a mask of what is above `high`, and the positions of its candidates, from `low` to `high`, in order; and
+    how many of all candidates still have to be kept, 0 if the cut is not among them."""
+    found, still_to_keep = [], count
+    for x in flats:
+        above, between = x > high, x >= low
+        found.append((above, np.flatnonzero(np.logical_xor(between, above, out=between))))
+        still_to_keep -= int(np.count_nonzero(above))
+    return found, still_to_keep if 0 < still_to_keep <= sum(len(positions) for _, positions in found) else 0
 
 
 def counts(sizes: dict[str, int], sparsity: dict[str, float]) -> dict[str, int]:

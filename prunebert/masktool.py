@@ -35,6 +35,7 @@ Compose = Callable[[list[str]], tuple[dict[str, Any], Callable[..., Any]]]
 
 
 def main(words: list[str], compose: Compose) -> None:
+    """Do what the first word says; `compose` makes a configuration of the words that tell an import its model."""
     parser = arguments("mask", DOES)
     what = parser.add_subparsers(dest="what", required=True, metavar="info|and|or|xor|diff|import")
     what.add_parser("info", help="model, size, sparsity").add_argument("file", metavar="FILE")
@@ -104,11 +105,11 @@ def _import(asked: Namespace, compose: Compose) -> None:
     path, out = Path(asked.file).expanduser(), _free(asked.out)
     for word in asked.words:
         if not re.match(r"model[.=]", word):
-            raise BadInput(f"{word}: import takes keys of model")
+            raise BadInput(f"{word}: only model=… and model.KEY=… may follow OUT")
     if not path.is_file():
         raise BadInput(f"{path}: there is no such file")
     fields, build = compose(asked.words)
-    from prunebert import published
+    from prunebert import foreign_masks
     from prunebert.maskfile import MaskFile
     from prunebert.masks import sparsity
     from prunebert.subnetwork import SubNetwork
@@ -116,9 +117,11 @@ def _import(asked: Namespace, compose: Compose) -> None:
     net = SubNetwork(build(fields["model"]))
     encoder, every = net.prunable(), net.prunable("encoder_pooler_embeddings")
     if asked.format == "smp":
-        masks = published.smp(path, encoder)
+        masks = foreign_masks.smp(path, encoder)
     else:
-        masks = published.dictionary(path, encoder, {n: p for n, p in every.items() if n not in encoder}, net.prefix)
+        masks = foreign_masks.dictionary(
+            path, encoder, {n: p for n, p in every.items() if n not in encoder}, net.prefix
+        )
     file = MaskFile(net.use(masks).masks, net.model.name, net.model.weights_hash)
     say(f"{path}: {_told(file)} of {net.model.name}, sparsity {sparsity(file.masks):.6f}")
     _write(out, file)
@@ -139,8 +142,6 @@ def _free(out: str | None) -> Path | None:
 
 
 def _write(out: Path | None, file: MaskFile) -> None:
-    from prunebert import maskfile
-
     if out:
-        maskfile.write(out, file)
+        artifacts.write_masks(out, file)
         say(f"written to {out}")

@@ -14,8 +14,6 @@ from torch import Tensor, nn
 from prunebert import hub, packaged
 from prunebert.errors import BadInput
 
-KINDS = ("query", "key", "value", "attention-output", "intermediate", "output")
-
 
 @dataclass(frozen=True)
 class Family:

@@ -37,8 +37,9 @@ FIRST = RANK == 0
 IGNORED = -100  # a label that does not count, as torch's losses have it
 
 
-def words() -> list[str]:
-    """What a rank other than the first adds to the command line: it leaves nothing, and says nothing but errors."""
+def silence_others() -> list[str]:
+    """From now on every rank but the first says nothing but errors. Returns what such a rank adds to the command line,
+    so that it leaves nothing either: what it writes is in a folder that goes when it ends."""
     if FIRST:
         return []
     folder = tempfile.TemporaryDirectory(prefix="prunebert-rank-")

@@ -43,7 +43,7 @@ def run(
     impl: Impl,
     seed: int,
     labels: dict[str, Any],
-    checkpoints: Checkpoints | None = None,
+    checkpoints: Checkpoints | Nothing | None = None,
     tracking: Make = none,
     since: float | None = None,
 ) -> dict[str, Any]:

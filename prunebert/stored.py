@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -81,9 +80,7 @@ def keep(file: Path, tensors: dict[str, Tensor]) -> None:
     """Write them as `sound` reads them, whole or not at all; under a lock of the caller's. Raises OSError."""
     for left in file.parent.glob(f".{file.stem}.*"):  # by an owner that died while writing
         left.unlink(missing_ok=True)
-    partial = file.with_name(f".{file.stem}.{os.getpid()}")
-    partial.write_bytes(save(tensors, {"sha256": hash_of(tensors)}))
-    partial.replace(file)
+    artifacts.write(file.parent, file.name, save(tensors, {"sha256": hash_of(tensors)}))
 
 
 def sound(file: Path) -> dict[str, Tensor] | None:

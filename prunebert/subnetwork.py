@@ -70,7 +70,10 @@ class SubNetwork(nn.Module):
         return self.place_head(f"{task.name}_{kind}".replace(".", "_"), kind, task.form())
 
     def place_head(self, key: str, kind: str, form: Form) -> str:
-        """The same under a key of one's own, and without a task's data."""
+        """Make a head under a key of one's own if it is not there yet, without a task's data; returns the key.
+
+        Its values depend on the key and the run's seed alone.
+        """
         if key not in self.heads:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(zlib.crc32(key.encode()) + self.seed)

@@ -27,7 +27,8 @@ def masks_of(run: str, net: SubNetwork, prunable: str, sparsity: float, key: str
     wanted = net.prunable(prunable)
     if file.masks.keys() != wanted.keys():
         covered = f"prunable={facts['prunable']}" if facts else f"{len(file.masks)} matrices"
-        raise BadInput(f"{key}={run}: its masks cover {covered}, not those of {prunable}; ask for the same")
+        hint = f"; set method.prunable={facts['prunable']}" if facts else ""
+        raise BadInput(f"{key}={run}: its masks cover {covered}, this run asks for {prunable}{hint}")
     found = {n: m.to(wanted[n].device) for n, m in file.masks.items()}
     size = sum(m.numel() for m in found.values())
     if abs(size - kept(found) - size * sparsity) > 1:

@@ -28,6 +28,7 @@ from prunebert.tasks.ahead import ahead
 
 log = logging.getLogger(__name__)
 LOG_EVERY = 0.005  # of the steps: 200 lines a phase, more only where that is less than one step
+LOWER = "lower fit.lr, fit.head_lr or method.score_lr"
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def train(
     impl: Impl,
     record: Callable[[dict[str, Any]], None],
     score: Callable[[], float],
-    checkpoints: Checkpoints | None = None,
+    checkpoints: Checkpoints | Nothing | None = None,
 ) -> Trained:
     """Run `phase` to its end; `net.masks` are then its final hard masks.
 
@@ -124,6 +125,6 @@ def _check(terms: dict[str, Tensor], trained: Mapping[str, Tensor], phase: str, 
     when = f"{'at or before' if later else 'at'} step {step + 1} of {steps} of phase {phase}"
     if not torch.isfinite(loss):
         values = ", ".join(f"{name}={float(value.detach()):.4g}" for name, value in terms.items())
-        raise Diverged(f"the loss is not finite {when} ({values}); lower the rate")
+        raise Diverged(f"the loss is not finite {when} ({values}); {LOWER}")
     if later and torch.stack([x.detach().isnan().any() for x in trained.values()]).any():
-        raise Diverged(f"what is trained became NaN {when}; lower the rate")
+        raise Diverged(f"what is trained became NaN {when}; {LOWER}")

@@ -74,4 +74,7 @@ def main(paths: list[str]) -> None:
         say(f"{name}: {np.median(times):.3f} ms (90th percentile {np.percentile(times, 90):.3f})")
 
 
-main(sys.argv[1:])
+if __name__ == "__main__":
+    if not sys.argv[1:]:
+        sys.exit("usage: scripts/serve.py RUN RUN …")
+    main(sys.argv[1:])

@@ -352,7 +352,9 @@ def test_files_that_cannot_be_used_are_told(tmp_path):
     (tmp_path / "none").write_text("x")
     told(lambda: sources.read(str(tmp_path / "none"), "k"), "ending (none) is not known")
     (tmp_path / "only.csv").write_text("text,label\n")
+    (tmp_path / "only.jsonl").write_text("")
     told(lambda: sources.from_files(str(tmp_path / "only.csv"), None, ["text"], "label"), "only.csv has no rows")
+    told(lambda: sources.from_files(str(tmp_path / "only.jsonl"), None, ["text"], "label"), "only.jsonl has no rows")
 
 
 @pytest.mark.parametrize(

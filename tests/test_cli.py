@@ -123,7 +123,7 @@ def test_another_sweep_into_the_same_directory_is_refused_and_changes_nothing(cl
     assert cli(*words)[0] == 0
     before = {f: (tmp_path / f).read_bytes() for f in files(tmp_path)}
     status, printed = cli(*words, "seed=0,1")
-    assert status == 2 and "holds 1 finished runs already" in printed and len(printed.strip().splitlines()) == 1
+    assert status == 2 and "holds 1 finished run already" in printed and len(printed.strip().splitlines()) == 1
     assert {f: (tmp_path / f).read_bytes() for f in files(tmp_path)} == before
 
 
@@ -165,7 +165,7 @@ def test_the_same_seed_gives_the_same_run(cli, toy, tmp_path):
 def test_a_sweep_goes_on_after_a_cell_that_fails_and_says_so(cli, toy, tmp_path):
     status, printed = cli("-m", *toy, "method=magnitude,smp", "task.label_words=[terrible]")
     assert status == 1
-    assert "1 finished runs" in printed and "did not finish" in printed and "task.label_words" in printed
+    assert "1 finished run " in printed and "did not finish" in printed and "task.label_words" in printed
     assert len(list(tmp_path.rglob("result.json"))) == 1
 
 

@@ -42,12 +42,6 @@ NO = {"teacher": None, "shared": None}
 CLASSES = SimpleNamespace(regression=False, span=False)
 
 
-@pytest.fixture
-def toy(toy):
-    """One thread: two that wait for each other cost most of the time here."""
-    return [w.replace("impl.threads=2", "impl.threads=1") for w in toy]
-
-
 def end(generator):
     """What a generator that yields no phase returns."""
     with pytest.raises(StopIteration) as stop:

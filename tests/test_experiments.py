@@ -92,15 +92,13 @@ def test_dry_of_cells_that_cannot_begin_is_an_error_and_leaves_no_trace(pruneber
     assert not snapshot(tmp_path) and not list(tmp_path.rglob("multirun/*"))
 
 
-def test_dry_beside_finished_cells_changes_nothing(cli, toy, tmp_path):
+def test_dry_beside_finished_cells_changes_nothing(cli, prunebert, toy, tmp_path):
     words = ["-m", *[w for w in toy if not w.startswith("hydra")], "method=random,magnitude", "hydra.sweep.dir=sweep"]
     assert cli(*words)[0] == 0
     before = snapshot(tmp_path)
-    status, printed = cli(*words, "dry=true")
-    assert status == 0 and printed.count("done, in sweep/") == 2
-    assert {p: c for p, c in snapshot(tmp_path).items() if p.name not in ("run.log", "multirun.yaml")} == {
-        p: c for p, c in before.items() if p.name not in ("run.log", "multirun.yaml")
-    }
+    done = prunebert(*words, "dry=true")  # in a process of its own: a sweep's record is put back when that ends
+    assert done.returncode == 0 and done.stdout.count("done, in sweep/") == 2
+    assert snapshot(tmp_path) == before
 
 
 def test_dry_trains_no_shared_teacher(cli, toy, tmp_path):

@@ -1,7 +1,6 @@
 """What was removed on the way: flips and recovered weights counted on paper, and again by numpy."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,18 +22,6 @@ from .test_l0 import L0
 from .test_trained_magnitude import MOVEMENT
 
 FIT = Fit(epochs=1, steps=8, batch_size=4, lr=1e-3, head_lr=1e-3)
-
-
-@pytest.fixture
-def toy(toy):
-    """One thread: two that wait for each other cost most of the time here."""
-    return [w.replace("impl.threads=2", "impl.threads=1") for w in toy]
-
-
-@pytest.fixture
-def impl(impl):
-    """One thread: two that wait for each other cost most of the time here."""
-    return replace(impl, threads=1)
 
 
 def told(steps, final):

@@ -37,12 +37,6 @@ L0 = {
 }
 
 
-@pytest.fixture
-def toy(toy):
-    """One thread: two that wait for each other cost most of the time here."""
-    return [w.replace("impl.threads=2", "impl.threads=1") for w in toy]
-
-
 def hard_concrete(S, u):
     """The paper's formula, and its derivative by S, in float64."""
     s = expit((np.log(u) - np.log(1 - u) + S) / (2 / 3))

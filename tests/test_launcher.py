@@ -34,7 +34,7 @@ def test_a_cell_that_fails_is_told_and_the_others_go_on(prunebert, toy, tmp_path
     words = [w for w in toy if not w.startswith(("hydra", "impl"))]
     words = ["-m", *words, "method=magnitude", "task.score=accuracy,nonsense"]
     done = prunebert(*words, "hydra/launcher=laptop", "hydra.sweep.dir=sweep")
-    assert done.returncode == 1 and "1 finished runs" in done.stdout and "did not finish" in done.stdout
+    assert done.returncode == 1 and "1 finished run " in done.stdout and "did not finish" in done.stdout
     (run,) = (tmp_path / "sweep").rglob("result.json")
     assert json.loads(run.read_text())["device"] == "cpu, 1 threads"
 

@@ -164,7 +164,7 @@ def test_the_script_that_measures_serving_runs(finished, monkeypatch, capsys):
     paths = [str(finished(*RUNS[name])) for name in ("frozen, label words", "trained")]
     monkeypatch.setattr(sys, "argv", ["serve.py", *paths])
     monkeypatch.setenv("REPEATS", "2")
-    runpy.run_path(str(script))
+    runpy.run_path(str(script), run_name="__main__")
     printed = capsys.readouterr().out
     masks, weights = artifacts.masks(Path(paths[1])).masks, Path(paths[1]) / "weights.safetensors"
     assert f"{sum(m.numel() for m in masks.values()):,} in memory" in printed and "after a switch" in printed

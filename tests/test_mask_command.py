@@ -8,7 +8,7 @@ import torch
 import transformers
 from torch.nn.utils import prune
 
-from prunebert import artifacts, maskfile, published
+from prunebert import artifacts, foreign_masks, maskfile
 from prunebert.errors import BadInput
 from prunebert.maskfile import MaskFile
 
@@ -32,7 +32,7 @@ def pair(tmp_path):
     shapes = {"bert.encoder.layer.0.output.dense.weight": (3, 5), "bert.encoder.layer.1.output.dense.weight": (4, 2)}
     masks = [random_masks(seed, shapes) for seed in (1, 2)]
     for name, mask in zip("ab", masks, strict=True):
-        maskfile.write(tmp_path / name, MaskFile(mask, "m", "h"))
+        artifacts.write_masks(tmp_path / name, MaskFile(mask, "m", "h"))
     return masks
 
 
@@ -62,21 +62,21 @@ def test_info_counts_what_is_in_the_file(cli, tmp_path, pair):
     mask = torch.zeros(4, 6, dtype=torch.bool)
     mask[1, [0, 2]] = mask[3, 0] = True
     names = [f"bert.encoder.layer.{i}.output.dense.weight" for i in (0, 11)]
-    maskfile.write(tmp_path / "x", MaskFile(dict.fromkeys(names, mask), "m", "h"))
+    artifacts.write_masks(tmp_path / "x", MaskFile(dict.fromkeys(names, mask), "m", "h"))
     status, printed = cli("mask", "info", "x")
     assert status == 0 and "2 matrices, 6 of 48 weights stay, sparsity 0.875000" in printed
     assert "bert.encoder.layer.*.output.dense.weight: 6 of 48 (12.50%) stay, 4 rows and 8 columns empty" in printed
 
 
 def test_masks_of_other_weights_only_by_force(cli, tmp_path, pair):
-    maskfile.write(tmp_path / "b2", MaskFile(pair[1], "n", "g"))
+    artifacts.write_masks(tmp_path / "b2", MaskFile(pair[1], "n", "g"))
     assert cli("mask", "and", "a", "b2", "out") == (
         2,
         "prunebert: a was found on m, b2 on n: other weights; --force does it still\n",
     )
     assert cli("mask", "and", "a", "b2", "out", "--force")[0] == 0
     assert members(maskfile.read(tmp_path / "out").masks) == members(pair[0]) & members(pair[1])
-    maskfile.write(tmp_path / "c", MaskFile({n: m for n, m in list(pair[1].items())[:1]}, "m", "h"))
+    artifacts.write_masks(tmp_path / "c", MaskFile({n: m for n, m in list(pair[1].items())[:1]}, "m", "h"))
     status, printed = cli("mask", "or", "a", "c", "--force")
     assert (
         status == 2 and "cover different matrices (bert.encoder.layer.1.output.dense.weight is not in both" in printed
@@ -87,7 +87,7 @@ def test_masks_of_other_weights_only_by_force(cli, tmp_path, pair):
         (("and", "a"), "required: B; usage: prunebert mask and"),
         (("info", "nowhere"), "nowhere cannot be read as a mask file"),
         (("import", "smp", "nowhere", "x"), "nowhere: there is no such file"),
-        (("import", "smp", "a", "x", "sparsity=0.5"), "sparsity=0.5: import takes keys of model"),
+        (("import", "smp", "a", "x", "sparsity=0.5"), "sparsity=0.5: only model=… and model.KEY=… may follow OUT"),
         (("and", "a", "b", "no/where"), "cannot be written to"),
     ):
         status, printed = cli("mask", *words)
@@ -106,15 +106,15 @@ def test_smps_bits_in_smps_order(tmp_path):
     packed = np.array([int(bits[i : i + 8], 2) for i in range(0, len(bits), 8)], dtype=np.uint8)
     np.save(tmp_path / "x.npy", packed)
     weights = {n: torch.zeros(shape) for n, shape in shapes.items()}
-    found = published.smp(tmp_path / "x.npy", weights)
+    found = foreign_masks.smp(tmp_path / "x.npy", weights)
     assert list(found) == list(shapes) and all(torch.equal(found[n], masks[n]) for n in masks)
     for bad in (packed[:-1], packed.astype(bool), np.append(packed, packed[:1])):
         np.save(tmp_path / "x.npy", bad)
         with pytest.raises(BadInput, match="a mask of this model is"):
-            published.smp(tmp_path / "x.npy", weights)
+            foreign_masks.smp(tmp_path / "x.npy", weights)
     np.save(tmp_path / "x.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(BadInput, match=r"cannot be read as a \.npy"):
-        published.smp(tmp_path / "x.npy", weights)
+        foreign_masks.smp(tmp_path / "x.npy", weights)
 
 
 def test_smps_file_becomes_a_mask_file_of_the_model(cli, tmp_path, model_folder, net):
@@ -179,7 +179,7 @@ def test_what_is_no_such_dictionary_is_told(tmp_path, pruned, net):
     ):
         torch.save(stored, file)
         with pytest.raises(BadInput, match=told):
-            published.dictionary(file, encoder, {}, "bert.")
+            foreign_masks.dictionary(file, encoder, {}, "bert.")
     file.write_bytes(b"nothing")
     with pytest.raises(BadInput, match="cannot be read"):
-        published.dictionary(file, encoder, {}, "bert.")
+        foreign_masks.dictionary(file, encoder, {}, "bert.")

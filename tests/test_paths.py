@@ -14,7 +14,7 @@ from prunebert.subnetwork import SubNetwork
 
 from .conftest import save_model
 
-KINDS = models.KINDS
+KINDS = tuple(models.FAMILIES["bert"].kinds.values())
 
 
 def place(name):

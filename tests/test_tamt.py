@@ -443,7 +443,10 @@ def test_masks_that_do_not_fit_are_refused_in_one_line(cli, words, tmp_path, oth
             f"found on {model_folder}, whose weights are not those of",
         ),
         (["method.masks=found", "sparsity=0.6"], "its sparsity is 0.6999894604; ask for the same"),
-        (["method.masks=found", "prunable=encoder"], f"its masks cover prunable={WIDE}, not those of encoder"),
+        (
+            ["method.masks=found", "prunable=encoder"],
+            f"its masks cover prunable={WIDE}, this run asks for encoder; set method.prunable={WIDE}",
+        ),
         (["method.masks=unfinished"], "the run did not finish"),
     ):
         names = {w.split("=")[0] for w in more}

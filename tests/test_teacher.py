@@ -6,7 +6,6 @@ import signal
 import stat
 import subprocess
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -38,12 +37,6 @@ from .test_trained_magnitude import MOVEMENT, play
 
 FIT = Fit(epochs=1, steps=2, batch_size=8, lr=1e-3, head_lr=1e-3)
 LABELS = {"method": "x", "task": "toy", "model": "toy", "sparsity": 0.0}
-
-
-@pytest.fixture
-def impl(impl):
-    """One thread: two that wait for each other cost most of the time here."""
-    return replace(impl, threads=1)
 
 
 @pytest.fixture(autouse=True)

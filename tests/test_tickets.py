@@ -136,7 +136,7 @@ def test_a_set_of_another_name_with_the_same_matrices_will_do(net, tmp_path):
     masks = drawn(net, [100] * 12)
     run = finish(tmp_path / "run", net, masks, "encoder_pooler")
     assert masks_of(run, net, "encoder", removed_share(masks)).keys() == masks.keys()
-    with pytest.raises(BadInput, match=f"cover prunable=encoder_pooler, not those of {WIDE}"):
+    with pytest.raises(BadInput, match=f"asks for {WIDE}; set method.prunable=encoder_pooler$"):
         masks_of(run, net, WIDE, removed_share(masks))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from prunebert import artifacts
 from prunebert.errors import BadInput
@@ -36,7 +37,7 @@ def ratios(runs: pd.DataFrame, by: str) -> tuple[pd.DataFrame, list[str]]:
         except (BadInput, KeyError, TypeError, ValueError, AttributeError) as error:
             unread.append(f"the budget in topology.json of {run['directory']} cannot be read: {error}")
             continue
-        rows += [(run["label"], run["sparsity"], part, ratio) for part, ratio in shares.items()]
+        rows += [(run["short"], run["sparsity"], part, ratio) for part, ratio in shares.items()]
     found = pd.DataFrame(rows, columns=["label", "sparsity", "part", "ratio"])
     return found.groupby(["label", "sparsity", "part"], sort=False)["ratio"].mean().reset_index(), unread
 
@@ -51,6 +52,7 @@ def uneven(found: pd.DataFrame) -> tuple[list[str], list[str]]:
 def shift(found: pd.DataFrame, shown: list[str], theme: Theme) -> Figure:
     """A panel a label: sparsity to the right, the ratios upwards, both on scales that spread what is near the end."""
     parts = sorted(found["part"].unique(), key=_rank)
+    clipped = found["ratio"][found["label"].isin(shown)].min() < FEWEST
     down, across = -(-len(shown) // ACROSS), min(ACROSS, max(len(shown), 2))
     figure = Figure(figsize=(WIDTH, 1.75 * down + 0.7))
     panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
@@ -62,7 +64,9 @@ def shift(found: pd.DataFrame, shown: list[str], theme: Theme) -> Figure:
         axes.axhline(1, color=theme.ink, linewidth=0.6)
         axes.set_title("\n".join(textwrap.wrap(label, 23)))
         axes.set_yscale("log", base=2)
-        axes.yaxis.set_major_formatter(lambda y, _: f"×{y:g}" if y >= 1 else f"×1/{1 / y:g}")
+        axes.yaxis.set_major_formatter(lambda y, _: _times(y))
+        if clipped:
+            axes.yaxis.set_major_locator(LogLocator(4))  # the lowest ratio drawn is one of its ticks
         axes.grid(True, linewidth=0.5)
     sparsity_axis(panels[0], sorted(found["sparsity"].unique()))
     panels[0].set_xlabel("")
@@ -71,11 +75,16 @@ def shift(found: pd.DataFrame, shown: list[str], theme: Theme) -> Figure:
         axes.set_xlabel("sparsity")
     for axes in panels[len(shown) :]:
         axes.remove()
-    figure.supylabel("remaining, against a uniform budget", fontsize=8)
+    figure.supylabel("remaining fraction ÷ that of all prunable weights", fontsize=8)
     lines = {str(line.get_label()): line for axes in panels[: len(shown)] for line in axes.get_lines()[:-1]}
     names = [name for name in map(_name, parts) if name in lines]
     figure.legend([lines[n] for n in names], names, loc="outside lower center", ncols=min(len(names), 8))
     return figure
+
+
+def _times(ratio: float) -> str:
+    told = f"×{ratio:g}" if ratio >= 1 else f"×1/{1 / ratio:g}"
+    return f"≤ {told}" if ratio <= FEWEST else told
 
 
 def _rank(part: str) -> tuple[int, int | str]:

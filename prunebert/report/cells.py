@@ -23,6 +23,7 @@ def cells(runs: pd.DataFrame, metric: str | None = None) -> pd.DataFrame:
         method=("method", "first"),
         of=("of", "first"),
         variant=("variant", "first"),
+        short=("short", "first"),
         mean=("value", "mean"),
         sd=("value", "std"),
         n=("value", "size"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from prunebert import __version__, artifacts
-from prunebert.command import arguments, say, short
+from prunebert.command import arguments, counted, say, short
 from prunebert.errors import BadInput
 from prunebert.report import cells, collect, compare, latex, page, sections
 from prunebert.report.collect import Collected, Trouble
@@ -91,7 +91,7 @@ def _summary(collected: Collected, dirs: list[Path]) -> list[str]:
     counts = ", ".join(f"{name} {runs[column].nunique()}" for name, column in kinds)
     made = pd.Timestamp.now().strftime("%Y-%m-%d %H:%M")
     return [
-        f"{collected.finished} finished runs below {', '.join(map(str, dirs))}: {counts}.",
+        f"{counted(collected.finished, 'finished run')} below {', '.join(map(str, dirs))}: {counts}.",
         f"Written by prunebert {__version__} on {made}. Beside this page: results.csv and results.parquet "
         "(a row a run), tables.tex, figures/.",
     ]

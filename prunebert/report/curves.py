@@ -10,11 +10,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from prunebert.report.style import LINES, WIDTH, Theme, look
 
 DOTS = (0, (1, 3))
 TICKS = (0, 0.2, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.99, 0.999, 0.9999)
+HEIGHT = 3  # inches, of the axes alone
 SOURCES = ("o", "s", "D", "^", "v", "P", "X", "h")
 OF = {"encoder_pooler": "encoder and pooler", "encoder_pooler_embeddings": "encoder, pooler, embeddings"}
 
@@ -23,33 +25,36 @@ def scores(found: pd.DataFrame, points: pd.DataFrame, *, metric: str, majority: 
     """Means over seeds with a band of one standard deviation; found: cells of one table; points: published ones."""
     figure = Figure()
     axes = figure.subplots()
-    shown = pd.concat([found["sparsity"], points["sparsity"]])
+    pruned = found[found.groupby("label")["sparsity"].transform("max") > 0]  # the rest are levels
+    shown = pd.concat([(pruned if len(pruned) else found)["sparsity"], points["sparsity"]])
     room = sparsity_axis(axes, sorted(set(shown)))
-    handles = _lines(axes, found)
+    handles: list[Any] = _lines(axes, found)
+    if found["n"].max() > 1:
+        handles.append(Patch(color=theme.ink, alpha=0.15, linewidth=0, label="band: ±1 standard deviation over seeds"))
     handles += _points(axes, points, room, theme, set(found["method"]))
     low, high = axes.get_ylim()
     if low - (high - low) / 2 < majority < high + (high - low) / 2:  # farther off it would press all else together
         axes.axhline(majority, color=theme.ink, linewidth=0.8, linestyle=DOTS)
-        handles.append(Line2D([], [], color=theme.ink, linewidth=0.8, linestyle=DOTS, label="the same answer always"))
+        handles.append(Line2D([], [], color=theme.ink, linewidth=0.8, linestyle=DOTS, label="best constant answer"))
     elif not np.isnan(majority):
-        told = f"the same answer always: {majority:.4f}, not shown"
+        told = f"best constant answer: {majority:.4f}, not shown"
         handles.append(Line2D([], [], linestyle="", label=told))
     axes.set_ylabel(metric)
     axes.grid(True, linewidth=0.5)
     labels = ["\n".join(textwrap.wrap(str(h.get_label()), 100)) for h in handles]
     columns = next((n for n, most in ((3, 34), (2, 54)) if max(map(len, labels)) <= most), 1)
     lines = sum(label.count("\n") + 1 for label in labels)
-    figure.set_size_inches(WIDTH, 3.6 + 0.16 * -(-lines // columns))
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+    figure.set_size_inches(WIDTH, HEIGHT + 0.6 + 0.16 * -(-lines // columns))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, handlelength=3)
     return figure
 
 
 def _lines(axes: Axes, found: pd.DataFrame) -> list[Line2D]:
-    handles = []
+    handles, ends = [], []
     for method, rows in found.groupby("method", sort=False):
         colour, mark = look(str(method))
         variants = rows.groupby("label", sort=False)
-        for i, (label, variant) in enumerate(variants):
+        for i, (_, variant) in enumerate(variants):
             line = variant.sort_values("sparsity")
             kind: dict[str, Any] = {"color": colour, "marker": mark, "linestyle": LINES[i % len(LINES)]}
             x, mean, sd = line["sparsity"].to_numpy(), line["mean"].to_numpy(), line["sd"].fillna(0).to_numpy()
@@ -62,12 +67,23 @@ def _lines(axes: Axes, found: pd.DataFrame) -> list[Line2D]:
                 axes.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.15, linewidth=0)
                 if len(x) == 1:  # a band of no width is not seen
                     axes.errorbar(x, mean, sd, color=colour, capsize=2, linewidth=1)
-            told = _seeds(str(label), variant["n"])
-            if len(variants) > 1:  # more than there are kinds of lines
-                axes.annotate(str(i + 1), (x[-1], mean[-1]), (5, -2), textcoords="offset points", fontsize=6)
+            told = _seeds(str(variant["short"].iloc[0]), variant["n"])
+            if len(variants) > len(LINES):
+                ends.append((x[-1], mean[-1], str(i + 1)))
                 told = f"{i + 1}: {told}"
             handles.append(Line2D([], [], **kind, label=told))
+    _number(axes, ends)
     return handles
+
+
+def _number(axes: Axes, ends: list[tuple[float, float, str]]) -> None:
+    """Lines of one method by their number, where they end, 7 points apart at least: none covers another."""
+    low, high = axes.get_ylim()
+    taken: dict[float, float] = {}
+    for x, y, told in sorted(ends):
+        points = (y - low) / (high - low) * HEIGHT * 72
+        taken[x] = max(points, taken.get(x, 0) + 7)
+        axes.annotate(told, (x, y), (5, taken[x] - points - 2), textcoords="offset points", fontsize=6)
 
 
 def _seeds(label: str, n: pd.Series) -> str:
@@ -125,7 +141,7 @@ def sparsity_axis(axes: Axes, shown: list[float]) -> float:
 def costs(runs: pd.DataFrame, theme: Theme) -> Figure:
     """Each run a dot, the mean of a variant on a device a bar: seconds a step, seconds in all, peak memory."""
     devices = runs["device"].nunique() > 1
-    names = runs["label"] + (" on " + runs["device"] if devices else "")
+    names = runs["short"] + (" on " + runs["device"] if devices else "")
     order = list(dict.fromkeys(names))
     shown = (
         ("seconds a step", runs["seconds_per_step"]),

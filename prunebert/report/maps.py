@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from prunebert import artifacts
 from prunebert.errors import BadInput
+from prunebert.overlap import table
 from prunebert.report.style import WIDTH, Theme
 
 KINDS = ("query", "key", "value", "attention-output", "intermediate", "output")
@@ -35,8 +35,8 @@ def remaining(runs: pd.DataFrame) -> tuple[dict[str, np.ndarray], dict[str, dict
         except (BadInput, KeyError, TypeError, ValueError, AttributeError) as error:
             unread.append(f"topology.json of {run['directory']} cannot be read: {error}")
             continue
-        inside.setdefault(run["label"], []).append(grid)
-        outside.setdefault(run["label"], []).append(rest)
+        inside.setdefault(run["short"], []).append(grid)
+        outside.setdefault(run["short"], []).append(rest)
     means = {label: np.mean(grids, axis=0) for label, grids in inside.items()}
     rests = {label: pd.DataFrame(rows).mean().to_dict() for label, rows in outside.items()}
     return means, rests, unread
@@ -81,23 +81,26 @@ def density(means: dict[str, np.ndarray], rests: dict[str, dict[str, float]], th
     return figure
 
 
-def overlap(labels: list[str], values: np.ndarray, theme: Theme) -> Figure:
-    """Of every two runs: 1 the same weights, 0 as many in common as chance gives, below 0 fewer."""
+def overlap(labels: list[str], values: np.ndarray, theme: Theme, diagonal: str = "") -> Figure:
+    """Of every two runs: 1 the same weights, 0 as many in common as chance gives, below 0 fewer; on the diagonal, what
+    `diagonal` says."""
     n, size = len(labels), 7 if len(labels) <= 24 else 5
+    longest = max(map(len, labels))
+    below = longest > LONG  # too long to stand beside the rows
     side = min(WIDTH - 2.4, 1.2 + 0.36 * n)
-    names = [f"{label}  {i}" for i, label in enumerate(labels, 1)]
-    below = max(map(len, names)) > LONG  # too long to stand beside the rows
-    figure = Figure(figsize=(WIDTH if n > 6 or below else side + 2.4, side))
+    numbers = [str(i) for i in range(1, n + 1)]
+    figure = Figure(figsize=(WIDTH if n > 6 or below else side + 2.4, side + (0.2 if below else 0.05 * longest)))
     axes = figure.subplots()
     if below:
         lines = ["\n".join(textwrap.wrap(f"{i}  {label}", 110)) for i, label in enumerate(labels, 1)]
-        names = [str(i) for i in range(1, n + 1)]
-        figure.set_figheight(side + 0.14 * sum(line.count("\n") + 1 for line in lines))
+        figure.set_figheight(side + 0.2 + 0.14 * sum(line.count("\n") + 1 for line in lines))
         empty = [Line2D([], [], linestyle="") for _ in lines]
         figure.legend(empty, lines, loc="outside lower left", handlelength=0, fontsize=6)
     image = axes.imshow(values, vmin=-1, vmax=1, cmap="PuOr_r")
-    axes.set_xticks(range(n), [str(i) for i in range(1, n + 1)], fontsize=size)
-    axes.set_yticks(range(n), names, fontsize=size)
+    slope: dict[str, Any] = {} if below else {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(n), numbers if below else labels, fontsize=size, **slope)
+    axes.set_yticks(range(n), numbers if below else labels, fontsize=size)
+    axes.set_xlabel(diagonal and f"on the diagonal: {diagonal}", fontsize=7)
     axes.spines[:].set_visible(False)
     if n <= NAMED:
         for (row, column), value in np.ndenumerate(values):
@@ -128,10 +131,7 @@ def _on(dark: bool) -> str:
 
 
 def overlap_table(runs: list[Path]) -> tuple[list[int], np.ndarray]:
-    """The seam to `overlap.table`: which of `runs` it has taken, and the beyond-chance overlap of every two of them."""
-    from importlib import import_module
-
-    table: Callable[[list[Path]], dict[str, Any]] = import_module("prunebert.overlap").table
+    """Which of `runs` removed anything, and the beyond-chance overlap of every two of these."""
     found = table(runs)
-    taken = [i for i, run in enumerate(runs) if str(run) not in found.get("left_out", ())]
+    taken = [i for i, run in enumerate(runs) if str(run) not in found["left_out"]]
     return taken, np.asarray(found["beyond_chance"], dtype=float)

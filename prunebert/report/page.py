@@ -36,6 +36,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Section:
+    """A heading of the page and what stands under it. anchor: its name in links."""
+
     title: str
     anchor: str
     parts: list[Part] = field(default_factory=list)

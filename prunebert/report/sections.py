@@ -25,7 +25,7 @@ READING = (
     "A cell is the mean over seeds ± their standard deviation (n - 1), and the number of seeds in brackets. Sparsity "
     "is the fraction removed, of the matrices that its row names; bold is the best mean of its column among rows whose "
     "sparsity is a fraction of the same matrices. Rows are apart wherever more than sparsity and seed differs, and say "
-    "in what."
+    "in what; figures tell no more of it than sets their lines apart."
 )
 
 
@@ -42,7 +42,7 @@ def of_table(
     size = ", ".join(f"{count:,} examples of {split}" for split, count in held.items() if isinstance(count, int))
     majority = runs["majority_score"].dropna()
     always = (
-        f" The same answer always, the commonest or the mean, gives {majority.iloc[0]:.4f}." if len(majority) else ""
+        f" The best constant answer, the commonest or the mean, gives {majority.iloc[0]:.4f}." if len(majority) else ""
     )
     parts = [Part("Scores", f"{metric}{' on ' + size if size else ''}.{always}", tables.scores(found, lower))]
     for other in sorted({m for each in runs["metrics"] for m in each} - {metric}):
@@ -160,7 +160,7 @@ def _overlap(name: str, sparsity: float, runs: pd.DataFrame, draw: Draw, trouble
     some = runs.sort_values("seed", kind="stable").groupby("variant").head(max(1, most))
     for _, run in some.sort_values("order").iterrows():
         try:
-            artifacts.masks(Path(run["directory"]))
+            artifacts.packed_masks(Path(run["directory"]))
             readable.append(run)
         except BadInput as error:
             troubles.append(Trouble("not in the overlap matrix", where, str(error)))
@@ -168,19 +168,22 @@ def _overlap(name: str, sparsity: float, runs: pd.DataFrame, draw: Draw, trouble
         return []
     try:
         taken, values = maps.overlap_table([Path(run["directory"]) for run in readable])
-    except (BadInput, ModuleNotFoundError) as error:
+    except BadInput as error:
         troubles.append(Trouble("not in the report", where, f"overlap matrix: {error}"))
         return []
     caption = (
         f"{where}: overlap of every two masks beyond chance; 1 the same weights, 0 what chance gives, below 0 fewer."
     )
     seeds = each and runs["seed"].nunique() > 1
-    labels = [readable[i]["label"] + (f", seed {readable[i]['seed']}" if seeds else "") for i in taken]
+    labels = [readable[i]["short"] + (f", seed {readable[i]['seed']}" if seeds else "") for i in taken]
     if not each:
         labels, values = maps.over_seeds(labels, values)
         caption += " Means over all pairs of runs; on the diagonal between the seeds of one row."
+    diagonal = "a run with itself" if each else "other seeds of the same row"
     caption += "" if len(some) == len(runs) else f" Of {len(runs)} runs the {len(taken)} with the lowest seeds."
-    drawing = _drawing(f"overlap {name} {sparsity:g}", caption, partial(maps.overlap, labels, values))
+    drawing = _drawing(
+        f"overlap {name} {sparsity:g}", caption, partial(maps.overlap, labels, values, diagonal=diagonal)
+    )
     return [Part(f"Overlap at {sparsity:g}", figure=draw(drawing))]
 
 

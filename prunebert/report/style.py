@@ -34,6 +34,8 @@ LINES = ("-", "--", ":", "-.")  # of a method's variants
 
 @dataclass(frozen=True)
 class Theme:
+    """Colours of a figure: what it is drawn on, text and axes, and the grid's lines."""
+
     name: str
     paper: str
     ink: str

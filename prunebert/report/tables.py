@@ -26,6 +26,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
+    """A row has a cell for each column. note: a sentence below the table."""
+
     columns: list[str]
     rows: list[list[Cell]]
     note: str = ""
@@ -144,7 +146,7 @@ def every_run(runs: pd.DataFrame) -> Table:
         line.append(Cell(short(run["directory"]), kind="long"))
         line += [number(run[key]) for key in SPARSITIES]
         rows.append([*line, number(run["majority_score"]), number(run["seconds"], "{:,.1f}")])
-    return Table([*columns, *OF.values(), "whole model", "same answer always", "seconds"], rows)
+    return Table([*columns, *OF.values(), "whole model", "best constant answer", "seconds"], rows)
 
 
 def troubles(found: list[Trouble]) -> Table:

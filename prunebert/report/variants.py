@@ -24,8 +24,9 @@ OF = {
 
 
 def told(runs: pd.DataFrame) -> pd.DataFrame:
-    """With columns: `table` (runs of one task, model and evaluation data), `variant` and its `label` in that table,
-    `of` (what the sparsity is a fraction of, the same for all that may be compared), `order` (where the row stands)."""
+    """With columns: `table` (runs of one task, model and evaluation data), `variant`, its `label` in that table and a
+    `short` one for figures, `of` (what the sparsity is a fraction of, the same for all that may be compared), `order`
+    (where the row stands)."""
     runs = runs.copy()
     runs["of"] = [
         "encoder" if p == "encoder_pooler" and not has else p
@@ -34,15 +35,16 @@ def told(runs: pd.DataFrame) -> pd.DataFrame:
     runs["facts"] = [_identity(row["row"], row["of"]) for _, row in runs.iterrows()]
     runs["variant"] = [_digest([m, f]) for m, f in zip(runs["method"], runs["facts"], strict=True)]
     runs["table"] = _tables(runs)
-    runs["label"] = ""
+    runs[["label", "short"]] = ""
     for _, rows in runs.groupby("table", sort=False):
-        runs.loc[rows.index, "label"] = rows["variant"].map(_labels(rows.drop_duplicates("variant")))
+        for column, names in zip(("label", "short"), _labels(rows.drop_duplicates("variant")), strict=True):
+            runs.loc[rows.index, column] = rows["variant"].map(names)
     rank = {method: i for i, method in enumerate(ORDER)}
     by = pd.DataFrame(
         {"table": runs["table"], "rank": runs["method"].map(lambda m: rank.get(m, len(rank)))}
         | {k: runs[k] for k in ("method", "label", "sparsity", "seed")}
     )
-    runs["order"] = by.sort_values(list(by)).reset_index().set_index("index").assign(n=range(len(by)))["n"]
+    runs["order"] = pd.Series(range(len(by)), index=by.sort_values(list(by)).index)
     return runs
 
 
@@ -104,22 +106,38 @@ def _last_of(path: str) -> str:
     return path.rstrip("/").rpartition("/")[2]
 
 
-def _labels(rows: pd.DataFrame) -> dict[str, str]:
-    """variant -> label, for the variants of one table: the method, and all in which it differs from others."""
+def _labels(rows: pd.DataFrame) -> tuple[dict[str, str], dict[str, str]]:
+    """variant -> label, for the variants of one table: the method, and all in which it differs from others; and the
+    same with no more settings than it takes to tell them apart."""
     facts = pd.DataFrame(rows["facts"].tolist(), index=rows["variant"]).fillna("-")
     method = rows.set_index("variant")["method"]
     common = [k for k in AXES if k != "prunable" and facts[k].nunique() > 1]
-    labels = {}
+    labels: dict[str, str] = {}
+    short: dict[str, str] = {}
     for name in method.unique():
         own = facts[method == name]
         differing = [k for k in own if own[k].nunique() > 1]
         axes = [k for k in AXES if k in common or k in differing]
         rest = [k for k in differing if k not in AXES and not _follows(own, k, axes)]
         for variant, values in own.iterrows():
-            words = [f"{k}={values[k]}" for k in axes if values[k] != SILENT.get(k) or k in differing]
-            words += [f"{k}={_last(values[k])}" for k in rest]
-            labels[str(variant)] = f"{name} ({', '.join(words)})" if words else str(name)
-    return labels
+            of_axes = [f"{k}={values[k]}" for k in axes if values[k] != SILENT.get(k) or k in differing]
+            for found, keys in ((labels, rest), (short, _enough(own, axes, rest))):
+                words = of_axes + [f"{k}={_last(values[k])}" for k in keys]
+                found[str(variant)] = f"{name} ({', '.join(words)})" if words else str(name)
+    return labels, short
+
+
+def _enough(own: pd.DataFrame, axes: list[str], rest: list[str]) -> list[str]:
+    """Which of `rest` it takes beside `axes` to tell the rows apart; budgets and teachers come last."""
+
+    def told_apart(keys: list[str]) -> int:
+        return len(own[keys].drop_duplicates()) if keys else 1
+
+    found: list[str] = []
+    for key in sorted(rest, key=lambda k: k.startswith(sum(UNDER.values(), ()))):
+        if told_apart([*axes, *found, key]) > told_apart([*axes, *found]):
+            found.append(key)
+    return found
 
 
 def _follows(own: pd.DataFrame, key: str, axes: list[str]) -> bool:

@@ -19,6 +19,16 @@ log = logging.getLogger(__name__)
 VERSION = 1  # raise it when what is made of the same text changes
 
 
+def folder() -> Path:
+    """Where runs leave what others can use, made if need be. Raises BadInput if it cannot be."""
+    found = Path(datasets.config.HF_DATASETS_CACHE) / "prunebert"
+    try:
+        found.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"HF_DATASETS_CACHE={found.parent} cannot be written to: {error.strerror}") from error
+    return found
+
+
 def tokenised(
     table: pd.DataFrame, tokenize: Callable[[dict], dict], tokenizer: Any, settings: dict[str, Any]
 ) -> Dataset:
@@ -31,12 +41,7 @@ def tokenised(
     definition = json.loads(tokenizer.backend_tokenizer.to_str())
     definition |= {"truncation": None, "padding": None}  # left behind by earlier calls, no part of the vocabulary
     digest.update(json.dumps([VERSION, definition, settings, list(table.columns)], sort_keys=True).encode())
-    folder = Path(datasets.config.HF_DATASETS_CACHE) / "prunebert"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(f"HF_DATASETS_CACHE={folder.parent} cannot be written to: {error.strerror}") from error
-    file = folder / f"{digest.hexdigest()[:32]}.arrow"
+    file = folder() / f"{digest.hexdigest()[:32]}.arrow"
     if not file.exists():
         log.info("reading %s rows, once for this data and tokenizer", f"{len(table):,}")
     datasets.disable_progress_bars()

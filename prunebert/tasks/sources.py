@@ -144,14 +144,14 @@ def columns(table: pd.DataFrame, text: list[str], label: str, source: str) -> pd
     """The columns that matter under their common names. Raises BadInput for a column that is not there, or no rows."""
     if not 1 <= len(text) <= 2:
         raise BadInput(f"task.text={text}: one or two columns of text are allowed")
+    if table.empty:
+        raise BadInput(f"{source} has no rows")
     for key, column in [*(("task.text", t) for t in text), ("task.label", label)]:
         if column not in table.columns:
             there = [str(c) for c in table.columns]
             raise BadInput(
                 f"{key}={column}: {source} has no such column; it has {', '.join(there)}{did_you_mean(column, there)}"
             )
-    if table.empty:
-        raise BadInput(f"{source} has no rows")
     picked = pd.DataFrame({"id": range(len(table)), "label": table[label].to_numpy()})
     for name, column in zip(["text_a", "text_b"], text, strict=False):
         empty = table[column].isna()

@@ -19,7 +19,7 @@ from prunebert.report import maps
 
 KINDS = ("query", "key", "value", "attention-output", "intermediate", "output")
 LABELS = [0, 1] * 50
-OVERLAP = maps.overlap_table  # the seam itself; tests of the rest have a stand-in
+OVERLAP = maps.overlap_table  # itself; tests of the rest have a stand-in
 
 
 def finished(root: Path, method: str = "magnitude", sparsity: float = 0.5, seed: int = 0, **given: Any) -> Path:

@@ -63,9 +63,14 @@ def test_the_report_draws_kinds_and_layers_and_says_who_is_uniform(runs):
 def test_what_is_too_little_to_draw_is_told(run, tmp_path):
     for sparsity in (0.5, 0.9):
         told(run(f"l0{sparsity}", "l0", sparsity), {"key": 0.001, "query": 2.0}, {"0": 1.0, "1": 1.0})
-    captions = []
-    sections._shift("toy", collect([tmp_path]).runs, lambda drawing: captions.append(drawing.caption), [])
-    assert len(captions) == 1 and "What is below ×1/64 is drawn there." in captions[0]
+    drawings = []
+    sections._shift("toy", collect([tmp_path]).runs, drawings.append, [])
+    (drawing,) = drawings
+    assert "What is below ×1/64 is drawn there." in drawing.caption
+    with matplotlib.rc_context(style.LIGHT.rc()):
+        figure = drawing.draw(theme=style.LIGHT)
+        figure.canvas.draw()
+    assert {"≤ ×1/64", "×1"} <= {tick.get_text() for tick in figure.axes[0].get_yticklabels()}
 
 
 def test_every_column_of_panels_tells_its_sparsities(run, tmp_path):

@@ -1,9 +1,7 @@
 """What the figures hold, asked of matplotlib: the values, the marks, the colours that stay the same."""
 
 import math
-import sys
 from itertools import pairwise
-from types import ModuleType
 
 import matplotlib
 import numpy as np
@@ -82,6 +80,7 @@ def test_lines_bands_levels_and_published_points(run, tmp_path, theme):
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     for told in ("smp, 2 seeds", "dense, 1 seed", "published: SMP Table 1", "obert: published only"):
         assert told in texts
+    assert any("±1 standard deviation" in text for text in texts)
     assert any("0.3500, not shown" in text for text in texts)  # far below all else
 
 
@@ -95,6 +94,20 @@ def test_ticks_tell_the_sparsities_apart_and_nothing_is_cut_off(run, tmp_path, t
     width = figure.get_figwidth() * figure.dpi
     assert all(line.get_window_extent().x1 <= axes.bbox.x1 + 1 for line in axes.lines if line.get_linestyle() == "None")
     assert figure.legends[0].get_window_extent().x1 <= width and figure.legends[0].get_window_extent().x0 >= 0
+
+
+def test_the_axis_begins_where_the_runs_do_and_numbers_of_variants_are_apart(run, tmp_path, theme):
+    run("d", "dense", 0.0)
+    for k in range(6):
+        for sparsity in (0.5, 0.9):
+            run(f"{k}{sparsity}", "smp", sparsity, settings={"k": k}, wrong=20 + k // 5)
+    found = cells.cells(collect([tmp_path]).runs)
+    figure = curves.scores(found, published.table()[:0], metric="accuracy", majority=math.nan, theme=theme)
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    assert axes.get_xticklabels()[0].get_text() == ".5"
+    boxes = sorted((t.get_window_extent() for t in axes.texts), key=lambda box: box.y0)
+    assert len(boxes) == 6 and all(a.y1 < b.y0 for a, b in pairwise(boxes))
 
 
 def test_long_labels_stay_within_the_figure_and_a_dollar_is_a_dollar(run, tmp_path, theme):
@@ -135,20 +148,26 @@ def test_overlap_is_the_matrix_it_is_given(theme, n):
     figure.canvas.draw()
     assert np.allclose(figure.axes[0].images[0].get_array(), values)
     assert len(figure.axes[0].texts) == (n * n if n <= maps.NAMED else 0)
-    assert [t.get_text() for t in figure.axes[0].get_yticklabels()][-1] == f"method {n - 1}  {n}"
+    for ticks in (figure.axes[0].get_xticklabels(), figure.axes[0].get_yticklabels()):
+        assert [t.get_text() for t in ticks] == [f"method {i}" for i in range(n)]
 
 
-def test_the_seam_to_overlap(monkeypatch, tmp_path):
+def test_names_too_long_for_the_overlap_are_numbers_with_a_key(theme):
+    figure = maps.overlap(["short", "long " * 20], np.eye(2), theme, "a run with itself")
+    assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["1", "2"]
+    assert figure.legends[0].get_texts()[0].get_text() == "1  short"
+    assert figure.axes[0].get_xlabel() == "on the diagonal: a run with itself"
+
+
+def test_runs_that_removed_nothing_are_left_out_of_the_overlap(monkeypatch, tmp_path):
     runs = [tmp_path / "a", tmp_path / "b", tmp_path / "c"]
-    stub = ModuleType("prunebert.overlap")
-    stub.table = lambda runs: {"left_out": [str(runs[1])], "beyond_chance": [[1, 0.5], [0.5, None]]}
-    monkeypatch.setitem(sys.modules, "prunebert.overlap", stub)
+    found = {"left_out": [str(runs[1])], "beyond_chance": [[1, 0.5], [0.5, None]]}
+    monkeypatch.setattr(maps, "table", lambda runs: found)
     taken, values = OVERLAP(runs)
     assert taken == [0, 2] and values[0].tolist() == [1, 0.5] and np.isnan(values[1, 1])
 
 
 def test_the_real_overlap_of_a_run_with_itself_is_1(run):
-    pytest.importorskip("prunebert.overlap", reason="this checkout has no prunebert/overlap.py")
     taken, values = OVERLAP([run("a", "smp"), run("b", "magnitude")])
     assert taken == [0, 1] and np.allclose(values, 1)  # the masks made by hand are the same
 

@@ -57,6 +57,24 @@ def test_what_an_options_name_says_is_not_repeated(run, tmp_path):
     ]
 
 
+def test_in_figures_a_label_tells_no_more_than_sets_variants_apart(run, tmp_path):
+    for k, (kept, lr) in enumerate([(False, 1), (True, 3)]):
+        run(f"a{k}", "random", settings={"fit": {"lr": lr}, "keep_pretrained": kept})
+    for k, (head, lr) in enumerate([("linear", 1), ("words", 1), ("words", 2)]):
+        run(f"b{k}", "smp", settings={"fit": {"lr": lr}, "head": head, "same_as_head": head})
+    runs = collect([tmp_path]).runs
+    assert sorted(runs["label"])[:2] == [
+        f"random (fit.lr={lr}, keep_pretrained={k})" for lr, k in ((1, "false"), (3, "true"))
+    ]
+    assert sorted(runs["short"]) == [
+        "random (keep_pretrained=false)",
+        "random (keep_pretrained=true)",
+        "smp (head=linear, fit.lr=1)",
+        "smp (head=words, fit.lr=1)",
+        "smp (head=words, fit.lr=2)",
+    ]
+
+
 def test_a_budget_or_teacher_that_only_some_methods_have_is_told(run, tmp_path):
     run("a", "gmp")
     run("b", "sparsebert", distill="tinybert")
