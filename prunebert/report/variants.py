@@ -122,7 +122,8 @@ def _labels(rows: pd.DataFrame) -> tuple[dict[str, str], dict[str, str]]:
         for variant, values in own.iterrows():
             of_axes = [f"{k}={values[k]}" for k in axes if values[k] != SILENT.get(k) or k in differing]
             for found, keys in ((labels, rest), (short, _enough(own, axes, rest))):
-                words = of_axes + [f"{k}={_last(values[k])}" for k in keys]
+                off = [k for k in keys if found is short and values[k] == "false"]  # its other is on, and says so
+                words = of_axes + [f"{k}={_last(values[k])}" for k in keys if k not in off]
                 found[str(variant)] = f"{name} ({', '.join(words)})" if words else str(name)
     return labels, short
 

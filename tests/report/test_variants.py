@@ -67,7 +67,7 @@ def test_in_figures_a_label_tells_no_more_than_sets_variants_apart(run, tmp_path
         f"random (fit.lr={lr}, keep_pretrained={k})" for lr, k in ((1, "false"), (3, "true"))
     ]
     assert sorted(runs["short"]) == [
-        "random (keep_pretrained=false)",
+        "random",
         "random (keep_pretrained=true)",
         "smp (head=linear, fit.lr=1)",
         "smp (head=words, fit.lr=1)",
