@@ -50,12 +50,18 @@ class Progress:
             left = (now - self.began) / max(step - self.first, 1) * (self.steps - step)
             log.info(
                 "%s: step %d/%d  loss %.4f  sparsity %.4f  %s left",
-                *(self.phase, step, self.steps, loss, sparsity, time.strftime("%H:%M:%S", time.gmtime(left))),
+                *(self.phase, step, self.steps, loss, sparsity, clock(left)),
             )
 
     def __exit__(self, *error: object) -> None:
         if self.bar:
             self.bar.stop()
+
+
+def clock(seconds: float) -> str:
+    """HH:MM:SS, and more hours than 24 where it is more than a day."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest:02}"
 
 
 def terminal_handler() -> logging.Handler:
