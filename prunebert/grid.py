@@ -21,17 +21,17 @@ def words(directory: Path) -> list[list[str]]:
         return []
 
 
-def missing(sweep: Path, finished: list[list[str]]) -> list[str]:
-    """A line for each cell of the grid that was never started, here or (`finished`: words of each) anywhere else."""
+def missing(sweep: Path, started: list[list[str]]) -> list[str]:
+    """A line for each cell of the grid that was never started, here or (`started`: words of each) anywhere else."""
     try:
-        gone = [" ".join(swept) for swept, _ in never_started(sweep, finished)]
+        gone = [" ".join(swept) for swept, _ in never_started(sweep, started)]
     except BadInput as error:
         return [f"whether cells are missing is not known: {error}"]
     told = [f"never started: {cell}" for cell in gone[:SHOWN]]
     return told + ([f"never started: {len(gone) - SHOWN} more cells"] if len(gone) > SHOWN else [])
 
 
-def never_started(sweep: Path, finished: list[list[str]]) -> list[tuple[list[str], list[str]]]:
+def never_started(sweep: Path, started: list[list[str]]) -> list[tuple[list[str], list[str]]]:
     """(the words that vary, all words) of each such cell. Raises BadInput where the grid cannot be read."""
     try:
         record = traces.sweep(sweep)["hydra"]
@@ -49,7 +49,7 @@ def never_started(sweep: Path, finished: list[list[str]]) -> list[tuple[list[str
             raise BadInput(f"{word} is not read here")
         axes[key] = [_plain([f"{key}={choice}"])[0] for choice in choices]
     here = [set(w) for d in artifacts.runs(sweep) for w in words(d)]
-    elsewhere = [set(w) for w in finished]
+    elsewhere = [set(w) for w in started]
     swept = [key for key, values in axes.items() if len(values) > 1]
     gone = []
     for cell in itertools.product(*axes.values()):
