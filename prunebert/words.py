@@ -27,12 +27,16 @@ def values(words: list[str]) -> list[tuple[str, Any]]:
 
 
 def for_every_cell(words: list[str]) -> list[str]:
-    """`method.key=value` beside `method=a,b` is meant for a and b: Hydra would ask the default method for it first."""
+    """`method.key=value` beside `method=a,b` is meant for a and b: Hydra would ask the default method for it first.
+
+    A dry run leaves out Hydra's own records, too.
+    """
     given = [w for w in words if "=" in w and not w.startswith("-")]
-    swept = [o.key_or_group for o in OverridesParser.create().parse_overrides(given) if o.is_sweep_override()]
-    words = [f"++{w}" if w in given and w.startswith(tuple(f"{group}." for group in swept)) else w for w in words]
-    traceless = {"dry=true": ["dry=true", "hydra.output_subdir=null"]}  # Hydra's own records, too, are left out
-    return [each for word in words for each in traceless.get(word, [word])]
+    overrides = dict(zip(given, OverridesParser.create().parse_overrides(given), strict=True))
+    swept = tuple(f"{o.key_or_group}." for o in overrides.values() if o.is_sweep_override())
+    dry = {w for w, o in overrides.items() if o.key_or_group == "dry" and o.value() is True}
+    words = [f"++{w}" if w in given and w.startswith(swept) else w for w in words]
+    return [each for word in words for each in ([word, "hydra.output_subdir=null"] if word in dry else [word])]
 
 
 def explain(error: Exception) -> str:

@@ -71,6 +71,14 @@ def test_dry_shows_cells_phases_steps_and_what_is_done_and_leaves_no_trace(cli, 
     assert status == 0 and "4 steps, to do" in printed and snapshot(tmp_path) == before
 
 
+@pytest.mark.parametrize("dry", ["dry=True", "++dry=true"])
+def test_dry_in_a_finished_runs_directory_leaves_its_record_however_it_is_spelt(cli, toy, tmp_path, dry):
+    assert cli(*toy, "method=magnitude")[0] == 0
+    before = snapshot(tmp_path)
+    status, printed = cli(*toy, "method=magnitude", dry)
+    assert status == 0 and "done, in run" in printed and snapshot(tmp_path) == before
+
+
 def test_dry_leaves_the_methods_their_voice(cli, toy):
     before = logging.getLogger("prunebert.methods").level
     assert cli(*toy, "method=l0", "dry=true")[0] == 0
