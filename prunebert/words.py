@@ -29,13 +29,16 @@ def values(words: list[str]) -> list[tuple[str, Any]]:
 def for_every_cell(words: list[str]) -> list[str]:
     """`method.key=value` beside `method=a,b` is meant for a and b: Hydra would ask the default method for it first.
 
-    A dry run leaves out Hydra's own records, too.
+    A dry run leaves out Hydra's own records, and a launcher: it would ask a cluster, and workers keep what they refused
+    to themselves.
     """
     given = [w for w in words if "=" in w and not w.startswith("-")]
     overrides = dict(zip(given, OverridesParser.create().parse_overrides(given), strict=True))
     swept = tuple(f"{o.key_or_group}." for o in overrides.values() if o.is_sweep_override())
     dry = {w for w, o in overrides.items() if o.key_or_group == "dry" and o.value() is True}
     words = [f"++{w}" if w in given and w.startswith(swept) else w for w in words]
+    if dry:
+        words = [w for w in words if not w.lstrip("+~").startswith(("hydra/launcher=", "hydra.launcher."))]
     return [each for word in words for each in ([word, "hydra.output_subdir=null"] if word in dry else [word])]
 
 

@@ -100,6 +100,17 @@ def test_dry_of_cells_that_cannot_begin_is_an_error_and_leaves_no_trace(pruneber
     assert not snapshot(tmp_path) and not list(tmp_path.rglob("multirun/*"))
 
 
+@pytest.mark.parametrize("words", [["hydra/launcher=laptop", "hydra.launcher.n_jobs=2"], ["hydra/launcher=slurm"]])
+def test_dry_goes_without_a_launcher(cli, toy, tmp_path, monkeypatch, words):
+    monkeypatch.setattr("prunebert.cli.refused", [])
+    words += ["-m", *[w for w in toy if not w.startswith("hydra")], "method=magnitude", "dry=true"]
+    status, printed = cli(*words, "task.score=accuracy", "seed=0,1")
+    assert status == 0 and printed.count("2 steps, to do") == 2
+    status, printed = cli(*words, "task.max_length=32,999")
+    assert status == 1 and "task.max_length=999" in printed
+    assert {p.name for p in snapshot(tmp_path)} == {"multirun.yaml"}  # which goes with the process
+
+
 def test_dry_beside_finished_cells_changes_nothing(cli, toy, tmp_path):
     words = ["-m", *[w for w in toy if not w.startswith("hydra")], "method=random,magnitude", "hydra.sweep.dir=sweep"]
     assert cli(*words)[0] == 0
