@@ -129,10 +129,10 @@ def _run(cfg: DictConfig, out: Path) -> None:
         log.error("%s", of_the_system(error))
         if not sweep:
             _stop(of_the_system(error), status=1)
-    except Exception:  # a sweep goes on whatever breaks in one cell; the traceback is in its run.log
+    except Exception:  # a sweep goes on whatever breaks in one cell
+        log.exception("this run broke", extra={"told_later": not sweep})
         if not sweep:
             raise
-        log.exception("this cell broke")
 
 
 def _prune(cfg: DictConfig, directory: Path) -> None:

@@ -65,9 +65,13 @@ def clock(seconds: float) -> str:
 
 
 def terminal_handler() -> logging.Handler:
-    """Where a run's log lines go besides run.log: above the bar on a terminal, one plain line each elsewhere."""
+    """Where a run's log lines go besides run.log: above the bar on a terminal, one plain line each elsewhere. Not those
+    with `told_later`, which the process ends with anyway."""
+    handler: logging.Handler
     if rich.get_console().is_terminal:
-        return RichHandler(show_path=False, show_level=False, log_time_format="%H:%M:%S")
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        handler = RichHandler(show_path=False, show_level=False, log_time_format="%H:%M:%S")
+    else:
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    handler.addFilter(lambda record: not getattr(record, "told_later", False))
     return handler

@@ -78,7 +78,7 @@ def _standing(run: Path) -> Standing:
         command = _command(traces.overrides(run), run)
     except BadInput:
         command = f"# {run}: its command is not known"
-    last = traces.last_words(run)
+    last, entry = traces.last_words(run), traces.last_entry(run)
     if traces.finished(run):
         try:
             row = artifacts.result(run)
@@ -87,9 +87,9 @@ def _standing(run: Path) -> Standing:
             return Standing(str(run), "failed", str(error), command)
     if home.busy(run):
         return Standing(str(run), "running", traces.progress(run) or last, command)
-    if " ERROR " in last:
-        return Standing(str(run), "failed", last.partition(" ERROR ")[2], command)
-    state = "stopped" if "stopped by" in last else "stale"
+    if " ERROR " in entry:
+        return Standing(str(run), "failed", last.partition(" ERROR ")[2] or last, command)
+    state = "stopped" if "stopped by" in entry else "stale"
     return Standing(str(run), state, traces.progress(run) or last, command)
 
 

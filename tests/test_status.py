@@ -38,6 +38,32 @@ def test_failed_prints_commands_that_finish_the_sweep(cli, sweep, tmp_path):
     assert "4 done" in printed and "│ stale" not in printed  # what was diverging is missing under its old words
 
 
+def breaks(*_, **__):
+    raise RuntimeError("CUDA out of memory")
+
+
+def test_a_cell_that_broke_is_failed(cli, toy, monkeypatch):
+    words = ["-m", *[w for w in toy if not w.startswith("hydra")], "method=magnitude", "hydra.sweep.dir=sweep"]
+    with monkeypatch.context() as patch:
+        patch.setattr("prunebert.run.run", breaks)
+        status, printed = cli(*words)
+    assert status == 1 and printed.count("Traceback") == 1
+    _, printed = cli("status", "sweep")
+    assert "1 failed" in printed and "RuntimeError: CUDA out of memory" in printed and "stale" not in printed
+
+
+def test_a_single_run_that_broke_is_failed_and_told_once(cli, toy, tmp_path, capsys, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("prunebert.run.run", breaks)
+        with pytest.raises(RuntimeError):  # Python tells it at the end of the process
+            cli(*toy, "method=magnitude")
+    assert "Traceback" not in "".join(capsys.readouterr())
+    kept = (tmp_path / "run/run.log").read_text()
+    assert kept.count("Traceback") == 1 and kept.rstrip().endswith("RuntimeError: CUDA out of memory")
+    _, printed = cli("status", "run")
+    assert "failed" in printed and "CUDA out of memory" in printed
+
+
 @pytest.mark.slow
 def test_a_run_at_work_is_running_and_not_disturbed(cli, toy, tmp_path):
     import time
