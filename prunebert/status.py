@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from prunebert import artifacts, checks, grid, home, traces
+from prunebert import artifacts, grid, home, traces
 from prunebert.command import arguments, say
 from prunebert.errors import BadInput
+from prunebert.words import folder_of
 
 DOES = """Where every run below some folders stands:
 
@@ -66,7 +67,7 @@ def standings(roots: list[Path]) -> list[Standing]:
     for sweep in dict.fromkeys(s for root in roots for s in traces.sweeps(root)):
         try:
             for swept, cell in grid.never_started(sweep, started):
-                place = sweep / checks.cell(",".join(sorted(cell)))
+                place = sweep / folder_of(cell)
                 found.append(Standing(str(sweep), "missing", " ".join(swept), _command(cell, place)))
         except BadInput as error:
             found.append(Standing(str(sweep), "unknown", f"whether cells are missing: {error}", ""))

@@ -12,7 +12,10 @@ from hydra.core.override_parser.types import ValueType
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 
-from prunebert.errors import bad_choice, did_you_mean
+from prunebert import checks
+from prunebert.errors import BadInput, bad_choice, did_you_mean
+
+UNTOLD = ("experiment", "hydra.mode", "rerun", "dry")  # by a cell's folder: exclude_keys in conf/config.yaml
 
 
 def values(words: list[str]) -> list[tuple[str, Any]]:
@@ -40,6 +43,15 @@ def for_every_cell(words: list[str]) -> list[str]:
     if dry:
         words = [w for w in words if not w.lstrip("+~").startswith(("hydra/launcher=", "hydra.launcher."))]
     return [each for word in words for each in ([word, "hydra.output_subdir=null"] if word in dry else [word])]
+
+
+def folder_of(words: list[str]) -> str:
+    """The folder that Hydra gives the cell of a sweep with these words. Raises BadInput if they cannot be read."""
+    try:
+        told = [o for o in OverridesParser.create().parse_overrides(words) if o.key_or_group not in UNTOLD]
+    except OverrideParseException as error:
+        raise BadInput(explain(error)) from error
+    return checks.cell(",".join(sorted(f"{o.get_key_element()}={o.get_value_element_as_str()}" for o in told)))
 
 
 def explain(error: Exception) -> str:
