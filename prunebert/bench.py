@@ -50,7 +50,7 @@ def main(words: list[str]) -> None:
     shapes = [(b, n) for b in _numbers("--batch", asked.batch) for n in _numbers("--length", asked.length)]
     if asked.repeats < AT_LEAST:
         raise BadInput(f"--repeats={asked.repeats}: at least {AT_LEAST}")
-    artifacts.result(Path(asked.run).expanduser())
+    artifacts.result(artifacts.home(Path(asked.run).expanduser()))
     from prunebert.impl import Impl
     from prunebert.loaded import load
 

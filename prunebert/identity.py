@@ -54,7 +54,7 @@ def configuration(config: dict[str, Any]) -> Any:
 
 def content(path: str) -> str:
     """A finished run's identity, or a hash of a file or of a folder's texts and tensors; else the words themselves."""
-    place = Path(path).expanduser()
+    place = artifacts.home(Path(path).expanduser())
     if not place.exists():
         return path
     digest = hashlib.sha256()
