@@ -141,12 +141,11 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
     checks.config(fields)
     build = partial(hydra.utils.instantiate, _convert_="all")
     every, impl, model = build(fields["checkpoint"]), build(fields["impl"]), build(fields["model"])
-    augment = build(fields["augment"])
+    if augment := build(fields["augment"]):
+        augment = partial(augment, model=model, device=impl.torch_device)
     ranks.start(impl.torch_device)
     with ranks.in_turn():
-        task = build(fields["task"])(
-            tokenizer=model.tokenizer, positions=model.positions, augment=augment and partial(augment, model=model)
-        )
+        task = build(fields["task"])(tokenizer=model.tokenizer, positions=model.positions, augment=augment)
     method = build(fields["method"])
     choices = HydraConfig.get().runtime.choices
     if choices["distill"] != "none" and "distill" not in fields["method"]:
