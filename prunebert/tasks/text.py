@@ -95,7 +95,10 @@ class TextTask:
         )
 
     def metrics(self, predictions: dict[str, pd.DataFrame]) -> dict[str, float]:
-        metric = pkgutil.resolve_name(self.metric)(keep_in_memory=True)  # imported now: evaluate takes seconds
+        try:
+            metric = pkgutil.resolve_name(self.metric)(keep_in_memory=True)  # imported now: evaluate takes seconds
+        except (ImportError, AttributeError, ValueError) as error:
+            raise BadInput(f"task.metric={self.metric}: there is no such module:Class ({error})") from error
         found: dict[str, float] = {}
         for split, rows in predictions.items():
             values = metric.compute(predictions=rows.prediction.tolist(), references=rows.label.tolist())
