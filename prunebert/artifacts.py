@@ -176,10 +176,11 @@ def runs(root: Path) -> list[Path]:
     """Every directory below `root`, itself included, in which a run was started; for a cell whose run lies elsewhere,
     that place."""
     found = (p.parent for p in root.rglob(CONFIG) if p.is_dir())
-    return sorted({_home(p) for p in found})
+    return sorted({home(p) for p in found})
 
 
-def _home(root: Path) -> Path:
+def home(root: Path) -> Path:
+    """`root`, or of a sweep's cell whose run lies elsewhere that place."""
     if not (root / ELSEWHERE).is_file():
         return root
     return Path(os.path.normpath(root / str(_json(root / ELSEWHERE)["directory"])))
@@ -220,6 +221,7 @@ def masks(path: Path) -> MaskFile:
     """masks.safetensors of a run, or a mask file of its own, verified."""
     from prunebert import maskfile
 
+    path = home(path)
     return maskfile.read(path / MASKS if path.is_dir() else path)
 
 
@@ -274,6 +276,7 @@ def new_folder(root: Path) -> Iterator[Path]:
 
 def finished_runs(root: Path) -> list[Path]:
     """`root` if it is a finished run, else every finished run below it. Raises BadInput, as `result` does, for none."""
+    root = home(root)
     if not (root / CONFIG).is_dir():
         found = [p for p in runs(root) if (p / RESULT).is_file()]
         if found:

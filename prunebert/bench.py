@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunebert import artifacts
-from prunebert.command import arguments, for_tables, say
+from prunebert.command import arguments, for_tables, out_file, say
 from prunebert.errors import BadInput
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def main(words: list[str]) -> None:
     shapes = [(b, n) for b in _numbers("--batch", asked.batch) for n in _numbers("--length", asked.length)]
     if asked.repeats < AT_LEAST:
         raise BadInput(f"--repeats={asked.repeats}: at least {AT_LEAST}")
-    artifacts.result(Path(asked.run).expanduser())
+    out = out_file(asked.out)
+    artifacts.result(artifacts.home(Path(asked.run).expanduser()))
     from prunebert.impl import Impl
     from prunebert.loaded import load
 
@@ -76,8 +77,8 @@ def main(words: list[str]) -> None:
     busy, cores = max(row["load_before"], row["load_after"]), os.cpu_count() or 1
     if busy > cores + 1:
         say(f"the machine was busy with other work (load {busy:.1f} on {cores} cores): take these times as rough")
-    if asked.out:
-        Path(asked.out).expanduser().write_text(json.dumps(row, indent=1) + "\n", "utf-8")
+    if out:
+        out.write_text(json.dumps(row, indent=1) + "\n", "utf-8")
 
 
 def variants(run: Loaded) -> tuple[dict[str, nn.Module], str]:

@@ -44,7 +44,10 @@ def config(cfg: dict[str, Any]) -> None:
     for name in sorted(nodes, key=lambda n: (not n.endswith("fit"), n)):  # what others refer to comes first
         signature.check(nodes[name], name, GIVEN_LATER.get(name, ()))
     for name in FITS:
-        Fit(**{k: v for k, v in cfg[name].items() if k != "_target_"})
+        try:
+            Fit(**{k: v for k, v in cfg[name].items() if k != "_target_"})
+        except BadInput as error:
+            raise BadInput(str(error).replace("fit.", f"{name}.")) from None  # a Fit does not know its name
 
 
 def sparsity(value: Any) -> None:

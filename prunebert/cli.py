@@ -129,10 +129,10 @@ def _run(cfg: DictConfig, out: Path) -> None:
         log.error("%s", of_the_system(error))
         if not sweep:
             _stop(of_the_system(error), status=1)
-    except Exception:  # a sweep goes on whatever breaks in one cell; the traceback is in its run.log
+    except Exception:  # a sweep goes on whatever breaks in one cell
+        log.exception("this run broke", extra={"told_later": not sweep})
         if not sweep:
             raise
-        log.exception("this cell broke")
 
 
 def _prune(cfg: DictConfig, directory: Path) -> None:
@@ -141,12 +141,11 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
     checks.config(fields)
     build = partial(hydra.utils.instantiate, _convert_="all")
     every, impl, model = build(fields["checkpoint"]), build(fields["impl"]), build(fields["model"])
-    augment = build(fields["augment"])
+    if augment := build(fields["augment"]):
+        augment = partial(augment, model=model, device=impl.torch_device)
     ranks.start(impl.torch_device)
     with ranks.in_turn():
-        task = build(fields["task"])(
-            tokenizer=model.tokenizer, positions=model.positions, augment=augment and partial(augment, model=model)
-        )
+        task = build(fields["task"])(tokenizer=model.tokenizer, positions=model.positions, augment=augment)
     method = build(fields["method"])
     choices = HydraConfig.get().runtime.choices
     if choices["distill"] != "none" and "distill" not in fields["method"]:

@@ -27,6 +27,18 @@ def arguments(command: str, does: str) -> Arguments:
     )
 
 
+def out_file(told: str | None) -> Path | None:
+    """The file that --out names, if it is given. Raises BadInput where none can be, before anything is measured."""
+    if not told:
+        return None
+    path = Path(told).expanduser()
+    if not path.parent.is_dir():
+        raise BadInput(f"--out={told}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise BadInput(f"--out={told}: it is a folder; name a file")
+    return path
+
+
 def say(line: str) -> None:
     """A line to the user, as it is."""
     rich.get_console().print(line, markup=False, highlight=False, soft_wrap=True)

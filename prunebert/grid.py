@@ -21,18 +21,20 @@ def words(directory: Path) -> list[list[str]]:
         return []
 
 
-def missing(sweep: Path, finished: list[list[str]]) -> list[str]:
-    """A line for each cell of the grid that was never started, here or (`finished`: words of each) anywhere else."""
+def missing(sweep: Path, started: list[list[str]]) -> list[str]:
+    """A line for each cell of the grid that was never started, here or (`started`: words of each) anywhere else."""
     try:
-        gone = [" ".join(swept) for swept, _ in never_started(sweep, finished)]
+        gone = [" ".join(swept) for swept, _ in never_started(sweep, started)]
     except BadInput as error:
         return [f"whether cells are missing is not known: {error}"]
     told = [f"never started: {cell}" for cell in gone[:SHOWN]]
     return told + ([f"never started: {len(gone) - SHOWN} more cells"] if len(gone) > SHOWN else [])
 
 
-def never_started(sweep: Path, finished: list[list[str]]) -> list[tuple[list[str], list[str]]]:
-    """(the words that vary, all words) of each such cell. Raises BadInput where the grid cannot be read."""
+def never_started(sweep: Path, started: list[list[str]]) -> list[tuple[list[str], list[str]]]:
+    """(the words that vary, all words as they were typed) of each such cell. Raises BadInput where the grid cannot be
+    read.
+    """
     try:
         record = traces.sweep(sweep)["hydra"]
         asked = [str(word) for word in record["overrides"]["task"]]
@@ -41,20 +43,22 @@ def never_started(sweep: Path, finished: list[list[str]]) -> list[tuple[list[str
         asked += [f"{key}={value}" for key, value in params.items() if key not in typed]
     except (BadInput, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"its multirun.yaml cannot be read ({error})") from error
-    axes = {}
+    axes = {}  # plain word -> as it was typed
     for word in asked:
-        key, _, value = word.partition("=")
+        key, equals, value = word.partition("=")
         choices = _choices(value)
         if choices is None:
             raise BadInput(f"{word} is not read here")
-        axes[key] = [_plain([f"{key}={choice}"])[0] for choice in choices]
+        as_typed = [f"{key}{equals}{choice.strip()}" for choice in choices]
+        axes[key] = dict(zip(_plain(as_typed), as_typed, strict=True))
     here = [set(w) for d in artifacts.runs(sweep) for w in words(d)]
-    elsewhere = [set(w) for w in finished]
+    elsewhere = [set(w) for w in started]
     swept = [key for key, values in axes.items() if len(values) > 1]
     gone = []
     for cell in itertools.product(*axes.values()):
         if not any(set(cell) <= run for run in here) and not any(_science(cell) == _science(run) for run in elsewhere):
-            gone.append(([word for key, word in zip(axes, cell, strict=True) if key in swept], list(cell)))
+            as_typed = [axis[word] for axis, word in zip(axes.values(), cell, strict=True)]
+            gone.append(([word for key, word in zip(axes, cell, strict=True) if key in swept], as_typed))
     return gone
 
 

@@ -53,16 +53,15 @@ def configuration(config: dict[str, Any]) -> Any:
 
 
 def content(path: str) -> str:
-    """A finished run's identity, or a hash of a file or of a folder's texts and tensors; else the words themselves."""
-    place = Path(path).expanduser()
+    """A finished run's identity, or a hash of a file or of a folder's texts and tensors; else the words themselves.
+    Raises BadInput for a damaged result.
+    """
+    place = artifacts.home(Path(path).expanduser())
     if not place.exists():
         return path
     digest = hashlib.sha256()
-    result = place / artifacts.RESULT
-    if result.is_file():
-        row = json.loads(result.read_text("utf-8"))
-        if row.get("identity"):
-            return str(row["identity"])
+    if artifacts.is_finished(place) and (who := artifacts.result(place).get("identity")):
+        return str(who)
     for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
         if file.is_file() and file.suffix in (".txt", ".safetensors", place.suffix):
             digest.update(file.name.encode())

@@ -159,7 +159,7 @@ def load(run: str | Path, *, model: str | None = None, on: Loaded | None = None,
     loaded already, so that this one costs its masks and head alone, and the weights that it trained, if any.
     Raises BadInput where something does not fit.
     """
-    root = Path(run).expanduser()
+    root = artifacts.home(Path(run).expanduser())
     facts = artifacts.result(root)
     if "checkpoint" not in facts:
         raise BadInput(f"{root}: an older prunebert wrote it, which did not record what loading needs; repeat the run")

@@ -50,7 +50,7 @@ class Progress:
             left = (now - self.began) / max(step - self.first, 1) * (self.steps - step)
             log.info(
                 "%s: step %d/%d  loss %.4f  sparsity %.4f  %s left",
-                *(self.phase, step, self.steps, loss, sparsity, time.strftime("%H:%M:%S", time.gmtime(left))),
+                *(self.phase, step, self.steps, loss, sparsity, clock(left)),
             )
 
     def __exit__(self, *error: object) -> None:
@@ -58,10 +58,20 @@ class Progress:
             self.bar.stop()
 
 
+def clock(seconds: float) -> str:
+    """HH:MM:SS, and more hours than 24 where it is more than a day."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest:02}"
+
+
 def terminal_handler() -> logging.Handler:
-    """Where a run's log lines go besides run.log: above the bar on a terminal, one plain line each elsewhere."""
+    """Where a run's log lines go besides run.log: above the bar on a terminal, one plain line each elsewhere. Not those
+    with `told_later`, which the process ends with anyway."""
+    handler: logging.Handler
     if rich.get_console().is_terminal:
-        return RichHandler(show_path=False, show_level=False, log_time_format="%H:%M:%S")
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        handler = RichHandler(show_path=False, show_level=False, log_time_format="%H:%M:%S")
+    else:
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    handler.addFilter(lambda record: not getattr(record, "told_later", False))
     return handler

@@ -7,14 +7,13 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import rich
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from prunebert import artifacts, checks, grid, home, traces
-from prunebert.command import arguments, say
+from prunebert import artifacts, grid, home, traces
+from prunebert.command import arguments, for_tables, say
 from prunebert.errors import BadInput
+from prunebert.words import folder_of
 
 DOES = """Where every run below some folders stands:
 
@@ -66,7 +65,7 @@ def standings(roots: list[Path]) -> list[Standing]:
     for sweep in dict.fromkeys(s for root in roots for s in traces.sweeps(root)):
         try:
             for swept, cell in grid.never_started(sweep, started):
-                place = sweep / checks.cell(",".join(sorted(cell)))
+                place = sweep / folder_of(cell)
                 found.append(Standing(str(sweep), "missing", " ".join(swept), _command(cell, place)))
         except BadInput as error:
             found.append(Standing(str(sweep), "unknown", f"whether cells are missing: {error}", ""))
@@ -78,7 +77,7 @@ def _standing(run: Path) -> Standing:
         command = _command(traces.overrides(run), run)
     except BadInput:
         command = f"# {run}: its command is not known"
-    last = traces.last_words(run)
+    last, entry = traces.last_words(run), traces.last_entry(run)
     if traces.finished(run):
         try:
             row = artifacts.result(run)
@@ -87,9 +86,9 @@ def _standing(run: Path) -> Standing:
             return Standing(str(run), "failed", str(error), command)
     if home.busy(run):
         return Standing(str(run), "running", traces.progress(run) or last, command)
-    if " ERROR " in last:
-        return Standing(str(run), "failed", last.partition(" ERROR ")[2], command)
-    state = "stopped" if "stopped by" in last else "stale"
+    if " ERROR " in entry:
+        return Standing(str(run), "failed", last.partition(" ERROR ")[2] or last, command)
+    state = "stopped" if "stopped by" in entry else "stale"
     return Standing(str(run), state, traces.progress(run) or last, command)
 
 
@@ -107,8 +106,7 @@ def show(found: list[Standing]) -> None:
         table.add_column(column, overflow="fold")
     for one in found:
         table.add_row(escape(one.where), one.state, escape(one.told))
-    console = rich.get_console() if rich.get_console().is_terminal else Console(width=160)
-    console.print(table)
+    for_tables().print(table)
     counts = Counter(one.state for one in found)
     say(", ".join(f"{counts[state]} {state}" for state in STATES if counts[state]) or "no run was started here")
     if any(one.state in AGAIN for one in found):

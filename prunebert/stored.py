@@ -53,6 +53,7 @@ def load_weights(root: Path, net: SubNetwork, task: Task, head: str) -> dict[str
     Raises BadInput if the run trained no weights, or its model, task, labels or head are other ones.
     """
     theta, key = net.snapshot(head), f"distill.teacher={root}"
+    root = artifacts.home(root)
     facts = artifacts.result(root, "distill.teacher=")
     if not (root / artifacts.WEIGHTS).is_file():
         raise BadInput(f"{key}: the run trained no weights ({facts['method']}); give a finished dense run")

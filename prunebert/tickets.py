@@ -19,7 +19,7 @@ def masks_of(run: str, net: SubNetwork, prunable: str, sparsity: float, key: str
 
     Raises BadInput where model, matrices or sparsity are other ones than asked (`key` is told).
     """
-    root = Path(run).expanduser()
+    root = artifacts.home(Path(run).expanduser())
     facts = {} if root.is_file() else artifacts.result(root, f"{key}=")
     file = artifacts.masks(root)
     if file.weights_hash != net.model.weights_hash:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +55,17 @@ def _yaml(file: Path, kind: type) -> Any:
 
 def last_words(root: Path) -> str:
     """The last line of a run's log, or that there is none."""
-    lines = (
-        (root / artifacts.LOG).read_text("utf-8", errors="replace").splitlines()
-        if (root / artifacts.LOG).is_file()
-        else []
-    )
-    return lines[-1] if lines else "it left no log"
+    return ["it left no log", *_log(root)][-1]
+
+
+def last_entry(root: Path) -> str:
+    """The first line of a run's last entry in its log, which a traceback may follow; empty if there is none."""
+    return next((line for line in reversed(_log(root)) if re.match(r"\d\d:\d\d:\d\d [A-Z]+ ", line)), "")
+
+
+def _log(root: Path) -> list[str]:
+    file = root / artifacts.LOG
+    return file.read_text("utf-8", errors="replace").splitlines() if file.is_file() else []
 
 
 def progress(root: Path) -> str:

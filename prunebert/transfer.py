@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunebert import artifacts
-from prunebert.command import arguments, say
+from prunebert.command import arguments, out_file, say
 from prunebert.errors import BadInput
 
 if TYPE_CHECKING:
@@ -39,14 +39,12 @@ def main(words: list[str], compose: Compose) -> None:
     parser.add_argument("--out", help="write what is found into this JSON file")
     parser.add_argument("--model", help="where the model's checkpoint is now: a folder or hub id")
     asked = parser.parse_intermixed_args(words)
-    root = Path(asked.run).expanduser()
+    root = artifacts.home(Path(asked.run).expanduser())
     facts = artifacts.result(root)
     for word in asked.words:
         if _key(word).split(".")[0] not in GROUPS and _key(word) != "hydra.searchpath":
             raise BadInput(f"{word}: evaluate takes keys of {', '.join(GROUPS)}, and trains nothing")
-    out = Path(asked.out).expanduser() if asked.out else None
-    if out and not out.parent.is_dir():
-        raise BadInput(f"--out={asked.out}: there is no folder {out.parent}")
+    out = out_file(asked.out)
     fields, build = compose(_task_words(facts["command"], asked.words))
     from prunebert.loaded import load
 

@@ -12,7 +12,10 @@ from hydra.core.override_parser.types import ValueType
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 
-from prunebert.errors import bad_choice, did_you_mean
+from prunebert import checks
+from prunebert.errors import BadInput, bad_choice, did_you_mean
+
+UNTOLD = ("experiment", "hydra.mode", "rerun", "dry")  # by a cell's folder: exclude_keys in conf/config.yaml
 
 
 def values(words: list[str]) -> list[tuple[str, Any]]:
@@ -27,12 +30,28 @@ def values(words: list[str]) -> list[tuple[str, Any]]:
 
 
 def for_every_cell(words: list[str]) -> list[str]:
-    """`method.key=value` beside `method=a,b` is meant for a and b: Hydra would ask the default method for it first."""
+    """`method.key=value` beside `method=a,b` is meant for a and b: Hydra would ask the default method for it first.
+
+    A dry run leaves out Hydra's own records, and a launcher: it would ask a cluster, and workers keep what they refused
+    to themselves.
+    """
     given = [w for w in words if "=" in w and not w.startswith("-")]
-    swept = [o.key_or_group for o in OverridesParser.create().parse_overrides(given) if o.is_sweep_override()]
-    words = [f"++{w}" if w in given and w.startswith(tuple(f"{group}." for group in swept)) else w for w in words]
-    traceless = {"dry=true": ["dry=true", "hydra.output_subdir=null"]}  # Hydra's own records, too, are left out
-    return [each for word in words for each in traceless.get(word, [word])]
+    overrides = dict(zip(given, OverridesParser.create().parse_overrides(given), strict=True))
+    swept = tuple(f"{o.key_or_group}." for o in overrides.values() if o.is_sweep_override())
+    dry = {w for w, o in overrides.items() if o.key_or_group == "dry" and o.value() is True}
+    words = [f"++{w}" if w in given and w.startswith(swept) else w for w in words]
+    if dry:
+        words = [w for w in words if not w.lstrip("+~").startswith(("hydra/launcher=", "hydra.launcher."))]
+    return [each for word in words for each in ([word, "hydra.output_subdir=null"] if word in dry else [word])]
+
+
+def folder_of(words: list[str]) -> str:
+    """The folder that Hydra gives the cell of a sweep with these words. Raises BadInput if they cannot be read."""
+    try:
+        told = [o for o in OverridesParser.create().parse_overrides(words) if o.key_or_group not in UNTOLD]
+    except OverrideParseException as error:
+        raise BadInput(explain(error)) from error
+    return checks.cell(",".join(sorted(f"{o.get_key_element()}={o.get_value_element_as_str()}" for o in told)))
 
 
 def explain(error: Exception) -> str:

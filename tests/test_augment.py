@@ -16,6 +16,7 @@ import yaml
 
 from prunebert import models
 from prunebert.errors import BadInput
+from prunebert.impl import Impl
 from prunebert.tasks import augment
 from prunebert.tasks.augment import masked_lm
 from prunebert.tasks.mlm import mlm_task
@@ -23,7 +24,8 @@ from prunebert.tasks.squad import squad_task
 from prunebert.tasks.text import text_task
 from tests.conftest import TASK, rows, save_model
 
-SETTINGS = {"copies": 20, "rate": 0.4, "candidates": 5, "seed": 0}
+CPU = torch.device("cpu")
+SETTINGS = {"device": CPU, "copies": 20, "rate": 0.4, "candidates": 5, "seed": 0}
 ODD = "  The  GOOD film,\twas not filmy ☃ 42 -- dull?\n"  # filmy is two pieces, ☃ unknown
 TEXTS = [ODD, "good film", "?!", "", *rows(12).sentence]
 METRIC = {"metric": "prunebert.metrics:Accuracy"}
@@ -36,7 +38,7 @@ def empty_cache(tmp_path, monkeypatch):
 
 def places(model, texts, count=5):
     """By text: [(begin, end, candidates)], as `masked_lm` finds them."""
-    ask = augment.Asking(model, augment.whole_words(model.tokenizer), count, len(texts))
+    ask = augment.Asking(model, CPU, augment.whole_words(model.tokenizer), count, len(texts))
     return [json.loads(p) for p in ask({"text": texts})["places"]]
 
 
@@ -94,7 +96,7 @@ def test_byte_level_words_begin_with_a_space(tmp_path):
         logits = stock(input_ids=ids).logits[ids == model.tokenizer.mask_token_id][0]
         best = sorted(vocabulary, key=lambda i: -logits[i].item())[:3]
         assert set(candidates) == {model.tokenizer.decode([i]).strip() for i in best}
-    new = masked_lm([text], model=model, copies=5, rate=1, candidates=3, seed=0)[0]
+    new = masked_lm([text], model=model, device=CPU, copies=5, rate=1, candidates=3, seed=0)[0]
     assert new and all(re.fullmatch(r'the \w+  \w+ \w+ "bad, zzz 42 \w+\.', t) for t in new)
 
 
@@ -283,11 +285,21 @@ def test_a_model_without_the_head_and_a_foreign_vocabulary_are_told(model, tmp_p
         masked_lm(TEXTS, model=model, **SETTINGS)
 
 
+def test_the_head_is_asked_on_the_runs_own_device(cli, toy, monkeypatch):
+    """impl=cpu, and of a sweep's cells or torchrun's ranks each its own GPU."""
+    asked = []
+    own = torch.device("cuda", 1)
+    monkeypatch.setattr(Impl, "torch_device", own)
+    monkeypatch.setattr(augment, "masked_lm", lambda texts, *, device, **_: asked.append(device) or [[] for _ in texts])
+    status, printed = cli(*toy, "method=magnitude", "augment=mlm", "dry=true")
+    assert status == 0 and asked == [own], printed
+
+
 def test_both_options_bind(model):
     folder = Path(__file__).parents[1] / "conf/augment"
     options = {p.stem: yaml.safe_load(p.read_text()) for p in folder.glob("*.yaml")}
     assert options.keys() == {"none", "mlm"} and options["none"] == {"_target_": "prunebert.tasks.augment.none"}
     assert augment.none() is None
     assert options["mlm"].pop("_target_") == "prunebert.tasks.augment.masked_lm" and options["mlm"].pop("_partial_")
-    inspect.signature(masked_lm).bind(TEXTS, model=model, **options["mlm"])
+    inspect.signature(masked_lm).bind(TEXTS, model=model, device=CPU, **options["mlm"])
     assert options["mlm"] == {"copies": 20, "rate": 0.4, "candidates": 15, "seed": "${seed}"}

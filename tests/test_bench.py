@@ -142,6 +142,7 @@ def test_bad_input_is_one_line(finished, cli):
         ([run, "--repeats", "2"], "--repeats=2: at least 5"),
         ([run, "--device", "tpu"], "impl.device=tpu"),
         ([run, "--threads", "0"], "impl.threads=0"),
+        ([run, "--out", "nowhere/x.json"], "--out=nowhere/x.json: there is no folder nowhere"),
         ([], "required: RUN; usage: prunebert bench"),
     ):
         status, printed = cli("bench", *words)

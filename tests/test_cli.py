@@ -230,6 +230,8 @@ TABLE = [
     (["model=tiny", "model.package.name=cassetteqx"], "the package cassetteqx is not installed; pip install"),
     (["model=tiny", "model.package.sha256={model.safetensors:00}"], "sha256 differs"),
     (["hydra.run.dir=empty.csv/run"], "cannot be written to"),
+    (["task.metric=prunebert.metrics:Acuracy"], "task.metric=prunebert.metrics:Acuracy: there is no such module:Class"),
+    (["method=magnitude", "method.masks=cut"], "cut/result.json is damaged"),
 ]
 
 
@@ -238,6 +240,8 @@ def test_bad_input_is_one_line_status_2_and_leaves_nothing(cli, toy, tmp_path, w
     (tmp_path / "empty.csv").write_text("sentence,label\n")
     (tmp_path / "odd.xlsx").write_text("")
     (tmp_path / "odd").mkdir()
+    (tmp_path / "cut").mkdir()
+    (tmp_path / "cut/result.json").write_text('{"identity":')
     (tmp_path / "gpt").mkdir()
     (tmp_path / "gpt/config.json").write_text('{"model_type": "gpt2"}')
     before = set(tmp_path.rglob("*"))

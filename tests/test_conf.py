@@ -84,7 +84,7 @@ def test_every_other_option_composes_and_binds(group):
         cfg = composed(f"{group}={option}")
         checks.config(cfg)
         positional = {"distill": ["net", "task"], "augment": [["a text"]], "tracking": ["root", {}]}.get(group, [])
-        later = {"model": None} if "_partial_" in cfg[group] and group == "augment" else {}
+        later = {"model": None, "device": None} if "_partial_" in cfg[group] and group == "augment" else {}
         bind(cfg[group], *(positional if "_partial_" in cfg[group] else []), **later)
 
 

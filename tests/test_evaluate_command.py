@@ -114,6 +114,7 @@ def test_numbers_and_deltas(finished, cli, tmp_path, other):
         (["impl.threads=0"], "impl.threads=0: must be at least 1"),
         (["task.score=f2"], "task.score=f2: file's metrics are accuracy"),
         (["--out", "nowhere/x.json"], "there is no folder nowhere"),
+        (["--out", "."], "--out=.: it is a folder"),
         (["task=file", "task.eval=other.csv", "task.text=sentence", "task.label=three"], "labels are 0, 1"),
         (["--outt=x"], "unrecognized arguments: --outt=x; usage: prunebert evaluate"),
     ],

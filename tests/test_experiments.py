@@ -71,6 +71,14 @@ def test_dry_shows_cells_phases_steps_and_what_is_done_and_leaves_no_trace(cli, 
     assert status == 0 and "4 steps, to do" in printed and snapshot(tmp_path) == before
 
 
+@pytest.mark.parametrize("dry", ["dry=True", "++dry=true"])
+def test_dry_in_a_finished_runs_directory_leaves_its_record_however_it_is_spelt(cli, toy, tmp_path, dry):
+    assert cli(*toy, "method=magnitude")[0] == 0
+    before = snapshot(tmp_path)
+    status, printed = cli(*toy, "method=magnitude", dry)
+    assert status == 0 and "done, in run" in printed and snapshot(tmp_path) == before
+
+
 def test_dry_leaves_the_methods_their_voice(cli, toy):
     before = logging.getLogger("prunebert.methods").level
     assert cli(*toy, "method=l0", "dry=true")[0] == 0
@@ -90,6 +98,17 @@ def test_dry_of_cells_that_cannot_begin_is_an_error_and_leaves_no_trace(pruneber
     done = prunebert(*words, "task.score=accuracy,nonsense", f"task.train={tmp_path / 'none.csv'}")
     assert done.returncode == 1 and done.stdout.count("none.csv") == 2
     assert not snapshot(tmp_path) and not list(tmp_path.rglob("multirun/*"))
+
+
+@pytest.mark.parametrize("words", [["hydra/launcher=laptop", "hydra.launcher.n_jobs=2"], ["hydra/launcher=slurm"]])
+def test_dry_goes_without_a_launcher(cli, toy, tmp_path, monkeypatch, words):
+    monkeypatch.setattr("prunebert.cli.refused", [])
+    words += ["-m", *[w for w in toy if not w.startswith("hydra")], "method=magnitude", "dry=true"]
+    status, printed = cli(*words, "task.score=accuracy", "seed=0,1")
+    assert status == 0 and printed.count("2 steps, to do") == 2
+    status, printed = cli(*words, "task.max_length=32,999")
+    assert status == 1 and "task.max_length=999" in printed
+    assert {p.name for p in snapshot(tmp_path)} == {"multirun.yaml"}  # which goes with the process
 
 
 def test_dry_beside_finished_cells_changes_nothing(cli, prunebert, toy, tmp_path):

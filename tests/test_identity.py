@@ -12,7 +12,7 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-import prunebert.cli  # noqa: F401 - registers the configuration's resolvers
+import prunebert.cli  # registers the configuration's resolvers
 from prunebert import artifacts, home, identity, signature
 
 from .conftest import toy_words
@@ -169,6 +169,37 @@ def test_a_sweep_again_trains_only_what_is_missing(cli, dated, tmp_path):
     assert printed.count("magnitude") >= 2 and "4 finished runs" in printed
     new = max((tmp_path / "multirun").glob("*/*"))
     assert artifacts.finished_runs(new) == found
+
+
+def test_a_cell_whose_run_lies_elsewhere_is_that_run_to_every_command(finished, cli, dated, tmp_path):
+    """As a dated sweep leaves it that is started a second time."""
+    run, other = finished("method=magnitude", "sparsity=0.6"), finished("method=random", "sparsity=0.6")
+    cell = tmp_path / "multirun/2026-01-01/10-00-00/seed=0"
+    (cell / ".hydra").mkdir(parents=True)
+    artifacts.point(cell, run)
+    given = str(cell.relative_to(tmp_path))
+    one_thread = ["--batch", "1", "--length", "4", "--repeats", "5", "--threads", "1"]
+    shared = [*dated, "sparsity=0.6"]
+    for words in (
+        ["info", given],
+        ["export", given, "exported"],
+        ["export", given, "delta", "--sparse"],
+        ["evaluate", given, "impl.threads=1"],
+        ["bench", given, *one_thread],
+        ["compare", given, str(other)],
+        ["mask", "info", given],
+        [
+            *shared,
+            "method=magnitude",
+            f"method.masks='{given}'",
+            "method.prunable=encoder_pooler",
+            "hydra.run.dir=masks",
+        ],
+        [*shared, "method=smp", "distill=logits", f"distill.teacher='{given}'", "hydra.run.dir=taught"],
+    ):
+        status, printed = cli(*words)
+        assert status == 0, printed
+    assert prunebert.load(cell).facts["identity"] == identity.content(given) == artifacts.result(run)["identity"]
 
 
 def test_a_sweep_in_a_directory_of_its_own_again(cli, dated, tmp_path):

@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from prunebert.metrics import Accuracy, AccuracyF1, Correlation, Matthews
+from prunebert.tasks.text import text_task
+
+from .conftest import TASK
 
 
 @pytest.fixture(autouse=True)
@@ -125,6 +128,24 @@ def test_correlation_of_a_constant_is_zero(predictions, references):
 def test_correlation_of_an_almost_constant_answer_warns_of_nothing():
     found = compute(Correlation, [1.0, 1.0 + 2e-16, 1.0, 1.0 + 2e-16], [0.0, 1.0, 0.0, 1.0])
     assert found["spearman"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("metric", "score", "told"),
+    [
+        (None, None, "accuracy"),
+        ("AccuracyF1", None, "accuracy"),
+        ("Matthews", None, "matthews"),
+        ("Matthews", "accuracy", "accuracy"),
+    ],
+)
+def test_without_a_score_the_metrics_first_stands_for_the_run(model, data_folder, metric, score, told):
+    """Of the first split where there are several."""
+    file, metric = str(data_folder / "train.csv"), metric and f"prunebert.metrics:{metric}"
+    for eval_files, suffix in ((file, ""), ({"matched": file, "other": file}, "_matched")):
+        asked = TASK | {"score": score, "metric": metric, "train": file, "eval": eval_files}
+        task = text_task(tokenizer=model.tokenizer, positions=64, **asked)
+        assert task.score == told + suffix and task.score in task.majority()
 
 
 @pytest.mark.parametrize("metric", [Accuracy, AccuracyF1, Matthews, Correlation])

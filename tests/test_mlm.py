@@ -2,6 +2,7 @@
 
 import json
 
+import datasets
 import numpy as np
 import pandas as pd
 import pytest
@@ -100,5 +101,21 @@ def test_what_does_not_fit_is_told(model, texts, tmp_path):
         mlm_task(tokenizer=model.tokenizer, positions=64, name="mlm", corpus=lambda: texts, block=65, rate=0.15)
     with pytest.raises(BadInput, match="no such text file"):
         corpus(name="own", file=str(tmp_path / "nowhere"), holdout=0.1, **NO)
+    (tmp_path / "latin1.txt").write_bytes("un café\n".encode("latin1"))
+    with pytest.raises(BadInput, match=r"corpus\.file=.*latin1\.txt cannot be read: 'utf-8' codec"):
+        corpus(name="own", file=str(tmp_path / "latin1.txt"), holdout=0.1, **NO)
     with pytest.raises(BadInput, match=r"corpus\.file=FILE"):
         corpus(name="own", file=None, holdout=0.1, **NO)
+
+
+def test_a_column_or_split_that_a_corpus_of_the_hub_lacks_is_told(monkeypatch):
+    loaded = datasets.DatasetDict(train=datasets.Dataset.from_dict({"text": ["a", "b"]}))
+    monkeypatch.setattr("prunebert.hub.prepare", lambda: True)
+    monkeypatch.setattr(datasets, "load_dataset", lambda path, config: loaded)
+    where = {"path": "a/b", "config": "c", "train": "train", "validation": "train"}
+    given = {"name": "b", "file": None, "package": None, "holdout": 0.1}
+    assert corpus(hub=where, text="text", **given) == {"train": ["a", "b"], "validation": ["a", "b"]}
+    with pytest.raises(BadInput, match=r"corpus\.text=texts: allowed are text; did you mean text\?"):
+        corpus(hub=where, text="texts", **given)
+    with pytest.raises(BadInput, match=r"a/b has no split test; it has train"):
+        corpus(hub=where | {"validation": "test"}, text="text", **given)

@@ -270,6 +270,15 @@ def test_a_whole_config_is_checked():
     told(lambda: checks.config(good | {"prunable": "encoders"}), "prunable=encoders", "did you mean encoder?")
     told(lambda: checks.config(good | {"fit": fit | {"lrr": 1}}), "fit.lrr")
     told(lambda: checks.config(good | {"teacher_fit": fit | {"lrr": 1}}), "teacher_fit.lrr")
+    for wrong, key in (
+        ({"epochs": 0}, "epochs=0"),
+        ({"decay": "cosine"}, "decay=cosine"),
+        ({"keep": "best"}, "keep=best"),
+    ):
+        for name in ("fit", "teacher_fit", "mask_fit"):
+            with pytest.raises(BadInput, match=rf"^{name}\.{key}: ") as error:
+                checks.config(good | {name: fit | wrong})
+            assert key != "keep=best" or f"set {name}.eval_every" in str(error.value)
     needs = {"_target_": "prunebert.tasks.text.text_task"}
     told(lambda: checks.config(good | {"task": needs}), "task.name is needed")  # the tokenizer comes later
 

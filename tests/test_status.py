@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 
 import pytest
 
@@ -32,10 +33,55 @@ def test_failed_prints_commands_that_finish_the_sweep(cli, sweep, tmp_path):
     commands = [shlex.split(line) for line in printed.splitlines() if line.startswith("prunebert")]
     assert status == 0 and len(commands) == 3 and all(c[0] == "prunebert" for c in commands)
     for command in commands:
-        words = [w for w in command[1:] if not w.startswith("fit.lr=1e+30")]
+        words = [w for w in command[1:] if w not in ("fit.lr=1e+30", "fit.lr=1e30")]
         cli(*words, *(["fit.lr=1e-4"] if len(words) < len(command) - 1 else []))
     _, printed = cli("status", "sweep")
     assert "4 done" in printed and "│ stale" not in printed  # what was diverging is missing under its old words
+
+
+def test_a_missing_cell_is_done_in_its_own_folder_whatever_its_words(cli, toy, tmp_path):
+    """Quoted for its =, a + before it, a number spelt otherwise, and an experiment, which folders do not tell."""
+    (train,) = (w.partition("=")[2] for w in toy if w.startswith("task.train"))
+    shutil.copy(train, tmp_path / "a=b.csv")
+    usual = [w for w in toy if not w.startswith(("hydra", "task.train"))]
+    words = ["-m", "experiment=quickstart", "model=bert-base", *usual, f"++task.train='{tmp_path / 'a=b.csv'}'"]
+    words += ["method=random,magnitude", "sparsity=.50", "hydra.callbacks.around.report=false", "hydra.sweep.dir=sweep"]
+    assert cli(*words)[0] == 0
+    cells = sorted(p.parent for p in (tmp_path / "sweep").rglob("result.json"))
+    shutil.rmtree(cells[0])
+    status, printed = cli("status", "sweep", "--failed")
+    (command,) = (shlex.split(line) for line in printed.splitlines())
+    assert status == 0 and command[:2] == ["prunebert", "experiment=quickstart"]
+    status, printed = cli(*command[1:])
+    assert status == 0 and sorted(p.parent for p in (tmp_path / "sweep").rglob("result.json")) == cells, printed
+    status, printed = cli(*words)
+    assert status == 0 and printed.count("finished before") == 2
+
+
+def breaks(*_, **__):
+    raise RuntimeError("CUDA out of memory")
+
+
+def test_a_cell_that_broke_is_failed(cli, toy, monkeypatch):
+    words = ["-m", *[w for w in toy if not w.startswith("hydra")], "method=magnitude", "hydra.sweep.dir=sweep"]
+    with monkeypatch.context() as patch:
+        patch.setattr("prunebert.run.run", breaks)
+        status, printed = cli(*words)
+    assert status == 1 and printed.count("Traceback") == 1
+    _, printed = cli("status", "sweep")
+    assert "1 failed" in printed and "RuntimeError: CUDA out of memory" in printed and "stale" not in printed
+
+
+def test_a_single_run_that_broke_is_failed_and_told_once(cli, toy, tmp_path, capsys, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("prunebert.run.run", breaks)
+        with pytest.raises(RuntimeError):  # Python tells it at the end of the process
+            cli(*toy, "method=magnitude")
+    assert "Traceback" not in "".join(capsys.readouterr())
+    kept = (tmp_path / "run/run.log").read_text()
+    assert kept.count("Traceback") == 1 and kept.rstrip().endswith("RuntimeError: CUDA out of memory")
+    _, printed = cli("status", "run")
+    assert "failed" in printed and "CUDA out of memory" in printed
 
 
 @pytest.mark.slow

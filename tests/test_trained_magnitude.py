@@ -72,6 +72,14 @@ def test_gmp_masks_only_shrink_and_follow_the_schedule_in_steps(net, task, impl)
     assert [1 - kept(m) / total for m in seen] == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.parametrize(("end", "settled"), [(0.29, 30), (0.5, 50), (0.57, 58), (0.58, 59), (0.605, 61), (1.0, 100)])
+def test_gmp_is_settled_from_the_step_of_100_at_which_its_last_mask_stands(net, task, end, settled):
+    """0.29 · 100, 0.57 · 100 and 0.58 · 100 are floats just below the whole number: that tick comes a step later."""
+    phase = next(gmp(net, task, **GMP | {"schedule": Cubic(0.9, 0.0, end)}))
+    final = [k for k in range(1, 101) if phase.masks(k / 100, True) and phase.memory["sparsity"] == 0.9]
+    assert final == [k for k in range(1, 101) if k / 100 >= phase.settled] == [*range(settled, 101)]
+
+
 def test_gmp_by_hand(net, task):
     """The second cut ranks |W| as it then is, among what the first left."""
     phase = next(gmp(net, task, **GMP | {"schedule": Cubic(0.75), "updates": 2}))

@@ -47,12 +47,16 @@ def gmp(
     net.masks = keep_top(magnitude(net, prunable), 0.0)
     memory = {"sparsity": 0.0}  # of the mask as it stands
 
+    def tick(t: float) -> float:
+        return 1.0 if t == 1 else math.floor(t * updates) / updates
+
     def masks(t: float, hard: bool) -> Masks:
-        s = schedule(1.0 if t == 1 else math.floor(t * updates) / updates)
+        s = schedule(tick(t))
         if s > memory["sparsity"]:
             net.masks, memory["sparsity"] = keep_top(magnitude(net, prunable), s, scope), s
         return net.masks
 
+    last = math.ceil(schedule.end * updates) / updates  # and where 0.58 · 100 is 57.99…, the next moment after it
     yield Phase(
         name="prune",
         task=task,
@@ -62,7 +66,7 @@ def gmp(
         masks=masks,
         loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)),
         needs=kd.needs,
-        settled=min(1.0, math.ceil(schedule.end * updates) / updates),
+        settled=last if tick(last) >= schedule.end else math.nextafter(last, 1.0),
         memory=memory,
     )
     if keep_pretrained:

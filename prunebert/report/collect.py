@@ -58,6 +58,7 @@ def collect(roots: Iterable[Path]) -> Collected:
             if directory.resolve() in seen:
                 continue
             seen.add(directory.resolve())
+            started += grid.words(directory)
             if not traces.finished(directory):
                 told = f"or still runs; the last line of its log: {traces.last_words(directory)}"
                 troubles.append(Trouble("did not finish", short(directory), told))
@@ -66,7 +67,6 @@ def collect(roots: Iterable[Path]) -> Collected:
                 found.append(_facts(directory))
             except BadInput as error:
                 troubles.append(Trouble("not used", short(directory), str(error)))
-            started += grid.words(directory)
     if not found:
         below = ", ".join(map(str, roots))
         rest = "".join(f"\n  {t.where} {t.kind}, {t.what}" for t in troubles)

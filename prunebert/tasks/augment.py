@@ -39,7 +39,7 @@ def none() -> None:
 
 
 def masked_lm(
-    texts: list[str], *, model: Model, copies: int, rate: float, candidates: int, seed: int
+    texts: list[str], *, model: Model, device: torch.device, copies: int, rate: float, candidates: int, seed: int
 ) -> list[list[str]]:
     """For each text the new ones of `copies` draws, each once (Algorithm 1: N_a = copies, p_t = rate, K = candidates).
 
@@ -62,7 +62,7 @@ def masked_lm(
         )
     different = list(dict.fromkeys(texts))
     settings = {"masked_lm": 1, "candidates": candidates, "weights": model.weights_hash}
-    ask = Asking(model, words, candidates, len(different))
+    ask = Asking(model, device, words, candidates, len(different))
     found = tokenised(pd.DataFrame({"text": different}), ask, model.tokenizer, settings)
     new = {
         text: draw(text, json.loads(row["places"]), copies, rate, seed)
@@ -108,12 +108,12 @@ class Asking:
     """
 
     model: Model
+    device: torch.device
     words: dict[int, str]
     candidates: int
     total: int
     done: int = 0
     told: float = field(default_factory=time.monotonic)
-    device: str = field(default_factory=lambda: "cuda" if torch.cuda.is_available() else "cpu")
 
     @cached_property
     def stock(self) -> Any:

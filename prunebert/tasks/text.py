@@ -5,6 +5,7 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -40,7 +41,7 @@ class TextTask:
     labels: list[str]
     label_words: list[str] | None
     metric: str
-    main: str
+    main: str | None
     source: str
     tables: sources.Tables
     rows: dict[str, Rows]
@@ -54,9 +55,11 @@ class TextTask:
     def outputs(self) -> int:
         return 1 if self.regression else len(self.labels)
 
-    @property
+    @cached_property
     def score(self) -> str:
-        """The main metric, of the first split where there are several (MNLI: accuracy_matched)."""
+        """The main metric, else the first; of the first split where there are several (MNLI: accuracy_matched)."""
+        if not self.main:
+            return next(iter(self.majority()))
         return self.main if len(self.eval_splits) == 1 else f"{self.main}_{self.eval_splits[0]}"
 
     @property
@@ -95,7 +98,10 @@ class TextTask:
         )
 
     def metrics(self, predictions: dict[str, pd.DataFrame]) -> dict[str, float]:
-        metric = pkgutil.resolve_name(self.metric)(keep_in_memory=True)  # imported now: evaluate takes seconds
+        try:
+            metric = pkgutil.resolve_name(self.metric)(keep_in_memory=True)  # imported now: evaluate takes seconds
+        except (ImportError, AttributeError, ValueError) as error:
+            raise BadInput(f"task.metric={self.metric}: there is no such module:Class ({error})") from error
         found: dict[str, float] = {}
         for split, rows in predictions.items():
             values = metric.compute(predictions=rows.prediction.tolist(), references=rows.label.tolist())
@@ -187,7 +193,6 @@ def text_task(
     metric = metric or f"prunebert.metrics:{'Correlation' if regression else 'Accuracy'}"
     if regression and metric in CLASSES_ONLY:
         raise BadInput(f"task.metric={metric}: scores classes, and task.kind=regression has none; leave it out")
-    score = score or ("pearson" if regression else "accuracy")
     if len(tables) == 1:
         tables = _hold_out(tables["train"], holdout, stratify=not regression)
     names = [] if regression else labels or label_names(tables["train"].label, label)

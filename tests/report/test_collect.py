@@ -105,6 +105,8 @@ def test_cells_that_a_sweep_never_started_are_told_unless_another_folder_has_the
     found = collect([tmp_path])
     told = [t.what for t in found.troubles if t.kind == "missing"]
     assert told == ["never started: method=magnitude seed=1"]
+    started(tmp_path / "elsewhere/d", words.format("magnitude", 1, 8).split(), "broke")  # begun is begun
+    assert [t.kind for t in collect([tmp_path]).troubles if t.kind == "missing"] == []
     assert [t.what for t in collect([tmp_path / "s"]).troubles if t.kind == "missing"] == [
         "never started: method=magnitude seed=0",
         "never started: method=magnitude seed=1",
