@@ -92,6 +92,7 @@ def test_the_report_reads_runs_and_nothing_else():
         "maskfile",
         "overlap",
         "metrics_squad",
+        "signature",
         "errors",
         "__version__",
     }

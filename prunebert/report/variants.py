@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from prunebert.report.defaults import filled
+
 ORDER = (
     *("dense", "random", "magnitude", "imp", "gmp", "movement", "soft_movement", "l0"),
     *("sparsebert", "tamt", "abp", "smp"),
@@ -32,7 +34,8 @@ def told(runs: pd.DataFrame) -> pd.DataFrame:
         "encoder" if p == "encoder_pooler" and not has else p
         for p, has in zip(runs["prunable"], runs["pooler"], strict=True)
     ]
-    runs["facts"] = [_identity(row["row"], row["of"]) for _, row in runs.iterrows()]
+    rows = filled(runs["row"], runs["directory"])
+    runs["facts"] = [_identity(row, of) for row, of in zip(rows, runs["of"], strict=True)]
     runs["variant"] = [_digest([m, f]) for m, f in zip(runs["method"], runs["facts"], strict=True)]
     runs["table"] = _tables(runs)
     runs[["label", "short"]] = ""

@@ -75,6 +75,19 @@ def test_in_figures_a_label_tells_no_more_than_sets_variants_apart(run, tmp_path
     ]
 
 
+def test_a_run_that_is_older_than_a_setting_has_its_default(run, tmp_path):
+    """gmp's train_embeddings, true in its signature; keep_pretrained has no default there."""
+    for k, settings in enumerate([{}, {"train_embeddings": True}, {"train_embeddings": False}]):
+        root = run(str(k), "gmp", seed=k, settings=settings)
+        (root / ".hydra/config.yaml").write_text("method: {_target_: prunebert.methods.gradual.gmp}\n")
+    found = collect([tmp_path]).runs.set_index("seed")["label"].to_dict()
+    true, false = (f"gmp (train_embeddings={x})" for x in ("true", "false"))
+    assert found == {0: true, 1: true, 2: false}
+    root = run("3", "gmp", seed=3, settings={"keep_pretrained": False, "train_embeddings": True})
+    (root / ".hydra/config.yaml").write_text("no: method\n")
+    assert collect([tmp_path]).runs["variant"].nunique() == 3
+
+
 def test_a_budget_or_teacher_that_only_some_methods_have_is_told(run, tmp_path):
     run("a", "gmp")
     run("b", "sparsebert", distill="tinybert")

@@ -1,0 +1,34 @@
+"""A run that is older than a setting of its method counts as one that has the setting's default."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from prunebert import artifacts, signature
+
+
+def filled(rows: Iterable[dict[str, Any]], directories: Iterable[Path]) -> list[dict[str, Any]]:
+    """`rows` (result.json each), their `settings` with the defaults of what other runs of the method have besides.
+
+    The default is that of the method's signature, as for identities; a setting that has none there stays away.
+    """
+    pairs = list(zip(rows, directories, strict=True))
+    known: dict[str, set[str]] = {}
+    for row, _ in pairs:
+        known.setdefault(row["method"], set()).update(row["settings"])
+    found = []
+    for row, directory in pairs:
+        usual = _defaults(directory) if (lacking := known[row["method"]] - row["settings"].keys()) else {}
+        found.append(row | {"settings": {k: usual[k] for k in sorted(lacking & usual.keys())} | row["settings"]})
+    return found
+
+
+def _defaults(directory: Path) -> dict[str, Any]:
+    """Of the method that the run's recorded configuration names; none where it names none."""
+    config = yaml.safe_load(artifacts.config(directory))
+    method = config.get("method") if isinstance(config, dict) else None
+    return signature.defaults(str(method.get("_target_"))) if isinstance(method, dict) else {}
