@@ -111,6 +111,7 @@ def test_dry_goes_without_a_launcher(cli, toy, tmp_path, monkeypatch, words):
     assert {p.name for p in snapshot(tmp_path)} == {"multirun.yaml"}  # which goes with the process
 
 
+@pytest.mark.slow
 def test_dry_beside_finished_cells_changes_nothing(cli, prunebert, toy, tmp_path):
     words = ["-m", *[w for w in toy if not w.startswith("hydra")], "method=random,magnitude", "hydra.sweep.dir=sweep"]
     assert cli(*words)[0] == 0
