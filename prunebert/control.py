@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from prunebert.masks import Scores, Window, quantile
+from prunebert.pieces import pieces, room_for
 
 log = logging.getLogger(__name__)
 
@@ -62,13 +62,25 @@ def below(scores: Scores, cut: float) -> float:
     return sum(int((s <= cut).sum()) for s in scores.values()) / sum(s.numel() for s in scores.values())
 
 
-def R(S: Scores) -> Tensor:
-    """mean over matrices of mean σ(S): a scalar in (0, 1). σ(S) is made again for the gradient instead of kept."""
-    return torch.stack(
-        [checkpoint(mean_sigma, s, use_reentrant=False, preserve_rng_state=False) for s in S.values()]
-    ).mean()
+def R(S: Scores, above: float = 0.0) -> Tensor:
+    """mean over matrices of mean σ(S - above): a scalar in (0, 1), with a gradient."""
+    return torch.stack([(s - above).sigmoid().mean() for s in S.values()]).mean()
 
 
-def mean_sigma(s: Tensor) -> Tensor:
-    """mean σ(s) of one matrix."""
-    return s.sigmoid().sum() / s.numel()
+@torch.no_grad()
+def press(force: float, S: Scores, above: float = 0.0) -> Tensor:
+    """λ R(S), without a gradient, for λ ∂R/∂S = λ σ(1 - σ) / (matrices · weights in each) is added to that of S here.
+
+    The same as (force * R(S, above)).backward(), piece by piece, so that no σ(S) of full size is made.
+    """
+    y, z = room_for(*S.values()), room_for(*S.values())
+    total = y.new_zeros(())
+    for s in S.values():
+        each = force / (len(S) * s.numel())
+        if s.grad is None:
+            s.grad = torch.zeros_like(s)
+        for gradient, x, sigma, rest in pieces(s.grad, s, room=(y, z)):
+            torch.sigmoid(torch.sub(x, above, out=sigma) if above else x, out=sigma)
+            total += each * sigma.sum()
+            gradient.addcmul_(sigma, torch.sub(1, sigma, out=rest), value=each)
+    return total

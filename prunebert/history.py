@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 
 from prunebert.masks import Masks
+from prunebert.pieces import changed
+
+Moved = dict[str, tuple[Tensor, Tensor, Tensor]]  # a mask as seen last, as seen now, flat positions that changed
 
 
 class History:
@@ -17,37 +20,45 @@ class History:
 
     def __init__(self) -> None:
         self.seen: Masks | None = None
-        self.now: dict[str, Tensor] = {}
+        self.stays: dict[str, Tensor] = {}
         self.ever: dict[str, Tensor] = {}
         self.flips: dict[str, Tensor] = {}
         self.first: dict[str, Tensor] = {}
         self.steps = 0
 
-    def see(self, masks: Masks) -> None:
-        """One step's masks; a removed weight is one whose value is 0. The same object again costs nothing."""
+    def see(self, masks: Masks) -> Moved:
+        """One step's masks; a removed weight is one whose value is 0. The same object again costs nothing. Returns
+        where each has changed, on the CPU and from the second on."""
         self.steps += 1
+        moved: Moved = {}
         if masks is self.seen:
-            return
+            return moved
         self.seen = masks
         for name, mask in masks.items():
-            gone = ~mask if mask.dtype == torch.bool else mask.detach() == 0
-            if name in self.now:
-                self.flips[name] += torch.count_nonzero(gone ^ self.now[name])
-                self.ever[name] |= gone
-            else:
-                self.ever[name] = gone.clone()
-                self.flips[name] = torch.count_nonzero(gone)
+            stays = mask if mask.dtype == torch.bool else mask.detach() != 0
+            if name not in self.stays:
+                self.ever[name] = ~stays
+                self.flips[name] = torch.count_nonzero(self.ever[name])
                 self.first[name] = self.flips[name].clone()
-            self.now[name] = gone
+            elif stays.device.type == "cpu":
+                at = changed(self.stays[name], stays)
+                moved[name] = self.stays[name], stays, at
+                self.flips[name] += len(at)
+                self.ever[name].view(-1)[at[~stays.reshape(-1)[at]]] = True
+            else:  # the same without a number that the host would wait for
+                self.flips[name] += torch.count_nonzero(stays ^ self.stays[name])
+                self.ever[name] |= ~stays
+            self.stays[name] = stays
+        return moved
 
     def facts(self, final: Masks) -> dict[str, Any]:
         """recovered: weights of `final` that were once removed, in all and by matrix, and their share of `final`'s
         weights. flips: changes of side (a first removal is one), in all and a weight and step; at_once: those of the
         first step, all there are where the masks never changed.
         """
-        back = {n: int((final[n].bool() & self.ever[n]).sum()) for n in self.now}
+        back = {n: int((final[n].bool() & self.ever[n]).sum()) for n in self.stays}
         left = sum(int(torch.count_nonzero(m)) for m in final.values())
-        flips, size = sum(int(f) for f in self.flips.values()), sum(m.numel() for m in self.now.values())
+        flips, size = sum(int(f) for f in self.flips.values()), sum(m.numel() for m in self.stays.values())
         return {
             "recovered": sum(back.values()),
             "recovered_share": sum(back.values()) / left if left else 0.0,

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from prunebert.errors import BadInput, Diverged, bad_choice
+from prunebert.pieces import SIZE, differing
 
 Scores = dict[str, Tensor]  # real, same shape as the weight each ranks
 Masks = Mapping[str, Tensor]  # bool: True = the weight stays. Float in the forward pass where a gradient flows to S
@@ -20,18 +21,31 @@ Masks = Mapping[str, Tensor]  # bool: True = the weight stays. Float in the forw
 
 @dataclass
 class Window:
-    """Two bounds between which a cut was found. Kept from step to step they save time, and change no result."""
+    """Two bounds around the cut that was found last. Kept from step to step they save time, and change no result."""
 
     low: float = math.nan
     high: float = math.nan
+    cut: float = math.nan
 
     def known(self) -> bool:
-        """Whether it was found before."""
+        """Whether there are any."""
         return self.low < self.high
 
-    def around(self, cut: float, width: float) -> None:
-        """For the next time; a width that is not finite, or 0, leaves it unknown."""
-        self.low, self.high = (cut - width / 2, cut + width / 2) if math.isfinite(width) else (math.nan, math.nan)
+    def follow(self, cut: float, width: float, within: int, size: int) -> None:
+        """Where the next cut will be, by where this one is: as far on either side as four times what it moved, or half
+        of `width`, within which were so many of all scores. Without bounds where more than 1 in 200 would be between
+        them (of few scores 1,000), or where the width is 0 or not finite."""
+        moved, self.cut = abs(cut - self.cut), cut
+        widest = width * max(size / 200, 1000) / within
+        width = max(width / 2 if within > max(size / 2000, 64) else width, 8 * moved if moved >= 0 else 0.0)
+        if not math.isfinite(width) or 4 * moved > widest:
+            width = math.nan
+        width = min(width, widest)
+        self.low, self.high = cut - width / 2, cut + width / 2
+
+    def shift(self, amount: float) -> None:
+        """The scores have moved down."""
+        self.low, self.high, self.cut = self.low - amount, self.high - amount, self.cut - amount
 
 
 Near = defaultdict[str, Window]  # by matrix; of a ranking of all together under ""
@@ -57,7 +71,8 @@ def select(
 
     On the CPU by Floyd & Rivest's idea, without a copy of them all: 2 n^(2/3) scores, evenly spaced, tell two bounds
     between which the cut almost surely lies. What is above both stays; only the few in between are sorted. If the cut
-    is not there, all are. A previous window's bounds are narrower, around the last step's cut. Elsewhere by a stable
+    is not there, all are. A previous window's bounds are narrower, around the last step's cut; scores that had one are
+    not looked through for NaN again, which a training step does not let come about (step.py). Elsewhere by a stable
     sort, which the device does without the host's waiting for it; there NaN is not raised for (see train.py).
     """
     previous_window = previous_window or Window()
@@ -65,13 +80,14 @@ def select(
     if any(x.device.type != "cpu" for x in scores):
         return by_sorting(scores, count)
     flats = [x.numpy() for x in scores]  # numpy compares twice as fast as torch
-    largest = [float(x.max(initial=-math.inf)) for x in flats]
-    if any(map(math.isnan, largest)):
-        raise Diverged("the scores became NaN, so no mask can be ranked from them; lower the learning rate")
     size = sum(len(x) for x in flats)
+    if count <= 0 or count >= size or not previous_window.known():
+        largest = np.array([x.max(initial=-math.inf) for x in flats])
+        if np.isnan(largest).any():
+            raise Diverged("the scores became NaN, so no mask can be ranked from them; lower the learning rate")
     if count <= 0 or count >= size:
         every = [torch.full_like(x, count > 0, dtype=torch.bool) for x in parts]
-        return every, max(largest) if count <= 0 < size else -math.inf
+        return every, float(largest.max()) if count <= 0 < size else -math.inf
     for window in _windows(flats, count, size, previous_window):
         low, high, width = window
         split, still_to_keep = _split(flats, count, low, high)
@@ -89,7 +105,7 @@ def select(
             equal = positions[value == cut]
             mask[equal[ties:]] = False
             ties = max(ties - len(equal), 0)
-    previous_window.around(float(cut), width / 2 if len(candidates) > size / 50 else width)
+    previous_window.follow(float(cut), width, len(candidates), size)
     if below == -math.inf and runner_up:
         below = max(float(x[x < low].max(initial=-math.inf)) for x in flats)
     return [torch.from_numpy(mask) for mask, _ in split], float(below)
@@ -133,8 +149,12 @@ def _split(flats: list[Any], count: int, low: float, high: float) -> tuple[list[
     how many of all candidates still have to be kept, 0 if the cut is not among them."""
     found, still_to_keep = [], count
     for x in flats:
-        above, between = x > high, x >= low
-        found.append((above, np.flatnonzero(np.logical_xor(between, above, out=between))))
+        above, candidates, room = np.empty(len(x), bool), [], np.empty(min(len(x), SIZE), bool)
+        for start in range(0, max(len(x), 1), SIZE):
+            part = x[start : start + SIZE]
+            over = np.greater(part, high, out=above[start : start + SIZE])
+            candidates.append(start + differing(over, np.greater_equal(part, low, out=room[: len(part)])))
+        found.append((above, np.concatenate(candidates)))
         still_to_keep -= int(np.count_nonzero(above))
     return found, still_to_keep if 0 < still_to_keep <= sum(len(positions) for _, positions in found) else 0
 
@@ -188,8 +208,8 @@ def quantile(S: Scores, sparsity: float, near: Window | None = None) -> float:
 
 def shift(S: Scores, amount: float | Tensor, near: Window | None = None) -> None:
     """S ← S - amount, in place, outside of any gradient; near moves along."""
-    if near and near.known():
-        near.low, near.high = near.low - float(amount), near.high - float(amount)
+    if near:
+        near.shift(float(amount))
     with torch.no_grad():
         for s in S.values():
             s.sub_(amount)

@@ -37,7 +37,7 @@ class Moment:
         for i, optimizer in enumerate(self.optimizers):
             for j, state in optimizer.state_dict()["state"].items():
                 found |= _under(f"optimizer.{i}.{j}", {k: v for k, v in state.items() if isinstance(v, Tensor)})
-        for part in ("now", "ever", "flips", "first"):
+        for part in ("stays", "ever", "flips", "first"):
             found |= _under(f"history.{part}", getattr(self.history, part))
         found |= _under("best", self.best.state)
         return {n: x.detach().to("cpu", copy=True).contiguous() for n, x in found.items()}
@@ -70,7 +70,7 @@ class Moment:
                 j, _, key = name.partition(".")
                 state.setdefault(int(j), {})[key] = x
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        self.history.now, self.history.ever = part("history.now"), part("history.ever")
+        self.history.stays, self.history.ever = part("history.stays"), part("history.ever")
         self.history.flips, self.history.first = part("history.flips"), part("history.first")
         self.history.steps = values["history"]
         self.best.state = {n: x.cpu() for n, x in part("best").items()}

@@ -9,15 +9,17 @@ import torch
 from torch import Tensor
 
 from prunebert import ranks
+from prunebert.errors import Diverged
 from prunebert.history import History
 from prunebert.impl import Impl
 from prunebert.masks import Masks
 from prunebert.phase import Group, Phase, Terms
 from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Batch
-from prunebert.through import Through
+from prunebert.through import Products, Through
 
 OPTIMIZERS: dict[str, Any] = {"adamw": partial(torch.optim.AdamW, fused=True), "sgd": torch.optim.SGD}
+LOWER = "lower fit.lr, fit.head_lr or method.score_lr"
 
 
 class Stepper:
@@ -34,7 +36,7 @@ class Stepper:
             for kind, make in OPTIMIZERS.items()
             if any(g.optimizer == kind for g in self.groups)
         ]
-        self.history = History()
+        self.history, self.products = History(), Products()
 
     def __call__(self, step: int, batch: Batch) -> tuple[Terms, Masks]:
         """Take step `step`, counted from 0: the terms of its loss, and the masks that tell what was removed."""
@@ -47,21 +49,27 @@ class Stepper:
         batch = batch.to(self.impl.torch_device)
         masks = phase.masks(t, False)
         told = phase.masks(t, True) if phase.drawn else masks.hard if isinstance(masks, Through) else masks
-        self.history.see(told)
+        self.products.moved = self.history.see(told)
+        if isinstance(masks, Through):
+            masks.products = self.products
         with self.impl.autocast(), ranks.own_random(self.seed, step, self.impl.torch_device):
             out = self.net(batch, phase.head, masks, needs=phase.needs)
             terms = phase.loss(out, batch, t)
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         _total(terms).backward()
-        if penalty := phase.penalty(t):  # only now, when what the batch left in memory is gone
-            _total(penalty).backward()
-        terms |= penalty
+        terms |= phase.penalty(t)  # only now, when what the batch left in memory is gone
         terms = ranks.average(self.trained.values(), terms, part)
-        torch.nn.utils.clip_grad_norm_(self.trained.values(), phase.fit.clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.trained.values(), phase.fit.clip)
+        if norm.device.type == "cpu" and not torch.isfinite(norm):  # a GPU would be waited for: see train.py
+            self._check(f"step {step + 1} of {steps} of phase {phase.name}")
         for optimizer in self.optimizers:
             optimizer.step()
         return terms, told
+
+    def _check(self, when: str) -> None:
+        if any(x.grad is not None and x.grad.isnan().any() for x in self.trained.values()):
+            raise Diverged(f"the gradient became NaN at {when}; {LOWER}")
 
     def end(self) -> int:
         """Nothing is trained any more; returns how many parameters were: what nothing reads is not trained."""

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from prunebert.history import Moved
 from prunebert.masks import Masks, Scores
+from prunebert.pieces import changed, pieces, room_for
 
 
 def straight_through(M: Masks, S: Scores, slope: float | None = None) -> Through:
@@ -21,14 +23,15 @@ def straight_through(M: Masks, S: Scores, slope: float | None = None) -> Through
 
 class Through(Mapping[str, Tensor]):
     """`through[n]` is M of one matrix as numbers, of the scores' type; `through.times(n, W)` is W ⊙ M without them.
-    hard: the M it was made of."""
+    hard: the M it was made of. products: where W ⊙ M of frozen W are kept from step to step, None if nowhere."""
 
     def __init__(self, hard: Masks, scores: Scores, slope: float | None) -> None:
         self.hard, self.scores, self.slope = hard, scores, slope
+        self.products: Products | None = None
 
     def __getitem__(self, name: str) -> Tensor:
         ones = torch.ones((), dtype=self.scores[name].dtype, device=self.scores[name].device)
-        masked: Tensor = _Times.apply(ones, self.scores[name], self.hard[name], self.slope)
+        masked: Tensor = _Times.apply(ones, self.scores[name], self.hard[name], self.slope, None)
         return masked
 
     def __iter__(self) -> Iterator[str]:
@@ -39,24 +42,61 @@ class Through(Mapping[str, Tensor]):
 
     def times(self, name: str, W: Tensor) -> Tensor:
         """W ⊙ M, with a gradient to S, and to W where W asks for one."""
-        masked: Tensor = _Times.apply(W, self.scores[name], self.hard[name], self.slope)
+        M = self.hard[name]
+        known = None if self.products is None or W.requires_grad else self.products.times(name, W, M)
+        masked: Tensor = _Times.apply(W, self.scores[name], M, self.slope, known)
         return masked
 
 
+class Products:
+    """W ⊙ M of frozen weights, kept from one step to the next: it is made anew only where M has changed."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, tuple[Tensor, Tensor, tuple[int, int]]] = {}  # W ⊙ M, M, which W
+        self.moved: Moved = {}  # what is known already of where M changed
+
+    def times(self, name: str, W: Tensor, M: Tensor) -> Tensor | None:
+        """W ⊙ M, to be read until the next call with this name. None on a GPU, where finding what changed takes longer
+        than the product, and the host would wait for it."""
+        if W.device.type != "cpu":
+            return None
+        which = W.data_ptr(), W._version  # another tensor, or written to since
+        product, before, same = self.kept.get(name, (None, M, None))
+        if product is None or same != which:
+            product = M.to(W.dtype, copy=True).mul_(W.detach())
+        elif before is not M:
+            first, then, at = self.moved.get(name, (None, None, None))
+            if at is None or first is not before or then is not M:
+                at = changed(before, M)
+            product.view(-1)[at] = M.view(-1)[at] * W.detach().view(-1)[at]
+        self.kept[name] = product, M, which
+        return product
+
+
 class _Times(torch.autograd.Function):
-    """W ⊙ M;  ∂L/∂S = ∂L/∂(W ⊙ M) ⊙ W · dM/dS,   ∂L/∂W = ∂L/∂(W ⊙ M) ⊙ M. Of full size it makes only the product."""
+    """W ⊙ M;  ∂L/∂S = ∂L/∂(W ⊙ M) ⊙ W · dM/dS,   ∂L/∂W = ∂L/∂(W ⊙ M) ⊙ M. Of full size it makes only the product, if
+    that is not known, and the gradients."""
 
     @staticmethod
-    def forward(ctx: Any, W: Tensor, S: Tensor, M: Tensor, slope: float | None) -> Tensor:
+    def forward(ctx: Any, W: Tensor, S: Tensor, M: Tensor, slope: float | None, known: Tensor | None) -> Tensor:
         ctx.slope = slope
         ctx.save_for_backward(W, S if slope is not None else None, M if ctx.needs_input_grad[0] else None)
-        return M.to(W.dtype, copy=True).mul_(W)
+        return M.to(W.dtype, copy=True).mul_(W) if known is None else known.detach()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         W, S, M = ctx.saved_tensors
-        to_S = gradient * W
-        if S is not None:
-            to_S = torch.ops.aten.sigmoid_backward(to_S, (ctx.slope * S).sigmoid_()).mul_(ctx.slope)
-        return None if M is None else M.to(W.dtype, copy=True).mul_(gradient), to_S, None, None
+        to_S = gradient * W if S is None else _sloped(gradient.expand_as(S), W.expand_as(S), S, ctx.slope)
+        return None if M is None else M.to(W.dtype, copy=True).mul_(gradient), to_S, None, None, None
+
+
+def _sloped(gradient: Tensor, W: Tensor, S: Tensor, slope: float) -> Tensor:
+    """gradient ⊙ W ⊙ t σ(tS)(1 - σ(tS)), piece by piece."""
+    to_S = torch.empty_like(S)
+    room = room_for(S), room_for(S)
+    for found, g, w, s, y, z in pieces(to_S, gradient.contiguous(), W.contiguous(), S, room=room):
+        torch.mul(s, slope, out=y).sigmoid_()
+        y.mul_(torch.sub(1, y, out=z)).mul_(slope)
+        torch.mul(g, w, out=found).mul_(y)
+    return to_S

@@ -22,13 +22,12 @@ from prunebert.masks import Masks, sparsity
 from prunebert.moment import Moment
 from prunebert.phase import Phase
 from prunebert.progress import Progress
-from prunebert.step import Stepper
+from prunebert.step import LOWER, Stepper
 from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.ahead import ahead
 
 log = logging.getLogger(__name__)
 LOG_EVERY = 0.005  # of the steps: 200 lines a phase, more only where that is less than one step
-LOWER = "lower fit.lr, fit.head_lr or method.score_lr"
 
 
 @dataclass(frozen=True)

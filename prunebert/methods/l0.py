@@ -23,11 +23,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from prunebert.control import Force
+from prunebert.control import Force, press
 from prunebert.distill import Distill
 from prunebert.fit import Fit
 from prunebert.heads import Kind as Head
-from prunebert.masks import Masks, Scores, Window, ranked, shift
+from prunebert.masks import Masks, Window, ranked, shift
 from prunebert.masks import sparsity as measured
 from prunebert.phase import Group, Phase, weights
 from prunebert.schedules import Cubic
@@ -83,7 +83,7 @@ def l0(
         train=[*weights(net, key, fit, embeddings=train_embeddings), Group(name="scores", tensors=S, lr=score_lr)],
         masks=masks,
         loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)),
-        penalty=lambda t: {"sparsity": lam(t) * alive(S)},
+        penalty=lambda t: {"sparsity": press(lam(t), S, above=B * CUT)},
         needs=kd.needs,
         settled=schedule.end if steered else 0.0,
         drawn=True,
@@ -119,11 +119,6 @@ class _Sampled(torch.autograd.Function):
         (m,) = ctx.saved_tensors
         slope = (R - m).mul_(m - L).mul_(gradients[0]).div_((R - L) * B)
         return slope.masked_fill_((m == 0) | (m == 1), 0)
-
-
-def alive(S: Scores) -> Tensor:
-    """mean over matrices of the chance that a gate is above 0: a scalar in (0, 1)."""
-    return torch.stack([(s - B * CUT).sigmoid().mean() for s in S.values()]).mean()
 
 
 @torch.no_grad()

@@ -1,0 +1,85 @@
+"""Large tensors a part at a time, where two masks differ, and what is built on both, beside the plain formulas."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prunebert import pieces
+from prunebert.control import R, press
+from prunebert.through import Products, straight_through
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=100))
+def test_where_two_masks_differ(pairs):
+    a, b = (np.array([pair[i] for pair in pairs], dtype=bool) for i in (0, 1))
+    expected = [i for i, (x, y) in enumerate(pairs) if x != y]
+    assert pieces.differing(a, b).tolist() == expected
+    assert pieces.changed(torch.from_numpy(a), torch.from_numpy(b)).tolist() == expected
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 20, 21])
+def test_pieces_cover_everything_once_and_in_order(monkeypatch, size):
+    monkeypatch.setattr(pieces, "SIZE", 7)
+    x, y = torch.arange(size), torch.zeros(size)
+    room = pieces.room_for(x, y)
+    seen = []
+    for part, other, free in pieces.pieces(x, y, room=(room,)):
+        assert len(part) == len(other) == len(free) <= 7
+        other += 1
+        seen += part.tolist()
+    assert seen == list(range(size)) and y.eq(1).all() and len(room) == min(size, 7)
+
+
+@pytest.mark.parametrize("above", [0.0, -1.5])
+@pytest.mark.parametrize("force", [0.0, 3.0, -0.2])
+def test_press_is_the_gradient_of_R(monkeypatch, force, above):
+    """Against autograd in double precision: the value, and what is added to a gradient that is there already."""
+    monkeypatch.setattr(pieces, "SIZE", 7)
+    draw = torch.Generator().manual_seed(0)
+    S = {"a": 4 * torch.randn(5, 4, generator=draw), "b": 20 * torch.randn(3, 3, generator=draw)}
+    exact = {n: s.double().requires_grad_(True) for n, s in S.items()}
+    value = force * R(exact, above)
+    value.backward()
+    S["a"].grad = torch.ones(5, 4)
+    assert press(force, S, above).item() == pytest.approx(value.item(), rel=1e-6)
+    assert torch.allclose(S["a"].grad.double() - 1, exact["a"].grad, atol=1e-6)
+    assert torch.allclose(S["b"].grad.double(), exact["b"].grad, rtol=1e-5, atol=1e-7)
+
+
+def test_products_kept_from_step_to_step_are_the_products():
+    """Through masks that change a little, wholly and not at all, other weights under the same name, and weights that
+    were written to; bit for bit, signs of zeros too."""
+    draw = torch.Generator().manual_seed(1)
+    W, products, before = torch.randn(9, 7, generator=draw), Products(), None
+    M = torch.rand(9, 7, generator=draw) < 0.5
+    for step in range(20):
+        if step % 5 == 1:
+            M = M.clone()
+            M[step % 9] ^= True
+        elif step % 5 == 2:
+            M = torch.rand(9, 7, generator=draw) < 0.5
+        if step == 7:
+            W = torch.randn(9, 7, generator=draw)
+        elif step == 12:
+            W[0] = 5.0
+        if before is not None and step % 2:  # told in advance, as History tells
+            products.moved = {"w": (before, M, pieces.changed(before, M))}
+        found = products.times("w", W, M)
+        assert torch.equal(found.view(torch.int32), (W * M).view(torch.int32))
+        before = M
+
+
+def test_the_kept_product_carries_the_gradient():
+    W = torch.tensor([[1.0, -2.0], [3.0, 0.5]])
+    S = torch.zeros(2, 2, requires_grad=True)
+    products = Products()
+    for M in (torch.tensor([[True, False], [True, True]]), torch.tensor([[False, False], [True, True]])):
+        through = straight_through({"w": M}, {"w": S})
+        through.products = products
+        S.grad = None
+        masked = through.times("w", W)
+        (masked * torch.tensor([[1.0, 10.0], [100.0, 1000.0]])).sum().backward()
+        assert torch.equal(masked, W * M)
+        assert S.grad.tolist() == [[1.0, -20.0], [300.0, 500.0]]
