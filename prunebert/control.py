@@ -71,8 +71,10 @@ def R(S: Scores, above: float = 0.0) -> Tensor:
 def press(force: float, S: Scores, above: float = 0.0) -> Tensor:
     """λ R(S), without a gradient, for λ ∂R/∂S = λ σ(1 - σ) / (matrices · weights in each) is added to that of S here.
 
-    The same as (force * R(S, above)).backward(), piece by piece, so that no σ(S) of full size is made.
+    The same as (force * R(S, above)).backward(), piece by piece, so that no σ(S) of full size is made; nothing at λ = 0.
     """
+    if force == 0:
+        return next(iter(S.values())).new_zeros(())
     y, z = room_for(*S.values()), room_for(*S.values())
     total = y.new_zeros(())
     for s in S.values():
@@ -84,3 +86,10 @@ def press(force: float, S: Scores, above: float = 0.0) -> Tensor:
             total += each * sigma.sum()
             gradient.addcmul_(sigma, torch.sub(1, sigma, out=rest), value=each)
     return total
+
+
+def mean_sigma(s: Tensor, temperature: float = 1.0) -> Tensor:
+    """mean σ(s/p) of one matrix, without a gradient, piece by piece."""
+    room = room_for(s)
+    parts = pieces(s.detach(), room=(room,))
+    return torch.stack([torch.div(x, temperature, out=y).sigmoid_().sum() for x, y in parts]).sum() / s.numel()

@@ -2,10 +2,11 @@
 
 MODEL: tiny, minilm, or bert-base and bert-large in their published sizes, randomly initialised. Steps are those of a
 run (prunebert/step.py), halfway through it, on random words without padding, 32 texts of 40 tokens. Every method takes
-turns with full AdamW fine-tuning, with fine-tuning under frozen embeddings, and with the former under the AdamW that
-torch takes when none of its fused ones is asked for, in one process, in a new order each round; a ratio is the median
-over rounds of its step's time by theirs in the same round. So are its masks alone against one comparison of all its
-scores with a number. Nothing else should run meanwhile.
+turns with full AdamW fine-tuning, with fine-tuning under frozen embeddings, with the first under the AdamW that torch
+takes when none of its fused ones is asked for, and with a floor: a step that trains the encoder's matrices and the head
+alone, without masks, so that any that trains a score for each of their weights does what it does and more. All in one
+process, in a new order each round; a ratio is the median over rounds of its step's time by theirs in the same round. So
+are its masks alone against one comparison of all its scores with a number. Nothing else should run meanwhile.
 
 --memory: instead of times the peak of memory beyond the imported libraries', every method in a process of its own.
 """
@@ -34,13 +35,14 @@ from prunebert import models
 from prunebert.bench import hardware
 from prunebert.cli import compose
 from prunebert.impl import Impl
-from prunebert.phase import weights
+from prunebert.phase import Group, weights
 from prunebert.step import Stepper
 from prunebert.subnetwork import SubNetwork
 
 SIZES = {"bert-base": (768, 12, 12), "bert-large": (1024, 24, 16)}
 METHODS = {
-    "smp local": ["method=smp", "method.allocation=local", "method.head=linear"],
+    "smp local": ["method=smp", "method.allocation=local", "method.head=linear"],  # λ_R = 0, as fit=quick has it
+    "smp local, λ_R = 400": ["method=smp", "method.allocation=local", "method.head=linear", "method.penalty=400"],
     "smp score": ["method=smp", "method.allocation=score", "method.head=linear"],
     "smp global": ["method=smp", "method.allocation=global", "method.head=linear"],
     "abp": ["method=abp"],
@@ -49,7 +51,7 @@ METHODS = {
     "soft_movement": ["method=soft_movement"],
     "gmp": ["method=gmp"],
 }
-BESIDE = ("dense", "frozen", "unfused")
+BESIDE = ("dense", "frozen", "unfused", "floor")
 STEPS = 100_000
 
 
@@ -134,9 +136,10 @@ def _model(name: str) -> dict:
 
 
 class Steps:
-    """A method's first phase, from its middle on; called, it takes a step. frozen: without its embeddings."""
+    """A method's first phase, from its middle on; called, it takes a step. only: what of the network is trained, by
+    the names in BESIDE, if not what the method says."""
 
-    def __init__(self, words: list[str], impl: Impl, frozen: bool = False) -> None:
+    def __init__(self, words: list[str], impl: Impl, only: str = "") -> None:
         fields, build = compose(words)
         model = build(fields["model"])
         task = build(fields["task"])(tokenizer=model.tokenizer, positions=model.positions, augment=None)
@@ -144,8 +147,11 @@ class Steps:
         if impl.compile:
             net.encoder.compile(dynamic=True)
         phase = next(build(fields["method"])(net, task))
-        if frozen:
+        if only == "frozen":
             phase = replace(phase, train=weights(net, phase.head, phase.fit, embeddings=False))
+        if only == "floor":
+            head = Group(name="head", tensors=net.head_parameters(phase.head), lr=phase.fit.head_lr)
+            phase = replace(phase, train=[Group(name="weights", tensors=net.prunable(), lr=phase.fit.lr), head])
         self.phase, self.take = phase, Stepper(net.train(), phase, seed=0, impl=impl)
         self.batches, self.number = phase.task.batches(phase.fit.batch_size, 0), STEPS // 2
         self.scores = next((g.tensors for g in phase.train if g.name == "scores"), {})
@@ -156,8 +162,9 @@ class Steps:
 
 
 def beside(words: list[str], impl: Impl, names: list[str]) -> dict[str, Callable[[], object]]:
-    """Fine-tuning of everything; of everything but the embeddings; of everything, by the AdamW torch defaults to."""
-    found = {name: Steps(["method=dense", *words], impl, name == "frozen") for name in names}
+    """Fine-tuning of everything; of everything but the embeddings; of everything, by the AdamW torch defaults to; of
+    the encoder's matrices and the head alone."""
+    found = {name: Steps(["method=dense", *words], impl, name) for name in names}
     for optimizer in found["unfused"].take.optimizers if "unfused" in names else []:
         for group in optimizer.param_groups:
             group["fused"] = False
@@ -196,25 +203,25 @@ def choice(masked: Steps, impl: Impl, rounds: int) -> dict[str, float]:
 def memory(name: str, words: list[str], impl: Impl, methods: list[str]) -> list[dict]:
     """Peaks of three steps of each."""
     arms = {m: METHODS[m] for m in methods if not m.startswith("tamt")}
-    frozen, dense = (peak(["method=dense", *words], impl, f) for f in (True, False))
+    frozen, dense = (peak(["method=dense", *words], impl, only) for only in ("frozen", ""))
     rows = []
     for method, own in arms.items():
-        used = peak([*own, *words], impl, False)
+        used = peak([*own, *words], impl, "")
         row = {"model": name, "method": method, "mebibytes": used / 2**20}
         rows.append(row | {"by_dense": used / dense, "by_frozen": used / frozen})
     return rows
 
 
-def peak(words: list[str], impl: Impl, frozen: bool) -> int:
+def peak(words: list[str], impl: Impl, only: str) -> int:
     """In a new process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as one:
-        return one.submit(_peak, words, impl, frozen).result()
+        return one.submit(_peak, words, impl, only).result()
 
 
-def _peak(words: list[str], impl: Impl, frozen: bool) -> int:
+def _peak(words: list[str], impl: Impl, only: str) -> int:
     impl.start()
     before = 0 if impl.torch_device.type == "cuda" else impl.peak_memory()
-    step = Steps(words, impl, frozen)
+    step = Steps(words, impl, only)
     for _ in range(3):
         step()
     return impl.peak_memory() - before
@@ -233,6 +240,7 @@ TIME = {
     "by_dense": "÷ full fine-tuning",
     "by_frozen": "÷ embeddings frozen",
     "by_unfused": "÷ default AdamW",
+    "by_floor": "÷ floor",
     "seconds_choice": "ms to choose",
     "choice_by_compare": "÷ one comparison",
 }
