@@ -71,7 +71,7 @@ def R(S: Scores, above: float = 0.0) -> Tensor:
 def press(force: float, S: Scores, above: float = 0.0) -> Tensor:
     """λ R(S), without a gradient, for λ ∂R/∂S = λ σ(1 - σ) / (matrices · weights in each) is added to that of S here.
 
-    The same as (force * R(S, above)).backward(), piece by piece, so that no σ(S) of full size is made. Nothing at λ = 0.
+    The same as (force * R(S, above)).backward(), piece by piece, so that no σ(S) of full size is made; at λ = 0 none.
     """
     if force == 0:
         return next(iter(S.values())).new_zeros(())
