@@ -88,8 +88,12 @@ def press(force: float, S: Scores, above: float = 0.0) -> Tensor:
     return total
 
 
-def mean_sigma(s: Tensor, temperature: float = 1.0) -> Tensor:
-    """mean σ(s/p) of one matrix, without a gradient, piece by piece."""
-    room = room_for(s)
-    parts = pieces(s.detach(), room=(room,))
-    return torch.stack([torch.div(x, temperature, out=y).sigmoid_().sum() for x, y in parts]).sum() / s.numel()
+def mean_sigmas(S: Scores, temperature: float = 1.0) -> dict[str, Tensor]:
+    """mean σ(s/p) of every matrix, without a gradient, piece by piece."""
+    room = room_for(*S.values())
+
+    def total(x: Tensor, y: Tensor) -> Tensor:
+        return torch.sigmoid(x if temperature == 1 else torch.div(x, temperature, out=y), out=y).sum()
+
+    sums = {n: [total(x, y) for x, y in pieces(s.detach(), room=(room,))] for n, s in S.items()}
+    return {n: torch.stack(sums[n]).sum() / s.numel() for n, s in S.items()}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prunebert import pieces
-from prunebert.control import R, mean_sigma, press
+from prunebert.control import R, mean_sigmas, press
 from prunebert.through import Products, straight_through
 
 
@@ -34,7 +34,7 @@ def test_pieces_cover_everything_once_and_in_order(monkeypatch, size):
 
 @pytest.mark.parametrize("above", [0.0, -1.5])
 @pytest.mark.parametrize("force", [0.0, 3.0, -0.2])
-def test_press_is_the_gradient_of_R_and_mean_sigma_its_part(monkeypatch, force, above):
+def test_press_is_the_gradient_of_R_and_mean_sigmas_its_parts(monkeypatch, force, above):
     """Against autograd in double precision: the value, and what is added to a gradient that is there already."""
     monkeypatch.setattr(pieces, "SIZE", 7)
     draw = torch.Generator().manual_seed(0)
@@ -42,7 +42,9 @@ def test_press_is_the_gradient_of_R_and_mean_sigma_its_part(monkeypatch, force, 
     exact = {n: s.double().requires_grad_(True) for n, s in S.items()}
     value = force * R(exact, above)
     value.backward()
-    assert mean_sigma(S["b"], 4.0).item() == pytest.approx((exact["b"] / 4).sigmoid().mean().item(), rel=1e-6)
+    for p in (1.0, 4.0):
+        means = {n: (s / p).sigmoid().mean().item() for n, s in exact.items()}
+        assert {n: x.item() for n, x in mean_sigmas(S, p).items()} == pytest.approx(means, rel=1e-6)
     S["a"].grad = torch.ones(5, 4)
     assert press(force, S, above).item() == pytest.approx(value.item(), rel=1e-6)
     assert torch.allclose(S["a"].grad.double() - 1, exact["a"].grad, atol=1e-6)

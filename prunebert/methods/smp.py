@@ -30,7 +30,7 @@ from typing import Literal
 
 import torch
 
-from prunebert.control import mean_sigma, press
+from prunebert.control import mean_sigmas, press
 from prunebert.distill import Distill
 from prunebert.errors import BadInput, bad_choice
 from prunebert.fit import Fit
@@ -123,9 +123,9 @@ def top_v(
     kinds: dict[str, list[str]] = {}
     for n in S:
         kinds.setdefault(net.place(n)[1], []).append(n)
-    remaining: dict[str, float] = {}
+    R, remaining = mean_sigmas(S, temperature), dict[str, float]()
     for names in kinds.values():
-        strength = torch.stack([mean_sigma(S[n], temperature) for n in names]).tolist()
+        strength = torch.stack([R[n] for n in names]).tolist()
         remaining |= dict(zip(names, budgets(strength, 1 - sparsity), strict=True))
     return keep_top(S, {n: 1 - v for n, v in remaining.items()}, near=near)
 
