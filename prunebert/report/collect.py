@@ -11,26 +11,20 @@ from typing import Any
 import pandas as pd
 
 from prunebert import artifacts, grid, traces
-from prunebert.command import short
+from prunebert.command import counted, short
 from prunebert.errors import BadInput
-from prunebert.report import variants
+from prunebert.report import rows, variants
+from prunebert.report.rows import NEEDED, WORDS
 
-NEEDED = {
-    **dict.fromkeys(("method", "task", "model", "metric", "prunable", "command"), str),
-    **dict.fromkeys(("sparsity", "score"), float),
-    **dict.fromkeys(("settings", "metrics"), dict),
-    "seed": int,
-}
 NUMBERS = ("majority_score", "seconds", "seconds_per_step", "steps", "peak_memory_bytes", "trained_parameters")
 SPARSITIES = tuple(f"sparsity_{which}" for which in ("encoder", "encoder_pooler", "encoder_pooler_embeddings", "model"))
-WORDS = ("fit", "distill", "augment", "device", "weights_hash", "git_commit")
 OFF_TARGET = 0.005  # asked and measured sparsity differ by more than this
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """What a reader of the tables must know. kind: "did not finish", "missing", "not used", "replaced", "off target"
-    or "mixed"."""
+    """What a reader of the tables must know. kind: "did not finish", "missing", "not used", "replaced", "scores only",
+    "off target" or "mixed"."""
 
     kind: str
     where: str
@@ -39,7 +33,10 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Collected:
-    """runs: one row a run; `row` is its result.json, `table`, `variant`, `label`, `of` are what `variants` adds."""
+    """runs: one row a run; `row` is its result.json, `table`, `variant`, `label`, `of` are what `variants` adds.
+
+    `files`: whether its directory is at hand, and not only its row of an earlier report's table, `source`.
+    """
 
     runs: pd.DataFrame
     troubles: list[Trouble]
@@ -47,58 +44,97 @@ class Collected:
 
 
 def collect(roots: Iterable[Path]) -> Collected:
-    """Every run below `roots`. Raises BadInput if one of them is no directory, or if no run of them finished."""
-    troubles, found, seen = [], [], set()
+    """Every run below `roots`, and in those of them that are results tables of an earlier report.
+
+    Raises BadInput if one of them is neither directory nor such a table, or if no run of them finished.
+    """
+    troubles, found = [], []
+    seen: set[Path] = set()
     started: list[list[str]] = []
-    roots = list(roots)
+    roots = list(dict.fromkeys(roots))
     for root in roots:
-        if not root.is_dir():
-            raise BadInput(f"{root}: there is no such directory")
-        for directory in traces.traces(root):
-            if directory.resolve() in seen:
-                continue
-            seen.add(directory.resolve())
-            started += grid.words(directory)
-            if not traces.finished(directory):
-                told = f"or still runs; the last line of its log: {traces.last_words(directory)}"
-                troubles.append(Trouble("did not finish", short(directory), told))
-                continue
-            try:
-                found.append(_facts(directory))
-            except BadInput as error:
-                troubles.append(Trouble("not used", short(directory), str(error)))
+        if rows.is_table(root):
+            some, unused = _of_table(root)
+        else:
+            below = _below(root, seen)
+            started += [words for directory in below for words in grid.words(directory)]
+            some, unused = _of_directories(below)
+        found += some
+        troubles += unused
     if not found:
-        below = ", ".join(map(str, roots))
+        asked = ", ".join(map(str, roots))
         rest = "".join(f"\n  {t.where} {t.kind}, {t.what}" for t in troubles)
-        raise BadInput(f"{below}: there is no finished run that can be read{rest}")
+        raise BadInput(f"{asked}: there is no finished run that can be read{rest}")
     for sweep in dict.fromkeys(s for root in roots for s in traces.sweeps(root)):
         troubles += [Trouble("missing", short(sweep), told) for told in grid.missing(sweep, started)]
+    found = _once(found)
     runs = variants.told(pd.DataFrame(found))
     runs, replaced = _newest(runs)
-    troubles += replaced + _off_target(runs) + _mixed(runs)
+    troubles += replaced + _scores_only(runs) + _off_target(runs) + _mixed(runs)
     return Collected(runs, troubles, len(found))
 
 
-def _facts(directory: Path) -> dict[str, Any]:
-    """One row of the table. Raises BadInput for a result.json that lacks something or holds what it should not."""
-    row = artifacts.result(directory)
+def _below(root: Path, seen: set[Path]) -> list[Path]:
+    """Every run's directory that is not yet `seen`, and now is. Raises BadInput if `root` is no directory."""
+    if not root.is_dir():
+        told = " is neither a directory nor a results.csv or results.parquet"
+        raise BadInput(f"{root}{told if root.exists() else ': there is no such directory'}")
+    below = [directory for directory in traces.traces(root) if directory.resolve() not in seen]
+    seen |= {directory.resolve() for directory in below}
+    return below
+
+
+def _of_directories(directories: list[Path]) -> tuple[list[dict[str, Any]], list[Trouble]]:
+    """What is known of each finished run; and those that are not, or are damaged."""
+    found, troubles = [], []
+    for directory in directories:
+        if not traces.finished(directory):
+            told = f"or still runs; the last line of its log: {traces.last_words(directory)}"
+            troubles.append(Trouble("did not finish", short(directory), told))
+            continue
+        try:
+            facts = _facts(artifacts.result(directory), "its result.json")
+        except BadInput as error:
+            troubles.append(Trouble("not used", short(directory), str(error)))
+            continue
+        place = {"directory": directory, "files": True, "source": "", "written": traces.written(directory)}
+        found.append(facts | place | {"pooler": _has_pooler(directory)})
+    return found, troubles
+
+
+def _of_table(file: Path) -> tuple[list[dict[str, Any]], list[Trouble]]:
+    """The same of the rows of an earlier report's table, which are older than any directory. Raises BadInput if it is
+    no such table."""
+    found, troubles = [], []
+    names, cells = rows.read(file)
+    for number, line in enumerate(cells, 1):
+        try:
+            row = rows.nested(names, line)
+            place = {"directory": row.pop("directory", "not told"), "files": False, "source": short(file)}
+            of = row.pop("of", "")  # in older tables not told: what the name says
+            place |= {"written": -math.inf, "pooler": (of, row.get("prunable")) != ("encoder", "encoder_pooler")}
+            found.append(_facts(row, "it") | place)
+        except BadInput as error:
+            troubles.append(Trouble("not used", f"{short(file)}, row {number}", str(error)))
+    return found, troubles
+
+
+def _facts(row: dict[str, Any], what: str) -> dict[str, Any]:
+    """One row of the table. Raises BadInput for a result (`what`) that lacks something or holds what it should not."""
     for key, kind in NEEDED.items():
         value = row.get(key)
         fits = isinstance(value, int | float) if kind is float else isinstance(value, kind)
         if not fits or isinstance(value, bool):
-            raise BadInput(f"its result.json is damaged: {key} is {str(value)[:60]}, no {kind.__name__}")
+            raise BadInput(f"{what} is damaged: {key} is {str(value)[:60]}, no {kind.__name__}")
     if not math.isfinite(row["score"]):
         raise BadInput(f"its score is {row['score']}")
     measured = {key: _number(row.get(key)) for key in (*NUMBERS, *SPARSITIES)}
     return {
-        "directory": directory,
-        "written": traces.written(directory),
         **{key: row[key] for key in NEEDED},
         **measured,
         **{key: str(row.get(key) or ("none" if key in ("distill", "augment") else "")) for key in WORDS},
         "metrics": {k: float(v) for k, v in row["metrics"].items() if math.isfinite(_number(v))},
         "measured": measured.get(f"sparsity_{row['prunable']}", math.nan),
-        "pooler": _has_pooler(directory),
         "row": row,
     }
 
@@ -115,27 +151,48 @@ def _has_pooler(directory: Path) -> bool:
         return True  # what the name says
 
 
+def _once(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without the rows of tables whose run has its directory here, or stands in a later row."""
+    here = {facts["identity"] for facts in found if facts["files"]}
+    last = {facts["identity"]: k for k, facts in enumerate(found)}
+    return [
+        facts
+        for k, facts in enumerate(found)
+        if facts["files"] or not facts["identity"] or (facts["identity"] not in here and last[facts["identity"]] == k)
+    ]
+
+
 def _newest(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[Trouble]]:
     """Of runs with the same settings and seed the one written last."""
     runs = runs.sort_values("written", kind="stable")
     cell = ["table", "variant", "sparsity", "seed"]
     kept = runs.drop_duplicates(cell, keep="last")
-    by_cell = {tuple(row[c] for c in cell): row["directory"] for _, row in kept.iterrows()}
-    troubles = [
-        Trouble(
-            "replaced",
-            short(row["directory"]),
-            f"same settings and seed as {short(by_cell[tuple(row[c] for c in cell)])}, which was written later",
-        )
-        for _, row in runs[runs.duplicated(cell, keep="last")].iterrows()
-    ]
+    by_cell = {tuple(row[c] for c in cell): row for _, row in kept.iterrows()}
+    troubles = []
+    for _, row in runs[runs.duplicated(cell, keep="last")].iterrows():
+        newer = by_cell[tuple(row[c] for c in cell)]
+        why = "which was written later" if newer["files"] else f"the later row, of {newer['source']}"
+        told = f"same settings and seed as {_place(newer)}, {why}"
+        troubles.append(Trouble("replaced", _place(row), told))
     return kept.sort_values("order", kind="stable").reset_index(drop=True), troubles
+
+
+def _place(run: pd.Series) -> str:
+    """Where a run lies; of a row of a table what it says, which may be on another machine."""
+    return short(run["directory"]) if run["files"] else str(run["directory"])
+
+
+def _scores_only(runs: pd.DataFrame) -> list[Trouble]:
+    """A line for each table of an earlier report."""
+    told = "only their scores and costs are in the tables; masks, topology and predictions are not at hand"
+    tables = runs[~runs["files"]].groupby("source", sort=False)
+    return [Trouble("scores only", str(file), f"{counted(len(own), 'row')}: {told}") for file, own in tables]
 
 
 def _off_target(runs: pd.DataFrame) -> list[Trouble]:
     off = runs[(runs["measured"] - runs["sparsity"]).abs() > OFF_TARGET]
     return [
-        Trouble("off target", short(r["directory"]), f"asked {r['sparsity']:g}, measured {r['measured']:.4f}")
+        Trouble("off target", _place(r), f"asked {r['sparsity']:g}, measured {r['measured']:.4f}")
         for _, r in off.iterrows()
     ]
 

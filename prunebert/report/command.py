@@ -16,13 +16,16 @@ from prunebert.report import cells, collect, compare, latex, page, sections
 from prunebert.report.collect import Collected, Trouble
 
 DOES = "From finished runs to report.html, results.csv and .parquet, tables.tex and the figures."
+DIRS = "runs, sweeps, or folders of them; results.csv or results.parquet of an earlier report"
 
 
 def main(words: list[str]) -> None:
     """Read the command's words, write the report, say where it is."""
     parser = arguments("report", DOES)
-    parser.add_argument("dirs", nargs="+", type=Path, metavar="DIR", help="runs, sweeps, or folders of them")
-    parser.add_argument("--out", type=Path, help="where it goes; the default is report/ in the first DIR")
+    parser.add_argument("dirs", nargs="+", type=Path, metavar="DIR", help=DIRS)
+    parser.add_argument(
+        "--out", type=Path, help="where it goes; the default is report/ in the first DIR, or beside it if it is a file"
+    )
     parser.add_argument("--baseline", metavar="METHOD", help="compare with it; the default is magnitude, if there")
     asked = parser.parse_intermixed_args(words)
     file = write(asked.dirs, asked.out, asked.baseline)
@@ -30,15 +33,15 @@ def main(words: list[str]) -> None:
 
 
 def write(dirs: list[Path], out: Path | None = None, baseline: str | None = None) -> Path:
-    """Everything, into `out` (default: report/ in the first of `dirs`); returns report.html's path.
+    """Everything, into `out` (default: report/ in the first of `dirs`, or beside that file); report.html's path.
 
-    Raises BadInput for a directory that is none, no finished run at all, an unknown baseline, or where nothing can be
-    written.
+    Raises BadInput for what is no directory and no results table, no finished run at all, an unknown baseline, or where
+    nothing can be written.
     """
     collected = collect.collect(dirs)
     runs, troubles = collected.runs, list(collected.troubles)
     method = compare.baseline(runs, baseline)
-    out = artifacts.report(dirs[0]) if out is None else out
+    out = artifacts.report(dirs[0] if dirs[0].is_dir() else dirs[0].parent) if out is None else out
     try:
         (out / "figures").mkdir(parents=True, exist_ok=True)
         draw = partial(page.drawn, folder=out / "figures")
@@ -68,7 +71,7 @@ def flat(runs: pd.DataFrame) -> pd.DataFrame:
         kinds = {type(v) for v in values}
         if list in kinds or not (kinds <= {int, float} or len(kinds) < 2):
             facts[column] = values.map(lambda v: v if isinstance(v, str) else json.dumps(v)).reindex(facts.index)
-    ours = runs[["table", "label", "measured"]].assign(directory=runs["directory"].map(str))
+    ours = runs[["table", "label", "of", "measured"]].assign(directory=runs["directory"].map(str))
     return pd.concat([ours, facts], axis=1)
 
 
@@ -91,7 +94,7 @@ def _summary(collected: Collected, dirs: list[Path]) -> list[str]:
     counts = ", ".join(f"{name} {runs[column].nunique()}" for name, column in kinds)
     made = pd.Timestamp.now().strftime("%Y-%m-%d %H:%M")
     return [
-        f"{counted(collected.finished, 'finished run')} below {', '.join(map(str, dirs))}: {counts}.",
+        f"{counted(collected.finished, 'finished run')} from {', '.join(map(str, dirs))}: {counts}.",
         f"Written by prunebert {__version__} on {made}. Beside this page: results.csv and results.parquet "
         "(a row a run), tables.tex, figures/.",
     ]

@@ -88,6 +88,8 @@ def _first(candidates: pd.DataFrame, ours: pd.DataFrame) -> bool:
 
 
 def _examples(pairs: pd.DataFrame, load: Any) -> Test:
+    if not (pairs["files"] & pairs["files_base"]).all():
+        return Test(None, "predictions not at hand")
     sides: tuple[list[pd.Series], list[pd.Series]] = ([], [])
     try:
         for _, pair in pairs.iterrows():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,11 @@ import yaml
 from prunebert import artifacts, signature
 
 
-def filled(rows: Iterable[dict[str, Any]], directories: Iterable[Path]) -> list[dict[str, Any]]:
+def filled(rows: Iterable[dict[str, Any]], directories: Iterable[Path | None]) -> list[dict[str, Any]]:
     """`rows` (result.json each), their `settings` with the defaults of what other runs of the method have besides.
 
-    The default is that of the method's signature, as for identities; a setting that has none there stays away.
+    The default is that of the method's signature, as for identities; a setting that has none there stays away. A run
+    without a directory is of the method that has its name here.
     """
     pairs = list(zip(rows, directories, strict=True))
     known: dict[str, set[str]] = {}
@@ -22,13 +25,22 @@ def filled(rows: Iterable[dict[str, Any]], directories: Iterable[Path]) -> list[
         known.setdefault(row["method"], set()).update(row["settings"])
     found = []
     for row, directory in pairs:
-        usual = _defaults(directory) if (lacking := known[row["method"]] - row["settings"].keys()) else {}
+        usual = (
+            _defaults(row["method"], directory) if (lacking := known[row["method"]] - row["settings"].keys()) else {}
+        )
         found.append(row | {"settings": {k: usual[k] for k in sorted(lacking & usual.keys())} | row["settings"]})
     return found
 
 
-def _defaults(directory: Path) -> dict[str, Any]:
+def _defaults(name: str, directory: Path | None) -> dict[str, Any]:
     """Of the method that the run's recorded configuration names; none where it names none."""
-    config = yaml.safe_load(artifacts.config(directory))
+    config = yaml.safe_load(artifacts.config(directory)) if directory else {"method": _packaged(name)}
     method = config.get("method") if isinstance(config, dict) else None
     return signature.defaults(str(method.get("_target_"))) if isinstance(method, dict) else {}
+
+
+@cache
+def _packaged(name: str) -> Any:
+    """conf/method/NAME.yaml, if there is one."""
+    file = files("prunebert.conf") / "method" / f"{name}.yaml"
+    return yaml.safe_load(file.read_text("utf-8")) if file.is_file() else None

@@ -59,7 +59,7 @@ def of_table(
     level = majority.iloc[0] if len(majority) else math.nan
     curve = partial(curves.scores, found, near, metric=metric, majority=level)
     parts.append(Part("Score against sparsity", figure=draw(_drawing(f"score {name}", caption, curve))))
-    pruned = runs[runs["sparsity"] > 0]
+    pruned = runs[(runs["sparsity"] > 0) & runs["files"]]
     for sparsity, some in pruned.groupby("sparsity"):
         parts += _density(name, float(str(sparsity)), some, draw, troubles)
     parts += _shift(name, pruned, draw, troubles)

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from prunebert.report.defaults import filled
+from prunebert.report.rows import plain
 
 ORDER = (
     *("dense", "random", "magnitude", "imp", "gmp", "movement", "soft_movement", "l0"),
@@ -34,7 +35,8 @@ def told(runs: pd.DataFrame) -> pd.DataFrame:
         "encoder" if p == "encoder_pooler" and not has else p
         for p, has in zip(runs["prunable"], runs["pooler"], strict=True)
     ]
-    rows = filled(runs["row"], runs["directory"])
+    places = [d if here else None for d, here in zip(runs["directory"], runs["files"], strict=True)]
+    rows = filled(runs["row"], places)
     runs["facts"] = [_identity(row, of) for row, of in zip(rows, runs["of"], strict=True)]
     runs["variant"] = [_digest([m, f]) for m, f in zip(runs["method"], runs["facts"], strict=True)]
     runs["table"] = _tables(runs)
@@ -52,16 +54,20 @@ def told(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def settings(row: dict[str, Any]) -> dict[str, str]:
-    """A run's settings, dotted, without its sparsity and seed, which are told elsewhere and vary within a cell."""
+    """A run's settings, dotted, without its sparsity and seed, which are told elsewhere and vary within a cell.
+
+    The same for a row of a table, which tells neither 1 from 1.0 nor null from nothing.
+    """
     asked, seed = row["sparsity"], row["seed"]
     kept = {}
     for key, value in _flat(row["settings"], ""):
         last = key.rpartition(".")[2]
         told = key in AXES or (key in ("sparsity", "schedule.final") and value == asked)
-        if told or last in ("seed", "shared"):
+        if told or last in ("seed", "shared") or value in (None, ""):
             continue
         if isinstance(value, str):  # the path of another run, of the same sparsity and seed
             value = value.replace(f"seed={seed}", "seed=*").replace(f"sparsity={asked:g}", "sparsity=*")
+        value = plain(value)
         kept[key] = value if isinstance(value, str) else json.dumps(value)
     return kept
 
@@ -119,7 +125,7 @@ def _labels(rows: pd.DataFrame) -> tuple[dict[str, str], dict[str, str]]:
     short: dict[str, str] = {}
     for name in method.unique():
         own = facts[method == name]
-        differing = [k for k in own if own[k].nunique() > 1]
+        differing = sorted(k for k in own if own[k].nunique() > 1)  # whatever order a table has
         axes = [k for k in AXES if k in common or k in differing]
         rest = [k for k in differing if k not in AXES and not _follows(own, k, axes)]
         for variant, values in own.iterrows():

@@ -134,6 +134,27 @@ def test_damaged_runs_of_every_sort_leave_a_report(undrawn, cli, runs):
         assert told in text, told
 
 
+def test_runs_of_an_earlier_report_and_own_ones_stand_in_the_same_tables(undrawn, cli, runs, run, tmp_path):
+    (runs / "broke/.hydra/overrides.yaml").unlink()
+    (runs / "broke/.hydra").rmdir()
+    assert cli("report", "lab", "--out", "published")[0] == 0
+    shutil.rmtree(runs)
+    status, printed = cli("report", "published/results.csv")
+    assert status == 0 and printed == "report: published/report/report.html\n"
+    text = page(tmp_path / "published/report")
+    assert "0.8700 ± 0.0100 (3)" in text and "predictions not at hand" in text
+    assert "9 rows: only their scores and costs are in the tables" in text and "1 scores only" in text
+    assert not list(tmp_path.glob("published/report/figures/density*")) and "not in the" not in text
+    for seed in (2, 3):
+        run(f"own/{seed}", "smp", 0.9, seed, wrong=10)
+    status, printed = cli("report", "own", "published/results.parquet")
+    assert status == 0 and printed == "report: own/report/report.html\n"
+    text = page(tmp_path / "own/report")
+    assert f"{(0.88 + 0.87 + 0.9 + 0.9) / 4:.4f} ± " in text and "(4)" in text and "8 rows: only" in text
+    assert len(list(tmp_path.glob("own/report/figures/density*"))) == 1
+    assert re.findall(r"\d+ not in the \w+", text) == ["2 not in the budgets"]
+
+
 def test_several_tables_figures_and_metrics(undrawn, cli, run, tmp_path):
     run("lab/a", metrics={"accuracy": 0.8, "f1": 0.7})
     run("lab/b", task="stsb", metric="pearson", labels=[0.5, 1.5, 2.5], prediction=[0.5, 1.0, 2.5])
@@ -148,6 +169,12 @@ BAD = [
     ([], "arguments are required: DIR"),
     (["nowhere"], "nowhere: there is no such directory"),
     (["empty"], "empty: there is no finished run"),
+    (["nowhere.csv"], "nowhere.csv: there is no such file"),
+    (["file"], "file is neither a directory nor a results.csv or results.parquet"),
+    (
+        ["other.csv"],
+        "other.csv is no results table of a report: it lacks the columns command, metric, model, prunable,",
+    ),
     (["lab", "--baseline", "smo"], "--baseline=smo: allowed are dense, magnitude, smp; did you mean smp?"),
     (["lab", "--out", "file/x"], "--out=file/x cannot be written to"),
     (["lab", "--ouy", "x"], "unrecognized arguments"),
@@ -158,6 +185,7 @@ BAD = [
 def test_bad_input_is_one_line_and_status_2(cli, runs, tmp_path, words, told):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
+    (tmp_path / "other.csv").write_text("method,task,seed\nsmp,rte,0\n")
     status, printed = cli("report", *words)
     assert status == 2 and told in printed and len(printed.strip().splitlines()) == 1, printed
 

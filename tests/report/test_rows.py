@@ -1,0 +1,214 @@
+"""Runs of which only the row of an earlier report is left: the same row again, in the same tables as directories."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from prunebert.errors import BadInput
+from prunebert.report.collect import collect
+from prunebert.report.command import flat
+from prunebert.report.rows import nested, plain, read
+
+PUBLISHED = Path(__file__).parents[2] / "results/main/results.csv"
+CELL = ["table", "label", "sparsity"]
+BOTH = pytest.mark.parametrize("ending", ["csv", "parquet"])
+
+
+def written(root, file, *, gone=False):
+    """The table that a report on `root` writes; gone: nothing else is left."""
+    table = flat(collect([root]).runs)
+    table.to_csv(file, index=False) if file.suffix == ".csv" else table.to_parquet(file, index=False)
+    if gone:
+        shutil.rmtree(root)
+    return file
+
+
+def test_the_results_of_this_repository_give_their_tables_again():
+    file = pd.read_csv(PUBLISHED, low_memory=False)
+    found = collect([PUBLISHED])
+    assert len(found.runs) == found.finished == 487 and not found.runs["files"].any()
+    assert set(zip(found.runs["table"], found.runs["label"], strict=True)) == set(
+        zip(file["table"], file["label"], strict=True)
+    )
+    ours, theirs = (each.groupby(CELL)["score"].agg(["mean", "std", "size"]) for each in (found.runs, file))
+    pd.testing.assert_frame_equal(ours, theirs)
+    assert [(t.where.rpartition("/")[2], t.what[:10]) for t in found.troubles if t.kind != "mixed"] == [
+        ("results.csv", "487 rows: ")
+    ]
+
+
+@BOTH
+def test_a_row_is_the_runs_result_again(run, tmp_path, ending):
+    settings = {"fit": {"steps": 5, "lr": 1e-5, "keep": None}, "on": True, "words": ["Yes", "1.0"], "sparsity": 0.5}
+    versions = {"torch": "2.10", "python": "3"}
+    lab = tmp_path / "lab"
+    given = [settings | {"temperature": 1.0}, settings | {"temperature": "paper", "at": {"end": 0.8, "n": 1}}]
+    originals = {}
+    for seed, each in enumerate(given):
+        root = run(f"lab/{seed}", "smp", 0.5, seed, settings=each, versions=versions, git_commit="123e4567")
+        row = json.loads((root / "result.json").read_text())
+        del row["settings"]["fit"]["keep"]  # nothing and null are the same there
+        originals[str(root)] = row
+    names, lines = read(written(lab, tmp_path / f"results.{ending}"))
+    rows = [nested(names, line) for line in lines]
+    assert {row.pop("of") for row in rows} == {"encoder"}
+    assert {row.pop("directory"): row for row in rows} == originals
+    kinds = {key: type(value) for key, value in rows[0]["settings"]["fit"].items()}
+    assert kinds == {"steps": int, "lr": float} and type(rows[0]["seed"]) is int and rows[0]["git_dirty"] is False
+
+
+CELLS = [("1.0", 1), ("300", 300), ("1e-05", 1e-5), ("True", True), ("false", False), ('["a", 1]', ["a", 1])]
+CELLS += [("paper", "paper"), ("null", "null"), ("[open", "[open"), ('{"a": 1}', '{"a": 1}'), (2.0, 2), (True, True)]
+
+
+@pytest.mark.parametrize(("cell", "expected"), CELLS, ids=[str(c) for c, _ in CELLS])
+def test_what_a_cell_says(cell, expected):
+    assert plain(cell) == expected and type(plain(cell)) is type(expected)
+
+
+@BOTH
+def test_rows_and_directories_with_the_same_settings_are_one_variant_with_one_label(run, tmp_path, ending):
+    settings = {"masks": None, "temperature": 1.0, "version": "2.0", "keep_pretrained": False, "head": "linear"}
+    for seed in (0, 1):
+        run(f"lab/{seed}", "smp", 0.5, seed, wrong=10 + seed, settings=settings)
+        run(f"lab/m{seed}", "smp", 0.5, seed, wrong=30 + seed, settings=settings | {"masks": "runs/x", "head": "words"})
+    table = written(tmp_path / "lab", tmp_path / f"results.{ending}", gone=True)
+    for seed in (2, 3):
+        run(f"own/{seed}", "smp", 0.5, seed, wrong=10 + seed, settings=settings)
+    for roots in ([table, tmp_path / "own"], [tmp_path / "own", table]):
+        runs = collect(roots).runs
+        assert runs.groupby("label")["seed"].apply(sorted).to_dict() == {
+            "smp (head=linear, masks=-)": [0, 1, 2, 3],
+            "smp (head=words, masks=runs/x)": [0, 1],
+        }
+        assert runs["variant"].nunique() == 2
+        assert runs[runs["seed"] > 1]["files"].all() and not runs[runs["seed"] < 2]["files"].any()
+        mean = runs[runs["label"].str.contains("linear")]["score"].mean()
+        assert mean == pytest.approx((0.90 + 0.89 + 0.88 + 0.87) / 4)
+
+
+def test_a_row_that_is_older_than_a_setting_has_the_default_of_the_method_of_its_name(run, tmp_path):
+    """gmp's train_embeddings, true in its signature; no method here is called theirs."""
+    for method in ("gmp", "theirs"):
+        run(f"lab/{method}", method, settings={})
+    table = written(tmp_path / "lab", tmp_path / "results.csv", gone=True)
+    for method in ("gmp", "theirs"):
+        run(f"own/{method}", method, seed=1, settings={"train_embeddings": True})
+    assert collect([table, tmp_path / "own"]).runs.groupby("method")["variant"].nunique().to_dict() == {
+        "gmp": 1,
+        "theirs": 2,
+    }
+
+
+@BOTH
+def test_encoder_pooler_of_a_model_without_a_pooler_stays_the_encoder(run, tmp_path, ending):
+    for seed in (0, 1):
+        root = run(f"lab/{seed}", seed=seed, prunable="encoder_pooler")
+        topology = json.loads((root / "topology.json").read_text())
+        del topology["kinds"]["pooler"]
+        (root / "topology.json").write_text(json.dumps(topology))
+    table = written(tmp_path / "lab", tmp_path / f"results.{ending}")
+    shutil.rmtree(tmp_path / "lab/0")
+    runs = collect([tmp_path / "lab", table]).runs
+    assert set(runs["of"]) == {"encoder"} and runs["variant"].nunique() == 1 and len(runs) == 2
+
+
+def test_of_a_run_given_twice_the_directory_counts_then_the_table_named_last(run, tmp_path):
+    run("a/0", wrong=10, identity="x")
+    run("a/1", wrong=20, seed=1, identity="y")
+    first = written(tmp_path / "a", tmp_path / "first.csv")
+    again = tmp_path / "second.csv"
+    again.write_text(first.read_text().replace("0.8,", "0.7,"))
+    found = collect([again, tmp_path / "a", first])
+    assert found.runs["score"].tolist() == [0.9, 0.8] and found.runs["files"].all() and found.troubles == []
+    assert found.finished == 2
+    for tables, score in (([first, again], 0.7), ([again, first], 0.8)):
+        found = collect(tables)
+        assert found.runs["score"].tolist() == [0.9, score]
+        assert [(t.kind, t.where) for t in found.troubles] == [("scores only", str(tables[1]))]
+
+
+def test_a_row_whose_cell_is_there_under_another_identity_is_replaced_and_that_is_said(run, tmp_path):
+    old = run("a/0", wrong=10, identity="x", written=9e9)
+    table = written(tmp_path / "a", tmp_path / "results.csv", gone=True)
+    new = run("b/0", wrong=20, identity="y", written=1)
+    found = collect([tmp_path / "b", table])
+    assert found.runs["score"].tolist() == [0.8] and found.runs["directory"].tolist() == [new]
+    assert [(t.kind, t.where) for t in found.troubles] == [("replaced", str(old))]
+    assert found.troubles[0].what == f"same settings and seed as {new}, which was written later"
+
+
+def same(a, b):
+    """Whether two frames of runs agree, but for which file they were read from."""
+    facts = ["row", "facts", "metrics", "settings", "source"]
+    pd.testing.assert_frame_equal(a.drop(columns=facts), b.drop(columns=facts))
+    assert all(a[key].tolist() == b[key].tolist() for key in facts[:-1])
+
+
+@BOTH
+def test_written_again_the_same_rows_are_read_again(run, tmp_path, ending):
+    run("lab/0", "smp", 0.9, settings={"b": 1.0, "a": [1.5], "fit": {"lr": 0.1}}, metrics={"accuracy": 0.8, "f1": 1.0})
+    run("lab/1", "smp", 0.9, settings={"a": [], "b": "paper", "c": False}, git_commit="")
+    file = written(tmp_path / "lab", tmp_path / "own.csv")
+    read_once = collect([PUBLISHED, file]).runs
+    again = tmp_path / f"again.{ending}"
+    table = flat(read_once)
+    table.to_csv(again, index=False) if ending == "csv" else table.to_parquet(again, index=False)
+    same(read_once, collect([again]).runs)
+
+
+DAMAGE = {
+    "no score": ("score", "", "it is damaged: score is None, no float"),
+    "a word for a score": ("score", "high", "it is damaged: score is high, no float"),
+    "half a seed": ("seed", "0.5", "it is damaged: seed is 0.5, no int"),
+    "no command": ("command", "", "it is damaged: command is None, no str"),
+    "value and group": ("settings.head.x", "1", "it is damaged: head in settings.head.x is a value and a group of"),
+    "group and value": ("metrics", "1", "it is damaged: metrics is a value and a group of values"),
+}
+
+
+@pytest.mark.parametrize(("column", "cell", "told"), DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_row_is_a_line_under_not_used(run, tmp_path, column, cell, told):
+    for seed in (0, 1):
+        run(f"lab/{seed}", seed=seed)
+    file = written(tmp_path / "lab", tmp_path / "results.csv")
+    with file.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    rows[1][column] = cell
+    with file.open("w", newline="") as stream:
+        table = csv.DictWriter(stream, list(rows[1]), restval="")
+        table.writeheader()
+        table.writerows(rows)
+    found = collect([file])
+    assert found.runs["seed"].tolist() == [0]
+    trouble = found.troubles[0]
+    assert (trouble.kind, trouble.where) == ("not used", f"{file}, row 2") and trouble.what.startswith(told)
+
+
+def test_a_table_that_breaks_off_keeps_its_whole_rows(run, tmp_path):
+    for seed in (0, 1):
+        run(f"lab/{seed}", seed=seed)
+    file = written(tmp_path / "lab", tmp_path / "results.csv")
+    file.write_text(file.read_text()[:-80])
+    found = collect([file])
+    assert found.runs["seed"].tolist() == [0] and " cells for " in found.troubles[0].what
+
+
+BAD = {
+    "empty.csv": (b"", "it lacks the columns command, method,"),
+    "bytes.csv": (b"\xff\xfe", "cannot be read: 'utf-8' codec"),
+    "quote.csv": (b'a,b\n"1,2\n', "cannot be read: unexpected end of data"),
+    "bytes.parquet": (b"PAR1 no", "cannot be read: "),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "told"), [(n, *rest) for n, rest in BAD.items()], ids=BAD)
+def test_what_is_no_results_table_is_bad_input(tmp_path, name, content, told):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadInput) as error:
+        collect([tmp_path / name])
+    assert told in str(error.value) and "\n" not in str(error.value)
