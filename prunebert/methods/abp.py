@@ -71,7 +71,7 @@ def abp(
     if control == "paper" and schedule.final == 0:
         raise BadInput("sparsity=0: method.control=paper ends as soon as the target is met, here before the first step")
     key = net.add_head(task, head)
-    before = net.snapshot(key)
+    before = net.snapshot(key) if ablation != "none" else {}
     theta = initial(net, prunable, init_mean, init_std)
     gone: dict[str, Tensor] = {}
     near = Window()

@@ -43,7 +43,7 @@ def gmp(
     """Phases: (teacher,) prune(, head)."""
     key = net.add_head(task, head)
     kd = yield from distill(net, task)
-    theta = net.snapshot(key)
+    theta = net.snapshot(key) if keep_pretrained else {}
     net.masks = keep_top(magnitude(net, prunable), 0.0)
     memory = {"sparsity": 0.0}  # of the mask as it stands
 
