@@ -62,16 +62,10 @@ def below(scores: Scores, cut: float) -> float:
     return sum(int((s <= cut).sum()) for s in scores.values()) / sum(s.numel() for s in scores.values())
 
 
-def R(S: Scores, above: float = 0.0) -> Tensor:
-    """mean over matrices of mean σ(S - above): a scalar in (0, 1), with a gradient."""
-    return torch.stack([(s - above).sigmoid().mean() for s in S.values()]).mean()
-
-
 @torch.no_grad()
-def press(force: float, S: Scores, above: float = 0.0) -> Tensor:
-    """λ R(S), without a gradient, for λ ∂R/∂S = λ σ(1 - σ) / (matrices · weights in each) is added to that of S here.
-
-    The same as (force * R(S, above)).backward(), piece by piece, so that no σ(S) of full size is made; at λ = 0 none.
+def penalise(S: Scores, force: float, above: float = 0.0) -> Tensor:
+    """λ R(S), R = mean over matrices of mean σ(S - above); λ ∂R/∂S = λ σ(1 - σ) / (matrices · weights in each) is added
+    to the gradient of S here, piece by piece, so that no σ(S) of full size is made. Nothing is at λ = 0.
     """
     if force == 0:
         return next(iter(S.values())).new_zeros(())

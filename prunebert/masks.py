@@ -12,11 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from prunebert import pieces
 from prunebert.errors import BadInput, Diverged, bad_choice
-from prunebert.pieces import SIZE, differing
+from prunebert.pieces import differing
 
 Scores = dict[str, Tensor]  # real, same shape as the weight each ranks
 Masks = Mapping[str, Tensor]  # bool: True = the weight stays. Float in the forward pass where a gradient flows to S
+
+NAN = "the scores became NaN, so no mask can be ranked from them; lower the learning rate"
 
 
 @dataclass
@@ -32,16 +35,18 @@ class Window:
         return self.low < self.high
 
     def follow(self, cut: float, width: float, within: int, size: int) -> None:
-        """Where the next cut will be, by where this one is: as far on either side as four times what it moved, or half
-        of `width`, within which were so many of all scores. Without bounds where more than 1 in 200 would be between
-        them (of few scores 1,000), or where the width is 0 or not finite."""
+        """Look for the next cut around this one: as far on either side as four times what it has moved, or `width` in
+        all, within which were so many of `size` scores, if that is more, or half of it where they were many. No wider
+        than holds 1 in 200 (of few scores 1,000), and nowhere if the cut moves further than that; nor if `width` is 0
+        or not finite.
+        """
         moved, self.cut = abs(cut - self.cut), cut
+        moved = 0.0 if math.isnan(moved) else moved
         widest = width * max(size / 200, 1000) / within
-        width = max(width / 2 if within > max(size / 2000, 64) else width, 8 * moved if moved >= 0 else 0.0)
-        if not math.isfinite(width) or 4 * moved > widest:
-            width = math.nan
-        width = min(width, widest)
-        self.low, self.high = cut - width / 2, cut + width / 2
+        many = within > max(size / 2000, 64)
+        width = min(max(width / 2 if many else width, 8 * moved), widest)
+        lost = not math.isfinite(width) or 4 * moved > widest
+        self.low, self.high = (math.nan, math.nan) if lost else (cut - width / 2, cut + width / 2)
 
     def shift(self, amount: float) -> None:
         """The scores have moved down."""
@@ -84,7 +89,7 @@ def select(
     if count <= 0 or count >= size or not previous_window.known():
         largest = np.array([x.max(initial=-math.inf) for x in flats])
         if np.isnan(largest).any():
-            raise Diverged("the scores became NaN, so no mask can be ranked from them; lower the learning rate")
+            raise Diverged(NAN)
     if count <= 0 or count >= size:
         every = [torch.full_like(x, count > 0, dtype=torch.bool) for x in parts]
         return every, float(largest.max()) if count <= 0 < size else -math.inf
@@ -93,6 +98,8 @@ def select(
         split, still_to_keep = _split(flats, count, low, high)
         if still_to_keep:
             break
+    else:
+        raise Diverged(NAN)
     values = [x[positions] for x, (_, positions) in zip(flats, split, strict=True)]
     candidates = np.concatenate(values)
     order = np.partition(candidates, len(candidates) - still_to_keep)
@@ -149,10 +156,11 @@ def _split(flats: list[Any], count: int, low: float, high: float) -> tuple[list[
     how many of all candidates still have to be kept, 0 if the cut is not among them."""
     found, still_to_keep = [], count
     for x in flats:
-        above, candidates, room = np.empty(len(x), bool), [], np.empty(min(len(x), SIZE), bool)
-        for start in range(0, max(len(x), 1), SIZE):
-            part = x[start : start + SIZE]
-            over = np.greater(part, high, out=above[start : start + SIZE])
+        step = pieces.SIZE
+        above, candidates, room = np.empty(len(x), bool), [], np.empty(min(len(x), step), bool)
+        for start in range(0, max(len(x), 1), step):
+            part = x[start : start + step]
+            over = np.greater(part, high, out=above[start : start + step])
             candidates.append(start + differing(over, np.greater_equal(part, low, out=room[: len(part)])))
         found.append((above, np.concatenate(candidates)))
         still_to_keep -= int(np.count_nonzero(above))
@@ -208,7 +216,7 @@ def quantile(S: Scores, sparsity: float, near: Window | None = None) -> float:
 
 def shift(S: Scores, amount: float | Tensor, near: Window | None = None) -> None:
     """S ← S - amount, in place, outside of any gradient; near moves along."""
-    if near:
+    if near and not math.isnan(near.cut):  # on a GPU it always is
         near.shift(float(amount))
     with torch.no_grad():
         for s in S.values():

@@ -52,14 +52,15 @@ ALONE = Teaching(lambda out, batch, terms: terms)  # no teacher
 class Phase:
     """name: of the stretch ("prune", "teacher", "finetune"). task, head, fit: whose batches, which head, what budget.
 
-    train: only these tensors receive a gradient. masks(t, hard): the masks at progress t in [0, 1]; with hard=False
-    they may carry a gradient to scores, and their values are those of hard=True wherever the method's paper has it so.
+    train: only these tensors receive a gradient. masks(t, hard): the masks at progress t in [0, 1], which nobody writes
+    to later; with hard=False they may carry a gradient to scores, and their values are those of hard=True wherever the
+    method's paper has it so.
     loss(out, batch, t): named terms, which the loop adds up and logs; needs: what it reads of the outputs besides the
-    logits. penalty(t): more terms, those that need no batch; asked once a step, after the loss's backward pass, it has
-    added its own gradient to what is trained. settled: the progress from which the sparsity is the final one; a best
-    step is looked for only from there on. until: the step after which it ends though its schedules go on (null: fit's
-    last). stop(t): asked after every step, ends it early. drawn: masks(t, False) are random draws, so that what is
-    removed is told from the hard ones.
+    logits. penalty(t): more terms, those that need no batch; asked once a step, after the loss's backward pass. They
+    carry a gradient, or it has been added to that of what is trained already. settled: the progress from which the
+    sparsity is the final one; a best step is looked for only from there on. until: the step after which it ends though
+    its schedules go on (null: fit's last). stop(t): asked after every step, ends it early. drawn: masks(t, False) are
+    random draws, so that what is removed is told from the hard ones.
     memory: what masks and loss remember from one step to the next, besides tensors in `train` and net.masks: numbers
     and tensors by name, kept and given back by checkpoints.
     """

@@ -58,16 +58,19 @@ class Stepper:
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         _total(terms).backward()
-        terms |= phase.penalty(t)  # only now, when what the batch left in memory is gone
+        terms |= (penalty := phase.penalty(t))  # only now, when what the batch left in memory is gone
+        if any(term.requires_grad for term in penalty.values()):
+            _total(penalty).backward()
         terms = ranks.average(self.trained.values(), terms, part)
         norm = torch.nn.utils.clip_grad_norm_(self.trained.values(), phase.fit.clip)
-        if norm.device.type == "cpu" and not torch.isfinite(norm):  # a GPU would be waited for: see train.py
-            self._check(f"step {step + 1} of {steps} of phase {phase.name}")
+        if norm.device.type == "cpu" and not norm.isfinite() and _total(terms).isfinite():  # else train.py tells
+            self._look_for_nan(f"step {step + 1} of {steps} of phase {phase.name}")
         for optimizer in self.optimizers:
             optimizer.step()
         return terms, told
 
-    def _check(self, when: str) -> None:
+    def _look_for_nan(self, when: str) -> None:
+        """Raises Diverged if a gradient has any: then what is trained never has."""
         if any(x.grad is not None and x.grad.isnan().any() for x in self.trained.values()):
             raise Diverged(f"the gradient became NaN at {when}; {LOWER}")
 

@@ -52,24 +52,24 @@ class Products:
     """W ⊙ M of frozen weights, kept from one step to the next: it is made anew only where M has changed."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, tuple[Tensor, Tensor, tuple[int, int]]] = {}  # W ⊙ M, M, which W
+        self.kept: dict[str, tuple[Tensor, Tensor, Tensor, int]] = {}  # W ⊙ M, M, W, and how often W was written to
         self.moved: Moved = {}  # what is known already of where M changed
 
     def times(self, name: str, W: Tensor, M: Tensor) -> Tensor | None:
-        """W ⊙ M, to be read until the next call with this name. None on a GPU, where finding what changed takes longer
-        than the product, and the host would wait for it."""
-        if W.device.type != "cpu":
+        """W ⊙ M, to be read until the next call with this name. None for what it is not for: a mask of numbers, tensors
+        that are not contiguous, a GPU, where finding what changed takes longer than the product and the host would
+        wait."""
+        if W.device.type != "cpu" or M.dtype != torch.bool or not (W.is_contiguous() and M.is_contiguous()):
             return None
-        which = W.data_ptr(), W._version  # another tensor, or written to since
-        product, before, same = self.kept.get(name, (None, M, None))
-        if product is None or same != which:
+        product, before, of, version = self.kept.get(name, (None, M, None, 0))
+        if product is None or of is not W or version != W._version:
             product = M.to(W.dtype, copy=True).mul_(W.detach())
         elif before is not M:
             first, then, at = self.moved.get(name, (None, None, None))
             if at is None or first is not before or then is not M:
                 at = changed(before, M)
             product.view(-1)[at] = M.view(-1)[at] * W.detach().view(-1)[at]
-        self.kept[name] = product, M, which
+        self.kept[name] = product, M, W, W._version
         return product
 
 
@@ -87,7 +87,7 @@ class _Times(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         W, S, M = ctx.saved_tensors
-        to_S = gradient * W if S is None else _sloped(gradient.expand_as(S), W.expand_as(S), S, ctx.slope)
+        to_S = gradient * W if S is None else _sloped(gradient, W.expand_as(S), S, ctx.slope)
         return None if M is None else M.to(W.dtype, copy=True).mul_(gradient), to_S, None, None, None
 
 

@@ -12,7 +12,7 @@ from scipy import stats
 from scipy.special import expit
 
 from prunebert import distill, maskfile, models, stored
-from prunebert.control import R
+from prunebert.control import penalise
 from prunebert.fit import Fit
 from prunebert.masks import kept, quantile, sparsity
 from prunebert.methods.l0 import CUT, OPEN, B, gate, l0
@@ -65,7 +65,7 @@ def test_a_sampled_gate_is_the_formula_of_its_draw():
 @pytest.mark.parametrize("S", [-4.0, -2.4, 0.0, OPEN])
 def test_the_penalty_is_the_chance_that_a_gate_is_above_0(S):
     """100,000 draws: of our gate, and of the formula with numpy's u."""
-    chance = R({"a": torch.full((3, 2), S)}, B * CUT).item()
+    chance = penalise({"a": torch.full((3, 2), S)}, 1.0, B * CUT).item()
     torch.manual_seed(1)
     ours = int((gate(torch.full((100_000,), S), False) > 0).sum())
     theirs = int((hard_concrete(S, np.random.default_rng(1).random(100_000))[0] > 0).sum())
@@ -77,9 +77,7 @@ def test_the_penalty_is_the_chance_that_a_gate_is_above_0(S):
 def test_the_penalty_is_the_mean_over_matrices_of_their_means():
     zero = (2 / 3) * math.log(1 / 11)  # here the chance is one half
     S = {"a": torch.full((4, 5), zero, requires_grad=True), "b": torch.full((2, 2), zero + math.log(3))}
-    value = R(S, B * CUT)
-    assert value.item() == pytest.approx(0.625)
-    value.backward()
+    assert penalise(S, 1.0, B * CUT).item() == pytest.approx(0.625)
     assert S["a"].grad.flatten().tolist() == pytest.approx([0.25 / 40] * 20)
 
 

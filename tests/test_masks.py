@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prunebert import masks
+from prunebert import masks, pieces
 from prunebert.errors import BadInput, Diverged
-from prunebert.masks import Near, Window, by_sorting, counts, keep_top, select, top
+from prunebert.masks import Near, Window, by_sorting, counts, keep_top, select, shift, top
 from prunebert.through import straight_through
 
 few = settings(deadline=None, max_examples=100, derandomize=True)
@@ -249,9 +249,11 @@ LARGE = {
 }
 
 
+@pytest.mark.parametrize("piece", [1000, 2**17])
 @pytest.mark.parametrize("name", LARGE)
 @pytest.mark.parametrize("share", [0.0, 1e-4, 0.03, 0.1, 0.5, 0.9, 1.0])
-def test_select_is_a_stable_sort(name, share):
+def test_select_is_a_stable_sort(monkeypatch, name, share, piece):
+    monkeypatch.setattr(pieces, "SIZE", piece)
     x = LARGE[name].astype(np.float32)
     count = round(share * len(x))
     order = np.argsort(-x, kind="stable")
@@ -262,6 +264,22 @@ def test_select_is_a_stable_sort(name, share):
     assert np.array_equal(np.concatenate([m.numpy() for m in masks]), expected)
     assert largest == (x[order[count]] if count < len(x) else -math.inf)
     assert torch.equal(top(torch.from_numpy(x), count), torch.from_numpy(expected))
+
+
+def test_nan_that_no_one_looked_for_is_told_where_it_leaves_no_cut():
+    """A window says that there was none: then a step has seen to it. What comes past that is not ranked either."""
+    for fill in (15_000, 20_000):
+        x = torch.randn(20_000, generator=torch.Generator().manual_seed(0))
+        near = Window()
+        top(x, 5_000, near)
+        assert near.known()
+        x[:fill] = math.nan
+        with pytest.raises(Diverged, match="NaN"):
+            top(x, 10_000, near)
+
+
+def test_a_shift_asks_no_other_device_where_the_cut_was():
+    shift({"a": torch.ones(3, device="meta")}, torch.zeros((), device="meta"), Window())  # a value there raises
 
 
 def test_bounds_that_miss_cost_time_alone(monkeypatch):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prunebert import pieces
-from prunebert.control import R, mean_sigmas, press
+from prunebert.control import mean_sigmas, penalise
 from prunebert.through import Products, straight_through
 
 
@@ -34,19 +34,19 @@ def test_pieces_cover_everything_once_and_in_order(monkeypatch, size):
 
 @pytest.mark.parametrize("above", [0.0, -1.5])
 @pytest.mark.parametrize("force", [0.0, 3.0, -0.2])
-def test_press_is_the_gradient_of_R_and_mean_sigmas_its_parts(monkeypatch, force, above):
+def test_penalise_adds_the_gradient_of_R_and_mean_sigmas_are_its_parts(monkeypatch, force, above):
     """Against autograd in double precision: the value, and what is added to a gradient that is there already."""
     monkeypatch.setattr(pieces, "SIZE", 7)
     draw = torch.Generator().manual_seed(0)
     S = {"a": 4 * torch.randn(5, 4, generator=draw), "b": 20 * torch.randn(3, 3, generator=draw)}
     exact = {n: s.double().requires_grad_(True) for n, s in S.items()}
-    value = force * R(exact, above)
+    value = force * torch.stack([(s - above).sigmoid().mean() for s in exact.values()]).mean()
     value.backward()
     for p in (1.0, 4.0):
         means = {n: (s / p).sigmoid().mean().item() for n, s in exact.items()}
         assert {n: x.item() for n, x in mean_sigmas(S, p).items()} == pytest.approx(means, rel=1e-6)
     S["a"].grad = torch.ones(5, 4)
-    assert press(force, S, above).item() == pytest.approx(value.item(), rel=1e-6)
+    assert penalise(S, force, above).item() == pytest.approx(value.item(), rel=1e-6)
     assert torch.allclose(S["a"].grad.double() - 1, exact["a"].grad, atol=1e-6)
     if force == 0:
         assert S["b"].grad is None
@@ -89,3 +89,22 @@ def test_the_kept_product_carries_the_gradient():
         (masked * torch.tensor([[1.0, 10.0], [100.0, 1000.0]])).sum().backward()
         assert torch.equal(masked, W * M)
         assert S.grad.tolist() == [[1.0, -20.0], [300.0, 500.0]]
+
+
+def test_a_slope_over_several_pieces_against_autograd(monkeypatch):
+    """dM/dS = t σ(tS)(1 - σ(tS)) is what autograd makes of σ(tS)."""
+    monkeypatch.setattr(pieces, "SIZE", 7)
+    draw = torch.Generator().manual_seed(2)
+    W, G, S = (torch.randn(5, 9, generator=draw) for _ in range(3))
+    S.requires_grad_(True)
+    (expected,) = torch.autograd.grad((W * (3.0 * S).sigmoid() * G).sum(), S)
+    masked = straight_through({"w": S.detach() > 0}, {"w": S}, slope=3.0).times("w", W)
+    (masked * G).sum().backward()
+    assert torch.allclose(S.grad, expected, rtol=1e-4, atol=1e-7)
+
+
+def test_the_kept_product_is_only_for_what_it_is_for():
+    W, M = torch.randn(4, 6), torch.ones(4, 6, dtype=torch.bool)
+    assert Products().times("w", W, M.float()) is None
+    assert Products().times("w", W.t(), M.t().contiguous()) is None
+    assert Products().times("w", W, M) is not None

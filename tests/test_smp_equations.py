@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunebert import distill
-from prunebert.control import R
+from prunebert.control import penalise
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks import kept
@@ -120,13 +120,14 @@ def test_paper_steps_lie_within_the_run(sparsity, steps, span):
 
 def test_R_is_the_mean_over_matrices_whatever_their_size():
     S = {"a": torch.zeros(2, 3), "b": torch.tensor([[LOG3, LOG3]])}
-    assert R(S).item() == pytest.approx((0.5 + 0.75) / 2)  # not the (6 · 0.5 + 2 · 0.75) / 8 of all weights
-    assert R({"a": torch.tensor([[LOG3, -LOG3], [0.0, LOG3]])}).item() == pytest.approx((0.75 + 0.25 + 0.5 + 0.75) / 4)
+    assert penalise(S, 1.0).item() == pytest.approx((0.5 + 0.75) / 2)  # not the (6 · 0.5 + 2 · 0.75) / 8 of all weights
+    one = {"a": torch.tensor([[LOG3, -LOG3], [0.0, LOG3]])}
+    assert penalise(one, 1.0).item() == pytest.approx((0.75 + 0.25 + 0.5 + 0.75) / 4)
 
 
 def test_the_gradient_of_R():
     S = {"a": torch.zeros(2, 2, requires_grad=True), "b": torch.tensor([[LOG3]], requires_grad=True)}
-    R(S).backward()
+    penalise(S, 1.0)
     assert S["a"].grad.flatten().tolist() == pytest.approx([0.25 / 4 / 2] * 4)  # σ′(0) = ¼, 4 weights, 2 matrices
     assert S["b"].grad.item() == pytest.approx(0.1875 / 2)  # σ′(log 3) = ¾ · ¼
 

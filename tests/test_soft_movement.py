@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from prunebert import distill
-from prunebert.control import Force, R, below
+from prunebert.control import Force, below, penalise
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks import keep_top, kept, quantile, shift, sparsity
@@ -160,9 +160,7 @@ def test_without_control_lambda_is_tied_to_tau(t, expected):
 def test_the_penalty_is_the_mean_over_matrices_of_their_means():
     """σ(0) = 1/2 in 20 weights, σ(log 3) = 3/4 in 4: 5/8, not the mean over 24; its gradient σ(1-σ)/(2n)."""
     S = {"a": torch.zeros(4, 5, requires_grad=True), "b": torch.full((2, 2), math.log(3), requires_grad=True)}
-    value = R(S)
-    assert value.item() == pytest.approx(0.625)
-    value.backward()
+    assert penalise(S, 1.0).item() == pytest.approx(0.625)
     assert S["a"].grad.flatten().tolist() == pytest.approx([0.25 / 40] * 20)
     assert S["b"].grad.flatten().tolist() == pytest.approx([0.1875 / 8] * 4)
 

@@ -1,5 +1,7 @@
 """The loop: only what a phase lists moves, terms are summed, a seed decides, the best step is an honest one."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -127,9 +129,27 @@ def test_a_loss_that_is_not_finite_names_step_and_terms(net, task, impl):
         go(net, phase_of(net, task, loss=loss), impl)
 
 
-def test_bf16_autocast_keeps_weights_in_float32(net, task, impl):
-    from dataclasses import replace
+def test_a_gradient_that_is_nan_under_a_finite_loss_names_the_step(net, task, impl):
+    """√0 is 0, its gradient by 0 · x is not a number: the scores would be NaN, and no loss would tell."""
 
+    def loss(out, batch, t):
+        return task.loss(out, batch) | {"extra": (out.logits.abs() * (0.0 if t > 0.5 else 1.0)).sqrt().sum()}
+
+    with pytest.raises(Diverged, match=r"gradient became NaN at step 5 of 8 of phase x; lower fit.lr"):
+        go(net, phase_of(net, task, loss=loss), impl)
+
+
+def test_a_penalty_that_carries_its_gradient_is_trained_too(net, task, impl):
+    """Scores that nothing reads: only the penalty, 3 · their sum, moves them, each by -0.5 · 3 by plain descent."""
+    S = {"a": torch.ones(2, 3)}
+    scores = Group(name="scores", tensors=S, lr=0.5, optimizer="sgd")
+    fit = Fit(epochs=1, steps=1, batch_size=4, lr=1e-3, head_lr=1e-3, warmup=0.0, decay="constant", clip=1e9)
+    phase = replace(phase_of(net, task, fit), penalty=lambda t: {"sum": 3 * S["a"].sum()})
+    go(net, replace(phase, train=[*phase.train, scores]), impl)
+    assert torch.allclose(S["a"], torch.full((2, 3), -0.5))
+
+
+def test_bf16_autocast_keeps_weights_in_float32(net, task, impl):
     phase = phase_of(net, task)
     go(net, phase, replace(impl, precision="bf16"))
     assert all(p.dtype == torch.float32 for p in net.parameters())

@@ -23,7 +23,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from prunebert.control import Force, press
+from prunebert.control import Force, penalise
 from prunebert.distill import Distill
 from prunebert.fit import Fit
 from prunebert.heads import Kind as Head
@@ -83,7 +83,7 @@ def l0(
         train=[*weights(net, key, fit, embeddings=train_embeddings), Group(name="scores", tensors=S, lr=score_lr)],
         masks=masks,
         loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)),
-        penalty=lambda t: {"sparsity": press(lam(t), S, above=B * CUT)},
+        penalty=lambda t: {"sparsity": penalise(S, lam(t), above=B * CUT)},
         needs=kd.needs,
         settled=schedule.end if steered else 0.0,
         drawn=True,

@@ -30,7 +30,7 @@ from typing import Literal
 
 import torch
 
-from prunebert.control import mean_sigmas, press
+from prunebert.control import mean_sigmas, penalise
 from prunebert.distill import Distill
 from prunebert.errors import BadInput, bad_choice
 from prunebert.fit import Fit
@@ -97,7 +97,7 @@ def smp(
         train=[Group(name="scores", tensors=S, lr=score_lr), *fresh],
         masks=masks,
         loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)),
-        penalty=lambda t: {"sparsity": press(lam(t), S)},
+        penalty=lambda t: {"sparsity": penalise(S, lam(t))},
         needs=kd.needs,
         settled=schedule.end,
     )

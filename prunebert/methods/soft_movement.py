@@ -19,7 +19,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from prunebert.control import Force, press
+from prunebert.control import Force, penalise
 from prunebert.distill import Distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
@@ -77,7 +77,7 @@ def soft(
         train=[*weights(net, key, fit, embeddings=train_embeddings), Group(name="scores", tensors=S, lr=score_lr)],
         masks=masks,
         loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)),
-        penalty=lambda t: {"sparsity": press(lam(t), S)},
+        penalty=lambda t: {"sparsity": penalise(S, lam(t))},
         needs=kd.needs,
         settled=tau.end,
         memory=force.memory,

@@ -79,9 +79,10 @@ def _below(root: Path, seen: set[Path]) -> list[Path]:
     if not root.is_dir():
         told = " is neither a directory nor a results.csv or results.parquet"
         raise BadInput(f"{root}{told if root.exists() else ': there is no such directory'}")
-    below = [directory for directory in traces.traces(root) if directory.resolve() not in seen]
-    seen |= {directory.resolve() for directory in below}
-    return below
+    below = {directory.resolve(): directory for directory in reversed(list(traces.traces(root)))}
+    found = [directory for place, directory in reversed(below.items()) if place not in seen]
+    seen |= below.keys()
+    return found
 
 
 def _of_directories(directories: list[Path]) -> tuple[list[dict[str, Any]], list[Trouble]]:

@@ -25,9 +25,8 @@ def filled(rows: Iterable[dict[str, Any]], directories: Iterable[Path | None]) -
         known.setdefault(row["method"], set()).update(row["settings"])
     found = []
     for row, directory in pairs:
-        usual = (
-            _defaults(row["method"], directory) if (lacking := known[row["method"]] - row["settings"].keys()) else {}
-        )
+        lacking = known[row["method"]] - row["settings"].keys()
+        usual = _defaults(row["method"], directory) if lacking else {}
         found.append(row | {"settings": {k: usual[k] for k in sorted(lacking & usual.keys())} | row["settings"]})
     return found
 

@@ -24,7 +24,7 @@ TEXTS = {"versions", "checkpoint", "fingerprint", "package"}  # groups of nothin
 
 
 def is_table(path: Path) -> bool:
-    """Whether `path` names a results.csv or results.parquet, there or not."""
+    """Whether `path` names a file of an ending that results.csv and results.parquet have, there or not."""
     return path.suffix in ENDINGS and not path.is_dir()
 
 
@@ -65,7 +65,7 @@ def nested(names: list[str], cells: list[Any]) -> dict[str, Any]:
     row: dict[str, Any] = {"settings": {}, "metrics": {}}
     for name, cell in zip(names, cells, strict=True):
         path = name.split(".")
-        if name in MADE or cell == "" or not isinstance(cell, str | int | float) or cell != cell:
+        if name in MADE or not isinstance(cell, str | int | float) or cell == "" or cell != cell:
             continue
         inside: Any = row
         for part in path[:-1]:
