@@ -38,17 +38,12 @@ def main() -> None:
     right.set_ylabel("peak memory, MiB")
     for axes in (left, right):
         axes.set(xscale="log", yscale="log", xlabel="prunable weights")
-        axes.margins(0.08, 0.12)
+        axes.margins(0.13, 0.16)
         axes.grid(alpha=0.3, which="both")
         axes.legend(frameon=False)
-    for name, count in size.items():
-        left.annotate(
-            name,
-            (count, next(r["seconds_dense"] for r in times if r["model"] == name)),
-            (0, 8),
-            textcoords="offset points",
-            ha="center",
-        )
+    for row in times:
+        at = row["scores"], row["seconds_choice"]
+        left.annotate(row["model"], at, (0, -9), textcoords="offset points", ha="center", va="top")
     about = found[0]["about"]
     figure.suptitle(f"batch {about['batch']} × {about['length']} tokens; {about['hardware']}", fontsize=8)
     figure.savefig(out, dpi=150)

@@ -1,7 +1,9 @@
-"""results/speed/*.json of scripts/bench_step.py → the table of steps in a page, between its marks; a test holds both
-together.
+"""results/speed/*.json of scripts/bench_step.py → the table of a page, between its marks. A test holds both together.
 
-python scripts/speed_table.py README.md [LOG.md …]
+python scripts/speed_table.py README.md results/README.md
+
+`<!-- results/speed -->` begins the table of all methods, `<!-- results/speed short -->` that of a few; `<!-- end -->`
+ends each.
 """
 
 import json
@@ -9,7 +11,12 @@ import sys
 from pathlib import Path
 
 SPEED = Path(__file__).resolve().parents[1] / "results" / "speed"
-BEGIN, END = "<!-- results/speed -->", "<!-- end -->"
+END = "<!-- end -->"
+METHODS = (
+    *("smp local", "smp local, λ_R = 400", "smp score", "smp global", "abp", "tamt, phase 1"),
+    *("movement", "soft_movement", "gmp"),
+)
+SHORT = ("smp local", "smp local, λ_R = 400", "movement", "gmp")
 MODELS = ("tiny", "minilm", "bert-base", "bert-large")
 COLUMNS = {
     "step ÷ full fine-tuning": "by_dense",
@@ -21,8 +28,8 @@ COLUMNS = {
 }
 
 
-def table() -> str:
-    """A row a model and method: ratios, a blank where it was not measured."""
+def table(methods: tuple[str, ...] = ()) -> str:
+    """A row a model and method, of these or of all: ratios, a blank where it was not measured."""
     rows: dict[tuple[str, str], dict[str, float]] = {}
     for file in sorted(SPEED.glob("*.json")):
         found = json.loads(file.read_text("utf-8"))
@@ -31,21 +38,27 @@ def table() -> str:
         for row in found["rows"]:
             told = {"memory": row["by_dense"]} if "mebibytes" in row else row
             rows.setdefault((row["model"], row["method"]), {}).update(told)
-    order = sorted(rows, key=lambda at: MODELS.index(at[0]))
+    order = sorted(rows, key=lambda at: (MODELS.index(at[0]), METHODS.index(at[1])))
     lines = [["model", "method", *COLUMNS], ["---"] * (len(COLUMNS) + 2)]
     for model, method in order:
+        if methods and method not in methods:
+            continue
         own = rows[model, method]
         lines.append([model, method, *(f"{own[key]:.2f}" if key in own else "" for key in COLUMNS.values())])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def filled(page: str) -> str:
-    """`page` with the table anew. Raises ValueError without marks."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"there must be {BEGIN} and after it {END}")
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    """`page` with each table anew that it has marks for. Raises ValueError without any."""
+    tables = {"<!-- results/speed -->": (), "<!-- results/speed short -->": SHORT}
+    there = [begin for begin in tables if begin in page]
+    if not there:
+        raise ValueError(f"there must be one of {', '.join(tables)}")
+    for begin in there:
+        before, _, rest = page.partition(begin)
+        _, end, after = rest.partition(END)
+        page = f"{before}{begin}\n{table(tables[begin])}\n{end}{after}"
+    return page
 
 
 if __name__ == "__main__":

@@ -20,13 +20,38 @@ def script(name):
     return module
 
 
-results_table, glue_10k = script("results_table"), script("glue_10k")
+results_table, glue_10k, speed_table = (script(name) for name in ("results_table", "glue_10k", "speed_table"))
 
 
 @pytest.mark.parametrize(("page", "name"), [("README.md", "main"), ("results/README.md", "main")])
 def test_a_pages_table_is_made_of_the_results(page, name):
     text = (ROOT / page).read_text()
     assert results_table.filled(text, ROOT / f"results/{name}/results.csv") == text
+
+
+@pytest.mark.parametrize("page", ["README.md", "results/README.md"])
+def test_a_pages_speed_table_is_made_of_the_measurements(page):
+    text = (ROOT / page).read_text()
+    assert speed_table.filled(text) == text
+
+
+def test_a_speed_table_by_hand(monkeypatch, tmp_path):
+    about = {"compile": False, "threads": None}
+    times = [{"model": "minilm", "method": "gmp", "by_dense": 1.005, "by_floor": 1.2}]
+    times += [{"model": "tiny", "method": "abp", "by_dense": 1.5, "choice_by_compare": 2.0}]
+    memory = [{"model": "minilm", "method": "gmp", "mebibytes": 7.0, "by_dense": 1.3}]
+    for name, told in {
+        "times": {"about": about, "rows": times},
+        "memory": {"about": about, "rows": memory},
+        "one-thread": {"about": about | {"threads": 1}, "rows": [times[1] | {"by_dense": 9.0}]},
+    }.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(told))
+    monkeypatch.setattr(speed_table, "SPEED", tmp_path)
+    rows = [line.replace(" ", "") for line in speed_table.table().splitlines()[2:]]
+    assert rows == ["|tiny|abp|1.50||||2.00||", "|minilm|gmp|1.00|||1.20||1.30|"]
+    assert len(speed_table.table(("gmp",)).splitlines()) == 3
+    with pytest.raises(ValueError, match="results/speed"):
+        speed_table.filled("no marks")
 
 
 def test_claims_by_hand():
