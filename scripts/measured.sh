@@ -8,6 +8,8 @@
 # (github.com/ZhengxiangShi/PowerfulPromptFT at b4ecdea, data/glue_pretrain); results.csv has their fingerprints. Everything goes to OUT;
 # `report` also writes results/ and the table of README.md anew. Needs pip install -e ".[demo,parallel]".
 # PRUNEBERT_SEEDS=0 scripts/measured.sh … runs the first seed alone, of tasks and of minilm.
+# PRUNEBERT_EARLIER=DIR scripts/measured.sh … report: DIR is a copy of an earlier results/main, whose rows, figures and tested differences stay
+# where the runs' directories are not at hand.
 # More words for prunebert: PRUNEBERT_WORDS="hydra.launcher.n_jobs=8" scripts/measured.sh …; for one OUT always the same.
 set -euo pipefail
 usage="usage: scripts/measured.sh DATA OUT [STEP…]"
@@ -42,18 +44,21 @@ keep_masks() { # masks/seed=SEED/sparsity=SPARSITY: TAMT's runs on SST-2
     ln -sfn "$found" "masks/seed=${BASH_REMATCH[1]}/sparsity=${BASH_REMATCH[2]}"
   done
 }
-publish() { # publish NAME DIR: the report, and what results/ keeps of it
+publish() { # publish NAME DIR [EARLIER]: the report, and what results/ keeps of it
   [ -d "$2" ] || return 0
+  local earlier=${3:-}
   rm -rf "report/$1"
-  prunebert report "$2" --out "report/$1"
+  prunebert report "$2" ${earlier:+"$earlier/results.csv"} --out "report/$1"
   rm -rf "${results:?}/$1"
   mkdir -p "$results/$1"
   python -c 'import sys; t = open(sys.argv[1]).read(); open(sys.argv[2], "w").write(t.replace(sys.argv[3] + "/", ""))' \
     "report/$1/results.csv" "$results/$1/results.csv" "$out"
   cp "report/$1/tables.tex" "$results/$1/"
   [[ $1 != tuning* ]] || return 0
-  python "$here/where_weights_stay.py" "$results/$1/results.csv" "$out"
+  python "$here/where_weights_stay.py" "$results/$1/results.csv" "$out" ${earlier:+"$earlier"}
   mkdir "$results/$1/figures"
+  [ -z "$earlier" ] || cp "$earlier"/figures/*.png "$results/$1/figures"
+  [ -z "$earlier" ] || python "$here/earlier_tests.py" "$results/$1/tables.tex" "$earlier/tables.tex"
   find "report/$1/figures" -name '*.png' -regex '.*/\(score\|budget\|density-sst2\|overlap-sst2\).*' -exec cp {} "$results/$1/figures" \;
 }
 rest=random,magnitude,imp,gmp,movement,soft_movement,l0,tamt,abp,smp
@@ -87,7 +92,7 @@ for task in "$@"; do
       experiment=measured
       ;;
     report)
-      publish main runs/main
+      publish main runs/main "${PRUNEBERT_EARLIER:-}"
       publish minilm runs/minilm
       publish budget runs/budget
       publish tuning tuning

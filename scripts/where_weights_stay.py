@@ -1,7 +1,10 @@
 """Where the runs of a results.csv keep their weights, in numbers: budget.csv and overlap.csv beside it.
 
-python scripts/where_weights_stay.py results/main/results.csv OUT       the runs' directories begin at OUT
+python scripts/where_weights_stay.py results/main/results.csv OUT [EARLIER]       the runs' directories begin at OUT
 
+EARLIER: a folder with an earlier results.csv, budget.csv and overlap.csv, for runs whose directories are not at hand: a
+budget is then the mean over both (`runs` says of how many), and overlaps, which pairs of masks have, stay where no pair
+is at hand.
 budget.csv: the remaining fraction by task, method, sparsity and kind of matrix, a mean over seeds.
 overlap.csv: what the masks of two methods, or of one, share beyond chance on a task at a sparsity (0: chance, 1: one
 mask holds the other), a mean over pairs of runs with different seeds; over `all` prunable matrices, and over those of
@@ -18,16 +21,34 @@ from results_table import short
 from prunebert import artifacts, overlap
 
 COLUMNS = ["label", "task", "sparsity", "seed", "directory"]
+BUDGET, OVERLAP = ["task", "label", "sparsity", "kind"], ["task", "sparsity", "a", "b"]
 
 
 def budgets(runs: pd.DataFrame, base: Path) -> pd.DataFrame:
-    """task, label, sparsity, kind, remaining."""
+    """task, label, sparsity, kind, remaining, runs."""
     rows = []
     for run in runs.itertuples():
         kinds = artifacts.topology(base / run.directory)["kinds"]
         rows += [(run.task, run.label, run.sparsity, kind, x["remaining"]) for kind, x in kinds.items()]
-    found = pd.DataFrame(rows, columns=["task", "label", "sparsity", "kind", "remaining"])
-    return found.groupby(["task", "label", "sparsity", "kind"], sort=False, as_index=False).mean()
+    found = pd.DataFrame(rows, columns=[*BUDGET, "remaining"])
+    by = found.groupby(BUDGET, sort=False)
+    return by.mean().assign(runs=by.size()).reset_index()
+
+
+def pooled(found: pd.DataFrame, earlier: pd.DataFrame, gone: pd.DataFrame) -> pd.DataFrame:
+    """The means of budgets found and those of earlier ones, of which the runs `gone` are.
+
+    Raises ValueError where the earlier mean is over other runs than those.
+    """
+    missing = gone.groupby(["task", "label", "sparsity"]).size().rename("missing").reset_index()
+    earlier = earlier.merge(missing, on=["task", "label", "sparsity"])
+    if (earlier["runs"] != earlier["missing"]).any():
+        raise ValueError("some runs of an earlier mean are at hand, and some are not")
+    both = pd.concat([found, earlier[found.columns]])
+    both["remaining"] *= both["runs"]
+    both = both.groupby(BUDGET, sort=False)[["remaining", "runs"]].sum().reset_index()
+    both["remaining"] /= both["runs"]
+    return both.sort_values(["task", "sparsity"], kind="stable")
 
 
 def overlaps(runs: pd.DataFrame, base: Path) -> pd.DataFrame:
@@ -40,8 +61,8 @@ def overlaps(runs: pd.DataFrame, base: Path) -> pd.DataFrame:
                 each = overlap.pair(mask_a, mask_b)["matrices"]
                 both = [_beyond(each), _beyond({n: m for n, m in each.items() if overlap.layer_of(n).isdigit()})]
                 rows.append((task, sparsity, *sorted((a, b)), *both))
-    found = pd.DataFrame(rows, columns=["task", "sparsity", "a", "b", "all", "encoder"])
-    by = found.groupby(["task", "sparsity", "a", "b"])
+    found = pd.DataFrame(rows, columns=[*OVERLAP, "all", "encoder"])
+    by = found.groupby(OVERLAP)
     return by.mean().assign(pairs=by.size()).reset_index()
 
 
@@ -52,12 +73,23 @@ def _beyond(matrices: dict) -> float | None:
     return found
 
 
-if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit("usage: python scripts/where_weights_stay.py RESULTS.CSV OUT")
-    results, base = map(Path, sys.argv[1:])
-    runs = pd.read_csv(results, usecols=COLUMNS)
+def main(results: Path, base: Path, earlier: Path | None = None) -> None:
+    """Write both files. Raises BadInput for a run that is neither at hand nor in `earlier`."""
+    runs = pd.read_csv(results, usecols=[*COLUMNS, "identity"])
     runs["label"] = short(runs["label"])
     runs = runs[runs["sparsity"] > 0]
-    for name, found in (("budget", budgets(runs, base)), ("overlap", overlaps(runs, base))):
+    known = set(pd.read_csv(earlier / "results.csv", usecols=["identity"])["identity"]) if earlier else set()
+    gone = runs["identity"].isin(known) & [not (base / d).is_dir() for d in runs["directory"]]
+    budget, shared = budgets(runs[~gone], base), overlaps(runs[~gone], base)
+    if earlier:
+        budget = pooled(budget, pd.read_csv(earlier / "budget.csv"), runs[gone])
+        shared = pd.concat([shared, pd.read_csv(earlier / "overlap.csv")])
+        shared = shared.drop_duplicates(OVERLAP).sort_values(OVERLAP, kind="stable")
+    for name, found in (("budget", budget), ("overlap", shared)):
         found.round(4).to_csv(results.with_name(f"{name}.csv"), index=False, lineterminator="\n")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (3, 4):
+        sys.exit("usage: python scripts/where_weights_stay.py RESULTS.CSV OUT [EARLIER]")
+    main(*map(Path, sys.argv[1:]))

@@ -159,3 +159,37 @@ def test_samples_become_files_in_glues_layout(tmp_path):
         'a "quoted" text of two lines\tb\t1',
         'a "quoted" text of two lines\tb\t0',
     ]
+
+
+def test_budgets_of_runs_that_are_gone_are_pooled_with_those_at_hand(monkeypatch):
+    """Two earlier runs at 0.3 and one at hand at 0.6 are three at 0.4; what has no run here stays as it was."""
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    where = script("where_weights_stay")
+    columns = [*where.BUDGET, "remaining", "runs"]
+    found = pd.DataFrame([("a", "smp", 0.9, "key", 0.6, 1)], columns=columns)
+    earlier = pd.DataFrame([("a", "smp", 0.9, "key", 0.3, 2), ("b", "smp", 0.9, "key", 0.2, 1)], columns=columns)
+    gone = pd.DataFrame([("a", "smp", 0.9, 0), ("a", "smp", 0.9, 1), ("b", "smp", 0.9, 0)])
+    gone.columns = ["task", "label", "sparsity", "seed"]
+    both = where.pooled(found, earlier, gone).set_index("task")
+    assert both["remaining"].to_dict() == pytest.approx({"a": 0.4, "b": 0.2})
+    assert both["runs"].to_dict() == {"a": 3, "b": 1}
+    with pytest.raises(ValueError, match="some runs"):  # one of the two is here again: the mean of the other is unknown
+        where.pooled(found, earlier, gone[1:])
+
+
+def test_tests_of_an_earlier_report_stay_where_their_predictions_do_not():
+    join = script("earlier_tests")
+
+    def table(title, *rows):
+        head = r" & sparsity & seeds & difference & p, examples & p, seeds \\"
+        body = "\n".join([rf"\caption{{{title}}}", head, *rows])
+        return f"\\begin{{table}}\n{body}\n\\end{{table}}\n"
+
+    gone = r"smp & 0.9 & 3 & +0.1 & predictions not at hand & 0.2 \\"
+    tested, here = gone.replace("predictions not at hand", "0.01"), r"gmp & 0.9 & 3 & +0.1 & 0.5 & 0.2 \\"
+    other = tested.replace("+0.1", "+0.2")
+    earlier = table("a", tested) + table("b", tested, here) + table("c", other)
+    new = table("a", gone) + table("b", gone, here) + table("c", gone) + table("d", gone)
+    assert join.joined(new, earlier) == table("a", tested) + table("b", gone, here) + table("c", gone) + table(
+        "d", gone
+    )

@@ -52,7 +52,8 @@ def differences(found: pd.DataFrame, *, table: str, metric: str, method: str) ->
 
 
 def _p(test: Test, corrected: float | None) -> str:
-    return test.why if test.p is None else f"{corrected:.4f}" if corrected and corrected >= 0.0001 else "< 0.0001"
+    told = test.why if test.p is None else f"{corrected:.4f}" if corrected and corrected >= 0.0001 else "< 0.0001"
+    return f"{told} ({test.part})" if test.part else told
 
 
 def _written(style: pd.io.formats.style.Styler, caption: str, columns: str) -> str:

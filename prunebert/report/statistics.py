@@ -15,6 +15,7 @@ TOLD = (
     "Examples: are these trained networks different on this evaluation data? Each example counts once, so that "
     "several seeds do not pass for more data: it goes to the row that got it right under more seeds, ties are left "
     "out, and the rest is a sign test (scipy.stats.binomtest, one half); with one seed this is McNemar's exact test. "
+    "Seeds of which only the row of an earlier report is at hand, not the predictions, do not enter, which is told. "
     "Where an example has a graded score (a question's F1, the share of a block's tokens, minus the absolute error of "
     "a regression), the difference of its means over the seeds enters a Wilcoxon signed-rank test "
     "(scipy.stats.wilcoxon). A metric that is no mean over examples (Matthews' correlation, F1 of a class) has no "
@@ -29,11 +30,13 @@ TOLD = (
 
 @dataclass(frozen=True)
 class Test:
-    """p: None where nothing was tested, and then `why` not. won: "won : lost" of a test over examples."""
+    """p: None where nothing was tested, and then `why` not. won: "won : lost" of a test over examples. part: of the
+    seeds that were tested, where it is not all."""
 
     p: float | None
     why: str = ""
     won: str = "–"
+    part: str = ""
 
 
 def over_examples(ours: Sequence[pd.Series], theirs: Sequence[pd.Series]) -> Test:

@@ -72,13 +72,17 @@ def differences(found: pd.DataFrame) -> Table:
         against = str(row["against"]) + ("\N{NO-BREAK SPACE}†" if row["other_of"] else "")
         line = [Cell(row["label"]), number(row["sparsity"], "{:g}"), Cell(against), number(row["seeds"], "{:d}")]
         line.append(number(row["difference"], "{:+.4f}"))
-        line.append(Cell(row["examples"].won))
+        line.append(Cell(_with(row["examples"].won, row["examples"].part)))
         for column in ("examples", "by_seed"):
             test: Test = row[column]
             line += [_p(test.p, test.why), _p(row[f"{column}_holm"], "–", 0.05)]
         rows.append(line)
     note = "† their sparsities are fractions of different matrices." if found["other_of"].any() else ""
     return Table(columns, rows, note)
+
+
+def _with(text: str, part: str) -> str:
+    return f"{text} ({part})" if part else text
 
 
 def _p(value: float | None, instead: str, bold_below: float = 0.0) -> Cell:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from prunebert.errors import BadInput
+from prunebert.report import compare, latex, tables
 from prunebert.report.collect import collect
 from prunebert.report.command import flat
 from prunebert.report.rows import nested, plain, read
@@ -30,14 +31,14 @@ def written(root, file, *, gone=False):
 def test_the_results_of_this_repository_give_their_tables_again():
     file = pd.read_csv(PUBLISHED, low_memory=False)
     found = collect([PUBLISHED])
-    assert len(found.runs) == found.finished == 487 and not found.runs["files"].any()
+    assert len(found.runs) == found.finished == len(file) > 400 and not found.runs["files"].any()
     assert set(zip(found.runs["table"], found.runs["label"], strict=True)) == set(
         zip(file["table"], file["label"], strict=True)
     )
     ours, theirs = (each.groupby(CELL)["score"].agg(["mean", "std", "size"]) for each in (found.runs, file))
     pd.testing.assert_frame_equal(ours, theirs)
     assert [(t.where.rpartition("/")[2], t.what[:10]) for t in found.troubles if t.kind != "mixed"] == [
-        ("results.csv", "487 rows: ")
+        ("results.csv", f"{len(file)} rows: ")
     ]
 
 
@@ -126,10 +127,25 @@ def test_of_a_run_given_twice_the_directory_counts_then_the_table_named_last(run
     found = collect([again, tmp_path / "a", first])
     assert found.runs["score"].tolist() == [0.9, 0.8] and found.runs["files"].all() and found.troubles == []
     assert found.finished == 2
-    for tables, score in (([first, again], 0.7), ([again, first], 0.8)):
-        found = collect(tables)
+    for given, score in (([first, again], 0.7), ([again, first], 0.8)):
+        found = collect(given)
         assert found.runs["score"].tolist() == [0.9, score]
-        assert [(t.kind, t.where) for t in found.troubles] == [("scores only", str(tables[1]))]
+        assert [(t.kind, t.where) for t in found.troubles] == [("scores only", str(given[1]))]
+
+
+def test_examples_are_tested_over_the_seeds_whose_predictions_are_here(run, tmp_path):
+    """Of seed 1 the one has ten right that the other has wrong; seed 0, where it is the other way, is a row alone."""
+    for method, wrong in (("magnitude", (20, 20)), ("smp", (30, 10))):
+        for seed in (0, 1):
+            run(f"{seed}/{method}", method, seed=seed, wrong=wrong[seed])
+    table = written(tmp_path / "0", tmp_path / "results.csv", gone=True)
+    gaps = compare.differences(collect([tmp_path / "1", table]).runs, "magnitude")
+    (test,) = gaps["examples"]
+    assert (test.p, test.won, test.part) == (2 * 0.5**10, "10 : 0", "1 of 2 seeds")
+    assert gaps["difference"].tolist() == pytest.approx([0.0]) and gaps["seeds"].tolist() == [2]
+    assert "10 : 0 (1 of 2 seeds)" in [cell.text for cell in tables.differences(gaps).rows[0]]
+    told = latex.differences(gaps, table="t", metric="accuracy", method="magnitude")
+    assert "0.0020 (1 of 2 seeds)" in told
 
 
 def test_a_row_whose_cell_is_there_under_another_identity_is_replaced_and_that_is_said(run, tmp_path):
