@@ -73,8 +73,10 @@ for task in "$@"; do
     budget) # other numbers of steps, at rates picked for 300; on STS-B where least is removed, for there 300 are too few
       for budget in "sst2 100 0.9" "sst2 900 0.9" "stsb 900 0.5" "stsb 2700 0.5"; do
         read -r task steps sparsity <<<"$budget"
-        name=budget/$task-$steps words=("fit.steps=$steps" "sparsity=$sparsity" seed=0)
-        run "$name" "method=dense,${rest/imp,/}" "${words[@]}"
+        name=budget/$task-$steps words=("fit.steps=$steps" "sparsity=$sparsity" "seed=${seeds%% *}")
+        few=${rest/imp,/}
+        run "$name" "method=dense,${few/tamt,/}" "${words[@]}"
+        run "$name-tamt" method=tamt 'method.masks="masks/seed=${seed}/sparsity=${sparsity}"' "${words[@]}"
         run "$name-imp" method=imp "${words[@]}" "fit.steps=$((steps / 3))"
         run "$name-sparsebert" method=sparsebert $shared "${words[@]}"
         run "$name-frozen" "${frozen[@]}" "${words[@]}"
