@@ -102,7 +102,9 @@ for task in "$@"; do
       for page in "$here/../README.md" "$results/README.md"; do
         python "$here/results_table.py" "$results/main/results.csv" "$page"
       done
-      [ ! -d runs/minilm ] || python "$here/results_table.py" "$results/minilm/results.csv" "$results/README.md"
+      for name in minilm budget; do
+        [ ! -d "runs/$name" ] || python "$here/results_table.py" "$results/$name/results.csv" "$results/README.md"
+      done
       ;;
     *)
       for seed in $seeds; do # a seed of everything before the next

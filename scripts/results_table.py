@@ -3,7 +3,8 @@
 python scripts/results_table.py results/main/results.csv README.md
 
 `<!-- results/main/results.csv -->` begins the table of scores, `<!-- results/main/results.csv claims -->` that of the
-papers' claims, `<!-- end -->` ends each.
+papers' claims, `<!-- results/budget/results.csv steps -->` that of other numbers of steps, beside main's;
+`<!-- end -->` ends each.
 """
 
 import sys
@@ -12,9 +13,11 @@ from pathlib import Path
 import pandas as pd
 
 END = "<!-- end -->"
+MAIN = "main/results.csv"
 AT = 0.9  # the sparsity whose tasks are told one by one
 NO_BETTER = 0.005  # half a point above the best constant answer is still no better
 COLUMNS = ["label", "task", "sparsity", "seed", "metric", "score", "majority_score"]
+BUDGET = ["method", "settings.fit.steps", "settings.keep_pretrained"]
 FROZEN = "magnitude (keep_pretrained=true)"
 CLAIMS = (  # this one's score is above that one's, at this sparsity
     ("smp", "soft_movement", 0.9),
@@ -86,6 +89,34 @@ def claims(runs: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def steps(runs: pd.DataFrame, usual: pd.DataFrame) -> str:
+    """A row a method: its score after so many steps of what becomes the sub-network, on each task and at the sparsity
+    of `runs`; those of the usual number are the same seed's in `usual`. A † as in the table of scores.
+
+    IMP's rounds share the steps, three of the same number (at 0.5 there are two).
+    """
+    runs = pd.concat([usual, runs], ignore_index=True)
+    rounds = runs["method"].map(lambda m: 3 if m == "imp" else 1)
+    kept = runs["settings.keep_pretrained"].map(lambda x: str(x) == "True")
+    runs = runs.assign(
+        name=runs["method"] + kept.map({True: " (keep_pretrained=true)", False: ""}),
+        budget=(runs["settings.fit.steps"] * rounds).astype(int),
+        cell=[f"{x:.3f}{' †' if lost else ''}" for x, lost in zip(runs["score"], _lost(runs), strict=True)],
+    )
+    own = runs.iloc[len(usual) :]
+    parts = own[own["sparsity"] > 0].groupby(["task", "sparsity", "seed"])
+    head, columns = ["method"], []
+    for (task, sparsity, seed), _ in parts:
+        here = runs[(runs["task"] == task) & (runs["seed"] == seed) & runs["sparsity"].isin([0.0, sparsity])]
+        for budget, some in here.groupby("budget"):
+            head.append(f"{task} at {sparsity:g}, {budget} steps")
+            columns.append(some.drop_duplicates("name").set_index("name")["cell"])
+    lines = [_row(head), _row(["---"] * len(head))]
+    for name in own["name"].drop_duplicates():
+        lines.append(_row([name, *(column.get(name, "") for column in columns)]))
+    return "\n".join(lines)
+
+
 def _lost(runs: pd.DataFrame) -> pd.Series:
     return runs["score"] < runs["majority_score"] + NO_BETTER
 
@@ -104,6 +135,9 @@ def mark(results: str | Path, what: str = "") -> str:
 
 def filled(page: str, results: str | Path) -> str:
     """`page` with each table anew that it has marks for. Raises ValueError where it has none."""
+    if (begin := mark(results, "steps")) in page:
+        both = (pd.read_csv(f, usecols=[*COLUMNS, *BUDGET]) for f in (results, Path(results).parents[1] / MAIN))
+        return between(page, steps(*both), begin)
     runs, tables = pd.read_csv(results, usecols=COLUMNS), {mark(results): table, mark(results, "claims"): claims}
     there = [begin for begin in tables if begin in page]
     for begin in there or [mark(results)]:

@@ -114,6 +114,23 @@ def test_only_what_is_between_the_marks_changes():
             results_table.between(broken, "new", a)
 
 
+def test_steps_by_hand():
+    """The usual 300 stand between those tried, of the same seed; IMP's three rounds of 30 are 90."""
+    columns = ["method", "task", "sparsity", "seed", "score", "settings.fit.steps", "settings.keep_pretrained"]
+    usual = [("smp", "a", 0.9, s, 0.6 + s / 10, 300, None) for s in (0, 1)] + [("dense", "a", 0.0, 1, 0.8, 300, None)]
+    usual += [("smp", "a", 0.5, 1, 0.9, 300, None), ("smp", "b", 0.9, 1, 0.9, 300, None)]
+    runs = [("smp", "a", 0.9, 1, 0.65, 90, None), ("imp", "a", 0.9, 1, 0.503, 30, False)]
+    runs += [("magnitude", "a", 0.9, 1, 0.75, 900, True)]
+    both = (pd.DataFrame(x, columns=columns).assign(majority_score=0.5) for x in (runs, usual))
+    assert results_table.steps(*both).splitlines() == [
+        "| method | a at 0.9, 90 steps | a at 0.9, 300 steps | a at 0.9, 900 steps |",
+        "| --- | --- | --- | --- |",
+        "| smp | 0.650 | 0.700 |  |",
+        "| imp | 0.503 † |  |  |",
+        "| magnitude (keep_pretrained=true) |  |  | 0.750 |",
+    ]
+
+
 def test_where_weights_stay_by_sets(cli, toy, tmp_path, monkeypatch):
     """Against sets of places; pairs are of different seeds only."""
     monkeypatch.syspath_prepend(ROOT / "scripts")
