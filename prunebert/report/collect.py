@@ -81,7 +81,7 @@ def _below(root: Path, seen: set[Path]) -> list[Path]:
         raise BadInput(f"{root}{told if root.exists() else ': there is no such directory'}")
     below = {directory.resolve(): directory for directory in reversed(list(traces.traces(root)))}
     found = [directory for place, directory in reversed(below.items()) if place not in seen]
-    seen |= below.keys()
+    seen.update(below)
     return found
 
 
