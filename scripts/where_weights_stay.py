@@ -3,8 +3,8 @@
 python scripts/where_weights_stay.py results/main/results.csv OUT [EARLIER]       the runs' directories begin at OUT
 
 EARLIER: a folder with an earlier results.csv, budget.csv and overlap.csv, for runs whose directories are not at hand: a
-budget is then the mean over both (`runs` says of how many), and overlaps, which pairs of masks have, stay where no pair
-is at hand.
+budget is then the mean over its runs and new ones (`runs` says of how many), and an overlap, which pairs of masks have,
+the one over more pairs.
 budget.csv: the remaining fraction by task, method, sparsity and kind of matrix, a mean over seeds.
 overlap.csv: what the masks of two methods, or of one, share beyond chance on a task at a sparsity (0: chance, 1: one
 mask holds the other), a mean over pairs of runs with different seeds; over `all` prunable matrices, and over those of
@@ -35,15 +35,15 @@ def budgets(runs: pd.DataFrame, base: Path) -> pd.DataFrame:
     return by.mean().assign(runs=by.size()).reset_index()
 
 
-def pooled(found: pd.DataFrame, earlier: pd.DataFrame, gone: pd.DataFrame) -> pd.DataFrame:
-    """The means of budgets found and those of earlier ones, of which the runs `gone` are.
+def pooled(found: pd.DataFrame, earlier: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+    """The means of budgets found and those of earlier ones, which are over the runs `before`.
 
-    Raises ValueError where the earlier mean is over other runs than those.
+    Raises ValueError where the earlier mean is over another number of runs.
     """
-    missing = gone.groupby(["task", "label", "sparsity"]).size().rename("missing").reset_index()
+    missing = before.groupby(["task", "label", "sparsity"]).size().rename("missing").reset_index()
     earlier = earlier.merge(missing, on=["task", "label", "sparsity"])
     if (earlier["runs"] != earlier["missing"]).any():
-        raise ValueError("some runs of an earlier mean are at hand, and some are not")
+        raise ValueError("an earlier budget is the mean of other runs than the earlier results")
     both = pd.concat([found, earlier[found.columns]])
     both["remaining"] *= both["runs"]
     both = both.groupby(BUDGET, sort=False)[["remaining", "runs"]].sum().reset_index()
@@ -79,12 +79,13 @@ def main(results: Path, base: Path, earlier: Path | None = None) -> None:
     runs["label"] = short(runs["label"])
     runs = runs[runs["sparsity"] > 0]
     known = set(pd.read_csv(earlier / "results.csv", usecols=["identity"])["identity"]) if earlier else set()
-    gone = runs["identity"].isin(known) & [not (base / d).is_dir() for d in runs["directory"]]
-    budget, shared = budgets(runs[~gone], base), overlaps(runs[~gone], base)
+    before = runs["identity"].isin(known)
+    here = [not old or (base / d).is_dir() for old, d in zip(before, runs["directory"], strict=True)]
+    budget, shared = budgets(runs[~before], base), overlaps(runs[here], base)
     if earlier:
-        budget = pooled(budget, pd.read_csv(earlier / "budget.csv"), runs[gone])
-        shared = pd.concat([shared, pd.read_csv(earlier / "overlap.csv")])
-        shared = shared.drop_duplicates(OVERLAP).sort_values(OVERLAP, kind="stable")
+        budget = pooled(budget, pd.read_csv(earlier / "budget.csv"), runs[before])
+        both = pd.concat([shared, pd.read_csv(earlier / "overlap.csv")]).sort_values("pairs", kind="stable")
+        shared = both.drop_duplicates(OVERLAP, keep="last").sort_values(OVERLAP, kind="stable")
     for name, found in (("budget", budget), ("overlap", shared)):
         found.round(4).to_csv(results.with_name(f"{name}.csv"), index=False, lineterminator="\n")
 
