@@ -80,7 +80,7 @@ def main(results: Path, base: Path, earlier: Path | None = None) -> None:
     runs = runs[runs["sparsity"] > 0]
     known = set(pd.read_csv(earlier / "results.csv", usecols=["identity"])["identity"]) if earlier else set()
     before = runs["identity"].isin(known)
-    here = [not old or (base / d).is_dir() for old, d in zip(before, runs["directory"], strict=True)]
+    here = [not old or artifacts.is_finished(base / d) for old, d in zip(before, runs["directory"], strict=True)]
     budget, shared = budgets(runs[~before], base), overlaps(runs[here], base)
     if earlier:
         budget = pooled(budget, pd.read_csv(earlier / "budget.csv"), runs[before])
