@@ -59,7 +59,7 @@ publish() { # publish NAME DIR [EARLIER]: the report, and what results/ keeps of
   mkdir "$results/$1/figures"
   [ -z "$earlier" ] || cp "$earlier"/figures/*.png "$results/$1/figures"
   [ -z "$earlier" ] || python "$here/earlier_tests.py" "$results/$1/tables.tex" "$earlier/tables.tex"
-  find "report/$1/figures" -name '*.png' -regex '.*/\(score\|budget\|density-sst2\|overlap-sst2\).*' -exec cp {} "$results/$1/figures" \;
+  find "report/$1/figures" -name '*.png' -regex '.*/figures/\(score\|budget\|density-sst2\|overlap-sst2\).*' -exec cp {} "$results/$1/figures" \;
 }
 rest=random,magnitude,imp,gmp,movement,soft_movement,l0,tamt,abp,smp
 frozen=(method=random,magnitude method.keep_pretrained=true fit.head_lr=3e-3)
