@@ -10,8 +10,9 @@ import json
 import sys
 from pathlib import Path
 
+from results_table import between
+
 SPEED = Path(__file__).resolve().parents[1] / "results" / "speed"
-END = "<!-- end -->"
 METHODS = (
     *("smp local", "smp local, λ_R = 400", "smp score", "smp global", "abp", "tamt, phase 1"),
     *("movement", "soft_movement", "gmp"),
@@ -52,12 +53,8 @@ def filled(page: str) -> str:
     """`page` with each table anew that it has marks for. Raises ValueError without any."""
     tables = {"<!-- results/speed -->": (), "<!-- results/speed short -->": SHORT}
     there = [begin for begin in tables if begin in page]
-    if not there:
-        raise ValueError(f"there must be one of {', '.join(tables)}")
-    for begin in there:
-        before, _, rest = page.partition(begin)
-        _, end, after = rest.partition(END)
-        page = f"{before}{begin}\n{table(tables[begin])}\n{end}{after}"
+    for begin in there or tables:
+        page = between(page, table(tables[begin]), begin)
     return page
 
 
