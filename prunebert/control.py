@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from prunebert.masks import Scores, Window, quantile
+from prunebert.masks import Scores, Window, on_gpu, quantile
 from prunebert.pieces import pieces, room_for
 
 log = logging.getLogger(__name__)
@@ -34,10 +35,10 @@ class Force:
     gain: float = 80.0
     hold: float = 200.0
     near: Window = field(default_factory=Window)
-    memory: dict[str, float] = field(default_factory=lambda: {"total": 0.0, "last": 0.0, "value": 0.0})
+    memory: dict[str, Any] = field(default_factory=lambda: {"total": 0.0, "last": 0.0, "value": 0.0})
 
-    def __call__(self, scores: Scores, t: float) -> float:
-        """λ at progress t, to be asked once a step."""
+    def __call__(self, scores: Scores, t: float) -> float | Tensor:
+        """λ at progress t, to be asked once a step; on a GPU a 0-d tensor there, for which the host does not wait."""
         now = self.memory
         if self.sparsity == 0 or t < self.start or now["last"] >= 1:
             return now["value"]
@@ -45,7 +46,7 @@ class Force:
         way = self.origin - self.cut
         e = (quantile(scores, self.sparsity, self.near) - self.cut) / way - (1 - u) ** 2
         now["total"] += e * (u - now["last"])
-        now["value"] = self.unit * math.sinh(max(-10.0, min(10.0, self.gain * e + self.hold * now["total"])))
+        now["value"] = self.unit * sinh(self.gain * e + self.hold * now["total"])
         now["last"] = u
         if u == 1 and abs(below(scores, self.cut) - self.sparsity) > 0.005:
             log.warning(
@@ -57,18 +58,29 @@ class Force:
         return now["value"]
 
 
+def sinh(x: float | Tensor) -> float | Tensor:
+    """Of x within ±10."""
+    return x.clamp(-10.0, 10.0).sinh() if isinstance(x, Tensor) else math.sinh(max(-10.0, min(10.0, x)))
+
+
 def below(scores: Scores, cut: float) -> float:
     """Fraction of all scores together at or below `cut`."""
     return sum(int((s <= cut).sum()) for s in scores.values()) / sum(s.numel() for s in scores.values())
 
 
 @torch.no_grad()
-def penalise(S: Scores, force: float, above: float = 0.0) -> Tensor:
+def penalise(S: Scores, force: float | Tensor, above: float = 0.0) -> Tensor:
     """λ R(S), R = mean over matrices of mean σ(S - above); λ ∂R/∂S = λ σ(1 - σ) / (matrices · weights in each) is added
     to the gradient of S here, piece by piece, so that no σ(S) of full size is made. Nothing is at λ = 0.
+
+    force: λ, on a GPU maybe a 0-d tensor there.
     """
-    if force == 0:
+    if not isinstance(force, Tensor) and force == 0:
         return next(iter(S.values())).new_zeros(())
+    if on_gpu(S.values()):
+        from prunebert import sigmas
+
+        return (force * sigmas.means(list(S.values()), above, force=force).mean()).float()
     y, z = room_for(*S.values()), room_for(*S.values())
     total = y.new_zeros(())
     for s in S.values():
@@ -78,12 +90,19 @@ def penalise(S: Scores, force: float, above: float = 0.0) -> Tensor:
         for gradient, x, sigma, rest in pieces(s.grad, s, room=(y, z)):
             torch.sigmoid(torch.sub(x, above, out=sigma) if above else x, out=sigma)
             total += each * sigma.sum()
-            gradient.addcmul_(sigma, torch.sub(1, sigma, out=rest), value=each)
+            if isinstance(each, Tensor):
+                gradient.add_(sigma.mul_(torch.sub(1, sigma, out=rest)).mul_(each))
+            else:
+                gradient.addcmul_(sigma, torch.sub(1, sigma, out=rest), value=each)
     return total
 
 
 def mean_sigmas(S: Scores, temperature: float = 1.0) -> dict[str, Tensor]:
     """mean σ(s/p) of every matrix, without a gradient, piece by piece."""
+    if on_gpu(S.values()):
+        from prunebert import sigmas
+
+        return dict(zip(S, sigmas.means([s.detach() for s in S.values()], temperature=temperature), strict=True))
     room = room_for(*S.values())
 
     def total(x: Tensor, y: Tensor) -> Tensor:

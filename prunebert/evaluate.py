@@ -37,11 +37,13 @@ def evaluate(net: SubNetwork, task: Task, head: str, impl: Impl, theta: dict[str
         for split in task.eval_splits:
             answers: dict[int, np.ndarray] = {}
             for batch in ahead(task.eval_batches(split, BATCH), impl.torch_device):
+                batch = batch.to(impl.torch_device)
                 with impl.autocast():
-                    out = net(batch.to(impl.torch_device), head, net.masks, theta)
+                    out = net(batch, head, net.masks, theta)
+                    found = task.answers(out, batch)  # which may ask a teacher, in the same precision
                 if not torch.isfinite(out.logits).all():
                     raise Diverged(f"the network's output on {split} is not finite; lower the learning rate")
-                answers |= task.answers(out, batch)
+                answers |= found
             predictions[split] = task.predict(split, answers)
     metrics = task.metrics(predictions)
     return Evaluation(pd.concat(predictions.values(), ignore_index=True), metrics, metrics[task.score])

@@ -10,6 +10,7 @@ from torch import Tensor
 from prunebert.masks import Masks
 from prunebert.pieces import changed
 
+ROW = "all, in a row"  # the name of what is kept on a GPU
 Moved = dict[str, tuple[Tensor, Tensor, Tensor]]  # a mask as seen last, as seen now, flat positions that changed
 
 
@@ -34,28 +35,61 @@ class History:
         if masks is self.seen:
             return moved
         self.seen = masks
+        there = any(mask.device.type != "cpu" for mask in masks.values())
+        if self.stays and (ROW in self.stays) != there:
+            self._arrange(masks, there)
+        if there:
+            self._see_elsewhere(masks)
+            return moved
         for name, mask in masks.items():
             stays = mask if mask.dtype == torch.bool else mask.detach() != 0
             if name not in self.stays:
                 self.ever[name] = ~stays
                 self.flips[name] = torch.count_nonzero(self.ever[name])
                 self.first[name] = self.flips[name].clone()
-            elif stays.device.type == "cpu":
+            else:
                 at = changed(self.stays[name], stays)
                 moved[name] = self.stays[name], stays, at
                 self.flips[name] += len(at)
                 self.ever[name].view(-1)[at[~stays.reshape(-1)[at]]] = True
-            else:  # the same without a number that the host would wait for
-                self.flips[name] += torch.count_nonzero(stays ^ self.stays[name])
-                self.ever[name] |= ~stays
             self.stays[name] = stays
         return moved
+
+    def _see_elsewhere(self, masks: Masks) -> None:
+        """The same without a number that the host would wait for, and of all matrices in a row, under ROW: telling a
+        GPU what to do takes as long as the GPU takes to do it."""
+        stays = torch.cat([(m if m.dtype == torch.bool else m.detach() != 0).view(-1) for m in masks.values()])
+        gone = ~stays
+        if not self.stays:
+            self.ever[ROW], self.flips[ROW] = gone, torch.count_nonzero(gone)
+            self.first[ROW] = self.flips[ROW].clone()
+        else:
+            self.flips[ROW] += torch.count_nonzero(stays ^ self.stays[ROW])
+            self.ever[ROW] |= gone
+        self.stays[ROW] = stays
+
+    def _arrange(self, like: Masks, row: bool) -> None:
+        """All in a row, or by matrix: a checkpoint may go on on another device than it was written on."""
+        for kept in (self.stays, self.ever):
+            if row:
+                found = {ROW: torch.cat([kept[n].view(-1) for n in like])}
+            else:
+                parts = kept[ROW].split([m.numel() for m in like.values()])
+                found = {n: part.view(m.shape) for (n, m), part in zip(like.items(), parts, strict=True)}
+            kept.clear()
+            kept.update(found)
+        for counted in (self.flips, self.first):
+            total = torch.stack(list(counted.values())).sum()
+            counted.clear()
+            counted.update({n: total if i == 0 else torch.zeros_like(total) for i, n in enumerate(self.stays)})
 
     def facts(self, final: Masks) -> dict[str, Any]:
         """recovered: weights of `final` that were once removed, in all and by matrix, and their share of `final`'s
         weights. flips: changes of side (a first removal is one), in all and a weight and step; at_once: those of the
         first step, all there are where the masks never changed.
         """
+        if ROW in self.stays:
+            self._arrange(final, row=False)
         back = {n: int((final[n].bool() & self.ever[n]).sum()) for n in self.stays}
         left = sum(int(torch.count_nonzero(m)) for m in final.values())
         flips, size = sum(int(f) for f in self.flips.values()), sum(m.numel() for m in self.stays.values())

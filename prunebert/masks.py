@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,7 @@ class Window:
     low: float = math.nan
     high: float = math.nan
     cut: float = math.nan
+    there: Tensor | None = None  # the same on a GPU, of several groups at once: radix.py
 
     def known(self) -> bool:
         """Whether there are any."""
@@ -48,9 +51,12 @@ class Window:
         lost = not math.isfinite(width) or 4 * moved > widest
         self.low, self.high = (math.nan, math.nan) if lost else (cut - width / 2, cut + width / 2)
 
-    def shift(self, amount: float) -> None:
+    def shift(self, amount: float | Tensor) -> None:
         """The scores have moved down."""
-        self.low, self.high, self.cut = self.low - amount, self.high - amount, self.cut - amount
+        if self.there is not None:
+            self.there[:3] -= amount
+        elif not math.isnan(self.cut):
+            self.low, self.high, self.cut = (x - float(amount) for x in (self.low, self.high, self.cut))
 
 
 Near = defaultdict[str, Window]  # by matrix; of a ranking of all together under ""
@@ -65,6 +71,18 @@ def top(scores: Tensor, count: int, near: Window | None = None) -> Tensor:
     return mask.view_as(scores)
 
 
+def tops(S: Scores, counts: list[int] | Tensor, near: Near | None = None) -> dict[str, Tensor]:
+    """`top` of every matrix; counts in the order of S, on a GPU maybe a tensor there: [matrices]."""
+    if any(s.device.type != "cpu" for s in S.values()):
+        found = elsewhere(
+            [[s.detach().flatten().float()] for s in S.values()], counts, None if near is None else near[""]
+        )
+        return {n: mask.view_as(s) for (n, s), ((mask,), _) in zip(S.items(), found, strict=True)}
+    return {
+        n: top(s, int(k), near[n] if near is not None else None) for (n, s), k in zip(S.items(), counts, strict=True)
+    }
+
+
 def select(
     parts: list[Tensor], count: int, previous_window: Window | None = None, runner_up: bool = True
 ) -> tuple[list[Tensor], float | Tensor]:
@@ -77,13 +95,13 @@ def select(
     On the CPU by Floyd & Rivest's idea, without a copy of them all: 2 n^(2/3) scores, evenly spaced, tell two bounds
     between which the cut almost surely lies. What is above both stays; only the few in between are sorted. If the cut
     is not there, all are. A previous window's bounds are narrower, around the last step's cut; scores that had one are
-    not looked through for NaN again, which a training step does not let come about (step.py). Elsewhere by a stable
-    sort, which the device does without the host's waiting for it; there NaN is not raised for (see train.py).
+    not looked through for NaN again, which a training step does not let come about (step.py). On other
+    devices see `elsewhere`.
     """
     previous_window = previous_window or Window()
     scores = [x.float() if x.dtype in (torch.float16, torch.bfloat16) else x for x in parts]
     if any(x.device.type != "cpu" for x in scores):
-        return by_sorting(scores, count)
+        return elsewhere([scores], [count], previous_window)[0]
     flats = [x.numpy() for x in scores]  # numpy compares twice as fast as torch
     size = sum(len(x) for x in flats)
     if count <= 0 or count >= size or not previous_window.known():
@@ -116,6 +134,34 @@ def select(
     if below == -math.inf and runner_up:
         below = max(float(x[x < low].max(initial=-math.inf)) for x in flats)
     return [torch.from_numpy(mask) for mask, _ in split], float(below)
+
+
+def elsewhere(
+    groups: list[list[Tensor]], counts: list[int] | Tensor, window: Window | None = None
+) -> list[tuple[list[Tensor], Tensor]]:
+    """`select` of several groups at once, not on the CPU: without the host's waiting for the device, and so NaN is not
+    raised for (see train.py), but ranks as the largest. On CUDA by radix.py where Triton is there, as it is with torch
+    on Linux; else by a stable sort.
+    """
+    if on_gpu(x for group in groups for x in group):
+        from prunebert import radix
+
+        window = window or Window()
+        found, largest, window.there = radix.select(groups, counts, window.there)
+        return list(zip(found, largest, strict=True))
+    numbers = counts.tolist() if isinstance(counts, Tensor) else counts
+    return [by_sorting(group, count) for group, count in zip(groups, numbers, strict=True)]
+
+
+def on_gpu(scores: Iterable[Tensor]) -> bool:
+    """Whether Triton's kernels can take them: float32, in a row, on CUDA, and Triton is there."""
+    return all(x.is_cuda and x.dtype == torch.float32 and x.is_contiguous() for x in scores) and _triton()
+
+
+@cache
+def _triton() -> bool:
+    """Whether radix.py can be used: its histogram's mask is there since torch 2.8's Triton."""
+    return find_spec("triton") is not None and tuple(int(x) for x in torch.__version__.split(".")[:2]) >= (2, 8)
 
 
 def by_sorting(parts: list[Tensor], count: int) -> tuple[list[Tensor], Tensor]:
@@ -193,7 +239,7 @@ def keep_top(
     if scope == "local":
         per_matrix = sparsity if isinstance(sparsity, dict) else dict.fromkeys(S, sparsity)
         kept = counts({n: s.numel() for n, s in S.items()}, per_matrix)
-        return {n: top(s, kept[n], near[n]) for n, s in S.items()}
+        return tops(S, [kept[n] for n in S], near)
     if scope == "global":
         if isinstance(sparsity, dict):
             raise BadInput("scope=global: one ranking over all matrices has one sparsity, not one for each")
@@ -209,15 +255,17 @@ def ranked(S: Scores, sparsity: float, near: Window | None = None) -> tuple[dict
     return {n: mask.view_as(s) for (n, s), mask in zip(S.items(), masks, strict=True)}, largest
 
 
-def quantile(S: Scores, sparsity: float, near: Window | None = None) -> float:
-    """The largest score that is removed when the asked fraction of all scores together is; -inf if none is."""
-    return float(ranked(S, sparsity, near)[1])
+def quantile(S: Scores, sparsity: float, near: Window | None = None) -> float | Tensor:
+    """The largest score that is removed when the asked fraction of all scores together is; -inf if none is. On a GPU a
+    0-d tensor there, of the precision of a float."""
+    largest = ranked(S, sparsity, near)[1]
+    return largest.double() if isinstance(largest, Tensor) else largest
 
 
 def shift(S: Scores, amount: float | Tensor, near: Window | None = None) -> None:
     """S ← S - amount, in place, outside of any gradient; near moves along."""
-    if near and not math.isnan(near.cut):  # on a GPU it always is
-        near.shift(float(amount))
+    if near:
+        near.shift(amount)
     with torch.no_grad():
         for s in S.values():
             s.sub_(amount)

@@ -6,12 +6,13 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.functional import linear
+from torch.nn.functional import linear as product
 
 from prunebert import heads
 from prunebert.checks import PRUNABLE
@@ -21,7 +22,7 @@ from prunebert.masks import Masks, Scores
 from prunebert.models import Model
 from prunebert.tasks.form import Form
 from prunebert.tasks.task import Batch, Task
-from prunebert.through import Through
+from prunebert.through import low_precision, masked
 
 Prunable = Literal["encoder", "encoder_pooler", "encoder_pooler_embeddings"]
 
@@ -53,6 +54,7 @@ class SubNetwork(nn.Module):
         self.encoder = model.encoder
         self.heads = nn.ModuleDict()
         self.masks: dict[str, Tensor] = {}
+        self._rounded: dict[str, tuple[int, Tensor]] = {}
         generator = self.generator("fresh")
         for parameter in self.parameters_of("fresh").values():
             std = model.config.initializer_range if parameter.ndim > 1 else 0.0
@@ -123,20 +125,16 @@ class SubNetwork(nn.Module):
         of_head: Any = self.heads[head].needs
         wanted = {*needs, *of_head}
         weights = theta if theta is not None else {}
-        own = dict(self.prunable("encoder_pooler_embeddings")) if masks else {}
         replaced = {n: w for n, w in weights.items() if n.startswith(self.prefix)}
-        if isinstance(masks, Through):
-            replaced |= {n: masks.times(n, replaced.get(n, own[n])) for n in masks}
-        else:
-            replaced |= {n: replaced.get(n, own[n]) * m for n, m in (masks or {}).items()}
+        if masks:
+            replaced |= masked(masks, {n: replaced.get(n, self._matrices[n]) for n in masks}, self._linear)
+            replaced |= self._rounded_biases()
         inputs: dict[str, Any] = batch.inputs | ({"output_hidden_states": True} if wanted else {})
         if batch.labels.device.type != "cpu":  # transformers asks a mask of two dimensions whether it has any padding
             inputs["attention_mask"] = everyone_sees(batch.inputs["attention_mask"])
-        encoded = functional_call(
-            self.encoder, {n.removeprefix(self.prefix): w for n, w in replaced.items()}, (), inputs
-        )
+        encoded = _call(self.encoder, {n.removeprefix(self.prefix): w for n, w in replaced.items()}, (), inputs)
         in_head = {n.removeprefix("head."): w for n, w in weights.items() if n.startswith("head.")}
-        logits = functional_call(self.heads[head], in_head, (encoded, batch))
+        logits = _call(self.heads[head], in_head, (encoded, batch), {})
         hidden = tuple(encoded.hidden_states) if wanted else ()
         return Outputs(logits, hidden, self._attention(hidden, replaced, batch) if "attention" in wanted else ())
 
@@ -148,7 +146,7 @@ class SubNetwork(nn.Module):
 
         def project(layer: int, kind: str) -> Tensor:
             name = places[layer, kind]
-            rows = linear(hidden[layer], theta[name], theta[name.removesuffix("weight") + "bias"])
+            rows = product(hidden[layer], theta[name], theta[name.removesuffix("weight") + "bias"])
             return rows.unflatten(-1, (self.model.heads, -1)).transpose(1, 2)
 
         found = []
@@ -189,6 +187,32 @@ class SubNetwork(nn.Module):
             if family.place(n) is not None or (n in extra and n not in self.model.fresh)
         }
 
+    @cached_property
+    def _matrices(self) -> dict[str, nn.Parameter]:
+        """All that a mask may cover: to look for them takes half a millisecond of a step."""
+        return self.prunable("encoder_pooler_embeddings")
+
+    def _rounded_biases(self) -> dict[str, Tensor]:
+        """On a GPU the frozen biases in autocast's precision, to which it would round every one in every step."""
+        low = low_precision(next(self.encoder.parameters()).device)
+        frozen = {} if low is None else {n: b for n, b in self._biases.items() if not b.requires_grad}
+        for n, bias in frozen.items():
+            version, rounded = self._rounded.get(n, (None, bias))
+            if version != bias._version or rounded.dtype != low or rounded.device != bias.device:
+                self._rounded[n] = bias._version, bias.detach().to(low)
+        return {n: self._rounded[n][1] for n in frozen}
+
+    @cached_property
+    def _biases(self) -> dict[str, nn.Parameter]:
+        """Of the matrices that only a matrix product reads."""
+        named, biases = self.parameters_of(), [n.removesuffix("weight") + "bias" for n in self._linear]
+        return {n: named[n] for n in biases if n in named}
+
+    @cached_property
+    def _linear(self) -> frozenset[str]:
+        """Those of them that nothing but a matrix product reads."""
+        return frozenset(n for n in self._matrices if self.place(n)[1] != "embeddings")
+
     def place(self, name: str) -> tuple[int, str]:
         """(layer, kind) of a prunable matrix; pooler and embeddings belong to layer -1."""
         short = name.removeprefix(self.prefix)
@@ -222,6 +246,15 @@ class SubNetwork(nn.Module):
                 yield
         finally:
             self.train(former)
+
+
+def _call(module: nn.Module, replaced: dict[str, Tensor], arguments: tuple, named: dict[str, Any]) -> Any:
+    """functional_call, where there is anything to replace, and nothing is tied: the host has less to do so."""
+    return (
+        functional_call(module, replaced, arguments, named, tie_weights=False)
+        if replaced
+        else module(*arguments, **named)
+    )
 
 
 def everyone_sees(real: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -48,6 +48,32 @@ class Through(Mapping[str, Tensor]):
         return masked
 
 
+def masked(masks: Masks, W: dict[str, Tensor], linear: Container[str] = ()) -> dict[str, Tensor]:
+    """W ⊙ M of every mask, with the gradients they ask for: of Through to its scores, of masks of numbers to them.
+
+    linear: names of those that nothing but a matrix product reads. On a GPU they are made in autocast's precision at
+    once, which it would round them to in the next step, and all of them by one autograd function: there it counts how
+    often the host has to say something.
+    """
+    M = masks.hard if isinstance(masks, Through) else masks
+    if all(m.device.type == "cpu" for m in M.values()) or not all(m.dtype == torch.bool for m in M.values()):
+        if isinstance(masks, Through):
+            return {n: masks.times(n, W[n]) for n in masks}
+        return {n: W[n] * m for n, m in masks.items()}
+    low = low_precision(next(iter(M.values())).device)
+    types = [low if low and n in linear else W[n].dtype for n in M]
+    S, slope = ([masks.scores[n] for n in M], masks.slope) if isinstance(masks, Through) else ([], None)
+    found: Any = _Together.apply(list(M.values()), types, slope, *(W[n] for n in M), *S)
+    return dict(zip(M, found, strict=True))
+
+
+def low_precision(device: torch.device) -> torch.dtype | None:
+    """What autocast computes matrix products in on a GPU; None where there is none."""
+    if device.type != "cuda" or not torch.is_autocast_enabled("cuda"):
+        return None
+    return torch.get_autocast_dtype("cuda")
+
+
 class Products:
     """W ⊙ M of frozen weights, kept from one step to the next: it is made anew only where M has changed."""
 
@@ -89,6 +115,39 @@ class _Times(torch.autograd.Function):
         W, S, M = ctx.saved_tensors
         to_S = gradient * W if S is None else _sloped(gradient, W.expand_as(S), S, ctx.slope)
         return None if M is None else M.to(W.dtype, copy=True).mul_(gradient), to_S, None, None, None
+
+
+class _Together(torch.autograd.Function):
+    """_Times of many matrices: of the weights M, dtypes of the products, the slope, then all W, then all S or none."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, M: list[Tensor], types: list[torch.dtype], slope: float | None, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
+        W, S = tensors[: len(M)], tensors[len(M) :]
+        ctx.slope, ctx.count = slope, len(M)
+        ctx.save_for_backward(*W, *(S if slope is not None else ()), *M)
+        return tuple(
+            torch.mul(w, m, out=torch.empty_like(w, dtype=dtype)) for w, m, dtype in zip(W, M, types, strict=True)
+        )
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        n, saved = ctx.count, ctx.saved_tensors
+        W, S, M = saved[:n], saved[n:-n], saved[-n:]
+        to_W: list[Tensor | None] = [None] * n
+        to_S: list[Tensor | None] = [None] * (len(ctx.needs_input_grad) - 3 - n)
+        for i, g in enumerate(gradients):
+            if g is None:
+                continue
+            if ctx.needs_input_grad[3 + i]:
+                to_W[i] = torch.mul(g, M[i], out=torch.empty_like(W[i]))
+            if to_S:
+                found = g * W[i]
+                if S:
+                    found = torch.ops.aten.sigmoid_backward(found, (ctx.slope * S[i]).sigmoid_()).mul_(ctx.slope)
+                to_S[i] = found
+        return None, None, None, *to_W, *to_S
 
 
 def _sloped(gradient: Tensor, W: Tensor, S: Tensor, slope: float) -> Tensor:

@@ -66,6 +66,7 @@ def main() -> None:
     parser.add_argument("--sparsity", type=float, default=0.9)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--together", type=int, default=1, help="steps from one reading of the clock to the next")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--memory", action="store_true", help="measure memory, not time")
@@ -91,8 +92,8 @@ def main() -> None:
                     plain = beside([*text, "task=mlm", f"task.block={asked.length}"], impl, asked.beside)
                 masked = Steps([*METHODS[method], *block, *words], impl)
                 row = {"model": name, "method": method, "scores": sum(s.numel() for s in masked.scores.values())}
-                row |= measure(plain | {"masked": masked}, impl, asked.rounds)
-                rows.append(row | choice(masked, impl, asked.rounds))
+                row |= measure(plain | {"masked": masked}, impl, asked.rounds, asked.together)
+                rows.append(row | choice(masked, impl, asked.rounds, asked.together))
                 show(rows[-1:], hardware(impl.describe()))
     show(rows, hardware(impl.describe()), MEMORY if asked.memory else TIME)
     if asked.out:
@@ -171,23 +172,25 @@ def beside(words: list[str], impl: Impl, names: list[str]) -> dict[str, Callable
     return dict(found)
 
 
-def measure(steps: dict[str, Callable[[], object]], impl: Impl, rounds: int) -> dict[str, float]:
-    """Medians over rounds: seconds of each, and the ratio of "masked" to the others within a round."""
+def measure(steps: dict[str, Callable[[], object]], impl: Impl, rounds: int, together: int = 1) -> dict[str, float]:
+    """Medians over rounds of so many together: seconds of each one, and the ratio of "masked" to the others within a
+    round."""
     taken: dict[str, list[float]] = {name: [] for name in steps}
     for number in range(rounds + 2):
         for name in random.sample(list(steps), len(steps)):
             _wait(impl)
             began = time.perf_counter()
-            steps[name]()
+            for _ in range(together):
+                steps[name]()
             _wait(impl)
             if number > 1:  # the first two allocate and warm up
-                taken[name].append(time.perf_counter() - began)
+                taken[name].append((time.perf_counter() - began) / together)
     found = {f"seconds_{name}": statistics.median(x) for name, x in taken.items()}
     pairs = {n: zip(taken["masked"], x, strict=True) for n, x in taken.items() if n != "masked"}
     return found | {f"by_{n}": statistics.median(m / x for m, x in pair) for n, pair in pairs.items()}
 
 
-def choice(masked: Steps, impl: Impl, rounds: int) -> dict[str, float]:
+def choice(masked: Steps, impl: Impl, rounds: int, together: int) -> dict[str, float]:
     """The time of its masks alone, by one comparison of all scores with a number."""
     if not masked.scores:
         return {}
@@ -196,7 +199,7 @@ def choice(masked: Steps, impl: Impl, rounds: int) -> dict[str, float]:
         "masked": lambda: masked.phase.masks(t, True),
         "compare": lambda: {n: s.detach() > 0.1 for n, s in masked.scores.items()},
     }
-    found = measure(arms, impl, 4 * rounds)
+    found = measure(arms, impl, 4 * rounds, together)
     return {"seconds_choice": found["seconds_masked"], "choice_by_compare": found["by_compare"]}
 
 

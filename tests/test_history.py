@@ -31,6 +31,22 @@ def told(steps, final):
     return history.facts(final)
 
 
+def told_in_a_row(steps, final, change=None):
+    """As on a GPU; from step `change` on as on the CPU, or first as there and then as on a GPU."""
+    history = History()
+    for step, masks in enumerate(steps):
+        history.steps += 1
+        if change is not None and step == abs(change):
+            history._arrange(masks, row=change < 0)
+        on_gpu = change is None or (step < change if change > 0 else step >= -change)
+        if on_gpu:
+            history._see_elsewhere(masks)
+        else:
+            history.steps -= 1
+            history.see(masks)
+    return history.facts(final)
+
+
 def bools(**rows):
     return {n: torch.tensor(row).bool() for n, row in rows.items()}
 
@@ -52,6 +68,7 @@ def test_flips_and_recovered_weights_counted_on_paper():
         "at_once": 0,
         "flip_rate": 10 / (8 * 5),
     }
+    assert all(told_in_a_row(steps, steps[-1], change) == found for change in (None, 2, -2))
     assert told(steps[:1], steps[0])["recovered"] == 0
     assert told(steps, steps[2])["recovered_by_matrix"] == {"a": 2, "b": 1}  # another step's masks are kept
 

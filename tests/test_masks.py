@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prunebert import masks, pieces
+from prunebert import masks, pieces, through
 from prunebert.errors import BadInput, Diverged
 from prunebert.masks import Near, Window, by_sorting, counts, keep_top, select, shift, top
 from prunebert.through import straight_through
@@ -416,3 +416,31 @@ def test_the_product_made_in_one_go_is_the_one_made_in_two(slope):
     still = straight_through(M, {"w": S.detach().requires_grad_(True)}, slope).times("w", W.detach())
     still.backward(G.detach())  # frozen weights get no gradient
     assert W.grad is None
+
+
+@pytest.mark.parametrize("slope", [None, 1.5])
+@pytest.mark.parametrize("trained", [False, True])
+def test_all_matrices_by_one_function_are_each_by_its_own(slope, trained):
+    """As a GPU has it, and products of a lower precision are rounded as autocast would."""
+    draw = torch.Generator().manual_seed(2)
+    W = {n: torch.randn(5, 4, generator=draw).requires_grad_(trained) for n in "ab"}
+    S = {n: torch.randn(5, 4, generator=draw).requires_grad_(True) for n in "ab"}
+    M = {n: s.detach() > 0.2 for n, s in S.items()}
+    c = {n: torch.randn(5, 4, generator=draw).bfloat16() for n in "ab"}
+    asked = [*S.values(), *(W.values() if trained else ())]
+    each = {n: straight_through(M, S, slope).times(n, W[n]) for n in "ab"}
+    expected = torch.autograd.grad(sum((each[n].bfloat16() * c[n]).float().sum() for n in "ab"), asked)
+    both = through._Together.apply(list(M.values()), [torch.bfloat16] * 2, slope, *W.values(), *S.values())
+    assert all(torch.equal(p, each[n].bfloat16()) for n, p in zip("ab", both, strict=True))
+    found = torch.autograd.grad(sum((p * c[n]).float().sum() for n, p in zip("ab", both, strict=True)), asked)
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_fixed_masks_by_one_function_train_the_weights():
+    W = {n: torch.randn(5, 4).requires_grad_(True) for n in "ab"}
+    M = {n: torch.rand(5, 4) > 0.5 for n in "ab"}
+    a, b = through._Together.apply(list(M.values()), [torch.float32] * 2, None, *W.values())
+    (2 * a.sum() + 3 * b.sum()).backward()
+    assert torch.equal(a, W["a"] * M["a"]) and torch.equal(W["a"].grad, 2.0 * M["a"])
+    assert torch.equal(W["b"].grad, 3.0 * M["b"])

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prunebert import pieces
+from prunebert import control, pieces
 from prunebert.control import mean_sigmas, penalise
 from prunebert.through import Products, straight_through
 
@@ -108,3 +108,20 @@ def test_the_kept_product_is_only_for_what_it_is_for():
     assert Products().times("w", W, M.float()) is None
     assert Products().times("w", W.t(), M.t().contiguous()) is None
     assert Products().times("w", W, M) is not None
+
+
+def test_the_force_may_be_a_tensor():
+    """On a GPU it stays there."""
+    found = []
+    for force in (2.5, torch.tensor(2.5, dtype=torch.float64)):
+        S = {"a": torch.linspace(-2, 2, 12).view(3, 4).requires_grad_(True)}
+        found.append((penalise(S, force).item(), S["a"].grad))
+    assert found[0][0] == pytest.approx(found[1][0]) and torch.allclose(found[0][1], found[1][1])
+    calls = []
+    for kind in (float, lambda x: torch.tensor(x, dtype=torch.float64)):
+        monkey = pytest.MonkeyPatch()
+        with monkey.context() as patch:
+            patch.setattr(control, "quantile", lambda S, s, near, kind=kind: kind(-0.1))
+            steer = control.Force(0.9, cut=-2.0, origin=0.0, start=0.1, end=0.9, gain=1.0, hold=1.0)
+            calls.append([float(steer({"a": torch.zeros(3)}, t)) for t in (0.2, 0.4, 0.6)])
+    assert calls[0] == pytest.approx(calls[1]) and len({round(c, 6) for c in calls[0]}) == 3

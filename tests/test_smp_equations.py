@@ -12,8 +12,8 @@ from prunebert import distill
 from prunebert.control import penalise
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.masks import kept
-from prunebert.methods.smp import budgets, initial_scores, paper_steps, smp, top_v
+from prunebert.masks import counts, kept
+from prunebert.methods.smp import budgets, counts_there, initial_scores, paper_steps, smp, top_v
 from prunebert.schedules import Cubic
 
 few = settings(deadline=None, max_examples=100, derandomize=True)
@@ -299,3 +299,28 @@ def test_pruning_must_end_within_the_run(N):
 def test_the_papers_N_of_a_short_run():
     found = phase(prune_steps="paper", final=0.9)  # 0.59 of 10 steps: N = 6
     assert kept(found.masks(0.6, True)) == 20 and kept(found.masks(0.5, True)) == 21  # 0.9 (1 - (1/6)³) = 0.8958
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.lists(st.floats(0, 1, width=32), min_size=3, max_size=3), min_size=1, max_size=4),
+    st.floats(0, 1, width=32) | st.none(),
+    st.sampled_from([0.0, 0.03, 0.1, 0.5, 0.9, 1.0]),
+)
+def test_budgets_where_the_host_does_not_look_are_the_same(strengths, pooler, v):
+    """Eq. 4 and the rounding of all matrices' counts, as tensors; a tie of remainders may fall the other way."""
+    kinds = [[f"{layer}.{kind}" for layer in range(3)] for kind in range(len(strengths))]
+    R = {
+        n: torch.tensor(r) for names, row in zip(kinds, strengths, strict=True) for n, r in zip(names, row, strict=True)
+    }
+    if pooler is not None:
+        kinds.append(["pooler"])
+        R["pooler"] = torch.tensor(pooler)
+    sizes = {n: 1000 + 64 * (i % 3) for i, n in enumerate(R)}
+    shares = {}
+    for names in kinds:
+        shares |= dict(zip(names, budgets([R[n].item() for n in names], v), strict=True))
+    expected = counts(sizes, {n: 1 - shares[n] for n in sizes})
+    found = counts_there(R, kinds, sizes, v).tolist()
+    assert sum(found) == sum(expected.values())
+    assert all(abs(a - b) <= 1 for a, b in zip(found, expected.values(), strict=True))

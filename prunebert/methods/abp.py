@@ -87,7 +87,9 @@ def abp(
         else:
             M, largest = ranked(theta, schedule(t), near)
             if not hard:
-                shift(theta, push(theta, M, largest), near)  # γ: exactly the removed are now ≤ 0
+                some = not gone and round(schedule(t) * sum(x.numel() for x in theta.values())) > 0
+                gamma_now = largest if some else push(theta, M, largest)  # some: a GPU need not be asked
+                shift(theta, gamma_now, near)  # exactly the removed are now ≤ 0
         if not recovery and not hard:
             gone.update({n: ~m for n, m in M.items()})
         if hard:

@@ -72,7 +72,7 @@ def l0(
         shift(S, above, near)
         return {n: gate(s, hard) * M[n] for n, s in S.items()}
 
-    def lam(t: float) -> float:
+    def lam(t: float) -> float | Tensor:
         return force(S, t) if steered else penalty
 
     yield Phase(

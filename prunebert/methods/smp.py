@@ -26,16 +26,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from prunebert.control import mean_sigmas, penalise
 from prunebert.distill import Distill
 from prunebert.errors import BadInput, bad_choice
 from prunebert.fit import Fit
 from prunebert.heads import Kind as Head
-from prunebert.masks import Masks, Near, Scores, Window, keep_top
+from prunebert.masks import Masks, Near, Scores, Window, keep_top, tops
 from prunebert.phase import Group, Phase
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import Prunable, SubNetwork
@@ -124,6 +126,8 @@ def top_v(
     for n in S:
         kinds.setdefault(net.place(n)[1], []).append(n)
     R, remaining = mean_sigmas(S, temperature), dict[str, float]()
+    if any(r.device.type != "cpu" for r in R.values()):
+        return tops(S, counts_there(R, list(kinds.values()), {n: s.numel() for n, s in S.items()}, 1 - sparsity), near)
     for names in kinds.values():
         strength = torch.stack([R[n] for n in names]).tolist()
         remaining |= dict(zip(names, budgets(strength, 1 - sparsity), strict=True))
@@ -147,6 +151,47 @@ def budgets(strength: list[float], v: float) -> list[float]:
         left = len(strength) * v - sum(capped)
         if all(capped):
             return [1.0] * len(strength)
+
+
+def counts_there(R: dict[str, Tensor], kinds: list[list[str]], sizes: dict[str, int], v: float) -> Tensor:
+    """How many weights of each matrix stay, [matrices], in the order of R: `budgets` of every kind and masks.counts of
+    them, made where R is, so that the host need not wait for a GPU.
+
+    Of a kind's L layers the c strongest are capped, c the least for which no other gets more than 1:
+    v_l = (L v - c) R_l / Σ R of the others.
+    """
+    strength = torch.stack(list(R.values())).double()
+    place, exist, alphabetic, size = _tables(tuple(R), tuple(map(tuple, kinds)), tuple(sizes.values()), strength.device)
+    r, order = torch.where(exist, strength[place], -1.0).sort(dim=1, descending=True)
+    r.clamp_min_(0)
+    layers, c = exist.sum(1, keepdim=True), torch.arange(r.shape[1], device=r.device)
+    others, left = r.flip(1).cumsum(1).flip(1), layers * v - c
+    equal = left / (layers - c).clamp_min(1)  # where every strength left has underflown to 0
+    strongest = torch.where(others > 0, left * r / others, equal)
+    capped = (strongest <= 1).int().argmax(1, keepdim=True)
+    total, left, equal = (x.gather(1, capped) for x in (others, left, equal))
+    share = torch.where(c < capped, 1.0, torch.where(total > 0, left * r / total, equal).clamp_max(1.0))
+    v_l = torch.zeros_like(strength).index_add_(
+        0, place.gather(1, order).view(-1), torch.where(c < layers, share, 0.0).view(-1)
+    )
+    exact = size * v_l
+    stay = (exact + 1e-6).floor()
+    by_remainder = alphabetic[(stay - exact)[alphabetic].argsort(stable=True)]
+    one_more = torch.arange(len(size), device=size.device) < exact.sum().round() - stay.sum()
+    return stay.index_add_(0, by_remainder, one_more.double()).long()
+
+
+@lru_cache(8)
+def _tables(
+    names: tuple[str, ...], kinds: tuple[tuple[str, ...], ...], sizes: tuple[int, ...], device: torch.device
+) -> tuple[Tensor, ...]:
+    """Where in `names` the layers of every kind are, [kinds, most layers], and which exist; the alphabetic order of
+    names; sizes."""
+    deepest = max(map(len, kinds))
+    place = [[names.index(k[i]) if i < len(k) else 0 for i in range(deepest)] for k in kinds]
+    exist = [[i < len(k) for i in range(deepest)] for k in kinds]
+    alphabetic = sorted(range(len(names)), key=names.__getitem__)
+    return tuple(torch.tensor(x, device=device) for x in (place, exist, alphabetic, sizes))
 
 
 def paper_steps(sparsity: float, steps: int, span: bool) -> int:

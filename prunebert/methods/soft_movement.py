@@ -24,7 +24,7 @@ from prunebert.distill import Distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.heads import Kind as Head
-from prunebert.masks import Masks, Near, Scores, Window, keep_top, top
+from prunebert.masks import Masks, Near, Scores, Window, keep_top, tops
 from prunebert.masks import sparsity as measured
 from prunebert.phase import Group, Phase, weights
 from prunebert.schedules import Cubic
@@ -66,7 +66,7 @@ def soft(
         M = exactly(S, sparsity, near) if steered and t >= tau.end else above(S, tau(t))
         return M if hard else straight_through(M, S)
 
-    def lam(t: float) -> float:
+    def lam(t: float) -> float | Tensor:
         return force(S, t) if steered else penalty * tau(t) / tau.final
 
     yield Phase(
@@ -89,7 +89,9 @@ def soft(
 
 def above(S: Scores, tau: float) -> Masks:
     """1[σ(S) > τ], and the FLOOR of every matrix."""
-    return {n: M if full(M) else M | floor(S[n]) for n, M in ((n, s.detach().sigmoid() > tau) for n, s in S.items())}
+    M: dict[str, Tensor] = {n: s.detach().sigmoid() > tau for n, s in S.items()}
+    short = floor({n: S[n] for n in M if not full(M[n])})
+    return M | {n: M[n] | f for n, f in short.items()}
 
 
 def exactly(S: Scores, sparsity: float, near: Near | None = None) -> Masks:
@@ -97,7 +99,7 @@ def exactly(S: Scores, sparsity: float, near: Near | None = None) -> Masks:
     M = keep_top(S, sparsity, "global", near)
     if all(map(full, M.values())):
         return M
-    kept = {n: floor(s) for n, s in S.items()}
+    kept = floor(S)
     return keep_top({n: s.detach().masked_fill(kept[n], math.inf) for n, s in S.items()}, sparsity, "global")
 
 
@@ -112,6 +114,6 @@ def least(s: Tensor) -> int:
     return math.ceil(FLOOR * s.numel())
 
 
-def floor(s: Tensor) -> Tensor:
-    """True at the largest FLOOR of one matrix's scores."""
-    return top(s, least(s))
+def floor(S: Scores) -> Masks:
+    """True at the largest FLOOR of every matrix's scores."""
+    return tops(S, [least(s) for s in S.values()])

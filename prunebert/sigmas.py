@@ -1,0 +1,52 @@
+"""Sigmas: sums of σ(S) and the gradient of the penalty R(S) on a GPU, of all matrices in one pass; what control.py does
+piece by piece on the CPU, and the same numbers but for rounding (tests/test_radix.py)."""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from prunebert.radix import BLOCK, layout, there
+
+
+def means(S: list[Tensor], above: float = 0.0, temperature: float = 1.0, force: float | Tensor | None = None) -> Tensor:
+    """mean σ((S - above)/p) of each contiguous float32 matrix: [matrices], float64. With a force λ the gradient of
+    λ · mean of these is added to that of every S (at p = 1)."""
+    sizes, device = tuple(s.numel() for s in S), S[0].device
+    first_block, _, _, _, blocks = layout(sizes, (1,) * len(S), device)
+    sums = torch.empty(blocks, device=device)
+    for s in S if force is not None else []:
+        if s.grad is None:
+            s.grad = torch.zeros_like(s)
+    at = there(tuple(s.data_ptr() for s in S), device)
+    to = at if force is None else there(tuple(s.grad.data_ptr() for s in S if s.grad is not None), device)
+    size = there(sizes, device)
+    each = torch.zeros(len(S), device=device) if force is None else (1 / (len(S) * size) * force).float()
+    wide = triton.next_power_of_2(len(S))
+    _sums[(blocks,)](
+        at, to, first_block, size, each, sums, above, 1 / temperature, len(S), force is not None, wide=wide, block=BLOCK
+    )
+    until = torch.nn.functional.pad(sums.double().cumsum(0), (1, 0))
+    return until[first_block].diff() / size
+
+
+@triton.jit
+def _sums(
+    at, to, first_block, sizes, each, sums, above, slope, lists, pushed: tl.constexpr,
+    wide: tl.constexpr, block: tl.constexpr,
+):  # fmt: skip
+    """Of one program's scores; and each σ(1 - σ) is added to their gradient."""
+    program = tl.program_id(0).to(tl.int64)
+    every = tl.arange(0, wide)
+    firsts = tl.load(first_block + every, mask=every < lists, other=2**62)
+    tensor = tl.sum((firsts <= program).to(tl.int32), 0) - 1
+    where = (program - tl.load(first_block + tensor)) * block + tl.arange(0, block)
+    real = where < tl.load(sizes + tensor)
+    score = tl.load(tl.load(at + tensor).to(tl.pointer_type(tl.float32)) + where, mask=real, other=0.0)
+    sigma = tl.sigmoid((score - above) * slope)
+    tl.store(sums + program, tl.sum(tl.where(real, sigma, 0.0), 0))
+    if pushed:
+        gradient = tl.load(to + tensor).to(tl.pointer_type(tl.float32)) + where
+        tl.store(gradient, tl.load(gradient, mask=real) + tl.load(each + tensor) * sigma * (1 - sigma), mask=real)
