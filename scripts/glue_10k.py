@@ -1,6 +1,7 @@
-"""Samples of QQP and QNLI kept as JSON ({"0": {"text_a", "text_b", "label"}, …}) → files in GLUE's own layout.
+"""Samples of QQP, QNLI and MNLI kept as JSON ({"0": {"text_a", "text_b", "label"}, …}) → files in GLUE's own layout.
 
-python scripts/glue_10k.py FROM TO      FROM/QQP/{train,dev}.json → TO/QQP/{train,dev}.tsv, and QNLI
+python scripts/glue_10k.py FROM TO      FROM/QQP/{train,dev}.json → TO/QQP/{train,dev}.tsv, and QNLI; MNLI if
+it is there, with dev_matched.tsv (task=mnli_matched)
 """
 
 import csv
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 COLUMNS = {"QQP": ("question1", "question2", "is_duplicate"), "QNLI": ("question", "sentence", "label")}
+COLUMNS["MNLI"] = ("sentence1", "sentence2", "gold_label")
 
 
 def convert(source: Path, target: Path) -> None:
@@ -25,5 +27,7 @@ if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit("usage: python scripts/glue_10k.py FROM TO")
     for task in COLUMNS:
-        for split in ("train", "dev"):
-            convert(Path(sys.argv[1], task, f"{split}.json"), Path(sys.argv[2], task, f"{split}.tsv"))
+        if task == "MNLI" and not Path(sys.argv[1], task).exists():
+            continue
+        for split, name in (("train", "train"), ("dev", "dev_matched" if task == "MNLI" else "dev")):
+            convert(Path(sys.argv[1], task, f"{split}.json"), Path(sys.argv[2], task, f"{name}.tsv"))

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # results/: every method side by side at equal budgets, embedded 2-layer model, five tasks, four sparsities, three seeds; how the
-# order moves with the budget; a 6-layer model on one task. Hours on two cores; started again it goes on where it was.
+# order moves with the budget; a 6-layer model on eight tasks (measured_minilm.sh, for a GPU). Hours on two cores; started again
+# it goes on where it was.
 #   scripts/measured.sh DATA OUT [STEP…]     STEP: tuning sst2 qqp stsb qnli rotten_tomatoes budget minilm report; all, in this order
 # (sst2 before other tasks, which take its TAMT masks).
-# DATA has glue/SST-2 and glue/STS-B in GLUE's own layout (a copy: github.com/F0restL1n/BERT at 0d0288b, glue_data), and
-# glue-10k/{QQP,QNLI}/{train,dev}.json: samples of the tasks' training sets, 8,999 and 1,000 rows
-# (github.com/ZhengxiangShi/PowerfulPromptFT at b4ecdea, data/glue_pretrain); results.csv has their fingerprints. Everything goes to OUT;
+# DATA has glue/SST-2 and glue/STS-B (for minilm also MRPC, RTE, CoLA) in GLUE's own layout (a copy: github.com/F0restL1n/BERT at
+# 0d0288b, glue_data), and glue-10k/{QQP,QNLI}/{train,dev}.json (for minilm also MNLI): samples of the tasks' training sets, 8,999 and
+# 1,000 rows (github.com/ZhengxiangShi/PowerfulPromptFT at b4ecdea, data/glue_pretrain); results.csv has their fingerprints. Everything goes to OUT;
 # `report` also writes results/ and the table of README.md anew. Needs pip install -e ".[demo,parallel]".
 # PRUNEBERT_SEEDS=0 scripts/measured.sh … runs the first seed alone, of tasks and of minilm.
 # PRUNEBERT_EARLIER=DIR scripts/measured.sh … report: DIR is a copy of an earlier results/main, whose rows, figures and tested differences stay
@@ -26,12 +27,12 @@ for task in QQP QNLI; do
 done
 read -ra more <<<"${PRUNEBERT_WORDS:-}"
 seeds=${PRUNEBERT_SEEDS:-0 1 2}
-failed=0 experiment=measured
+failed=0
 run() { # run NAME WORD…
   local name=$1 where=() status=0
   shift
   [ "$task" = rotten_tomatoes ] || where=(task.data_dir=data)
-  prunebert "experiment=$experiment" hydra/launcher=laptop "task=$task" "${where[@]}" "hydra.sweep.dir=runs/$name" "$@" "${more[@]}" ||
+  prunebert experiment=measured hydra/launcher=laptop "task=$task" "${where[@]}" "hydra.sweep.dir=runs/$name" "$@" "${more[@]}" ||
     status=$?
   [ "$status" -le 1 ] || exit "$status" # stopped, or bad input
   [ "$status" -eq 0 ] || failed=1       # a cell that failed keeps no other back
@@ -83,15 +84,7 @@ for task in "$@"; do
       done
       ;;
     minilm)
-      task=sst2 experiment=measured_minilm
-      for seed in $seeds; do
-        run "minilm/dense-$seed" method=dense "seed=$seed" sparsity=0.0
-        run "minilm/rest-$seed" method=$rest "seed=$seed"
-        run "minilm/sparsebert-$seed" method=sparsebert $shared "seed=$seed"
-        run "minilm/frozen-$seed" "${frozen[@]}" "seed=$seed"
-      done
-      run minilm/dense method=dense seed=3,4 sparsity=0.0
-      experiment=measured
+      PRUNEBERT_SEEDS=${seeds// /,} "$here/measured_minilm.sh" "$from" "$out"
       ;;
     report)
       publish main runs/main "${PRUNEBERT_EARLIER:-}"
