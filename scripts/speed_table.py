@@ -2,8 +2,8 @@
 
 python scripts/speed_table.py README.md results/README.md
 
-`<!-- results/speed -->` begins the table of all methods, `<!-- results/speed short -->` that of a few; `<!-- end -->`
-ends each.
+`<!-- results/speed -->` begins the table of all methods, `<!-- results/speed short -->` that of a few, both on the CPU;
+`<!-- results/speed gpu -->` that of all on a GPU; `<!-- end -->` ends each.
 """
 
 import json
@@ -29,32 +29,38 @@ COLUMNS = {
 }
 
 
-def table(methods: tuple[str, ...] = ()) -> str:
-    """A row a model and method, of these or of all: ratios, a blank where it was not measured."""
+def table(methods: tuple[str, ...] = (), device: str = "cpu") -> str:
+    """A row a model and method, of these or of all, on this device: ratios, a blank where it was not measured."""
     rows: dict[tuple[str, str], dict[str, float]] = {}
     for file in sorted(SPEED.glob("*.json")):
         found = json.loads(file.read_text("utf-8"))
-        if found["about"]["compile"] or found["about"]["threads"]:
+        about = found["about"]
+        if about["compile"] or about["threads"] or about["device"] != device:
             continue
         for row in found["rows"]:
             told = {"memory": row["by_dense"]} if "mebibytes" in row else row
             rows.setdefault((row["model"], row["method"]), {}).update(told)
     order = sorted(rows, key=lambda at: (MODELS.index(at[0]), METHODS.index(at[1])))
-    lines = [["model", "method", *COLUMNS], ["---"] * (len(COLUMNS) + 2)]
+    columns = {title: key for title, key in COLUMNS.items() if any(key in own for own in rows.values())}
+    lines = [["model", "method", *columns], ["---"] * (len(columns) + 2)]
     for model, method in order:
         if methods and method not in methods:
             continue
         own = rows[model, method]
-        lines.append([model, method, *(f"{own[key]:.2f}" if key in own else "" for key in COLUMNS.values())])
+        lines.append([model, method, *(f"{own[key]:.2f}" if key in own else "" for key in columns.values())])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def filled(page: str) -> str:
     """`page` with each table anew that it has marks for. Raises ValueError without any."""
-    tables = {"<!-- results/speed -->": (), "<!-- results/speed short -->": SHORT}
+    tables: dict[str, tuple] = {
+        "<!-- results/speed -->": (),
+        "<!-- results/speed short -->": (SHORT,),
+        "<!-- results/speed gpu -->": ((), "cuda"),
+    }
     there = [begin for begin in tables if begin in page]
     for begin in there or tables:
-        page = between(page, table(tables[begin]), begin)
+        page = between(page, table(*tables[begin]), begin)
     return page
 
 

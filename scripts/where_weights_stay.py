@@ -7,8 +7,9 @@ budget is then the mean over its runs and new ones (`runs` says of how many), an
 the one over more pairs.
 budget.csv: the remaining fraction by task, method, sparsity and kind of matrix, a mean over seeds.
 overlap.csv: what the masks of two methods, or of one, share beyond chance on a task at a sparsity (0: chance, 1: one
-mask holds the other), a mean over pairs of runs with different seeds; over `all` prunable matrices, and over those of
-the `encoder` alone: two masks may share no more than that both drop the embeddings that no batch reads.
+mask holds the other), a mean over pairs of runs with different seeds whose masks are at hand; over `all` prunable
+matrices, and over those of the `encoder` alone: two masks may share no more than that both drop the embeddings that no
+batch reads.
 """
 
 import itertools
@@ -74,19 +75,22 @@ def _beyond(matrices: dict) -> float | None:
 
 
 def main(results: Path, base: Path, earlier: Path | None = None) -> None:
-    """Write both files. Raises BadInput for a run that is neither at hand nor in `earlier`."""
+    """Write both files, the second if there are masks. Raises BadInput for a run that is neither at hand nor in
+    `earlier`."""
     runs = pd.read_csv(results, usecols=[*COLUMNS, "identity"])
     runs["label"] = short(runs["label"])
     runs = runs[runs["sparsity"] > 0]
     known = set(pd.read_csv(earlier / "results.csv", usecols=["identity"])["identity"]) if earlier else set()
     before = runs["identity"].isin(known)
-    here = [not old or artifacts.is_finished(base / d) for old, d in zip(before, runs["directory"], strict=True)]
+    here = [(base / d / artifacts.MASKS).is_file() for d in runs["directory"]]
     budget, shared = budgets(runs[~before], base), overlaps(runs[here], base)
     if earlier:
         budget = pooled(budget, pd.read_csv(earlier / "budget.csv"), runs[before])
         both = pd.concat([shared, pd.read_csv(earlier / "overlap.csv")]).sort_values("pairs", kind="stable")
         shared = both.drop_duplicates(OVERLAP, keep="last").sort_values(OVERLAP, kind="stable")
     for name, found in (("budget", budget), ("overlap", shared)):
+        if found.empty:  # no two runs' masks are at hand
+            continue
         found.round(4).to_csv(results.with_name(f"{name}.csv"), index=False, lineterminator="\n")
 
 

@@ -29,7 +29,15 @@ def speed_table(monkeypatch):
     return script("speed_table")
 
 
-@pytest.mark.parametrize(("page", "name"), [("README.md", "main"), ("results/README.md", "main")])
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [
+        ("README.md", "main"),
+        ("results/README.md", "main"),
+        ("results/README.md", "minilm"),
+        ("results/README.md", "budget"),
+    ],
+)
 def test_a_pages_table_is_made_of_the_results(page, name):
     text = (ROOT / page).read_text()
     assert results_table.filled(text, ROOT / f"results/{name}/results.csv") == text
@@ -42,7 +50,7 @@ def test_a_pages_speed_table_is_made_of_the_measurements(page, speed_table):
 
 
 def test_a_speed_table_by_hand(monkeypatch, tmp_path, speed_table):
-    about = {"compile": False, "threads": None}
+    about = {"compile": False, "threads": None, "device": "cpu"}
     times = [{"model": "minilm", "method": "gmp", "by_dense": 1.005, "by_floor": 1.2}]
     times += [{"model": "tiny", "method": "abp", "by_dense": 1.5, "choice_by_compare": 2.0}]
     memory = [{"model": "minilm", "method": "gmp", "mebibytes": 7.0, "by_dense": 1.3}]
@@ -50,11 +58,13 @@ def test_a_speed_table_by_hand(monkeypatch, tmp_path, speed_table):
         "times": {"about": about, "rows": times},
         "memory": {"about": about, "rows": memory},
         "one-thread": {"about": about | {"threads": 1}, "rows": [times[1] | {"by_dense": 9.0}]},
+        "gpu": {"about": about | {"device": "cuda"}, "rows": [times[1] | {"by_dense": 0.5}]},
     }.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(told))
     monkeypatch.setattr(speed_table, "SPEED", tmp_path)
     rows = [line.replace(" ", "") for line in speed_table.table().splitlines()[2:]]
-    assert rows == ["|tiny|abp|1.50||||2.00||", "|minilm|gmp|1.00|||1.20||1.30|"]
+    assert rows == ["|tiny|abp|1.50||2.00||", "|minilm|gmp|1.00|1.20||1.30|"]
+    assert speed_table.table(device="cuda").splitlines()[2:] == ["| tiny | abp | 0.50 | 2.00 |"]
     assert len(speed_table.table(("gmp",)).splitlines()) == 3
     with pytest.raises(ValueError, match="results/speed"):
         speed_table.filled("no marks")

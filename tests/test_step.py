@@ -55,7 +55,7 @@ def test_a_step_asks_the_device_for_nothing(unreadable, net, task, name):
 
 
 def test_what_asks_would_be_noticed(unreadable, net, task):
-    """SMP-S needs each layer's strength on the host: one wait a step, the documented one."""
+    """Without Triton SMP-S needs on the host how many weights of each matrix stay."""
     with pytest.raises(RuntimeError):
         take(smp, SMP | {"fit": FIT, "schedule": Cubic(0.9), "allocation": "score"}, net.to(META), task, unreadable)
 
