@@ -58,7 +58,9 @@ class History:
     def _see_elsewhere(self, masks: Masks) -> None:
         """The same without a number that the host would wait for, and of all matrices in a row, under ROW: telling a
         GPU what to do takes as long as the GPU takes to do it."""
-        stays = torch.cat([(m if m.dtype == torch.bool else m.detach() != 0).view(-1) for m in masks.values()])
+        stays = torch.cat(
+            [(m if m.dtype == torch.bool else m.detach() != 0).view(-1) for _, m in sorted(masks.items())]
+        )
         gone = ~stays
         if not self.stays:
             self.ever[ROW], self.flips[ROW] = gone, torch.count_nonzero(gone)
@@ -72,10 +74,10 @@ class History:
         """All in a row, or by matrix: a checkpoint may go on on another device than it was written on."""
         for kept in (self.stays, self.ever):
             if row:
-                found = {ROW: torch.cat([kept[n].view(-1) for n in like])}
+                found = {ROW: torch.cat([kept[n].view(-1) for n in sorted(like)])}
             else:
-                parts = kept[ROW].split([m.numel() for m in like.values()])
-                found = {n: part.view(m.shape) for (n, m), part in zip(like.items(), parts, strict=True)}
+                parts = kept[ROW].split([m.numel() for _, m in sorted(like.items())])
+                found = {n: part.view(m.shape) for (n, m), part in zip(sorted(like.items()), parts, strict=True)}
             kept.clear()
             kept.update(found)
         for counted in (self.flips, self.first):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,6 +22,7 @@ from prunebert.pieces import differing
 Scores = dict[str, Tensor]  # real, same shape as the weight each ranks
 Masks = Mapping[str, Tensor]  # bool: True = the weight stays. Float in the forward pass where a gradient flows to S
 
+log = logging.getLogger(__name__)
 NAN = "the scores became NaN, so no mask can be ranked from them; lower the learning rate"
 
 
@@ -154,14 +156,26 @@ def elsewhere(
 
 
 def on_gpu(scores: Iterable[Tensor]) -> bool:
-    """Whether Triton's kernels can take them: float32, in a row, on CUDA, and Triton is there."""
-    return all(x.is_cuda and x.dtype == torch.float32 and x.is_contiguous() for x in scores) and _triton()
+    """Whether Triton's kernels can take them: float32, in a row, on the current CUDA device, and Triton works."""
+    scores = list(scores)
+    if not all(x.is_cuda and x.dtype == torch.float32 and x.is_contiguous() for x in scores):
+        return False
+    return {x.get_device() for x in scores} == {torch.cuda.current_device()} and _triton()
 
 
 @cache
 def _triton() -> bool:
-    """Whether radix.py can be used: its histogram's mask is there since torch 2.8's Triton."""
-    return find_spec("triton") is not None and tuple(int(x) for x in torch.__version__.split(".")[:2]) >= (2, 8)
+    """Whether radix.py works here: its histogram's mask is there since torch 2.8's Triton, which needs a C compiler."""
+    if find_spec("triton") is None or tuple(int(x) for x in torch.__version__.split(".")[:2]) < (2, 8):
+        return False
+    try:
+        from prunebert import radix
+
+        radix.select([[torch.arange(3.0, device="cuda")]], [1])
+    except Exception as error:  # noqa: BLE001  whatever Triton lacks
+        log.warning("Triton does not work here, masks are sorted instead: %s", str(error).partition("\n")[0])
+        return False
+    return True
 
 
 def by_sorting(parts: list[Tensor], count: int) -> tuple[list[Tensor], Tensor]:

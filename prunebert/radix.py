@@ -36,12 +36,12 @@ def select(
     parts = [x.detach() for group in groups for x in group]
     sizes, device = tuple(x.numel() for x in parts), parts[0].device
     lines = tuple(sum(x.numel() for x in group) for group in groups)
-    first_block, group_of, start, before, blocks = layout(sizes, tuple(len(group) for group in groups), device)
+    first_block, group_of, start, before, blocks = layout(sizes, tuple(len(group) for group in groups), device, BLOCK)
     if not isinstance(counts, Tensor):
         counts = there(tuple(min(max(c, 0), n) for c, n in zip(counts, lines, strict=True)), device)
     n, lists, wide = len(groups), len(parts), triton.next_power_of_2(len(parts))
     room = min(ROOM, triton.next_power_of_2(max(lines)))
-    if last is None:
+    if last is None or last.shape[1] != n or last.device != device:
         last = torch.zeros(5, n, device=device)
         last[:3].fill_(torch.nan)
     # by group: the cut's key, still to keep at it, as many are there, whether it is found; above the window, in it
@@ -73,10 +73,10 @@ def there(numbers: tuple[int, ...], device: torch.device) -> Tensor:
 
 
 @lru_cache(64)
-def layout(sizes: tuple[int, ...], group_sizes: tuple[int, ...], device: torch.device) -> tuple:
+def layout(sizes: tuple[int, ...], group_sizes: tuple[int, ...], device: torch.device, block: int) -> tuple:
     """Of every tensor: its first program, with the end of all behind; its group; where its mask starts. Of every group
     its first program. And how many programs there are."""
-    blocks = [triton.cdiv(size, BLOCK) for size in sizes]
+    blocks = [triton.cdiv(size, block) for size in sizes]
     first = [0, *accumulate(blocks)]
     heads = [0, *accumulate(group_sizes)][:-1]
     group_of = [g for g, many in enumerate(group_sizes) for _ in range(many)]

@@ -15,7 +15,7 @@ def means(S: list[Tensor], above: float = 0.0, temperature: float = 1.0, force: 
     """mean σ((S - above)/p) of each contiguous float32 matrix: [matrices], float64. With a force λ the gradient of
     λ · mean of these is added to that of every S (at p = 1)."""
     sizes, device = tuple(s.numel() for s in S), S[0].device
-    first_block, _, _, _, blocks = layout(sizes, (1,) * len(S), device)
+    first_block, _, _, _, blocks = layout(sizes, (1,) * len(S), device, BLOCK)
     sums = torch.empty(blocks, device=device)
     for s in S if force is not None else []:
         if s.grad is None:

@@ -27,6 +27,7 @@ class Stepper:
 
     def __init__(self, net: SubNetwork, phase: Phase, *, seed: int, impl: Impl) -> None:
         self.net, self.phase, self.seed, self.impl = net, phase, seed, impl
+        net.rounded = {}
         for parameter in net.parameters():
             parameter.requires_grad_(False)
         self.groups = [g for g in phase.train if g.tensors]

@@ -54,7 +54,7 @@ class SubNetwork(nn.Module):
         self.encoder = model.encoder
         self.heads = nn.ModuleDict()
         self.masks: dict[str, Tensor] = {}
-        self._rounded: dict[str, tuple[int, Tensor]] = {}
+        self.rounded: dict[str, Tensor] = {}  # of a phase in training: step.py empties it
         generator = self.generator("fresh")
         for parameter in self.parameters_of("fresh").values():
             std = model.config.initializer_range if parameter.ndim > 1 else 0.0
@@ -128,7 +128,7 @@ class SubNetwork(nn.Module):
         replaced = {n: w for n, w in weights.items() if n.startswith(self.prefix)}
         if masks:
             replaced |= masked(masks, {n: replaced.get(n, self._matrices[n]) for n in masks}, self._linear)
-            replaced |= self._rounded_biases()
+            replaced |= {n: b for n, b in self._rounded_biases().items() if n not in weights}
         inputs: dict[str, Any] = batch.inputs | ({"output_hidden_states": True} if wanted else {})
         if batch.labels.device.type != "cpu":  # transformers asks a mask of two dimensions whether it has any padding
             inputs["attention_mask"] = everyone_sees(batch.inputs["attention_mask"])
@@ -193,14 +193,13 @@ class SubNetwork(nn.Module):
         return self.prunable("encoder_pooler_embeddings")
 
     def _rounded_biases(self) -> dict[str, Tensor]:
-        """On a GPU the frozen biases in autocast's precision, to which it would round every one in every step."""
+        """While training on a GPU: frozen biases in autocast's precision, to which it would round them every step."""
         low = low_precision(next(self.encoder.parameters()).device)
-        frozen = {} if low is None else {n: b for n, b in self._biases.items() if not b.requires_grad}
-        for n, bias in frozen.items():
-            version, rounded = self._rounded.get(n, (None, bias))
-            if version != bias._version or rounded.dtype != low or rounded.device != bias.device:
-                self._rounded[n] = bias._version, bias.detach().to(low)
-        return {n: self._rounded[n][1] for n in frozen}
+        if low is None or not self.training:
+            return {}
+        if not self.rounded:
+            self.rounded = {n: b.detach().to(low) for n, b in self._biases.items() if not b.requires_grad}
+        return self.rounded
 
     @cached_property
     def _biases(self) -> dict[str, nn.Parameter]:

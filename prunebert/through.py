@@ -126,6 +126,7 @@ class _Together(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         W, S = tensors[: len(M)], tensors[len(M) :]
         ctx.slope, ctx.count = slope, len(M)
+        ctx.set_materialize_grads(False)  # what nothing reads gets no gradient
         ctx.save_for_backward(*W, *(S if slope is not None else ()), *M)
         return tuple(
             torch.mul(w, m, out=torch.empty_like(w, dtype=dtype)) for w, m, dtype in zip(W, M, types, strict=True)

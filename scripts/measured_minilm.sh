@@ -18,11 +18,12 @@ read -ra more <<<"${PRUNEBERT_WORDS:-}"
 seeds=${PRUNEBERT_SEEDS:-0,1,2} tasks=${PRUNEBERT_TASKS:-sst2,qnli,qqp,mnli_matched,stsb,mrpc,rte,cola}
 beside=${PRUNEBERT_BESIDE:-}
 run() { # run TWELFTHS NAME WORD…: a sweep, with its part of all that run at once
-  local jobs=() part=$1 name=$2
+  local jobs=() part=$1 name=$2 status=0
   shift 2
-  [ -z "$beside" ] || jobs=("hydra.launcher.n_jobs=$((beside * part / 12))")
+  [ -z "$beside" ] || jobs=("hydra.launcher.n_jobs=$((beside * part / 12 > 0 ? beside * part / 12 : 1))")
   prunebert experiment=measured_minilm hydra/launcher=laptop "${jobs[@]}" task.data_dir=data "hydra.sweep.dir=runs/$name" \
-    "seed=$seeds" "task=$tasks" "$@" "${more[@]}" || [ $? -eq 1 ] # a cell that failed keeps no other back
+    "seed=$seeds" "task=$tasks" "$@" "${more[@]}" || status=$?
+  [ "$status" -le 1 ] || return "$status" # stopped, or bad input; a cell that failed keeps no other back
 }
 tamt() { # its masks know no task: those of SST-2 serve all
   run 1 masks_minilm method=tamt task=sst2
@@ -40,11 +41,13 @@ all=(
   "run 2 minilm/sparsebert method=sparsebert distill.shared=teachers"
   "run 1 minilm/frozen method=random,magnitude method.keep_pretrained=true fit.head_lr=3e-2"
 )
+started=()
 for words in "${all[@]}"; do
   if [ -n "$beside" ]; then
     $words &
+    started+=($!)
   else
     $words
   fi
 done
-wait
+for one in "${started[@]}"; do wait "$one"; done

@@ -14,11 +14,13 @@ qqp=(task=qqp "task.train=$data/QQP/train.tsv" 'task.text=[question1,question2]'
 one() { # the words of a sweep on one task
   prunebert "${all[@]}" "$@" "${more[@]}" || [ $? -eq 1 ] # a cell that failed
 }
+started=()
 try() { # the words of a sweep, on both
   for task in sst2 qqp; do
     local -n words=$task
     if [ -n "${PRUNEBERT_BESIDE:-}" ]; then
       one "hydra.sweep.dir=$out/$task/$name" "${words[@]}" "$@" &
+      started+=($!)
     else
       one "hydra.sweep.dir=$out/$task/$name" "${words[@]}" "$@"
     fi
@@ -31,4 +33,4 @@ name=scores_movement try method=movement method.score_lr=0.003,0.01,0.03 fit.lr=
 name=scores_soft try method=soft_movement,l0 method.score_lr=0.03,0.1,0.3 fit.lr=3e-5,1e-4
 name=sparsebert try method=sparsebert fit.lr=1e-4,3e-4,1e-3,3e-3 distill.shared="$out/teachers"
 name=frozen try method=random,magnitude method.keep_pretrained=true fit.head_lr=1e-3,3e-3,1e-2,3e-2
-wait
+for one in "${started[@]}"; do wait "$one"; done

@@ -34,7 +34,8 @@ def told(steps, final):
 def told_in_a_row(steps, final, change=None):
     """As on a GPU; from step `change` on as on the CPU, or first as there and then as on a GPU."""
     history = History()
-    for step, masks in enumerate(steps):
+    for step, each in enumerate(steps):
+        masks = dict(reversed(each.items())) if step % 2 else each  # a checkpoint brings them back in another order
         history.steps += 1
         if change is not None and step == abs(change):
             history._arrange(masks, row=change < 0)

@@ -444,3 +444,11 @@ def test_fixed_masks_by_one_function_train_the_weights():
     (2 * a.sum() + 3 * b.sum()).backward()
     assert torch.equal(a, W["a"] * M["a"]) and torch.equal(W["a"].grad, 2.0 * M["a"])
     assert torch.equal(W["b"].grad, 3.0 * M["b"])
+
+
+def test_what_nothing_reads_gets_no_gradient():
+    S = {n: torch.randn(5, 4).requires_grad_(True) for n in "ab"}
+    M = [s.detach() > 0 for s in S.values()]
+    a, _ = through._Together.apply(M, [torch.float32] * 2, None, torch.ones(5, 4), torch.ones(5, 4), *S.values())
+    a.sum().backward()
+    assert S["a"].grad is not None and S["b"].grad is None

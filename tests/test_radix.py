@@ -76,6 +76,8 @@ def test_a_window_around_the_last_cut_changes_no_mask():
             assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True)) and removed == below
     hits = last[3].tolist()
     assert all(15 < h < 30 for h in hits), hits  # the first has no window, and the jump is beside it
+    (alone,), _, other = radix.select([groups[0]], [100], last)  # another number of groups: no window
+    assert int(alone[0].sum()) == 100 and other.shape == (5, 1) and other[3].item() == 0
 
 
 @pytest.mark.parametrize("force", [3.0, torch.tensor(-2.0)])

@@ -4,9 +4,12 @@ import pytest
 import torch
 import transformers
 
-from prunebert import heads, models
+from prunebert import heads, models, subnetwork
 from prunebert.errors import BadInput
+from prunebert.fit import Fit
 from prunebert.masks import keep_top, kept
+from prunebert.phase import finetune
+from prunebert.step import Stepper
 from prunebert.subnetwork import SubNetwork
 
 from .conftest import save_model
@@ -127,3 +130,33 @@ def test_scores_and_masks_cover_the_same_weights(net):
     S = net.new_scores("encoder")
     assert S.keys() == net.prunable().keys()
     assert kept(keep_top(S, 0.5)) == sum(s.numel() for s in S.values()) // 2
+
+
+def test_rounded_biases_are_those_of_now_and_never_the_teachers(net, task, impl, monkeypatch):
+    """As on a GPU under autocast: kept while a phase trains, read by nothing else."""
+    seen = []
+    monkeypatch.setattr(subnetwork, "low_precision", lambda device: torch.bfloat16)
+    call = subnetwork._call
+    monkeypatch.setattr(subnetwork, "_call", lambda m, replaced, *a: seen.append(dict(replaced)) or call(m, {}, *a))
+    head, batch = net.add_head(task, "linear"), next(task.batches(4, 0))
+    fit = Fit(epochs=1, steps=8, batch_size=4, lr=1e-3, head_lr=1e-3)
+    masks = {n: torch.ones_like(w, dtype=torch.bool) for n, w in net.prunable().items()}
+    biases = [n.removesuffix("weight").removeprefix(net.prefix) + "bias" for n in masks]
+
+    def told(**more):
+        seen.clear()
+        net(batch, head, masks, **more)
+        return {n: seen[0].get(n) for n in biases}
+
+    net.requires_grad_(False).train()
+    first = told()
+    own = dict(net.encoder.named_parameters())
+    assert all(torch.equal(x, own[n].bfloat16()) for n, x in first.items())
+    theta = {n: w + 1 for n, w in net.snapshot(head).items()}
+    assert all(torch.equal(x, own[n] + 1) for n, x in told(theta=theta).items())
+    net.eval()
+    assert set(told().values()) == {None}
+    for n in biases:
+        own[n].data.add_(1.0)  # as a fused optimizer does: no version tells
+    Stepper(net.train(), next(finetune(net, task, head, fit, masks=masks, keep_pretrained=True)), seed=0, impl=impl)
+    assert all(torch.equal(x, own[n].bfloat16()) for n, x in told().items())

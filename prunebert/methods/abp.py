@@ -87,7 +87,8 @@ def abp(
         else:
             M, largest = ranked(theta, schedule(t), near)
             if not hard:
-                some = not gone and round(schedule(t) * sum(x.numel() for x in theta.values())) > 0
+                size = sum(x.numel() for x in theta.values())
+                some = not gone and round(size - size * schedule(t)) < size
                 gamma_now = largest if some else push(theta, M, largest)  # some: a GPU need not be asked
                 shift(theta, gamma_now, near)  # exactly the removed are now ≤ 0
         if not recovery and not hard:

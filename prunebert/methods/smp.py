@@ -174,7 +174,7 @@ def counts_there(R: dict[str, Tensor], kinds: list[list[str]], sizes: dict[str, 
     v_l = torch.zeros_like(strength).index_add_(
         0, place.gather(1, order).view(-1), torch.where(c < layers, share, 0.0).view(-1)
     )
-    exact = size * v_l
+    exact = size - size * (1 - v_l)
     stay = (exact + 1e-6).floor()
     by_remainder = alphabetic[(stay - exact)[alphabetic].argsort(stable=True)]
     one_more = torch.arange(len(size), device=size.device) < exact.sum().round() - stay.sum()
