@@ -55,7 +55,7 @@ publish() { # publish NAME DIR [EARLIER]: the report, and what results/ keeps of
   python -c 'import sys; t = open(sys.argv[1]).read(); open(sys.argv[2], "w").write(t.replace(sys.argv[3] + "/", ""))' \
     "report/$1/results.csv" "$results/$1/results.csv" "$out"
   cp "report/$1/tables.tex" "$results/$1/"
-  [[ $1 != tuning* ]] || return 0
+  [[ $1 != tuning* && $1 != budget ]] || return 0
   python "$here/where_weights_stay.py" "$results/$1/results.csv" "$out" ${earlier:+"$earlier"}
   mkdir "$results/$1/figures"
   [ -z "$earlier" ] || cp "$earlier"/figures/*.png "$results/$1/figures"
@@ -95,6 +95,10 @@ for task in "$@"; do
       for page in "$here/../README.md" "$results/README.md"; do
         python "$here/results_table.py" "$results/main/results.csv" "$page"
       done
+      if [ -d runs/budget ]; then
+        mkdir -p "$results/budget/figures"
+        python "$here/plot_steps.py" "$results"/{budget,main}/results.csv "$results/budget/figures/steps.png"
+      fi
       for name in minilm budget; do
         [ ! -d "runs/$name" ] || python "$here/results_table.py" "$results/$name/results.csv" "$results/README.md"
       done
