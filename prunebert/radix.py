@@ -38,7 +38,7 @@ def select(
     lines = tuple(sum(x.numel() for x in group) for group in groups)
     first_block, group_of, start, before, blocks = layout(sizes, tuple(len(group) for group in groups), device, BLOCK)
     if not isinstance(counts, Tensor):
-        counts = there(tuple(min(max(c, 0), n) for c, n in zip(counts, lines, strict=True)), device)
+        counts = on_device(tuple(min(max(c, 0), n) for c, n in zip(counts, lines, strict=True)), device)
     n, lists, wide = len(groups), len(parts), triton.next_power_of_2(len(parts))
     room = min(ROOM, triton.next_power_of_2(max(lines)))
     if last is None or last.shape[1] != n or last.device != device:
@@ -49,7 +49,7 @@ def select(
     state[1] = counts
     found = torch.zeros(len(BYTES), n, 256, dtype=torch.int32, device=device)
     inside = torch.empty(n, room, dtype=torch.int32, device=device)
-    tables = (there(tuple(x.data_ptr() for x in parts), device), first_block, group_of)
+    tables = (on_device(tuple(x.data_ptr() for x in parts), device), first_block, group_of)
     _look[(blocks,)](*tables, state, last, inside, lists, n, room, wide=wide, block=BLOCK)
     _settle[(n,)](state, inside, n, room, block=1024)
     for turn, shift in enumerate(BYTES):
@@ -67,7 +67,7 @@ def select(
 
 
 @lru_cache(256)
-def there(numbers: tuple[int, ...], device: torch.device) -> Tensor:
+def on_device(numbers: tuple[int, ...], device: torch.device) -> Tensor:
     """Numbers on the device, without waiting until they are."""
     return torch.tensor(numbers, pin_memory=device.type == "cuda").to(device, non_blocking=True)
 
@@ -94,20 +94,24 @@ def _score(keys: Tensor) -> Tensor:
 
 
 @triton.jit
-def _group(first_block, group_of, lists, wide: tl.constexpr):
-    """Of this program's scores."""
+def tensor_of(program, first_block, lists, wide: tl.constexpr):
+    """Which tensor a program reads."""
     every = tl.arange(0, wide)
     firsts = tl.load(first_block + every, mask=every < lists, other=2**62)
-    return tl.load(group_of + tl.sum((firsts <= tl.program_id(0)).to(tl.int32), 0) - 1)
+    return tl.sum((firsts <= program).to(tl.int32), 0) - 1
+
+
+@triton.jit
+def _group(first_block, group_of, lists, wide: tl.constexpr):
+    """Of this program's scores."""
+    return tl.load(group_of + tensor_of(tl.program_id(0), first_block, lists, wide))
 
 
 @triton.jit
 def _keys(at, first_block, group_of, lists, wide: tl.constexpr, block: tl.constexpr):
     """This program's tensor, its group, positions in it, which of them exist, and the keys there."""
     program = tl.program_id(0).to(tl.int64)
-    every = tl.arange(0, wide)
-    firsts = tl.load(first_block + every, mask=every < lists, other=2**62)
-    tensor = tl.sum((firsts <= program).to(tl.int32), 0) - 1
+    tensor = tensor_of(program, first_block, lists, wide)
     group, size = tl.load(group_of + tensor), tl.load(group_of + lists + tensor)
     where = (program - tl.load(first_block + tensor)) * block + tl.arange(0, block)
     real = where < size

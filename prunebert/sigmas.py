@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from prunebert.radix import BLOCK, layout, there
+from prunebert.radix import BLOCK, layout, on_device, tensor_of
 
 
 def means(S: list[Tensor], above: float = 0.0, temperature: float = 1.0, force: float | Tensor | None = None) -> Tensor:
@@ -20,9 +20,9 @@ def means(S: list[Tensor], above: float = 0.0, temperature: float = 1.0, force: 
     for s in S if force is not None else []:
         if s.grad is None:
             s.grad = torch.zeros_like(s)
-    at = there(tuple(s.data_ptr() for s in S), device)
-    to = at if force is None else there(tuple(s.grad.data_ptr() for s in S if s.grad is not None), device)
-    size = there(sizes, device)
+    at = on_device(tuple(s.data_ptr() for s in S), device)
+    to = at if force is None else on_device(tuple(s.grad.data_ptr() for s in S if s.grad is not None), device)
+    size = on_device(sizes, device)
     each = torch.zeros(len(S), device=device) if force is None else (1 / (len(S) * size) * force).float()
     wide = triton.next_power_of_2(len(S))
     _sums[(blocks,)](
@@ -39,9 +39,7 @@ def _sums(
 ):  # fmt: skip
     """Of one program's scores; and each σ(1 - σ) is added to their gradient."""
     program = tl.program_id(0).to(tl.int64)
-    every = tl.arange(0, wide)
-    firsts = tl.load(first_block + every, mask=every < lists, other=2**62)
-    tensor = tl.sum((firsts <= program).to(tl.int32), 0) - 1
+    tensor = tensor_of(program, first_block, lists, wide)
     where = (program - tl.load(first_block + tensor)) * block + tl.arange(0, block)
     real = where < tl.load(sizes + tensor)
     score = tl.load(tl.load(at + tensor).to(tl.pointer_type(tl.float32)) + where, mask=real, other=0.0)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.functional import linear as product
+from torch.nn.functional import linear
 
 from prunebert import heads
 from prunebert.checks import PRUNABLE
@@ -146,7 +146,7 @@ class SubNetwork(nn.Module):
 
         def project(layer: int, kind: str) -> Tensor:
             name = places[layer, kind]
-            rows = product(hidden[layer], theta[name], theta[name.removesuffix("weight") + "bias"])
+            rows = linear(hidden[layer], theta[name], theta[name.removesuffix("weight") + "bias"])
             return rows.unflatten(-1, (self.model.heads, -1)).transpose(1, 2)
 
         found = []

@@ -9,8 +9,11 @@ import json
 import sys
 from pathlib import Path
 
-COLUMNS = {"QQP": ("question1", "question2", "is_duplicate"), "QNLI": ("question", "sentence", "label")}
-COLUMNS["MNLI"] = ("sentence1", "sentence2", "gold_label")
+COLUMNS = {
+    "QQP": ("question1", "question2", "is_duplicate"),
+    "QNLI": ("question", "sentence", "label"),
+    "MNLI": ("sentence1", "sentence2", "gold_label"),
+}
 
 
 def convert(source: Path, target: Path) -> None:

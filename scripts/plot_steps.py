@@ -1,7 +1,6 @@
 """Score against the number of steps: scripts/plot_steps.py results/budget/results.csv results/main/results.csv OUT.png
 
-A panel a task and sparsity of the first file; the usual number of steps is the same seed's in the second. IMP's rounds
-share the steps. Fixed weights (keep_pretrained=true) are left out.
+A panel a task and sparsity of the first file; the usual number of steps is the same seed's in the second. Fixed weights (keep_pretrained=true) are left out.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import pandas as pd
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
-from results_table import BUDGET, COLUMNS
+from results_table import BUDGET, COLUMNS, all_steps
 
 from prunebert.report.style import LIGHT, METHODS
 
@@ -24,7 +23,7 @@ def main() -> None:
     other, usual = (pd.read_csv(file, usecols=[*COLUMNS, *BUDGET]) for file in sys.argv[1:3])
     runs = pd.concat([other, usual])
     runs = runs[runs["settings.keep_pretrained"].astype(str) != "True"]
-    runs["steps"] = (runs["settings.fit.steps"] * runs["method"].map(lambda m: 3 if m == "imp" else 1)).round(-1)
+    runs["steps"] = all_steps(runs)
     cells = other[other["sparsity"] > 0].groupby(["task", "sparsity", "seed"]).size().index
     with plt.rc_context(LIGHT.rc()):
         figure, panels = plt.subplots(1, len(cells), figsize=(3.6 * len(cells), 3.4), squeeze=False)

@@ -92,15 +92,12 @@ def claims(runs: pd.DataFrame) -> str:
 def steps(runs: pd.DataFrame, usual: pd.DataFrame) -> str:
     """A row a method: its score after so many steps of what becomes the sub-network, on each task and at the sparsity
     of `runs`; those of the usual number are the same seed's in `usual`. A † as in the table of scores.
-
-    IMP's rounds share the steps, three of the same number (at 0.5 there are two).
     """
     runs = pd.concat([usual, runs], ignore_index=True)
-    rounds = runs["method"].map(lambda m: 3 if m == "imp" else 1)
     kept = runs["settings.keep_pretrained"].map(lambda x: str(x) == "True")
     runs = runs.assign(
         name=runs["method"] + kept.map({True: " (keep_pretrained=true)", False: ""}),
-        budget=(runs["settings.fit.steps"] * rounds).round(-1).astype(int),  # 3 rounds of 33 are 100 steps
+        budget=all_steps(runs),
         cell=[f"{x:.3f}{' †' if lost else ''}" for x, lost in zip(runs["score"], _lost(runs), strict=True)],
     )
     own = runs.iloc[len(usual) :]
@@ -115,6 +112,13 @@ def steps(runs: pd.DataFrame, usual: pd.DataFrame) -> str:
     for name in own["name"].drop_duplicates():
         lines.append(_row([name, *(column.get(name, "") for column in columns)]))
     return "\n".join(lines)
+
+
+def all_steps(runs: pd.DataFrame) -> pd.Series:
+    """Of what becomes the sub-network. IMP's rounds share them, three of the same number (at 0.5 there are two): 3 of 33
+    are 100."""
+    rounds = runs["method"].map(lambda m: 3 if m == "imp" else 1)
+    return (runs["settings.fit.steps"] * rounds).round(-1).astype(int)
 
 
 def _lost(runs: pd.DataFrame) -> pd.Series:

@@ -61,19 +61,19 @@ def test_the_host_never_waits(steps):
             torch.cuda.set_sync_debug_mode("default")
 
 
-@pytest.mark.parametrize("steps", [m for m in METHODS if m != "dense"], indirect=True)
-def test_a_step_on_the_device_is_one_on_the_cpu(steps):
+@pytest.mark.parametrize("steps", [m for m in METHODS if m not in ("dense", "gmp")], indirect=True)
+def test_masks_of_trained_scores_are_those_of_the_cpu(steps):
     """The same masks from the same scores."""
     step, batches, phase = steps
     for k in range(3):
         terms, _ = step(STEPS // 2 + k, next(batches))
     assert all(math.isfinite(x.item()) for x in terms.values())
-    scores = next((g.tensors for g in phase.train if g.name == "scores"), {})
+    scores = next(g.tensors for g in phase.train if g.name == "scores")
     there = {n: s.detach() for n, s in scores.items()}
     for s in (0.5, 0.97):
         for scope in ("local", "global"):
-            found = masks.keep_top(there, s, scope) if there else {}
-            here = masks.keep_top({n: x.cpu() for n, x in there.items()}, s, scope) if there else {}
+            found = masks.keep_top(there, s, scope)
+            here = masks.keep_top({n: x.cpu() for n, x in there.items()}, s, scope)
             assert all(torch.equal(found[n].cpu(), here[n]) for n in here)
 
 

@@ -13,7 +13,7 @@ from prunebert.control import penalise
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks import counts, kept
-from prunebert.methods.smp import budgets, counts_there, initial_scores, paper_steps, smp, top_v
+from prunebert.methods.smp import budgets, counts_on_device, initial_scores, paper_steps, smp, top_v
 from prunebert.schedules import Cubic
 
 few = settings(deadline=None, max_examples=100, derandomize=True)
@@ -321,6 +321,6 @@ def test_budgets_where_the_host_does_not_look_are_the_same(strengths, pooler, v)
     for names in kinds:
         shares |= dict(zip(names, budgets([R[n].item() for n in names], v), strict=True))
     expected = counts(sizes, {n: 1 - shares[n] for n in sizes})
-    found = counts_there(R, kinds, sizes, v).tolist()
+    found = counts_on_device(R, kinds, sizes, v).tolist()
     assert sum(found) == sum(expected.values())
     assert all(abs(a - b) <= 1 for a, b in zip(found, expected.values(), strict=True))

@@ -127,7 +127,9 @@ def top_v(
         kinds.setdefault(net.place(n)[1], []).append(n)
     R, remaining = mean_sigmas(S, temperature), dict[str, float]()
     if any(r.device.type != "cpu" for r in R.values()):
-        return tops(S, counts_there(R, list(kinds.values()), {n: s.numel() for n, s in S.items()}, 1 - sparsity), near)
+        return tops(
+            S, counts_on_device(R, list(kinds.values()), {n: s.numel() for n, s in S.items()}, 1 - sparsity), near
+        )
     for names in kinds.values():
         strength = torch.stack([R[n] for n in names]).tolist()
         remaining |= dict(zip(names, budgets(strength, 1 - sparsity), strict=True))
@@ -153,7 +155,7 @@ def budgets(strength: list[float], v: float) -> list[float]:
             return [1.0] * len(strength)
 
 
-def counts_there(R: dict[str, Tensor], kinds: list[list[str]], sizes: dict[str, int], v: float) -> Tensor:
+def counts_on_device(R: dict[str, Tensor], kinds: list[list[str]], sizes: dict[str, int], v: float) -> Tensor:
     """How many weights of each matrix stay, [matrices], in the order of R: `budgets` of every kind and masks.counts of
     them, made where R is, so that the host need not wait for a GPU.
 
