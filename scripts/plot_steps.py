@@ -1,6 +1,7 @@
 """Score against the number of steps: scripts/plot_steps.py results/budget/results.csv results/main/results.csv OUT.png
 
-A panel a task and sparsity of the first file; the usual number of steps is the same seed's in the second. Fixed weights (keep_pretrained=true) are left out.
+A panel a task and sparsity of the first file; the usual number of steps is the same seed's in the second. Fixed weights
+(keep_pretrained=true) are left out.
 """
 
 from __future__ import annotations

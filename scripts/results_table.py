@@ -115,8 +115,8 @@ def steps(runs: pd.DataFrame, usual: pd.DataFrame) -> str:
 
 
 def all_steps(runs: pd.DataFrame) -> pd.Series:
-    """Of what becomes the sub-network. IMP's rounds share them, three of the same number (at 0.5 there are two): 3 of 33
-    are 100."""
+    """Of what becomes the sub-network. IMP's rounds share them, three of the same number (at 0.5 there are two), and 3
+    of 33 are 100."""
     rounds = runs["method"].map(lambda m: 3 if m == "imp" else 1)
     return (runs["settings.fit.steps"] * rounds).round(-1).astype(int)
 
