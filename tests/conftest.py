@@ -15,86 +15,14 @@ if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # for test_radix.py; read when Triton is imported
 
 import datasets
-import numpy as np
-import pandas as pd
 import pytest
-import transformers
 
 from prunebert import models
 from prunebert.impl import Impl
 from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.squad import squad_task
 from prunebert.tasks.text import text_task
-
-WORDS = [
-    "good",
-    "bad",
-    "film",
-    "great",
-    "terrible",
-    "the",
-    "a",
-    "yes",
-    "no",
-    "maybe",
-    "plot",
-    "actor",
-    "scene",
-    "dull",
-    "bright",
-    "what",
-    "who",
-    "when",
-    "where",
-    "it",
-    "was",
-    "is",
-    "not",
-]
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-
-
-def save_model(folder: Path, kind: str = "bert", masked_lm: bool = True) -> Path:
-    """A 2-layer random model of a family (hidden 32, 4 heads), its tokenizer beside it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "vocab.txt").write_text(
-        "\n".join(
-            SPECIAL + WORDS + list("abcdefghijklmnopqrstuvwxyz?.") + ["##" + c for c in "abcdefghijklmnopqrstuvwxyz"]
-        )
-    )
-    tokenizer = transformers.BertTokenizerFast(vocab=str(folder / "vocab.txt"))
-    size = {"vocab_size": len(tokenizer), "max_position_embeddings": 64}
-    if kind == "distilbert":
-        config = transformers.DistilBertConfig(dim=32, n_layers=2, n_heads=4, hidden_dim=64, **size)
-    else:
-        wide = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64, **size}
-        known = {
-            "bert": transformers.BertConfig,
-            "roberta": transformers.RobertaConfig,
-            "electra": transformers.ElectraConfig,
-        }
-        extra = {"electra": {"embedding_size": 16}, "roberta": {"pad_token_id": 0}}.get(kind, {})
-        config = known[kind](**wide, **extra)
-    torch.manual_seed(0)
-    auto = transformers.AutoModelForMaskedLM if masked_lm else transformers.AutoModel
-    model = auto.from_config(config)
-    for name, parameter in model.named_parameters():  # biases start at 0, which would hide that they are read
-        if name.endswith("bias"):
-            torch.nn.init.normal_(parameter, std=0.02)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
-def rows(count: int, seed: int = 0) -> pd.DataFrame:
-    """Sentences whose label is told by one word, a pair's second half, and a number that goes with the label."""
-    random = np.random.default_rng(seed)
-    label = random.integers(0, 2, count)
-    texts = [" ".join([*random.choice(WORDS[5:], random.integers(2, 9)), ["bad", "good"][y]]) for y in label]
-    other = [" ".join(random.choice(WORDS[5:], 3)) for _ in label]
-    return pd.DataFrame(
-        {"sentence": texts, "second": other, "label": label, "number": label * 4 + random.random(count)}
-    )
+from tests.toys import SQUAD, TASK, rows, save_model, toy_words
 
 
 @pytest.fixture(scope="session")
@@ -133,42 +61,10 @@ def impl() -> Impl:
     return Impl(device="cpu", precision="fp32", compile=False, threads=1)
 
 
-TASK = {
-    "name": "toy",
-    "kind": "classification",
-    "hub": None,
-    "folder": None,
-    "package": None,
-    "data_dir": None,
-    "text": "sentence",
-    "label": "label",
-    "labels": None,
-    "label_words": ["terrible", "great"],
-    "holdout": 0.25,
-    "max_length": 32,
-    "score": "accuracy",
-}
-
-
 @pytest.fixture
 def task(model: models.Model, data_folder: Path):
     files = {"train": str(data_folder / "train.csv"), "eval": str(data_folder / "eval.csv")}
     return text_task(tokenizer=model.tokenizer, positions=64, **TASK, **files, metric="prunebert.metrics:Accuracy")
-
-
-SQUAD = {
-    "name": "squad",
-    "hub": {"path": "rajpurkar/squad"},
-    "data_dir": None,
-    "holdout": 0.4,
-    "max_length": 32,
-    "stride": 8,
-    "n_best": 20,
-    "max_answer": 30,
-    "no_answer": False,
-    "label_words": None,
-    "score": "f1",
-}
 
 
 @pytest.fixture
@@ -282,27 +178,3 @@ def finished(tmp_path_factory: pytest.TempPathFactory, model_folder: Path, data_
 @pytest.fixture
 def toy(model_folder: Path, data_folder: Path) -> list[str]:
     return toy_words(model_folder, data_folder, "run")
-
-
-def toy_words(model_folder: Path, data_folder: Path, run: Path | str) -> list[str]:
-    """Overrides of a run on the toy files and the toy model."""
-    return [
-        "task=file",
-        f"task.train={data_folder / 'train.csv'}",
-        f"task.eval={data_folder / 'eval.csv'}",
-        "task.text=sentence",
-        "task.label_words=[terrible,great]",
-        "task.max_length=32",
-        f"model.name={model_folder}",
-        "fit=smoke",
-        "impl.threads=1",
-        f"hydra.run.dir={run}",
-    ]
-
-
-def toy_task(words: list[str], model: models.Model):
-    """The task of a run that was started with these words (`toy`)."""
-    told = dict(w.split("=", 1) for w in words)
-    files = {"train": told["task.train"], "eval": told["task.eval"]}
-    settings = TASK | {"name": "file", "metric": "prunebert.metrics:Accuracy"} | files
-    return text_task(tokenizer=model.tokenizer, positions=64, **settings)

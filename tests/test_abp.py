@@ -1,6 +1,5 @@
-"""AbP: its equations on paper, what is trained and what is frozen, γ's two controls, recovery, ablations, its head."""
+"""AbP: its equations on paper, what is trained and what is frozen, the steered γ, recovery."""
 
-import logging
 import math
 from dataclasses import replace
 from itertools import pairwise
@@ -8,21 +7,15 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-import transformers
-from torch.nn import functional as F
 
 from prunebert import models
-from prunebert.errors import BadInput
 from prunebert.evaluate import evaluate
 from prunebert.fit import Fit
-from prunebert.masks import kept, quantile
+from prunebert.masks import kept
 from prunebert.methods.abp import abp, initial
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import SubNetwork
-from prunebert.tasks.form import Form
 from prunebert.train import train
-
-from .conftest import save_model
 
 FIT = Fit(epochs=1, steps=6, batch_size=16, lr=1e-3, head_lr=1e-3)
 FLAT = Fit(epochs=1, steps=6, batch_size=16, lr=1e-3, head_lr=0.0, decay="constant", clip=1e9)
@@ -269,152 +262,6 @@ def test_recovery(net, task, impl, recovery, control):
     assert kept(net.masks) < size_of(net.masks)
 
 
-def test_gamma_of_the_paper_is_constant_with_the_rates_decay(net, task, impl):
-    """α = 0, so θ moves by γ alone, which goes before each gradient: at step k by γ · Σ of k rates, 1 + 5/6 + …"""
-    start = initial(net, WIDE, 0.01, 0.001)
-    settings = ABP | {"control": "paper", "gamma": 1e-3, "score_lr": 0.0, "schedule": Cubic(0.999)}
-    down = []
-
-    def watch(phase, t, M):
-        theta = phase.train[0].tensors
-        fall = torch.cat([(start[n] - theta[n].detach()).flatten() for n in theta])
-        assert fall.max() - fall.min() < 1e-7  # the same for all
-        assert all(torch.equal(M[n] != 0, theta[n] > 0) for n in theta)
-        down.append(float(fall.mean()))
-
-    play(abp(net, task, **settings), net, impl, watch)
-    assert down == pytest.approx([1e-3 * sum((6 - i) / 6 for i in range(k)) for k in range(1, 7)], abs=1e-7)
-
-
-def test_the_last_steps_gamma_counts(net, task, impl):
-    """Alg. 1: θ ← θ - α∇ - γ1 is one step; after a single one with γ above all of θ₀ nothing is left."""
-    settings = {
-        "control": "paper",
-        "gamma": 1.0,
-        "score_lr": 0.0,
-        "schedule": Cubic(0.999),
-        "fit": replace(FIT, steps=1),
-    }
-    play(abp(net, task, **ABP | settings), net, impl)
-    assert kept(net.masks) == 0
-
-
-def test_control_paper_has_no_end_at_sparsity_0(net, task):
-    with pytest.raises(BadInput, match=r"^sparsity=0: method\.control=paper"):
-        next(abp(net, task, **ABP | {"control": "paper", "schedule": Cubic(0.0)}))
-
-
-def test_control_paper_ends_when_the_target_is_met(net, task, impl, caplog):
-    """Not before, not a step later; and nothing is said, as the target was met."""
-    forward = []
-    settings = ABP | {"control": "paper", "gamma": 2.5e-3, "score_lr": 1e-5, "schedule": Cubic(0.6)}
-    settings |= {"fit": replace(FIT, steps=12, decay="constant")}
-    with caplog.at_level(logging.WARNING):
-        ((phase, trained),) = play(
-            abp(net, task, **settings), net, impl, lambda _, t, M: forward.append(1 - kept(M) / size_of(M))
-        )
-    assert trained.steps == len(forward) < 12 and phase.steps == 12
-    assert 1 - kept(net.masks) / size_of(net.masks) >= 0.6 and all(s < 0.6 for s in forward[:-1])
-    assert not caplog.records
-
-
-def test_control_paper_says_when_it_falls_short(net, task, impl, caplog):
-    settings = ABP | {"control": "paper", "gamma": 1e-4, "score_lr": 1e-5, "schedule": Cubic(0.6)}
-    with caplog.at_level(logging.WARNING):
-        ((_, trained),) = play(abp(net, task, **settings), net, impl)
-    assert trained.steps == 6 and "γ = 0.0001 left sparsity 0.0000, short of 0.6" in caplog.text
-    assert kept(net.masks) > 0.9 * size_of(net.masks)
-
-
-def test_sgd_is_the_literal_update(net, task, impl):
-    """θ - α∇, where ∇ = ∂L/∂W' ⊙ W ⊙ σ(θ)(1 - σ(θ)) comes from the weights' own gradient, not from the masks'."""
-    key, alpha = steep(net, task), 50.0
-    settings = {"fit": replace(FLAT, steps=1), "optimizer": "sgd", "score_lr": alpha, "schedule": Cubic(0.4, 0, 1)}
-    start = initial(net, WIDE, 0.01, 0.001)
-    flat = torch.cat([x.flatten() for x in start.values()]).sort().values
-    theta = {n: x - flat[round(0.4 * flat.numel()) - 1] for n, x in start.items()}
-    own = net.prunable(WIDE)
-    read = {n: (own[n] * (theta[n] > 0)).detach().requires_grad_(True) for n in theta}
-    batch = next(task.batches(16, 0))
-    task.loss(net(batch, key, theta=read), batch)["task"].backward()
-    ((phase, _),) = play(abp(net, task, **ABP | settings), net, impl)
-    for n, x in phase.train[0].tensors.items():
-        slope = read[n].grad * own[n].detach() * theta[n].sigmoid() * (1 - theta[n].sigmoid())
-        assert slope.abs().max() > 1e-6
-        assert torch.allclose(x, theta[n] - alpha * slope, rtol=1e-4, atol=1e-6)
-
-
-def test_adam_moves_every_score_with_a_gradient_by_alpha(net, task, impl):
-    """Adam's first step is ±α (ε aside); what has no gradient follows γ alone."""
-    steep(net, task)
-    settings = {"fit": replace(FLAT, steps=1), "score_lr": 1e-3, "schedule": Cubic(0.4, 0, 1)}
-    start = initial(net, WIDE, 0.01, 0.001)
-    ((phase, _),) = play(abp(net, task, **ABP | settings), net, impl)
-    moves = {n: x.detach() - start[n] + quantile(start, 0.4) for n, x in phase.train[0].tensors.items()}
-    words = moves.pop("bert.embeddings.word_embeddings.weight")
-    full = torch.cat([x.flatten() for x in moves.values()])
-    assert (full.abs() < 1.001e-3).all() and ((full.abs() - 1e-3).abs() < 2e-5).float().mean() > 0.5
-    told = next(task.batches(16, 0)).inputs["input_ids"].unique()
-    unseen = torch.ones(len(words), dtype=torch.bool).index_fill(0, told, False)
-    assert words[unseen].abs().max() < 1e-7 and (words[~unseen].abs() > 9e-4).float().mean() > 0.5
-    assert 0 < unseen.sum() < len(words)
-
-
-@pytest.fixture
-def plain(model_folder, task, impl):
-    """The masks of a run without ablation."""
-    net = SubNetwork(models.load(str(model_folder)))
-    play(abp(net, task, **ABP), net, impl)
-    return net.masks
-
-
-def ablated(net, task, impl, kind):
-    """The programme's phases; the head's values and the encoder's when the last phase began and after it."""
-    before, begun = net.snapshot(net.add_head(task, "layer_mix")), []
-
-    def watch(phase, t, M):
-        if phase.name == "head" and not begun:
-            begun.append((net.snapshot(phase.head), M))
-
-    done = play(abp(net, task, **ABP | {"ablation": kind}), net, impl, watch)
-    assert [phase.name for phase, _ in done] == ["prune", "head"]
-    assert {g.name for g in done[1][0].train} == {"head"}
-    start, M = begun[0]
-    head = [n for n in before if n.startswith("head.")]
-    assert len(head) == 5 and all(torch.equal(start[n], before[n]) for n in head)  # a new head
-    after = net.snapshot(done[1][0].head)
-    assert all(not torch.equal(after[n], before[n]) for n in head)
-    assert all(torch.equal(after[n], start[n]) for n in after if not n.startswith("head."))
-    assert all(torch.equal(M[n], net.masks[n]) for n in net.masks) and M.keys() == net.masks.keys()
-    return before, after
-
-
-def test_shuffle_keeps_every_matrix_count_and_nothing_else(net, task, impl, plain):
-    before, after = ablated(net, task, impl, "shuffle")
-    assert all(torch.equal(after[n], x) for n, x in before.items() if not n.startswith("head."))
-    assert net.masks.keys() == plain.keys() and len(plain) == 13
-    for n, m in net.masks.items():
-        assert m.dtype == torch.bool and m.sum() == plain[n].sum()
-        kept_share = float(plain[n].float().mean())
-        agree = float((m == plain[n]).float().mean())  # by chance p² + (1-p)²
-        assert agree == pytest.approx(kept_share**2 + (1 - kept_share) ** 2, abs=0.06)
-
-
-def test_reinit_multiplies_every_weight_by_about_one(net, task, impl, plain):
-    before, after = ablated(net, task, impl, "reinit")
-    assert all(torch.equal(m, plain[n]) for n, m in net.masks.items())
-    pretrained = net.parameters_of("pretrained")
-    assert len(pretrained) == 37
-    ratio = torch.cat([(after[n] / before[n])[before[n] != 0].flatten() for n in pretrained])
-    assert ratio.numel() > 15_000
-    assert float(ratio.mean()) == pytest.approx(1, abs=1e-3) and float(ratio.std()) == pytest.approx(0.01, rel=0.05)
-    assert all(not torch.equal(after[n], before[n]) for n in pretrained)
-    first, second = (
-        after[n] / before[n] for n in pretrained if n.endswith(("query.weight", "key.weight")) and "r.0" in n
-    )
-    assert not torch.allclose(first, second, atol=1e-3)
-
-
 def test_theta_0_is_normal_and_drawn_from_the_seed_alone(model_folder):
     def draw(seed, disturb):
         net = SubNetwork(models.load(str(model_folder)), seed)
@@ -432,82 +279,3 @@ def test_theta_0_is_normal_and_drawn_from_the_seed_alone(model_folder):
     assert (x > 0).all()  # as the paper has it
     first, second = (a[n] for n in a if n.endswith(("query.weight", "key.weight")) and "layer.0" in n)
     assert not torch.equal(first, second)
-
-
-def phases(net, task, **settings):
-    return [phase.name for phase in abp(net, task, **ABP | settings)]
-
-
-def test_phases(net, task):
-    assert phases(net, task) == phases(net, task, control="paper") == phases(net, task, recovery=False) == ["prune"]
-    assert phases(net, task, ablation="shuffle") == ["prune", "head"]
-    assert phases(net, task, ablation="reinit", control="paper") == ["prune", "head"]
-    only = {c: next(abp(net, task, **ABP | {"control": c})) for c in ("schedule", "paper")}
-    assert (only["schedule"].settled, only["paper"].settled) == (0.8, 1.0)
-    assert not only["schedule"].stop(1.0)
-
-
-@pytest.mark.parametrize("family", ["bert", "distilbert"])
-@pytest.mark.parametrize("span", [False, True])
-def test_the_head_on_a_stock_models_hidden_states(tmp_path, task, family, span):
-    """Σ_l softmax(mix)_l h_l over the layers (not the embeddings), a ReLU layer, a linear one; under masks."""
-    folder = save_model(tmp_path / family, family)
-    net = SubNetwork(models.load(str(folder))).eval()
-    form = Form("stub", span, False, False, False, outputs=3, max_length=16)
-    stub = SimpleNamespace(name="stub", form=lambda: form)
-    key = net.add_head(stub, "layer_mix")
-    head = dict(net.heads[key].named_parameters())
-    assert {n: tuple(p.shape) for n, p in head.items()} == {
-        "mix": (2,),
-        "hidden.weight": (32, 32),
-        "hidden.bias": (32,),
-        "out.weight": (2 if span else 3, 32),
-        "out.bias": (2 if span else 3,),
-    }
-    assert not head["mix"].any()  # equal weights at first
-    generator = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for p in head.values():
-            p.copy_(torch.randn(p.shape, generator=generator))
-    batch = next(task.eval_batches("validation", 4))
-    inputs = {k: v for k, v in batch.inputs.items() if family == "bert" or k != "token_type_ids"}
-    masks = {n: torch.rand(w.shape, generator=generator) < 0.5 for n, w in net.prunable(WIDE).items()}
-    stock = transformers.AutoModel.from_pretrained(folder).eval()
-    with torch.no_grad():
-        for n, p in stock.named_parameters():
-            p.mul_(masks.get(net.prefix + n, torch.ones(())))
-        hidden = stock(**inputs, output_hidden_states=True).hidden_states
-        assert len(hidden) == 3
-        a, b = head["mix"].exp() / head["mix"].exp().sum()
-        mixed = a * hidden[1] + b * hidden[2]
-        mixed = mixed if span else mixed[:, 0]
-        middle = (mixed @ head["hidden.weight"].T + head["hidden.bias"]).clamp(min=0)
-        expected = middle @ head["out.weight"].T + head["out.bias"]
-        found = net(type(batch)(inputs, batch.labels, batch.rows), key, masks).logits
-        unmasked = net(type(batch)(inputs, batch.labels, batch.rows), key).logits
-    assert expected.shape == ((4, hidden[0].shape[1], 2) if span else (4, 3))
-    assert torch.allclose(found, expected, atol=1e-4) and not torch.allclose(found, unmasked, atol=1e-2)
-    assert (middle == 0).any() and (middle > 0).any()
-
-
-def test_scores_follow_the_tasks_loss_and_no_other_term(net, task):
-    phase = next(abp(net, task, **ABP))
-    batch = next(task.batches(4, 0))
-    net.eval()
-    out = net(batch, phase.head, phase.masks(1.0, True))
-    terms = phase.loss(out, batch, 0.5)
-    assert terms.keys() == {"task"}
-    assert terms["task"].item() == pytest.approx(F.cross_entropy(out.logits, batch.labels).item(), rel=1e-6)
-
-
-def test_a_run_leaves_masks_and_a_head_and_no_weights(cli, toy, tmp_path):
-    import json
-
-    from safetensors import safe_open
-
-    assert cli(*[w for w in toy if "threads" not in w], "impl.threads=1", "method=abp", "sparsity=0.6")[0] == 0
-    row = json.loads((tmp_path / "run/result.json").read_text())
-    assert row["prunable"] == WIDE and row["sparsity_encoder_pooler_embeddings"] == pytest.approx(0.6, abs=1e-4)
-    assert not (tmp_path / "run/weights.safetensors").exists() and list(row["phases"]) == ["prune"]
-    with safe_open(tmp_path / "run/head.safetensors", "pt") as stored:
-        assert {"mix", "hidden.weight", "hidden.bias", "out.weight", "out.bias"} <= set(stored.keys())

@@ -55,6 +55,14 @@ def test_a_file_is_short_and_imports_only_downwards(file):
         assert not any(m.split(".")[0] in ("hydra", "omegaconf") for m in imports(file))
 
 
+TESTS = sorted(Path(__file__).parent.rglob("*.py"))
+
+
+def test_tests_are_short_too():
+    assert len(TESTS) > 70
+    assert not [f.name for f in TESTS if len(f.read_text().splitlines()) > 300]
+
+
 def test_schedules_and_fit_need_only_the_standard_library():
     for name in ("schedules", "fit", "checks", "signature", "errors"):
         tops = {m.split(".")[0] for m in imports(ROOT / f"{name}.py")}

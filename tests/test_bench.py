@@ -11,8 +11,7 @@ import transformers
 import prunebert
 from prunebert import bench, compact
 from prunebert.models import FAMILIES
-
-from .conftest import save_model
+from tests.toys import save_model
 
 
 def killed(folder, family):

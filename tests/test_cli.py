@@ -1,9 +1,6 @@
 """The command line end to end: what a run leaves, what a sweep prints, and what it says to bad input."""
 
 import json
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from prunebert import maskfile, words
+from prunebert import maskfile
 from prunebert.maskfile import MaskFile
 
 ALWAYS = {
@@ -89,8 +86,7 @@ def test_a_finished_run_is_a_teacher_masks_included(cli, toy, tmp_path, model_fo
     """The stored weights under the stored masks give the predictions that the run wrote."""
     from prunebert import models, stored
     from prunebert.subnetwork import SubNetwork
-
-    from .conftest import toy_task
+    from tests.toys import toy_task
 
     assert cli(*toy, "method=magnitude", "sparsity=0.6", "hydra.run.dir=teacher")[0] == 0
     assert cli(*toy, "method=smp", "distill=logits", "distill.teacher=teacher")[0] == 0
@@ -260,45 +256,3 @@ def test_a_loss_that_is_not_finite_stops_says_where_and_keeps_the_log(cli, toy, 
     assert status == 2 and "not finite at step 2 of 9 of phase finetune" in printed
     assert {"run/run.log", "run/metrics.jsonl"} <= files(tmp_path) and not (tmp_path / "run/result.json").exists()
     assert "not finite" in (tmp_path / "run/run.log").read_text()
-
-
-@pytest.mark.parametrize(
-    ("words", "status"),
-    [(["--help"], 0), (["sparsity=2"], 2), (["method=smo"], 2), (["infos"], 2), (["method.allocation=x"], 2)],
-)
-def test_help_and_config_errors_answer_without_importing_torch(words, status, tmp_path):
-    code = f"""if True:
-        import sys
-        sys.argv = ["prunebert", *{words!r}]
-        from prunebert.cli import main
-        try:
-            main()
-        finally:
-            assert "torch" not in sys.modules and "transformers" not in sys.modules
-    """
-    began = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert done.returncode == status, done.stderr
-    assert time.monotonic() - began < 10  # 2 s on an idle machine; CI's may be busy
-    assert not list(tmp_path.rglob("*"))
-
-
-def test_cfg_job_and_completion_are_hydras(cli):
-    status, printed = cli("method=smp", "task=rte", "--cfg", "job")
-    assert status == 0 and "epochs: 100" in printed and "name: bert-base-uncased" in printed
-    assert cli("--shell-completion", "install=bash")[0] == 0
-
-
-def test_help_reads_the_configurations_once(cli, monkeypatch):
-    """And says what it says without that."""
-    from hydra._internal import config_loader_impl as loaders
-
-    own, made = loaders.CachingConfigRepository, []
-    monkeypatch.setattr(loaders, "CachingConfigRepository", lambda *a: made.append(1) or own(*a))
-    name = "_parse_overrides_and_create_caching_repo"
-    monkeypatch.setattr(loaders.ConfigLoaderImpl, name, getattr(loaders.ConfigLoaderImpl, name))
-    monkeypatch.setattr("prunebert.cli.quicker_help", lambda: None)
-    slow, copies = cli("--help"), len(made)
-    made.clear()
-    monkeypatch.setattr("prunebert.cli.quicker_help", words.quicker_help)
-    assert cli("--help") == slow and len(made) < 10 < copies

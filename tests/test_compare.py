@@ -14,8 +14,7 @@ from safetensors.torch import load_file, save_file
 from prunebert import artifacts, heatmap, maskfile, models, overlap
 from prunebert.errors import BadInput
 from prunebert.maskfile import MaskFile
-
-from .conftest import save_model
+from tests.toys import save_model
 
 
 @pytest.fixture(scope="module")

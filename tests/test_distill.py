@@ -1,40 +1,18 @@
-"""What a network is asked for besides its logits, by the stock models; what a teacher makes of it, by hand."""
+"""What a teacher makes of hidden states, attention and logits, by hand and in numpy."""
 
-import json
 import math
-from functools import partial
-from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-import transformers
 from scipy.special import log_softmax, softmax
 
 from prunebert import distill, models
-from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks import keep_top
-from prunebert.methods.imp import imp
-from prunebert.methods.l0 import l0
-from prunebert.methods.magnitude import one_shot
-from prunebert.methods.movement import hard
-from prunebert.methods.smp import smp
-from prunebert.methods.soft_movement import soft
-from prunebert.methods.sparsebert import sparsebert
-from prunebert.methods.tamt import tamt
-from prunebert.schedules import Cubic
 from prunebert.subnetwork import Outputs, SubNetwork, everyone_sees
-from prunebert.tasks.corpus import corpus
-from prunebert.tasks.mlm import mlm_task
-
-from .conftest import save_model
-from .test_conf import composed
-from .test_l0 import L0
-from .test_methods import FIXED, SMP
-from .test_soft_movement import SOFT
-from .test_trained_magnitude import IMP, MOVEMENT, exact, play
+from tests.toys import save_model
 
 FIT = Fit(epochs=1, steps=2, batch_size=4, lr=1e-3, head_lr=1e-3)
 TINYBERT = {"attention": 1.0, "hidden": 1.0, "logits": 1.0, "temperature": 1.0}
@@ -78,65 +56,6 @@ def another(net, key):
     """Masks, and weights that are not the net's."""
     theta = {n: x + 0.1 * drawn(*x.shape, seed=i) for i, (n, x) in enumerate(net.snapshot(key).items())}
     return keep_top({n: theta[n].abs() for n in net.prunable()}, 0.4), theta
-
-
-# --- hidden states and attention scores -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "electra"])
-def test_hidden_states_and_attention_are_the_stock_models(family, tmp_path, task):
-    """Dense, then under masks with other weights in place of its own."""
-    folder = save_model(tmp_path / family, family)
-    net = SubNetwork(models.load(str(folder)), seed=3).eval()
-    key, batch = net.add_head(task, "linear"), batch_of(task)
-    inputs = {k: v for k, v in batch.inputs.items() if family in ("bert", "electra") or k != "token_type_ids"}
-    batch = type(batch)(inputs, batch.labels, batch.rows)
-    stock = transformers.AutoModel.from_pretrained(folder, attn_implementation="eager").eval()
-    masks, theta = another(net, key)
-    hidden = []
-    for M, other in (({}, None), (masks, None), (masks, theta)):
-        weights = net.parameters_of() if other is None else other
-        with torch.no_grad():
-            for n, p in stock.named_parameters():
-                if net.prefix + n in weights:
-                    p.copy_(weights[net.prefix + n] * M.get(net.prefix + n, 1))
-            out = net(batch, key, M, theta=other, needs=("hidden", "attention"))
-            expected = stock(**inputs, output_hidden_states=True, output_attentions=True)
-            plain = net(batch, key, M, theta=other)
-        assert len(out.hidden) == len(expected.hidden_states) == 3 and len(out.attention) == 2
-        for ours, theirs in zip(out.hidden, expected.hidden_states, strict=True):
-            torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
-        for ours, theirs in zip(out.attention, expected.attentions, strict=True):
-            assert ours.shape == theirs.shape == (8, 4, *2 * inputs["input_ids"].shape[1:])
-            torch.testing.assert_close(ours.softmax(-1), theirs, atol=1e-5, rtol=1e-4)
-            padding = (inputs["attention_mask"] == 0)[:, None, None, :].expand_as(ours)
-            assert (ours[padding] < -9000).all() and (ours[~padding].abs() < 100).all()
-        assert plain.hidden == plain.attention == () and torch.equal(plain.logits, out.logits)
-        hidden.append(out.hidden[-1])
-    assert all((a - b).abs().max() > 1e-3 for a, b in pairwise(hidden))
-
-
-@pytest.mark.parametrize(
-    ("needs", "head", "told"),
-    [((), "linear", (0, 0)), (("hidden",), "linear", (3, 0)), (("attention",), "linear", (3, 2))],
-)
-def test_the_encoder_is_asked_for_what_is_needed_only(net, task, monkeypatch, needs, head, told):
-    key, asked, forward = net.add_head(task, head), [], net.encoder.forward
-    monkeypatch.setattr(net.encoder, "forward", lambda **inputs: asked.append(inputs) or forward(**inputs))
-    out = net(batch_of(task), key, needs=needs)
-    assert (len(out.hidden), len(out.attention)) == told
-    assert ("output_hidden_states" in asked[0]) == bool(needs) and len(asked) == 1
-
-
-def test_gradients_reach_the_scores_through_hidden_states_and_attention(net, task):
-    """Of a mask on layer 1's query matrix: attention reads it at once, hidden states after their layer."""
-    key = net.add_head(task, "linear")
-    name = next(n for n in net.prunable() if net.place(n) == (1, "query"))
-    M = torch.ones_like(net.prunable()[name], requires_grad=True)
-    out = net(batch_of(task), key, {name: M}, needs=("hidden", "attention"))
-    for value, reached in ((out.attention[0], 0), (out.attention[1], 1), (out.hidden[1], 0), (out.hidden[2], 1)):
-        (found,) = torch.autograd.grad(value.square().sum(), M, retain_graph=True, allow_unused=True)
-        assert (found is not None and bool(found.any())) == reached
 
 
 # --- tinybert ---------------------------------------------------------------------------------------------------------
@@ -339,102 +258,6 @@ def test_a_teacher_has_no_dropout_and_no_gradient(net, task):
     with torch.no_grad():
         slopes = [(s.logits.softmax(-1) - p) / p.numel() for s in students]  # of the mean cross-entropy
     assert torch.allclose(net.heads[key].classifier.bias.grad, sum(slopes).sum(0), atol=1e-6) and grad.any()
-
-
-# --- methods with a teacher -------------------------------------------------------------------------------------------
-
-
-TEACHER_FIRST = {
-    "magnitude": (one_shot, FIXED | {"sparsity": 0.6}),
-    "imp": (imp, IMP | {"sparsity": 0.6, "step": 0.6}),
-    "movement": (hard, MOVEMENT | {"schedule": Cubic(0.6)}),
-    "soft_movement": (soft, SOFT | {"sparsity": 0.6}),
-    "l0": (l0, L0 | {"sparsity": 0.6}),
-    "smp": (smp, SMP | {"schedule": Cubic(0.6)}),
-    "tamt": (
-        tamt,
-        {"sparsity": 0.6, "objective": "kd", "mask_fit": FIT, "mask_steps": None, "tau": 0.01, "masks": None},
-    ),
-}
-
-
-@pytest.mark.parametrize("name", TEACHER_FIRST)
-def test_a_teachers_phase_leaves_the_sparsity_as_it_was_asked(net, task, impl, tmp_path, name):
-    method, settings = TEACHER_FIRST[name]
-    if name == "tamt":
-        (tmp_path / "a.txt").write_text("the film was good\na dull plot and a bright scene it was not bad\n" * 20)
-        text = corpus(name="own", file=str(tmp_path / "a.txt"), holdout=0.2, hub=None, package=None, text="text")
-        blocks = partial(mlm_task, name="mlm", corpus=lambda: text, block=16, rate=0.15)
-        settings = settings | {"corpus": blocks, "prunable": "encoder", "head": "linear"}
-    kd = partial(distill.logits, fit=FIT, weight=0.5, temperature=2.0, teacher=None)
-    phases, _ = play(method(net, task, **settings | {"fit": FIT, "distill": kd}), net, impl)
-    assert [p.name for p in phases].count("teacher") == 1 and phases[-1].name != "teacher"
-    assert exact(net, 0.6) and len(net.masks) == 12
-
-
-def test_sparsebert_prunes_the_pretrained_network_little_by_little(net, task, impl):
-    key = net.add_head(task, "linear")
-    before, seen = net.snapshot(key), []
-    fit = Fit(epochs=1, steps=6, batch_size=4, lr=5e-2, head_lr=1e-3, eval_every=1)
-    kd = partial(distill.tinybert, fit=FIT, **NO, **TINYBERT)
-    settings = {"fit": fit, "schedule": Cubic(0.8), "updates": 3, "prunable": "encoder", "head": "linear"}
-    programme = sparsebert(net, task, **settings, distill=kd)
-    teacher = next(programme)
-    assert (teacher.name, teacher.fit) == ("teacher", FIT)
-    play([teacher], net, impl)
-    assert any(not torch.equal(before[n], x) for n, x in net.snapshot(key).items())
-    prune = next(programme)
-    assert prune.name == "prune" and prune.needs == ("hidden", "attention")
-    assert all(torch.equal(before[n], x) for n, x in net.snapshot(key).items())  # the student starts anew
-    _, lines = play([prune], net, impl, lambda _, masks: seen.append(masks))
-    assert next(programme, None) is None
-    shares = [0.8 * (1 - (1 - u) ** 3) for u in (0, 1 / 3, 1 / 3, 2 / 3, 2 / 3, 1)]
-    steps = [line for line in lines if "lr" in line]
-    assert [line["sparsity"] for line in steps] == pytest.approx(shares, abs=1e-4)
-    assert exact(net, 0.8) and all((net.masks[n] <= m).all() for masks in seen for n, m in masks.items())
-    for n, m in net.masks.items():  # in every matrix the same, to a weight
-        assert abs(int(m.sum()) - 0.2 * m.numel()) < 1, n
-    assert {n for n in steps[0] if n.startswith("loss_")} == {"loss_kd_attention", "loss_kd_hidden", "loss_kd_logits"}
-
-
-def test_sparsebert_of_spans_is_finite(model, impl, spans):
-    net = SubNetwork(model)
-    kd = partial(distill.tinybert, fit=FIT, **NO, **TINYBERT)
-    settings = {"fit": FIT, "schedule": Cubic(0.5), "updates": 100, "prunable": "encoder", "head": "linear"}
-    _, lines = play(sparsebert(net, spans, **settings, distill=kd), net, impl)
-    losses = {n: x for n, x in lines[-1].items() if n.startswith("loss_")}
-    assert set(losses) == {"loss_kd_attention", "loss_kd_hidden", "loss_kd_logits"}
-    assert all(math.isfinite(x) and x > 0 for x in losses.values()) and exact(net, 0.5)
-
-
-# --- the configuration ------------------------------------------------------------------------------------------------
-
-
-def test_sparsebert_asks_for_its_teacher_and_the_command_line_has_the_last_word():
-    def of(*words):
-        return composed("fit=smoke", *words)["method"].get("distill", {}).get("_target_", "").rpartition(".")[2]
-
-    assert of("method=sparsebert") == "tinybert" and of("method=gmp") == "none"
-    assert of("method=sparsebert", "distill=none") == "none" and of("distill=logits", "method=sparsebert") == "logits"
-
-
-def test_the_label_of_a_run_says_who_taught(cli, toy, tmp_path, monkeypatch):
-    status, printed = cli(*toy, "method=sparsebert", "sparsity=0.5")
-    assert status == 0, printed
-    row = json.loads((tmp_path / "run/result.json").read_text())
-    assert row["distill"] == "tinybert" and list(row["phases"]) == ["teacher", "prune"]
-    labels = []
-
-    def stop(*args, **given):
-        labels.append((given["labels"]["distill"], args[0].keywords.get("distill")))
-        raise BadInput("enough")
-
-    monkeypatch.setattr("prunebert.run.run", stop)
-    for words in (["method=sparsebert", "distill=none"], ["method=dense", "distill=logits"]):
-        status, printed = cli(*toy, *words, "hydra.run.dir=x")
-        assert status == 2 and printed.endswith("prunebert: enough\n")
-    assert labels[0][0] == "none" and labels[0][1].func is distill.none
-    assert labels[1] == ("none", None)  # dense takes no teacher, whoever is named
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "electra"])

@@ -11,8 +11,7 @@ import transformers
 import prunebert
 from prunebert import artifacts
 from prunebert.heads import reordered
-
-from .conftest import rows
+from tests.toys import rows
 
 SMP = ("method=smp", "sparsity=0.7")
 TRAINED = ("method=magnitude", "sparsity=0.6")

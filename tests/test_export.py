@@ -12,8 +12,7 @@ from safetensors.torch import load_file
 
 import prunebert
 from prunebert import artifacts
-
-from .conftest import save_model
+from tests.toys import save_model
 
 PAIR = "task.text=[sentence,second]"
 NUMBER = ("task.kind=regression", "task.label=number")

@@ -14,8 +14,7 @@ from omegaconf import OmegaConf
 
 import prunebert.cli  # registers the configuration's resolvers
 from prunebert import artifacts, home, identity, signature
-
-from .conftest import toy_words
+from tests.toys import toy_words
 
 FACTS = {"source": "files", "rows": {"train": 3}, "fingerprint": {"train": "abc"}}
 WORDS = ["method=soft_movement", "task=rte", "model=tiny", "fit=quick"]

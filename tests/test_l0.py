@@ -19,8 +19,8 @@ from prunebert.methods.l0 import CUT, OPEN, B, gate, l0
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import SubNetwork
 from prunebert.train import train
+from tests.toys import toy_task
 
-from .conftest import toy_task
 from .test_soft_movement import SLOPE, Bare, c, first, put, x
 from .test_trained_magnitude import exact
 

@@ -91,7 +91,7 @@ def test_what_cannot_be_loaded_is_told(finished, tmp_path, model_folder):
     (tmp_path / "old/result.json").write_text(json.dumps(gone))
     with pytest.raises(BadInput, match="its model /gone is not there; tell where it is"):
         prunebert.load(tmp_path / "old")
-    from .conftest import save_model
+    from tests.toys import save_model
 
     with pytest.raises(BadInput, match="whose weights are not those of"):
         prunebert.load(run, model=str(save_model(tmp_path / "other", "electra")))

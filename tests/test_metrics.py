@@ -11,8 +11,7 @@ from scipy import stats
 
 from prunebert.metrics import Accuracy, AccuracyF1, Correlation, Matthews
 from prunebert.tasks.text import text_task
-
-from .conftest import TASK
+from tests.toys import TASK
 
 
 @pytest.fixture(autouse=True)

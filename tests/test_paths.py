@@ -11,8 +11,7 @@ from torch.func import functional_call
 
 from prunebert import models, paths
 from prunebert.subnetwork import SubNetwork
-
-from .conftest import save_model
+from tests.toys import save_model
 
 KINDS = tuple(models.FAMILIES["bert"].kinds.values())
 

@@ -2,9 +2,7 @@
 
 import json
 import os
-import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -276,9 +274,6 @@ def test_bad_settings_are_refused_in_one_line(cli, toy, tmp_path, words, told):
     assert status == 2 and told in printed and not (tmp_path / "run").exists()
 
 
-# --- real processes ---------------------------------------------------------------------------------------------------
-
-
 def start(words, folder, **more) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-m", "prunebert", *words],
@@ -289,46 +284,3 @@ def start(words, folder, **more) -> subprocess.Popen:
         text=True,
         **more,
     )
-
-
-@pytest.mark.parametrize("name", ["SIGTERM", *(pytest.param(s, marks=pytest.mark.slow) for s in ("SIGUSR1", "SIGINT"))])
-def test_a_signal_ends_it_with_a_checkpoint_and_status_75(toy, tmp_path, name):
-    words = [*toy, "method=magnitude", "fit.steps=100000", "checkpoint.seconds=1000"]
-    process = start(words, tmp_path)
-    metrics = tmp_path / "run/metrics.jsonl"
-    while process.poll() is None and not (metrics.exists() and metrics.stat().st_size):
-        time.sleep(0.05)
-    process.send_signal(getattr(signal, name))
-    printed, _ = process.communicate(timeout=60)
-    assert process.returncode == 75, printed
-    assert f"stopped by {name} after step" in printed and "Traceback" not in printed
-    assert len(list((tmp_path / "run/checkpoint").glob("moment-*"))) == 1
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("method", ["smp", "imp", "tamt", "sparsebert"])
-def test_real_processes_killed_at_random_moments(toy, text, tmp_path, method):
-    """Five kills of each, after 0 to 4 seconds of training; then to the end. Results as of a run in one piece."""
-    draw = random.Random(method)
-    steps = ["fit.steps=700", "teacher_fit.steps=500", "mask_fit.steps=500", "checkpoint.seconds=0.4", "sparsity=0.6"]
-    words = [*toy, *text, f"method={method}", *EXTRA.get(method, []), *steps, "fit.eval_every=90"]
-    printed, _ = start([*words, "hydra.run.dir=whole"], tmp_path).communicate(timeout=300)
-    assert (tmp_path / "whole/result.json").exists(), printed
-    kills = 0
-    while kills < 5:
-        process = start(words, tmp_path)
-        before = (tmp_path / "run/run.log").stat().st_size if (tmp_path / "run/run.log").exists() else 0
-        while process.poll() is None and not (
-            (tmp_path / "run/run.log").exists() and (tmp_path / "run/run.log").stat().st_size > before
-        ):
-            time.sleep(0.02)
-        time.sleep(draw.uniform(0, 1.2))
-        if process.poll() is not None:
-            break
-        process.kill()
-        process.communicate()
-        kills += 1
-    printed, _ = start(words, tmp_path).communicate(timeout=300)
-    assert kills == 5, "it was done too soon: more steps"
-    assert (tmp_path / "run/result.json").exists(), printed
-    same(results(tmp_path / "whole"), results(tmp_path / "run"))

@@ -11,8 +11,7 @@ from prunebert.masks import keep_top, kept
 from prunebert.phase import finetune
 from prunebert.step import Stepper
 from prunebert.subnetwork import SubNetwork
-
-from .conftest import save_model
+from tests.toys import save_model
 
 KINDS = {"query", "key", "value", "attention-output", "intermediate", "output"}
 

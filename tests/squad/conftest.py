@@ -1,0 +1,88 @@
+"""SQuAD in small: three contexts, a tokenizer with their words, the task over them."""
+
+import json
+import re
+from pathlib import Path
+
+import datasets
+import evaluate
+import pytest
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
+
+from prunebert.tasks.squad import squad_task
+from tests.toys import SQUAD
+
+OUSE = "The Ouse flows through York, past Selby and Goole, and on to the sea near Hull."
+MILL = "A mill stood by the old bridge. It burned down in the dry summer of 1826."
+BELL = "The great bell was cast by John Taylor; twelve horses drew it up the hill."
+DATA = [  # (context, [(id, question, gold answers)])
+    (OUSE, [("q1", "  Which city does it pass first?", ["York", "York, past Selby"]), ("q2", "Where?", ["near Hull"])]),
+    (MILL, [("q3", "When did it burn?", ["the dry summer of 1826", "1826"])]),
+    (BELL, [("q4", "Who cast the bell?", ["John Taylor"]), ("q5", "What drew it?", ["twelve horses"])]),
+]
+UNANSWERABLE = [(MILL, [("q6", "Who built the mill?", [])])]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(evaluate.config, "HF_METRICS_CACHE", tmp_path / "metrics")
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    """Word pieces with an entry for every word and sign of DATA, built without any file."""
+    texts = [t for context, asked in DATA + UNANSWERABLE for t in (context, *(q for _, q, _ in asked))]
+    words = sorted({w for t in texts for w in re.findall(r"\w+|[^\w\s]", t.lower())})
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    vocabulary = {w: i for i, w in enumerate([*special, *words])}
+    backend = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    backend.normalizer = normalizers.BertNormalizer(lowercase=True)
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])],
+    )
+    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), special, strict=True))
+    inputs = ["input_ids", "token_type_ids", "attention_mask"]
+    return PreTrainedTokenizerFast(tokenizer_object=backend, model_input_names=inputs, **names)
+
+
+def content(data) -> dict:
+    """`data` in SQuAD's nesting, with keys beside it that a reader must not mind."""
+    paragraphs = [
+        {
+            "context": context,
+            "qas": [
+                {
+                    "id": name,
+                    "question": question,
+                    "is_impossible": not golds,
+                    "answers": [{"text": g, "answer_start": context.index(g)} for g in golds],
+                }
+                for name, question, golds in asked
+            ],
+        }
+        for context, asked in data
+    ]
+    return {"version": "1.1", "canary": "c", "data": [{"title": "T", "paragraphs": paragraphs}]}
+
+
+def write(path: Path, what) -> str:
+    path.write_text(what if isinstance(what, str) else json.dumps(what), "utf-8")
+    return str(path)
+
+
+@pytest.fixture
+def make(tokenizer, tmp_path):
+    """squad_task with small windows over DATA, as training and as evaluation file; any setting can be changed."""
+
+    def build(**changed):
+        data = DATA + UNANSWERABLE if changed.get("no_answer") else DATA
+        file = write(tmp_path / "data.json", content(data))
+        small = {"train": file, "eval": file, "max_length": 20, "stride": 5, "label_words": ["Yes", "No"]}
+        return squad_task(tokenizer=tokenizer, positions=64, **SQUAD | small | changed)
+
+    return build
