@@ -54,7 +54,7 @@ Removed weights are stored as zeros, so the file is as large as the dense one; t
 
 On the run's evaluation data, seed {facts["seed"]}:
 
-| metric | score | best constant answer |
+| metric | score | constant answer |
 |---|---|---|
 {scores}
 

@@ -6,7 +6,6 @@ import atexit
 import logging
 import os
 import re
-import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -22,9 +21,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from prunebert import artifacts, checks, directories, identity, interrupt, ranks
+from prunebert import artifacts, asked, checks, directories, identity, interrupt, ranks
 from prunebert.errors import BadInput, Diverged, bad_choice, of_the_system
-from prunebert.words import explain, for_every_cell, of_a_launcher, quicker_help, values
+from prunebert.words import explain, for_every_cell, nobody_takes, of_a_launcher, quicker_help, values
 
 log = logging.getLogger(__name__)
 refused: list[str] = []  # why cells of a dry sweep could not begin
@@ -47,11 +46,13 @@ CONF = {"config_path": "pkg://prunebert.conf", "config_name": "config", "version
 def main() -> None:
     """Run the command line. Exit status: 0 done, 1 something broke, 2 bad input, 75 stopped by a signal, to go on."""
     words = sys.argv[1:] or ["--help"]
+    words.sort(key=lambda w: w not in ("-m", "--multirun"))  # Hydra wants all key=value words in one row
     try:
         if re.fullmatch(r"\w[\w-]*", words[0]):
             _command(words[0], words[1:])
         else:
             checks.words(values(words))
+            nobody_takes(words)
             sys.argv[1:] = [*for_every_cell(words), *ranks.silence_others()]
             os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come back here, to be told in one line
             os.environ.setdefault("SUBMITIT_LOG_LEVEL", "ERROR")  # without accounting it warns at every look
@@ -101,9 +102,13 @@ def _hydra_run(cfg: DictConfig) -> None:
     """One run, alone or as the cell of a sweep."""
     out = Path(HydraConfig.get().runtime.output_dir)
     with interrupt.cell() as begins:
-        if begins:
-            _run(cfg, out)
-        else:
+        try:
+            if begins:
+                _run(cfg, out)
+        except (KeyboardInterrupt, interrupt.Early):
+            directories.discard(out)
+            raise
+        if not begins:
             directories.discard(out)
 
 
@@ -147,23 +152,14 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
     with ranks.in_turn():
         task = build(fields["task"])(tokenizer=model.tokenizer, positions=model.positions, augment=augment)
     method = build(fields["method"])
-    choices = HydraConfig.get().runtime.choices
-    if choices["distill"] != "none" and "distill" not in fields["method"]:
-        log.warning("method=%s takes no teacher: distill=%s is not used", choices["method"], choices["distill"])
-    prunes = "prunable" in fields["method"]
+    hydra_now = HydraConfig.get()
+    choices, said = dict(hydra_now.runtime.choices), hydra_now.overrides
+    pruned = asked.prunes(fields["method"], OmegaConf.to_yaml(cfg.method))
+    for line in asked.unused(fields, choices, pruned):
+        log.warning("%s", line)
     who = identity.of(fields, task.facts(), model.weights_hash)
-    labels = {
-        "identity": who,
-        **{group: choices[group] for group in ("method", "task")},
-        "model": model.name,
-        "fit": choices["fit"],
-        "distill": choices["distill"] if "distill" in fields["method"] else "none",
-        "augment": choices["augment"],
-        "sparsity": float(cfg.sparsity) if prunes else 0.0,
-        "prunable": fields["method"]["prunable"] if prunes else "encoder",
-        "settings": {k: v for k, v in fields["method"].items() if not k.startswith("_")},
-        "command": "prunebert " + shlex.join(HydraConfig.get().overrides.task),
-    }
+    labels = {"identity": who, "model": model.name}
+    labels |= asked.labels(fields, choices, asked.command(said.task, said.hydra), pruned)
     if cfg.dry:
         from prunebert import dry
 
@@ -223,6 +219,7 @@ class Around(Callback):
             return bool(_configuration(OmegaConf.create(text)) == _configuration(config))
 
         def check(root: Path) -> None:
+            checks.config(_resolved(config))
             artifacts.prepare(root)
             if not (config.rerun or config.dry):
                 directories.refuse_another(root, same)
@@ -257,10 +254,14 @@ class Around(Callback):
 
 def _configuration(config: Any) -> Any:
     """A configuration without what does not change a run."""
+    return identity.configuration(_resolved(config))
+
+
+def _resolved(config: Any) -> Any:
+    """All but Hydra's own part."""
     fields: Any = OmegaConf.to_container(config)
     rest = OmegaConf.create({k: v for k, v in fields.items() if k != "hydra"})
-    resolved: Any = OmegaConf.to_container(rest, resolve=True)
-    return identity.configuration(resolved)
+    return OmegaConf.to_container(rest, resolve=True)
 
 
 def _or_stop(check: Callable[[Path], None], path: Path, status: int = 2) -> None:
@@ -269,6 +270,8 @@ def _or_stop(check: Callable[[Path], None], path: Path, status: int = 2) -> None
         check(path)
     except BadInput as error:
         _stop(str(error), status)
+    except OmegaConfBaseException as error:
+        _stop(explain(error), status)
 
 
 def _report(sweep: Path) -> None:

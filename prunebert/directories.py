@@ -7,18 +7,21 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from prunebert.artifacts import CONFIG, LOCK, LOG, METRICS, QUEUE, RESULT, SWEEP, runs
+from prunebert.artifacts import CHECKPOINT, CONFIG, LOCK, LOG, METRICS, QUEUE, RESULT, SWEEP, runs
 from prunebert.command import counted
 from prunebert.errors import BadInput
 
 
 def refuse_another(root: Path, same: Callable[[str], bool]) -> None:
-    """Raise BadInput if a finished run of another configuration is in `root`. same: of a config.yaml's text."""
+    """Raise BadInput if a run of another configuration is in `root`, finished or with a checkpoint to go on from. same:
+    of a config.yaml's text.
+    """
     file = root / CONFIG / "config.yaml"
-    if (root / RESULT).exists() and not (file.is_file() and same(file.read_text("utf-8"))):
+    there = "finished" if (root / RESULT).exists() else "stopped" if (root / CHECKPOINT).exists() else ""
+    if there and not (file.is_file() and same(file.read_text("utf-8"))):
         raise BadInput(
-            f"hydra.run.dir={root} holds a finished run already ({RESULT}), of another configuration; choose another "
-            "directory"
+            f"hydra.run.dir={root} holds a {there} run already ({RESULT if there == 'finished' else CHECKPOINT}), of "
+            "another configuration; choose another directory"
         )
 
 

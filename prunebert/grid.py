@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from prunebert import artifacts, traces
+from prunebert.asked import command
 from prunebert.errors import BadInput
 
 SHOWN = 30  # missing cells told one by one
@@ -38,6 +39,7 @@ def never_started(sweep: Path, started: list[list[str]]) -> list[tuple[list[str]
     try:
         record = traces.sweep(sweep)["hydra"]
         asked = [str(word) for word in record["overrides"]["task"]]
+        search = command([], [str(word) for word in record["overrides"].get("hydra") or []])
         params = record["sweeper"].get("params") or {}
         typed = {word.partition("=")[0] for word in asked}
         asked += [f"{key}={value}" for key, value in params.items() if key not in typed]
@@ -58,7 +60,7 @@ def never_started(sweep: Path, started: list[list[str]]) -> list[tuple[list[str]
     for cell in itertools.product(*axes.values()):
         if not any(set(cell) <= run for run in here) and not any(_science(cell) == _science(run) for run in elsewhere):
             as_typed = [axis[word] for axis, word in zip(axes.values(), cell, strict=True)]
-            gone.append(([word for key, word in zip(axes, cell, strict=True) if key in swept], as_typed))
+            gone.append(([word for key, word in zip(axes, cell, strict=True) if key in swept], [*search, *as_typed]))
     return gone
 
 

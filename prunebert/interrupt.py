@@ -10,6 +10,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +28,16 @@ class Stopped(SystemExit):
     def __init__(self, by: str, where: str) -> None:
         super().__init__(STATUS)
         self.by, self.where = by, where
+
+
+class Early(Stopped):
+    """Before there was anything to keep."""
+
+
+def _early(number: int, frame: FrameType | None) -> None:
+    by = signal.Signals(number).name
+    sys.stderr.write(f"prunebert: stopped by {by} before training began\n")
+    raise Early(by, "before training began")
 
 
 class Request:
@@ -62,7 +74,8 @@ def heeded() -> Iterator[Request]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if request.by and request.by != "SIGINT" and callable(before[getattr(signal, request.by)]):
+        theirs = before.get(getattr(signal, request.by)) if request.by and request.by != "SIGINT" else None
+        if request.by and callable(theirs) and theirs is not _early:
             signal.raise_signal(getattr(signal, request.by))
 
 
@@ -101,10 +114,14 @@ SWEEP = Sweep()
 @contextmanager
 def cell() -> Iterator[bool]:
     """Around one run. In a launcher's worker a signal ends it without an end of the worker, and those after it do not
-    begin: then this is False."""
+    begin: then this is False. Elsewhere SIGTERM, where nobody waits for it, is Early until training heeds it."""
     worker = worker_of_a_sweep()
     if worker:
         SWEEP.watch()
+    alone = not worker and threading.current_thread() is threading.main_thread()
+    alone = alone and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if alone:
+        signal.signal(signal.SIGTERM, _early)
     try:
         SWEEP.inside = True
         yield SWEEP.by is None
@@ -114,6 +131,8 @@ def cell() -> Iterator[bool]:
             raise
     finally:
         SWEEP.inside = False
+        if alone:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def worker_of_a_sweep() -> bool:

@@ -53,8 +53,10 @@ class Loaded:
 
     def predict(self, texts: list[str], second: list[str] | None = None) -> list[Any]:
         """Each text's label, or number; of a question and its context (`second`) the answer, "" for none; masked-LM:
-        each text's words for its [MASK]s.
+        each text's words for its [MASK]s. Raises BadInput for one text where a list is meant.
         """
+        if isinstance(texts, str) or isinstance(second, str):
+            raise BadInput("predict takes a list of texts, also of one: predict([text])")
         if self.form.span:
             return self._answers(texts, second or [])
         tokenizer = self.net.model.tokenizer

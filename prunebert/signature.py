@@ -45,6 +45,12 @@ def check(node: dict[str, Any], path: str, given_later: tuple[str, ...] = ()) ->
             raise BadInput(f"{path}.{key} is needed by {node['_target_']} and not given")
 
 
+def names(target: str) -> list[str] | None:
+    """The parameters of what `target` names; None where the source cannot tell."""
+    parameters = _parameters(target)
+    return None if parameters is None else list(parameters)
+
+
 def _check_value(path: str, value: Any, annotation: ast.expr) -> None:
     """Raise BadInput where the annotation is of plain types and Literals, and `value` is none of them."""
     choices: list[Any] = []

@@ -74,7 +74,7 @@ def standings(roots: list[Path]) -> list[Standing]:
 
 def _standing(run: Path) -> Standing:
     try:
-        command = _command(traces.overrides(run), run)
+        command = _command([*traces.search(run), *traces.overrides(run)], run)
     except BadInput:
         command = f"# {run}: its command is not known"
     last, entry = traces.last_words(run), traces.last_entry(run)

@@ -33,7 +33,8 @@ def masks_of(run: str, net: SubNetwork, prunable: str, sparsity: float, key: str
     size = sum(m.numel() for m in found.values())
     if abs(size - kept(found) - size * sparsity) > 1:
         measured = 1 - kept(found) / size
-        raise BadInput(f"{key}={run}: its sparsity is {measured:.10g}; ask for the same, sparsity={measured:.10g}")
+        short = next(x for x in (round(measured, d) for d in range(2, 11)) if abs(size - kept(found) - size * x) <= 1)
+        raise BadInput(f"{key}={run}: its sparsity is {measured:.10g}; ask for the same, sparsity={short:.10g}")
     log.info("masks of %s%s", root, f" (method {facts['method']}, task {facts['task']})" if facts else "")
     return found
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from prunebert import artifacts
+from prunebert.asked import command
 from prunebert.errors import BadInput
 
 
@@ -39,6 +40,14 @@ def sweep(root: Path) -> dict[str, Any]:
 def overrides(root: Path) -> list[str]:
     """The words of a run's command line. Raises BadInput if Hydra's record of them cannot be read."""
     return _yaml(root / artifacts.CONFIG / "overrides.yaml", list)
+
+
+def search(root: Path) -> list[str]:
+    """The word that says where code of one's own is found, if the run was started with one."""
+    try:
+        return command([], _yaml(root / artifacts.CONFIG / "hydra.yaml", dict)["hydra"]["overrides"]["hydra"])
+    except (BadInput, KeyError, TypeError):
+        return []
 
 
 def _yaml(file: Path, kind: type) -> Any:

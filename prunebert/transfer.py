@@ -53,7 +53,7 @@ def main(words: list[str], compose: Compose) -> None:
     row = {"run": str(root), "words": asked.words, **found}
     say(f"{facts['method']} of {facts['task']} (there {facts['metric']} {facts['score']:.4f}) on {row['task']}:")
     for name, value in row["metrics"].items():
-        say(f"  {name} {value:.4f} (best constant answer {row['majority'][name]:.4f})")
+        say(f"  {name} {value:.4f} (constant answer {row['majority'][name]:.4f})")
     if out:
         out.write_text(json.dumps(row, indent=1) + "\n", "utf-8")
 
@@ -110,7 +110,7 @@ def _completed(node: dict[str, Any], form: Form, typed: set[str]) -> dict[str, A
     if "max_length" in node and ("stride" in node) == form.span and "task.max_length" not in typed:
         own["max_length"] = form.max_length
     if node.get("eval") and not node.get("train"):
-        own["train"] = node["eval"]  # nothing is trained; the best constant answer is then this file's own
+        own["train"] = node["eval"]  # nothing is trained; the constant answer is then this file's own
     if node["name"] == "file" and not form.span and not form.masked_lm:
         own |= {k: v for k, v in (("labels", form.labels), ("label_words", form.label_words)) if not node[k] and v}
         if form.regression and "task.kind" not in typed:

@@ -12,7 +12,8 @@ from hydra.core.override_parser.types import ValueType
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 
-from prunebert import checks
+from prunebert import checks, signature
+from prunebert.asked import SEARCH
 from prunebert.errors import BadInput, bad_choice, did_you_mean
 
 UNTOLD = ("experiment", "hydra.mode", "rerun", "dry")  # by a cell's folder: exclude_keys in conf/config.yaml
@@ -43,6 +44,25 @@ def for_every_cell(words: list[str]) -> list[str]:
     if dry:
         words = [w for w in words if not w.lstrip("+~").startswith(("hydra/launcher=", "hydra.launcher."))]
     return [each for word in words for each in ([word, "hydra.output_subdir=null"] if word in dry else [word])]
+
+
+def nobody_takes(words: list[str]) -> None:
+    """Raise BadInput for a `method.key=value` beside `method=a,b` that neither takes: no cell could begin."""
+    given = values(words)
+    methods = [str(value) for key, value in given if key == "method"]
+    keys = list(dict.fromkeys(key.split(".")[1] for key, _ in given if key.startswith("method.")))
+    if len(methods) < 2 or not keys:
+        return
+    with hydra.initialize_config_module("prunebert.conf", version_base="1.3"):
+        search = [w for w in words if w.startswith(SEARCH)]
+        targets = [hydra.compose("config", [*search, f"method={m}"]).method._target_ for m in methods]
+    found = [signature.names(target) for target in targets]
+    if None in found:
+        return
+    taken = sorted({name for names in found for name in names or []})
+    for key in keys:
+        if key not in taken:
+            raise BadInput(f"method.{key}: none of {', '.join(methods)} takes {key}{did_you_mean(key, taken)}")
 
 
 def folder_of(words: list[str]) -> str:
@@ -93,7 +113,7 @@ def _known_keys() -> list[str]:
         inner = (
             [k for name, child in node.items() for k in walk(child, f"{path}.{name}")] if isinstance(node, dict) else []
         )
-        return [path.removeprefix("."), *inner]
+        return [path.removeprefix("."), *(k for k in inner if "._" not in k)]
 
     return walk(cfg, "")
 

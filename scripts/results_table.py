@@ -15,7 +15,7 @@ import pandas as pd
 END = "<!-- end -->"
 MAIN = "main/results.csv"
 AT = 0.9  # the sparsity whose tasks are told one by one
-NO_BETTER = 0.005  # half a point above the best constant answer is still no better
+NO_BETTER = 0.005  # half a point above the constant answer is still no better
 COLUMNS = ["label", "task", "sparsity", "seed", "metric", "score", "majority_score"]
 BUDGET = ["method", "settings.fit.steps", "settings.keep_pretrained"]
 FROZEN = "magnitude (keep_pretrained=true)"
@@ -34,7 +34,7 @@ CLAIMS = (  # this one's score is above that one's, at this sparsity
 def table(runs: pd.DataFrame) -> str:
     """A row a method: its score on each task at AT, mean ± standard deviation over seeds (none of a single one); then,
     at each sparsity, the mean of these means over the tasks that have the most common metric, where it ran on all of
-    them. A run that is no better than the best constant answer, the first row, leaves a † in its cell.
+    them. A run that is no better than the constant answer, the first row, leaves a † in its cell.
     """
     runs = runs.assign(label=short(runs["label"]))
     tasks, sparsities = sorted(runs["task"].unique()), sorted(s for s in runs["sparsity"].unique() if s > 0)
@@ -55,7 +55,7 @@ def table(runs: pd.DataFrame) -> str:
     head = ["method", *(f"{t} at {AT:g}, {metric[t]}" for t in tasks), *(f"mean {common} at {s:g}" for s in sparsities)]
     lines = [_row(head), _row(["---"] * len(head))]
     always = [over([constant[t] for t in alike])] * len(sparsities)
-    lines.append(_row(["best constant answer", *(f"{constant[t]:.3f}" for t in tasks), *always]))
+    lines.append(_row(["constant answer", *(f"{constant[t]:.3f}" for t in tasks), *always]))
     for label in runs["label"].drop_duplicates():
         pruned = bool((runs["sparsity"][runs["label"] == label] > 0).any())
         cells = [told((label, t, AT if pruned else 0.0)) for t in tasks]
@@ -66,7 +66,7 @@ def table(runs: pd.DataFrame) -> str:
 
 def claims(runs: pd.DataFrame) -> str:
     """A row a claim: the mean difference over the seeds in common on each task, in points, with a † where a run of
-    either is no better than the best constant answer; in how many tasks that mean is above 0; in how many pairs of runs
+    either is no better than the constant answer; in how many tasks that mean is above 0; in how many pairs of runs
     of one task and seed the difference is. Tasks and seeds without both are left out.
     """
     runs = runs.assign(label=short(runs["label"]), lost=_lost(runs))

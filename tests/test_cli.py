@@ -79,6 +79,8 @@ def test_info_shows_the_run_and_the_same_directory_is_refused(cli, toy, tmp_path
     before = {f: (tmp_path / f).read_bytes() for f in files(tmp_path)}
     status, printed = cli(*toy, "method=dense")
     assert status == 2 and "holds a finished run already" in printed
+    status, printed = cli(*toy, "method.allocation=locl")  # what is wrong with the words comes first
+    assert status == 2 and "did you mean local?" in printed
     assert {f: (tmp_path / f).read_bytes() for f in files(tmp_path)} == before  # Hydra's record of it included
 
 
@@ -158,6 +160,13 @@ def test_the_same_seed_gives_the_same_run(cli, toy, tmp_path):
     assert all(torch.equal(a[n], b[n]) for n in a) and not all(torch.equal(a[n], c[n]) for n in a)
 
 
+def test_a_key_that_no_method_of_a_sweep_takes_is_refused(cli, toy, tmp_path):
+    sweep = [w for w in toy if not w.startswith("hydra")]
+    status, printed = cli(*sweep, "method=magnitude,smp", "method.alocation=local", "-m")  # -m may stand anywhere
+    assert status == 2 and len(printed.strip().splitlines()) == 1 and not files(tmp_path)
+    assert "method.alocation: none of magnitude, smp takes alocation; did you mean allocation?" in printed
+
+
 def test_a_sweep_goes_on_after_a_cell_that_fails_and_says_so(cli, toy, tmp_path):
     status, printed = cli("-m", *toy, "method=magnitude,smp", "task.label_words=[terrible]")
     assert status == 1
@@ -183,6 +192,7 @@ TABLE = [
     (["sparsity=-0.1"], "sparsity=-0.1"),
     (["sparsity=abc"], "sparsity=abc"),
     (["method=smo"], "did you mean smp?"),
+    (["experiment=quickstrt"], "did you mean quickstart?"),
     (["task=mlni"], "did you mean mnli?"),
     (["sparsty=0.5"], "did you mean sparsity?"),
     (["method.alocation=local"], "did you mean method.allocation?"),

@@ -25,6 +25,18 @@ def test_a_signal_ends_it_with_a_checkpoint_and_status_75(toy, tmp_path, name):
     assert len(list((tmp_path / "run/checkpoint").glob("moment-*"))) == 1
 
 
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 75), ("SIGINT", 130)])
+def test_a_signal_before_training_leaves_nothing(toy, tmp_path, name, status):
+    process = start([*toy, "method=magnitude", "fit.steps=100000"], tmp_path)
+    while process.poll() is None and not (tmp_path / "run/.hydra/overrides.yaml").exists():
+        time.sleep(0.01)
+    time.sleep(0.3)  # it is importing
+    process.send_signal(getattr(signal, name))
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == status and "Traceback" not in printed, printed
+    assert len(printed.strip().splitlines()) == 1 and not (tmp_path / "run").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["smp", "imp", "tamt", "sparsebert"])
 def test_real_processes_killed_at_random_moments(toy, text, tmp_path, method):

@@ -115,6 +115,34 @@ def test_a_missing_column_lists_those_that_are_there(tmp_path):
     told(lambda: sources.from_files(file, None, [], "label"), "one or two columns")
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "text,label\na,1\nb,\nc,0\n"),
+        ("a.tsv", "text\tlabel\na\t1\nb\t \nc\t0\n"),
+        ("a.jsonl", '{"text": "a", "label": 1}\n{"text": "b"}\n'),
+    ],
+)
+def test_a_row_without_label_is_told(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    file = str(tmp_path / name)
+    told(lambda: sources.from_files(file, None, ["text"], "label"), f"task.label=label: row 1 of {file} has no label")
+
+
+def test_the_line_of_broken_json_is_told(tmp_path):
+    lines, whole = tmp_path / "a.jsonl", tmp_path / "a.json"
+    lines.write_text('{"text": "a", "label": 1}\n\n{"text": "b", label: 1}\n')
+    told(lambda: sources.read(str(lines), "k"), "line 3, column 15")
+    whole.write_text('[\n {"text": "a",\n  "label": }\n]\n')
+    told(lambda: sources.read(str(whole), "k"), "line 3, column 12")
+
+
+def test_an_ending_in_capitals_is_known(tmp_path):
+    write(tmp_path / "a.csv")
+    (tmp_path / "a.csv").rename(tmp_path / "b.CSV")
+    assert len(sources.read(str(tmp_path / "b.CSV"), "k")) == 3
+
+
 def test_files_that_cannot_be_used_are_told(tmp_path):
     file = write(tmp_path / "a.csv")
     told(lambda: sources.from_files("absent.csv", None, ["text"], "label"), "task.train=absent.csv", "no such file")

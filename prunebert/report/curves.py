@@ -35,9 +35,9 @@ def scores(found: pd.DataFrame, points: pd.DataFrame, *, metric: str, majority: 
     low, high = axes.get_ylim()
     if low - (high - low) / 2 < majority < high + (high - low) / 2:  # farther off it would press all else together
         axes.axhline(majority, color=theme.ink, linewidth=0.8, linestyle=DOTS)
-        handles.append(Line2D([], [], color=theme.ink, linewidth=0.8, linestyle=DOTS, label="best constant answer"))
+        handles.append(Line2D([], [], color=theme.ink, linewidth=0.8, linestyle=DOTS, label="constant answer"))
     elif not np.isnan(majority):
-        told = f"best constant answer: {majority:.4f}, not shown"
+        told = f"constant answer: {majority:.4f}, not shown"
         handles.append(Line2D([], [], linestyle="", label=told))
     axes.set_ylabel(metric)
     axes.grid(True, linewidth=0.5)

@@ -41,9 +41,7 @@ def of_table(
     held = {k: v for k, v in (rows.get("rows") or {}).items() if k != "train"} if isinstance(rows, dict) else {}
     size = ", ".join(f"{count:,} examples of {split}" for split, count in held.items() if isinstance(count, int))
     majority = runs["majority_score"].dropna()
-    always = (
-        f" The best constant answer, the commonest or the mean, gives {majority.iloc[0]:.4f}." if len(majority) else ""
-    )
+    always = f" The constant answer, the commonest or the mean, gives {majority.iloc[0]:.4f}." if len(majority) else ""
     parts = [Part("Scores", f"{metric}{' on ' + size if size else ''}.{always}", tables.scores(found, lower))]
     for other in sorted({m for each in runs["metrics"] for m in each} - {metric}):
         table = tables.scores(cells.cells(runs, other), other in cells.LOWER_IS_BETTER)

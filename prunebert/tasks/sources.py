@@ -86,10 +86,14 @@ def from_folder(
 def from_files(train: str, eval: str | dict[str, str] | None, text: list[str], label: str) -> Tables:
     """Your own CSV, TSV, JSON, JSON lines or Parquet files; without `eval` there is only the split "train"."""
     files = {"train": train} | ({} if eval is None else eval if isinstance(eval, dict) else {"validation": eval})
-    return {
-        split: columns(read(file, f"task.{'train' if split == 'train' else 'eval'}"), text, label, file)
-        for split, file in files.items()
-    }
+    tables = {}
+    for split, file in files.items():
+        table = columns(read(file, f"task.{'train' if split == 'train' else 'eval'}"), text, label, file)
+        missing = (table.label.isna() | (table.label.astype(str).str.strip() == "")).to_numpy()
+        if missing.any():
+            raise BadInput(f"task.label={label}: row {int(missing.argmax())} of {file} has no label")
+        tables[split] = table
+    return tables
 
 
 def from_package(*, file: str, where: dict[str, str], text: list[str], label: str, **package: Any) -> Tables:
@@ -112,10 +116,11 @@ def read(file: str, key: str) -> pd.DataFrame:
         ".json": lambda: pd.DataFrame(_records(path.read_text("utf-8-sig"))),
         ".parquet": lambda: pd.read_parquet(path),
     }
-    if path.suffix not in readers:
+    suffix = path.suffix.lower()
+    if suffix not in readers:
         raise BadInput(f"{key}={file}: the ending {path.suffix or '(none)'} is not known, only {', '.join(readers)}")
     with _readable(f"{key}={file}"):
-        return readers[path.suffix]()
+        return readers[suffix]()
 
 
 @contextmanager
@@ -133,11 +138,29 @@ def _records(text: str) -> list[Any]:
     """JSON lines, a list of records, or records by id."""
     try:
         content = json.loads(text)
-    except json.JSONDecodeError:
-        content = [json.loads(line) for line in text.split("\n") if line.strip()]
+    except json.JSONDecodeError as error:
+        lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+        if lines and not _is_json(lines[0][1]):  # no lines of JSON, but one broken text
+            raise ValueError(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
+        content = [_record(*line) for line in lines]
     if isinstance(content, dict) and all(isinstance(v, dict) for v in content.values()):
         return list(content.values())
     return [content] if isinstance(content, dict) else content
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except json.JSONDecodeError:
+        return False
+    return True
+
+
+def _record(number: int, line: str) -> Any:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"line {number}, column {error.colno}: {error.msg}") from error
 
 
 def columns(table: pd.DataFrame, text: list[str], label: str, source: str) -> pd.DataFrame:

@@ -85,7 +85,7 @@ class Task(Protocol):
         ...
 
     def majority(self) -> dict[str, float]:
-        """The same metrics for the best constant answer found in the training labels."""
+        """The same metrics for the constant answer, the commonest (or mean) of the training labels."""
         ...
 
     def facts(self) -> dict[str, Any]:

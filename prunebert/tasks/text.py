@@ -193,9 +193,9 @@ def text_task(
     metric = metric or f"prunebert.metrics:{'Correlation' if regression else 'Accuracy'}"
     if regression and metric in CLASSES_ONLY:
         raise BadInput(f"task.metric={metric}: scores classes, and task.kind=regression has none; leave it out")
+    names = [] if regression else labels or label_names(tables["train"].label, label)
     if len(tables) == 1:
         tables = _hold_out(tables["train"], holdout, stratify=not regression)
-    names = [] if regression else labels or label_names(tables["train"].label, label)
     gold = {
         split: to_numbers(table.label, label, split) if regression else to_classes(table.label, names, label, split)
         for split, table in tables.items()
