@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.markup import escape
@@ -17,7 +17,7 @@ from prunebert.words import folder_of
 
 DOES = """Where every run below some folders stands:
 
-  done      it has its result
+  done      it has its result, or the same words have one in another directory here
   running   a process holds its lock
   stopped   it ended early with a checkpoint, by a signal
   stale     nobody works on it, and it left no word why: it was killed, or its machine went down
@@ -62,6 +62,16 @@ def standings(roots: list[Path]) -> list[Standing]:
     runs = list(dict.fromkeys(run for root in roots for run in traces.traces(root)))
     found = [_standing(run) for run in runs]
     started = [w for run in runs for w in grid.words(run)]
+    done = {
+        _what(w): one.where
+        for run, one in zip(runs, found, strict=True)
+        if one.state == "done"
+        for w in grid.words(run)
+    }
+    for i, run in enumerate(runs):
+        since = [done[_what(w)] for w in grid.words(run) if found[i].state in AGAIN and _what(w) in done]
+        if since:
+            found[i] = replace(found[i], state="done", told=f"again, in {since[0]}")
     for sweep in dict.fromkeys(s for root in roots for s in traces.sweeps(root)):
         try:
             for swept, cell in grid.never_started(sweep, started):
@@ -70,6 +80,11 @@ def standings(roots: list[Path]) -> list[Standing]:
         except BadInput as error:
             found.append(Standing(str(sweep), "unknown", f"whether cells are missing: {error}", ""))
     return found
+
+
+def _what(words: list[str]) -> frozenset[str]:
+    """A command line without the words that change no result."""
+    return frozenset(w for w in words if not w.startswith(("hydra.", "hydra/", "impl.", "impl=", "rerun=")))
 
 
 def _standing(run: Path) -> Standing:

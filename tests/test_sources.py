@@ -137,6 +137,11 @@ def test_the_line_of_broken_json_is_told(tmp_path):
     told(lambda: sources.read(str(whole), "k"), "line 3, column 12")
 
 
+def test_a_list_is_no_text(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "a", "label": 1}\n{"text": ["a", "b"], "label": 0}\n')
+    told(lambda: sources.from_files(str(tmp_path / "a.jsonl"), None, ["text"], "label"), "row 1 has no text in text")
+
+
 def test_an_ending_in_capitals_is_known(tmp_path):
     write(tmp_path / "a.csv")
     (tmp_path / "a.csv").rename(tmp_path / "b.CSV")

@@ -39,6 +39,21 @@ def test_failed_prints_commands_that_finish_the_sweep(cli, sweep, tmp_path):
     assert "4 done" in printed and "│ stale" not in printed  # what was diverging is missing under its old words
 
 
+def test_what_was_done_again_elsewhere_is_not_left_to_run(cli, toy, tmp_path, monkeypatch):
+    words = [*toy, *SHORT, "method=magnitude"]
+    with monkeypatch.context() as patch:
+        killed_at({4}, patch)
+        with pytest.raises(Killed):
+            cli(*words, "hydra.run.dir=runs/one")
+    assert "1 stale" in cli("status", "runs")[1]
+    assert cli(*words, "hydra.run.dir=runs/other", "seed=1")[0] == 0  # another run
+    assert "1 done, 1 stale" in cli("status", "runs")[1]
+    assert cli(*words, "hydra.run.dir=runs/two", "impl.threads=1")[0] == 0
+    assert cli("status", "runs", "--failed")[1] == ""
+    printed = cli("status", "runs")[1]
+    assert "3 done" in printed and "again, in" in printed
+
+
 def test_a_missing_cell_is_done_in_its_own_folder_whatever_its_words(cli, toy, tmp_path):
     """Quoted for its =, a + before it, a number spelt otherwise, and an experiment, which folders do not tell."""
     (train,) = (w.partition("=")[2] for w in toy if w.startswith("task.train"))

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from prunebert import hub, packaged
@@ -180,5 +181,8 @@ def columns(table: pd.DataFrame, text: list[str], label: str, source: str) -> pd
         empty = table[column].isna()
         if empty.any():
             raise BadInput(f"{source}: row {int(empty.to_numpy().argmax())} has no {column}")
+        several = table[column].map(lambda x: isinstance(x, list | dict | np.ndarray)).to_numpy()
+        if several.any():
+            raise BadInput(f"{source}: row {int(several.argmax())} has no text in {column}, but several values")
         picked[name] = table[column].astype(str).to_numpy()
     return picked
