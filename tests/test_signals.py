@@ -3,6 +3,7 @@
 import random
 import signal
 import time
+from functools import partial
 
 import pytest
 
@@ -27,7 +28,8 @@ def test_a_signal_ends_it_with_a_checkpoint_and_status_75(toy, tmp_path, name):
 
 @pytest.mark.parametrize(("name", "status"), [("SIGTERM", 75), ("SIGINT", 130)])
 def test_a_signal_before_training_leaves_nothing(toy, tmp_path, name, status):
-    process = start([*toy, "method=magnitude", "fit.steps=100000"], tmp_path)
+    heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what a shell has started in the background does not
+    process = start([*toy, "method=magnitude", "fit.steps=100000"], tmp_path, preexec_fn=heeds)
     while process.poll() is None and not (tmp_path / "run/.hydra/overrides.yaml").exists():
         time.sleep(0.01)
     time.sleep(0.3)  # it is importing
