@@ -31,13 +31,21 @@ class Stopped(SystemExit):
 
 
 class Early(Stopped):
-    """Before there was anything to keep."""
+    """Before there was anything to keep. A Ctrl-C then has the usual status."""
+
+    def __init__(self, by: str) -> None:
+        super().__init__(by, "before training began")
+        self.code = 130 if by == "SIGINT" else STATUS
+
+
+early: list[str] = []  # signals that asked for an Early: Python loses what is raised in some callbacks of an import
 
 
 def _early(number: int, frame: FrameType | None) -> None:
-    by = signal.Signals(number).name
-    sys.stderr.write(f"prunebert: stopped by {by} before training began\n")
-    raise Early(by, "before training began")
+    early.append(signal.Signals(number).name)
+    if len(early) == 1:
+        sys.stderr.write(f"prunebert: stopped by {early[0]} before training began\n")
+    raise Early(early[0])
 
 
 class Request:
@@ -60,6 +68,8 @@ class Request:
 def heeded() -> Iterator[Request]:
     """While inside, signals make a Request; then what they did before is put back, and somebody else's handler gets the
     signal too. Outside the main thread they cannot."""
+    if early:
+        raise Early(early[0])
     request = Request()
     before: dict[int, Any] = {}
     try:
@@ -114,14 +124,16 @@ SWEEP = Sweep()
 @contextmanager
 def cell() -> Iterator[bool]:
     """Around one run. In a launcher's worker a signal ends it without an end of the worker, and those after it do not
-    begin: then this is False. Elsewhere SIGTERM, where nobody waits for it, is Early until training heeds it."""
+    begin: then this is False. Elsewhere SIGTERM and Ctrl-C, where nobody waits for them, are Early until training
+    heeds them."""
     worker = worker_of_a_sweep()
     if worker:
         SWEEP.watch()
+    usual: dict[int, Any] = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
     alone = not worker and threading.current_thread() is threading.main_thread()
-    alone = alone and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    if alone:
-        signal.signal(signal.SIGTERM, _early)
+    ours = [number for number, handler in usual.items() if alone and signal.getsignal(number) is handler]
+    for number in ours:
+        signal.signal(number, _early)
     try:
         SWEEP.inside = True
         yield SWEEP.by is None
@@ -131,8 +143,8 @@ def cell() -> Iterator[bool]:
             raise
     finally:
         SWEEP.inside = False
-        if alone:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in ours:
+            signal.signal(number, usual[number])
 
 
 def worker_of_a_sweep() -> bool:
