@@ -6,12 +6,10 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
-SEARCH = "hydra.searchpath="  # where code of one's own is found: a word of Hydra's that a command needs again
 
-
-def command(task: list[str], hydra: list[str]) -> list[str]:
-    """The words of a run that say what it is, of those that Hydra keeps apart: without its own but the search path."""
-    return [*(w for w in hydra if w.startswith(SEARCH)), *task]
+def search(words: list[str]) -> list[str]:
+    """Of Hydra's own words the one that a command needs again: where code of one's own is found."""
+    return [w for w in words if w.startswith("hydra.searchpath=")]
 
 
 def prunes(method: dict[str, Any], as_written: str) -> bool:

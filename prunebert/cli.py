@@ -46,11 +46,11 @@ CONF = {"config_path": "pkg://prunebert.conf", "config_name": "config", "version
 def main() -> None:
     """Run the command line. Exit status: 0 done, 1 something broke, 2 bad input, 75 stopped by a signal, to go on."""
     words = sys.argv[1:] or ["--help"]
-    words.sort(key=lambda w: w not in ("-m", "--multirun"))  # Hydra wants all key=value words in one row
     try:
         if re.fullmatch(r"\w[\w-]*", words[0]):
             _command(words[0], words[1:])
         else:
+            words.sort(key=lambda w: w not in ("-m", "--multirun"))  # Hydra wants all key=value words in one row
             checks.words(values(words))
             nobody_takes(words)
             sys.argv[1:] = [*for_every_cell(words), *ranks.silence_others()]
@@ -105,7 +105,7 @@ def _hydra_run(cfg: DictConfig) -> None:
         try:
             if begins:
                 _run(cfg, out)
-        except (KeyboardInterrupt, interrupt.Early):
+        except interrupt.Early:
             directories.discard(out)
             raise
         if not begins:
@@ -159,7 +159,7 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
         log.warning("%s", line)
     who = identity.of(fields, task.facts(), model.weights_hash)
     labels = {"identity": who, "model": model.name}
-    labels |= asked.labels(fields, choices, asked.command(said.task, said.hydra), pruned)
+    labels |= asked.labels(fields, choices, [*asked.search(said.hydra), *said.task], pruned)
     if cfg.dry:
         from prunebert import dry
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from prunebert import artifacts, traces
-from prunebert.asked import command
+from prunebert.asked import search
 from prunebert.errors import BadInput
 
 SHOWN = 30  # missing cells told one by one
@@ -39,7 +40,7 @@ def never_started(sweep: Path, started: list[list[str]]) -> list[tuple[list[str]
     try:
         record = traces.sweep(sweep)["hydra"]
         asked = [str(word) for word in record["overrides"]["task"]]
-        search = command([], [str(word) for word in record["overrides"].get("hydra") or []])
+        where = search([str(word) for word in record["overrides"].get("hydra") or []])
         params = record["sweeper"].get("params") or {}
         typed = {word.partition("=")[0] for word in asked}
         asked += [f"{key}={value}" for key, value in params.items() if key not in typed]
@@ -58,15 +59,15 @@ def never_started(sweep: Path, started: list[list[str]]) -> list[tuple[list[str]
     swept = [key for key, values in axes.items() if len(values) > 1]
     gone = []
     for cell in itertools.product(*axes.values()):
-        if not any(set(cell) <= run for run in here) and not any(_science(cell) == _science(run) for run in elsewhere):
+        if not any(set(cell) <= run for run in here) and not any(science(cell) == science(run) for run in elsewhere):
             as_typed = [axis[word] for axis, word in zip(axes.values(), cell, strict=True)]
-            gone.append(([word for key, word in zip(axes, cell, strict=True) if key in swept], [*search, *as_typed]))
+            gone.append(([word for key, word in zip(axes, cell, strict=True) if key in swept], [*where, *as_typed]))
     return gone
 
 
-def _science(cell: tuple[str, ...] | set[str]) -> set[str]:
+def science(cell: Iterable[str]) -> set[str]:
     """Without the words that change no number."""
-    return {word for word in cell if not word.startswith(("hydra.", "impl.", "impl=", "experiment="))}
+    return {word for word in cell if not word.startswith(("hydra.", "impl.", "impl=", "rerun=", "experiment="))}
 
 
 def _choices(value: str) -> list[str] | None:

@@ -83,8 +83,8 @@ def standings(roots: list[Path]) -> list[Standing]:
 
 
 def _what(words: list[str]) -> frozenset[str]:
-    """A command line without the words that change no result."""
-    return frozenset(w for w in words if not w.startswith(("hydra.", "hydra/", "impl.", "impl=", "rerun=")))
+    """A command line without the words that change no number."""
+    return frozenset(grid.science(words) | {w for w in words if w.startswith("experiment=")})
 
 
 def _standing(run: Path) -> Standing:

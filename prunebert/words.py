@@ -13,7 +13,7 @@ from hydra.errors import ConfigCompositionException, MissingConfigException, Ove
 from omegaconf import OmegaConf
 
 from prunebert import checks, signature
-from prunebert.asked import SEARCH
+from prunebert.asked import search
 from prunebert.errors import BadInput, bad_choice, did_you_mean
 
 UNTOLD = ("experiment", "hydra.mode", "rerun", "dry")  # by a cell's folder: exclude_keys in conf/config.yaml
@@ -54,8 +54,7 @@ def nobody_takes(words: list[str]) -> None:
     if len(methods) < 2 or not keys:
         return
     with hydra.initialize_config_module("prunebert.conf", version_base="1.3"):
-        search = [w for w in words if w.startswith(SEARCH)]
-        targets = [hydra.compose("config", [*search, f"method={m}"]).method._target_ for m in methods]
+        targets = [hydra.compose("config", [*search(words), f"method={m}"]).method._target_ for m in methods]
     found = [signature.names(target) for target in targets]
     if None in found:
         return

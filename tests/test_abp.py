@@ -16,6 +16,7 @@ from prunebert.methods.abp import abp, initial
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import SubNetwork
 from prunebert.train import train
+from tests.toys import watched
 
 FIT = Fit(epochs=1, steps=6, batch_size=16, lr=1e-3, head_lr=1e-3)
 FLAT = Fit(epochs=1, steps=6, batch_size=16, lr=1e-3, head_lr=0.0, decay="constant", clip=1e9)
@@ -42,16 +43,10 @@ def play(programme, net, impl, watch=lambda phase, t, M: None):
     done = []
     for i, phase in enumerate(programme):
 
-        def masks(t, hard, phase=phase):
-            M = phase.masks(t, hard)
-            if not hard:
-                watch(phase, t, M)
-            return M
-
         def score(phase=phase):
             return evaluate(net, phase.task, phase.head, impl).score
 
-        trained = train(net, replace(phase, masks=masks), seed=i, impl=impl, record=lambda line: None, score=score)
+        trained = train(net, watched(phase, watch), seed=i, impl=impl, record=lambda line: None, score=score)
         done.append((phase, trained))
     return done
 

@@ -8,11 +8,10 @@ import pytest
 import torch
 from scipy.special import log_softmax, softmax
 
-from prunebert import distill, models
+from prunebert import distill
 from prunebert.fit import Fit
 from prunebert.masks import keep_top
-from prunebert.subnetwork import Outputs, SubNetwork, everyone_sees
-from tests.toys import save_model
+from prunebert.subnetwork import Outputs
 
 FIT = Fit(epochs=1, steps=2, batch_size=4, lr=1e-3, head_lr=1e-3)
 TINYBERT = {"attention": 1.0, "hidden": 1.0, "logits": 1.0, "temperature": 1.0}
@@ -258,22 +257,3 @@ def test_a_teacher_has_no_dropout_and_no_gradient(net, task):
     with torch.no_grad():
         slopes = [(s.logits.softmax(-1) - p) / p.numel() for s in students]  # of the mean cross-entropy
     assert torch.allclose(net.heads[key].classifier.bias.grad, sum(slopes).sum(0), atol=1e-6) and grad.any()
-
-
-@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "electra"])
-def test_the_mask_a_gpu_is_given_shows_what_transformers_own_does(family, tmp_path, task):
-    folder = save_model(tmp_path / family, family)
-    net = SubNetwork(models.load(str(folder)), seed=3).eval()
-    key, batch = net.add_head(task, "linear"), batch_of(task)
-    inputs = {k: v for k, v in batch.inputs.items() if family in ("bert", "electra") or k != "token_type_ids"}
-    assert (inputs["attention_mask"] == 0).any()
-    seen = net(type(batch)(inputs, batch.labels, batch.rows), key, needs=("hidden",))
-    inputs["attention_mask"] = everyone_sees(inputs["attention_mask"])
-    with torch.no_grad():
-        hidden = net.encoder(**inputs, output_hidden_states=True).hidden_states
-    real = batch.inputs["attention_mask"].bool()
-    for own, stock in zip(hidden, seen.hidden, strict=True):
-        assert torch.allclose(own[real], stock[real], atol=1e-6)
-    inputs["attention_mask"] = torch.ones_like(inputs["attention_mask"])
-    with torch.no_grad():
-        assert not torch.allclose(net.encoder(**inputs).last_hidden_state[real], hidden[-1][real], atol=1e-3)

@@ -7,18 +7,24 @@ import torch
 import transformers
 
 from prunebert import models
-from prunebert.subnetwork import SubNetwork
+from prunebert.subnetwork import SubNetwork, everyone_sees
 from tests.test_distill import another, batch_of
 from tests.toys import save_model
+
+
+def stock_like(family, tmp_path, task):
+    """A family's small model on disk, its network with a head, and a batch with what the stock model takes of it."""
+    folder = save_model(tmp_path / family, family)
+    net = SubNetwork(models.load(str(folder)), seed=3).eval()
+    key, batch = net.add_head(task, "linear"), batch_of(task)
+    inputs = {k: v for k, v in batch.inputs.items() if family in ("bert", "electra") or k != "token_type_ids"}
+    return folder, net, key, batch, inputs
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "electra"])
 def test_hidden_states_and_attention_are_the_stock_models(family, tmp_path, task):
     """Dense, then under masks with other weights in place of its own."""
-    folder = save_model(tmp_path / family, family)
-    net = SubNetwork(models.load(str(folder)), seed=3).eval()
-    key, batch = net.add_head(task, "linear"), batch_of(task)
-    inputs = {k: v for k, v in batch.inputs.items() if family in ("bert", "electra") or k != "token_type_ids"}
+    folder, net, key, batch, inputs = stock_like(family, tmp_path, task)
     batch = type(batch)(inputs, batch.labels, batch.rows)
     stock = transformers.AutoModel.from_pretrained(folder, attn_implementation="eager").eval()
     masks, theta = another(net, key)
@@ -66,3 +72,19 @@ def test_gradients_reach_the_scores_through_hidden_states_and_attention(net, tas
     for value, reached in ((out.attention[0], 0), (out.attention[1], 1), (out.hidden[1], 0), (out.hidden[2], 1)):
         (found,) = torch.autograd.grad(value.square().sum(), M, retain_graph=True, allow_unused=True)
         assert (found is not None and bool(found.any())) == reached
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "electra"])
+def test_the_mask_a_gpu_is_given_shows_what_transformers_own_does(family, tmp_path, task):
+    _, net, key, batch, inputs = stock_like(family, tmp_path, task)
+    assert (inputs["attention_mask"] == 0).any()
+    seen = net(type(batch)(inputs, batch.labels, batch.rows), key, needs=("hidden",))
+    inputs["attention_mask"] = everyone_sees(inputs["attention_mask"])
+    with torch.no_grad():
+        hidden = net.encoder(**inputs, output_hidden_states=True).hidden_states
+    real = batch.inputs["attention_mask"].bool()
+    for own, stock in zip(hidden, seen.hidden, strict=True):
+        assert torch.allclose(own[real], stock[real], atol=1e-6)
+    inputs["attention_mask"] = torch.ones_like(inputs["attention_mask"])
+    with torch.no_grad():
+        assert not torch.allclose(net.encoder(**inputs).last_hidden_state[real], hidden[-1][real], atol=1e-3)

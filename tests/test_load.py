@@ -100,7 +100,7 @@ def test_what_cannot_be_loaded_is_told(finished, tmp_path, model_folder):
     for file in model_folder.iterdir():
         (moved / file.name).write_bytes(file.read_bytes())
     loaded = prunebert.load(run, model=str(moved))
-    for texts, told in (([], "no texts"), ((["a"], ["b"]), "one text at a time")):
+    for texts, told in (([], "no texts"), ((["a"], ["b"]), "one text at a time"), ("one", "a list of texts")):
         with pytest.raises(BadInput, match=told):
             loaded.predict(*texts if isinstance(texts, tuple) else (texts,))
 

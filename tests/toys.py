@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,18 @@ SQUAD = {
     "label_words": None,
     "score": "f1",
 }
+
+
+def watched(phase, watch):
+    """The phase, of each of whose steps `watch(phase, t, M)` sees the masks, as the forward pass has them."""
+
+    def masks(t, hard):
+        M = phase.masks(t, hard)
+        if not hard:
+            watch(phase, t, M)
+        return M
+
+    return replace(phase, masks=masks)
 
 
 def toy_words(model_folder: Path, data_folder: Path, run: Path | str) -> list[str]:

@@ -1,7 +1,6 @@
 """TAMT in small: its settings, some text, phases played through the loop."""
 
 import zlib
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,6 +13,7 @@ from prunebert.methods.tamt import mask_training
 from prunebert.tasks.corpus import corpus
 from prunebert.tasks.mlm import mlm_task
 from prunebert.train import train
+from tests.toys import watched
 
 FIT = Fit(epochs=1, steps=4, batch_size=8, lr=1e-3, head_lr=1e-3)
 MASK_FIT = Fit(epochs=1, steps=5, batch_size=8, lr=5e-3, head_lr=1e-3)
@@ -58,17 +58,11 @@ def play(programme, net, impl, watch=lambda phase, t, M: None):
     done, lines = [], []
     for phase in programme:
 
-        def masks(t, hard, phase=phase):
-            M = phase.masks(t, hard)
-            if not hard:
-                watch(phase, t, M)
-            return M
-
         def score(phase=phase):
             return evaluate(net, phase.task, phase.head, impl).score
 
         seed = zlib.crc32(phase.name.encode())  # as run.py has it at seed 0
-        trained = train(net, replace(phase, masks=masks), seed=seed, impl=impl, record=lines.append, score=score)
+        trained = train(net, watched(phase, watch), seed=seed, impl=impl, record=lines.append, score=score)
         done.append((phase, trained))
     return done, lines
 
