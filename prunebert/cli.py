@@ -101,14 +101,10 @@ def _build(node: Any) -> Any:
 def _hydra_run(cfg: DictConfig) -> None:
     """One run, alone or as the cell of a sweep."""
     out = Path(HydraConfig.get().runtime.output_dir)
-    with interrupt.cell() as begins:
-        try:
-            if begins:
-                _run(cfg, out)
-        except interrupt.Early:
-            directories.discard(out)
-            raise
-        if not begins:
+    with interrupt.cell(partial(directories.discard, out)) as begins:
+        if begins:
+            _run(cfg, out)
+        else:
             directories.discard(out)
 
 

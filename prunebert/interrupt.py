@@ -7,13 +7,14 @@ A sweep over several processes hands it on to them, and ends when all have stopp
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
@@ -30,22 +31,20 @@ class Stopped(SystemExit):
         self.by, self.where = by, where
 
 
-class Early(Stopped):
-    """Before there was anything to keep. A Ctrl-C then has the usual status."""
+class Leave:
+    """What a signal does before training: the process ends at once. Raised instead, an exception would go through
+    whatever is being imported, which may take it for its own failure, or, in C++, abort."""
 
-    def __init__(self, by: str) -> None:
-        super().__init__(by, "before training began")
-        self.code = 130 if by == "SIGINT" else STATUS
+    def __init__(self, clean: Callable[[], None]) -> None:
+        self.clean = clean
 
-
-early: list[str] = []  # signals that asked for an Early: Python loses what is raised in some callbacks of an import
-
-
-def _early(number: int, frame: FrameType | None) -> None:
-    early.append(signal.Signals(number).name)
-    if len(early) == 1:
-        sys.stderr.write(f"prunebert: stopped by {early[0]} before training began\n")
-    raise Early(early[0])
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        sys.stderr.write(f"prunebert: stopped by {signal.Signals(number).name} before training began\n")
+        self.clean()
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(130 if number == signal.SIGINT else STATUS)
 
 
 class Request:
@@ -68,8 +67,6 @@ class Request:
 def heeded() -> Iterator[Request]:
     """While inside, signals make a Request; then what they did before is put back, and somebody else's handler gets the
     signal too. Outside the main thread they cannot."""
-    if early:
-        raise Early(early[0])
     request = Request()
     before: dict[int, Any] = {}
     try:
@@ -85,7 +82,7 @@ def heeded() -> Iterator[Request]:
         for number, handler in before.items():
             signal.signal(number, handler)
         theirs = before.get(getattr(signal, request.by)) if request.by and request.by != "SIGINT" else None
-        if request.by and callable(theirs) and theirs is not _early:
+        if request.by and callable(theirs) and not isinstance(theirs, Leave):
             signal.raise_signal(getattr(signal, request.by))
 
 
@@ -122,18 +119,19 @@ SWEEP = Sweep()
 
 
 @contextmanager
-def cell() -> Iterator[bool]:
+def cell(clean: Callable[[], None]) -> Iterator[bool]:
     """Around one run. In a launcher's worker a signal ends it without an end of the worker, and those after it do not
-    begin: then this is False. Elsewhere SIGTERM and Ctrl-C, where nobody waits for them, are Early until training
-    heeds them."""
+    begin: then this is False. Elsewhere SIGTERM and Ctrl-C, where nobody waits for them, `clean` and Leave until
+    training heeds them."""
     worker = worker_of_a_sweep()
     if worker:
         SWEEP.watch()
     usual: dict[int, Any] = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
     alone = not worker and threading.current_thread() is threading.main_thread()
     ours = [number for number, handler in usual.items() if alone and signal.getsignal(number) is handler]
+    leave = Leave(clean)
     for number in ours:
-        signal.signal(number, _early)
+        signal.signal(number, leave)
     try:
         SWEEP.inside = True
         yield SWEEP.by is None
