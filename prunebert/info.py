@@ -75,8 +75,9 @@ def measured(row: dict[str, Any]) -> float:
 def line(row: dict[str, Any], directory: Path) -> str:
     """One run in one line."""
     return (
-        f"{row['method']} on {row['task']}: {row['metric']} {row['score']:.4f} (majority {row['majority_score']:.4f}), "
-        f"sparsity {measured(row):.4f} of {row['prunable']}, {row['seconds']:.0f} s, in {short(directory)}"
+        f"{row['method']} on {row['task']}: {row['metric']} {row['score']:.4f} (constant answer "
+        f"{row['majority_score']:.4f}), sparsity {measured(row):.4f} of {row['prunable']}, {row['seconds']:.0f} s, "
+        f"in {short(directory)}"
     )
 
 
