@@ -7,8 +7,8 @@ takes when none of its fused ones is asked for, and with a floor: a step that tr
 alone, without masks, so that any that trains a score for each of their weights does what it does and more. All in one
 process, in a new order each round; a ratio is the median over rounds of its step's time by theirs in the same round. So
 are its masks alone against one comparison of all its scores with a number. Nothing else should run meanwhile. First a
-method takes some steps by itself: scores that start all equal, or near the cut, change sides by the hundred thousand in
-the first few steps, and in no later one.
+method takes some steps by itself: of scores that start all equal, as movement's, far more change sides in the first few
+steps than later.
 
 --memory: instead of times the peak of memory beyond the imported libraries', every method in a process of its own.
 """

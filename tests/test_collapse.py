@@ -1,9 +1,7 @@
 """scripts/collapse.py against the stock model with the zeros in its weights, and scikit-learn's cosines."""
 
-import importlib.util
 import statistics
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,11 +11,9 @@ from sklearn.metrics.pairwise import cosine_similarity
 from transformers import AutoModel
 
 import prunebert
+from tests.toys import script
 
-FILE = Path(__file__).parents[1] / "scripts/collapse.py"
-SPEC = importlib.util.spec_from_file_location("collapse", FILE)
-collapse = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(collapse)
+collapse = script("collapse")
 
 
 @pytest.fixture
@@ -46,11 +42,21 @@ def test_cosines_of_all_pairs_of_first_tokens(read):
     loaded, inputs, dense = read
     wide = {n: 20 * w if w.ndim > 1 else w for n, w in dense.items()}  # the toy's own give all texts nearly the same
     for theta in (dense, dense | loaded.theta, wide):
-        found = collapse.cosines(loaded, inputs, theta)
+        found = collapse.cosines(loaded, inputs, theta, loaded.masks)
         for h, cosine in zip(stock(loaded, inputs, theta, loaded.masks), found, strict=True):
             pairs = cosine_similarity(h[:, 0])[np.triu_indices(len(h), 1)]
             assert cosine == pytest.approx(pairs.mean(), abs=1e-5)
     assert loaded.theta and found[-1] < 0.99
+
+
+def test_means_put_back_change_a_masked_network_and_no_dense_one(read):
+    loaded, inputs, dense = read
+    masks = loaded.masks
+    plain = collapse.cosines(loaded, inputs, dense, {})
+    assert collapse.recentred(loaded, inputs, dense) != collapse.cosines(loaded, inputs, dense, masks)
+    masks |= {n: torch.ones_like(m) for n, m in masks.items()}
+    assert collapse.recentred(loaded, inputs, dense) == pytest.approx(plain, abs=1e-6)
+    assert collapse.cosines(loaded, inputs, dense, {}) == plain  # nothing is left on the network
 
 
 def test_means_and_the_rest_of_what_queries_and_keys_give(read):

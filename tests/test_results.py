@@ -1,6 +1,5 @@
 """results/: the README's table is what its script makes of results.csv, and the script does what it says."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -9,15 +8,9 @@ import pandas as pd
 import pytest
 
 from prunebert import artifacts
+from tests.toys import script
 
 ROOT = Path(__file__).parents[1]
-
-
-def script(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"scripts/{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 results_table, glue_10k = script("results_table"), script("glue_10k")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,6 +115,15 @@ SQUAD = {
     "label_words": None,
     "score": "f1",
 }
+
+
+def script(name):
+    """scripts/NAME.py as a module."""
+    file = Path(__file__).parents[1] / f"scripts/{name}.py"
+    spec = importlib.util.spec_from_file_location(name, file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def watched(phase, watch):
