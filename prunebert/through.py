@@ -23,15 +23,16 @@ def straight_through(M: Masks, S: Scores, slope: float | None = None) -> Through
 
 class Through(Mapping[str, Tensor]):
     """`through[n]` is M of one matrix as numbers, of the scores' type; `through.times(n, W)` is W ⊙ M without them.
-    hard: the M it was made of. products: where W ⊙ M of frozen W are kept from step to step, None if nowhere."""
+    hard: the M it was made of. scores: none where M are given. products: where W ⊙ M are kept from step to step, None
+    if nowhere."""
 
-    def __init__(self, hard: Masks, scores: Scores, slope: float | None) -> None:
-        self.hard, self.scores, self.slope = hard, scores, slope
-        self.products: Products | None = None
+    def __init__(self, hard: Masks, scores: Scores, slope: float | None, products: Products | None = None) -> None:
+        self.hard, self.scores, self.slope, self.products = hard, scores, slope, products
 
     def __getitem__(self, name: str) -> Tensor:
-        ones = torch.ones((), dtype=self.scores[name].dtype, device=self.scores[name].device)
-        masked: Tensor = _Times.apply(ones, self.scores[name], self.hard[name], self.slope, None)
+        S, M = self.scores.get(name), self.hard[name]
+        ones = torch.ones((), dtype=torch.float32 if S is None else S.dtype, device=M.device)
+        masked: Tensor = _Times.apply(ones, S, M, self.slope, None)
         return masked
 
     def __iter__(self) -> Iterator[str]:
@@ -43,9 +44,17 @@ class Through(Mapping[str, Tensor]):
     def times(self, name: str, W: Tensor) -> Tensor:
         """W ⊙ M, with a gradient to S, and to W where W asks for one."""
         M = self.hard[name]
-        known = None if self.products is None or W.requires_grad else self.products.times(name, W, M)
-        masked: Tensor = _Times.apply(W, self.scores[name], M, self.slope, known)
+        known = None if self.products is None else self.products.times(name, W, M)
+        masked: Tensor = _Times.apply(W, self.scores.get(name), M, self.slope, known)
         return masked
+
+
+def keeping(masks: Masks, products: Products) -> Masks:
+    """The same masks, whose products with W are kept; numbers, which may have a gradient of their own, as they are."""
+    if isinstance(masks, Through):
+        return Through(masks.hard, masks.scores, masks.slope, products)
+    given = all(m.dtype == torch.bool for m in masks.values())
+    return Through(masks, {}, None, products) if given else masks
 
 
 def masked(masks: Masks, W: dict[str, Tensor], linear: Container[str] = ()) -> dict[str, Tensor]:
@@ -62,7 +71,7 @@ def masked(masks: Masks, W: dict[str, Tensor], linear: Container[str] = ()) -> d
         return {n: W[n] * m for n, m in masks.items()}
     low = low_precision(next(iter(M.values())).device)
     types = [low if low and n in linear else W[n].dtype for n in M]
-    S, slope = ([masks.scores[n] for n in M], masks.slope) if isinstance(masks, Through) else ([], None)
+    S, slope = ([masks.scores[n] for n in M if masks.scores], masks.slope) if isinstance(masks, Through) else ([], None)
     found: Any = _Together.apply(list(M.values()), types, slope, *(W[n] for n in M), *S)
     return dict(zip(M, found, strict=True))
 
@@ -75,21 +84,29 @@ def low_precision(device: torch.device) -> torch.dtype | None:
 
 
 class Products:
-    """W ⊙ M of frozen weights, kept from one step to the next: it is made anew only where M has changed."""
+    """W ⊙ M, kept from one step to the next: that of frozen weights is made anew only where M has changed, that of
+    others in the same memory, as fresh pages take longer than the product."""
 
     def __init__(self) -> None:
         self.kept: dict[str, tuple[Tensor, Tensor, Tensor, int]] = {}  # W ⊙ M, M, W, and how often W was written to
         self.moved: Moved = {}  # what is known already of where M changed
+        self.made: set[str] = set()  # in this step, of weights that are trained
+
+    def step(self, moved: Moved) -> None:
+        """A new one: weights that are trained may be others (a fused AdamW counts no version)."""
+        self.moved, self.made = moved, set()
 
     def times(self, name: str, W: Tensor, M: Tensor) -> Tensor | None:
-        """W ⊙ M, to be read until the next call with this name. None for what it is not for: a mask of numbers, tensors
-        that are not contiguous, a GPU, where finding what changed takes longer than the product and the host would
-        wait."""
+        """W ⊙ M, to be read until the next step. None for what it is not for: a mask of numbers, tensors that are not
+        contiguous, a GPU, where finding what changed takes longer than the product and the host would wait."""
         if W.device.type != "cpu" or M.dtype != torch.bool or not (W.is_contiguous() and M.is_contiguous()):
             return None
         product, before, of, version = self.kept.get(name, (None, M, None, 0))
-        if product is None or of is not W or version != W._version:
-            product = M.to(W.dtype, copy=True).mul_(W.detach())
+        trained = W.requires_grad and name not in self.made
+        if product is None or of is not W or version != W._version or trained:
+            product = torch.empty_like(W, requires_grad=False) if product is None or of is not W else product
+            product.copy_(M).mul_(W.detach())
+            self.made.add(name)
         elif before is not M:
             first, then, at = self.moved.get(name, (None, None, None))
             if at is None or first is not before or then is not M:
@@ -104,7 +121,7 @@ class _Times(torch.autograd.Function):
     that is not known, and the gradients."""
 
     @staticmethod
-    def forward(ctx: Any, W: Tensor, S: Tensor, M: Tensor, slope: float | None, known: Tensor | None) -> Tensor:
+    def forward(ctx: Any, W: Tensor, S: Tensor | None, M: Tensor, slope: float | None, known: Tensor | None) -> Tensor:
         ctx.slope = slope
         ctx.save_for_backward(W, S if slope is not None else None, M if ctx.needs_input_grad[0] else None)
         return M.to(W.dtype, copy=True).mul_(W) if known is None else known.detach()
@@ -113,7 +130,9 @@ class _Times(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         W, S, M = ctx.saved_tensors
-        to_S = gradient * W if S is None else _sloped(gradient, W.expand_as(S), S, ctx.slope)
+        to_S = None
+        if ctx.needs_input_grad[1]:
+            to_S = gradient * W if S is None else _sloped(gradient, W.expand_as(S), S, ctx.slope)
         return None if M is None else M.to(W.dtype, copy=True).mul_(gradient), to_S, None, None, None
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from prunebert import control, pieces
 from prunebert.control import mean_sigmas, penalise
-from prunebert.through import Products, straight_through
+from prunebert.through import Products, keeping, straight_through
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=100))
@@ -71,7 +71,7 @@ def test_products_kept_from_step_to_step_are_the_products():
         elif step == 12:
             W[0] = 5.0
         if before is not None and step % 2:  # told in advance, as History tells
-            products.moved = {"w": (before, M, pieces.changed(before, M))}
+            products.step({"w": (before, M, pieces.changed(before, M))})
         found = products.times("w", W, M)
         assert torch.equal(found.view(torch.int32), (W * M).view(torch.int32))
         before = M
@@ -89,6 +89,30 @@ def test_the_kept_product_carries_the_gradient():
         (masked * torch.tensor([[1.0, 10.0], [100.0, 1000.0]])).sum().backward()
         assert torch.equal(masked, W * M)
         assert S.grad.tolist() == [[1.0, -20.0], [300.0, 500.0]]
+
+
+def test_the_kept_product_of_trained_weights_is_made_anew_every_step():
+    """Once, in the same memory, also where nothing tells that they changed, as the fused AdamW does not."""
+    W, M = torch.tensor([[1.0, -2.0], [3.0, 0.5]], requires_grad=True), torch.tensor([[True, False], [True, True]])
+    products, places = Products(), set()
+    masks = keeping({"w": M}, products)
+    for factor in (2.0, 3.0):
+        products.step({})
+        version = W._version
+        W.detach().numpy()[:] *= factor
+        assert W._version == version
+        W.grad = None
+        first, second = masks.times("w", W), masks.times("w", W)
+        assert torch.equal(first, W * M) and torch.equal(second, W * M)
+        ((first + second) * torch.tensor([[1.0, 10.0], [100.0, 1000.0]])).sum().backward()
+        assert W.grad.tolist() == [[2.0, 0.0], [200.0, 2000.0]]
+        places.add(first.data_ptr())
+    assert len(places) == 1
+
+
+def test_masks_of_numbers_are_not_kept():
+    M = {"w": torch.tensor([0.5, 1.0])}
+    assert keeping(M, Products()) is M and keeping({}, Products()) == {}
 
 
 def test_a_slope_over_several_pieces_against_autograd(monkeypatch):

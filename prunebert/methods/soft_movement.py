@@ -27,6 +27,7 @@ from prunebert.heads import Kind as Head
 from prunebert.masks import Masks, Near, Scores, Window, keep_top, tops
 from prunebert.masks import sparsity as measured
 from prunebert.phase import Group, Phase, weights
+from prunebert.pieces import larger
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import Prunable, SubNetwork
 from prunebert.tasks.task import Task
@@ -88,8 +89,9 @@ def soft(
 
 
 def above(S: Scores, tau: float) -> Masks:
-    """1[σ(S) > τ], and the FLOOR of every matrix."""
-    M: dict[str, Tensor] = {n: s.detach().sigmoid() > tau for n, s in S.items()}
+    """1[σ(S) > τ] = 1[S > log τ/(1 - τ)], and the FLOOR of every matrix."""
+    cut = math.log(tau / (1 - tau)) if tau > 0 else -math.inf
+    M = {n: larger(s.detach(), cut) for n, s in S.items()}
     short = floor({n: S[n] for n in M if not full(M[n])})
     return M | {n: M[n] | f for n, f in short.items()}
 
