@@ -46,6 +46,7 @@ CONF = {"config_path": "pkg://prunebert.conf", "config_name": "config", "version
 def main() -> None:
     """Run the command line. Exit status: 0 done, 1 something broke, 2 bad input, 75 stopped by a signal, to go on."""
     words = sys.argv[1:] or ["--help"]
+    _wait_briefly()
     try:
         if re.fullmatch(r"\w[\w-]*", words[0]):
             _command(words[0], words[1:])
@@ -69,6 +70,14 @@ def main() -> None:
         if (told := of_a_launcher(error)) is None:
             raise
         _stop(told[0], status=interrupt.STATUS if interrupt.SWEEP.by else told[1])
+
+
+def _wait_briefly() -> None:
+    """Threads that wait for others of their process sleep after a while: by default, GNU OpenMP's spin for so long that
+    of two runs on the same cores either takes ten times as long. To be called before torch is imported.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 def _command(name: str, words: list[str]) -> None:

@@ -14,6 +14,7 @@ from prunebert.impl import Impl
 from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.ahead import ahead
 from prunebert.tasks.task import Task
+from prunebert.through import Products, keeping
 
 BATCH = 128
 
@@ -33,13 +34,14 @@ def evaluate(net: SubNetwork, task: Task, head: str, impl: Impl, theta: dict[str
     Raises Diverged if an output is not finite.
     """
     predictions = {}
+    masks = keeping(net.masks, Products())
     with net.resting():
         for split in task.eval_splits:
             answers: dict[int, np.ndarray] = {}
             for batch in ahead(task.eval_batches(split, BATCH), impl.torch_device):
                 batch = batch.to(impl.torch_device)
                 with impl.autocast():
-                    out = net(batch, head, net.masks, theta)
+                    out = net(batch, head, masks, theta)
                     found = task.answers(out, batch)  # which may ask a teacher, in the same precision
                 if not torch.isfinite(out.logits).all():
                     raise Diverged(f"the network's output on {split} is not finite; lower the learning rate")
