@@ -6,9 +6,9 @@ turns with full AdamW fine-tuning, with fine-tuning under frozen embeddings, wit
 takes when none of its fused ones is asked for, and with a floor: a step that trains the encoder's matrices and the head
 alone, without masks, so that any that trains a score for each of their weights does what it does and more. All in one
 process, in a new order each round; a ratio is the median over rounds of its step's time by theirs in the same round. So
-are its masks alone against one comparison of all its scores with a number. Nothing else should run meanwhile. First a
-method takes some steps by itself: of scores that start all equal, as movement's, far more change sides in the first few
-steps than later.
+are its masks alone against one comparison of all its scores with a number. First a method takes some steps by itself:
+of scores that start all equal, as movement's, far more change sides in the first few steps than later. Nothing else
+should run meanwhile; GOMP_SPINCOUNT=1000 in the environment is what prunebert sets for its runs.
 
 --memory: instead of times the peak of memory beyond the imported libraries', every method in a process of its own.
 """
