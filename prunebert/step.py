@@ -46,8 +46,7 @@ class Stepper:
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["full_lr"] * phase.fit.rate(step, steps)
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=True)  # before the forward pass needs the memory
         batch, part = ranks.share(batch)
         batch = batch.to(self.impl.torch_device)
         masks = phase.masks(t, False)
