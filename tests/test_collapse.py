@@ -38,10 +38,14 @@ def read(run, data_folder):
     return loaded, collapse.read(loaded, texts), dense
 
 
+def enlarged(dense):
+    """20 times the toy's matrices: its own give all texts nearly the same, with cosines within 1e-5 of 1."""
+    return {n: 20 * w if w.ndim > 1 else w for n, w in dense.items()}
+
+
 def test_cosines_of_all_pairs_of_first_tokens(read):
     loaded, inputs, dense = read
-    wide = {n: 20 * w if w.ndim > 1 else w for n, w in dense.items()}  # the toy's own give all texts nearly the same
-    for theta in (dense, dense | loaded.theta, wide):
+    for theta in (dense, dense | loaded.theta, enlarged(dense)):
         found = collapse.cosines(loaded, inputs, theta, loaded.masks)
         for h, cosine in zip(stock(loaded, inputs, theta, loaded.masks), found, strict=True):
             pairs = cosine_similarity(h[:, 0])[np.triu_indices(len(h), 1)]
@@ -51,9 +55,11 @@ def test_cosines_of_all_pairs_of_first_tokens(read):
 
 def test_means_put_back_change_a_masked_network_and_no_dense_one(read):
     loaded, inputs, dense = read
-    masks = loaded.masks
+    masks, dense = loaded.masks, enlarged(dense)
     plain = collapse.cosines(loaded, inputs, dense, {})
-    assert collapse.recentred(loaded, inputs, dense) != collapse.cosines(loaded, inputs, dense, masks)
+    recentred, masked = collapse.recentred(loaded, inputs, dense), collapse.cosines(loaded, inputs, dense, masks)
+    assert recentred[0] == masked[0] == plain[0]  # nothing is masked before the first layer
+    assert all(abs(a - b) > 0.01 for a, b in zip(recentred[1:], masked[1:], strict=True))
     masks |= {n: torch.ones_like(m) for n, m in masks.items()}
     assert collapse.recentred(loaded, inputs, dense) == pytest.approx(plain, abs=1e-6)
     assert collapse.cosines(loaded, inputs, dense, {}) == plain  # nothing is left on the network

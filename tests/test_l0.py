@@ -166,7 +166,7 @@ def test_the_asked_sparsity_and_the_folded_network_bit_for_bit(net, task, impl, 
     with net.resting():
         found = [net(batch, "toy_linear", net.masks).logits for batch in batches]
     assert len(found) == 3 and all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
-    assert not torch.equal(plain, expected[0])  # so the gates did matter
+    assert not torch.allclose(plain, expected[0], atol=1e-5)  # so the gates did matter: by 2e-4 and more
     assert exact(net, s) and all(m.dtype == torch.bool for m in net.masks.values())
     total = sum(m.numel() for m in net.masks.values())
     assert [kept(m) for m in seen[2:]] == [total - round(total * s)] * 2 and phase.settled == 0.6
