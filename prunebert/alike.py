@@ -12,9 +12,9 @@ from torch.nn.functional import cosine_similarity
 
 from prunebert.answers import Teacher
 from prunebert.distill import cosine
-from prunebert.subnetwork import Outputs, SubNetwork
-from prunebert.tasks.mlm import IGNORED, MaskedLM
-from prunebert.tasks.task import Batch
+from prunebert.network.interface import IGNORED, Batch, Outputs
+from prunebert.subnetwork import SubNetwork
+from prunebert.tasks.mlm import MaskedLM
 from prunebert.teacher import frozen
 
 
@@ -57,4 +57,4 @@ class Alike(MaskedLM):
 
 def alike(net: SubNetwork, text: MaskedLM) -> Alike:
     """`text` as this task, its teacher being the weights that `net` has at the time."""
-    return Alike(**vars(text), dense=frozen(net, net.add_head(text, "states")))
+    return Alike(**vars(text), dense=frozen(net, net.add_head(text.form(), "states")))

@@ -15,9 +15,10 @@ from torch import Tensor
 from prunebert import ranks, stored
 from prunebert.errors import BadInput
 from prunebert.models import hash_of
-from prunebert.subnetwork import Outputs, SubNetwork
+from prunebert.network.interface import Batch, Outputs
+from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.cache import folder
-from prunebert.tasks.task import Batch, Task
+from prunebert.tasks.task import Task
 
 log = logging.getLogger(__name__)
 Teacher = Callable[[Batch, Iterable[str]], Outputs]

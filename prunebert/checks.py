@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from prunebert import signature
+from prunebert.choices import PRUNABLE
 from prunebert.errors import BadInput, bad_choice, did_you_mean
 from prunebert.fit import Fit
 
@@ -16,7 +17,6 @@ GROUPS = ("method", "task", "model", "corpus", "distill", "augment", "impl", "tr
 FITS = ("fit", "teacher_fit", "mask_fit")
 KEYS = (*GROUPS, *FITS, "sparsity", "prunable", "seed", "rerun", "dry", "checkpoint")
 GIVEN_LATER = {"task": ("tokenizer", "positions", "augment")}
-PRUNABLE = ("encoder", "encoder_pooler", "encoder_pooler_embeddings")
 
 
 def words(values: Iterable[tuple[str, Any]]) -> None:

@@ -11,9 +11,10 @@ from torch.nn import functional as F
 
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
+from prunebert.network.interface import Batch, Outputs
 from prunebert.phase import ALONE, Phase, Teaching, Terms
-from prunebert.subnetwork import Outputs, SubNetwork
-from prunebert.tasks.task import Batch, Task
+from prunebert.subnetwork import SubNetwork
+from prunebert.tasks.task import Task
 from prunebert.teacher import teacher as teacher_of
 
 log = logging.getLogger(__name__)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, linear, relu
 
+from prunebert.choices import HEADS
 from prunebert.errors import BadInput, bad_choice
 from prunebert.models import Model
-from prunebert.tasks.form import Form
-from prunebert.tasks.task import Batch
+from prunebert.network.interface import IGNORED, Batch, Form
 
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "gelu": gelu}
-KINDS = ("linear", "label_words", "layer_mix")
-Kind = Literal["linear", "label_words", "layer_mix"]
 
 
 class Linear(nn.Module):
@@ -109,7 +107,7 @@ class MaskedLM(LabelWords):
 
     def forward(self, encoded: Any, batch: Batch) -> Tensor:
         """[tokens asked, vocabulary]."""
-        return self._decode(encoded.last_hidden_state[batch.labels != -100])
+        return self._decode(encoded.last_hidden_state[batch.labels != IGNORED])
 
 
 class States(nn.Module):
@@ -187,8 +185,8 @@ def build(kind: str, model: Model, task: Form) -> nn.Module:
     """
     if kind == "states" and task.masked_lm:
         return States()
-    if kind not in KINDS:
-        raise bad_choice("method.head", kind, KINDS)
+    if kind not in HEADS:
+        raise bad_choice("method.head", kind, HEADS)
     if task.masked_lm:
         return MaskedLM(model)
     if kind == "layer_mix":

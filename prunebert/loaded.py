@@ -13,11 +13,10 @@ from torch import Tensor
 from prunebert import artifacts, models, stored
 from prunebert.errors import BadInput
 from prunebert.masks import Masks
+from prunebert.network.interface import IGNORED, Batch, Form
 from prunebert.subnetwork import SubNetwork
 from prunebert.tasks import spans
 from prunebert.tasks.batching import padding_of
-from prunebert.tasks.form import Form
-from prunebert.tasks.task import Batch
 
 BATCH = 32
 
@@ -129,7 +128,7 @@ class Loaded:
                     c: torch.tensor([row[c] + [padding[c]] * (length - len(row[c])) for row in part]) for c in part[0]
                 }
                 ids = inputs["input_ids"]
-                asked = torch.where(ids == tokenizer.mask_token_id, ids, -100)  # read by a masked-LM head alone
+                asked = torch.where(ids == tokenizer.mask_token_id, ids, IGNORED)  # read by a masked-LM head alone
                 batch = Batch(inputs, asked, torch.arange(start, start + len(part)))
                 batch = batch.to(next(self.net.parameters()).device)
                 found.append(self.net(batch, self.head, theta=theta).logits.cpu())

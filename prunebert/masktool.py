@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunebert import artifacts
+from prunebert.choices import EVERY_MATRIX
 from prunebert.command import arguments, say
 from prunebert.errors import BadInput
 
@@ -115,7 +116,7 @@ def _import(asked: Namespace, compose: Compose) -> None:
     from prunebert.subnetwork import SubNetwork
 
     net = SubNetwork(build(fields["model"]))
-    encoder, every = net.prunable(), net.prunable("encoder_pooler_embeddings")
+    encoder, every = net.prunable(), net.prunable(EVERY_MATRIX)
     if asked.format == "smp":
         masks = foreign_masks.smp(path, encoder)
     else:

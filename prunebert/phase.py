@@ -10,8 +10,9 @@ from torch import Tensor
 
 from prunebert.fit import Fit
 from prunebert.masks import Masks
-from prunebert.subnetwork import Outputs, SubNetwork
-from prunebert.tasks.task import Batch, Task
+from prunebert.network.interface import Batch, Outputs
+from prunebert.subnetwork import SubNetwork
+from prunebert.tasks.task import Task
 
 Method = Callable[[SubNetwork, Task], Iterator["Phase"]]
 

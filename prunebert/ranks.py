@@ -17,9 +17,8 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -27,14 +26,11 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from prunebert.masks import Masks
-    from prunebert.tasks.task import Batch
 
 TORCHRUN = "TORCHELASTIC_RUN_ID" in os.environ  # clusters set RANK and WORLD_SIZE for reasons of their own
 COUNT = int(os.environ["WORLD_SIZE"]) if TORCHRUN else 1
 RANK = int(os.environ["RANK"]) if TORCHRUN else 0
 FIRST = RANK == 0
-IGNORED = -100  # a label that does not count, as torch's losses have it
 
 
 def silence_others() -> list[str]:
@@ -58,19 +54,6 @@ def start(device: torch.device) -> None:
         backend = "gloo" if device.type == "cpu" else f"cpu:gloo,{device.type}:nccl"
         dist.init_process_group(backend, timeout=timedelta(days=7))  # the first may wait for another process's lock
         atexit.register(dist.destroy_process_group)
-
-
-def share(batch: Batch) -> tuple[Batch, float]:
-    """This rank's rows, and their part of what all labels of the global batch count. A rank for which no row is left
-    takes one that counts nothing.
-    """
-    if COUNT == 1:
-        return batch, 1.0
-    mine = slice(RANK, None, COUNT) if len(batch.rows) > RANK else slice(0, 1)
-    inputs = {k: v[mine] for k, v in batch.inputs.items()}
-    part = replace(batch, inputs=inputs, labels=batch.labels[mine], rows=batch.rows[mine])
-    count = int((part.labels != IGNORED).sum()) if len(batch.rows) > RANK else 0
-    return part, count / int((batch.labels != IGNORED).sum())
 
 
 def average(trained: Iterable[Tensor], terms: dict[str, Tensor], part: float) -> dict[str, Tensor]:
@@ -145,14 +128,3 @@ def in_turn() -> Iterator[None]:
     finally:
         if FIRST:
             barrier()
-
-
-def same(masks: Masks | Mapping[str, Tensor]) -> None:
-    """Raise RuntimeError unless these masks are bit for bit the same on every rank."""
-    if COUNT == 1:
-        return
-    from prunebert.models import hash_of
-
-    own = hash_of(dict(masks))
-    if any_rank(own != broadcast(own)):
-        raise RuntimeError("the ranks' masks are not the same")

@@ -19,6 +19,7 @@ from torch import Tensor
 from prunebert import ranks, topology
 from prunebert.artifacts import HEAD, RESULT, TOPOLOGY, WEIGHTS, Artifacts
 from prunebert.checkpoint import Checkpoints, Nothing
+from prunebert.choices import PRUNABLE
 from prunebert.errors import BadInput
 from prunebert.evaluate import Evaluation, evaluate
 from prunebert.impl import Impl
@@ -26,7 +27,7 @@ from prunebert.maskfile import MaskFile
 from prunebert.masks import Masks, sparsity
 from prunebert.models import Model, hash_of
 from prunebert.phase import Method, Phase
-from prunebert.subnetwork import PRUNABLE, SubNetwork
+from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
 from prunebert.tracking import Guarded, Make, none
 from prunebert.train import Trained, train

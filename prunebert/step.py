@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,9 +14,9 @@ from prunebert.errors import Diverged
 from prunebert.history import History
 from prunebert.impl import Impl
 from prunebert.masks import Masks
+from prunebert.network.interface import IGNORED, Batch
 from prunebert.phase import Group, Phase, Terms
 from prunebert.subnetwork import SubNetwork
-from prunebert.tasks.task import Batch
 from prunebert.through import Products, Through, keeping
 
 OPTIMIZERS: dict[str, Any] = {"adamw": partial(torch.optim.AdamW, fused=True), "sgd": torch.optim.SGD}
@@ -47,7 +48,7 @@ class Stepper:
             for group in optimizer.param_groups:
                 group["lr"] = group["full_lr"] * phase.fit.rate(step, steps)
             optimizer.zero_grad(set_to_none=True)  # before the forward pass needs the memory
-        batch, part = ranks.share(batch)
+        batch, part = share(batch)
         batch = batch.to(self.impl.torch_device)
         masks = phase.masks(t, False)
         told = phase.masks(t, True) if phase.drawn else masks.hard if isinstance(masks, Through) else masks
@@ -93,3 +94,16 @@ def _parameters(group: Group) -> dict[str, Any]:
         "full_lr": group.lr,
         "weight_decay": group.weight_decay,
     } | ({"eps": group.eps} if group.optimizer == "adamw" else {})
+
+
+def share(batch: Batch) -> tuple[Batch, float]:
+    """This rank's rows, and their part of what all labels of the global batch count. A rank for which no row is left
+    takes one that counts nothing.
+    """
+    if ranks.COUNT == 1:
+        return batch, 1.0
+    mine = slice(ranks.RANK, None, ranks.COUNT) if len(batch.rows) > ranks.RANK else slice(0, 1)
+    inputs = {k: v[mine] for k, v in batch.inputs.items()}
+    part = replace(batch, inputs=inputs, labels=batch.labels[mine], rows=batch.rows[mine])
+    count = int((part.labels != IGNORED).sum()) if len(batch.rows) > ranks.RANK else 0
+    return part, count / int((batch.labels != IGNORED).sum())

@@ -5,9 +5,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,30 +14,13 @@ from torch.func import functional_call
 from torch.nn.functional import linear
 
 from prunebert import heads
-from prunebert.checks import PRUNABLE
+from prunebert.choices import EVERY_MATRIX, PRUNABLE
 from prunebert.errors import BadInput, bad_choice
 from prunebert.maskfile import MaskFile
 from prunebert.masks import Masks, Scores
 from prunebert.models import Model
-from prunebert.tasks.form import Form
-from prunebert.tasks.task import Batch, Task
+from prunebert.network.interface import Batch, Form, Outputs
 from prunebert.through import low_precision, masked
-
-Prunable = Literal["encoder", "encoder_pooler", "encoder_pooler_embeddings"]
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """logits: [batch, outputs]; [batch, length, 2] for spans; [tokens asked, vocabulary] for masked-LM.
-
-    hidden, where needed: [batch, length, width] after the embeddings and after every layer, so one more than layers.
-    attention, where needed: of every layer the scores before the softmax, [batch, heads, length, length], with BERT's
-    -10,000 added at keys that are padding.
-    """
-
-    logits: Tensor
-    hidden: tuple[Tensor, ...] = ()
-    attention: tuple[Tensor, ...] = ()
 
 
 class SubNetwork(nn.Module):
@@ -64,12 +46,12 @@ class SubNetwork(nn.Module):
         """Random numbers for one purpose, from it and the run's seed alone; those for another are others."""
         return torch.Generator().manual_seed(zlib.crc32(purpose.encode()) + self.seed)
 
-    def add_head(self, task: Task, kind: str) -> str:
-        """Make the head of `task` if it is not there yet; returns its key for `forward`.
+    def add_head(self, form: Form, kind: str) -> str:
+        """Make the head of a task if it is not there yet; returns its key for `forward`.
 
         A new head's values depend on the task's name and the run's seed alone, never on what was drawn before.
         """
-        return self.place_head(f"{task.name}_{kind}".replace(".", "_"), kind, task.form())
+        return self.place_head(f"{form.name}_{kind}".replace(".", "_"), kind, form)
 
     def place_head(self, key: str, kind: str, form: Form) -> str:
         """Make a head under a key of one's own if it is not there yet, without a task's data; returns the key.
@@ -100,7 +82,7 @@ class SubNetwork(nn.Module):
                     f"these masks were found on {masks.model}, whose weights are not those of {self.model.name}"
                 )
             masks = masks.masks
-        known = self.prunable("encoder_pooler_embeddings")
+        known = self.prunable(EVERY_MATRIX)
         for name, mask in masks.items():
             if name not in known:
                 raise BadInput(f"{name} is no matrix of {self.model.name} that a mask may cover")
@@ -190,7 +172,7 @@ class SubNetwork(nn.Module):
     @cached_property
     def _matrices(self) -> dict[str, nn.Parameter]:
         """All that a mask may cover: to look for them takes half a millisecond of a step."""
-        return self.prunable("encoder_pooler_embeddings")
+        return self.prunable(EVERY_MATRIX)
 
     def _rounded_biases(self) -> dict[str, Tensor]:
         """While training on a GPU: frozen biases in autocast's precision, to which it would round them every step."""

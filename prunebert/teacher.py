@@ -17,9 +17,10 @@ from prunebert import __version__, ranks, stored
 from prunebert.answers import Teacher, remembered
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
+from prunebert.network.interface import Batch, Outputs
 from prunebert.phase import Phase, finetune
-from prunebert.subnetwork import Outputs, SubNetwork
-from prunebert.tasks.task import Batch, Task
+from prunebert.subnetwork import SubNetwork
+from prunebert.tasks.task import Task
 
 log = logging.getLogger(__name__)
 Theta = dict[str, Tensor]
@@ -45,7 +46,7 @@ def teacher(
     once. Another run that wants the same one at the same time waits for it. cached: all training rows are asked about
     once, for all runs (answers.py).
     """
-    key = net.add_head(task, "linear")
+    key = net.add_head(task.form(), "linear")
     if source and shared:
         raise BadInput(f"distill.shared={shared} and distill.teacher={source}: a teacher comes from one of them")
     if source == "pretrained":

@@ -19,6 +19,7 @@ from prunebert.checkpoint import Checkpoints, Nothing
 from prunebert.errors import Diverged
 from prunebert.impl import Impl
 from prunebert.masks import Masks, sparsity
+from prunebert.models import hash_of
 from prunebert.moment import Moment
 from prunebert.phase import Phase
 from prunebert.progress import Progress
@@ -92,7 +93,7 @@ def train(
             if fit.eval_every and (step + 1) % fit.eval_every == 0:
                 net.masks = dict(phase.masks(t, True))
                 paused = time.perf_counter()
-                ranks.same(net.masks)
+                same(net.masks)
                 value = ranks.broadcast(score())
                 began += time.perf_counter() - paused
                 record({"phase": phase.name, "step": step + 1, "t": t, "score": value})
@@ -101,7 +102,7 @@ def train(
             checkpoints.after(step + 1, moment, time.perf_counter() - began)
     seconds = time.perf_counter() - began  # the last step's loss was read, so a GPU is done too
     net.masks = dict(phase.masks(1.0, True))
-    ranks.same(net.masks)
+    same(net.masks)
     done = selected = step + 1
     if fit.keep == "best":
         best.offer(ranks.broadcast(score()), done)
@@ -127,3 +128,12 @@ def _check(terms: dict[str, Tensor], trained: Mapping[str, Tensor], phase: str, 
         raise Diverged(f"the loss is not finite {when} ({values}); {LOWER}")
     if later and torch.stack([x.detach().isnan().any() for x in trained.values()]).any():
         raise Diverged(f"what is trained became NaN {when}; {LOWER}")
+
+
+def same(masks: Masks | Mapping[str, Tensor]) -> None:
+    """Raise RuntimeError unless these masks are bit for bit the same on every rank."""
+    if ranks.COUNT == 1:
+        return
+    own = hash_of(dict(masks))
+    if ranks.any_rank(own != ranks.broadcast(own)):
+        raise RuntimeError("the ranks' masks are not the same")

@@ -14,7 +14,7 @@ from prunebert.errors import BadInput
 
 if TYPE_CHECKING:
     from prunebert.loaded import Loaded
-    from prunebert.tasks.form import Form
+    from prunebert.network.interface import Form
 
 DOES = """Score a finished sub-network, its masks, weights and head as they are. Nothing is trained, and nothing written
 into RUN.

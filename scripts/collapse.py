@@ -25,8 +25,8 @@ from torch import Tensor, nn
 import prunebert
 from prunebert.loaded import Loaded
 from prunebert.masks import Masks, sparsity
+from prunebert.network.interface import Batch
 from prunebert.tasks.batching import padding_of
-from prunebert.tasks.task import Batch
 
 TEXTS = 96
 

@@ -61,7 +61,7 @@ def size_of(masks):
 
 def steep(net, task):
     """No dropout, and large enough weights for gradients far above the noise (and Adam's ε)."""
-    key = net.add_head(task, "layer_mix")
+    key = net.add_head(task.form(), "layer_mix")
     for module in net.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
@@ -80,7 +80,7 @@ class OneMatrix:
     def generator(self, purpose):
         return torch.Generator().manual_seed(0)
 
-    def add_head(self, task, kind):
+    def add_head(self, form, kind):
         return "head"
 
     def snapshot(self, head):
@@ -108,7 +108,7 @@ def test_the_update_by_hand(temperature):
     factor = torch.tensor([[a, b, b, c, c], [b, a, b, b, a], [c] * 5, [b, b, c, c, a]])
     stays = torch.tensor([[0, 1, 0, 1, 0], [1, 0, 1, 0, 0], [0] * 5, [1, 0, 1, 0, 0]])  # 1[θ > 0]: 0 itself is out
     settings = ABP | {"control": "paper", "gamma": 0.0, "temperature": temperature}
-    phase = next(abp(OneMatrix(W), SimpleNamespace(train_rows=8), **settings))
+    phase = next(abp(OneMatrix(W), SimpleNamespace(train_rows=8, form=lambda: None), **settings))
     theta = phase.train[0].tensors["w"].requires_grad_(True)
     with torch.no_grad():
         theta.copy_(u / temperature)
@@ -121,7 +121,7 @@ def test_the_update_by_hand(temperature):
 
 def test_the_controller_by_hand():
     """θ = 1 … 20 in another order, a quarter to be removed: all go down by 5, so that 1 … 5 become -4 … 0."""
-    phase = next(abp(OneMatrix(W), SimpleNamespace(train_rows=8), **ABP | {"schedule": Cubic(0.25, 0, 1)}))
+    phase = next(abp(OneMatrix(W), SimpleNamespace(train_rows=8, form=lambda: None), **ABP | {"schedule": Cubic(0.25, 0, 1)}))
     theta = phase.train[0].tensors["w"].requires_grad_(True)
     order = torch.randperm(20, generator=torch.Generator().manual_seed(1)).view(4, 5) + 1.0
     with torch.no_grad():
@@ -140,7 +140,7 @@ def test_the_controller_by_hand():
 
 def test_the_controller_at_a_half_of_an_odd_number():
     """Of 11 scores a half is 5 or 6; the masks and γ must mean the same one."""
-    phase = next(abp(OneMatrix(torch.ones(1, 11)), SimpleNamespace(train_rows=8), **ABP))
+    phase = next(abp(OneMatrix(torch.ones(1, 11)), SimpleNamespace(train_rows=8, form=lambda: None), **ABP))
     theta = phase.train[0].tensors["w"]
     theta.copy_(torch.arange(1.0, 12))
     M = phase.masks(1.0, False)["w"]
@@ -151,7 +151,7 @@ def test_the_controller_at_a_half_of_an_odd_number():
 def test_weights_stay_and_the_asked_sparsity_is_the_measured_one(model, task, impl, prunable):
     for s in (0.0, 0.3, 0.5, 0.9, 0.97):
         net = SubNetwork(model)
-        before = net.snapshot(net.add_head(task, "layer_mix"))
+        before = net.snapshot(net.add_head(task.form(), "layer_mix"))
         settings = ABP | {"schedule": Cubic(s, 0, 0.8), "prunable": prunable}
         ((phase, trained),) = play(abp(net, task, **settings), net, impl)
         after = net.snapshot(phase.head)

@@ -19,7 +19,7 @@ def plain(model_folder, task, impl):
 
 def ablated(net, task, impl, kind):
     """The programme's phases; the head's values and the encoder's when the last phase began and after it."""
-    before, begun = net.snapshot(net.add_head(task, "layer_mix")), []
+    before, begun = net.snapshot(net.add_head(task.form(), "layer_mix")), []
 
     def watch(phase, t, M):
         if phase.name == "head" and not begun:

@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from prunebert import models
 from prunebert.methods.abp import abp
+from prunebert.network.interface import Form
 from prunebert.subnetwork import SubNetwork
-from prunebert.tasks.form import Form
 from tests.test_abp import ABP, WIDE
 from tests.toys import save_model
 
@@ -36,7 +36,7 @@ def test_the_head_on_a_stock_models_hidden_states(tmp_path, task, family, span):
     net = SubNetwork(models.load(str(folder))).eval()
     form = Form("stub", span, False, False, False, outputs=3, max_length=16)
     stub = SimpleNamespace(name="stub", form=lambda: form)
-    key = net.add_head(stub, "layer_mix")
+    key = net.add_head(stub.form(), "layer_mix")
     head = dict(net.heads[key].named_parameters())
     assert {n: tuple(p.shape) for n, p in head.items()} == {
         "mix": (2,),

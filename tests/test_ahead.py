@@ -9,9 +9,9 @@ import torch
 
 from prunebert import train as training
 from prunebert.methods.smp import smp
+from prunebert.network.interface import Batch
 from prunebert.schedules import Cubic
 from prunebert.tasks.ahead import DEPTH, ahead, by_thread
-from prunebert.tasks.task import Batch
 
 from .test_methods import SMP
 from .test_trained_magnitude import play

@@ -38,7 +38,7 @@ class Counting:
 
 def of(net, task):
     """A teacher, and what is remembered of it."""
-    key = net.add_head(task, "linear")
+    key = net.add_head(task.form(), "linear")
     theta = net.snapshot(key)
     ask = Counting(frozen(net, key, theta))
     return ask, answers.remembered(ask, net, task, theta)

@@ -93,6 +93,7 @@ def test_the_report_reads_runs_and_nothing_else():
     known = {
         "report",
         "artifacts",
+        "choices",
         "command",
         "traces",
         "grid",

@@ -97,7 +97,7 @@ def test_a_finished_run_is_a_teacher_masks_included(cli, toy, tmp_path, model_fo
     model = models.load(str(model_folder))
     task = toy_task(toy, model)
     net = SubNetwork(model).eval()
-    key = net.add_head(task, "linear")
+    key = net.add_head(task.form(), "linear")
     theta = stored.load_weights(tmp_path / "teacher", net, task, key)
     written = pd.read_parquet(tmp_path / "teacher/predictions.parquet")
     with torch.no_grad():

@@ -98,7 +98,7 @@ def test_masks_that_remove_nothing_change_nothing():
     model = build(fields["model"])
     task = build(fields["task"])(tokenizer=model.tokenizer, positions=model.positions, augment=None)
     net = SubNetwork(model).to("cuda").eval().requires_grad_(False)
-    head, batch = net.add_head(task, "linear"), next(task.batches(8, 0)).to(torch.device("cuda"))
+    head, batch = net.add_head(task.form(), "linear"), next(task.batches(8, 0)).to(torch.device("cuda"))
     ones = {n: torch.ones_like(w, dtype=torch.bool) for n, w in net.prunable("encoder_pooler_embeddings").items()}
     with torch.autocast("cuda", torch.bfloat16), torch.no_grad():
         assert torch.equal(net(batch, head).logits, net(batch, head, ones).logits)

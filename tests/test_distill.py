@@ -11,7 +11,7 @@ from scipy.special import log_softmax, softmax
 from prunebert import distill
 from prunebert.fit import Fit
 from prunebert.masks import keep_top
-from prunebert.subnetwork import Outputs
+from prunebert.network.interface import Outputs
 
 FIT = Fit(epochs=1, steps=2, batch_size=4, lr=1e-3, head_lr=1e-3)
 TINYBERT = {"attention": 1.0, "hidden": 1.0, "logits": 1.0, "temperature": 1.0}
@@ -90,7 +90,7 @@ def test_tinybert_by_hand(monkeypatch):
 @pytest.mark.parametrize("temperature", [1.0, 2.0])
 def test_tinybert_of_a_pruned_network_in_numpy(net, task, temperature):
     """The toy net, taught by itself, under masks and with other weights, on a batch with padding."""
-    key, batch = net.add_head(task, "linear"), batch_of(task)
+    key, batch = net.add_head(task.form(), "linear"), batch_of(task)
     settings = TINYBERT | {"temperature": temperature}
     teach = end(distill.tinybert(net, task, fit=FIT, teacher="pretrained", shared=None, **settings))
     masks, theta = another(net, key)
@@ -114,7 +114,7 @@ def test_tinybert_of_a_pruned_network_in_numpy(net, task, temperature):
 
 
 def test_tinybert_is_at_rest_where_student_and_teacher_agree(net, task):
-    key, batch = net.add_head(task, "linear"), batch_of(task)
+    key, batch = net.add_head(task.form(), "linear"), batch_of(task)
     teach = end(distill.tinybert(net, task, fit=FIT, teacher="pretrained", shared=None, **TINYBERT))
     net.eval()
     out = net(batch, key, needs=teach.needs)
@@ -158,7 +158,7 @@ def test_hidden_cosine_by_hand(monkeypatch):
 
 
 def test_hidden_cosine_of_a_pruned_network_in_numpy(net, task):
-    key, batch = net.add_head(task, "linear"), batch_of(task)
+    key, batch = net.add_head(task.form(), "linear"), batch_of(task)
     teach = end(distill.hidden_cosine(net, task, fit=FIT, weight=1.0, teacher="pretrained", shared=None))
     masks, theta = another(net, key)
     net.eval()
@@ -231,7 +231,7 @@ def test_tinyberts_logits_of_spans_are_a_mean_over_real_tokens(monkeypatch):
 
 def test_a_teacher_has_no_dropout_and_no_gradient(net, task):
     """The student in training mode answers differently each time, its teacher the same; only the student learns."""
-    key, batch = net.add_head(task, "linear"), batch_of(task)
+    key, batch = net.add_head(task.form(), "linear"), batch_of(task)
     asked, teacher_of = [], distill.teacher_of
 
     def watched(*args, **settings):

@@ -136,7 +136,7 @@ def test_a_task_of_another_form_and_a_missing_run_are_refused(finished, cli, que
 @pytest.mark.parametrize("kind", ["linear", "label_words", "layer_mix"])
 def test_a_reordered_head_gives_the_same_logits_in_that_order(net, task, kind):
     batch = next(task.eval_batches("validation", 8))
-    key = net.eval().add_head(task, kind)
+    key = net.eval().add_head(task.form(), kind)
     net.heads["other"] = reordered(net.heads[key], [1, 0])
     with torch.no_grad():
         assert torch.equal(net(batch, "other").logits, net(batch, key).logits[:, [1, 0]])

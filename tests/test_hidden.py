@@ -16,7 +16,7 @@ def stock_like(family, tmp_path, task):
     """A family's small model on disk, its network with a head, and a batch with what the stock model takes of it."""
     folder = save_model(tmp_path / family, family)
     net = SubNetwork(models.load(str(folder)), seed=3).eval()
-    key, batch = net.add_head(task, "linear"), batch_of(task)
+    key, batch = net.add_head(task.form(), "linear"), batch_of(task)
     inputs = {k: v for k, v in batch.inputs.items() if family in ("bert", "electra") or k != "token_type_ids"}
     return folder, net, key, batch, inputs
 
@@ -56,7 +56,7 @@ def test_hidden_states_and_attention_are_the_stock_models(family, tmp_path, task
     [((), "linear", (0, 0)), (("hidden",), "linear", (3, 0)), (("attention",), "linear", (3, 2))],
 )
 def test_the_encoder_is_asked_for_what_is_needed_only(net, task, monkeypatch, needs, head, told):
-    key, asked, forward = net.add_head(task, head), [], net.encoder.forward
+    key, asked, forward = net.add_head(task.form(), head), [], net.encoder.forward
     monkeypatch.setattr(net.encoder, "forward", lambda **inputs: asked.append(inputs) or forward(**inputs))
     out = net(batch_of(task), key, needs=needs)
     assert (len(out.hidden), len(out.attention)) == told
@@ -65,7 +65,7 @@ def test_the_encoder_is_asked_for_what_is_needed_only(net, task, monkeypatch, ne
 
 def test_gradients_reach_the_scores_through_hidden_states_and_attention(net, task):
     """Of a mask on layer 1's query matrix: attention reads it at once, hidden states after their layer."""
-    key = net.add_head(task, "linear")
+    key = net.add_head(task.form(), "linear")
     name = next(n for n in net.prunable() if net.place(n) == (1, "query"))
     M = torch.ones_like(net.prunable()[name], requires_grad=True)
     out = net(batch_of(task), key, {name: M}, needs=("hidden", "attention"))

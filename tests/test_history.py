@@ -174,7 +174,7 @@ def test_topology_json_tells_of_the_phase_whose_masks_moved(model_folder, task, 
 
     def fixed(net, task):
         masks = keep_top({n: W.detach().abs() for n, W in net.prunable().items()}, 0.5)
-        return finetune(net, task, net.add_head(task, "linear"), FIT, masks=masks)
+        return finetune(net, task, net.add_head(task.form(), "linear"), FIT, masks=masks)
 
     labels = {"method": "x", "task": "toy", "model": "toy", "sparsity": 0.5}
     for method in (found, fixed):

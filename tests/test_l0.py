@@ -148,7 +148,7 @@ def test_from_the_schedules_end_on_the_scores_are_shifted_to_the_cut():
 @pytest.mark.parametrize("s", [0.0, 0.3, 0.5, 0.9, 0.97])
 def test_the_asked_sparsity_and_the_folded_network_bit_for_bit(net, task, impl, s):
     """Just before the method ends the masks are gates; just after they are bool, and every logit is the same."""
-    before, seen, lines = net.snapshot(net.add_head(task, "linear")), [], []
+    before, seen, lines = net.snapshot(net.add_head(task.form(), "linear")), [], []
     programme = l0(net, task, **L0 | {"sparsity": s, "schedule": Cubic(1.0, 0.1, 0.6), "score_lr": 0.5})
     phase = next(programme)
 
@@ -216,7 +216,7 @@ def test_a_runs_files_give_its_predictions_bit_for_bit(cli, toy, tmp_path, model
     model = models.load(str(model_folder))
     task = toy_task(toy, model)
     net = SubNetwork(model)
-    key = net.add_head(task, "linear")
+    key = net.add_head(task.form(), "linear")
     theta = stored.load_weights(tmp_path / "run", net, task, key)
     masks = maskfile.read(tmp_path / "run/masks.safetensors").masks
     assert all(((theta[n] != 0) == m).all() for n, m in masks.items()) and len(masks) == 12

@@ -59,7 +59,7 @@ def run(method, net, task, impl, **settings):
 @pytest.mark.parametrize("s", [0.0, 0.3, 0.5, 0.9, 0.97])
 @pytest.mark.parametrize("allocation", ["local", "score", "global"])
 def test_smp_freezes_every_weight_and_meets_its_sparsity(net, task, impl, s, allocation):
-    before = net.snapshot(net.add_head(task, "label_words"))
+    before = net.snapshot(net.add_head(task.form(), "label_words"))
     settings = SMP | {"allocation": allocation, "schedule": Cubic(s)}
     names, lines, phases = run(smp, net, task, impl, **settings)
     assert names == ["prune"]
@@ -113,7 +113,7 @@ def test_smp_score_allocation_gives_more_to_layers_with_higher_scores(net):
 
 
 def test_smp_with_a_new_head_trains_it_and_nothing_else(net, task, impl):
-    key = net.add_head(task, "linear")
+    key = net.add_head(task.form(), "linear")
     before = net.snapshot(key)
     run(smp, net, task, impl, **SMP | {"schedule": Cubic(0.5), "head": "linear"})
     moved = {n for n, x in net.snapshot(key).items() if not torch.equal(x, before[n])}
@@ -126,7 +126,7 @@ def test_smp_with_a_new_head_trains_it_and_nothing_else(net, task, impl):
 
 
 def test_smp_with_a_teacher_trains_it_first_and_returns_to_the_pretrained_weights(net, task, impl):
-    before = net.snapshot(net.add_head(task, "linear"))
+    before = net.snapshot(net.add_head(task.form(), "linear"))
     from functools import partial
 
     kd = partial(distill.logits, fit=FIT, weight=0.5, temperature=2.0, teacher=None)
@@ -196,7 +196,7 @@ def test_logits_distillation_by_hand(net, task):
     """(1-w) CE + w T² KL(teacher ‖ student) of two rows against torch's distributions; zero where they agree."""
     from types import SimpleNamespace
 
-    key = net.add_head(task, "linear")
+    key = net.add_head(task.form(), "linear")
     phases = distill.logits(net, task, fit=FIT, weight=0.5, temperature=2.0, teacher=None)
     next(phases)
     with pytest.raises(StopIteration) as stop:

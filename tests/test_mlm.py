@@ -10,8 +10,9 @@ import torch
 import transformers
 
 from prunebert.errors import BadInput
+from prunebert.network.interface import IGNORED
 from prunebert.tasks.corpus import corpus
-from prunebert.tasks.mlm import IGNORED, mlm_task
+from prunebert.tasks.mlm import mlm_task
 
 NO = {"hub": None, "package": None, "text": "text"}
 
@@ -64,7 +65,7 @@ def test_evaluation_asks_for_the_same_tokens_every_time(task):
 
 
 def test_loss_and_scores_equal_the_stock_masked_lm(net, model_folder, task):
-    key = net.add_head(task, "label_words")
+    key = net.add_head(task.form(), "label_words")
     net.eval()
     batch = next(task.eval_batches("validation", 4))
     stock = transformers.AutoModelForMaskedLM.from_pretrained(model_folder).eval()

@@ -14,7 +14,7 @@ from prunebert.phase import finetune
 def magnitude(net, task, *, fit, sparsity, head):
     S = {n: W.detach().abs() for n, W in net.prunable("encoder").items()}
     M = keep_top(S, sparsity, scope="local")
-    yield from finetune(net, task, net.add_head(task, head), fit, masks=M)
+    yield from finetune(net, task, net.add_head(task.form(), head), fit, masks=M)
 """
 YAML = "_target_: lab.mine.magnitude\n_partial_: true\nfit: ${fit}\nsparsity: ${sparsity}\nhead: linear\n"
 SEARCH = "hydra.searchpath=[pkg://lab.conf]"

@@ -228,7 +228,7 @@ def test_the_output_depends_on_exactly_the_weights_on_paths(network, density, po
 
 @pytest.mark.parametrize("kind", ["linear", "label_words", "layer_mix"])
 def test_a_head_says_whether_it_reads_the_pooler(net, task, kind):
-    key = net.add_head(task, kind)
+    key = net.add_head(task.form(), kind)
     pooler = net.parameters_of()["bert.pooler.dense.weight"]
     (slope,) = torch.autograd.grad(net(next(task.batches(4, 0)), key).logits.sum(), pooler, allow_unused=True)
     assert net.heads[key].pooled == (slope is not None) == (kind == "linear")
@@ -236,4 +236,4 @@ def test_a_head_says_whether_it_reads_the_pooler(net, task, kind):
 
 def test_a_family_with_a_hidden_layer_of_its_own_reads_no_pooler(tmp_path, task):
     other = SubNetwork(models.load(str(save_model(tmp_path / "electra", "electra"))))
-    assert not other.heads[other.add_head(task, "linear")].pooled
+    assert not other.heads[other.add_head(task.form(), "linear")].pooled

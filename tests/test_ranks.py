@@ -22,7 +22,9 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--np
 ALONE = """
 import json, torch
 from prunebert import ranks
-from prunebert.tasks.task import Batch
+from prunebert.network.interface import Batch
+from prunebert.step import share
+from prunebert.train import same
 
 ranks.start(torch.device("cpu"))
 generator = torch.Generator().manual_seed(0)
@@ -30,7 +32,7 @@ for rows in (7, 4, 1):
     x, y = torch.randn(rows, 5, generator=generator), torch.randn(rows, generator=generator)
     W = torch.randn(5, generator=generator, requires_grad=True)
     whole, = torch.autograd.grad(((x @ W - y) ** 2).mean() + W.abs().sum(), W)
-    batch, part = ranks.share(Batch({"x": x}, y, torch.arange(rows)))
+    batch, part = share(Batch({"x": x}, y, torch.arange(rows)))
     terms = {"task": ((batch.inputs["x"] @ W - batch.labels) ** 2).mean(), "penalty": W.abs().sum()}
     sum(terms.values()).backward()
     told = ranks.average([W, torch.zeros(3)], terms, part)
@@ -38,7 +40,7 @@ for rows in (7, 4, 1):
     torch.testing.assert_close(told["task"], ((x @ W - y) ** 2).mean().detach())
     torch.testing.assert_close(told["penalty"], W.abs().sum().detach())
 labels = torch.tensor([[-100, 3, 4], [-100, -100, 5], [-100, -100, -100]])  # what nothing is asked of counts nothing
-batch, part = ranks.share(Batch({}, labels, torch.arange(3)))
+batch, part = share(Batch({}, labels, torch.arange(3)))
 assert part == [2 / 3, 1 / 3][ranks.RANK] and batch.rows.tolist() == [[0, 2], [1]][ranks.RANK]
 W = torch.ones(2, requires_grad=True)
 (W * (float("nan") if ranks.RANK else 2.0)).sum().backward()  # the mean over no label
@@ -54,9 +56,9 @@ with ranks.own_random(1, 2, torch.device("cpu")):
     assert own == torch.rand(3).tolist()
 assert ranks.broadcast({"é": [ranks.RANK]}) == {"é": [0]}
 assert ranks.any_rank(ranks.RANK == 1) and not ranks.any_rank(False)
-ranks.same({"a": torch.ones(3)})
+same({"a": torch.ones(3)})
 try:
-    ranks.same({"a": torch.ones(3) * ranks.RANK})
+    same({"a": torch.ones(3) * ranks.RANK})
     raise SystemExit("they were not the same")
 except RuntimeError:
     print("all well")

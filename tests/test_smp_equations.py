@@ -141,7 +141,7 @@ def stand_in(S, pretrained=True):
     head = {"weight": torch.zeros(2, 2)}
     return SimpleNamespace(
         place=place,
-        add_head=lambda task, kind: "toy",
+        add_head=lambda form, kind: "toy",
         heads={"toy": SimpleNamespace(pretrained=pretrained)},
         head_parameters=lambda key: head,
         new_scores=lambda which: S,

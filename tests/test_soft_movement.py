@@ -53,7 +53,7 @@ class Bare(nn.Module):
     def forward(self, batch, head, masks, needs=()):
         return SimpleNamespace(logits=self.W * masks["w"] @ x)
 
-    def add_head(self, task, kind):
+    def add_head(self, form, kind):
         return "head"
 
     def head_parameters(self, head):
@@ -70,6 +70,7 @@ class Bare(nn.Module):
 
 
 BARE = SimpleNamespace(
+    form=lambda: None,
     train_rows=4,
     batches=lambda size, seed: itertools.repeat(SimpleNamespace(to=lambda device: None)),
     loss=lambda out, batch: {"task": (out.logits * c).sum()},
@@ -174,7 +175,7 @@ def test_the_exact_cut_is_one_ranking_over_all_matrices_above_the_floor():
 
 @pytest.mark.parametrize("s", [0.0, 0.3, 0.5, 0.9, 0.97])
 def test_the_asked_sparsity_from_the_schedules_end_on(net, task, impl, s, caplog):
-    before, seen = net.snapshot(net.add_head(task, "linear")), []
+    before, seen = net.snapshot(net.add_head(task.form(), "linear")), []
     (phase,), lines = play(
         soft(net, task, **SOFT | {"sparsity": s, "tau": Cubic(0.1, 0.2, 0.6)}),
         net,

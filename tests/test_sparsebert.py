@@ -59,7 +59,7 @@ def test_a_teachers_phase_leaves_the_sparsity_as_it_was_asked(net, task, impl, t
 
 
 def test_sparsebert_prunes_the_pretrained_network_little_by_little(net, task, impl):
-    key = net.add_head(task, "linear")
+    key = net.add_head(task.form(), "linear")
     before, seen = net.snapshot(key), []
     fit = Fit(epochs=1, steps=6, batch_size=4, lr=5e-2, head_lr=1e-3, eval_every=1)
     kd = partial(distill.tinybert, fit=FIT, **NO, **TINYBERT)

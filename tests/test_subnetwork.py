@@ -24,7 +24,7 @@ def batch_of(task):
 def test_masked_forward_equals_a_stock_model_with_zeroed_weights(family, tmp_path, task):
     folder = save_model(tmp_path / family, family)
     net = SubNetwork(models.load(str(folder)), seed=3).eval()
-    key = net.add_head(task, "linear")
+    key = net.add_head(task.form(), "linear")
     masks = keep_top({n: w.detach().abs() for n, w in net.prunable().items()}, 0.6)
     stock = transformers.AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2).eval()
     ours = dict(net.heads[key].named_parameters()) | {n: p for n, p in net.parameters_of().items()}
@@ -43,7 +43,7 @@ def test_label_words_equal_the_stock_masked_lm_at_cls(family, tmp_path, task):
     folder = save_model(tmp_path / family, family)
     model = models.load(str(folder))
     net = SubNetwork(model).eval()
-    key = net.add_head(task, "label_words")
+    key = net.add_head(task.form(), "label_words")
     batch = batch_of(task)
     inputs = {k: v for k, v in batch.inputs.items() if family in ("bert", "electra") or k != "token_type_ids"}
     stock = transformers.AutoModelForMaskedLM.from_pretrained(folder).eval()
@@ -74,14 +74,14 @@ def test_a_pooler_is_prunable_only_where_the_checkpoint_has_one(tmp_path, net):
 
 
 def test_no_masks_equals_masks_of_ones(net, task):
-    key = net.add_head(task, "linear")
+    key = net.add_head(task.form(), "linear")
     net.eval()
     ones = {n: torch.ones_like(w, dtype=torch.bool) for n, w in net.prunable().items()}
     assert torch.equal(net(batch_of(task), key).logits, net(batch_of(task), key, ones).logits)
 
 
 def test_rewind_is_exact_and_theta_stands_in(net, task):
-    key = net.add_head(task, "linear")
+    key = net.add_head(task.form(), "linear")
     net.eval()
     before, batch = net.snapshot(key), batch_of(task)
     expected = net(batch, key).logits.detach().clone()
@@ -98,7 +98,7 @@ def test_a_new_head_depends_on_task_and_seed_alone(model_folder, task):
     def head(seed, disturb):
         net = SubNetwork(models.load(str(model_folder)), seed)
         torch.rand(disturb)
-        return net.heads[net.add_head(task, "linear")].state_dict()["classifier.weight"]
+        return net.heads[net.add_head(task.form(), "linear")].state_dict()["classifier.weight"]
 
     assert torch.equal(head(1, 0), head(1, 7))
     assert not torch.equal(head(1, 0), head(2, 0))
@@ -107,20 +107,20 @@ def test_a_new_head_depends_on_task_and_seed_alone(model_folder, task):
 def test_a_checkpoint_without_masked_lm_head_says_so(tmp_path, task):
     net = SubNetwork(models.load(str(save_model(tmp_path / "plain", masked_lm=False))))
     with pytest.raises(BadInput, match="without a masked-LM head"):
-        net.add_head(task, "label_words")
+        net.add_head(task.form(), "label_words")
 
 
 def test_fresh_parameters_train_with_a_new_head_only(net, task):
     assert set(net.parameters_of("fresh")) == {"bert.pooler.dense.weight", "bert.pooler.dense.bias"}
-    assert "bert.pooler.dense.weight" in net.head_parameters(net.add_head(task, "linear"))
-    assert "bert.pooler.dense.weight" not in net.head_parameters(net.add_head(task, "label_words"))
+    assert "bert.pooler.dense.weight" in net.head_parameters(net.add_head(task.form(), "linear"))
+    assert "bert.pooler.dense.weight" not in net.head_parameters(net.add_head(task.form(), "label_words"))
 
 
 def test_unknown_names_are_refused(net, task, model):
     with pytest.raises(BadInput, match="did you mean encoder"):
         net.prunable("encodr")
     with pytest.raises(BadInput, match="did you mean linear"):
-        net.add_head(task, "liner")
+        net.add_head(task.form(), "liner")
     with pytest.raises(BadInput, match="not one token"):
         heads.word_id(model, "xylophone")
 
@@ -137,7 +137,7 @@ def test_rounded_biases_are_those_of_now_and_never_the_teachers(net, task, impl,
     monkeypatch.setattr(subnetwork, "low_precision", lambda device: torch.bfloat16)
     call = subnetwork._call
     monkeypatch.setattr(subnetwork, "_call", lambda m, replaced, *a: seen.append(dict(replaced)) or call(m, {}, *a))
-    head, batch = net.add_head(task, "linear"), next(task.batches(4, 0))
+    head, batch = net.add_head(task.form(), "linear"), next(task.batches(4, 0))
     fit = Fit(epochs=1, steps=8, batch_size=4, lr=1e-3, head_lr=1e-3)
     masks = {n: torch.ones_like(w, dtype=torch.bool) for n, w in net.prunable().items()}
     biases = [n.removesuffix("weight").removeprefix(net.prefix) + "bias" for n in masks]

@@ -67,7 +67,7 @@ def teachers_in(folder):
 
 
 def test_a_phase_of_its_own_is_a_fine_tuning_and_leaves_no_trace_in_the_network(net, task, impl, monkeypatch):
-    key = net.add_head(task, "linear")
+    key = net.add_head(task.form(), "linear")
     before, plain = net.snapshot(key), whole(net, task)
     trained, rewind = {}, net.rewind
 
@@ -89,7 +89,7 @@ def test_a_phase_of_its_own_is_a_fine_tuning_and_leaves_no_trace_in_the_network(
 
 
 def test_pretrained_is_the_network_as_it_was_when_asked(net, task, impl):
-    key = net.add_head(task, "linear")
+    key = net.add_head(task.form(), "linear")
     plain = whole(net, task)
     teach, names = ask(net, task, impl, source="pretrained")
     with torch.no_grad():
@@ -100,7 +100,7 @@ def test_pretrained_is_the_network_as_it_was_when_asked(net, task, impl):
 
 
 def test_frozen_without_theta_follows_the_dense_weights_of_the_moment(net, task):
-    key, batch = net.add_head(task, "linear"), next(task.eval_batches("validation", 16))
+    key, batch = net.add_head(task.form(), "linear"), next(task.eval_batches("validation", 16))
     teach = teachers.frozen(net, key)
     net.masks = {n: torch.zeros_like(p).bool() for n, p in net.prunable().items()}
     one = teach(batch, ("hidden",))

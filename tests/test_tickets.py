@@ -79,7 +79,7 @@ def test_survivors_keep_their_pretrained_values(model_folder, task, impl, name, 
     masks, begun = {}, {}
     for keep in (False, True):
         net = SubNetwork(models.load(str(model_folder)))
-        before = net.snapshot(net.add_head(task, "linear"))
+        before = net.snapshot(net.add_head(task.form(), "linear"))
         programme = method(net, task, **BASE | settings | {"keep_pretrained": keep, "distill": kd})
         names = play(programme, net, impl, lambda phase, net=net: begun.update({phase.name: net.snapshot(phase.head)}))
         masks[keep] = net.masks

@@ -18,7 +18,7 @@ FIT = Fit(epochs=1, steps=8, batch_size=8, lr=1e-3, head_lr=1e-3)
 
 
 def phase_of(net, task, fit=FIT, groups=None, loss=None, masks=None, settled=0.0):
-    head = net.add_head(task, "linear")
+    head = net.add_head(task.form(), "linear")
     default = [Group(name="head", tensors=net.head_parameters(head), lr=1e-2)]
     return Phase(
         name="x",
@@ -78,7 +78,7 @@ def test_a_seed_decides_everything(model_folder, task, impl):
     def weights(seed, draws):
         net = SubNetwork(models.load(str(model_folder)))
         torch.rand(draws)
-        phase = next(finetune(net, task, net.add_head(task, "linear"), FIT))
+        phase = next(finetune(net, task, net.add_head(task.form(), "linear"), FIT))
         go(net, phase, impl, seed)
         return net.snapshot(phase.head)
 

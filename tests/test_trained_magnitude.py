@@ -43,7 +43,7 @@ def exact(net, s):
 
 @pytest.mark.parametrize("s", [0.0, 0.3, 0.5, 0.9, 0.97])
 def test_the_asked_sparsity_is_the_measured_one(net, task, impl, s):
-    before = net.snapshot(net.add_head(task, "linear"))
+    before = net.snapshot(net.add_head(task.form(), "linear"))
     short = {"fit": Fit(epochs=1, steps=2, batch_size=8, lr=1e-3, head_lr=1e-3)}
     for method, settings in (
         (gmp, GMP | short | {"schedule": Cubic(s)}),
@@ -98,7 +98,7 @@ def test_gmp_by_hand(net, task):
 def test_movement_lets_weights_come_back_and_freezes_the_embeddings(net, task, impl):
     fit = Fit(epochs=1, steps=12, batch_size=16, lr=1e-3, head_lr=1e-3, eval_every=1)
     seen = []
-    before = net.snapshot(net.add_head(task, "linear"))
+    before = net.snapshot(net.add_head(task.form(), "linear"))
     programme = hard(net, task, **MOVEMENT | {"fit": fit, "schedule": Cubic(0.5, 0.0, 0.3)})
     phases, _ = play(programme, net, impl, lambda _, masks: seen.append({n: m.clone() for n, m in masks.items()}))
     back = sum(int((~early[n] & late[n]).sum()) for early, late in pairwise(seen) for n in early)
@@ -118,7 +118,7 @@ def test_movement_is_dense_until_its_warm_up_ends(net, task):
 
 
 def test_imp_trains_prunes_and_rewinds(net, task, impl):
-    key = net.add_head(task, "linear")
+    key = net.add_head(task.form(), "linear")
     theta = {n: x for n, x in net.snapshot(key).items() if not n.startswith("head.")}
     begun, ended, masks = [], [], []
     programme = imp(net, task, **IMP | {"sparsity": 0.55, "step": 0.2})

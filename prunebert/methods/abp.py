@@ -35,14 +35,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from prunebert.choices import Head, Prunable
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.heads import Kind as Head
 from prunebert.masks import Masks, Scores, Window, ranked, shift
 from prunebert.masks import sparsity as measured
 from prunebert.phase import Group, Phase, finetune
 from prunebert.schedules import Cubic
-from prunebert.subnetwork import Prunable, SubNetwork
+from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
 from prunebert.through import straight_through
 
@@ -70,7 +70,7 @@ def abp(
     """score_lr: α. fit.head_lr: β. temperature: t_s. gamma: γ of control=paper. Phases: prune(, head)."""
     if control == "paper" and schedule.final == 0:
         raise BadInput("sparsity=0: method.control=paper ends as soon as the target is met, here before the first step")
-    key = net.add_head(task, head)
+    key = net.add_head(task.form(), head)
     before = net.snapshot(key) if ablation != "none" else {}
     theta = initial(net, prunable, init_mean, init_std)
     gone: dict[str, Tensor] = {}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from prunebert.choices import Head
 from prunebert.fit import Fit
-from prunebert.heads import Kind as Head
 from prunebert.phase import Phase, finetune
 from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
@@ -13,4 +13,4 @@ from prunebert.tasks.task import Task
 
 def dense(net: SubNetwork, task: Task, *, fit: Fit, head: Head) -> Iterator[Phase]:
     """M = 1. Phases: finetune."""
-    yield from finetune(net, task, net.add_head(task, head), fit)
+    yield from finetune(net, task, net.add_head(task.form(), head), fit)

@@ -15,14 +15,14 @@ import math
 from collections.abc import Iterator
 from typing import Literal
 
+from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.fit import Fit
-from prunebert.heads import Kind as Head
 from prunebert.masks import Masks, keep_top
 from prunebert.methods.magnitude import magnitude
 from prunebert.phase import Phase, finetune, weights
 from prunebert.schedules import Cubic
-from prunebert.subnetwork import Prunable, SubNetwork
+from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
 
 
@@ -41,7 +41,7 @@ def gmp(
     train_embeddings: bool = True,
 ) -> Iterator[Phase]:
     """Phases: (teacher,) prune(, head)."""
-    key = net.add_head(task, head)
+    key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
     theta = net.snapshot(key) if keep_pretrained else {}
     net.masks = keep_top(magnitude(net, prunable), 0.0)

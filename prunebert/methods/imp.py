@@ -17,14 +17,14 @@ import math
 from collections.abc import Iterator
 from typing import Literal
 
+from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.heads import Kind as Head
 from prunebert.masks import keep_top
 from prunebert.methods.magnitude import magnitude
 from prunebert.phase import Phase, finetune
-from prunebert.subnetwork import Prunable, SubNetwork
+from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
 
 
@@ -44,7 +44,7 @@ def imp(
     """Phases: (teacher,) round-1 … round-K, finetune or head; each of the length of `fit`."""
     if not 0 < step <= 1:
         raise BadInput(f"method.step={step}: the fraction removed a round must be above 0 and at most 1")
-    key = net.add_head(task, head)
+    key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
     theta = net.snapshot(key)  # θ₀
     rounds = math.ceil(sparsity / step - 1e-9)

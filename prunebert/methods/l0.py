@@ -23,15 +23,15 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from prunebert.choices import EVERY_MATRIX, Head, Prunable
 from prunebert.control import Force, penalise
 from prunebert.distill import Distill
 from prunebert.fit import Fit
-from prunebert.heads import Kind as Head
 from prunebert.masks import Masks, Window, ranked, shift
 from prunebert.masks import sparsity as measured
 from prunebert.phase import Group, Phase, weights
 from prunebert.schedules import Cubic
-from prunebert.subnetwork import Prunable, SubNetwork
+from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def l0(
     train_embeddings: bool = False,
 ) -> Iterator[Phase]:
     """schedule: when the steering begins and ends; its cube is not read. Phases: (teacher,) prune."""
-    key = net.add_head(task, head)
+    key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
     S = net.new_scores(prunable, OPEN)
     steered = control == "sparsity"
@@ -124,7 +124,7 @@ class _Sampled(torch.autograd.Function):
 @torch.no_grad()
 def fold(net: SubNetwork) -> None:
     """W ← W ⊙ m where m > 0, and the masks are then m > 0: the same network, bit for bit."""
-    for n, W in net.prunable("encoder_pooler_embeddings").items():
+    for n, W in net.prunable(EVERY_MATRIX).items():
         if n in net.masks:
             M = net.masks[n] > 0
             W.copy_(torch.where(M, W * net.masks[n], W))

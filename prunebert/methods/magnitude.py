@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
+from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.fit import Fit
-from prunebert.heads import Kind as Head
 from prunebert.masks import Scores, keep_top
 from prunebert.phase import Phase, finetune
-from prunebert.subnetwork import Prunable, SubNetwork
+from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
 from prunebert.tickets import masks_of
 
@@ -46,6 +46,6 @@ def one_shot(
         M = masks_of(masks, net, prunable, sparsity)
     else:
         M = keep_top(magnitude(net, prunable), sparsity, scope)
-    key = net.add_head(task, head)
+    key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
     yield from finetune(net, task, key, fit, masks=M, kd=kd, keep_pretrained=keep_pretrained)

@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
+from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.fit import Fit
-from prunebert.heads import Kind as Head
 from prunebert.masks import Masks, Near, Window, keep_top
 from prunebert.phase import Group, Phase, weights
 from prunebert.schedules import Cubic
-from prunebert.subnetwork import Prunable, SubNetwork
+from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
 from prunebert.through import straight_through
 
@@ -37,7 +37,7 @@ def hard(
     train_embeddings: bool = False,
 ) -> Iterator[Phase]:
     """Phases: (teacher,) prune."""
-    key = net.add_head(task, head)
+    key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
     S = net.new_scores(prunable)
     near = Near(Window)

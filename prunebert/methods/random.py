@@ -14,13 +14,13 @@ from typing import Literal
 
 import torch
 
+from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.heads import Kind as Head
 from prunebert.masks import keep_top
 from prunebert.phase import Phase, finetune
-from prunebert.subnetwork import Prunable, SubNetwork
+from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
 from prunebert.tickets import budget_of, masks_of
 
@@ -50,6 +50,6 @@ def random(
         M = masks_of(masks, net, prunable, sparsity)
     else:
         M = keep_top(S, budget_of(budget, net, prunable, sparsity, budget_by) if budget else sparsity, scope)
-    key = net.add_head(task, head)
+    key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
     yield from finetune(net, task, key, fit, masks=M, kd=kd, keep_pretrained=keep_pretrained)

@@ -32,15 +32,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from prunebert.choices import Head, Prunable
 from prunebert.control import mean_sigmas, penalise
 from prunebert.distill import Distill
 from prunebert.errors import BadInput, bad_choice
 from prunebert.fit import Fit
-from prunebert.heads import Kind as Head
 from prunebert.masks import Masks, Near, Scores, Window, keep_top, tops
 from prunebert.phase import Group, Phase
 from prunebert.schedules import Cubic
-from prunebert.subnetwork import Prunable, SubNetwork
+from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
 from prunebert.through import straight_through
 
@@ -70,7 +70,7 @@ def smp(
     learns within a short budget. A new head (head="linear", the paper's ablation) trains at fit.head_lr.
     Phases: (teacher,) prune.
     """
-    key = net.add_head(task, head)
+    key = net.add_head(task.form(), head)
     steps = fit.steps_for(task.train_rows)
     N = paper_steps(schedule.final, steps, task.span) if prune_steps == "paper" else prune_steps
     if not 1 <= N <= steps:

@@ -19,17 +19,17 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from prunebert.choices import Head, Prunable
 from prunebert.control import Force, penalise
 from prunebert.distill import Distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.heads import Kind as Head
 from prunebert.masks import Masks, Near, Scores, Window, keep_top, tops
 from prunebert.masks import sparsity as measured
 from prunebert.phase import Group, Phase, weights
 from prunebert.pieces import larger
 from prunebert.schedules import Cubic
-from prunebert.subnetwork import Prunable, SubNetwork
+from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
 from prunebert.through import straight_through
 
@@ -55,7 +55,7 @@ def soft(
     """Phases: (teacher,) prune."""
     if not 0 < tau.final < 0.5:
         raise BadInput(f"method.tau.final={tau.final}: must be above 0 and below 0.5, where the scores start")
-    key = net.add_head(task, head)
+    key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
     S = net.new_scores(prunable)
     steered = control == "sparsity"

@@ -20,16 +20,17 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 from prunebert.alike import alike
+from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.heads import Kind as Head
 from prunebert.masks import Masks, Near, Window, keep_top
 from prunebert.methods.magnitude import magnitude
+from prunebert.network.interface import Batch, Outputs
 from prunebert.phase import Group, Phase, Terms, finetune
-from prunebert.subnetwork import Outputs, Prunable, SubNetwork
+from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.mlm import MaskedLM
-from prunebert.tasks.task import Batch, Task
+from prunebert.tasks.task import Task
 from prunebert.through import straight_through
 from prunebert.tickets import masks_of
 
@@ -56,7 +57,7 @@ def tamt(
     `paper_steps`). tau: φ. masks: a finished run whose masks are taken instead of phase 1. distill: of phase 2.
     Phases: (teacher,) mask-training, finetune; with masks=RUN without mask-training.
     """
-    key = net.add_head(task, head)
+    key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
     if masks:
         M = masks_of(masks, net, prunable, sparsity)
@@ -89,7 +90,7 @@ def mask_training(
         S[n] += 2 * tau * M
     goals = [text] if "mlm" in objective else []
     goals += [alike(net, text)] if "kd" in objective else []
-    key = net.add_head(goals[0], "linear" if "mlm" in objective else "states")
+    key = net.add_head(goals[0].form(), "linear" if "mlm" in objective else "states")
     near = Near(Window)
 
     def loss(out: Outputs, batch: Batch, t: float) -> Terms:

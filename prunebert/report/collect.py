@@ -11,13 +11,14 @@ from typing import Any
 import pandas as pd
 
 from prunebert import artifacts, grid, traces
+from prunebert.choices import PRUNABLE
 from prunebert.command import counted, short
 from prunebert.errors import BadInput
 from prunebert.report import rows, variants
 from prunebert.report.rows import NEEDED, WORDS
 
 NUMBERS = ("majority_score", "seconds", "seconds_per_step", "steps", "peak_memory_bytes", "trained_parameters")
-SPARSITIES = tuple(f"sparsity_{which}" for which in ("encoder", "encoder_pooler", "encoder_pooler_embeddings", "model"))
+SPARSITIES = tuple(f"sparsity_{which}" for which in (*PRUNABLE, "model"))
 OFF_TARGET = 0.005  # asked and measured sparsity differ by more than this
 
 

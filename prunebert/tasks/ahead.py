@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 
 import torch
 
-from prunebert.tasks.task import Batch
+from prunebert.network.interface import Batch
 
 DEPTH = 4  # batches that wait
 

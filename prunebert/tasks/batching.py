@@ -12,7 +12,7 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
-from prunebert.tasks.task import Batch
+from prunebert.network.interface import Batch
 
 BUCKET = 50  # batches that are sorted by length together; far fewer pads, still a different order every epoch
 

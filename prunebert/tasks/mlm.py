@@ -14,17 +14,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prunebert.errors import BadInput
+from prunebert.network.interface import IGNORED, Batch, Form
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
 from prunebert.tasks.corpus import Texts
-from prunebert.tasks.form import Form
-from prunebert.tasks.task import Batch
 
 if TYPE_CHECKING:
-    from prunebert.subnetwork import Outputs
+    from prunebert.network.interface import Outputs
     from prunebert.tasks.augment import Augment
-
-IGNORED = -100  # the label of a token that is not asked for
 
 
 @dataclass

@@ -15,14 +15,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prunebert.errors import BadInput, bad_choice
+from prunebert.network.interface import Batch, Form, logits_of
 from prunebert.tasks import questions, spans
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
-from prunebert.tasks.form import Form
-from prunebert.tasks.task import Batch, logits_of
 
 if TYPE_CHECKING:
-    from prunebert.subnetwork import Outputs
+    from prunebert.network.interface import Outputs
     from prunebert.tasks.augment import Augment
 
 

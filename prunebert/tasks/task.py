@@ -3,42 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from prunebert.subnetwork import Outputs
-    from prunebert.tasks.form import Form
-
-
-@dataclass(frozen=True)
-class Batch:
-    """inputs: keyword arguments of the encoder, each [batch, length]. labels: [batch], or [batch, 2] for spans.
-    rows: [batch], each example's (for spans, each window's) position in its split."""
-
-    inputs: dict[str, Tensor]
-    labels: Tensor
-    rows: Tensor
-
-    def to(self, device: torch.device) -> Batch:
-        """The same batch on another device."""
-        moved = {k: v.to(device, non_blocking=True) for k, v in self.inputs.items()}
-        return Batch(moved, self.labels.to(device, non_blocking=True), self.rows)
-
-    def pinned(self) -> Batch:
-        """The same batch in memory from which a GPU copies while the host goes on."""
-        return Batch({k: v.pin_memory() for k, v in self.inputs.items()}, self.labels.pin_memory(), self.rows)
-
-
-def logits_of(out: Outputs, batch: Batch) -> dict[int, np.ndarray]:
-    """Each row's logits."""
-    return dict(zip(batch.rows.tolist(), out.logits.float().cpu().numpy(), strict=True))
+    from prunebert.network.interface import Batch, Form, Outputs
 
 
 class Task(Protocol):

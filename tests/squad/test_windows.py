@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from prunebert.subnetwork import Outputs
+from prunebert.network.interface import Outputs
 from prunebert.tasks import questions
 from tests.squad.conftest import OUSE, content, write
 

@@ -14,8 +14,8 @@ from prunebert.errors import BadInput
 from prunebert.evaluate import evaluate
 from prunebert.masks import kept
 from prunebert.methods.tamt import paper_steps
+from prunebert.network.interface import Batch
 from prunebert.subnetwork import SubNetwork
-from prunebert.tasks.task import Batch
 from tests.tamt.conftest import MASK_FIT, WIDE, phase_1, play
 from tests.toys import save_model
 
@@ -40,7 +40,7 @@ def test_the_first_scores_are_twice_tau_on_the_largest_weights(net, text, tau):
 def test_masks_are_exact_at_every_step_and_only_scores_learn(model, text, impl, objective):
     for s in (0.0, 0.3, 0.5, 0.9, 0.97):
         net, seen = SubNetwork(model), []
-        before = net.snapshot(net.add_head(text, "linear" if "mlm" in objective else "states"))
+        before = net.snapshot(net.add_head(text.form(), "linear" if "mlm" in objective else "states"))
 
         def watch(phase, t, M, s=s, seen=seen):
             total = sum(m.numel() for m in M.values())
@@ -70,7 +70,7 @@ class OneMatrix:
     def __init__(self, W):
         self.W, self.masks = W, {}
 
-    def add_head(self, task, kind):
+    def add_head(self, form, kind):
         return "head"
 
     def head_parameters(self, head):
@@ -87,7 +87,7 @@ def test_straight_through_by_hand():
     """∂L/∂S = ∂L/∂W' ⊙ W on a 4x5 matrix, for the removed too; the mask follows when S does."""
     W = torch.tensor([[1.0, -2, 3, 0.5, -1], [0, 1, 1, -1, 2], [2, 2, -2, 1, 0], [1, 0, 0, 3, -3]])
     x, c = torch.tensor([1.0, 2, 0, -1, 3]), torch.tensor([1.0, -1, 2, 0.5])
-    phase = phase_1(OneMatrix(W), SimpleNamespace(train_rows=8), sparsity=0.6)
+    phase = phase_1(OneMatrix(W), SimpleNamespace(train_rows=8, form=lambda: None), sparsity=0.6)
     S = phase.train[0].tensors["w"].requires_grad_(True)
     first = torch.tensor([[0.0, 1, 1, 0, 0], [0, 0, 0, 0, 1], [1, 1, 1, 0, 0], [0, 0, 0, 1, 1]])  # |W| of 2 and 3
     assert torch.equal(S.detach(), 0.02 * first)

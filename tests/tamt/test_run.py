@@ -18,7 +18,7 @@ from tests.tamt.conftest import FIT, TAMT, WIDE, play
 
 
 def test_phase_2_trains_every_weight_under_the_masks_of_phase_1(net, task, read, impl):
-    before, masks, states = net.snapshot(net.add_head(task, "linear")), {}, {}
+    before, masks, states = net.snapshot(net.add_head(task.form(), "linear")), {}, {}
 
     def watch(phase, t, M):
         masks.setdefault(phase.name, []).append({n: m.detach() != 0 for n, m in M.items()})
