@@ -12,11 +12,12 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from prunebert import ranks, stored
+from prunebert import stored
 from prunebert.errors import BadInput
 from prunebert.models import hash_of
 from prunebert.network.interface import Batch, Outputs
 from prunebert.subnetwork import SubNetwork
+from prunebert.system import distributed
 from prunebert.tasks.cache import folder
 from prunebert.tasks.task import Task
 
@@ -38,7 +39,7 @@ def remembered(ask: Teacher, net: SubNetwork, task: Task, theta: dict[str, Tenso
     name = hashlib.sha256(json.dumps(on, sort_keys=True, default=str).encode()).hexdigest()[:32]
     file = folder() / f"answers-{name}.safetensors"
     try:
-        with ranks.in_turn(), FileLock(file.with_suffix(".lock")):
+        with distributed.in_turn(), FileLock(file.with_suffix(".lock")):
             found = stored.sound(file)
             if found is None:
                 log.info("asking the teacher about %s rows, once for all runs it teaches", f"{task.train_rows:,}")

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunebert import artifacts
-from prunebert.command import arguments, for_tables, out_file, say
 from prunebert.errors import BadInput
+from prunebert.system.console import arguments, for_tables, out_file, say
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,8 +53,8 @@ def main(words: list[str]) -> None:
         raise BadInput(f"--repeats={asked.repeats}: at least {AT_LEAST}")
     out = out_file(asked.out)
     artifacts.result(artifacts.home(Path(asked.run).expanduser()))
-    from prunebert.impl import Impl
     from prunebert.loaded import load
+    from prunebert.system.impl import Impl
 
     impl = Impl(device=asked.device, precision="fp32", compile=False, threads=asked.threads)
     impl.start()

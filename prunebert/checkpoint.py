@@ -26,13 +26,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from prunebert import artifacts, ranks
+from prunebert import artifacts
 from prunebert.errors import BadInput
-from prunebert.interrupt import Request, Stopped
 from prunebert.models import hash_of
 from prunebert.moment import Moment
 from prunebert.phase import Phase
 from prunebert.subnetwork import SubNetwork
+from prunebert.system import distributed
+from prunebert.system.signals import Request, Stopped
 
 log = logging.getLogger(__name__)
 KEPT = 2  # moments of the phase in training
@@ -93,7 +94,7 @@ class Checkpoints:
         now = time.monotonic()
         timely = self.every.seconds is not None and now - self.last >= self.every.seconds
         counted = self.every.steps is not None and step % self.every.steps == 0
-        asked = ranks.any_rank(self.request.by is not None)
+        asked = distributed.any_rank(self.request.by is not None)
         if not (timely or counted or asked):
             return
         self.number += 1
@@ -114,7 +115,7 @@ class Checkpoints:
         copies = {n: x.detach().to("cpu", copy=True).contiguous() for n, x in named.items()}
         self._write(f"phase-{phase.name}", copies, {"phase": phase.name, "facts": facts, "metrics": self.sure})
         self._forget(self._moments())
-        if ranks.any_rank(self.request.by is not None):
+        if distributed.any_rank(self.request.by is not None):
             raise Stopped(self.request.by or "another rank", f"at the end of phase {phase.name}")
 
     def finished(self, phase: Phase, net: SubNetwork) -> dict[str, Any] | None:
@@ -141,18 +142,18 @@ class Checkpoints:
 
     def clear(self) -> None:
         """The run is complete, or begins anew."""
-        if ranks.FIRST:
+        if distributed.FIRST:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _forget(self, files: list[Path]) -> None:
-        for file in files if ranks.FIRST else ():
+        for file in files if distributed.FIRST else ():
             file.unlink(missing_ok=True)
 
     def _moments(self) -> list[Path]:
         return [f for f in self.folder.glob("moment-*.safetensors") if re.fullmatch(r"moment-\d+", f.stem)]
 
     def _write(self, name: str, tensors: Mapping[str, Tensor], facts: dict[str, Any]) -> bool:
-        if not ranks.FIRST:
+        if not distributed.FIRST:
             return True
         text = json.dumps(facts | {"identity": self.identity})
         partial = self.folder / f".{name}.{os.getpid()}"
@@ -196,7 +197,7 @@ def _cut(file: Path, size: int) -> bool:
     """Cut a file back to `size` bytes; False if it is shorter than that."""
     if (file.stat().st_size if file.exists() else 0) < size:
         return False
-    if file.exists() and ranks.FIRST:
+    if file.exists() and distributed.FIRST:
         os.truncate(file, size)
     return True
 

@@ -21,8 +21,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from prunebert import artifacts, asked, checks, directories, identity, interrupt, ranks
+from prunebert import artifacts, asked, checks, directories, identity
 from prunebert.errors import BadInput, Diverged, bad_choice, of_the_system
+from prunebert.system import distributed, signals
 from prunebert.words import explain, for_every_cell, nobody_takes, of_a_launcher, quicker_help, values
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ def main() -> None:
             words.sort(key=lambda w: w not in ("-m", "--multirun"))  # Hydra wants all key=value words in one row
             checks.words(values(words))
             nobody_takes(words)
-            sys.argv[1:] = [*for_every_cell(words), *ranks.silence_others()]
+            sys.argv[1:] = [*for_every_cell(words), *distributed.silence_others()]
             os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come back here, to be told in one line
             os.environ.setdefault("SUBMITIT_LOG_LEVEL", "ERROR")  # without accounting it warns at every look
             if {"--help", "-h"} & {*words}:
@@ -69,7 +70,7 @@ def main() -> None:
     except Exception as error:
         if (told := of_a_launcher(error)) is None:
             raise
-        _stop(told[0], status=interrupt.STATUS if interrupt.SWEEP.by else told[1])
+        _stop(told[0], status=signals.STATUS if signals.SWEEP.by else told[1])
 
 
 def _wait_briefly() -> None:
@@ -110,7 +111,7 @@ def _build(node: Any) -> Any:
 def _hydra_run(cfg: DictConfig) -> None:
     """One run, alone or as the cell of a sweep."""
     out = Path(HydraConfig.get().runtime.output_dir)
-    with interrupt.cell(partial(directories.discard, out)) as begins:
+    with signals.cell(partial(directories.discard, out)) as begins:
         if begins:
             _run(cfg, out)
         else:
@@ -153,8 +154,8 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
     every, impl, model = build(fields["checkpoint"]), build(fields["impl"]), build(fields["model"])
     if augment := build(fields["augment"]):
         augment = partial(augment, model=model, device=impl.torch_device)
-    ranks.start(impl.torch_device)
-    with ranks.in_turn():
+    distributed.start(impl.torch_device)
+    with distributed.in_turn():
         task = build(fields["task"])(tokenizer=model.tokenizer, positions=model.positions, augment=augment)
     method = build(fields["method"])
     hydra_now = HydraConfig.get()
@@ -174,10 +175,10 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
     from prunebert import home, info
     from prunebert.checkpoint import Checkpoints
     from prunebert.run import run
-    from prunebert.tracking import none
+    from prunebert.system.trackers import none
 
-    with interrupt.heeded() as request, home.shared(directory, who, cfg.rerun) as place:
-        if ranks.FIRST and place.root != directory:
+    with signals.heeded() as request, home.shared(directory, who, cfg.rerun) as place:
+        if distributed.FIRST and place.root != directory:
             home.moved(directory, place.root, HydraConfig.get().mode == RunMode.MULTIRUN)
         if place.done:
             row = artifacts.result(place.root)
@@ -186,7 +187,7 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
         checkpoints = Checkpoints(place.root, who, every, request)
         if cfg.rerun:
             checkpoints.clear()
-        out = artifacts.Artifacts(place.root if ranks.FIRST else directory, keep=checkpoints.any())
+        out = artifacts.Artifacts(place.root if distributed.FIRST else directory, keep=checkpoints.any())
         try:
             row = run(
                 method,
@@ -197,18 +198,18 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
                 seed=cfg.seed,
                 labels=labels,
                 checkpoints=checkpoints,
-                tracking=build(fields["tracking"]) if ranks.FIRST else none,
+                tracking=build(fields["tracking"]) if distributed.FIRST else none,
                 since=since,
             )
         except Diverged:
             checkpoints.clear()  # it would diverge again
             raise
-        except interrupt.Stopped as stopped:
+        except signals.Stopped as stopped:
             log.warning(
                 "stopped by %s %s; the same command goes on from the last checkpoint", stopped.by, stopped.where
             )
             raise
-        if ranks.FIRST:
+        if distributed.FIRST:
             log.info("%s", info.line(row, place.root))
 
 
@@ -235,7 +236,7 @@ class Around(Callback):
         def same(text: str) -> bool:
             return list(OmegaConf.create(text).hydra.overrides.task) == list(config.hydra.overrides.task)
 
-        if ranks.COUNT > 1:
+        if distributed.COUNT > 1:
             _stop("torchrun: one run at a time; of a sweep give it a cell after the other (scripts/loop.sh)")
         if config.dry:
             atexit.register(directories.put_back(Path(config.hydra.sweep.dir).absolute()))
@@ -243,7 +244,7 @@ class Around(Callback):
             _or_stop(lambda root: directories.refuse_another_sweep(root, same), Path(config.hydra.sweep.dir))
         atexit.register(directories.discard_empty_sweep, Path(config.hydra.sweep.dir).absolute())
         if config.hydra.launcher._target_.endswith("JoblibLauncher"):
-            interrupt.SWEEP.watch()
+            signals.SWEEP.watch()
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         from prunebert import info
@@ -251,8 +252,8 @@ class Around(Callback):
         failed = bool(refused) if config.dry else info.table(Path(config.hydra.sweep.dir))
         if self.report and not config.dry:
             _or_stop(_report, Path(config.hydra.sweep.dir), status=1)
-        if by := interrupt.SWEEP.by:
-            _stop(f"stopped by {by}; the same command goes on from the last checkpoints", interrupt.STATUS)
+        if by := signals.SWEEP.by:
+            _stop(f"stopped by {by}; the same command goes on from the last checkpoints", signals.STATUS)
         if failed:
             sys.exit(1)  # a cell did not finish
 
@@ -286,7 +287,7 @@ def _report(sweep: Path) -> None:
 
 
 def _stop(message: str, status: int = 2) -> None:
-    if ranks.FIRST:
+    if distributed.FIRST:
         sys.stderr.write(f"prunebert: {message}\n")
     sys.exit(status)
 

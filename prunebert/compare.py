@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from prunebert import artifacts, overlap
-from prunebert.command import arguments, for_tables, say
 from prunebert.errors import BadInput
+from prunebert.system.console import arguments, for_tables, say
 
 DOES = """What the masks of every two finished runs share, as a table, JSON and a picture.
 

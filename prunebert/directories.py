@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from prunebert.artifacts import CHECKPOINT, CONFIG, LOCK, LOG, METRICS, QUEUE, RESULT, SWEEP, runs
-from prunebert.command import counted
 from prunebert.errors import BadInput
+from prunebert.system.console import counted
 
 
 def refuse_another(root: Path, same: Callable[[str], bool]) -> None:

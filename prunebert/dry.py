@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from prunebert import artifacts, home
-from prunebert.command import say, short
 from prunebert.models import Model
 from prunebert.phase import Method
 from prunebert.subnetwork import SubNetwork
+from prunebert.system.console import say, short
 from prunebert.tasks.task import Task
 
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from prunebert.errors import Diverged
-from prunebert.impl import Impl
 from prunebert.subnetwork import SubNetwork
+from prunebert.system.impl import Impl
 from prunebert.tasks.ahead import ahead
 from prunebert.tasks.task import Task
 from prunebert.through import Products, keeping

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prunebert import artifacts
-from prunebert.command import arguments, say
+from prunebert.system.console import arguments, say
 
 if TYPE_CHECKING:
     from prunebert.loaded import Loaded

@@ -19,8 +19,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from prunebert import artifacts, directories, ranks
+from prunebert import artifacts, directories
 from prunebert.errors import BadInput
+from prunebert.system import distributed
 
 log = logging.getLogger(__name__)
 INDEX = ".index"
@@ -41,11 +42,11 @@ def shared(directory: Path, identity: str, rerun: bool) -> Iterator[Home]:
         own: Home | None = None
         found: dict[str, Any] = {}
         try:
-            if ranks.FIRST:
+            if distributed.FIRST:
                 own = stack.enter_context(claim(directory, identity, rerun))
                 found = {"root": str(own.root.absolute()), "done": own.done}
         finally:
-            found = ranks.broadcast(found)
+            found = distributed.broadcast(found)
         if not found:
             raise BadInput("the first rank could not begin")
         yield own or Home(Path(found["root"]), found["done"])

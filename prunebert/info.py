@@ -13,8 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from prunebert import artifacts, traces
-from prunebert.command import arguments, counted, for_tables, short
 from prunebert.errors import BadInput
+from prunebert.system.console import arguments, counted, for_tables, short
 
 DENOMINATORS = {
     "sparsity_encoder": "encoder matrices",

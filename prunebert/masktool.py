@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from prunebert import artifacts
 from prunebert.choices import EVERY_MATRIX
-from prunebert.command import arguments, say
 from prunebert.errors import BadInput
+from prunebert.system.console import arguments, say
 
 if TYPE_CHECKING:
     from prunebert.maskfile import MaskFile

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prunebert import hub, packaged
 from prunebert.errors import BadInput
+from prunebert.system import hub, packaged
 
 
 @dataclass(frozen=True)

@@ -16,20 +16,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prunebert import ranks, topology
+from prunebert import topology
 from prunebert.artifacts import HEAD, RESULT, TOPOLOGY, WEIGHTS, Artifacts
 from prunebert.checkpoint import Checkpoints, Nothing
 from prunebert.choices import PRUNABLE
 from prunebert.errors import BadInput
 from prunebert.evaluate import Evaluation, evaluate
-from prunebert.impl import Impl
 from prunebert.maskfile import MaskFile
 from prunebert.masks import Masks, sparsity
 from prunebert.models import Model, hash_of
 from prunebert.phase import Method, Phase
 from prunebert.subnetwork import SubNetwork
+from prunebert.system import distributed
+from prunebert.system.impl import Impl
+from prunebert.system.trackers import Guarded, Make, none
 from prunebert.tasks.task import Task
-from prunebert.tracking import Guarded, Make, none
 from prunebert.train import Trained, train
 
 log = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ def run(
         done.append((phase, trained, found.score))
         checkpoints.finish(phase, net, {"trained": asdict(trained), "score": found.score})
         log.info("phase %s ends at %s %.4f", phase.name, phase.task.score, found.score)
-    if not ranks.FIRST:
+    if not distributed.FIRST:
         return {}
     if found is None:  # the last phase, too, was finished before
         found = evaluate(net, done[-1][0].task, done[-1][0].head, impl)
@@ -168,8 +169,8 @@ def _write(
         "seconds_overall": round(time.perf_counter() - since, 3),
         "seconds_per_step": round(sum(t.seconds for _, t, _ in done) / steps, 6),
         "peak_memory_bytes": peak_memory,
-        "device": (f"{ranks.COUNT} × " if ranks.COUNT > 1 else "") + impl.describe(),
-        "ranks": ranks.COUNT,
+        "device": (f"{distributed.COUNT} × " if distributed.COUNT > 1 else "") + impl.describe(),
+        "ranks": distributed.COUNT,
         "data": task.facts(),
         "head": net.kind_of(last.head),
         "form": asdict(last.task.form()),

@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from prunebert import artifacts, grid, home, traces
-from prunebert.command import arguments, for_tables, say
 from prunebert.errors import BadInput
+from prunebert.system.console import arguments, for_tables, say
 from prunebert.words import folder_of
 
 DOES = """Where every run below some folders stands:

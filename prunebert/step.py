@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prunebert import ranks
 from prunebert.errors import Diverged
 from prunebert.history import History
-from prunebert.impl import Impl
 from prunebert.masks import Masks
 from prunebert.network.interface import IGNORED, Batch
 from prunebert.phase import Group, Phase, Terms
 from prunebert.subnetwork import SubNetwork
+from prunebert.system import distributed
+from prunebert.system.impl import Impl
 from prunebert.through import Products, Through, keeping
 
 OPTIMIZERS: dict[str, Any] = {"adamw": partial(torch.optim.AdamW, fused=True), "sgd": torch.optim.SGD}
@@ -54,14 +54,14 @@ class Stepper:
         told = phase.masks(t, True) if phase.drawn else masks.hard if isinstance(masks, Through) else masks
         self.products.step(self.history.see(told))
         masks = keeping(masks, self.products)
-        with self.impl.autocast(), ranks.own_random(self.seed, step, self.impl.torch_device):
+        with self.impl.autocast(), distributed.own_random(self.seed, step, self.impl.torch_device):
             out = self.net(batch, phase.head, masks, needs=phase.needs)
             terms = phase.loss(out, batch, t)
         _total(terms).backward()
         terms |= (penalty := phase.penalty(t))  # only now, when what the batch left in memory is gone
         if any(term.requires_grad for term in penalty.values()):
             _total(penalty).backward()
-        terms = ranks.average(self.trained.values(), terms, part)
+        terms = distributed.average(self.trained.values(), terms, part)
         norm = torch.nn.utils.clip_grad_norm_(self.trained.values(), phase.fit.clip)
         if norm.device.type == "cpu" and not norm.isfinite() and _total(terms).isfinite():  # else train.py tells
             self._look_for_nan(f"step {step + 1} of {steps} of phase {phase.name}")
@@ -100,10 +100,10 @@ def share(batch: Batch) -> tuple[Batch, float]:
     """This rank's rows, and their part of what all labels of the global batch count. A rank for which no row is left
     takes one that counts nothing.
     """
-    if ranks.COUNT == 1:
+    if distributed.COUNT == 1:
         return batch, 1.0
-    mine = slice(ranks.RANK, None, ranks.COUNT) if len(batch.rows) > ranks.RANK else slice(0, 1)
+    mine = slice(distributed.RANK, None, distributed.COUNT) if len(batch.rows) > distributed.RANK else slice(0, 1)
     inputs = {k: v[mine] for k, v in batch.inputs.items()}
     part = replace(batch, inputs=inputs, labels=batch.labels[mine], rows=batch.rows[mine])
-    count = int((part.labels != IGNORED).sum()) if len(batch.rows) > ranks.RANK else 0
+    count = int((part.labels != IGNORED).sum()) if len(batch.rows) > distributed.RANK else 0
     return part, count / int((batch.labels != IGNORED).sum())

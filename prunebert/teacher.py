@@ -13,13 +13,14 @@ from pathlib import Path
 from filelock import FileLock
 from torch import Tensor
 
-from prunebert import __version__, ranks, stored
+from prunebert import __version__, stored
 from prunebert.answers import Teacher, remembered
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.network.interface import Batch, Outputs
 from prunebert.phase import Phase, finetune
 from prunebert.subnetwork import SubNetwork
+from prunebert.system import distributed
 from prunebert.tasks.task import Task
 
 log = logging.getLogger(__name__)
@@ -84,20 +85,22 @@ def _shared(net: SubNetwork, task: Task, key: str, fit: Fit, folder: Path) -> Ge
     name = hashlib.sha256(json.dumps(on, sort_keys=True, default=str).encode()).hexdigest()[:32]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{name}.lock").acquire() if ranks.FIRST else nullcontext()  # the system frees it
+        lock = (
+            FileLock(folder / f"{name}.lock").acquire() if distributed.FIRST else nullcontext()
+        )  # freed with the process
     except OSError as error:
         raise BadInput(f"distill.shared={folder} cannot be written to: {error.strerror}") from error
     file = folder / f"{name}.safetensors"
     with lock:
-        theta = _read(file) if ranks.FIRST else None
-        if ranks.broadcast(theta is not None) and theta is None:
+        theta = _read(file) if distributed.FIRST else None
+        if distributed.broadcast(theta is not None) and theta is None:
             theta = _read(file)
         if theta is not None:
             log.info("the teacher is %s, fine-tuned before", file)
             device = next(net.parameters()).device
             return {n: x.to(device) for n, x in theta.items()}
         theta = yield from _fine_tuned(net, task, key, fit)
-        if ranks.FIRST:
+        if distributed.FIRST:
             stored.keep(file, theta)
         return theta
 

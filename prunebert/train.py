@@ -13,18 +13,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prunebert import ranks
 from prunebert.best import Best
 from prunebert.checkpoint import Checkpoints, Nothing
 from prunebert.errors import Diverged
-from prunebert.impl import Impl
 from prunebert.masks import Masks, sparsity
 from prunebert.models import hash_of
 from prunebert.moment import Moment
 from prunebert.phase import Phase
-from prunebert.progress import Progress
 from prunebert.step import LOWER, Stepper
 from prunebert.subnetwork import SubNetwork
+from prunebert.system import distributed
+from prunebert.system.impl import Impl
+from prunebert.system.progress import Progress
 from prunebert.tasks.ahead import ahead
 
 log = logging.getLogger(__name__)
@@ -69,9 +69,9 @@ def train(
     best = Best(take.trained)
     checkpoints = checkpoints or Nothing()
     moment = Moment(net, phase, take.trained, take.optimizers, take.history, best)
-    ranks.barrier()  # the first has by now put away what the phase before left
+    distributed.barrier()  # the first has by now put away what the phase before left
     first, before = checkpoints.resume(moment)
-    if ranks.any_rank(first != ranks.broadcast(first)):
+    if distributed.any_rank(first != distributed.broadcast(first)):
         raise RuntimeError("the ranks do not read the same checkpoint: is the run's directory on a file system of one?")
     batches = ahead(itertools.islice(phase.task.batches(fit.batch_size, seed), first, None), impl.torch_device)
     log_every = max(1, round(phase.planned * LOG_EVERY))
@@ -94,7 +94,7 @@ def train(
                 net.masks = dict(phase.masks(t, True))
                 paused = time.perf_counter()
                 same(net.masks)
-                value = ranks.broadcast(score())
+                value = distributed.broadcast(score())
                 began += time.perf_counter() - paused
                 record({"phase": phase.name, "step": step + 1, "t": t, "score": value})
                 if fit.keep == "best" and t >= phase.settled:
@@ -105,7 +105,7 @@ def train(
     same(net.masks)
     done = selected = step + 1
     if fit.keep == "best":
-        best.offer(ranks.broadcast(score()), done)
+        best.offer(distributed.broadcast(score()), done)
         selected = best.restore()
         net.masks = dict(phase.masks(1.0, True))
         log.info("kept step %d of %d, the best of the evaluations at the final sparsity", selected, done)
@@ -132,8 +132,8 @@ def _check(terms: dict[str, Tensor], trained: Mapping[str, Tensor], phase: str, 
 
 def same(masks: Masks | Mapping[str, Tensor]) -> None:
     """Raise RuntimeError unless these masks are bit for bit the same on every rank."""
-    if ranks.COUNT == 1:
+    if distributed.COUNT == 1:
         return
     own = hash_of(dict(masks))
-    if ranks.any_rank(own != ranks.broadcast(own)):
+    if distributed.any_rank(own != distributed.broadcast(own)):
         raise RuntimeError("the ranks' masks are not the same")

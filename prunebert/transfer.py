@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunebert import artifacts
-from prunebert.command import arguments, out_file, say
 from prunebert.errors import BadInput
+from prunebert.system.console import arguments, out_file, say
 
 if TYPE_CHECKING:
     from prunebert.loaded import Loaded

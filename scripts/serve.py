@@ -15,9 +15,9 @@ import torch
 
 import prunebert
 from prunebert.bench import hardware
-from prunebert.command import say
 from prunebert.maskfile import MaskFile, encode
 from prunebert.stock import stock
+from prunebert.system.console import say
 
 TEXT, REPEATS = "one of the best films of the year , and a very funny one", int(os.environ.get("REPEATS", "100"))
 

@@ -18,8 +18,8 @@ import datasets
 import pytest
 
 from prunebert import models
-from prunebert.impl import Impl
 from prunebert.subnetwork import SubNetwork
+from prunebert.system.impl import Impl
 from prunebert.tasks.squad import squad_task
 from prunebert.tasks.text import text_task
 from tests.toys import SQUAD, TASK, rows, save_model, toy_words

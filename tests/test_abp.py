@@ -70,6 +70,8 @@ def steep(net, task):
             p.mul_(10 if p.ndim > 1 else 1)
     return key
 
+ROWS = SimpleNamespace(train_rows=8, form=lambda: None)
+
 
 class OneMatrix:
     """A network of one matrix, enough of it for a method to be looked at by hand."""
@@ -108,7 +110,7 @@ def test_the_update_by_hand(temperature):
     factor = torch.tensor([[a, b, b, c, c], [b, a, b, b, a], [c] * 5, [b, b, c, c, a]])
     stays = torch.tensor([[0, 1, 0, 1, 0], [1, 0, 1, 0, 0], [0] * 5, [1, 0, 1, 0, 0]])  # 1[θ > 0]: 0 itself is out
     settings = ABP | {"control": "paper", "gamma": 0.0, "temperature": temperature}
-    phase = next(abp(OneMatrix(W), SimpleNamespace(train_rows=8, form=lambda: None), **settings))
+    phase = next(abp(OneMatrix(W), ROWS, **settings))
     theta = phase.train[0].tensors["w"].requires_grad_(True)
     with torch.no_grad():
         theta.copy_(u / temperature)
@@ -121,7 +123,9 @@ def test_the_update_by_hand(temperature):
 
 def test_the_controller_by_hand():
     """θ = 1 … 20 in another order, a quarter to be removed: all go down by 5, so that 1 … 5 become -4 … 0."""
-    phase = next(abp(OneMatrix(W), SimpleNamespace(train_rows=8, form=lambda: None), **ABP | {"schedule": Cubic(0.25, 0, 1)}))
+    phase = next(
+        abp(OneMatrix(W), ROWS, **ABP | {"schedule": Cubic(0.25, 0, 1)})
+    )
     theta = phase.train[0].tensors["w"].requires_grad_(True)
     order = torch.randperm(20, generator=torch.Generator().manual_seed(1)).view(4, 5) + 1.0
     with torch.no_grad():
@@ -140,7 +144,7 @@ def test_the_controller_by_hand():
 
 def test_the_controller_at_a_half_of_an_odd_number():
     """Of 11 scores a half is 5 or 6; the masks and γ must mean the same one."""
-    phase = next(abp(OneMatrix(torch.ones(1, 11)), SimpleNamespace(train_rows=8, form=lambda: None), **ABP))
+    phase = next(abp(OneMatrix(torch.ones(1, 11)), ROWS, **ABP))
     theta = phase.train[0].tensors["w"]
     theta.copy_(torch.arange(1.0, 12))
     M = phase.masks(1.0, False)["w"]

@@ -14,7 +14,7 @@ import yaml
 
 from prunebert import models
 from prunebert.errors import BadInput
-from prunebert.impl import Impl
+from prunebert.system.impl import Impl
 from prunebert.tasks import augment
 from prunebert.tasks.augment import masked_lm
 from tests.toys import rows, save_model

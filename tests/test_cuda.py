@@ -8,9 +8,9 @@ import torch
 
 from prunebert import masks
 from prunebert.cli import compose
-from prunebert.impl import Impl
 from prunebert.step import Stepper
 from prunebert.subnetwork import SubNetwork
+from prunebert.system.impl import Impl
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
 STEPS = 1000

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from prunebert import hub, models
+from prunebert import models
 from prunebert.errors import BadInput
+from prunebert.system import hub
 
 from .hub_server import Dying, make_bert, make_glue, serving
 

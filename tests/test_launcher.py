@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from prunebert.impl import Impl
+from prunebert.system.impl import Impl
 
 from .test_resume import start
 

@@ -111,7 +111,7 @@ def test_what_does_not_fit_is_told(model, texts, tmp_path):
 
 def test_a_column_or_split_that_a_corpus_of_the_hub_lacks_is_told(monkeypatch):
     loaded = datasets.DatasetDict(train=datasets.Dataset.from_dict({"text": ["a", "b"]}))
-    monkeypatch.setattr("prunebert.hub.prepare", lambda: True)
+    monkeypatch.setattr("prunebert.system.hub.prepare", lambda: True)
     monkeypatch.setattr(datasets, "load_dataset", lambda path, config: loaded)
     where = {"path": "a/b", "config": "c", "train": "train", "validation": "train"}
     given = {"name": "b", "file": None, "package": None, "holdout": 0.1}

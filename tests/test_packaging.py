@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from prunebert import packaged
 from prunebert.errors import BadInput
+from prunebert.system import packaged
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = [

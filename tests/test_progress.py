@@ -2,7 +2,7 @@
 
 import pytest
 
-from prunebert.progress import clock
+from prunebert.system.progress import clock
 
 
 @pytest.mark.parametrize(

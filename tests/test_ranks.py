@@ -21,7 +21,7 @@ from .test_resume import results, same
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 ALONE = """
 import json, torch
-from prunebert import ranks
+from prunebert.system import distributed as ranks
 from prunebert.network.interface import Batch
 from prunebert.step import share
 from prunebert.train import same

@@ -45,7 +45,9 @@ SETTINGS = {
 
 def phase(S=None, *, final=0.8, pretrained=True, **change):
     S = {"0.query": torch.zeros(10, 10), "1.query": torch.zeros(10, 10)} if S is None else S
-    task = SimpleNamespace(train_rows=100, span=False, form=lambda: None, loss=lambda out, batch: {"task": torch.tensor(7.0)})
+    task = SimpleNamespace(
+        train_rows=100, span=False, form=lambda: None, loss=lambda out, batch: {"task": torch.tensor(7.0)}
+    )
     (found,) = smp(stand_in(S, pretrained), task, **SETTINGS | {"schedule": Cubic(final=final)} | change)
     return found
 

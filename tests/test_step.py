@@ -9,13 +9,13 @@ import torch
 
 from prunebert import step as steps
 from prunebert.fit import Fit
-from prunebert.impl import Impl
 from prunebert.methods.dense import dense
 from prunebert.methods.gradual import gmp
 from prunebert.methods.movement import hard
 from prunebert.methods.smp import smp
 from prunebert.schedules import Cubic
 from prunebert.step import Stepper
+from prunebert.system.impl import Impl
 from prunebert.through import straight_through
 
 from .test_methods import SMP

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from prunebert import tracking
+from prunebert.system import trackers
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_tensorboard_gets_scalars(tmp_path, monkeypatch):
         add_scalar=lambda *args: seen.append(args), close=lambda: seen.append("closed"), __init__=lambda *a: None
     )
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=lambda where: writer))
-    tracker = tracking.tensorboard(tmp_path, {})
+    tracker = trackers.tensorboard(tmp_path, {})
     tracker.log({"phase": "prune", "step": 3, "t": 0.5, "loss_task": 1.25})
     tracker.end({"metrics": {"accuracy": 0.5}, "sparsity_model": 0.25, "steps": 7, "method": "smp"})
     assert seen == [

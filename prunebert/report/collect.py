@@ -12,10 +12,10 @@ import pandas as pd
 
 from prunebert import artifacts, grid, traces
 from prunebert.choices import PRUNABLE
-from prunebert.command import counted, short
 from prunebert.errors import BadInput
 from prunebert.report import rows, variants
 from prunebert.report.rows import NEEDED, WORDS
+from prunebert.system.console import counted, short
 
 NUMBERS = ("majority_score", "seconds", "seconds_per_step", "steps", "peak_memory_bytes", "trained_parameters")
 SPARSITIES = tuple(f"sparsity_{which}" for which in (*PRUNABLE, "model"))

@@ -10,10 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 from prunebert import __version__, artifacts
-from prunebert.command import arguments, counted, say, short
 from prunebert.errors import BadInput
 from prunebert.report import cells, collect, compare, latex, page, sections
 from prunebert.report.collect import Collected, Trouble
+from prunebert.system.console import arguments, counted, say, short
 
 DOES = "From finished runs to report.html, results.csv and .parquet, tables.tex and the figures."
 DIRS = "runs, sweeps, or folders of them; results.csv or results.parquet of an earlier report"

@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from prunebert.command import short
 from prunebert.report import cells, published
 from prunebert.report.collect import SPARSITIES, Trouble
 from prunebert.report.statistics import Test
 from prunebert.report.variants import OF
+from prunebert.system.console import short
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from prunebert.errors import BadInput
 from prunebert.heads import ACTIVATIONS
-from prunebert.progress import PLAIN_EVERY
+from prunebert.system.progress import PLAIN_EVERY
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
 

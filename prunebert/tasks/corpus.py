@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from prunebert import hub as hugging_face
 from prunebert.errors import BadInput, bad_choice
+from prunebert.system import hub as hugging_face
 from prunebert.tasks import sources
 
 Texts = dict[str, list[str]]  # "train" and "validation"

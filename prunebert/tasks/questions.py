@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from prunebert import hub
 from prunebert.errors import BadInput
+from prunebert.system import hub
 
 Tables = dict[str, pd.DataFrame]  # "train" and "validation"
 FOLDER = {False: ("train-v1.1.json", "dev-v1.1.json"), True: ("train-v2.0.json", "dev-v2.0.json")}  # by no_answer

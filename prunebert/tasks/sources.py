@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prunebert import hub, packaged
 from prunebert.errors import BadInput, did_you_mean
+from prunebert.system import hub, packaged
 
 # index_col: without it a row longer than the header shifts every value one column to the left
 PLAIN: dict[str, Any] = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig", "index_col": False}

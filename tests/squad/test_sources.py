@@ -7,8 +7,8 @@ import datasets
 import pytest
 from omegaconf import OmegaConf
 
-from prunebert import hub
 from prunebert.errors import BadInput
+from prunebert.system import hub
 from prunebert.tasks import questions
 from prunebert.tasks.squad import squad_task
 from tests.squad.conftest import DATA, UNANSWERABLE, content, write
