@@ -21,10 +21,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from prunebert import artifacts, asked, checks, directories, identity
+from prunebert import artifacts, directories, identity
 from prunebert.errors import BadInput, Diverged, bad_choice, of_the_system
+from prunebert.settings import checks
+from prunebert.settings import labels as settings_labels
+from prunebert.settings.overrides import explain, for_every_cell, nobody_takes, of_a_launcher, quicker_help, values
 from prunebert.system import distributed, signals
-from prunebert.words import explain, for_every_cell, nobody_takes, of_a_launcher, quicker_help, values
 
 log = logging.getLogger(__name__)
 refused: list[str] = []  # why cells of a dry sweep could not begin
@@ -160,12 +162,12 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
     method = build(fields["method"])
     hydra_now = HydraConfig.get()
     choices, said = dict(hydra_now.runtime.choices), hydra_now.overrides
-    pruned = asked.prunes(fields["method"], OmegaConf.to_yaml(cfg.method))
-    for line in asked.unused(fields, choices, pruned):
+    pruned = settings_labels.prunes(fields["method"], OmegaConf.to_yaml(cfg.method))
+    for line in settings_labels.unused(fields, choices, pruned):
         log.warning("%s", line)
     who = identity.of(fields, task.facts(), model.weights_hash)
     labels = {"identity": who, "model": model.name}
-    labels |= asked.labels(fields, choices, [*asked.search(said.hydra), *said.task], pruned)
+    labels |= settings_labels.labels(fields, choices, [*settings_labels.search(said.hydra), *said.task], pruned)
     if cfg.dry:
         from prunebert import dry
 

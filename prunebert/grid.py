@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from prunebert import artifacts, traces
-from prunebert.asked import search
 from prunebert.errors import BadInput
+from prunebert.settings.labels import search
 
 SHOWN = 30  # missing cells told one by one
 

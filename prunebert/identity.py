@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from prunebert import artifacts, signature
+from prunebert import artifacts
+from prunebert.settings import signature
 
 SCIENCE = 1  # goes up when the same configuration gives another result than before
 HOW = {"impl", "checkpoint", "tracking", "rerun", "dry", "hydra"}  # on what, how safely, how loudly: never what

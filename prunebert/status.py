@@ -12,8 +12,8 @@ from rich.table import Table
 
 from prunebert import artifacts, grid, home, traces
 from prunebert.errors import BadInput
+from prunebert.settings.overrides import folder_of
 from prunebert.system.console import arguments, for_tables, say
-from prunebert.words import folder_of
 
 DOES = """Where every run below some folders stands:
 

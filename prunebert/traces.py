@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from prunebert import artifacts, asked
+from prunebert import artifacts
 from prunebert.errors import BadInput
+from prunebert.settings import labels
 
 
 def finished(root: Path) -> bool:
@@ -44,7 +45,7 @@ def overrides(root: Path) -> list[str]:
 def search(root: Path) -> list[str]:
     """The word that says where code of one's own is found, if the run was started with one."""
     try:
-        return asked.search(_yaml(root / artifacts.CONFIG / "hydra.yaml", dict)["hydra"]["overrides"]["hydra"])
+        return labels.search(_yaml(root / artifacts.CONFIG / "hydra.yaml", dict)["hydra"]["overrides"]["hydra"])
     except (BadInput, KeyError, TypeError):
         return []
 

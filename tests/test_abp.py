@@ -70,6 +70,7 @@ def steep(net, task):
             p.mul_(10 if p.ndim > 1 else 1)
     return key
 
+
 ROWS = SimpleNamespace(train_rows=8, form=lambda: None)
 
 
@@ -123,9 +124,7 @@ def test_the_update_by_hand(temperature):
 
 def test_the_controller_by_hand():
     """θ = 1 … 20 in another order, a quarter to be removed: all go down by 5, so that 1 … 5 become -4 … 0."""
-    phase = next(
-        abp(OneMatrix(W), ROWS, **ABP | {"schedule": Cubic(0.25, 0, 1)})
-    )
+    phase = next(abp(OneMatrix(W), ROWS, **ABP | {"schedule": Cubic(0.25, 0, 1)}))
     theta = phase.train[0].tensors["w"].requires_grad_(True)
     order = torch.randperm(20, generator=torch.Generator().manual_seed(1)).view(4, 5) + 1.0
     with torch.no_grad():

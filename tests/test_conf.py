@@ -9,8 +9,8 @@ from hydra import compose, initialize_config_module
 from hydra.utils import get_method
 from omegaconf import OmegaConf
 
-from prunebert import checks
 from prunebert.cli import main  # noqa: F401  registers the resolver
+from prunebert.settings import checks
 
 CONF = Path(__file__).parents[1] / "conf"
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from prunebert import words
+from prunebert.settings import overrides
 
 
 @pytest.mark.parametrize(
@@ -47,5 +47,5 @@ def test_help_reads_the_configurations_once(cli, monkeypatch):
     monkeypatch.setattr("prunebert.cli.quicker_help", lambda: None)
     slow, copies = cli("--help"), len(made)
     made.clear()
-    monkeypatch.setattr("prunebert.cli.quicker_help", words.quicker_help)
+    monkeypatch.setattr("prunebert.cli.quicker_help", overrides.quicker_help)
     assert cli("--help") == slow and len(made) < 10 < copies

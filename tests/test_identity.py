@@ -13,7 +13,8 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 import prunebert.cli  # registers the configuration's resolvers
-from prunebert import artifacts, home, identity, signature
+from prunebert import artifacts, home, identity
+from prunebert.settings import signature
 from tests.toys import toy_words
 
 FACTS = {"source": "files", "rows": {"train": 3}, "fingerprint": {"train": "abc"}}

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import transformers
 
-from prunebert import checks, maskfile, models
+from prunebert import maskfile, models
 from prunebert.errors import BadInput
 from prunebert.methods.magnitude import one_shot
+from prunebert.settings import checks
 from prunebert.subnetwork import SubNetwork
 from tests.test_tickets import BASE, METHODS, WIDE
 from tests.toys import save_model

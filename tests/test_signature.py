@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from prunebert import checks, signature
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.schedules import Cubic
+from prunebert.settings import checks, signature
 
 ROOT = Path(__file__).parents[1]
 LAB = '''

@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from prunebert import artifacts, signature
+from prunebert import artifacts
+from prunebert.settings import signature
 
 
 def filled(rows: Iterable[dict[str, Any]], directories: Iterable[Path | None]) -> list[dict[str, Any]]:

@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from prunebert import checks
 from prunebert.report import published
 from prunebert.report.collect import collect
 from prunebert.report.tables import beside_published
+from prunebert.settings import checks
 
 TABLE = published.table()
 KEY = ["source", "model", "task", "metric", "method", "variant", "sparsity", "denominator", "kd", "epochs"]

@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from prunebert import signature
 from prunebert.choices import PRUNABLE
 from prunebert.errors import BadInput, bad_choice, did_you_mean
 from prunebert.fit import Fit
+from prunebert.settings import signature
 
 GROUPS = ("method", "task", "model", "corpus", "distill", "augment", "impl", "tracking")
 FITS = ("fit", "teacher_fit", "mask_fit")

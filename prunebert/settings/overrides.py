@@ -12,9 +12,9 @@ from hydra.core.override_parser.types import ValueType
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 
-from prunebert import checks, signature
-from prunebert.asked import search
 from prunebert.errors import BadInput, bad_choice, did_you_mean
+from prunebert.settings import checks, signature
+from prunebert.settings.labels import search
 
 UNTOLD = ("experiment", "hydra.mode", "rerun", "dry")  # by a cell's folder: exclude_keys in conf/config.yaml
 
