@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-    from prunebert.maskfile import MaskFile, Packed
+    from prunebert.masks.top_v.maskfile import MaskFile, Packed
 
 log = logging.getLogger(__name__)
 SWEEP = "multirun.yaml"
@@ -55,7 +55,7 @@ class Artifacts:
 
     def save_masks(self, file: MaskFile) -> None:
         """masks.safetensors."""
-        from prunebert import maskfile
+        from prunebert.masks import maskfile
 
         write(self.root, MASKS, maskfile.encode(file))
 
@@ -219,7 +219,7 @@ def config(root: Path) -> str:
 
 def masks(path: Path) -> MaskFile:
     """masks.safetensors of a run, or a mask file of its own, verified."""
-    from prunebert import maskfile
+    from prunebert.masks import maskfile
 
     path = home(path)
     return maskfile.read(path / MASKS if path.is_dir() else path)
@@ -227,14 +227,14 @@ def masks(path: Path) -> MaskFile:
 
 def packed_masks(root: Path) -> Packed:
     """The masks of a run, eight weights to a byte."""
-    from prunebert import maskfile
+    from prunebert.masks import maskfile
 
     return maskfile.read_packed(root / MASKS)
 
 
 def write_masks(path: Path, file: MaskFile) -> None:
     """A mask file of its own, which `masks` reads. Raises BadInput if it cannot be written."""
-    from prunebert import maskfile
+    from prunebert.masks import maskfile
 
     try:
         write(path.parent, path.name, maskfile.encode(file))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from prunebert.masks import Masks
+from prunebert.masks.top_v.top_v import Masks
 
 ROWS = "rows/"  # + name: which rows of an unmasked matrix are stored
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from prunebert.errors import Diverged
+from prunebert.masks.top_v.apply import Products, keeping
 from prunebert.subnetwork import SubNetwork
 from prunebert.system.impl import Impl
 from prunebert.tasks.ahead import ahead
 from prunebert.tasks.task import Task
-from prunebert.through import Products, keeping
 
 BATCH = 128
 

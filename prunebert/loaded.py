@@ -12,7 +12,7 @@ from torch import Tensor
 
 from prunebert import artifacts, models, stored
 from prunebert.errors import BadInput
-from prunebert.masks import Masks
+from prunebert.masks.top_v.top_v import Masks
 from prunebert.network.interface import IGNORED, Batch, Form
 from prunebert.subnetwork import SubNetwork
 from prunebert.tasks import spans

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from prunebert.best import Best
-from prunebert.history import History
+from prunebert.masks.top_v.history import History
 from prunebert.phase import Phase
 from prunebert.subnetwork import SubNetwork
 

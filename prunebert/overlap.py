@@ -26,7 +26,7 @@ import numpy as np
 
 from prunebert import artifacts
 from prunebert.errors import BadInput
-from prunebert.maskfile import Packed
+from prunebert.masks.top_v.maskfile import Packed
 
 AXES = ("method", "sparsity", "task", "fit", "distill", "augment", "prunable", "seed")
 ASKED = ("sparsity", "task", "seed")

@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prunebert.masks import Masks
+from prunebert.masks.top_v.top_v import Masks
 
 Place = Callable[[str], tuple[int, str]]  # parameter name -> (layer, kind); layer -1 for pooler and embeddings
 Matrices = dict[str, Tensor]  # of one layer, kind -> bool mask

@@ -22,8 +22,8 @@ from prunebert.checkpoint import Checkpoints, Nothing
 from prunebert.choices import PRUNABLE
 from prunebert.errors import BadInput
 from prunebert.evaluate import Evaluation, evaluate
-from prunebert.maskfile import MaskFile
-from prunebert.masks import Masks, sparsity
+from prunebert.masks.top_v.maskfile import MaskFile
+from prunebert.masks.top_v.top_v import Masks, sparsity
 from prunebert.models import Model, hash_of
 from prunebert.phase import Method, Phase
 from prunebert.subnetwork import SubNetwork

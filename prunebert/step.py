@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from prunebert.errors import Diverged
-from prunebert.history import History
-from prunebert.masks import Masks
+from prunebert.masks.top_v.apply import Products, Through, keeping
+from prunebert.masks.top_v.history import History
+from prunebert.masks.top_v.top_v import Masks
 from prunebert.network.interface import IGNORED, Batch
 from prunebert.phase import Group, Phase, Terms
 from prunebert.subnetwork import SubNetwork
 from prunebert.system import distributed
 from prunebert.system.impl import Impl
-from prunebert.through import Products, Through, keeping
 
 OPTIMIZERS: dict[str, Any] = {"adamw": partial(torch.optim.AdamW, fused=True), "sgd": torch.optim.SGD}
 LOWER = "lower fit.lr, fit.head_lr or method.score_lr"

@@ -11,8 +11,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save, save_file
 from torch import Tensor
 
-from prunebert import artifacts, delta, maskfile
+from prunebert import artifacts, delta
 from prunebert.errors import BadInput
+from prunebert.masks import maskfile
 from prunebert.models import hash_of
 from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task

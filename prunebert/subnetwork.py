@@ -16,11 +16,11 @@ from torch.nn.functional import linear
 from prunebert import heads
 from prunebert.choices import EVERY_MATRIX, PRUNABLE
 from prunebert.errors import BadInput, bad_choice
-from prunebert.maskfile import MaskFile
-from prunebert.masks import Masks, Scores
+from prunebert.masks.top_v.apply import low_precision, masked
+from prunebert.masks.top_v.maskfile import MaskFile
+from prunebert.masks.top_v.top_v import Masks, Scores
 from prunebert.models import Model
 from prunebert.network.interface import Batch, Form, Outputs
-from prunebert.through import low_precision, masked
 
 
 class SubNetwork(nn.Module):

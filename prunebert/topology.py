@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from prunebert.degrees import degrees
-from prunebert.maskfile import MaskFile, pack
-from prunebert.masks import Masks, keep_top, kept, sparsity, top
+from prunebert.masks.top_v.maskfile import MaskFile, pack
+from prunebert.masks.top_v.top_v import Masks, keep_top, kept, sparsity, top
 from prunebert.overlap import pair
 from prunebert.paths import Place, alive, dead
 

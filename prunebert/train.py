@@ -16,7 +16,7 @@ from torch import Tensor
 from prunebert.best import Best
 from prunebert.checkpoint import Checkpoints, Nothing
 from prunebert.errors import Diverged
-from prunebert.masks import Masks, sparsity
+from prunebert.masks.top_v.top_v import Masks, sparsity
 from prunebert.models import hash_of
 from prunebert.moment import Moment
 from prunebert.phase import Phase

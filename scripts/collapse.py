@@ -18,13 +18,13 @@ from collections import defaultdict
 
 import pandas as pd
 import torch
+from prunebert.masks.top_v.top_v import Masks, sparsity
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
 import prunebert
 from prunebert.loaded import Loaded
-from prunebert.masks import Masks, sparsity
 from prunebert.network.interface import Batch
 from prunebert.tasks.batching import padding_of
 

@@ -12,10 +12,10 @@ import time
 
 import numpy as np
 import torch
+from prunebert.masks.top_v.maskfile import MaskFile, encode
 
 import prunebert
 from prunebert.bench import hardware
-from prunebert.maskfile import MaskFile, encode
 from prunebert.stock import stock
 from prunebert.system.console import say
 

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from prunebert.masks.top_v.top_v import kept
 
 from prunebert import models
 from prunebert.evaluate import evaluate
 from prunebert.fit import Fit
-from prunebert.masks import kept
 from prunebert.methods.abp import abp, initial
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import SubNetwork

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from prunebert.masks.top_v.top_v import kept, quantile
 
 from prunebert.errors import BadInput
-from prunebert.masks import kept, quantile
 from prunebert.methods.abp import abp, initial
 from prunebert.schedules import Cubic
 from tests.test_abp import ABP, FIT, FLAT, WIDE, play, size_of, steep

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from prunebert.masks.top_v.maskfile import MaskFile
 
-from prunebert import maskfile
-from prunebert.maskfile import MaskFile
+from prunebert.masks import maskfile
 
 ALWAYS = {
     ".hydra/config.yaml",

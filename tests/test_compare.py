@@ -9,11 +9,12 @@ import zlib
 import numpy as np
 import pytest
 import torch
+from prunebert.masks.top_v.maskfile import MaskFile
 from safetensors.torch import load_file, save_file
 
-from prunebert import artifacts, heatmap, maskfile, models, overlap
+from prunebert import artifacts, heatmap, models, overlap
 from prunebert.errors import BadInput
-from prunebert.maskfile import MaskFile
+from prunebert.masks import maskfile
 from tests.toys import save_model
 
 

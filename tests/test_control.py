@@ -6,9 +6,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prunebert.masks.top_v.penalty import Force, below
+from prunebert.masks.top_v.top_v import keep_top, quantile, shift, sparsity
 
-from prunebert.control import Force, below
-from prunebert.masks import keep_top, quantile, shift, sparsity
 from prunebert.methods.soft_movement import above, exactly
 from tests.test_soft_movement import warned
 

@@ -6,8 +6,8 @@ import warnings
 import pytest
 import torch
 
-from prunebert import masks
 from prunebert.cli import compose
+from prunebert.masks import top_v
 from prunebert.step import Stepper
 from prunebert.subnetwork import SubNetwork
 from prunebert.system.impl import Impl
@@ -72,16 +72,16 @@ def test_masks_of_trained_scores_are_those_of_the_cpu(steps):
     there = {n: s.detach() for n, s in scores.items()}
     for s in (0.5, 0.97):
         for scope in ("local", "global"):
-            found = masks.keep_top(there, s, scope)
-            here = masks.keep_top({n: x.cpu() for n, x in there.items()}, s, scope)
+            found = top_v.keep_top(there, s, scope)
+            here = top_v.keep_top({n: x.cpu() for n, x in there.items()}, s, scope)
             assert all(torch.equal(found[n].cpu(), here[n]) for n in here)
 
 
 def test_large_tensors():
     S = {"a": torch.randn(4096, 4096, device="cuda"), "b": torch.randn(1000, 3000, device="cuda").round(decimals=1)}
     for scope in ("local", "global"):
-        found = masks.keep_top(S, 0.9, scope)
-        here = masks.keep_top({n: x.cpu() for n, x in S.items()}, 0.9, scope)
+        found = top_v.keep_top(S, 0.9, scope)
+        here = top_v.keep_top({n: x.cpu() for n, x in S.items()}, 0.9, scope)
         assert all(torch.equal(found[n].cpu(), here[n]) for n in S)
 
 

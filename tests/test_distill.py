@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from prunebert.masks.top_v.top_v import keep_top
 from scipy.special import log_softmax, softmax
 
 from prunebert import distill
 from prunebert.fit import Fit
-from prunebert.masks import keep_top
 from prunebert.network.interface import Outputs
 
 FIT = Fit(epochs=1, steps=2, batch_size=4, lr=1e-3, head_lr=1e-3)

@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 import torch
+from prunebert.masks.top_v.history import History
+from prunebert.masks.top_v.top_v import keep_top
 
 from prunebert import artifacts, models
 from prunebert.artifacts import Artifacts
 from prunebert.fit import Fit
-from prunebert.history import History
-from prunebert.masks import keep_top
 from prunebert.methods.l0 import l0
 from prunebert.methods.movement import hard
 from prunebert.phase import finetune

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from prunebert.masks.top_v.penalty import penalise
+from prunebert.masks.top_v.top_v import kept, quantile, sparsity
 from scipy import stats
 from scipy.special import expit
 
-from prunebert import distill, maskfile, models, stored
-from prunebert.control import penalise
+from prunebert import distill, models, stored
 from prunebert.fit import Fit
-from prunebert.masks import kept, quantile, sparsity
+from prunebert.masks import maskfile
 from prunebert.methods.l0 import CUT, OPEN, B, gate, l0
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import SubNetwork

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from prunebert.masks.top_v.maskfile import MaskFile
 from safetensors.torch import load_file
 from transformers import AutoModelForMaskedLM
 
 import prunebert
 from prunebert import artifacts, delta
 from prunebert.errors import BadInput
-from prunebert.maskfile import MaskFile
 from prunebert.models import hash_of
 
 PAIR = ("task.text=[sentence,second]",)

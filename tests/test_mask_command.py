@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from prunebert.masks.top_v.maskfile import MaskFile
 from torch.nn.utils import prune
 
-from prunebert import artifacts, foreign_masks, maskfile
+from prunebert import artifacts, foreign_masks
 from prunebert.errors import BadInput
-from prunebert.maskfile import MaskFile
+from prunebert.masks import maskfile
 
 LAYER = [
     "attention.self.query",

@@ -10,11 +10,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prunebert.masks.top_v.maskfile import MaskFile, encode, read
 from safetensors.torch import save
 
-from prunebert import maskfile
 from prunebert.errors import BadInput
-from prunebert.maskfile import MaskFile, encode, read
+from prunebert.masks import maskfile
 
 #  10110 00101, so the bytes 10110001 and 01 filled up with zeros
 MASK = torch.tensor([[1, 0, 1, 1, 0], [0, 0, 1, 0, 1]]).bool()

@@ -7,10 +7,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prunebert.masks.top_v.top_v import counts, keep_top, top
 
-from prunebert import masks
 from prunebert.errors import BadInput, Diverged
-from prunebert.masks import counts, keep_top, top
+from prunebert.masks import top_v
 
 few = settings(deadline=None, max_examples=100, derandomize=True)
 # few different values, so that nearly every draw holds ties; infinities and both zeros among them
@@ -197,7 +197,7 @@ def test_the_count_is_exact_in_both_scopes(values, s, scope):
     S = {f"m{i}": torch.tensor(v) for i, v in enumerate(values)}
     M = keep_top(S, s, scope)
     n = sum(map(len, values))
-    assert abs(masks.kept(M) - n * (1 - s)) <= 0.5 + 1e-6
+    assert abs(top_v.kept(M) - n * (1 - s)) <= 0.5 + 1e-6
     if scope == "global":
         flat = torch.cat([m.flatten() for m in M.values()])
         assert torch.equal(flat, by_hand(torch.cat(list(S.values())), int(flat.sum())))
@@ -212,8 +212,8 @@ def test_the_count_is_exact_in_both_scopes(values, s, scope):
 def test_sparsity_at_its_ends_with_scores_that_are_all_zero(scope, s, kept):
     S = {"a": torch.zeros(10, 10), "b": torch.zeros(100)}
     M = keep_top(S, s, scope)
-    assert masks.kept(M) == kept
-    assert masks.sparsity(M) == pytest.approx(1 - kept / 200)
+    assert top_v.kept(M) == kept
+    assert top_v.sparsity(M) == pytest.approx(1 - kept / 200)
 
 
 def test_an_unknown_scope_is_told_what_was_meant():
@@ -228,6 +228,6 @@ def test_a_global_ranking_takes_one_sparsity():
 
 def test_kept_and_sparsity():
     M = {"a": torch.tensor([[True, False], [False, False]]), "b": torch.tensor([1.0, 0.0, 0.25, 1.0])}
-    assert masks.kept(M) == 4
-    assert masks.sparsity(M) == 0.5
-    assert masks.sparsity({}) == 0.0
+    assert top_v.kept(M) == 4
+    assert top_v.sparsity(M) == 0.5
+    assert top_v.sparsity({}) == 0.0

@@ -5,7 +5,7 @@ import json
 import pytest
 from safetensors import safe_open
 
-from prunebert import maskfile
+from prunebert.masks import maskfile
 
 from .test_conf import options
 

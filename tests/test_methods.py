@@ -4,12 +4,13 @@ import json
 
 import pytest
 import torch
+from prunebert.masks.top_v.apply import straight_through
+from prunebert.masks.top_v.top_v import kept, sparsity, top
 from torch.nn import functional as F
 
 from prunebert import distill, models
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.masks import kept, sparsity, top
 from prunebert.methods.dense import dense
 from prunebert.methods.magnitude import one_shot
 from prunebert.methods.random import random
@@ -17,7 +18,6 @@ from prunebert.methods.smp import initial_scores, smp, top_v
 from prunebert.models import hash_of
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import SubNetwork
-from prunebert.through import straight_through
 from prunebert.train import train
 
 FIT = Fit(epochs=1, steps=6, batch_size=16, lr=1e-3, head_lr=1e-3)

@@ -10,10 +10,11 @@ import scipy.stats
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prunebert.masks.top_v.maskfile import MaskFile, Packed, pack
 
-from prunebert import maskfile, models, overlap
+from prunebert import models, overlap
 from prunebert.errors import BadInput
-from prunebert.maskfile import MaskFile, Packed, pack
+from prunebert.masks import maskfile
 
 SHAPES = {"x.layer.0.a": (3, 5), "x.layer.0.b": (7, 9), "x.layer.1.a": (8, 8), "x.layer.2.a": (1, 3), "pooler": (4, 4)}
 

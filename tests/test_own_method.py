@@ -4,7 +4,7 @@ import json
 import os
 import shlex
 
-from prunebert import maskfile
+from prunebert.masks import maskfile
 
 MINE = """
 from prunebert.masks import keep_top

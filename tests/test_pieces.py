@@ -5,27 +5,27 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from prunebert.masks.top_v.apply import Products, keeping, straight_through
+from prunebert.masks.top_v.penalty import mean_sigmas, penalise
 
-from prunebert import control, pieces
-from prunebert.control import mean_sigmas, penalise
-from prunebert.through import Products, keeping, straight_through
+from prunebert.masks import chunks, penalty
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=100))
 def test_where_two_masks_differ(pairs):
     a, b = (np.array([pair[i] for pair in pairs], dtype=bool) for i in (0, 1))
     expected = [i for i, (x, y) in enumerate(pairs) if x != y]
-    assert pieces.differing(a, b).tolist() == expected
-    assert pieces.changed(torch.from_numpy(a), torch.from_numpy(b)).tolist() == expected
+    assert chunks.differing(a, b).tolist() == expected
+    assert chunks.changed(torch.from_numpy(a), torch.from_numpy(b)).tolist() == expected
 
 
 @pytest.mark.parametrize("size", [1, 7, 8, 20, 21])
 def test_pieces_cover_everything_once_and_in_order(monkeypatch, size):
-    monkeypatch.setattr(pieces, "SIZE", 7)
+    monkeypatch.setattr(chunks, "SIZE", 7)
     x, y = torch.arange(size), torch.zeros(size)
-    room = pieces.room_for(x, y)
+    room = chunks.room_for(x, y)
     seen = []
-    for part, other, free in pieces.pieces(x, y, room=(room,)):
+    for part, other, free in chunks.pieces(x, y, room=(room,)):
         assert len(part) == len(other) == len(free) <= 7
         other += 1
         seen += part.tolist()
@@ -36,7 +36,7 @@ def test_pieces_cover_everything_once_and_in_order(monkeypatch, size):
 @pytest.mark.parametrize("force", [0.0, 3.0, -0.2])
 def test_penalise_adds_the_gradient_of_R_and_mean_sigmas_are_its_parts(monkeypatch, force, above):
     """Against autograd in double precision: the value, and what is added to a gradient that is there already."""
-    monkeypatch.setattr(pieces, "SIZE", 7)
+    monkeypatch.setattr(chunks, "SIZE", 7)
     draw = torch.Generator().manual_seed(0)
     S = {"a": 4 * torch.randn(5, 4, generator=draw), "b": 20 * torch.randn(3, 3, generator=draw)}
     exact = {n: s.double().requires_grad_(True) for n, s in S.items()}
@@ -71,7 +71,7 @@ def test_products_kept_from_step_to_step_are_the_products():
         elif step == 12:
             W[0] = 5.0
         if before is not None and step % 2:  # told in advance, as History tells
-            products.step({"w": (before, M, pieces.changed(before, M))})
+            products.step({"w": (before, M, chunks.changed(before, M))})
         found = products.times("w", W, M)
         assert torch.equal(found.view(torch.int32), (W * M).view(torch.int32))
         before = M
@@ -117,7 +117,7 @@ def test_masks_of_numbers_are_not_kept():
 
 def test_a_slope_over_several_pieces_against_autograd(monkeypatch):
     """dM/dS = t σ(tS)(1 - σ(tS)) is what autograd makes of σ(tS)."""
-    monkeypatch.setattr(pieces, "SIZE", 7)
+    monkeypatch.setattr(chunks, "SIZE", 7)
     draw = torch.Generator().manual_seed(2)
     W, G, S = (torch.randn(5, 9, generator=draw) for _ in range(3))
     S.requires_grad_(True)
@@ -145,7 +145,7 @@ def test_the_force_may_be_a_tensor():
     for kind in (float, lambda x: torch.tensor(x, dtype=torch.float64)):
         monkey = pytest.MonkeyPatch()
         with monkey.context() as patch:
-            patch.setattr(control, "quantile", lambda S, s, near, kind=kind: kind(-0.1))
-            steer = control.Force(0.9, cut=-2.0, origin=0.0, start=0.1, end=0.9, gain=1.0, hold=1.0)
+            patch.setattr(penalty, "quantile", lambda S, s, near, kind=kind: kind(-0.1))
+            steer = penalty.Force(0.9, cut=-2.0, origin=0.0, start=0.1, end=0.9, gain=1.0, hold=1.0)
             calls.append([float(steer({"a": torch.zeros(3)}, t)) for t in (0.2, 0.4, 0.6)])
     assert calls[0] == pytest.approx(calls[1]) and len({round(c, 6) for c in calls[0]}) == 3

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import transformers
 
-from prunebert import maskfile, models
+from prunebert import models
 from prunebert.errors import BadInput
+from prunebert.masks import maskfile
 from prunebert.methods.magnitude import one_shot
 from prunebert.settings import checks
 from prunebert.subnetwork import SubNetwork

@@ -4,11 +4,10 @@ installed (pip install triton), interprets the kernels: conftest.py."""
 import numpy as np
 import pytest
 import torch
+from prunebert.masks.top_v.top_v import by_sorting
 
-from prunebert.masks import by_sorting
-
-radix = pytest.importorskip("prunebert.radix", exc_type=ImportError)
-sigmas = pytest.importorskip("prunebert.sigmas", exc_type=ImportError)
+radix = pytest.importorskip("prunebert.masks.selection_cuda", exc_type=ImportError)
+sigmas = pytest.importorskip("prunebert.masks.penalty_cuda", exc_type=ImportError)
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 DRAW = np.random.default_rng(3)
 SIZES = [1, 7, 300, 2049, 5000]

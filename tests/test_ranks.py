@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from prunebert import maskfile
+from prunebert.masks import maskfile
 
 from .test_matrix import EXTRA
 from .test_resume import results, same

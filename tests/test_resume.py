@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from prunebert import maskfile
 from prunebert.checkpoint import Checkpoints
+from prunebert.masks import maskfile
 
 from .test_matrix import EXTRA, PHASES
 

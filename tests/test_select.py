@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from prunebert.masks.top_v.top_v import Near, Window, by_sorting, keep_top, select, shift, top
 
-from prunebert import masks, pieces
 from prunebert.errors import Diverged
-from prunebert.masks import Near, Window, by_sorting, keep_top, select, shift, top
+from prunebert.masks import chunks, top_v
 
 DRAW = np.random.default_rng(3)
 LARGE = {
@@ -27,7 +27,7 @@ LARGE = {
 @pytest.mark.parametrize("name", LARGE)
 @pytest.mark.parametrize("share", [0.0, 1e-4, 0.03, 0.1, 0.5, 0.9, 1.0])
 def test_select_is_a_stable_sort(monkeypatch, name, share, piece):
-    monkeypatch.setattr(pieces, "SIZE", piece)
+    monkeypatch.setattr(chunks, "SIZE", piece)
     x = LARGE[name].astype(np.float32)
     count = round(share * len(x))
     order = np.argsort(-x, kind="stable")
@@ -60,7 +60,7 @@ def test_bounds_that_miss_cost_time_alone(monkeypatch):
     x = torch.randn(5000, generator=torch.Generator().manual_seed(0))
     right = top(x, 700)
     for wrong in ((2.0, 3.0), (-3.0, -2.0), (math.inf, math.inf), (-math.inf, -math.inf)):
-        monkeypatch.setattr(masks, "_bounds", lambda *told, wrong=wrong: wrong)
+        monkeypatch.setattr(top_v, "_bounds", lambda *told, wrong=wrong: wrong)
         assert torch.equal(top(x, 700), right)
 
 
@@ -104,7 +104,7 @@ def test_a_window_moves_with_the_scores(monkeypatch):
     """As AbP needs it, whose scores are shifted every step: nothing has to be sampled again."""
     S = {"a": torch.randn(200, 100, generator=torch.Generator().manual_seed(0))}
     near = Window()
-    M, largest = masks.ranked(S, 0.9, near)
-    monkeypatch.delattr(masks, "_bounds")
-    masks.shift(S, largest, near)
-    assert torch.equal(masks.ranked(S, 0.9, near)[0]["a"], M["a"])
+    M, largest = top_v.ranked(S, 0.9, near)
+    monkeypatch.delattr(top_v, "_bounds")
+    top_v.shift(S, largest, near)
+    assert torch.equal(top_v.ranked(S, 0.9, near)[0]["a"], M["a"])

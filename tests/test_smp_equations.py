@@ -7,10 +7,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prunebert.masks.top_v.penalty import penalise
+from prunebert.masks.top_v.top_v import kept
 
-from prunebert.control import penalise
 from prunebert.errors import BadInput
-from prunebert.masks import kept
 from prunebert.methods.smp import budgets, paper_steps, top_v
 
 few = settings(deadline=None, max_examples=100, derandomize=True)

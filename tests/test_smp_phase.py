@@ -7,11 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prunebert.masks.top_v.top_v import counts, kept
 
 from prunebert import distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.masks import counts, kept
 from prunebert.methods.smp import budgets, counts_on_device, initial_scores, smp
 from prunebert.schedules import Cubic
 from tests.test_smp_equations import counted, stand_in

@@ -8,13 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from prunebert.masks.top_v.penalty import penalise
+from prunebert.masks.top_v.top_v import kept, sparsity
 from torch import nn
 
 from prunebert import distill
-from prunebert.control import penalise
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.masks import kept, sparsity
 from prunebert.methods.soft_movement import above, exactly, soft
 from prunebert.schedules import Cubic
 from prunebert.train import train

@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 import torch
+from prunebert.masks.top_v.apply import straight_through
 
 from prunebert import step as steps
 from prunebert.fit import Fit
@@ -16,7 +17,6 @@ from prunebert.methods.smp import smp
 from prunebert.schedules import Cubic
 from prunebert.step import Stepper
 from prunebert.system.impl import Impl
-from prunebert.through import straight_through
 
 from .test_methods import SMP
 from .test_trained_magnitude import GMP, MOVEMENT

@@ -3,11 +3,11 @@
 import pytest
 import torch
 import transformers
+from prunebert.masks.top_v.top_v import keep_top, kept
 
 from prunebert import heads, models, subnetwork
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.masks import keep_top, kept
 from prunebert.phase import finetune
 from prunebert.step import Stepper
 from prunebert.subnetwork import SubNetwork

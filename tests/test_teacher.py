@@ -11,11 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from prunebert import distill, maskfile, models, stored
+from prunebert import distill, models, stored
 from prunebert import teacher as teachers
 from prunebert.artifacts import Artifacts
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
+from prunebert.masks import maskfile
 from prunebert.methods.dense import dense
 from prunebert.methods.movement import hard
 from prunebert.methods.smp import smp

@@ -7,12 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from prunebert.masks.top_v.maskfile import MaskFile
+from prunebert.masks.top_v.top_v import kept
 
-from prunebert import distill, maskfile, models
+from prunebert import distill, models
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.maskfile import MaskFile
-from prunebert.masks import kept
+from prunebert.masks import maskfile
 from prunebert.methods.gradual import gmp
 from prunebert.methods.imp import imp
 from prunebert.methods.magnitude import one_shot

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
+from prunebert.masks.top_v.top_v import keep_top
 
 from prunebert import topology
 from prunebert.degrees import degrees
-from prunebert.masks import keep_top
 from prunebert.paths import dead
 
 #  heads of 2:      rows 0-1 hold 2 of 8, rows 2-3 hold 4; columns 0-1 hold 5 of 8, columns 2-3 hold 1

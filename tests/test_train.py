@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from prunebert.masks.top_v.top_v import keep_top
 
 from prunebert import models
 from prunebert.errors import Diverged
 from prunebert.fit import Fit
-from prunebert.masks import keep_top
 from prunebert.phase import Group, Phase, finetune
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import SubNetwork

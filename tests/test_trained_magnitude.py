@@ -4,11 +4,11 @@ from itertools import pairwise
 
 import pytest
 import torch
+from prunebert.masks.top_v.top_v import kept
 
 from prunebert import distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.masks import kept
 from prunebert.methods.gradual import gmp
 from prunebert.methods.imp import imp
 from prunebert.methods.movement import hard

@@ -38,13 +38,13 @@ from torch import Tensor
 from prunebert.choices import Head, Prunable
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.masks import Masks, Scores, Window, ranked, shift
-from prunebert.masks import sparsity as measured
+from prunebert.masks.top_v.apply import straight_through
+from prunebert.masks.top_v.top_v import Masks, Scores, Window, ranked, shift
+from prunebert.masks.top_v.top_v import sparsity as measured
 from prunebert.phase import Group, Phase, finetune
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
-from prunebert.through import straight_through
 
 log = logging.getLogger(__name__)
 

@@ -24,11 +24,11 @@ import torch
 from torch import Tensor
 
 from prunebert.choices import EVERY_MATRIX, Head, Prunable
-from prunebert.control import Force, penalise
 from prunebert.distill import Distill
 from prunebert.fit import Fit
-from prunebert.masks import Masks, Window, ranked, shift
-from prunebert.masks import sparsity as measured
+from prunebert.masks.top_v.penalty import Force, penalise
+from prunebert.masks.top_v.top_v import Masks, Window, ranked, shift
+from prunebert.masks.top_v.top_v import sparsity as measured
 from prunebert.phase import Group, Phase, weights
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import SubNetwork

@@ -16,7 +16,7 @@ from typing import Literal
 from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.fit import Fit
-from prunebert.masks import Scores, keep_top
+from prunebert.masks.top_v.top_v import Scores, keep_top
 from prunebert.phase import Phase, finetune
 from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task

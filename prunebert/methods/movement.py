@@ -15,12 +15,12 @@ from typing import Literal
 from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.fit import Fit
-from prunebert.masks import Masks, Near, Window, keep_top
+from prunebert.masks.top_v.apply import straight_through
+from prunebert.masks.top_v.top_v import Masks, Near, Window, keep_top
 from prunebert.phase import Group, Phase, weights
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
-from prunebert.through import straight_through
 
 
 def hard(

@@ -33,16 +33,16 @@ import torch
 from torch import Tensor
 
 from prunebert.choices import Head, Prunable
-from prunebert.control import mean_sigmas, penalise
 from prunebert.distill import Distill
 from prunebert.errors import BadInput, bad_choice
 from prunebert.fit import Fit
-from prunebert.masks import Masks, Near, Scores, Window, keep_top, tops
+from prunebert.masks.top_v.apply import straight_through
+from prunebert.masks.top_v.penalty import mean_sigmas, penalise
+from prunebert.masks.top_v.top_v import Masks, Near, Scores, Window, keep_top, tops
 from prunebert.phase import Group, Phase
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
-from prunebert.through import straight_through
 
 
 def smp(

@@ -20,18 +20,18 @@ import torch
 from torch import Tensor
 
 from prunebert.choices import Head, Prunable
-from prunebert.control import Force, penalise
 from prunebert.distill import Distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.masks import Masks, Near, Scores, Window, keep_top, tops
-from prunebert.masks import sparsity as measured
+from prunebert.masks.top_v.apply import straight_through
+from prunebert.masks.top_v.chunks import larger
+from prunebert.masks.top_v.penalty import Force, penalise
+from prunebert.masks.top_v.top_v import Masks, Near, Scores, Window, keep_top, tops
+from prunebert.masks.top_v.top_v import sparsity as measured
 from prunebert.phase import Group, Phase, weights
-from prunebert.pieces import larger
 from prunebert.schedules import Cubic
 from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
-from prunebert.through import straight_through
 
 log = logging.getLogger(__name__)
 FLOOR = 0.005  # of every matrix stays, whatever τ says

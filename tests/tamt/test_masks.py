@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from prunebert.masks.top_v.top_v import kept
 
 from prunebert import models
 from prunebert.errors import BadInput
 from prunebert.evaluate import evaluate
-from prunebert.masks import kept
 from prunebert.methods.tamt import paper_steps
 from prunebert.network.interface import Batch
 from prunebert.subnetwork import SubNetwork

@@ -9,8 +9,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from prunebert import artifacts, distill, maskfile, models
+from prunebert import artifacts, distill, models
 from prunebert.fit import Fit
+from prunebert.masks import maskfile
 from prunebert.methods.tamt import tamt
 from prunebert.subnetwork import SubNetwork
 from prunebert.tickets import masks_of

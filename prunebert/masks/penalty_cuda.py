@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from prunebert.radix import BLOCK, layout, on_device, tensor_of
+from prunebert.masks.top_v.selection_cuda import BLOCK, layout, on_device, tensor_of
 
 
 def means(S: list[Tensor], above: float = 0.0, temperature: float = 1.0, force: float | Tensor | None = None) -> Tensor:

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prunebert import pieces
 from prunebert.errors import BadInput, Diverged, bad_choice
-from prunebert.pieces import differing
+from prunebert.masks import chunks
+from prunebert.masks.top_v.chunks import differing
 
 Scores = dict[str, Tensor]  # real, same shape as the weight each ranks
 Masks = Mapping[str, Tensor]  # bool: True = the weight stays. Float in the forward pass where a gradient flows to S
@@ -146,10 +146,10 @@ def elsewhere(
     on Linux; else by a stable sort.
     """
     if on_gpu(x for group in groups for x in group):
-        from prunebert import radix
+        from prunebert.masks import selection_cuda
 
         window = window or Window()
-        found, largest, window.there = radix.select(groups, counts, window.there)
+        found, largest, window.there = selection_cuda.select(groups, counts, window.there)
         return list(zip(found, largest, strict=True))
     numbers = counts.tolist() if isinstance(counts, Tensor) else counts
     return [by_sorting(group, count) for group, count in zip(groups, numbers, strict=True)]
@@ -169,9 +169,9 @@ def _triton() -> bool:
     if find_spec("triton") is None or tuple(int(x) for x in torch.__version__.split(".")[:2]) < (2, 8):
         return False
     try:
-        from prunebert import radix
+        from prunebert.masks import selection_cuda
 
-        radix.select([[torch.arange(3.0, device="cuda")]], [1])
+        selection_cuda.select([[torch.arange(3.0, device="cuda")]], [1])
     except Exception as error:  # noqa: BLE001  whatever Triton lacks
         log.warning("Triton does not work here, masks are sorted instead: %s", str(error).partition("\n")[0])
         return False
@@ -216,7 +216,7 @@ def _split(flats: list[Any], count: int, low: float, high: float) -> tuple[list[
     how many of all candidates still have to be kept, 0 if the cut is not among them."""
     found, still_to_keep = [], count
     for x in flats:
-        step = pieces.SIZE
+        step = chunks.SIZE
         above, candidates, room = np.empty(len(x), bool), [], np.empty(min(len(x), step), bool)
         for start in range(0, max(len(x), 1), step):
             part = x[start : start + step]

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prunebert.masks import Scores, Window, on_gpu, quantile
-from prunebert.pieces import pieces, room_for
+from prunebert.masks.top_v.chunks import pieces, room_for
+from prunebert.masks.top_v.top_v import Scores, Window, on_gpu, quantile
 
 log = logging.getLogger(__name__)
 
@@ -78,9 +78,9 @@ def penalise(S: Scores, force: float | Tensor, above: float = 0.0) -> Tensor:
     if not isinstance(force, Tensor) and force == 0:
         return next(iter(S.values())).new_zeros(())
     if on_gpu(S.values()):
-        from prunebert import sigmas
+        from prunebert.masks import penalty_cuda
 
-        return (force * sigmas.means(list(S.values()), above, force=force).mean()).float()
+        return (force * penalty_cuda.means(list(S.values()), above, force=force).mean()).float()
     y, z = room_for(*S.values()), room_for(*S.values())
     total = y.new_zeros(())
     for s in S.values():
@@ -100,9 +100,9 @@ def penalise(S: Scores, force: float | Tensor, above: float = 0.0) -> Tensor:
 def mean_sigmas(S: Scores, temperature: float = 1.0) -> dict[str, Tensor]:
     """mean σ(s/p) of every matrix, without a gradient, piece by piece."""
     if on_gpu(S.values()):
-        from prunebert import sigmas
+        from prunebert.masks import penalty_cuda
 
-        return dict(zip(S, sigmas.means([s.detach() for s in S.values()], temperature=temperature), strict=True))
+        return dict(zip(S, penalty_cuda.means([s.detach() for s in S.values()], temperature=temperature), strict=True))
     room = room_for(*S.values())
 
     def total(x: Tensor, y: Tensor) -> Tensor:
