@@ -13,7 +13,7 @@ from torch.nn.functional import cosine_similarity
 from prunebert.answers import Teacher
 from prunebert.distill import cosine
 from prunebert.network.interface import IGNORED, Batch, Outputs
-from prunebert.subnetwork import SubNetwork
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.tasks.mlm import MaskedLM
 from prunebert.teacher import frozen
 

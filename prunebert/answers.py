@@ -14,9 +14,9 @@ from torch import Tensor
 
 from prunebert import stored
 from prunebert.errors import BadInput
-from prunebert.models import hash_of
 from prunebert.network.interface import Batch, Outputs
-from prunebert.subnetwork import SubNetwork
+from prunebert.network.models import hash_of
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.system import distributed
 from prunebert.tasks.cache import folder
 from prunebert.tasks.task import Task

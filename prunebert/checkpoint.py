@@ -28,10 +28,10 @@ from torch import Tensor
 
 from prunebert import artifacts
 from prunebert.errors import BadInput
-from prunebert.models import hash_of
 from prunebert.moment import Moment
+from prunebert.network.models import hash_of
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Phase
-from prunebert.subnetwork import SubNetwork
 from prunebert.system import distributed
 from prunebert.system.signals import Request, Stopped
 

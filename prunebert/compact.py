@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from prunebert.models import Family
+from prunebert.network.models import Family
 
 
 class CsrLinear(nn.Module):

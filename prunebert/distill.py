@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.network.interface import Batch, Outputs
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import ALONE, Phase, Teaching, Terms
-from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
 from prunebert.teacher import teacher as teacher_of
 

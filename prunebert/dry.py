@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from prunebert import artifacts, home
-from prunebert.models import Model
+from prunebert.network.models import Model
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Method
-from prunebert.subnetwork import SubNetwork
 from prunebert.system.console import say, short
 from prunebert.tasks.task import Task
 

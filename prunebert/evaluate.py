@@ -11,7 +11,7 @@ from torch import Tensor
 
 from prunebert.errors import Diverged
 from prunebert.masks.top_v.apply import Products, keeping
-from prunebert.subnetwork import SubNetwork
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.system.impl import Impl
 from prunebert.tasks.ahead import ahead
 from prunebert.tasks.task import Task

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prunebert import artifacts, models, stored
+from prunebert import artifacts, stored
 from prunebert.errors import BadInput
 from prunebert.masks.top_v.top_v import Masks
+from prunebert.network import models
 from prunebert.network.interface import IGNORED, Batch, Form
-from prunebert.subnetwork import SubNetwork
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.tasks import spans
 from prunebert.tasks.batching import padding_of
 

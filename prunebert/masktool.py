@@ -113,7 +113,7 @@ def _import(asked: Namespace, compose: Compose) -> None:
     from prunebert import foreign_masks
     from prunebert.masks.top_v.maskfile import MaskFile
     from prunebert.masks.top_v.top_v import sparsity
-    from prunebert.subnetwork import SubNetwork
+    from prunebert.network.subnetwork import SubNetwork
 
     net = SubNetwork(build(fields["model"]))
     encoder, every = net.prunable(), net.prunable(EVERY_MATRIX)

@@ -12,8 +12,8 @@ from torch.optim import Optimizer
 
 from prunebert.best import Best
 from prunebert.masks.top_v.history import History
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Phase
-from prunebert.subnetwork import SubNetwork
 
 
 @dataclass

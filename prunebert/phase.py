@@ -11,7 +11,7 @@ from torch import Tensor
 from prunebert.fit import Fit
 from prunebert.masks.top_v.top_v import Masks
 from prunebert.network.interface import Batch, Outputs
-from prunebert.subnetwork import SubNetwork
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
 
 Method = Callable[[SubNetwork, Task], Iterator["Phase"]]

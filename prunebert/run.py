@@ -24,9 +24,9 @@ from prunebert.errors import BadInput
 from prunebert.evaluate import Evaluation, evaluate
 from prunebert.masks.top_v.maskfile import MaskFile
 from prunebert.masks.top_v.top_v import Masks, sparsity
-from prunebert.models import Model, hash_of
+from prunebert.network.models import Model, hash_of
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Method, Phase
-from prunebert.subnetwork import SubNetwork
 from prunebert.system import distributed
 from prunebert.system.impl import Impl
 from prunebert.system.trackers import Guarded, Make, none

@@ -14,8 +14,8 @@ from prunebert.masks.top_v.apply import Products, Through, keeping
 from prunebert.masks.top_v.history import History
 from prunebert.masks.top_v.top_v import Masks
 from prunebert.network.interface import IGNORED, Batch
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Group, Phase, Terms
-from prunebert.subnetwork import SubNetwork
 from prunebert.system import distributed
 from prunebert.system.impl import Impl
 

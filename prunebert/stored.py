@@ -14,8 +14,8 @@ from torch import Tensor
 from prunebert import artifacts, delta
 from prunebert.errors import BadInput
 from prunebert.masks import maskfile
-from prunebert.models import hash_of
-from prunebert.subnetwork import SubNetwork
+from prunebert.network.models import hash_of
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
 
 log = logging.getLogger(__name__)

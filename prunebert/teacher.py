@@ -18,8 +18,8 @@ from prunebert.answers import Teacher, remembered
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.network.interface import Batch, Outputs
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Phase, finetune
-from prunebert.subnetwork import SubNetwork
 from prunebert.system import distributed
 from prunebert.tasks.task import Task
 

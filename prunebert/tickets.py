@@ -9,7 +9,7 @@ from typing import Literal
 from prunebert import artifacts
 from prunebert.errors import BadInput
 from prunebert.masks.top_v.top_v import Masks, counts, kept
-from prunebert.subnetwork import SubNetwork
+from prunebert.network.subnetwork import SubNetwork
 
 log = logging.getLogger(__name__)
 

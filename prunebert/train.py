@@ -17,11 +17,11 @@ from prunebert.best import Best
 from prunebert.checkpoint import Checkpoints, Nothing
 from prunebert.errors import Diverged
 from prunebert.masks.top_v.top_v import Masks, sparsity
-from prunebert.models import hash_of
 from prunebert.moment import Moment
+from prunebert.network.models import hash_of
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Phase
 from prunebert.step import LOWER, Stepper
-from prunebert.subnetwork import SubNetwork
 from prunebert.system import distributed
 from prunebert.system.impl import Impl
 from prunebert.system.progress import Progress

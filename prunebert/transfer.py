@@ -134,7 +134,7 @@ def _head_for(run: Loaded, form: Form) -> str:
         )
     if form.labels == ours.labels:
         return run.head
-    from prunebert.heads import reordered
+    from prunebert.network.heads import reordered
 
     key, order = f"{run.head}_there", [ours.labels.index(label) for label in form.labels]
     run.net.heads[key] = reordered(run.net.heads[run.head], order)

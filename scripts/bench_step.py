@@ -33,12 +33,12 @@ import transformers
 from rich.console import Console
 from rich.table import Table
 
-from prunebert import models
 from prunebert.bench import hardware
 from prunebert.cli import compose
+from prunebert.network import models
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Group, weights
 from prunebert.step import Stepper
-from prunebert.subnetwork import SubNetwork
 from prunebert.system.impl import Impl
 
 SIZES = {"bert-base": (768, 12, 12), "bert-large": (1024, 24, 16)}

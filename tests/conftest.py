@@ -17,8 +17,8 @@ if not torch.cuda.is_available():
 import datasets
 import pytest
 
-from prunebert import models
-from prunebert.subnetwork import SubNetwork
+from prunebert.network import models
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.system.impl import Impl
 from prunebert.tasks.squad import squad_task
 from prunebert.tasks.text import text_task

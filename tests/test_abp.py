@@ -9,12 +9,12 @@ import pytest
 import torch
 from prunebert.masks.top_v.top_v import kept
 
-from prunebert import models
 from prunebert.evaluate import evaluate
 from prunebert.fit import Fit
 from prunebert.methods.abp import abp, initial
+from prunebert.network import models
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.schedules import Cubic
-from prunebert.subnetwork import SubNetwork
 from prunebert.train import train
 from tests.toys import watched
 

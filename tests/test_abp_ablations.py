@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from prunebert import models
 from prunebert.methods.abp import abp
-from prunebert.subnetwork import SubNetwork
+from prunebert.network import models
+from prunebert.network.subnetwork import SubNetwork
 from tests.test_abp import ABP, play
 
 

@@ -7,10 +7,10 @@ import torch
 import transformers
 from torch.nn import functional as F
 
-from prunebert import models
 from prunebert.methods.abp import abp
+from prunebert.network import models
 from prunebert.network.interface import Form
-from prunebert.subnetwork import SubNetwork
+from prunebert.network.subnetwork import SubNetwork
 from tests.test_abp import ABP, WIDE
 from tests.toys import save_model
 

@@ -12,8 +12,8 @@ import torch
 import transformers
 import yaml
 
-from prunebert import models
 from prunebert.errors import BadInput
+from prunebert.network import models
 from prunebert.system.impl import Impl
 from prunebert.tasks import augment
 from prunebert.tasks.augment import masked_lm

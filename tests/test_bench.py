@@ -10,7 +10,7 @@ import transformers
 
 import prunebert
 from prunebert import bench, compact
-from prunebert.models import FAMILIES
+from prunebert.network.models import FAMILIES
 from tests.toys import save_model
 
 

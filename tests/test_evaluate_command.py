@@ -10,7 +10,7 @@ import transformers
 
 import prunebert
 from prunebert import artifacts
-from prunebert.heads import reordered
+from prunebert.network.heads import reordered
 from tests.toys import rows
 
 SMP = ("method=smp", "sparsity=0.7")

@@ -6,8 +6,8 @@ import pytest
 import torch
 import transformers
 
-from prunebert import models
-from prunebert.subnetwork import SubNetwork, everyone_sees
+from prunebert.network import models
+from prunebert.network.subnetwork import SubNetwork, everyone_sees
 from tests.test_distill import another, batch_of
 from tests.toys import save_model
 

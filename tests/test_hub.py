@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from prunebert import models
 from prunebert.errors import BadInput
+from prunebert.network import models
 from prunebert.system import hub
 
 from .hub_server import Dying, make_bert, make_glue, serving

@@ -13,12 +13,13 @@ from prunebert.masks.top_v.top_v import kept, quantile, sparsity
 from scipy import stats
 from scipy.special import expit
 
-from prunebert import distill, models, stored
+from prunebert import distill, stored
 from prunebert.fit import Fit
 from prunebert.masks import maskfile
 from prunebert.methods.l0 import CUT, OPEN, B, gate, l0
+from prunebert.network import models
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.schedules import Cubic
-from prunebert.subnetwork import SubNetwork
 from prunebert.train import train
 from tests.toys import toy_task
 

@@ -17,7 +17,7 @@ from transformers import AutoModelForMaskedLM
 import prunebert
 from prunebert import artifacts, delta
 from prunebert.errors import BadInput
-from prunebert.models import hash_of
+from prunebert.network.models import hash_of
 
 PAIR = ("task.text=[sentence,second]",)
 NUMBER = ("task.kind=regression", "task.label=number", "method.head=linear")

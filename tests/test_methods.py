@@ -8,16 +8,17 @@ from prunebert.masks.top_v.apply import straight_through
 from prunebert.masks.top_v.top_v import kept, sparsity, top
 from torch.nn import functional as F
 
-from prunebert import distill, models
+from prunebert import distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.methods.dense import dense
 from prunebert.methods.magnitude import one_shot
 from prunebert.methods.random import random
 from prunebert.methods.smp import initial_scores, smp, top_v
-from prunebert.models import hash_of
+from prunebert.network import models
+from prunebert.network.models import hash_of
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.schedules import Cubic
-from prunebert.subnetwork import SubNetwork
 from prunebert.train import train
 
 FIT = Fit(epochs=1, steps=6, batch_size=16, lr=1e-3, head_lr=1e-3)

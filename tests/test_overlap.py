@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prunebert.masks.top_v.maskfile import MaskFile, Packed, pack
 
-from prunebert import models, overlap
+from prunebert import overlap
 from prunebert.errors import BadInput
 from prunebert.masks import maskfile
+from prunebert.network import models
 
 SHAPES = {"x.layer.0.a": (3, 5), "x.layer.0.b": (7, 9), "x.layer.1.a": (8, 8), "x.layer.2.a": (1, 3), "pooler": (4, 4)}
 

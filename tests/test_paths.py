@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from prunebert import models, paths
-from prunebert.subnetwork import SubNetwork
+from prunebert import paths
+from prunebert.network import models
+from prunebert.network.subnetwork import SubNetwork
 from tests.toys import save_model
 
 KINDS = tuple(models.FAMILIES["bert"].kinds.values())

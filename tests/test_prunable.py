@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import transformers
 
-from prunebert import models
 from prunebert.errors import BadInput
 from prunebert.masks import maskfile
 from prunebert.methods.magnitude import one_shot
+from prunebert.network import models
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.settings import checks
-from prunebert.subnetwork import SubNetwork
 from tests.test_tickets import BASE, METHODS, WIDE
 from tests.toys import save_model
 

@@ -18,8 +18,8 @@ from prunebert.methods.smp import smp
 from prunebert.methods.soft_movement import soft
 from prunebert.methods.sparsebert import sparsebert
 from prunebert.methods.tamt import tamt
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.schedules import Cubic
-from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.corpus import corpus
 from prunebert.tasks.mlm import mlm_task
 from tests.test_distill import FIT, NO, TINYBERT

@@ -5,12 +5,12 @@ import torch
 import transformers
 from prunebert.masks.top_v.top_v import keep_top, kept
 
-from prunebert import heads, models, subnetwork
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
+from prunebert.network import heads, models, subnetwork
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import finetune
 from prunebert.step import Stepper
-from prunebert.subnetwork import SubNetwork
 from tests.toys import save_model
 
 KINDS = {"query", "key", "value", "attention-output", "intermediate", "output"}

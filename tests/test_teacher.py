@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from prunebert import distill, models, stored
+from prunebert import distill, stored
 from prunebert import teacher as teachers
 from prunebert.artifacts import Artifacts
 from prunebert.errors import BadInput
@@ -20,9 +20,10 @@ from prunebert.masks import maskfile
 from prunebert.methods.dense import dense
 from prunebert.methods.movement import hard
 from prunebert.methods.smp import smp
+from prunebert.network import models
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.run import run
 from prunebert.schedules import Cubic
-from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.text import text_task
 from prunebert.teacher import teacher
 from tests.toys import TASK, rows, save_model

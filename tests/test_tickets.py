@@ -10,7 +10,7 @@ import torch
 from prunebert.masks.top_v.maskfile import MaskFile
 from prunebert.masks.top_v.top_v import kept
 
-from prunebert import distill, models
+from prunebert import distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks import maskfile
@@ -18,8 +18,9 @@ from prunebert.methods.gradual import gmp
 from prunebert.methods.imp import imp
 from prunebert.methods.magnitude import one_shot
 from prunebert.methods.random import random
+from prunebert.network import models
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.schedules import Cubic
-from prunebert.subnetwork import SubNetwork
 from prunebert.tickets import budget_of, masks_of
 from prunebert.train import train
 from tests.toys import save_model

@@ -6,12 +6,12 @@ import pytest
 import torch
 from prunebert.masks.top_v.top_v import keep_top
 
-from prunebert import models
 from prunebert.errors import Diverged
 from prunebert.fit import Fit
+from prunebert.network import models
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Group, Phase, finetune
 from prunebert.schedules import Cubic
-from prunebert.subnetwork import SubNetwork
 from prunebert.train import train
 
 FIT = Fit(epochs=1, steps=8, batch_size=8, lr=1e-3, head_lr=1e-3)

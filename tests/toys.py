@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 import transformers
 
-from prunebert import models
+from prunebert.network import models
 from prunebert.tasks.text import text_task
 
 WORDS = [

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from prunebert.choices import Head
 from prunebert.fit import Fit
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Phase, finetune
-from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
 
 

@@ -20,9 +20,9 @@ from prunebert.distill import Distill
 from prunebert.fit import Fit
 from prunebert.masks.top_v.top_v import Masks, keep_top
 from prunebert.methods.magnitude import magnitude
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Phase, finetune, weights
 from prunebert.schedules import Cubic
-from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
 
 

@@ -23,8 +23,8 @@ from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks.top_v.top_v import keep_top
 from prunebert.methods.magnitude import magnitude
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Phase, finetune
-from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
 
 

@@ -29,9 +29,9 @@ from prunebert.fit import Fit
 from prunebert.masks.top_v.penalty import Force, penalise
 from prunebert.masks.top_v.top_v import Masks, Window, ranked, shift
 from prunebert.masks.top_v.top_v import sparsity as measured
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Group, Phase, weights
 from prunebert.schedules import Cubic
-from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
 
 log = logging.getLogger(__name__)

@@ -17,8 +17,8 @@ from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.fit import Fit
 from prunebert.masks.top_v.top_v import Scores, keep_top
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Phase, finetune
-from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
 from prunebert.tickets import masks_of
 

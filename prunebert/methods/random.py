@@ -19,8 +19,8 @@ from prunebert.distill import Distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks.top_v.top_v import keep_top
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Phase, finetune
-from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
 from prunebert.tickets import budget_of, masks_of
 

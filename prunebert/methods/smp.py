@@ -39,9 +39,9 @@ from prunebert.fit import Fit
 from prunebert.masks.top_v.apply import straight_through
 from prunebert.masks.top_v.penalty import mean_sigmas, penalise
 from prunebert.masks.top_v.top_v import Masks, Near, Scores, Window, keep_top, tops
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Group, Phase
 from prunebert.schedules import Cubic
-from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
 
 

@@ -28,9 +28,9 @@ from prunebert.masks.top_v.chunks import larger
 from prunebert.masks.top_v.penalty import Force, penalise
 from prunebert.masks.top_v.top_v import Masks, Near, Scores, Window, keep_top, tops
 from prunebert.masks.top_v.top_v import sparsity as measured
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Group, Phase, weights
 from prunebert.schedules import Cubic
-from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
 
 log = logging.getLogger(__name__)

@@ -21,9 +21,9 @@ from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.fit import Fit
 from prunebert.methods.gradual import gmp
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Phase
 from prunebert.schedules import Cubic
-from prunebert.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
 
 

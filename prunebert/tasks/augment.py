@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 
 from prunebert.errors import BadInput
-from prunebert.heads import ACTIVATIONS
+from prunebert.network.heads import ACTIVATIONS
 from prunebert.system.progress import PLAIN_EVERY
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
 
 if TYPE_CHECKING:
-    from prunebert.models import Model
+    from prunebert.network.models import Model
 
 log = logging.getLogger(__name__)
 Augment = Callable[[list[str]], list[list[str]]]  # texts -> new texts for each

@@ -10,12 +10,12 @@ import torch
 import transformers
 from prunebert.masks.top_v.top_v import kept
 
-from prunebert import models
 from prunebert.errors import BadInput
 from prunebert.evaluate import evaluate
 from prunebert.methods.tamt import paper_steps
+from prunebert.network import models
 from prunebert.network.interface import Batch
-from prunebert.subnetwork import SubNetwork
+from prunebert.network.subnetwork import SubNetwork
 from tests.tamt.conftest import MASK_FIT, WIDE, phase_1, play
 from tests.toys import save_model
 

@@ -11,8 +11,8 @@ from torch.nn.functional import gelu, linear, relu
 
 from prunebert.choices import HEADS
 from prunebert.errors import BadInput, bad_choice
-from prunebert.models import Model
 from prunebert.network.interface import IGNORED, Batch, Form
+from prunebert.network.models import Model
 
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "gelu": gelu}
 
