@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from prunebert.loaded import load as load
+    from prunebert.runs.load import load as load
 
 __version__ = "0.1.0"
 
@@ -14,6 +14,6 @@ def __getattr__(name: str) -> Any:
     """`prunebert.load`, imported when it is asked for: torch takes seconds."""
     if name != "load":
         raise AttributeError(f"module 'prunebert' has no attribute {name!r}")
-    from prunebert.loaded import load
+    from prunebert.runs.load import load
 
     return load

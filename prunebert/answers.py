@@ -12,11 +12,11 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from prunebert import stored
 from prunebert.errors import BadInput
 from prunebert.network.interface import Batch, Outputs
 from prunebert.network.models import hash_of
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.runs import weights
 from prunebert.system import distributed
 from prunebert.tasks.cache import folder
 from prunebert.tasks.task import Task
@@ -40,11 +40,11 @@ def remembered(ask: Teacher, net: SubNetwork, task: Task, theta: dict[str, Tenso
     file = folder() / f"answers-{name}.safetensors"
     try:
         with distributed.in_turn(), FileLock(file.with_suffix(".lock")):
-            found = stored.sound(file)
+            found = weights.sound(file)
             if found is None:
                 log.info("asking the teacher about %s rows, once for all runs it teaches", f"{task.train_rows:,}")
                 found = asked(ask, task, next(net.parameters()).device)
-                stored.keep(file, found)
+                weights.keep(file, found)
     except OSError as error:
         raise BadInput(f"HF_DATASETS_CACHE={file.parents[1]} cannot be read or written to: {error.strerror}") from error
     logits, first, length = found["logits"], found["first"], found["length"]

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunebert import artifacts
 from prunebert.errors import BadInput
+from prunebert.runs import artifacts
 from prunebert.system.console import arguments, for_tables, out_file, say
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from prunebert.loaded import Loaded
+    from prunebert.runs.load import Loaded
 
 DOES = """Time the exported model on random tokens without padding, in float32:
 
@@ -53,7 +53,7 @@ def main(words: list[str]) -> None:
         raise BadInput(f"--repeats={asked.repeats}: at least {AT_LEAST}")
     out = out_file(asked.out)
     artifacts.result(artifacts.home(Path(asked.run).expanduser()))
-    from prunebert.loaded import load
+    from prunebert.runs.load import load
     from prunebert.system.impl import Impl
 
     impl = Impl(device=asked.device, precision="fp32", compile=False, threads=asked.threads)

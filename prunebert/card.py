@@ -6,7 +6,7 @@ from typing import Any
 
 from prunebert import stock
 from prunebert.info import DENOMINATORS
-from prunebert.loaded import Loaded
+from prunebert.runs.load import Loaded
 
 PIPELINES = {
     "AutoModelForSequenceClassification": "text-classification",

@@ -26,12 +26,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from prunebert import artifacts
 from prunebert.errors import BadInput
 from prunebert.moment import Moment
 from prunebert.network.models import hash_of
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Phase
+from prunebert.runs import artifacts
 from prunebert.system import distributed
 from prunebert.system.signals import Request, Stopped
 

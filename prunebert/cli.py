@@ -21,8 +21,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from prunebert import artifacts, directories, identity
 from prunebert.errors import BadInput, Diverged, bad_choice, of_the_system
+from prunebert.runs import artifacts, guard, identity
 from prunebert.settings import checks
 from prunebert.settings import labels as settings_labels
 from prunebert.settings.overrides import explain, for_every_cell, nobody_takes, of_a_launcher, quicker_help, values
@@ -113,11 +113,11 @@ def _build(node: Any) -> Any:
 def _hydra_run(cfg: DictConfig) -> None:
     """One run, alone or as the cell of a sweep."""
     out = Path(HydraConfig.get().runtime.output_dir)
-    with signals.cell(partial(directories.discard, out)) as begins:
+    with signals.cell(partial(guard.discard, out)) as begins:
         if begins:
             _run(cfg, out)
         else:
-            directories.discard(out)
+            guard.discard(out)
 
 
 def _run(cfg: DictConfig, out: Path) -> None:
@@ -130,13 +130,13 @@ def _run(cfg: DictConfig, out: Path) -> None:
             raise error.__cause__ or error from None
     except BadInput as error:
         if not (sweep or isinstance(error, Diverged)):
-            directories.discard(out)
+            guard.discard(out)
             _stop(str(error))
         log.error("%s", error)
         if not sweep:
             sys.exit(2)
         if cfg.dry:
-            directories.discard(out)
+            guard.discard(out)
             refused.append(str(error))
     except OSError as error:  # a full disk, a directory that is gone
         log.error("%s", of_the_system(error))
@@ -172,16 +172,17 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
         from prunebert import dry
 
         dry.show(build(dry.alone(fields["method"])), task, model, directory, who, labels, cfg.seed)
-        directories.discard(directory)
+        guard.discard(directory)
         return
-    from prunebert import home, info
+    from prunebert import info
     from prunebert.checkpoint import Checkpoints
     from prunebert.run import run
+    from prunebert.runs import claim
     from prunebert.system.trackers import none
 
-    with signals.heeded() as request, home.shared(directory, who, cfg.rerun) as place:
+    with signals.heeded() as request, claim.shared(directory, who, cfg.rerun) as place:
         if distributed.FIRST and place.root != directory:
-            home.moved(directory, place.root, HydraConfig.get().mode == RunMode.MULTIRUN)
+            claim.moved(directory, place.root, HydraConfig.get().mode == RunMode.MULTIRUN)
         if place.done:
             row = artifacts.result(place.root)
             log.info("finished before (rerun=true repeats it): %s", info.line(row, place.root))
@@ -230,7 +231,7 @@ class Around(Callback):
             checks.config(_resolved(config))
             artifacts.prepare(root)
             if not (config.rerun or config.dry):
-                directories.refuse_another(root, same)
+                guard.refuse_another(root, same)
 
         _or_stop(check, Path(config.hydra.run.dir))
 
@@ -241,10 +242,10 @@ class Around(Callback):
         if distributed.COUNT > 1:
             _stop("torchrun: one run at a time; of a sweep give it a cell after the other (scripts/loop.sh)")
         if config.dry:
-            atexit.register(directories.put_back(Path(config.hydra.sweep.dir).absolute()))
+            atexit.register(guard.put_back(Path(config.hydra.sweep.dir).absolute()))
         else:
-            _or_stop(lambda root: directories.refuse_another_sweep(root, same), Path(config.hydra.sweep.dir))
-        atexit.register(directories.discard_empty_sweep, Path(config.hydra.sweep.dir).absolute())
+            _or_stop(lambda root: guard.refuse_another_sweep(root, same), Path(config.hydra.sweep.dir))
+        atexit.register(guard.discard_empty_sweep, Path(config.hydra.sweep.dir).absolute())
         if config.hydra.launcher._target_.endswith("JoblibLauncher"):
             signals.SWEEP.watch()
 

@@ -9,8 +9,9 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from prunebert import artifacts, overlap
+from prunebert import overlap
 from prunebert.errors import BadInput
+from prunebert.runs import artifacts
 from prunebert.system.console import arguments, for_tables, say
 
 DOES = """What the masks of every two finished runs share, as a table, JSON and a picture.

@@ -6,10 +6,10 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from prunebert import artifacts, home
 from prunebert.network.models import Model
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Method
+from prunebert.runs import artifacts, claim
 from prunebert.system.console import say, short
 from prunebert.tasks.task import Task
 
@@ -18,7 +18,7 @@ def show(
     method: Method, task: Task, model: Model, directory: Path, identity: str, labels: dict[str, Any], seed: int
 ) -> None:
     """A line for the cell, and one for each of its phases: the method is asked for them, and none is trained."""
-    known = home.find(directory, identity)
+    known = claim.find(directory, identity)
     if known and artifacts.complete(known, identity):
         state = f"done, in {short(known)}"
     elif known:

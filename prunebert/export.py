@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prunebert import artifacts
+from prunebert.runs import artifacts
 from prunebert.system.console import arguments, say
 
 if TYPE_CHECKING:
-    from prunebert.loaded import Loaded
+    from prunebert.runs.load import Loaded
 
 DOES = """Write a finished run as a Hugging Face folder: weights with zeros where they were removed, tokenizer, label
 names, and a README that says which class loads it. A label-words head is AutoModelForMaskedLM's; AbP's head is in no
@@ -32,7 +32,7 @@ def main(words: list[str]) -> None:
     root, out = artifacts.home(Path(asked.run).expanduser()), Path(asked.out).expanduser()
     artifacts.result(root)  # before the slow imports
     artifacts.refuse_full(out)
-    from prunebert.loaded import load
+    from prunebert.runs.load import load
 
     run = load(root, model=asked.model)
     if asked.sparse:
@@ -67,12 +67,13 @@ def export(run: Loaded, out: Path) -> str:
 
 def sparse(run: Loaded, root: Path, out: Path) -> int:
     """Write the task delta of the run in `root`; returns its dense weights' bytes. Raises BadInput as `export`."""
-    from prunebert import delta, stored
+    from prunebert.runs import delta
+    from prunebert.runs import weights as runs_weights
 
     base = {n: p.detach().cpu() for n, p in run.net.parameters_of("pretrained").items()}
     masks = {n: m.cpu() for n, m in run.masks.items()}
     values = delta.pack({n: x.cpu() for n, x in run.theta.items() if n in base}, base, masks)
-    stored.write_delta(root, out, values)
+    runs_weights.write_delta(root, out, values)
     weights = [*run.net.parameters_of().values(), *run.net.heads[run.head].parameters()]
     return sum(p.numel() * p.element_size() for p in weights)
 

@@ -12,8 +12,8 @@ import rich
 from rich.markup import escape
 from rich.table import Table
 
-from prunebert import artifacts, traces
 from prunebert.errors import BadInput
+from prunebert.runs import artifacts, discover
 from prunebert.system.console import arguments, counted, for_tables, short
 
 DENOMINATORS = {
@@ -124,6 +124,6 @@ def table(root: Path) -> int:
         )
     for directory in failed:
         console.print(
-            f"did not finish: {short(directory)}: {traces.last_words(directory)}", markup=False, soft_wrap=True
+            f"did not finish: {short(directory)}: {discover.last_words(directory)}", markup=False, soft_wrap=True
         )
     return len(failed)

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunebert import artifacts
 from prunebert.choices import EVERY_MATRIX
 from prunebert.errors import BadInput
+from prunebert.runs import artifacts
 from prunebert.system.console import arguments, say
 
 if TYPE_CHECKING:

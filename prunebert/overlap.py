@@ -24,9 +24,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from prunebert import artifacts
 from prunebert.errors import BadInput
 from prunebert.masks.top_v.maskfile import Packed
+from prunebert.runs import artifacts
 
 AXES = ("method", "sparsity", "task", "fit", "distill", "augment", "prunable", "seed")
 ASKED = ("sparsity", "task", "seed")

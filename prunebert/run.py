@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from prunebert import topology
-from prunebert.artifacts import HEAD, RESULT, TOPOLOGY, WEIGHTS, Artifacts
 from prunebert.checkpoint import Checkpoints, Nothing
 from prunebert.choices import PRUNABLE
 from prunebert.errors import BadInput
@@ -27,6 +26,7 @@ from prunebert.masks.top_v.top_v import Masks, sparsity
 from prunebert.network.models import Model, hash_of
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Method, Phase
+from prunebert.runs.artifacts import HEAD, RESULT, TOPOLOGY, WEIGHTS, Artifacts
 from prunebert.system import distributed
 from prunebert.system.impl import Impl
 from prunebert.system.trackers import Guarded, Make, none

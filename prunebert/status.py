@@ -10,8 +10,9 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from prunebert import artifacts, grid, home, traces
 from prunebert.errors import BadInput
+from prunebert.runs import artifacts, claim, discover
+from prunebert.runs import sweep as runs_sweep
 from prunebert.settings.overrides import folder_of
 from prunebert.system.console import arguments, for_tables, say
 
@@ -59,22 +60,22 @@ def main(words: list[str]) -> None:
 
 def standings(roots: list[Path]) -> list[Standing]:
     """Every run once, in the order of their directories; then what is missing of each sweep."""
-    runs = list(dict.fromkeys(run for root in roots for run in traces.traces(root)))
+    runs = list(dict.fromkeys(run for root in roots for run in discover.traces(root)))
     found = [_standing(run) for run in runs]
-    started = [w for run in runs for w in grid.words(run)]
+    started = [w for run in runs for w in runs_sweep.words(run)]
     done = {
         _what(w): one.where
         for run, one in zip(runs, found, strict=True)
         if one.state == "done"
-        for w in grid.words(run)
+        for w in runs_sweep.words(run)
     }
     for i, run in enumerate(runs):
-        since = [done[_what(w)] for w in grid.words(run) if found[i].state in AGAIN and _what(w) in done]
+        since = [done[_what(w)] for w in runs_sweep.words(run) if found[i].state in AGAIN and _what(w) in done]
         if since:
             found[i] = replace(found[i], state="done", told=f"again, in {since[0]}")
-    for sweep in dict.fromkeys(s for root in roots for s in traces.sweeps(root)):
+    for sweep in dict.fromkeys(s for root in roots for s in discover.sweeps(root)):
         try:
-            for swept, cell in grid.never_started(sweep, started):
+            for swept, cell in runs_sweep.never_started(sweep, started):
                 place = sweep / folder_of(cell)
                 found.append(Standing(str(sweep), "missing", " ".join(swept), _command(cell, place)))
         except BadInput as error:
@@ -84,27 +85,27 @@ def standings(roots: list[Path]) -> list[Standing]:
 
 def _what(words: list[str]) -> frozenset[str]:
     """A command line without the words that change no number."""
-    return frozenset(grid.science(words) | {w for w in words if w.startswith("experiment=")})
+    return frozenset(runs_sweep.science(words) | {w for w in words if w.startswith("experiment=")})
 
 
 def _standing(run: Path) -> Standing:
     try:
-        command = _command([*traces.search(run), *traces.overrides(run)], run)
+        command = _command([*discover.search(run), *discover.overrides(run)], run)
     except BadInput:
         command = f"# {run}: its command is not known"
-    last, entry = traces.last_words(run), traces.last_entry(run)
-    if traces.finished(run):
+    last, entry = discover.last_words(run), discover.last_entry(run)
+    if discover.finished(run):
         try:
             row = artifacts.result(run)
             return Standing(str(run), "done", f"{row['metric']} {row['score']:.4f}", command)
         except (BadInput, KeyError) as error:
             return Standing(str(run), "failed", str(error), command)
-    if home.busy(run):
-        return Standing(str(run), "running", traces.progress(run) or last, command)
+    if claim.busy(run):
+        return Standing(str(run), "running", discover.progress(run) or last, command)
     if " ERROR " in entry:
         return Standing(str(run), "failed", last.partition(" ERROR ")[2] or last, command)
     state = "stopped" if "stopped by" in entry else "stale"
-    return Standing(str(run), state, traces.progress(run) or last, command)
+    return Standing(str(run), state, discover.progress(run) or last, command)
 
 
 def _command(words: list[str], run: Path) -> str:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from prunebert.errors import BadInput
-from prunebert.loaded import Loaded
 from prunebert.network.heads import word_id
+from prunebert.runs.load import Loaded
 
 
 def auto(run: Loaded) -> str:

@@ -13,13 +13,14 @@ from pathlib import Path
 from filelock import FileLock
 from torch import Tensor
 
-from prunebert import __version__, stored
+from prunebert import __version__
 from prunebert.answers import Teacher, remembered
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.network.interface import Batch, Outputs
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Phase, finetune
+from prunebert.runs import weights
 from prunebert.system import distributed
 from prunebert.tasks.task import Task
 
@@ -53,7 +54,7 @@ def teacher(
     if source == "pretrained":
         theta = net.snapshot(key)
     elif source:
-        theta = stored.load_weights(Path(source).expanduser(), net, task, key)
+        theta = weights.load_weights(Path(source).expanduser(), net, task, key)
     elif shared:
         theta = yield from _shared(net, task, key, fit, Path(shared).expanduser())
     else:
@@ -101,12 +102,12 @@ def _shared(net: SubNetwork, task: Task, key: str, fit: Fit, folder: Path) -> Ge
             return {n: x.to(device) for n, x in theta.items()}
         theta = yield from _fine_tuned(net, task, key, fit)
         if distributed.FIRST:
-            stored.keep(file, theta)
+            weights.keep(file, theta)
         return theta
 
 
 def _read(file: Path) -> Theta | None:
     try:
-        return stored.sound(file)
+        return weights.sound(file)
     except PermissionError as error:
         raise BadInput(f"distill.shared: {file} cannot be read: {error.strerror}") from error

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunebert import artifacts
 from prunebert.errors import BadInput
+from prunebert.runs import artifacts
 from prunebert.system.console import arguments, out_file, say
 
 if TYPE_CHECKING:
-    from prunebert.loaded import Loaded
     from prunebert.network.interface import Form
+    from prunebert.runs.load import Loaded
 
 DOES = """Score a finished sub-network, its masks, weights and head as they are. Nothing is trained, and nothing written
 into RUN.
@@ -46,7 +46,7 @@ def main(words: list[str], compose: Compose) -> None:
             raise BadInput(f"{word}: evaluate takes keys of {', '.join(GROUPS)}, and trains nothing")
     out = out_file(asked.out)
     fields, build = compose(_task_words(facts["command"], asked.words))
-    from prunebert.loaded import load
+    from prunebert.runs.load import load
 
     run = load(root, model=asked.model)
     found = evaluate(run, fields, build, {_key(word) for word in asked.words})

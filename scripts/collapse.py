@@ -24,8 +24,8 @@ from rich.table import Table
 from torch import Tensor, nn
 
 import prunebert
-from prunebert.loaded import Loaded
 from prunebert.network.interface import Batch
+from prunebert.runs.load import Loaded
 from prunebert.tasks.batching import padding_of
 
 TEXTS = 96

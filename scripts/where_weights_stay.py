@@ -19,7 +19,8 @@ from pathlib import Path
 import pandas as pd
 from results_table import short
 
-from prunebert import artifacts, overlap
+from prunebert import overlap
+from prunebert.runs import artifacts
 
 COLUMNS = ["label", "task", "sparsity", "seed", "directory"]
 BUDGET, OVERLAP = ["task", "label", "sparsity", "kind"], ["task", "sparsity", "a", "b"]

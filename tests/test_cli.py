@@ -86,9 +86,9 @@ def test_info_shows_the_run_and_the_same_directory_is_refused(cli, toy, tmp_path
 
 def test_a_finished_run_is_a_teacher_masks_included(cli, toy, tmp_path, model_folder):
     """The stored weights under the stored masks give the predictions that the run wrote."""
-    from prunebert import stored
     from prunebert.network import models
     from prunebert.network.subnetwork import SubNetwork
+    from prunebert.runs import weights
     from tests.toys import toy_task
 
     assert cli(*toy, "method=magnitude", "sparsity=0.6", "hydra.run.dir=teacher")[0] == 0
@@ -99,7 +99,7 @@ def test_a_finished_run_is_a_teacher_masks_included(cli, toy, tmp_path, model_fo
     task = toy_task(toy, model)
     net = SubNetwork(model).eval()
     key = net.add_head(task.form(), "linear")
-    theta = stored.load_weights(tmp_path / "teacher", net, task, key)
+    theta = weights.load_weights(tmp_path / "teacher", net, task, key)
     written = pd.read_parquet(tmp_path / "teacher/predictions.parquet")
     with torch.no_grad():
         for batch in task.eval_batches("validation", 128):

@@ -12,10 +12,11 @@ import torch
 from prunebert.masks.top_v.maskfile import MaskFile
 from safetensors.torch import load_file, save_file
 
-from prunebert import artifacts, heatmap, overlap
+from prunebert import heatmap, overlap
 from prunebert.errors import BadInput
 from prunebert.masks import maskfile
 from prunebert.network import models
+from prunebert.runs import artifacts
 from tests.toys import save_model
 
 

@@ -20,7 +20,7 @@ def test_a_full_disk_at_a_checkpoint_costs_the_checkpoint_alone(cli, toy, tmp_pa
 
 
 def test_a_full_disk_at_the_result_loses_no_training(cli, toy, tmp_path, monkeypatch):
-    from prunebert import artifacts
+    from prunebert.runs import artifacts
 
     words, write = [*toy, "method=magnitude", *SHORT], artifacts.write
 
@@ -43,7 +43,7 @@ def test_a_full_disk_at_the_result_loses_no_training(cli, toy, tmp_path, monkeyp
 @pytest.mark.parametrize("what", ["metrics.jsonl", "masks.safetensors"])
 def test_output_that_becomes_read_only_ends_it_in_one_line_and_loses_nothing(cli, toy, tmp_path, monkeypatch, what):
     """As when a file system is mounted anew after an error."""
-    from prunebert import artifacts
+    from prunebert.runs import artifacts
 
     words, write = [*toy, "method=magnitude", *SHORT], artifacts.write
     count = [0]

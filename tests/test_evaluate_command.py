@@ -9,8 +9,8 @@ import torch
 import transformers
 
 import prunebert
-from prunebert import artifacts
 from prunebert.network.heads import reordered
+from prunebert.runs import artifacts
 from tests.toys import rows
 
 SMP = ("method=smp", "sparsity=0.7")

@@ -8,7 +8,7 @@ import datasets
 import pytest
 import yaml
 
-from prunebert import artifacts
+from prunebert.runs import artifacts
 
 FILES = sorted((Path(__file__).parents[1] / "conf/experiment").glob("*.yaml"))
 

@@ -11,7 +11,7 @@ import transformers
 from safetensors.torch import load_file
 
 import prunebert
-from prunebert import artifacts
+from prunebert.runs import artifacts
 from tests.toys import save_model
 
 PAIR = "task.text=[sentence,second]"

@@ -8,14 +8,14 @@ import torch
 from prunebert.masks.top_v.history import History
 from prunebert.masks.top_v.top_v import keep_top
 
-from prunebert import artifacts
-from prunebert.artifacts import Artifacts
 from prunebert.fit import Fit
 from prunebert.methods.l0 import l0
 from prunebert.methods.movement import hard
 from prunebert.network import models
 from prunebert.phase import finetune
 from prunebert.run import run
+from prunebert.runs import artifacts
+from prunebert.runs.artifacts import Artifacts
 from prunebert.schedules import Cubic
 from prunebert.train import train
 

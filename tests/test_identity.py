@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 import prunebert.cli  # registers the configuration's resolvers
-from prunebert import artifacts, home, identity
+from prunebert.runs import artifacts, claim, identity
 from prunebert.settings import signature
 from tests.toys import toy_words
 
@@ -267,7 +267,7 @@ def test_a_home_that_was_deleted_is_none(cli, dated, tmp_path):
     ],
 )
 def test_where_the_index_is(tmp_path, directory, index):
-    assert home._index(tmp_path / directory) == (tmp_path / index if index else None)
+    assert claim._index(tmp_path / directory) == (tmp_path / index if index else None)
 
 
 def test_two_processes_on_one_run_at_once(model_folder, data_folder, tmp_path):

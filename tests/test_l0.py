@@ -13,12 +13,13 @@ from prunebert.masks.top_v.top_v import kept, quantile, sparsity
 from scipy import stats
 from scipy.special import expit
 
-from prunebert import distill, stored
+from prunebert import distill
 from prunebert.fit import Fit
 from prunebert.masks import maskfile
 from prunebert.methods.l0 import CUT, OPEN, B, gate, l0
 from prunebert.network import models
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.runs import weights
 from prunebert.schedules import Cubic
 from prunebert.train import train
 from tests.toys import toy_task
@@ -219,7 +220,7 @@ def test_a_runs_files_give_its_predictions_bit_for_bit(cli, toy, tmp_path, model
     task = toy_task(toy, model)
     net = SubNetwork(model)
     key = net.add_head(task.form(), "linear")
-    theta = stored.load_weights(tmp_path / "run", net, task, key)
+    theta = weights.load_weights(tmp_path / "run", net, task, key)
     masks = maskfile.read(tmp_path / "run/masks.safetensors").masks
     assert all(((theta[n] != 0) == m).all() for n, m in masks.items()) and len(masks) == 12
     written = np.stack(pd.read_parquet(tmp_path / "run/predictions.parquet").scores)

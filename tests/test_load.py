@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 from transformers import AutoModelForMaskedLM
 
 import prunebert
-from prunebert import artifacts, delta
 from prunebert.errors import BadInput
 from prunebert.network.models import hash_of
+from prunebert.runs import artifacts, delta
 
 PAIR = ("task.text=[sentence,second]",)
 NUMBER = ("task.kind=regression", "task.label=number", "method.head=linear")

@@ -9,9 +9,10 @@ import transformers
 from prunebert.masks.top_v.maskfile import MaskFile
 from torch.nn.utils import prune
 
-from prunebert import artifacts, foreign_masks
+from prunebert import foreign_masks
 from prunebert.errors import BadInput
 from prunebert.masks import maskfile
+from prunebert.runs import artifacts
 
 LAYER = [
     "attention.self.query",

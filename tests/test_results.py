@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prunebert import artifacts
+from prunebert.runs import artifacts
 from tests.toys import script
 
 ROOT = Path(__file__).parents[1]

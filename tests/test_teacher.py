@@ -11,9 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from prunebert import distill, stored
+from prunebert import distill
 from prunebert import teacher as teachers
-from prunebert.artifacts import Artifacts
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks import maskfile
@@ -23,6 +22,8 @@ from prunebert.methods.smp import smp
 from prunebert.network import models
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.run import run
+from prunebert.runs import weights as runs_weights
+from prunebert.runs.artifacts import Artifacts
 from prunebert.schedules import Cubic
 from prunebert.tasks.text import text_task
 from prunebert.teacher import teacher
@@ -267,7 +268,7 @@ def test_a_teacher_of_somebody_elses_is_refused_and_not_called_damaged(net, task
     def denied(file):
         raise PermissionError(13, "Permission denied", str(file))
 
-    monkeypatch.setattr(stored, "load_file", denied)
+    monkeypatch.setattr(runs_weights, "load_file", denied)
     with pytest.raises(BadInput, match=r"^distill\.shared: .*\.safetensors cannot be read: Permission denied$"):
         next(teacher(net, task, fit=FIT, source=None, shared=str(tmp_path)))
 

@@ -20,8 +20,8 @@ from prunebert.methods.magnitude import one_shot
 from prunebert.methods.random import random
 from prunebert.network import models
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.runs.reuse import budget_of, masks_of
 from prunebert.schedules import Cubic
-from prunebert.tickets import budget_of, masks_of
 from prunebert.train import train
 from tests.toys import save_model
 

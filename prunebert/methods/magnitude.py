@@ -19,8 +19,8 @@ from prunebert.fit import Fit
 from prunebert.masks.top_v.top_v import Scores, keep_top
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Phase, finetune
+from prunebert.runs.reuse import masks_of
 from prunebert.tasks.task import Task
-from prunebert.tickets import masks_of
 
 
 def magnitude(net: SubNetwork, prunable: str) -> Scores:

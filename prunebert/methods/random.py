@@ -21,8 +21,8 @@ from prunebert.fit import Fit
 from prunebert.masks.top_v.top_v import keep_top
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Phase, finetune
+from prunebert.runs.reuse import budget_of, masks_of
 from prunebert.tasks.task import Task
-from prunebert.tickets import budget_of, masks_of
 
 
 def random(

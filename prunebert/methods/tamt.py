@@ -30,9 +30,9 @@ from prunebert.methods.magnitude import magnitude
 from prunebert.network.interface import Batch, Outputs
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.phase import Group, Phase, Terms, finetune
+from prunebert.runs.reuse import masks_of
 from prunebert.tasks.mlm import MaskedLM
 from prunebert.tasks.task import Task
-from prunebert.tickets import masks_of
 
 
 def tamt(

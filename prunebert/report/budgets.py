@@ -11,11 +11,11 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from prunebert import artifacts
 from prunebert.errors import BadInput
 from prunebert.report.curves import sparsity_axis
 from prunebert.report.maps import ACROSS, KINDS, SHORT
 from prunebert.report.style import LINES, WIDTH, Theme
+from prunebert.runs import artifacts
 
 OUTSIDE = ("pooler", "embeddings")
 EVEN = 0.02  # a budget this near to the uniform one everywhere is uniform

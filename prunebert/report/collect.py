@@ -10,11 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from prunebert import artifacts, grid, traces
 from prunebert.choices import PRUNABLE
 from prunebert.errors import BadInput
 from prunebert.report import rows, variants
 from prunebert.report.rows import NEEDED, WORDS
+from prunebert.runs import artifacts, discover
+from prunebert.runs import sweep as runs_sweep
 from prunebert.system.console import counted, short
 
 NUMBERS = ("majority_score", "seconds", "seconds_per_step", "steps", "peak_memory_bytes", "trained_parameters")
@@ -58,7 +59,7 @@ def collect(roots: Iterable[Path]) -> Collected:
             some, unused = _of_table(root)
         else:
             below = _below(root, seen)
-            started += [words for directory in below for words in grid.words(directory)]
+            started += [words for directory in below for words in runs_sweep.words(directory)]
             some, unused = _of_directories(below)
         found += some
         troubles += unused
@@ -66,8 +67,8 @@ def collect(roots: Iterable[Path]) -> Collected:
         asked = ", ".join(map(str, roots))
         rest = "".join(f"\n  {t.where} {t.kind}, {t.what}" for t in troubles)
         raise BadInput(f"{asked}: there is no finished run that can be read{rest}")
-    for sweep in dict.fromkeys(s for root in roots for s in traces.sweeps(root)):
-        troubles += [Trouble("missing", short(sweep), told) for told in grid.missing(sweep, started)]
+    for sweep in dict.fromkeys(s for root in roots for s in discover.sweeps(root)):
+        troubles += [Trouble("missing", short(sweep), told) for told in runs_sweep.missing(sweep, started)]
     found = _once(found)
     runs = variants.told(pd.DataFrame(found))
     runs, replaced = _newest(runs)
@@ -80,7 +81,7 @@ def _below(root: Path, seen: set[Path]) -> list[Path]:
     if not root.is_dir():
         told = " is neither a directory nor a results.csv or results.parquet"
         raise BadInput(f"{root}{told if root.exists() else ': there is no such directory'}")
-    below = {directory.resolve(): directory for directory in reversed(list(traces.traces(root)))}
+    below = {directory.resolve(): directory for directory in reversed(list(discover.traces(root)))}
     found = [directory for place, directory in reversed(below.items()) if place not in seen]
     seen.update(below)
     return found
@@ -90,8 +91,8 @@ def _of_directories(directories: list[Path]) -> tuple[list[dict[str, Any]], list
     """What is known of each finished run; and those that are not, or are damaged."""
     found, troubles = [], []
     for directory in directories:
-        if not traces.finished(directory):
-            told = f"or still runs; the last line of its log: {traces.last_words(directory)}"
+        if not discover.finished(directory):
+            told = f"or still runs; the last line of its log: {discover.last_words(directory)}"
             troubles.append(Trouble("did not finish", short(directory), told))
             continue
         try:
@@ -99,7 +100,7 @@ def _of_directories(directories: list[Path]) -> tuple[list[dict[str, Any]], list
         except BadInput as error:
             troubles.append(Trouble("not used", short(directory), str(error)))
             continue
-        place = {"directory": directory, "files": True, "source": "", "written": traces.written(directory)}
+        place = {"directory": directory, "files": True, "source": "", "written": discover.written(directory)}
         found.append(facts | place | {"pooler": _has_pooler(directory)})
     return found, troubles
 

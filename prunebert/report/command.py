@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from prunebert import __version__, artifacts
+from prunebert import __version__
 from prunebert.errors import BadInput
 from prunebert.report import cells, collect, compare, latex, page, sections
 from prunebert.report.collect import Collected, Trouble
+from prunebert.runs import artifacts
 from prunebert.system.console import arguments, counted, say, short
 
 DOES = "From finished runs to report.html, results.csv and .parquet, tables.tex and the figures."

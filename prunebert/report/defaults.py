@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from prunebert import artifacts
+from prunebert.runs import artifacts
 from prunebert.settings import signature
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from prunebert import artifacts
 from prunebert.errors import BadInput
+from prunebert.runs import artifacts
 
 REGRESSION = ("pearson", "spearman")
 

@@ -11,10 +11,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from prunebert import artifacts
 from prunebert.errors import BadInput
 from prunebert.overlap import table
 from prunebert.report.style import WIDTH, Theme
+from prunebert.runs import artifacts
 
 KINDS = ("query", "key", "value", "attention-output", "intermediate", "output")
 SHORT = ("query", "key", "value", "att. out", "interm.", "output")

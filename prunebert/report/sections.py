@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from prunebert import artifacts
 from prunebert.errors import BadInput
 from prunebert.report import budgets, cells, curves, examples, maps, published, tables
 from prunebert.report.collect import Collected, Trouble
 from prunebert.report.page import Part, Picture, Section
 from prunebert.report.statistics import TOLD
 from prunebert.report.style import Drawing
+from prunebert.runs import artifacts
 
 Draw = Callable[[Drawing], Picture]
 MOST = 24  # runs in an overlap matrix one by one; of more there are means over the seeds

@@ -2,7 +2,7 @@
 
 import pytest
 
-from prunebert import grid
+from prunebert.runs import sweep as runs_sweep
 
 from .conftest import started, sweep
 
@@ -26,7 +26,7 @@ from .conftest import started, sweep
     ],
 )
 def test_the_values_of_a_sweep(value, choices):
-    assert grid._choices(value) == choices
+    assert runs_sweep._choices(value) == choices
 
 
 def test_a_grid_by_the_sweepers_params_and_numbers_however_they_are_written(tmp_path):
@@ -35,18 +35,18 @@ def test_a_grid_by_the_sweepers_params_and_numbers_however_they_are_written(tmp_
     )
     started(tmp_path / "a", ["experiment=quickstart", "sparsity=0.5", "method=dense"])
     started(tmp_path / "b", ["experiment=quickstart", "sparsity=0.9", "method=smp"])
-    assert grid.missing(root, []) == [
+    assert runs_sweep.missing(root, []) == [
         "never started: sparsity=0.5 method=smp",
         "never started: sparsity=0.9 method=dense",
     ]
 
 
 def test_what_cannot_be_read_is_said_and_a_long_list_is_cut(tmp_path):
-    assert "not known" in grid.missing(sweep(tmp_path / "a", ["method=glob(*)"]), [])[0]
-    assert "not known" in grid.missing(tmp_path / "nowhere", [])[0]
+    assert "not known" in runs_sweep.missing(sweep(tmp_path / "a", ["method=glob(*)"]), [])[0]
+    assert "not known" in runs_sweep.missing(tmp_path / "nowhere", [])[0]
     (sweep(tmp_path / "b", []) / "multirun.yaml").write_text("hydra: [")
-    assert "not known" in grid.missing(tmp_path / "b", [])[0]
+    assert "not known" in runs_sweep.missing(tmp_path / "b", [])[0]
     (tmp_path / "b/multirun.yaml").write_text("hydra: 3")
-    assert "not known" in grid.missing(tmp_path / "b", [])[0]
-    told = grid.missing(sweep(tmp_path / "c", ["seed=range(0,100)"]), [])
-    assert len(told) == grid.SHOWN + 1 and told[-1] == f"never started: {100 - grid.SHOWN} more cells"
+    assert "not known" in runs_sweep.missing(tmp_path / "b", [])[0]
+    told = runs_sweep.missing(sweep(tmp_path / "c", ["seed=range(0,100)"]), [])
+    assert len(told) == runs_sweep.SHOWN + 1 and told[-1] == f"never started: {100 - runs_sweep.SHOWN} more cells"

@@ -9,13 +9,14 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from prunebert import artifacts, distill
+from prunebert import distill
 from prunebert.fit import Fit
 from prunebert.masks import maskfile
 from prunebert.methods.tamt import tamt
 from prunebert.network import models
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.tickets import masks_of
+from prunebert.runs import artifacts
+from prunebert.runs.reuse import masks_of
 from tests.tamt.conftest import FIT, TAMT, WIDE, play
 
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from prunebert import artifacts
+from prunebert.runs import artifacts
 from prunebert.settings import signature
 
 SCIENCE = 1  # goes up when the same configuration gives another result than before

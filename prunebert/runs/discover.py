@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from prunebert import artifacts
 from prunebert.errors import BadInput
+from prunebert.runs import artifacts
 from prunebert.settings import labels
 
 

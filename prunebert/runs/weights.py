@@ -11,11 +11,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save, save_file
 from torch import Tensor
 
-from prunebert import artifacts, delta
 from prunebert.errors import BadInput
 from prunebert.masks import maskfile
 from prunebert.network.models import hash_of
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.runs import artifacts, delta
 from prunebert.tasks.task import Task
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from prunebert import artifacts, traces
 from prunebert.errors import BadInput
+from prunebert.runs import artifacts, discover
 from prunebert.settings.labels import search
 
 SHOWN = 30  # missing cells told one by one
@@ -18,7 +18,7 @@ SHOWN = 30  # missing cells told one by one
 def words(directory: Path) -> list[list[str]]:
     """The words of a run's command line in their plainest form, or none if there is no record of them."""
     try:
-        return [_plain(traces.overrides(directory))]
+        return [_plain(discover.overrides(directory))]
     except BadInput:
         return []
 
@@ -38,7 +38,7 @@ def never_started(sweep: Path, started: list[list[str]]) -> list[tuple[list[str]
     read.
     """
     try:
-        record = traces.sweep(sweep)["hydra"]
+        record = discover.sweep(sweep)["hydra"]
         asked = [str(word) for word in record["overrides"]["task"]]
         where = search([str(word) for word in record["overrides"].get("hydra") or []])
         params = record["sweeper"].get("params") or {}

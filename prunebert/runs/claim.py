@@ -19,8 +19,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from prunebert import artifacts, directories
 from prunebert.errors import BadInput
+from prunebert.runs import artifacts, guard
 from prunebert.system import distributed
 
 log = logging.getLogger(__name__)
@@ -151,4 +151,4 @@ def moved(directory: Path, root: Path, sweep: bool) -> None:
     if sweep:
         artifacts.point(directory, root)
     else:
-        directories.discard(directory)
+        guard.discard(directory)

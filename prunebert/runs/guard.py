@@ -7,8 +7,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from prunebert.artifacts import CHECKPOINT, CONFIG, LOCK, LOG, METRICS, QUEUE, RESULT, SWEEP, runs
 from prunebert.errors import BadInput
+from prunebert.runs.artifacts import CHECKPOINT, CONFIG, LOCK, LOG, METRICS, QUEUE, RESULT, SWEEP, runs
 from prunebert.system.console import counted
 
 

@@ -6,10 +6,10 @@ import logging
 from pathlib import Path
 from typing import Literal
 
-from prunebert import artifacts
 from prunebert.errors import BadInput
 from prunebert.masks.top_v.top_v import Masks, counts, kept
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.runs import artifacts
 
 log = logging.getLogger(__name__)
 

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prunebert import artifacts, stored
 from prunebert.errors import BadInput
 from prunebert.masks.top_v.top_v import Masks
 from prunebert.network import models
 from prunebert.network.interface import IGNORED, Batch, Form
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.runs import artifacts
+from prunebert.runs import weights as runs_weights
 from prunebert.tasks import spans
 from prunebert.tasks.batching import padding_of
 
@@ -173,7 +174,7 @@ def load(run: str | Path, *, model: str | None = None, on: Loaded | None = None,
             raise BadInput(f"{root}: its model {source['name']} is not there; tell where it is (--model, or model=)")
         net = SubNetwork(models.load(**source), facts["seed"])
         net.to(device).eval()
-    weights = {n: x.to(next(net.parameters()).device) for n, x in stored.trained(root, net).items()}
+    weights = {n: x.to(next(net.parameters()).device) for n, x in runs_weights.trained(root, net).items()}
     form = Form(**facts["form"])
     key = net.place_head(f"loaded_{len(net.heads)}", facts["head"], form)
     own = net.parameters_of() | {f"head.{n}": p for n, p in net.heads[key].named_parameters()}
