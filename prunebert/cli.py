@@ -175,10 +175,10 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
         guard.discard(directory)
         return
     from prunebert import info
-    from prunebert.checkpoint import Checkpoints
     from prunebert.run import run
     from prunebert.runs import claim
     from prunebert.system.trackers import none
+    from prunebert.training.checkpoints import Checkpoints
 
     with signals.heeded() as request, claim.shared(directory, who, cfg.rerun) as place:
         if distributed.FIRST and place.root != directory:

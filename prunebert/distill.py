@@ -13,9 +13,9 @@ from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.network.interface import Batch, Outputs
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.phase import ALONE, Phase, Teaching, Terms
 from prunebert.tasks.task import Task
 from prunebert.teacher import teacher as teacher_of
+from prunebert.training.phase import ALONE, Phase, Teaching, Terms
 
 log = logging.getLogger(__name__)
 Distill = Callable[[SubNetwork, Task], Generator[Phase, None, Teaching]]

@@ -8,10 +8,10 @@ from typing import Any
 
 from prunebert.network.models import Model
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.phase import Method
 from prunebert.runs import artifacts, claim
 from prunebert.system.console import say, short
 from prunebert.tasks.task import Task
+from prunebert.training.phase import Method
 
 
 def show(

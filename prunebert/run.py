@@ -17,21 +17,21 @@ import torch
 from torch import Tensor
 
 from prunebert import topology
-from prunebert.checkpoint import Checkpoints, Nothing
 from prunebert.choices import PRUNABLE
 from prunebert.errors import BadInput
-from prunebert.evaluate import Evaluation, evaluate
 from prunebert.masks.top_v.maskfile import MaskFile
 from prunebert.masks.top_v.top_v import Masks, sparsity
 from prunebert.network.models import Model, hash_of
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.phase import Method, Phase
 from prunebert.runs.artifacts import HEAD, RESULT, TOPOLOGY, WEIGHTS, Artifacts
 from prunebert.system import distributed
 from prunebert.system.impl import Impl
 from prunebert.system.trackers import Guarded, Make, none
 from prunebert.tasks.task import Task
-from prunebert.train import Trained, train
+from prunebert.training.checkpoints import Checkpoints, Nothing
+from prunebert.training.evaluate import Evaluation, evaluate
+from prunebert.training.loop import Trained, train
+from prunebert.training.phase import Method, Phase
 
 log = logging.getLogger(__name__)
 

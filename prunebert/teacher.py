@@ -19,10 +19,10 @@ from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.network.interface import Batch, Outputs
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.phase import Phase, finetune
 from prunebert.runs import weights
 from prunebert.system import distributed
 from prunebert.tasks.task import Task
+from prunebert.training.phase import Phase, finetune
 
 log = logging.getLogger(__name__)
 Theta = dict[str, Tensor]

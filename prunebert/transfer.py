@@ -63,7 +63,7 @@ def evaluate(run: Loaded, fields: dict[str, Any], build: Callable[..., Any], typ
 
     Raises BadInput where the run's head does not fit the task.
     """
-    from prunebert.evaluate import evaluate as score
+    from prunebert.training.evaluate import evaluate as score
 
     impl = build(fields["impl"])
     impl.start()

@@ -37,9 +37,9 @@ from prunebert.bench import hardware
 from prunebert.cli import compose
 from prunebert.network import models
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.phase import Group, weights
-from prunebert.step import Stepper
 from prunebert.system.impl import Impl
+from prunebert.training.phase import Group, weights
+from prunebert.training.step import Stepper
 
 SIZES = {"bert-base": (768, 12, 12), "bert-large": (1024, 24, 16)}
 METHODS = {

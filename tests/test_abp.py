@@ -9,13 +9,13 @@ import pytest
 import torch
 from prunebert.masks.top_v.top_v import kept
 
-from prunebert.evaluate import evaluate
 from prunebert.fit import Fit
 from prunebert.methods.abp import abp, initial
 from prunebert.network import models
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.schedules import Cubic
-from prunebert.train import train
+from prunebert.training.evaluate import evaluate
+from prunebert.training.loop import train
 from tests.toys import watched
 
 FIT = Fit(epochs=1, steps=6, batch_size=16, lr=1e-3, head_lr=1e-3)

@@ -7,11 +7,11 @@ import time
 import pytest
 import torch
 
-from prunebert import train as training
 from prunebert.methods.smp import smp
 from prunebert.network.interface import Batch
 from prunebert.schedules import Cubic
-from prunebert.tasks.ahead import DEPTH, ahead, by_thread
+from prunebert.training import loop as training
+from prunebert.training.prefetch import DEPTH, ahead, by_thread
 
 from .test_methods import SMP
 from .test_trained_magnitude import play

@@ -9,8 +9,8 @@ import torch
 from prunebert.cli import compose
 from prunebert.masks import top_v
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.step import Stepper
 from prunebert.system.impl import Impl
+from prunebert.training.step import Stepper
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
 STEPS = 1000

@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
-from prunebert import checkpoint
-from prunebert.checkpoint import Checkpoints
+from prunebert.training import checkpoints
+from prunebert.training.checkpoints import Checkpoints
 from tests.test_resume import SHORT, results, same
 
 
@@ -13,7 +13,7 @@ def test_a_full_disk_at_a_checkpoint_costs_the_checkpoint_alone(cli, toy, tmp_pa
     def full(*args, **settings):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(checkpoints, "save_file", full)
     status, printed = cli(*toy, "method=magnitude", *SHORT)
     assert status == 0 and "could not be written: " in printed and "No space left on device" in printed
     assert not list((tmp_path / "run").glob("checkpoint/*"))

@@ -12,12 +12,12 @@ from prunebert.fit import Fit
 from prunebert.methods.l0 import l0
 from prunebert.methods.movement import hard
 from prunebert.network import models
-from prunebert.phase import finetune
 from prunebert.run import run
 from prunebert.runs import artifacts
 from prunebert.runs.artifacts import Artifacts
 from prunebert.schedules import Cubic
-from prunebert.train import train
+from prunebert.training.loop import train
+from prunebert.training.phase import finetune
 
 from .test_l0 import L0
 from .test_trained_magnitude import MOVEMENT

@@ -21,7 +21,7 @@ from prunebert.network import models
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.runs import weights
 from prunebert.schedules import Cubic
-from prunebert.train import train
+from prunebert.training.loop import train
 from tests.toys import toy_task
 
 from .test_soft_movement import SLOPE, Bare, c, first, put, x

@@ -19,7 +19,7 @@ from prunebert.network import models
 from prunebert.network.models import hash_of
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.schedules import Cubic
-from prunebert.train import train
+from prunebert.training.loop import train
 
 FIT = Fit(epochs=1, steps=6, batch_size=16, lr=1e-3, head_lr=1e-3)
 SMP = {
@@ -179,7 +179,7 @@ def test_a_pruned_weight_never_reaches_the_output(net, task, impl):
 
 def test_dense_learns_the_toy_task(net, task, impl):
     """The label is told by one word: every example must come out right."""
-    from prunebert.evaluate import evaluate
+    from prunebert.training.evaluate import evaluate
 
     fit = Fit(epochs=1, steps=120, batch_size=16, lr=2e-3, head_lr=2e-3)
     _, lines, phases = run(dense, net, task, impl, fit=fit, head="linear")

@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from prunebert.checkpoint import Checkpoints
 from prunebert.masks import maskfile
+from prunebert.training.checkpoints import Checkpoints
 
 from .test_matrix import EXTRA, PHASES
 

@@ -17,7 +17,7 @@ from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.methods.soft_movement import above, exactly, soft
 from prunebert.schedules import Cubic
-from prunebert.train import train
+from prunebert.training.loop import train
 
 from .test_trained_magnitude import exact, play
 

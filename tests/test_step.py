@@ -8,15 +8,15 @@ import pytest
 import torch
 from prunebert.masks.top_v.apply import straight_through
 
-from prunebert import step as steps
 from prunebert.fit import Fit
 from prunebert.methods.dense import dense
 from prunebert.methods.gradual import gmp
 from prunebert.methods.movement import hard
 from prunebert.methods.smp import smp
 from prunebert.schedules import Cubic
-from prunebert.step import Stepper
 from prunebert.system.impl import Impl
+from prunebert.training import step as steps
+from prunebert.training.step import Stepper
 
 from .test_methods import SMP
 from .test_trained_magnitude import GMP, MOVEMENT

@@ -9,8 +9,8 @@ from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.network import heads, models, subnetwork
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.phase import finetune
-from prunebert.step import Stepper
+from prunebert.training.phase import finetune
+from prunebert.training.step import Stepper
 from tests.toys import save_model
 
 KINDS = {"query", "key", "value", "attention-output", "intermediate", "output"}

@@ -22,7 +22,7 @@ from prunebert.network import models
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.runs.reuse import budget_of, masks_of
 from prunebert.schedules import Cubic
-from prunebert.train import train
+from prunebert.training.loop import train
 from tests.toys import save_model
 
 FIT = Fit(epochs=1, steps=4, batch_size=16, lr=1e-3, head_lr=1e-3)

@@ -10,9 +10,9 @@ from prunebert.errors import Diverged
 from prunebert.fit import Fit
 from prunebert.network import models
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.phase import Group, Phase, finetune
 from prunebert.schedules import Cubic
-from prunebert.train import train
+from prunebert.training.loop import train
+from prunebert.training.phase import Group, Phase, finetune
 
 FIT = Fit(epochs=1, steps=8, batch_size=8, lr=1e-3, head_lr=1e-3)
 

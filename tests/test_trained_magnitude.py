@@ -13,7 +13,7 @@ from prunebert.methods.gradual import gmp
 from prunebert.methods.imp import imp
 from prunebert.methods.movement import hard
 from prunebert.schedules import Cubic
-from prunebert.train import train
+from prunebert.training.loop import train
 
 FIT = Fit(epochs=1, steps=8, batch_size=16, lr=1e-3, head_lr=1e-3)
 BASE = {"fit": FIT, "scope": "local", "prunable": "encoder", "head": "linear", "distill": distill.none}

@@ -42,9 +42,9 @@ from prunebert.masks.top_v.apply import straight_through
 from prunebert.masks.top_v.top_v import Masks, Scores, Window, ranked, shift
 from prunebert.masks.top_v.top_v import sparsity as measured
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.phase import Group, Phase, finetune
 from prunebert.schedules import Cubic
 from prunebert.tasks.task import Task
+from prunebert.training.phase import Group, Phase, finetune
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from prunebert.choices import Head
 from prunebert.fit import Fit
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.phase import Phase, finetune
 from prunebert.tasks.task import Task
+from prunebert.training.phase import Phase, finetune
 
 
 def dense(net: SubNetwork, task: Task, *, fit: Fit, head: Head) -> Iterator[Phase]:

@@ -21,9 +21,9 @@ from prunebert.fit import Fit
 from prunebert.masks.top_v.top_v import Masks, keep_top
 from prunebert.methods.magnitude import magnitude
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.phase import Phase, finetune, weights
 from prunebert.schedules import Cubic
 from prunebert.tasks.task import Task
+from prunebert.training.phase import Phase, finetune, weights
 
 
 def gmp(

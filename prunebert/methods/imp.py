@@ -24,8 +24,8 @@ from prunebert.fit import Fit
 from prunebert.masks.top_v.top_v import keep_top
 from prunebert.methods.magnitude import magnitude
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.phase import Phase, finetune
 from prunebert.tasks.task import Task
+from prunebert.training.phase import Phase, finetune
 
 
 def imp(

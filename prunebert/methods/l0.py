@@ -30,9 +30,9 @@ from prunebert.masks.top_v.penalty import Force, penalise
 from prunebert.masks.top_v.top_v import Masks, Window, ranked, shift
 from prunebert.masks.top_v.top_v import sparsity as measured
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.phase import Group, Phase, weights
 from prunebert.schedules import Cubic
 from prunebert.tasks.task import Task
+from prunebert.training.phase import Group, Phase, weights
 
 log = logging.getLogger(__name__)
 L, R, B = -0.1, 1.1, 2 / 3

@@ -18,9 +18,9 @@ from prunebert.distill import Distill
 from prunebert.fit import Fit
 from prunebert.masks.top_v.top_v import Scores, keep_top
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.phase import Phase, finetune
 from prunebert.runs.reuse import masks_of
 from prunebert.tasks.task import Task
+from prunebert.training.phase import Phase, finetune
 
 
 def magnitude(net: SubNetwork, prunable: str) -> Scores:

@@ -18,9 +18,9 @@ from prunebert.fit import Fit
 from prunebert.masks.top_v.apply import straight_through
 from prunebert.masks.top_v.top_v import Masks, Near, Window, keep_top
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.phase import Group, Phase, weights
 from prunebert.schedules import Cubic
 from prunebert.tasks.task import Task
+from prunebert.training.phase import Group, Phase, weights
 
 
 def hard(

@@ -20,9 +20,9 @@ from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks.top_v.top_v import keep_top
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.phase import Phase, finetune
 from prunebert.runs.reuse import budget_of, masks_of
 from prunebert.tasks.task import Task
+from prunebert.training.phase import Phase, finetune
 
 
 def random(

@@ -40,9 +40,9 @@ from prunebert.masks.top_v.apply import straight_through
 from prunebert.masks.top_v.penalty import mean_sigmas, penalise
 from prunebert.masks.top_v.top_v import Masks, Near, Scores, Window, keep_top, tops
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.phase import Group, Phase
 from prunebert.schedules import Cubic
 from prunebert.tasks.task import Task
+from prunebert.training.phase import Group, Phase
 
 
 def smp(

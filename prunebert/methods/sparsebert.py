@@ -22,9 +22,9 @@ from prunebert.distill import Distill
 from prunebert.fit import Fit
 from prunebert.methods.gradual import gmp
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.phase import Phase
 from prunebert.schedules import Cubic
 from prunebert.tasks.task import Task
+from prunebert.training.phase import Phase
 
 
 def sparsebert(

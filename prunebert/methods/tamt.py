@@ -29,10 +29,10 @@ from prunebert.masks.top_v.top_v import Masks, Near, Window, keep_top
 from prunebert.methods.magnitude import magnitude
 from prunebert.network.interface import Batch, Outputs
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.phase import Group, Phase, Terms, finetune
 from prunebert.runs.reuse import masks_of
 from prunebert.tasks.mlm import MaskedLM
 from prunebert.tasks.task import Task
+from prunebert.training.phase import Group, Phase, Terms, finetune
 
 
 def tamt(

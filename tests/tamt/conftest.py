@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from prunebert import distill
-from prunebert.evaluate import evaluate
 from prunebert.fit import Fit
 from prunebert.methods.tamt import mask_training
 from prunebert.tasks.corpus import corpus
 from prunebert.tasks.mlm import mlm_task
-from prunebert.train import train
+from prunebert.training.evaluate import evaluate
+from prunebert.training.loop import train
 from tests.toys import watched
 
 FIT = Fit(epochs=1, steps=4, batch_size=8, lr=1e-3, head_lr=1e-3)

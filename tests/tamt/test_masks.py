@@ -11,11 +11,11 @@ import transformers
 from prunebert.masks.top_v.top_v import kept
 
 from prunebert.errors import BadInput
-from prunebert.evaluate import evaluate
 from prunebert.methods.tamt import paper_steps
 from prunebert.network import models
 from prunebert.network.interface import Batch
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.training.evaluate import evaluate
 from tests.tamt.conftest import MASK_FIT, WIDE, phase_1, play
 from tests.toys import save_model
 

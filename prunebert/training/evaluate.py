@@ -13,8 +13,8 @@ from prunebert.errors import Diverged
 from prunebert.masks.top_v.apply import Products, keeping
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.system.impl import Impl
-from prunebert.tasks.ahead import ahead
 from prunebert.tasks.task import Task
+from prunebert.training.prefetch import ahead
 
 BATCH = 128
 

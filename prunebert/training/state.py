@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from prunebert.best import Best
 from prunebert.masks.top_v.history import History
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.phase import Phase
+from prunebert.training.best import Best
+from prunebert.training.phase import Phase
 
 
 @dataclass

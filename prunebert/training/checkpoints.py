@@ -27,13 +27,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from prunebert.errors import BadInput
-from prunebert.moment import Moment
 from prunebert.network.models import hash_of
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.phase import Phase
 from prunebert.runs import artifacts
 from prunebert.system import distributed
 from prunebert.system.signals import Request, Stopped
+from prunebert.training.phase import Phase
+from prunebert.training.state import Moment
 
 log = logging.getLogger(__name__)
 KEPT = 2  # moments of the phase in training

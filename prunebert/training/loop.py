@@ -13,19 +13,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prunebert.best import Best
-from prunebert.checkpoint import Checkpoints, Nothing
 from prunebert.errors import Diverged
 from prunebert.masks.top_v.top_v import Masks, sparsity
-from prunebert.moment import Moment
 from prunebert.network.models import hash_of
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.phase import Phase
-from prunebert.step import LOWER, Stepper
 from prunebert.system import distributed
 from prunebert.system.impl import Impl
 from prunebert.system.progress import Progress
-from prunebert.tasks.ahead import ahead
+from prunebert.training.best import Best
+from prunebert.training.checkpoints import Checkpoints, Nothing
+from prunebert.training.phase import Phase
+from prunebert.training.prefetch import ahead
+from prunebert.training.state import Moment
+from prunebert.training.step import LOWER, Stepper
 
 log = logging.getLogger(__name__)
 LOG_EVERY = 0.005  # of the steps: 200 lines a phase, more only where that is less than one step

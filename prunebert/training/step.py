@@ -15,9 +15,9 @@ from prunebert.masks.top_v.history import History
 from prunebert.masks.top_v.top_v import Masks
 from prunebert.network.interface import IGNORED, Batch
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.phase import Group, Phase, Terms
 from prunebert.system import distributed
 from prunebert.system.impl import Impl
+from prunebert.training.phase import Group, Phase, Terms
 
 OPTIMIZERS: dict[str, Any] = {"adamw": partial(torch.optim.AdamW, fused=True), "sgd": torch.optim.SGD}
 LOWER = "lower fit.lr, fit.head_lr or method.score_lr"
