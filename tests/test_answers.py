@@ -7,13 +7,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from prunebert import answers
-from prunebert.distill import logits
+from prunebert.distill import logits, teacher_cache
+from prunebert.distill.teacher import frozen
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.methods.smp import smp
 from prunebert.schedules import Cubic
-from prunebert.teacher import frozen
 
 from .test_methods import SMP
 from .test_trained_magnitude import play
@@ -41,7 +40,7 @@ def of(net, task):
     key = net.add_head(task.form(), "linear")
     theta = net.snapshot(key)
     ask = Counting(frozen(net, key, theta))
-    return ask, answers.remembered(ask, net, task, theta)
+    return ask, teacher_cache.remembered(ask, net, task, theta)
 
 
 def files(folder):
@@ -109,7 +108,7 @@ def test_masked_words_are_no_rows_to_remember(net, task):
         masked_lm = True
 
     with pytest.raises(BadInput, match="masked-LM tasks hide other words every time"):
-        answers.remembered(None, net, Words(), {})
+        teacher_cache.remembered(None, net, Words(), {})
 
 
 def test_only_logits_are_remembered(net, task):

@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from prunebert import distill
-from prunebert import teacher as teachers
+from prunebert.distill import teacher as teachers
+from prunebert.distill.teacher import teacher
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks import maskfile
@@ -26,7 +27,6 @@ from prunebert.runs import weights as runs_weights
 from prunebert.runs.artifacts import Artifacts
 from prunebert.schedules import Cubic
 from prunebert.tasks.text import text_task
-from prunebert.teacher import teacher
 from tests.toys import TASK, rows, save_model
 
 from .test_methods import SMP

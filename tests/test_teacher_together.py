@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 import torch
 
+from prunebert.distill.teacher import teacher
 from prunebert.masks import maskfile
-from prunebert.teacher import teacher
 from tests.test_teacher import FIT, ask, no_wait_is_endless, teachers_in  # noqa: F401  for every test here too
 
 

@@ -19,9 +19,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-from prunebert.alike import alike
 from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
+from prunebert.distill.likeness import alike
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks.top_v.apply import straight_through

@@ -14,7 +14,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from prunebert import __version__
-from prunebert.answers import Teacher, remembered
+from prunebert.distill.teacher_cache import Teacher, remembered
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.network.interface import Batch, Outputs

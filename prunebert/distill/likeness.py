@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from prunebert.answers import Teacher
 from prunebert.distill import cosine
+from prunebert.distill.teacher import frozen
+from prunebert.distill.teacher_cache import Teacher
 from prunebert.network.interface import IGNORED, Batch, Outputs
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.tasks.mlm import MaskedLM
-from prunebert.teacher import frozen
 
 
 @dataclass(kw_only=True)

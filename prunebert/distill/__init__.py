@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from prunebert.distill.teacher import teacher as teacher_of
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.network.interface import Batch, Outputs
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
-from prunebert.teacher import teacher as teacher_of
 from prunebert.training.phase import ALONE, Phase, Teaching, Terms
 
 log = logging.getLogger(__name__)
