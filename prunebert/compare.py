@@ -9,7 +9,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from prunebert import overlap
+from prunebert.analysis import overlap
 from prunebert.errors import BadInput
 from prunebert.runs import artifacts
 from prunebert.system.console import arguments, for_tables, say

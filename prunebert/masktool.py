@@ -61,7 +61,7 @@ def main(words: list[str], compose: Compose) -> None:
 
 
 def _info(path: Path) -> None:
-    from prunebert import topology
+    from prunebert.analysis import topology
     from prunebert.masks.top_v.top_v import sparsity
 
     file = artifacts.masks(path)

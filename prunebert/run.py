@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prunebert import topology
+from prunebert.analysis import topology
 from prunebert.choices import PRUNABLE
 from prunebert.errors import BadInput
 from prunebert.masks.top_v.maskfile import MaskFile

@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 from results_table import short
 
-from prunebert import overlap
+from prunebert.analysis import overlap
 from prunebert.runs import artifacts
 
 COLUMNS = ["label", "task", "sparsity", "seed", "directory"]

@@ -12,7 +12,8 @@ import torch
 from prunebert.masks.top_v.maskfile import MaskFile
 from safetensors.torch import load_file, save_file
 
-from prunebert import heatmap, overlap
+from prunebert import heatmap
+from prunebert.analysis import overlap
 from prunebert.errors import BadInput
 from prunebert.masks import maskfile
 from prunebert.network import models

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prunebert.masks.top_v.maskfile import MaskFile, Packed, pack
 
-from prunebert import overlap
+from prunebert.analysis import overlap
 from prunebert.errors import BadInput
 from prunebert.masks import maskfile
 from prunebert.network import models

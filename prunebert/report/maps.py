@@ -11,8 +11,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from prunebert.analysis.overlap import table
 from prunebert.errors import BadInput
-from prunebert.overlap import table
 from prunebert.report.style import WIDTH, Theme
 from prunebert.runs import artifacts
 

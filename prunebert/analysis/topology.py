@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prunebert.degrees import degrees
+from prunebert.analysis.degrees import degrees
+from prunebert.analysis.live_paths import Place, alive, dead
+from prunebert.analysis.overlap import pair
 from prunebert.masks.top_v.maskfile import MaskFile, pack
 from prunebert.masks.top_v.top_v import Masks, keep_top, kept, sparsity, top
-from prunebert.overlap import pair
-from prunebert.paths import Place, alive, dead
 
 ROWS_BY_HEAD = ("query", "key", "value")  # a head owns rows of these [out, in] matrices and columns of attention-output
 
