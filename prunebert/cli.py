@@ -32,16 +32,16 @@ log = logging.getLogger(__name__)
 refused: list[str] = []  # why cells of a dry sweep could not begin
 began = [time.perf_counter()]  # of the command, until its first run takes it
 COMMANDS = {
-    "info": "prunebert.info:main",
-    "status": "prunebert.status:main",
-    "compare": "prunebert.compare:main",
+    "info": "prunebert.commands.info:main",
+    "status": "prunebert.commands.status:main",
+    "compare": "prunebert.commands.compare:main",
     "report": "prunebert.report.command:main",
-    "export": "prunebert.export:main",
-    "bench": "prunebert.bench:main",
+    "export": "prunebert.commands.export:main",
+    "bench": "prunebert.commands.bench:main",
 }
 COMPOSING = {  # these are also handed what makes a configuration of words
-    "evaluate": "prunebert.transfer:main",
-    "mask": "prunebert.masktool:main",
+    "evaluate": "prunebert.commands.evaluate:main",
+    "mask": "prunebert.commands.mask:main",
 }
 CONF = {"config_path": "pkg://prunebert.conf", "config_name": "config", "version_base": "1.3"}
 
@@ -169,12 +169,12 @@ def _prune(cfg: DictConfig, directory: Path) -> None:
     labels = {"identity": who, "model": model.name}
     labels |= settings_labels.labels(fields, choices, [*settings_labels.search(said.hydra), *said.task], pruned)
     if cfg.dry:
-        from prunebert import dry
+        from prunebert.commands import dry_run
 
-        dry.show(build(dry.alone(fields["method"])), task, model, directory, who, labels, cfg.seed)
+        dry_run.show(build(dry_run.alone(fields["method"])), task, model, directory, who, labels, cfg.seed)
         guard.discard(directory)
         return
-    from prunebert import info
+    from prunebert.commands import info
     from prunebert.run import run
     from prunebert.runs import claim
     from prunebert.system.trackers import none
@@ -250,7 +250,7 @@ class Around(Callback):
             signals.SWEEP.watch()
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        from prunebert import info
+        from prunebert.commands import info
 
         failed = bool(refused) if config.dry else info.table(Path(config.hydra.sweep.dir))
         if self.report and not config.dry:

@@ -33,8 +33,8 @@ import transformers
 from rich.console import Console
 from rich.table import Table
 
-from prunebert.bench import hardware
 from prunebert.cli import compose
+from prunebert.commands.bench import hardware
 from prunebert.network import models
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.system.impl import Impl

@@ -15,8 +15,8 @@ import torch
 from prunebert.masks.top_v.maskfile import MaskFile, encode
 
 import prunebert
-from prunebert.bench import hardware
-from prunebert.stock import stock
+from prunebert.commands.bench import hardware
+from prunebert.commands.export_model import stock
 from prunebert.system.console import say
 
 TEXT, REPEATS = "one of the best films of the year , and a very funny one", int(os.environ.get("REPEATS", "100"))

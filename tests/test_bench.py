@@ -9,7 +9,7 @@ import torch
 import transformers
 
 import prunebert
-from prunebert import bench, compact
+from prunebert.commands import bench, bench_models
 from prunebert.network.models import FAMILIES
 from tests.toys import save_model
 
@@ -38,11 +38,11 @@ def test_dead_heads_and_neurons_go_and_nothing_changes(tmp_path, family):
     inputs = {"input_ids": torch.randint(5, 60, (4, 12), generator=torch.Generator().manual_seed(0))}
     inputs["attention_mask"] = (torch.arange(12) < torch.tensor([[12], [3], [7], [1]])).long()
     small = copy.deepcopy(model)
-    gone = compact.remove_dead(small, FAMILIES[family], 4, transformers.activations.ACT2FN["gelu"])
-    assert gone == compact.Removed(3 + 3, 8, 30 + 63, 128)
+    gone = bench_models.remove_dead(small, FAMILIES[family], 4, transformers.activations.ACT2FN["gelu"])
+    assert gone == bench_models.Removed(3 + 3, 8, 30 + 63, 128)
     with torch.no_grad():
         before, after = model(**inputs).logits, small(**inputs).logits
-    assert torch.allclose(before, after, atol=1e-6) and compact.size(small) < compact.size(model)
+    assert torch.allclose(before, after, atol=1e-6) and bench_models.size(small) < bench_models.size(model)
     place = {FAMILIES[family].place(f"{n.removeprefix(family + '.')}.weight"): m for n, m in small.named_modules()}
     assert tuple(place[0, "query"].weight.shape) == (8, 32) and tuple(place[1, "output"].weight.shape) == (32, 1)
     with torch.no_grad():
@@ -56,13 +56,13 @@ def test_a_csr_layer_is_the_dense_layer():
     with torch.no_grad():
         layer.weight *= torch.rand(5, 7) < 0.3
         layer.weight[2] = 0
-    sparse, x = compact.CsrLinear(layer), torch.randn(3, 4, 7)
+    sparse, x = bench_models.CsrLinear(layer), torch.randn(3, 4, 7)
     assert torch.allclose(sparse(x), layer(x), atol=1e-6) and sparse(x).shape == (3, 4, 5)
     kept = int(layer.weight.count_nonzero())
     assert sparse.bytes == 4 * (6 + kept + kept + 5)
     model = torch.nn.Sequential(layer, torch.nn.Linear(5, 2))
-    assert compact.to_csr(model, ["0.weight", "1.weight", "2.weight"]) == 1  # the second holds no zero
-    assert compact.size(model) == sparse.bytes + 4 * 12
+    assert bench_models.to_csr(model, ["0.weight", "1.weight", "2.weight"]) == 1  # the second holds no zero
+    assert bench_models.size(model) == sparse.bytes + 4 * 12
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_what_is_timed_is_the_exported_model(finished, words):
         assert torch.allclose(found[name], found["zeros"], atol=1e-5), name
     assert not torch.allclose(found["dense"], found["zeros"], atol=1e-5)
     assert "12 matrices are CSR" in told and "of 8 heads" in told
-    assert compact.size(made["csr"]) < compact.size(made["dense"]) == compact.size(made["zeros"])
+    assert bench_models.size(made["csr"]) < bench_models.size(made["dense"]) == bench_models.size(made["zeros"])
 
 
 def test_bench_prints_percentiles_hardware_and_a_verdict(finished, cli, tmp_path):

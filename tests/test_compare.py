@@ -12,8 +12,8 @@ import torch
 from prunebert.masks.top_v.maskfile import MaskFile
 from safetensors.torch import load_file, save_file
 
-from prunebert import heatmap
 from prunebert.analysis import overlap
+from prunebert.commands import compare_figure
 from prunebert.errors import BadInput
 from prunebert.masks import maskfile
 from prunebert.network import models
@@ -124,13 +124,13 @@ def test_a_picture_of_runs_without_any_overlap(runs):
     found = overlap.table(artifacts.finished_runs(runs))
     found["beyond_chance"] = [[None] * 4] * 4
     found["runs"][0]["layers"]["1"] = 0.0  # nothing left of a layer
-    assert size_of(heatmap.png(found))
+    assert size_of(compare_figure.png(found))
 
 
 def test_budgets_are_told_against_the_run():
     runs = [{"layers": {"10": 0.1, "2": 0.4, "pooler": 0.2}, "size": 10, "kept": 2}]
     runs.append({"layers": {"2": 0.0, "10": 0.5}, "size": 8, "kept": 4})
-    values, columns = heatmap.relative_budgets(runs)
+    values, columns = compare_figure.relative_budgets(runs)
     assert columns == ["2", "10", "pooler"]
     assert np.array_equal(values, [[1, -1, 0], [np.nan, 0, np.nan]], equal_nan=True)
 

@@ -46,7 +46,7 @@ def families(tmp_path_factory, model_folder):
 @pytest.fixture(scope="session")
 def exported(finished, families, text, tmp_path_factory):
     """(the run's directory, the folder that it was exported to), each made once."""
-    from prunebert.export import main
+    from prunebert.commands.export import main
 
     root, made = tmp_path_factory.mktemp("exported"), {}
 
@@ -215,7 +215,7 @@ def test_nothing_is_overwritten_and_nothing_is_left_half_done(exported, cli, tmp
         raise RuntimeError("the disk is gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr("prunebert.card.card", broken)
+        patch.setattr("prunebert.commands.export_card.card", broken)
         with pytest.raises(RuntimeError):
             cli("export", str(run), "empty")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty", "full"] and not list((tmp_path / "empty").iterdir())

@@ -9,7 +9,7 @@ import transformers
 from prunebert.masks.top_v.maskfile import MaskFile
 from torch.nn.utils import prune
 
-from prunebert import foreign_masks
+from prunebert.commands import mask_formats
 from prunebert.errors import BadInput
 from prunebert.masks import maskfile
 from prunebert.runs import artifacts
@@ -108,15 +108,15 @@ def test_smps_bits_in_smps_order(tmp_path):
     packed = np.array([int(bits[i : i + 8], 2) for i in range(0, len(bits), 8)], dtype=np.uint8)
     np.save(tmp_path / "x.npy", packed)
     weights = {n: torch.zeros(shape) for n, shape in shapes.items()}
-    found = foreign_masks.smp(tmp_path / "x.npy", weights)
+    found = mask_formats.smp(tmp_path / "x.npy", weights)
     assert list(found) == list(shapes) and all(torch.equal(found[n], masks[n]) for n in masks)
     for bad in (packed[:-1], packed.astype(bool), np.append(packed, packed[:1])):
         np.save(tmp_path / "x.npy", bad)
         with pytest.raises(BadInput, match="a mask of this model is"):
-            foreign_masks.smp(tmp_path / "x.npy", weights)
+            mask_formats.smp(tmp_path / "x.npy", weights)
     np.save(tmp_path / "x.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(BadInput, match=r"cannot be read as a \.npy"):
-        foreign_masks.smp(tmp_path / "x.npy", weights)
+        mask_formats.smp(tmp_path / "x.npy", weights)
 
 
 def test_smps_file_becomes_a_mask_file_of_the_model(cli, tmp_path, model_folder, net):
@@ -181,7 +181,7 @@ def test_what_is_no_such_dictionary_is_told(tmp_path, pruned, net):
     ):
         torch.save(stored, file)
         with pytest.raises(BadInput, match=told):
-            foreign_masks.dictionary(file, encoder, {}, "bert.")
+            mask_formats.dictionary(file, encoder, {}, "bert.")
     file.write_bytes(b"nothing")
     with pytest.raises(BadInput, match="cannot be read"):
-        foreign_masks.dictionary(file, encoder, {}, "bert.")
+        mask_formats.dictionary(file, encoder, {}, "bert.")

@@ -87,8 +87,8 @@ def variants(run: Loaded) -> tuple[dict[str, nn.Module], str]:
 
     from transformers.activations import ACT2FN
 
-    from prunebert import compact
-    from prunebert.stock import stock
+    from prunebert.commands import bench_models
+    from prunebert.commands.export_model import stock
 
     family, config = run.net.model.family, run.net.model.config
     activation = ACT2FN[getattr(config, "hidden_act", None) or config.activation]
@@ -96,10 +96,10 @@ def variants(run: Loaded) -> tuple[dict[str, nn.Module], str]:
     dense, zeros = (model.base_model for model in whole) if _bare(run) else whole
     names = [n.removeprefix(run.net.prefix) if _bare(run) else n for n in run.masks]
     csr, removed = copy.deepcopy(zeros), copy.deepcopy(zeros)
-    matrices = compact.to_csr(csr, names)
-    gone = compact.remove_dead(removed, family, run.net.model.heads, activation)
+    matrices = bench_models.to_csr(csr, names)
+    gone = bench_models.remove_dead(removed, family, run.net.model.heads, activation)
     both = copy.deepcopy(removed)
-    compact.to_csr(both, names)
+    bench_models.to_csr(both, names)
     told = (
         f"{gone.heads} of {gone.of_heads} heads and {gone.neurons:,} of {gone.of_neurons:,} neurons are dead and "
         f"removed, {matrices} matrices are CSR"
@@ -114,7 +114,7 @@ def _bare(run: Loaded) -> bool:
 
 
 def timed_part(run: Loaded) -> str:
-    from prunebert.stock import auto
+    from prunebert.commands.export_model import auto
 
     return f"{auto(run)}'s encoder without its head" if _bare(run) else auto(run)
 
@@ -124,7 +124,7 @@ def measure(models: dict[str, nn.Module], batch: int, length: int, repeats: int,
     import numpy as np
     import torch
 
-    from prunebert import compact
+    from prunebert.commands import bench_models
 
     first = next(iter(models.values()))
     device = next(first.parameters()).device
@@ -154,7 +154,7 @@ def measure(models: dict[str, nn.Module], batch: int, length: int, repeats: int,
             "p99_ms": p99,
             "texts_per_second": batch / p50 * 1e3,
             "times_dense": _ratio(np.array(found) / np.array(times["dense"])),
-            "bytes": compact.size(models[name]),
+            "bytes": bench_models.size(models[name]),
             "output_differs_by": float((outputs[name] - outputs["zeros"]).abs().max()),
         }
     return {"batch": batch, "length": length, "repetitions": len(times["dense"]), "variants": rows}

@@ -110,7 +110,7 @@ def _import(asked: Namespace, compose: Compose) -> None:
     if not path.is_file():
         raise BadInput(f"{path}: there is no such file")
     fields, build = compose(asked.words)
-    from prunebert import foreign_masks
+    from prunebert.commands import mask_formats
     from prunebert.masks.top_v.maskfile import MaskFile
     from prunebert.masks.top_v.top_v import sparsity
     from prunebert.network.subnetwork import SubNetwork
@@ -118,11 +118,9 @@ def _import(asked: Namespace, compose: Compose) -> None:
     net = SubNetwork(build(fields["model"]))
     encoder, every = net.prunable(), net.prunable(EVERY_MATRIX)
     if asked.format == "smp":
-        masks = foreign_masks.smp(path, encoder)
+        masks = mask_formats.smp(path, encoder)
     else:
-        masks = foreign_masks.dictionary(
-            path, encoder, {n: p for n, p in every.items() if n not in encoder}, net.prefix
-        )
+        masks = mask_formats.dictionary(path, encoder, {n: p for n, p in every.items() if n not in encoder}, net.prefix)
     file = MaskFile(net.use(masks).masks, net.model.name, net.model.weights_hash)
     say(f"{path}: {_told(file)} of {net.model.name}, sparsity {sparsity(file.masks):.6f}")
     _write(out, file)

@@ -47,8 +47,8 @@ def export(run: Loaded, out: Path) -> str:
     """Write the folder; returns the name of the class that loads it. Raises BadInput if `out` is not empty."""
     from safetensors.torch import save_file
 
-    from prunebert.card import card, facts_of
-    from prunebert.stock import auto, stock
+    from prunebert.commands.export_card import card, facts_of
+    from prunebert.commands.export_model import auto, stock
 
     tokenizer = copy.deepcopy(run.net.model.tokenizer)
     tokenizer.backend_tokenizer.no_truncation()

@@ -43,9 +43,9 @@ def main(words: list[str]) -> None:
 
 def picture(found: dict[str, Any]) -> bytes:
     """compare.png."""
-    from prunebert import heatmap
+    from prunebert.commands import compare_figure
 
-    return heatmap.png(found)
+    return compare_figure.png(found)
 
 
 def show(found: dict[str, Any]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from prunebert import stock
-from prunebert.info import DENOMINATORS
+from prunebert.commands import export_model
+from prunebert.commands.info import DENOMINATORS
 from prunebert.runs.load import Loaded
 
 PIPELINES = {
@@ -29,7 +29,7 @@ IMPORTS = {"AutoModel": "from safetensors.torch import load_file\nfrom torch.nn.
 
 def card(run: Loaded, out: str) -> str:
     """Markdown, with the front matter that the Hugging Face hub reads. `out`: the folder's name."""
-    facts, auto = run.facts, stock.auto(run)
+    facts, auto = run.facts, export_model.auto(run)
     removed = "\n".join(f"| {words} | {facts[key]:.6f} |" for key, words in DENOMINATORS.items())
     scores = "\n".join(f"| {n} | {v:.6f} | {facts['majority'][n]:.6f} |" for n, v in facts["metrics"].items())
     return f"""---
@@ -84,7 +84,7 @@ def _snippet(run: Loaded, auto: str, out: str) -> str:
     if auto == "AutoModel":
         model += f'\nhead = load_file("{out}/head.safetensors")'
     names = form.label_words if form.span else form.labels
-    words = dict(zip(names or ["score"], stock.word_ids(run), strict=False))
+    words = dict(zip(names or ["score"], export_model.word_ids(run), strict=False))
     if words:
         model += f"\nwords = {words}"
     texts = (
@@ -106,7 +106,7 @@ def _snippet(run: Loaded, auto: str, out: str) -> str:
 
 def facts_of(run: Loaded) -> dict[str, Any]:
     """prunebert.json: the same for programs."""
-    words = [{"word": w, "id": i} for w, i in zip(run.form.label_words or [], stock.word_ids(run), strict=False)]
+    words = [{"word": w, "id": i} for w, i in zip(run.form.label_words or [], export_model.word_ids(run), strict=False)]
     kept = ("method", "task", "model", "seed", "command", "form", "head", "metric", "score", "metrics", "weights_hash")
     read = {"position": None if run.form.span else 0, "label_words": words} if words else {}
-    return {"class": stock.auto(run), **read} | {k: run.facts[k] for k in (*kept, *DENOMINATORS)}
+    return {"class": export_model.auto(run), **read} | {k: run.facts[k] for k in (*kept, *DENOMINATORS)}
