@@ -11,7 +11,7 @@ import pandas as pd
 
 from prunebert import __version__
 from prunebert.errors import BadInput
-from prunebert.report import cells, collect, compare, latex, page, sections
+from prunebert.report import cells, collect, differences, latex, page, sections
 from prunebert.report.collect import Collected, Trouble
 from prunebert.runs import artifacts
 from prunebert.system.console import arguments, counted, say, short
@@ -41,14 +41,14 @@ def write(dirs: list[Path], out: Path | None = None, baseline: str | None = None
     """
     collected = collect.collect(dirs)
     runs, troubles = collected.runs, list(collected.troubles)
-    method = compare.baseline(runs, baseline)
+    method = differences.baseline(runs, baseline)
     out = artifacts.report(dirs[0] if dirs[0].is_dir() else dirs[0].parent) if out is None else out
     try:
         (out / "figures").mkdir(parents=True, exist_ok=True)
         draw = partial(page.drawn, folder=out / "figures")
         found, text = [], [latex.HEAD]
         for name, rows in runs.groupby("table", sort=False):
-            gaps = compare.differences(rows, method)
+            gaps = differences.differences(rows, method)
             found.append(sections.of_table(str(name), rows, gaps, method, draw, troubles))
             text += _tex(str(name), rows, gaps, method)
         whole = [sections.of_troubles(collected, troubles), *found, sections.of_methods()]

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from prunebert.errors import BadInput
-from prunebert.report import cells, compare, latex
+from prunebert.report import cells, differences, latex
 from prunebert.report.collect import collect
 
 
@@ -47,7 +47,7 @@ def test_differences_are_paired_by_seed_tested_twice_and_corrected_together(run,
         for seed, count in enumerate(counts):
             run(f"{method}{seed}", method, 0.5, seed, wrong=count)
     run("lone", "smp", 0.9, 0)
-    found = compare.differences(collect([tmp_path]).runs, "magnitude").set_index("label")
+    found = differences.differences(collect([tmp_path]).runs, "magnitude").set_index("label")
     assert list(found.index) == ["gmp", "smp"] and (found["seeds"] == 3).all()  # 0.9 has no counterpart
     ours, theirs = [0.8, 0.75, 0.78], [0.7, 0.68, 0.65]
     assert found.at["smp", "difference"] == pytest.approx(np.mean(ours) - np.mean(theirs))
@@ -66,7 +66,7 @@ def test_too_few_seeds_no_common_seed_and_unreadable_predictions_are_words_not_n
     run("s1", "smp", 0.5, 1)
     run("g2", "gmp", 0.5, 2)
     (run("r0", "random", 0.5, 0) / "predictions.parquet").unlink()
-    found = compare.differences(collect([tmp_path]).runs, "magnitude").set_index("label")
+    found = differences.differences(collect([tmp_path]).runs, "magnitude").set_index("label")
     assert found.at["smp", "by_seed"].why == "too few seeds (2)" and found.at["smp", "by_seed"].p is None
     assert found.at["gmp", "examples"].why == "no seed in common" and found.at["gmp", "seeds"] == 0
     assert "cannot be read" in found.at["random", "examples"].why
@@ -78,25 +78,26 @@ def test_the_baseline_is_the_variant_most_alike_and_dense_is_one_for_every_spars
     run("s", "smp", distill="logits")
     run("d", "dense", 0.0)
     runs = collect([tmp_path]).runs
-    found = compare.differences(runs, "magnitude")
+    found = differences.differences(runs, "magnitude")
     assert dict(zip(found["label"], found["against"], strict=True)) == {
         "smp (distill=logits)": "magnitude (distill=logits)",
         "magnitude (distill=none)": "magnitude (distill=logits)",
     }
     assert (
-        set(compare.differences(runs, "dense")["against"]) == {"dense"} and len(compare.differences(runs, "dense")) == 3
+        set(differences.differences(runs, "dense")["against"]) == {"dense"}
+        and len(differences.differences(runs, "dense")) == 3
     )
-    assert compare.differences(runs, None).empty
+    assert differences.differences(runs, None).empty
 
 
 def test_which_baseline(run, tmp_path):
     run("a", "smp")
     runs = collect([tmp_path]).runs
-    assert compare.baseline(runs, None) is None and compare.baseline(runs, "smp") == "smp"
+    assert differences.baseline(runs, None) is None and differences.baseline(runs, "smp") == "smp"
     with pytest.raises(BadInput, match="--baseline=spm: allowed are smp; did you mean smp"):
-        compare.baseline(runs, "spm")
+        differences.baseline(runs, "spm")
     run("b", "magnitude")
-    assert compare.baseline(collect([tmp_path]).runs, None) == "magnitude"
+    assert differences.baseline(collect([tmp_path]).runs, None) == "magnitude"
 
 
 def test_latex_has_booktabs_bold_and_no_bare_sign(run, tmp_path):
@@ -112,6 +113,6 @@ def test_latex_has_booktabs_bold_and_no_bare_sign(run, tmp_path):
         r"50\%\_of \& \#1",
     ):
         assert part in text
-    gaps = compare.differences(runs, "smp")
+    gaps = differences.differences(runs, "smp")
     assert r"too few seeds (1)" in latex.differences(gaps, table="t", metric="accuracy", method="smp")
     assert latex.escaped("a±b \\ ~^$<") == r"a$\pm$b \textbackslash{} \textasciitilde{}\textasciicircum{}\$$<$"

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from prunebert.errors import BadInput
-from prunebert.report import compare, latex, tables
+from prunebert.report import differences, latex, tables
 from prunebert.report.collect import collect
 from prunebert.report.command import flat
 from prunebert.report.rows import nested, plain, read
@@ -139,7 +139,7 @@ def test_examples_are_tested_over_the_seeds_whose_predictions_are_here(run, tmp_
         for seed in (0, 1):
             run(f"{seed}/{method}", method, seed=seed, wrong=wrong[seed])
     table = written(tmp_path / "0", tmp_path / "results.csv", gone=True)
-    gaps = compare.differences(collect([tmp_path / "1", table]).runs, "magnitude")
+    gaps = differences.differences(collect([tmp_path / "1", table]).runs, "magnitude")
     (test,) = gaps["examples"]
     assert (test.p, test.won, test.part) == (2 * 0.5**10, "10 : 0", "1 of 2 seeds")
     assert gaps["difference"].tolist() == pytest.approx([0.0]) and gaps["seeds"].tolist() == [2]
