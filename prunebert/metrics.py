@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import string
 import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import evaluate
-from datasets import Features, Value
+import numpy as np
+from datasets import Features, List, Value
 from scipy import stats
 from sklearn import metrics as sk
+
+from prunebert.errors import BadInput
 
 
 def _info(description: str, value: str) -> evaluate.MetricInfo:
@@ -68,3 +75,97 @@ class Correlation(evaluate.Metric):
                 "pearson": float(stats.pearsonr(predictions, references).statistic),
                 "spearman": float(stats.spearmanr(predictions, references).statistic),
             }
+
+
+PUNCTUATION = str.maketrans("", "", string.punctuation)
+ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+
+
+def normalise(text: str) -> str:
+    """What SQuAD compares (Rajpurkar et al. 2016, §6.1): no case, ASCII punctuation, articles or extra whitespace."""
+    return " ".join(ARTICLES.sub(" ", text.lower().translate(PUNCTUATION)).split())
+
+
+def exact(prediction: str, gold: str) -> float:
+    """1 if the two are equal once normalised, else 0."""
+    return float(normalise(prediction) == normalise(gold))
+
+
+def f1(prediction: str, gold: str) -> float:
+    """F1 of the two as bags of normalised words; 0 where they share none, even if both are empty."""
+    words, wanted = Counter(normalise(prediction).split()), Counter(normalise(gold).split())
+    shared = (words & wanted).total()
+    return 2 * shared / (words.total() + wanted.total()) if shared else 0.0
+
+
+def best_of_answers(measure: Callable[[str, str], float], prediction: str, golds: list[str]) -> float:
+    """`measure` against the gold answer that it likes most."""
+    return max(measure(prediction, gold) for gold in golds)
+
+
+def v1_metrics(predictions: list[str], golds: list[list[str]]) -> dict[str, float]:
+    """SQuAD 1.1's exact match and F1, fractions in 0..1; every question has a gold answer."""
+    pairs = list(zip(predictions, golds, strict=True))
+    return {m.__name__: float(np.mean([best_of_answers(m, text, gold) for text, gold in pairs])) for m in (exact, f1)}
+
+
+def v2_metrics(predictions: list[str], golds: list[list[str]]) -> dict[str, float]:
+    """SQuAD 2.0's (Rajpurkar et al. 2018): a question without gold answers scores 1 for "" and 0 for anything else.
+
+    Over all questions, those with an answer and those without (each where there are any). Gold answers of which
+    normalising leaves nothing do not count, as in the official script.
+    """
+    scores = np.zeros((len(predictions), 2))
+    for row, (text, gold) in enumerate(zip(predictions, golds, strict=True)):
+        real = [g for g in gold if normalise(g)]
+        scores[row] = [best_of_answers(m, text, real) for m in (exact, f1)] if real else exact(text, "")
+    answered = np.array([bool(gold) for gold in golds])
+    found = dict(zip(("exact", "f1"), scores.mean(0).tolist(), strict=True))
+    if answered.any():
+        found |= dict(zip(("has_answer_exact", "has_answer_f1"), scores[answered].mean(0).tolist(), strict=True))
+    if not answered.all():
+        found["no_answer_exact"] = float(scores[~answered, 0].mean())
+    return found
+
+
+def _span_info(description: str) -> evaluate.MetricInfo:
+    text = Value("string")
+    features = Features(
+        {"predictions": {"id": text, "prediction_text": text}, "references": {"id": text, "answers": List(text)}}
+    )
+    return evaluate.MetricInfo(description=description, citation="", inputs_description="", features=features)
+
+
+def _paired(predictions: Iterable[Any], references: Iterable[Any]) -> tuple[list[str], list[list[str]]]:
+    """(texts, gold answers) in the order of the references. Raises BadInput where a question has no prediction."""
+    texts = {p["id"]: p["prediction_text"] for p in predictions}
+    golds = {r["id"]: list(r["answers"]) for r in references}
+    for name in golds:
+        if name not in texts:
+            raise BadInput(f"predictions: there is none with id={name}")
+    return [texts[name] for name in golds], list(golds.values())
+
+
+class Squad(evaluate.Metric):
+    """Exact match and F1 as fractions, the best over the gold answers (SQuAD 1.1)."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return _span_info("exact match and F1")
+
+    def _compute(self, predictions: Any, references: Any) -> dict[str, float]:
+        return v1_metrics(*_paired(predictions, references))
+
+
+class SquadV2(evaluate.Metric):
+    """Exact match and F1 with unanswerable questions, overall and for each kind (SQuAD 2.0)."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return _span_info("exact match and F1 with unanswerable questions")
+
+    def _compute(self, predictions: Any, references: Any) -> dict[str, float]:
+        return v2_metrics(*_paired(predictions, references))
+
+
+def of_question(metric: str, prediction: str, golds: list[str], no_answer: bool) -> float:
+    """A single question's "exact" or "f1"; no_answer: as SQuAD 2.0 has it."""
+    return (v2_metrics if no_answer else v1_metrics)([prediction], [golds])[metric]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from prunebert.analysis.degrees import QUANTILES, degrees, distribution, gini
+from prunebert.analysis.topology import QUANTILES, degrees, distribution, gini
 
 MASK = torch.tensor([[1, 1, 0, 1], [0, 0, 0, 0], [0, 1, 0, 0]]).bool()  # rows keep 3, 0, 1; columns 1, 2, 0, 1
 

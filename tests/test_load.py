@@ -17,7 +17,7 @@ from transformers import AutoModelForMaskedLM
 import prunebert
 from prunebert.errors import BadInput
 from prunebert.network.models import hash_of
-from prunebert.runs import artifacts, delta
+from prunebert.runs import artifacts, weights
 
 PAIR = ("task.text=[sentence,second]",)
 NUMBER = ("task.kind=regression", "task.label=number", "method.head=linear")
@@ -126,10 +126,10 @@ def test_a_delta_holds_what_changed_and_gives_it_back():
     theta["b"] += 1
     theta["all"] += 1
     theta["frozen"][0, 1] = 7.0  # removed, so that it does not matter
-    packed = delta.pack(theta, base, masks)
+    packed = weights.pack_delta(theta, base, masks)
     assert packed.keys() == {"w", "e", "rows/e", "b", "all"}
     assert packed["w"].tolist() == [10, 12, 15] and packed["rows/e"].tolist() == [1, 3]
-    found = delta.unpack(packed, base, masks)
+    found = weights.unpack_delta(packed, base, masks)
     for name in base:
         assert torch.equal(found[name] * masks.get(name, 1), theta[name] * masks.get(name, 1))
     assert base["e"].sum() == 0

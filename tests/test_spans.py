@@ -4,8 +4,9 @@ import evaluate
 import numpy as np
 import pytest
 
+from prunebert import metrics
 from prunebert.errors import BadInput
-from prunebert.metrics_squad import Squad, SquadV2
+from prunebert.metrics import Squad, SquadV2
 from prunebert.tasks import spans
 
 
@@ -26,7 +27,7 @@ def own_cache(tmp_path, monkeypatch):
     ],
 )
 def test_normalise(text, normal):
-    assert spans.normalise(text) == normal
+    assert metrics.normalise(text) == normal
 
 
 @pytest.mark.parametrize(
@@ -41,8 +42,8 @@ def test_normalise(text, normal):
     ],
 )
 def test_exact_and_f1(prediction, gold, exact, f1):
-    assert spans.exact(prediction, gold) == exact
-    assert spans.f1(prediction, gold) == pytest.approx(f1)
+    assert metrics.exact(prediction, gold) == exact
+    assert metrics.f1(prediction, gold) == pytest.approx(f1)
 
 
 def test_metric_of_v1_takes_the_best_gold_answer_and_pairs_by_id():
@@ -73,7 +74,7 @@ def test_metric_of_v2_scores_no_answer_by_itself():
             "no_answer_exact": 1 / 2,
         }
     )
-    assert set(spans.v2_metrics([""], [[]])) == {"exact", "f1", "no_answer_exact"}
+    assert set(metrics.v2_metrics([""], [[]])) == {"exact", "f1", "no_answer_exact"}
 
 
 OFFSETS = np.array([[0, 0], [0, 0], [0, 4], [5, 9], [9, 10], [11, 15], [0, 0]])  # [CLS] ? then four tokens, [SEP]

@@ -8,8 +8,8 @@ import torch
 from prunebert.masks.top_v.top_v import keep_top
 
 from prunebert.analysis import topology
-from prunebert.analysis.degrees import degrees
 from prunebert.analysis.live_paths import dead
+from prunebert.analysis.topology import degrees
 
 #  heads of 2:      rows 0-1 hold 2 of 8, rows 2-3 hold 4; columns 0-1 hold 5 of 8, columns 2-3 hold 1
 SQUARE = torch.tensor([[1, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 1], [1, 1, 0, 0]]).bool()

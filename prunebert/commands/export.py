@@ -67,15 +67,14 @@ def export(run: Loaded, out: Path) -> str:
 
 def sparse(run: Loaded, root: Path, out: Path) -> int:
     """Write the task delta of the run in `root`; returns its dense weights' bytes. Raises BadInput as `export`."""
-    from prunebert.runs import delta
-    from prunebert.runs import weights as runs_weights
+    from prunebert.runs import weights
 
     base = {n: p.detach().cpu() for n, p in run.net.parameters_of("pretrained").items()}
     masks = {n: m.cpu() for n, m in run.masks.items()}
-    values = delta.pack({n: x.cpu() for n, x in run.theta.items() if n in base}, base, masks)
-    runs_weights.write_delta(root, out, values)
-    weights = [*run.net.parameters_of().values(), *run.net.heads[run.head].parameters()]
-    return sum(p.numel() * p.element_size() for p in weights)
+    values = weights.pack_delta({n: x.cpu() for n, x in run.theta.items() if n in base}, base, masks)
+    weights.write_delta(root, out, values)
+    parameters = [*run.net.parameters_of().values(), *run.net.heads[run.head].parameters()]
+    return sum(p.numel() * p.element_size() for p in parameters)
 
 
 def _tell_sparse(run: Loaded, out: Path, dense: int) -> None:

@@ -45,7 +45,7 @@ def _scores(prediction: pd.Series, label: pd.Series, metric: str) -> pd.Series:
         asked = golds[golds.map(len) > 0]
         found = prediction[asked.index].map(json.loads)
         return pd.Series([np.equal(p, g).mean() for p, g in zip(found, asked, strict=True)], asked.index)
-    from prunebert.metrics_squad import of_question  # evaluate takes seconds to import
+    from prunebert.metrics import of_question  # evaluate takes seconds to import
 
     kind, no_answer = "exact" if metric == "exact" else "f1", bool((golds.map(len) == 0).any())
     pairs = zip(prediction, golds, strict=True)

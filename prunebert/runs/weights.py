@@ -7,15 +7,17 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save, save_file
 from torch import Tensor
 
 from prunebert.errors import BadInput
 from prunebert.masks import maskfile
+from prunebert.masks.top_v import Masks
 from prunebert.network.models import hash_of
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.runs import artifacts, delta
+from prunebert.runs import artifacts
 from prunebert.tasks.task import Task
 
 log = logging.getLogger(__name__)
@@ -33,7 +35,7 @@ def trained(root: Path, net: SubNetwork) -> dict[str, Tensor]:
     stored = load_file(root / artifacts.WEIGHTS) if (root / artifacts.WEIGHTS).is_file() else {}
     if (root / artifacts.DELTA).is_file():
         base = net.parameters_of("pretrained")
-        stored = delta.unpack(load_file(root / artifacts.DELTA), base, artifacts.masks(root).masks)
+        stored = unpack_delta(load_file(root / artifacts.DELTA), base, artifacts.masks(root).masks)
     head = load_file(root / artifacts.HEAD) if (root / artifacts.HEAD).is_file() else {}
     return stored | {n if n.startswith(net.prefix) else f"head.{n}": x for n, x in head.items()}
 
@@ -101,3 +103,37 @@ def sound(file: Path) -> dict[str, Tensor] | None:
         pass
     log.warning("%s is damaged and is made anew", file)
     return None
+
+
+ROWS = "rows/"  # + name: which rows of an unmasked matrix are stored
+
+
+def pack_delta(theta: Mapping[str, Tensor], base: Mapping[str, Tensor], masks: Masks) -> dict[str, Tensor]:
+    """What of `theta` must be kept to have θ ⊙ M again, given the checkpoint's `base`."""
+    stored: dict[str, Tensor] = {}
+    for name, value in theta.items():
+        if name in masks:
+            if not torch.equal(value[masks[name]], base[name][masks[name]]):
+                stored[name] = value[masks[name]]
+            continue
+        changed = (value != base[name]).flatten(1).any(1) if value.ndim > 1 else value != base[name]
+        if value.ndim > 1 and changed.any() and not changed.all():
+            stored[ROWS + name], stored[name] = torch.nonzero(changed).flatten().int(), value[changed]
+        elif changed.any():
+            stored[name] = value
+    return stored
+
+
+def unpack_delta(stored: Mapping[str, Tensor], base: Mapping[str, Tensor], masks: Masks) -> dict[str, Tensor]:
+    """Every weight again: `theta` of `pack_delta`, but that removed weights have the checkpoint's values."""
+    theta = {name: value.detach().clone() for name, value in base.items()}
+    for name, value in stored.items():
+        if name.startswith(ROWS):
+            continue
+        if name in masks:
+            theta[name][masks[name]] = value
+        elif ROWS + name in stored:
+            theta[name][stored[ROWS + name].long()] = value
+        else:
+            theta[name] = value
+    return theta

@@ -96,13 +96,10 @@ def _union(annotation: ast.expr) -> list[ast.expr]:
 def _parameters(target: str) -> dict[str, tuple[ast.expr | None, ast.expr | None]] | None:
     """Keyword name -> (annotation, default) of a function or dataclass; None where the source cannot tell."""
     module, _, name = target.rpartition(".")
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+    file = _source(module)
+    if file is None:
         raise BadInput(f"_target_={target}: there is no Python module {module}")
-    tree = _Aliases(module).visit(ast.parse(Path(spec.origin).read_text("utf-8")))
+    tree = _Aliases(module).visit(ast.parse(file.read_text("utf-8")))
     definitions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
     found = definitions.get(name)
     if found is None:
@@ -139,12 +136,34 @@ class _Aliases(ast.NodeTransformer):
 @cache
 def _literals(module: str) -> dict[str, ast.expr]:
     """The `Name = Literal[...]` statements that a module can see by their bare names."""
-    spec = importlib.util.find_spec(module)
+    file = _source(module)
     found: dict[str, ast.expr] = {}
-    for node in ast.parse(Path(spec.origin).read_text("utf-8")).body if spec and spec.origin else ():
+    for node in ast.parse(file.read_text("utf-8")).body if file else ():
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("prunebert."):
             seen = _literals(str(node.module))
             found |= {alias.asname or alias.name: seen[alias.name] for alias in node.names if alias.name in seen}
         if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("Literal["):
             found |= {ast.unparse(target): node.value for target in node.targets}
     return found
+
+
+@cache
+def _source(module: str) -> Path | None:
+    """The file of a module; None if there is none in Python. Only the top package is imported, as `find_spec` on
+    prunebert.distill.teacher would import prunebert.distill, and torch with it.
+    """
+    top, *below = module.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    if not below:
+        return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+    for folder in spec.submodule_search_locations or ():
+        path = Path(folder, *below)
+        for file in (path / "__init__.py", path.with_suffix(".py")):
+            if file.is_file():
+                return file
+    return None

@@ -5,10 +5,6 @@ Pure functions. Characters are half-open (first, last), tokens inclusive (start,
 
 from __future__ import annotations
 
-import re
-import string
-from collections import Counter
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,55 +12,6 @@ import numpy as np
 from prunebert.errors import BadInput
 
 NULL_THRESHOLD = 0.0  # SQuAD 2.0: no answer where the null score beats the best span by more than this
-PUNCTUATION = str.maketrans("", "", string.punctuation)
-ARTICLES = re.compile(r"\b(?:a|an|the)\b")
-
-
-def normalise(text: str) -> str:
-    """What SQuAD compares (Rajpurkar et al. 2016, §6.1): no case, ASCII punctuation, articles or extra whitespace."""
-    return " ".join(ARTICLES.sub(" ", text.lower().translate(PUNCTUATION)).split())
-
-
-def exact(prediction: str, gold: str) -> float:
-    """1 if the two are equal once normalised, else 0."""
-    return float(normalise(prediction) == normalise(gold))
-
-
-def f1(prediction: str, gold: str) -> float:
-    """F1 of the two as bags of normalised words; 0 where they share none, even if both are empty."""
-    words, wanted = Counter(normalise(prediction).split()), Counter(normalise(gold).split())
-    shared = (words & wanted).total()
-    return 2 * shared / (words.total() + wanted.total()) if shared else 0.0
-
-
-def best(measure: Callable[[str, str], float], prediction: str, golds: list[str]) -> float:
-    """`measure` against the gold answer that it likes most."""
-    return max(measure(prediction, gold) for gold in golds)
-
-
-def v1_metrics(predictions: list[str], golds: list[list[str]]) -> dict[str, float]:
-    """SQuAD 1.1's exact match and F1, fractions in 0..1; every question has a gold answer."""
-    pairs = list(zip(predictions, golds, strict=True))
-    return {m.__name__: float(np.mean([best(m, text, gold) for text, gold in pairs])) for m in (exact, f1)}
-
-
-def v2_metrics(predictions: list[str], golds: list[list[str]]) -> dict[str, float]:
-    """SQuAD 2.0's (Rajpurkar et al. 2018): a question without gold answers scores 1 for "" and 0 for anything else.
-
-    Over all questions, those with an answer and those without (each where there are any). Gold answers of which
-    normalising leaves nothing do not count, as in the official script.
-    """
-    scores = np.zeros((len(predictions), 2))
-    for row, (text, gold) in enumerate(zip(predictions, golds, strict=True)):
-        real = [g for g in gold if normalise(g)]
-        scores[row] = [best(m, text, real) for m in (exact, f1)] if real else exact(text, "")
-    answered = np.array([bool(gold) for gold in golds])
-    found = dict(zip(("exact", "f1"), scores.mean(0).tolist(), strict=True))
-    if answered.any():
-        found |= dict(zip(("has_answer_exact", "has_answer_f1"), scores[answered].mean(0).tolist(), strict=True))
-    if not answered.all():
-        found["no_answer_exact"] = float(scores[~answered, 0].mean())
-    return found
 
 
 class Answer(NamedTuple):

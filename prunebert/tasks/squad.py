@@ -93,7 +93,7 @@ class SquadTask:
         return pd.DataFrame({"split": split, "id": table.id, "label": label, "prediction": texts})
 
     def metrics(self, predictions: dict[str, pd.DataFrame]) -> dict[str, float]:
-        from prunebert.metrics_squad import Squad, SquadV2  # evaluate takes seconds to import
+        from prunebert.metrics import Squad, SquadV2  # evaluate takes seconds to import
 
         (rows,) = predictions.values()
         return (SquadV2 if self.no_answer else Squad)(keep_in_memory=True).compute(

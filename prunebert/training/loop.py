@@ -20,11 +20,10 @@ from prunebert.network.subnetwork import SubNetwork
 from prunebert.system import distributed
 from prunebert.system.impl import Impl
 from prunebert.system.progress import Progress
-from prunebert.training.best import Best
 from prunebert.training.checkpoints import Checkpoints, Nothing
 from prunebert.training.phase import Phase
 from prunebert.training.prefetch import ahead
-from prunebert.training.state import Moment
+from prunebert.training.state import Best, Moment
 from prunebert.training.step import LOWER, Stepper
 
 log = logging.getLogger(__name__)

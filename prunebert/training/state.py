@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,6 @@ from torch.optim import Optimizer
 
 from prunebert.masks.top_v.history import History
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.training.best import Best
 from prunebert.training.phase import Phase
 
 
@@ -82,3 +82,25 @@ class Moment:
 
 def _under(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"{name}.{n}": x for n, x in tensors.items()}
+
+
+class Best:
+    """The state of the trained tensors at the best score so far; the earliest of equals."""
+
+    def __init__(self, trained: dict[str, Tensor]) -> None:
+        self.trained = trained
+        self.score, self.step = -math.inf, 0
+        self.state: dict[str, Tensor] = {}
+
+    def offer(self, score: float, step: int) -> None:
+        """Copy the tensors if `score` beats what was offered before."""
+        if score > self.score:
+            self.score, self.step = score, step
+            self.state = {n: x.detach().to("cpu", copy=True) for n, x in self.trained.items()}
+
+    def restore(self) -> int:
+        """Put the best state back; returns its step."""
+        with torch.no_grad():
+            for name, tensor in self.trained.items():
+                tensor.copy_(self.state[name])
+        return self.step
