@@ -19,8 +19,8 @@ from torch import Tensor
 from prunebert.analysis import topology
 from prunebert.choices import PRUNABLE
 from prunebert.errors import BadInput
-from prunebert.masks.top_v.maskfile import MaskFile
-from prunebert.masks.top_v.top_v import Masks, sparsity
+from prunebert.masks.maskfile import MaskFile
+from prunebert.masks.top_v import Masks, sparsity
 from prunebert.network.models import Model, hash_of
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.runs.artifacts import HEAD, RESULT, TOPOLOGY, WEIGHTS, Artifacts

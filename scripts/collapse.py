@@ -18,12 +18,12 @@ from collections import defaultdict
 
 import pandas as pd
 import torch
-from prunebert.masks.top_v.top_v import Masks, sparsity
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
 import prunebert
+from prunebert.masks.top_v import Masks, sparsity
 from prunebert.network.interface import Batch
 from prunebert.runs.load import Loaded
 from prunebert.tasks.batching import padding_of

@@ -12,11 +12,11 @@ import time
 
 import numpy as np
 import torch
-from prunebert.masks.top_v.maskfile import MaskFile, encode
 
 import prunebert
 from prunebert.commands.bench import hardware
 from prunebert.commands.export_model import stock
+from prunebert.masks.maskfile import MaskFile, encode
 from prunebert.system.console import say
 
 TEXT, REPEATS = "one of the best films of the year , and a very funny one", int(os.environ.get("REPEATS", "100"))

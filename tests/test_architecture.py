@@ -1,61 +1,99 @@
-"""The house's rules that a machine can check: who imports whom, and how long a file may be."""
+"""The house's rules that a machine can check: the rooms in their order, who may import what, how long a file may be."""
 
 import ast
+import graphlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1] / "prunebert"
 FILES = sorted(ROOT.rglob("*.py"))
-NEVER = {
-    "methods": {"train", "evaluate", "run", "cli", "artifacts", "tasks.text", "tasks.squad", "info"},
-    "tasks": {"methods", "masks", "phase", "train", "run", "cli", "artifacts", "subnetwork"},
-    "masks": {"subnetwork", "phase", "train", "tasks", "methods", "models"},
-    "schedules": {"subnetwork", "phase", "train", "tasks", "methods", "models", "masks"},
-    "fit": {"subnetwork", "phase", "train", "tasks", "methods", "models", "masks"},
-    "topology": {"subnetwork", "phase", "train", "tasks", "methods", "models", "artifacts"},
-    "report": {"train", "methods", "tasks", "run", "evaluate", "cli", "subnetwork", "phase", "models", "info"},
-    "train": {"methods", "artifacts", "cli", "tasks.text", "tasks.squad"},
-    "subnetwork": {"train", "methods", "artifacts", "phase", "tasks.text", "tasks.squad"},
+TESTS = sorted(Path(__file__).parent.rglob("*.py"))
+
+# An import points only to the left: a room knows those before it, and none after it.
+ORDER = (
+    *("errors", "choices", "fit", "schedules", "metrics", "masks", "system", "network", "settings", "tasks", "runs"),
+    *("training", "analysis", "distill", "commands", "report", "result", "methods", "run", "experiment", "cli"),
+)
+HYDRA = {"cli", "settings.overrides"}
+# A method also sees the protocol of a task, no task itself, and another run's masks (method.masks=RUN).
+METHODS_SEE = {
+    *("errors", "choices", "fit", "schedules", "masks", "network", "distill"),
+    *("training.phase", "tasks.task", "runs.reuse", "methods.magnitude", "methods.gradual"),
 }
+BEFORE_TORCH = (
+    *("errors", "choices", "settings.checks", "settings.labels", "settings.overrides", "settings.signature"),
+    *("runs.artifacts", "runs.guard", "runs.identity", "system.distributed", "system.signals"),
+)
 
 
-def imports(file: Path) -> set[str]:
-    """Modules imported at run time (what stands under TYPE_CHECKING is not)."""
+def module(file: Path) -> str:
+    """Dotted, without prunebert: `masks.top_v`; of a package's __init__ the package."""
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module(f) for f in FILES}
+
+
+def imported(file: Path) -> set[str]:
+    """Dotted names imported at run time; those under TYPE_CHECKING are not."""
     tree = ast.parse(file.read_text())
-    skipped = {
-        id(n)
-        for i in ast.walk(tree)
-        if isinstance(i, ast.If) and "TYPE_CHECKING" in ast.unparse(i.test)
-        for n in ast.walk(i)
-    }
-    found = set()
+    typing = [n for n in ast.walk(tree) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.unparse(n.test)]
+    skipped = {id(n) for block in typing for n in ast.walk(block)}
+    names = set()
     for node in ast.walk(tree):
         if id(node) in skipped:
             continue
         if isinstance(node, ast.Import):
-            found |= {a.name for a in node.names}
+            names |= {a.name for a in node.names}
         if isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module} | {f"{node.module}.{a.name}" for a in node.names}
-    return found
+            names |= {f"{node.module}.{a.name}" for a in node.names}
+    return names
 
 
-def test_the_number_of_files():
-    assert len(FILES) >= 35
+def ours(file: Path) -> set[str]:
+    """The modules of prunebert that a file imports."""
+    names = {n.removeprefix("prunebert.") for n in imported(file) if n.startswith("prunebert.")}
+    return {n if n in MODULES else n.rpartition(".")[0] for n in names} - {""}
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
+def room(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def test_every_room_has_its_place():
+    assert {room(m) for m in MODULES} - {"", "__init__", "__main__"} == set(ORDER)
+    assert len(FILES) > 80
+    assert not [
+        str(f) for f in ROOT.rglob("__init__.py") if f.parent.name not in ("prunebert", "distill") and f.read_text()
+    ]
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f.parent != ROOT or f.stem in ORDER], ids=module)
 def test_a_file_is_short_and_imports_only_downwards(file):
+    name = module(file)
     assert len(file.read_text().splitlines()) <= 300
-    part = file.relative_to(ROOT).with_suffix("").parts[0]
-    ours = {m.removeprefix("prunebert.") for m in imports(file) if m.startswith("prunebert.")}
-    for forbidden in NEVER.get(part, set()):
-        assert not any(m == forbidden or m.startswith(forbidden + ".") for m in ours), (file.name, forbidden)
-    if file.name not in ("cli.py", "words.py"):
-        assert not any(m.split(".")[0] in ("hydra", "omegaconf") for m in imports(file))
+    up = [other for other in ours(file) if ORDER.index(room(other)) > ORDER.index(room(name))]
+    assert not up, f"{name} imports {up}"
+    uses_hydra = any(n.partition(".")[0] in ("hydra", "omegaconf") for n in imported(file))
+    assert not uses_hydra or name in HYDRA
+    if room(name) == "methods":
+        unseen = {other for other in ours(file) if not {other, room(other)} & METHODS_SEE}
+        assert not unseen, f"{name} sees {unseen}"
 
 
-TESTS = sorted(Path(__file__).parent.rglob("*.py"))
+def test_no_circle():
+    graph = {module(f): ours(f) for f in FILES}
+    assert len(tuple(graphlib.TopologicalSorter(graph).static_order())) >= len(FILES) - 1
+
+
+def test_what_answers_before_torch_is_free_of_it():
+    code = f"import importlib, sys\nfor m in {BEFORE_TORCH}: importlib.import_module('prunebert.' + m)\n"
+    code += "print(sorted({'torch', 'transformers', 'datasets', 'evaluate', 'pandas', 'matplotlib'} & {*sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
 def test_tests_are_short_too():
@@ -63,59 +101,18 @@ def test_tests_are_short_too():
     assert not [f.name for f in TESTS if len(f.read_text().splitlines()) > 300]
 
 
-def test_schedules_and_fit_need_only_the_standard_library():
-    for name in ("schedules", "fit", "checks", "signature", "errors"):
-        tops = {m.split(".")[0] for m in imports(ROOT / f"{name}.py")}
-        assert tops <= {
-            "__future__",
-            "prunebert",
-            "math",
-            "dataclasses",
-            "typing",
-            "collections",
-            "difflib",
-            "hashlib",
-            "re",
-            "ast",
-            "importlib",
-            "functools",
-            "pathlib",
-        }
-
-
-def test_the_report_reads_runs_and_nothing_else():
-    ours = {
-        m.removeprefix("prunebert.").split(".")[0]
-        for f in (ROOT / "report").glob("*.py")
-        for m in imports(f)
-        if m.startswith("prunebert.")
-    }
-    known = {
-        "report",
-        "artifacts",
-        "choices",
-        "command",
-        "traces",
-        "grid",
-        "topology",
-        "maskfile",
-        "overlap",
-        "metrics_squad",
-        "signature",
-        "errors",
-        "__version__",
-    }
-    assert {"report", "artifacts", "errors"} <= ours <= known
-    outside = {f.name for f in FILES if "report" not in f.parts and any("prunebert.report" in m for m in imports(f))}
-    assert outside == {"cli.py"}
+def test_the_report_reads_files_and_is_read_by_no_room():
+    known = {"errors", "choices", "metrics", "masks", "system", "settings", "runs", "analysis", "report", "__version__"}
+    assert {room(m) for f in (ROOT / "report").glob("*.py") for m in ours(f)} <= known
+    outside = {module(f) for f in FILES if room(module(f)) != "report" and any(room(m) == "report" for m in ours(f))}
+    assert outside == {"cli"}
 
 
 def test_no_method_is_named_in_the_loop():
     names = {p.stem for p in (ROOT / "methods").glob("*.py")} - {"__init__", "random"}
-    for file in ("train.py", "run.py", "evaluate.py", "phase.py", "subnetwork.py", "cli.py"):
-        words = {
-            n.value
-            for n in ast.walk(ast.parse((ROOT / file).read_text()))
-            if isinstance(n, ast.Constant) and isinstance(n.value, str)
-        }
-        assert not names & words
+    files = [ROOT / f for f in ("run.py", "result.py", "experiment.py", "cli.py")]
+    files += [*(ROOT / "training").glob("*.py"), *(ROOT / "network").glob("*.py")]
+    assert len(files) > 10
+    for file in files:
+        constants = [n for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.Constant)]
+        assert not names & {n.value for n in constants if isinstance(n.value, str)}, file

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from prunebert.masks.top_v.maskfile import MaskFile
 
 from prunebert.masks import maskfile
+from prunebert.masks.maskfile import MaskFile
 
 ALWAYS = {
     ".hydra/config.yaml",

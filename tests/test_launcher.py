@@ -11,8 +11,7 @@ import pytest
 import torch
 
 from prunebert.system.impl import Impl
-
-from .test_resume import start
+from tests.runs.test_resume import start
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .test_resume import results, same, start
+from tests.runs.test_resume import results, same, start
 
 pytestmark = [
     pytest.mark.slurm,

@@ -13,7 +13,7 @@ values vary with the input and are read, back to the stream. R(X)ᵢ: row i of X
 Biases have no mask. A unit whose row is empty therefore has a constant value: what comes out of it could be moved to
 the next bias, is the same for every input, and lies on no path from it. Query and key differ in this: a constant kᵢ
 adds the same to all of a token's scores, which the softmax takes out again, so that nothing reads qᵢ; a constant qᵢ
-(its bias) still ranks the tokens by their kᵢ. All of it is exact where biases are not zero (tests/test_paths.py asks
+(its bias) still ranks the tokens by their kᵢ. All of it is exact where biases are not zero (its test asks
 autograd). A word embedding lies on a path whenever it is kept, as its token may come. The pooler's weights do where a
 head reads the pooler. A matrix without a mask is dense.
 """
@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prunebert.masks.top_v.top_v import Masks
+from prunebert.masks.top_v import Masks
 
 Place = Callable[[str], tuple[int, str]]  # parameter name -> (layer, kind); layer -1 for pooler and embeddings
 Matrices = dict[str, Tensor]  # of one layer, kind -> bool mask

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from prunebert.errors import BadInput
-from prunebert.masks.top_v.maskfile import Packed
+from prunebert.masks.maskfile import Packed
 from prunebert.runs import artifacts
 
 AXES = ("method", "sparsity", "task", "fit", "distill", "augment", "prunable", "seed")

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from prunebert.analysis.live_paths import Place, alive, dead
 from prunebert.analysis.overlap import pair
-from prunebert.masks.top_v.maskfile import MaskFile, pack
-from prunebert.masks.top_v.top_v import Masks, keep_top, kept, sparsity, top
+from prunebert.masks.maskfile import MaskFile, pack
+from prunebert.masks.top_v import Masks, keep_top, kept, sparsity, top
 
 ROWS_BY_HEAD = ("query", "key", "value")  # a head owns rows of these [out, in] matrices and columns of attention-output
 

@@ -14,7 +14,7 @@ from prunebert.runs import artifacts
 from prunebert.system.console import arguments, say
 
 if TYPE_CHECKING:
-    from prunebert.masks.top_v.maskfile import MaskFile
+    from prunebert.masks.maskfile import MaskFile
 
 DOES = """Masks say which weights stay. Where a FILE is read, a run's directory stands for its masks.
 
@@ -62,7 +62,7 @@ def main(words: list[str], compose: Compose) -> None:
 
 def _info(path: Path) -> None:
     from prunebert.analysis import topology
-    from prunebert.masks.top_v.top_v import sparsity
+    from prunebert.masks.top_v import sparsity
 
     file = artifacts.masks(path)
     say(f"{path}: {_told(file)}, sparsity {sparsity(file.masks):.6f}")
@@ -77,8 +77,8 @@ def _info(path: Path) -> None:
 
 
 def _combine(asked: Namespace) -> None:
-    from prunebert.masks.top_v.maskfile import MaskFile
-    from prunebert.masks.top_v.top_v import kept, sparsity
+    from prunebert.masks.maskfile import MaskFile
+    from prunebert.masks.top_v import kept, sparsity
 
     out = _free(asked.out)
     a, b = (artifacts.masks(Path(path).expanduser()) for path in (asked.a, asked.b))
@@ -111,8 +111,8 @@ def _import(asked: Namespace, compose: Compose) -> None:
         raise BadInput(f"{path}: there is no such file")
     fields, build = compose(asked.words)
     from prunebert.commands import mask_formats
-    from prunebert.masks.top_v.maskfile import MaskFile
-    from prunebert.masks.top_v.top_v import sparsity
+    from prunebert.masks.maskfile import MaskFile
+    from prunebert.masks.top_v import sparsity
     from prunebert.network.subnetwork import SubNetwork
 
     net = SubNetwork(build(fields["model"]))
@@ -127,7 +127,7 @@ def _import(asked: Namespace, compose: Compose) -> None:
 
 
 def _told(file: MaskFile) -> str:
-    from prunebert.masks.top_v.top_v import kept
+    from prunebert.masks.top_v import kept
 
     size = sum(mask.numel() for mask in file.masks.values())
     return f"{len(file.masks)} matrices, {kept(file.masks):,} of {size:,} weights stay"

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from prunebert.errors import BadInput
-from prunebert.masks.top_v.top_v import Masks
+from prunebert.masks.top_v import Masks
 
 
 def smp(path: Path, encoder: Mapping[str, Tensor]) -> Masks:

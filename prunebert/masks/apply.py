@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prunebert.masks.top_v.chunks import changed, pieces, room_for
-from prunebert.masks.top_v.history import Moved
-from prunebert.masks.top_v.top_v import Masks, Scores
+from prunebert.masks.chunks import changed, pieces, room_for
+from prunebert.masks.history import Moved
+from prunebert.masks.top_v import Masks, Scores
 
 
 def straight_through(M: Masks, S: Scores, slope: float | None = None) -> Through:

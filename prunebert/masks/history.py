@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prunebert.masks.top_v.chunks import changed
-from prunebert.masks.top_v.top_v import Masks
+from prunebert.masks.chunks import changed
+from prunebert.masks.top_v import Masks
 
 ROW = "all, in a row"  # the name of what is kept on a GPU
 Moved = dict[str, tuple[Tensor, Tensor, Tensor]]  # a mask as seen last, as seen now, flat positions that changed

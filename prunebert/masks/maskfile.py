@@ -21,7 +21,7 @@ from safetensors.numpy import save
 from prunebert.errors import BadInput
 
 if TYPE_CHECKING:
-    from prunebert.masks.top_v.top_v import Masks
+    from prunebert.masks.top_v import Masks
 
 FORMAT, VERSION = "prunebert-masks", "1"
 ENTRIES = {"model", "weights_hash", "shapes", "kept"}

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prunebert.masks.top_v.chunks import pieces, room_for
-from prunebert.masks.top_v.top_v import Scores, Window, on_gpu, quantile
+from prunebert.masks.chunks import pieces, room_for
+from prunebert.masks.top_v import Scores, Window, on_gpu, quantile
 
 log = logging.getLogger(__name__)
 

@@ -1,5 +1,5 @@
 """Sigmas: sums of σ(S) and the gradient of the penalty R(S) on a GPU, of all matrices in one pass; what control.py does
-piece by piece on the CPU, and the same numbers but for rounding (tests/test_radix.py)."""
+piece by piece on the CPU, and the same numbers but for rounding (tests/masks/test_selection_cuda.py)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from prunebert.masks.top_v.selection_cuda import BLOCK, layout, on_device, tensor_of
+from prunebert.masks.selection_cuda import BLOCK, layout, on_device, tensor_of
 
 
 def means(S: list[Tensor], above: float = 0.0, temperature: float = 1.0, force: float | Tensor | None = None) -> Tensor:

@@ -6,7 +6,7 @@ bit. If it is not there, or there was no last step, four more passes count one b
 The device itself knows which of the two it has to be. A last pass writes the masks. All matrices go at once.
 
 Of equal scores at the cut the earlier positions stay, as in masks.by_sorting, which this must agree with
-(tests/test_radix.py). NaN counts as the largest of all, as there.
+(tests/masks/test_selection_cuda.py). NaN counts as the largest of all, as there.
 """
 
 from __future__ import annotations

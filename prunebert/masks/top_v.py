@@ -17,7 +17,7 @@ from torch import Tensor
 
 from prunebert.errors import BadInput, Diverged, bad_choice
 from prunebert.masks import chunks
-from prunebert.masks.top_v.chunks import differing
+from prunebert.masks.chunks import differing
 
 Scores = dict[str, Tensor]  # real, same shape as the weight each ranks
 Masks = Mapping[str, Tensor]  # bool: True = the weight stays. Float in the forward pass where a gradient flows to S

@@ -38,9 +38,9 @@ from torch import Tensor
 from prunebert.choices import Head, Prunable
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.masks.top_v.apply import straight_through
-from prunebert.masks.top_v.top_v import Masks, Scores, Window, ranked, shift
-from prunebert.masks.top_v.top_v import sparsity as measured
+from prunebert.masks.apply import straight_through
+from prunebert.masks.top_v import Masks, Scores, Window, ranked, shift
+from prunebert.masks.top_v import sparsity as measured
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.schedules import Cubic
 from prunebert.tasks.task import Task

@@ -18,7 +18,7 @@ from typing import Literal
 from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.fit import Fit
-from prunebert.masks.top_v.top_v import Masks, keep_top
+from prunebert.masks.top_v import Masks, keep_top
 from prunebert.methods.magnitude import magnitude
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.schedules import Cubic

@@ -26,9 +26,9 @@ from torch import Tensor
 from prunebert.choices import EVERY_MATRIX, Head, Prunable
 from prunebert.distill import Distill
 from prunebert.fit import Fit
-from prunebert.masks.top_v.penalty import Force, penalise
-from prunebert.masks.top_v.top_v import Masks, Window, ranked, shift
-from prunebert.masks.top_v.top_v import sparsity as measured
+from prunebert.masks.penalty import Force, penalise
+from prunebert.masks.top_v import Masks, Window, ranked, shift
+from prunebert.masks.top_v import sparsity as measured
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.schedules import Cubic
 from prunebert.tasks.task import Task

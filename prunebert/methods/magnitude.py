@@ -16,7 +16,7 @@ from typing import Literal
 from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.fit import Fit
-from prunebert.masks.top_v.top_v import Scores, keep_top
+from prunebert.masks.top_v import Scores, keep_top
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.runs.reuse import masks_of
 from prunebert.tasks.task import Task

@@ -15,8 +15,8 @@ from typing import Literal
 from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.fit import Fit
-from prunebert.masks.top_v.apply import straight_through
-from prunebert.masks.top_v.top_v import Masks, Near, Window, keep_top
+from prunebert.masks.apply import straight_through
+from prunebert.masks.top_v import Masks, Near, Window, keep_top
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.schedules import Cubic
 from prunebert.tasks.task import Task

@@ -18,7 +18,7 @@ from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.masks.top_v.top_v import keep_top
+from prunebert.masks.top_v import keep_top
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.runs.reuse import budget_of, masks_of
 from prunebert.tasks.task import Task

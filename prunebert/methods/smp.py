@@ -36,9 +36,9 @@ from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.errors import BadInput, bad_choice
 from prunebert.fit import Fit
-from prunebert.masks.top_v.apply import straight_through
-from prunebert.masks.top_v.penalty import mean_sigmas, penalise
-from prunebert.masks.top_v.top_v import Masks, Near, Scores, Window, keep_top, tops
+from prunebert.masks.apply import straight_through
+from prunebert.masks.penalty import mean_sigmas, penalise
+from prunebert.masks.top_v import Masks, Near, Scores, Window, keep_top, tops
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.schedules import Cubic
 from prunebert.tasks.task import Task

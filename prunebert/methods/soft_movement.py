@@ -23,11 +23,11 @@ from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.masks.top_v.apply import straight_through
-from prunebert.masks.top_v.chunks import larger
-from prunebert.masks.top_v.penalty import Force, penalise
-from prunebert.masks.top_v.top_v import Masks, Near, Scores, Window, keep_top, tops
-from prunebert.masks.top_v.top_v import sparsity as measured
+from prunebert.masks.apply import straight_through
+from prunebert.masks.chunks import larger
+from prunebert.masks.penalty import Force, penalise
+from prunebert.masks.top_v import Masks, Near, Scores, Window, keep_top, tops
+from prunebert.masks.top_v import sparsity as measured
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.schedules import Cubic
 from prunebert.tasks.task import Task

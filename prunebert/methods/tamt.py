@@ -17,22 +17,24 @@ one token of each). Left out: first scores drawn at random, fine-tuning on less 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.distill.likeness import alike
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.masks.top_v.apply import straight_through
-from prunebert.masks.top_v.top_v import Masks, Near, Window, keep_top
+from prunebert.masks.apply import straight_through
+from prunebert.masks.top_v import Masks, Near, Window, keep_top
 from prunebert.methods.magnitude import magnitude
 from prunebert.network.interface import Batch, Outputs
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.runs.reuse import masks_of
-from prunebert.tasks.mlm import MaskedLM
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Group, Phase, Terms, finetune
+
+if TYPE_CHECKING:
+    from prunebert.tasks.mlm import MaskedLM
 
 
 def tamt(

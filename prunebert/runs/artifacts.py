@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-    from prunebert.masks.top_v.maskfile import MaskFile, Packed
+    from prunebert.masks.maskfile import MaskFile, Packed
 
 log = logging.getLogger(__name__)
 SWEEP = "multirun.yaml"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from prunebert.errors import BadInput
-from prunebert.masks.top_v.top_v import Masks
+from prunebert.masks.top_v import Masks
 from prunebert.network import models
 from prunebert.network.interface import IGNORED, Batch, Form
 from prunebert.network.subnetwork import SubNetwork

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from prunebert.errors import BadInput
-from prunebert.masks.top_v.top_v import Masks, counts, kept
+from prunebert.masks.top_v import Masks, counts, kept
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.runs import artifacts
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from prunebert.errors import Diverged
-from prunebert.masks.top_v.apply import Products, keeping
+from prunebert.masks.apply import Products, keeping
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.system.impl import Impl
 from prunebert.tasks.task import Task

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from prunebert.errors import Diverged
-from prunebert.masks.top_v.top_v import Masks, sparsity
+from prunebert.masks.top_v import Masks, sparsity
 from prunebert.network.models import hash_of
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.system import distributed

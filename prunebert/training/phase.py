@@ -9,7 +9,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from prunebert.fit import Fit
-from prunebert.masks.top_v.top_v import Masks
+from prunebert.masks.top_v import Masks
 from prunebert.network.interface import Batch, Outputs
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.tasks.task import Task

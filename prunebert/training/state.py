@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from prunebert.masks.top_v.history import History
+from prunebert.masks.history import History
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.training.phase import Phase
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from prunebert.errors import Diverged
-from prunebert.masks.top_v.apply import Products, Through, keeping
-from prunebert.masks.top_v.history import History
-from prunebert.masks.top_v.top_v import Masks
+from prunebert.masks.apply import Products, Through, keeping
+from prunebert.masks.history import History
+from prunebert.masks.top_v import Masks
 from prunebert.network.interface import IGNORED, Batch
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.system import distributed

@@ -1,0 +1,207 @@
+"""`prunebert compare` end to end on toy runs, and what a run's topology.json says of magnitude."""
+
+import json
+import struct
+import subprocess
+import sys
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from prunebert.analysis import overlap
+from prunebert.commands import compare_figure
+from prunebert.errors import BadInput
+from prunebert.masks import maskfile
+from prunebert.masks.maskfile import MaskFile
+from prunebert.network import models
+from prunebert.runs import artifacts
+from tests.toys import save_model
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Four pruned runs and a dense one in a sweep's layout, over a three-layer network; one has masks for a pooler."""
+    root = tmp_path_factory.mktemp("runs")
+    names = [f"bert.encoder.layer.{n}.{k}.weight" for n in range(3) for k in ("attention.self.query", "output.dense")]
+    for i, (method, sparsity, seed) in enumerate(
+        [("smp", 0.8, 0), ("smp", 0.8, 1), ("imp", 0.8, 0), ("dense", 0.0, 0), ("tamt", 0.8, 0)]
+    ):
+        run = root / f"{i}-{method}"
+        (run / ".hydra").mkdir(parents=True)
+        random = np.random.default_rng(i)
+        more = ["bert.pooler.dense.weight"] if method == "tamt" else []
+        masks = {n: torch.from_numpy(random.random((9, 9)) >= sparsity + 0.02 * j) for j, n in enumerate(names + more)}
+        if method == "dense":
+            masks = {n: torch.ones(9, 9).bool() for n in names}
+        artifacts.write(run, "masks.safetensors", maskfile.encode(MaskFile(masks, "toy", "hash")))
+        row = dict.fromkeys(overlap.AXES, "x") | {"method": method, "sparsity": sparsity, "seed": seed, "model": "toy"}
+        artifacts.write(run, "result.json", json.dumps(row).encode())
+    (root / "unfinished" / ".hydra").mkdir(parents=True)
+    return root
+
+
+def size_of(png):
+    """Width and height of a PNG whose every chunk is whole."""
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    at, size = 8, None
+    while at < len(png):
+        length, kind = struct.unpack(">I4s", png[at : at + 8])
+        (told,) = struct.unpack(">I", png[at + 8 + length : at + 12 + length])
+        assert told == zlib.crc32(png[at + 4 : at + 8 + length])
+        size = struct.unpack(">II", png[at + 8 : at + 16]) if kind == b"IHDR" else size
+        at += 12 + length
+    return size
+
+
+def test_a_sweep_is_compared(cli, runs, tmp_path):
+    status, printed = cli("compare", str(runs), "--out", "where/to")
+    assert status == 0, printed
+    assert {p.name for p in (tmp_path / "where/to").iterdir()} == {"compare.json", "compare.png"}
+    assert "compare.json and compare.png are in where/to" in printed.splitlines()[-1]
+    assert "masks of 4 runs" in printed and "smp 0.8 x" not in printed and "smp seed 1" in printed
+    assert f"removed nothing or everything: {runs}/3-dense" in printed
+    assert (
+        "masks over different sets, compared on the matrices both have: 3 of 6 pairs" in printed
+        and "(smp seed 0 leaves out 0, tamt seed 0 1)" in printed
+    )
+    found = json.loads((tmp_path / "where/to/compare.json").read_text())
+    assert found["labels"] == ["smp seed 0", "smp seed 1", "imp seed 0", "tamt seed 0"]
+    assert found == overlap.table(artifacts.finished_runs(runs))
+    masks = [artifacts.packed_masks(runs / d) for d in ("0-smp", "1-smp", "2-imp", "4-tamt")]
+    for i in range(4):
+        for j in range(4):
+            told = overlap.pair(masks[i], masks[j])
+            for key in ("jaccard", "expected_jaccard", "beyond_chance", "mean_jaccard", "layer_budget_correlation"):
+                assert found[key][i][j] == pytest.approx(told[key])
+            assert found["within"][i][j] == pytest.approx(told["within"]["beyond_chance"])
+    assert [(p["a"], p["b"]) for p in found["pairs"]] == [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
+    assert len(found["matrices"]) == 7 and sorted(found["order"]) == [0, 1, 2, 3]
+    for p in found["pairs"]:
+        told = overlap.pair(masks[p["a"]], masks[p["b"]])["matrices"]
+        for name, value in zip(found["matrices"], p["matrices"]["jaccard"], strict=True):
+            assert value == (told[name]["jaccard"] if name in told else None)
+    width, height = size_of((tmp_path / "where/to/compare.png").read_bytes())
+    assert width > 600 and height > 300
+
+
+def test_runs_by_name_each_once(cli, runs, tmp_path):
+    assert cli("compare", f"{runs}/0-smp", f"{runs}/2-imp", f"{runs}/0-smp/", "--out=o")[0] == 0
+    assert json.loads((tmp_path / "o/compare.json").read_text())["labels"] == ["smp", "imp"]
+    assert cli("compare", f"{runs}/0-smp", f"{runs}/1-smp")[0] == 0 and (tmp_path / "compare/compare.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "required: RUN; usage: prunebert compare"),
+        (["{}", "--out"], "usage: prunebert compare"),
+        (["{}", "--outt=x"], "usage: prunebert compare"),
+        (["nowhere"], "nowhere: there is no such directory"),
+        (["{}/unfinished"], "the run did not finish"),
+        (["{}/0-smp"], "two finished runs that removed weights, here are 1"),
+        (["{}/0-smp", "{}/3-dense"], "two finished runs that removed weights, here are 1"),
+        (["{}/0-smp", "{}/2-imp", "--out=file"], "--out=file cannot be written to"),
+        (["{}/0-smp", "other"], "found on different weights (toy and toy)"),
+        (["{}/0-smp", "broken"], "masks.safetensors cannot be read"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_line_and_leaves_nothing(cli, runs, tmp_path, words, told):
+    (tmp_path / "file").write_text("")
+    for name, of in (("other", maskfile.encode(MaskFile({"w": torch.eye(3).bool()}, "toy", "?"))), ("broken", b"")):
+        (tmp_path / name / ".hydra").mkdir(parents=True)
+        artifacts.write(tmp_path / name, "masks.safetensors", of)
+        artifacts.write(tmp_path / name, "result.json", (runs / "0-smp/result.json").read_bytes())
+    before = set(tmp_path.rglob("*"))
+    status, printed = cli("compare", *(w.format(runs) for w in words))
+    assert status == 2 and told in printed and len(printed.strip().splitlines()) == 1
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_a_picture_of_runs_without_any_overlap(runs):
+    found = overlap.table(artifacts.finished_runs(runs))
+    found["beyond_chance"] = [[None] * 4] * 4
+    found["runs"][0]["layers"]["1"] = 0.0  # nothing left of a layer
+    assert size_of(compare_figure.png(found))
+
+
+def test_budgets_are_told_against_the_run():
+    runs = [{"layers": {"10": 0.1, "2": 0.4, "pooler": 0.2}, "size": 10, "kept": 2}]
+    runs.append({"layers": {"2": 0.0, "10": 0.5}, "size": 8, "kept": 4})
+    values, columns = compare_figure.relative_budgets(runs)
+    assert columns == ["2", "10", "pooler"]
+    assert np.array_equal(values, [[1, -1, 0], [np.nan, 0, np.nan]], equal_nan=True)
+
+
+def test_comparing_needs_no_torch(runs, tmp_path):
+    code = f"""if True:
+        import sys
+        sys.argv = ["prunebert", "compare", {str(runs)!r}]
+        from prunebert.cli import main
+        main()
+        assert "torch" not in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, timeout=120)
+
+
+# what a run says of magnitude
+
+
+@pytest.mark.parametrize(("method", "trained"), [("magnitude", True), ("smp", False), ("dense", True)])
+def test_a_run_is_held_against_the_magnitudes_of_its_checkpoint(cli, toy, tmp_path, method, trained):
+    """One-shot magnitude is its own global ranking though its weights were trained since."""
+    assert cli(*toy, f"method={method}", "sparsity=0.7")[0] == 0
+    assert (tmp_path / "run/weights.safetensors").exists() == trained
+    told = artifacts.topology(tmp_path / "run")
+    assert told["sparsity_encoder"] <= told["sparsity_effective"] == told["effective"]["sparsity_encoder"]
+    if method == "dense":
+        assert told["magnitude"] is None and told["sparsity_effective"] == 0
+        return
+    stored = load_file(f"{next(w for w in toy if 'model.name' in w).split('=')[1]}/model.safetensors")
+    mask = artifacts.masks(tmp_path / "run").masks
+    shared = left = 0
+    for name, m in mask.items():
+        best = stored[name].abs().flatten().argsort(descending=True)[: int(m.sum())]
+        shared, left = shared + int(m.flatten()[best].sum()), left + int(m.sum())
+    assert told["magnitude"]["local"]["shared"] == shared and told["magnitude"]["local"]["kept"] == [left, left]
+    assert (told["magnitude"]["global"]["jaccard"] == 1) == (method == "magnitude")
+
+
+def test_the_checkpoint_is_read_once_more(tmp_path):
+    folder = save_model(tmp_path / "model")
+    model = models.load(str(folder))
+    before = {n: p.detach().clone() for n, p in model.encoder.named_parameters()}
+    for p in model.encoder.parameters():
+        p.data.add_(1)
+    again = model.pretrained()
+    assert again.keys() == before.keys() - set(model.fresh) and model.fresh
+    assert all(torch.equal(again[n], before[n]) for n in again)
+    stored = load_file(folder / "model.safetensors")
+    save_file({n: x + 1 for n, x in stored.items()}, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(BadInput, match="has changed since"):
+        model.pretrained()
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(BadInput, match="cannot be loaded"):
+        model.pretrained()
+
+
+def test_a_checkpoint_that_is_gone_costs_only_that_number(cli, toy, tmp_path, monkeypatch):
+    def gone(self):
+        raise BadInput("gone")
+
+    monkeypatch.setattr(models.Model, "pretrained", gone)
+    status, printed = cli(*toy, "method=magnitude")
+    assert status == 0 and "topology.json is without the overlap with the checkpoint's largest weights: gone" in printed
+    assert artifacts.topology(tmp_path / "run")["magnitude"] is None and (tmp_path / "run/result.json").is_file()
+
+
+@pytest.mark.parametrize(("method", "reads"), [("magnitude", True), ("abp", False)])
+def test_a_pooler_that_the_head_does_not_read_is_on_no_path(cli, toy, tmp_path, method, reads):
+    folder = save_model(tmp_path / "model", masked_lm=False)
+    words = [f"model.name={folder}" if "model.name" in w else w for w in toy]
+    status, printed = cli(*words, f"method={method}", "sparsity=0.4", "prunable=encoder_pooler")
+    assert status == 0, printed
+    told = artifacts.topology(tmp_path / "run")
+    assert told["kinds"]["pooler"]["kept"] > 0 and (told["effective"]["kinds"]["pooler"]["kept"] > 0) == reads

@@ -1,0 +1,187 @@
+"""`prunebert mask`: against sets, numpy, and files as torch.nn.utils.prune and SMP's layout make them."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from torch.nn.utils import prune
+
+from prunebert.commands import mask_formats
+from prunebert.errors import BadInput
+from prunebert.masks import maskfile
+from prunebert.masks.maskfile import MaskFile
+from prunebert.runs import artifacts
+
+LAYER = [
+    "attention.self.query",
+    "attention.self.key",
+    "attention.self.value",
+    "attention.output.dense",
+    "intermediate.dense",
+    "output.dense",
+]
+
+
+def random_masks(seed, shapes):
+    generator = torch.Generator().manual_seed(seed)
+    return {n: torch.rand(shape, generator=generator) < 0.4 for n, shape in shapes.items()}
+
+
+@pytest.fixture
+def pair(tmp_path):
+    shapes = {"bert.encoder.layer.0.output.dense.weight": (3, 5), "bert.encoder.layer.1.output.dense.weight": (4, 2)}
+    masks = [random_masks(seed, shapes) for seed in (1, 2)]
+    for name, mask in zip("ab", masks, strict=True):
+        artifacts.write_masks(tmp_path / name, MaskFile(mask, "m", "h"))
+    return masks
+
+
+def members(masks):
+    return {(n, *p) for n, m in masks.items() for p in torch.nonzero(m).tolist()}
+
+
+@pytest.mark.parametrize(
+    ("name", "operation"),
+    [("and", set.intersection), ("or", set.union), ("xor", set.symmetric_difference), ("diff", set.difference)],
+)
+def test_two_masks_are_two_sets(cli, tmp_path, pair, name, operation):
+    status, printed = cli("mask", name, "a", "b", "out")
+    assert status == 0, printed
+    a, b = map(members, pair)
+    found = maskfile.read(tmp_path / "out")
+    assert members(found.masks) == operation(a, b) and (found.model, found.weights_hash) == ("m", "h")
+    assert f"A keeps {len(a)}, B {len(b)}, both {len(a & b)}, Jaccard {len(a & b) / len(a | b):.6f}" in printed
+    assert f"{len(operation(a, b))} of 23 weights stay" in printed
+    before = (tmp_path / "out").read_bytes()
+    assert cli("mask", name, "b", "a", "out") == (2, "prunebert: out is there already; choose another file\n")
+    assert (tmp_path / "out").read_bytes() == before
+    assert cli("mask", name, "a", "b")[0] == 0 and len(list(tmp_path.iterdir())) == 3
+
+
+def test_info_counts_what_is_in_the_file(cli, tmp_path, pair):
+    mask = torch.zeros(4, 6, dtype=torch.bool)
+    mask[1, [0, 2]] = mask[3, 0] = True
+    names = [f"bert.encoder.layer.{i}.output.dense.weight" for i in (0, 11)]
+    artifacts.write_masks(tmp_path / "x", MaskFile(dict.fromkeys(names, mask), "m", "h"))
+    status, printed = cli("mask", "info", "x")
+    assert status == 0 and "2 matrices, 6 of 48 weights stay, sparsity 0.875000" in printed
+    assert "bert.encoder.layer.*.output.dense.weight: 6 of 48 (12.50%) stay, 4 rows and 8 columns empty" in printed
+
+
+def test_masks_of_other_weights_only_by_force(cli, tmp_path, pair):
+    artifacts.write_masks(tmp_path / "b2", MaskFile(pair[1], "n", "g"))
+    assert cli("mask", "and", "a", "b2", "out") == (
+        2,
+        "prunebert: a was found on m, b2 on n: other weights; --force does it still\n",
+    )
+    assert cli("mask", "and", "a", "b2", "out", "--force")[0] == 0
+    assert members(maskfile.read(tmp_path / "out").masks) == members(pair[0]) & members(pair[1])
+    artifacts.write_masks(tmp_path / "c", MaskFile({n: m for n, m in list(pair[1].items())[:1]}, "m", "h"))
+    status, printed = cli("mask", "or", "a", "c", "--force")
+    assert (
+        status == 2 and "cover different matrices (bert.encoder.layer.1.output.dense.weight is not in both" in printed
+    )
+    for words, told in (
+        ((), "required"),
+        (("nand", "a", "b"), "invalid choice: 'nand'"),
+        (("and", "a"), "required: B; usage: prunebert mask and"),
+        (("info", "nowhere"), "nowhere cannot be read as a mask file"),
+        (("import", "smp", "nowhere", "x"), "nowhere: there is no such file"),
+        (("import", "smp", "a", "x", "sparsity=0.5"), "sparsity=0.5: only model=… and model.KEY=… may follow OUT"),
+        (("and", "a", "b", "no/where"), "cannot be written to"),
+    ):
+        status, printed = cli("mask", *words)
+        assert status == 2 and told in printed, printed
+
+
+def test_smps_bits_in_smps_order(tmp_path):
+    """Twelve layers, so that 10 sorts before 2; bytes made by hand from a string of bits."""
+    shapes = {f"bert.encoder.layer.{i}.{kind}.weight": (3, i + 1) for i in range(12) for kind in LAYER}
+    masks = random_masks(0, shapes)
+    bits = ""
+    for name in sorted(n.replace(".weight", ".mask_scores") for n in shapes):  # the names that SMP's code sorts
+        bits += "".join(str(int(x)) for x in masks[name.replace(".mask_scores", ".weight")].flatten().tolist())
+    assert len(bits) % 8
+    bits += "0" * (-len(bits) % 8)
+    packed = np.array([int(bits[i : i + 8], 2) for i in range(0, len(bits), 8)], dtype=np.uint8)
+    np.save(tmp_path / "x.npy", packed)
+    weights = {n: torch.zeros(shape) for n, shape in shapes.items()}
+    found = mask_formats.smp(tmp_path / "x.npy", weights)
+    assert list(found) == list(shapes) and all(torch.equal(found[n], masks[n]) for n in masks)
+    for bad in (packed[:-1], packed.astype(bool), np.append(packed, packed[:1])):
+        np.save(tmp_path / "x.npy", bad)
+        with pytest.raises(BadInput, match="a mask of this model is"):
+            mask_formats.smp(tmp_path / "x.npy", weights)
+    np.save(tmp_path / "x.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(BadInput, match=r"cannot be read as a \.npy"):
+        mask_formats.smp(tmp_path / "x.npy", weights)
+
+
+def test_smps_file_becomes_a_mask_file_of_the_model(cli, tmp_path, model_folder, net):
+    masks = random_masks(3, {n: p.shape for n, p in net.prunable().items()})
+    np.save(tmp_path / "x.npy", np.packbits(np.concatenate([masks[n].numpy().ravel() for n in sorted(masks)])))
+    status, printed = cli("mask", "import", "smp", "x.npy", "out", f"model.name={model_folder}")
+    assert status == 0, printed
+    found = maskfile.read(tmp_path / "out")
+    assert found.weights_hash == net.model.weights_hash and all(torch.equal(found.masks[n], masks[n]) for n in masks)
+    assert net.use(found).masks.keys() == masks.keys()
+    assert math.isclose(1 - sum(int(m.sum()) for m in masks.values()) / 16384, float(printed.split()[-4]), abs_tol=1e-6)
+
+
+@pytest.fixture
+def pruned(model_folder):
+    """The stock model, each encoder matrix and the pooler pruned by torch as BERT-Tickets' code does."""
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(model_folder)
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Linear) and name != "classifier":
+            prune.l1_unstructured(module, "weight", 0.5)
+    return {k: v for k, v in model.state_dict().items() if "mask" in k}
+
+
+@pytest.mark.parametrize("style", ["tickets", "tamt", "tamt with embeddings", "data parallel"])
+def test_a_published_dictionary_becomes_a_methods_masks(cli, toy, tmp_path, model_folder, pruned, net, style):
+    expected = {n: pruned[f"{n}_mask"].bool() for n in net.prunable()}
+    stored = pruned
+    if "tamt" in style:
+        stored = {k.removesuffix("_mask"): v.bool() for k, v in pruned.items()}
+    if "embeddings" in style:
+        name = "bert.embeddings.word_embeddings.weight"
+        expected[name] = stored[name] = random_masks(0, {name: net.parameters_of()[name].shape})[name]
+    if style == "data parallel":
+        stored = {f"module.{k}": v.to(torch.uint8) for k, v in pruned.items()}
+    assert any("pooler" in k for k in stored)  # the toy checkpoint has none
+    torch.save(stored, tmp_path / "mask.pt")
+    status, printed = cli("mask", "import", style.split()[0].replace("data", "tickets"), "mask.pt", "out", toy[6])
+    assert status == 0, printed
+    found = maskfile.read(tmp_path / "out").masks
+    assert found.keys() == expected.keys() and all(torch.equal(found[n], expected[n]) for n in expected)
+    if style == "tickets":
+        words = ["method=magnitude", "prunable=encoder", "sparsity=0.5", "method.masks=out"]
+        status, printed = cli(*toy, *words)
+        assert status == 0, printed
+        kept = artifacts.masks(tmp_path / "run").masks
+        assert all(torch.equal(kept[n], expected[n]) for n in expected)
+        status, printed = cli(*toy, *words[:2], "sparsity=0.6", "method.masks=out", "hydra.run.dir=x")
+        assert status == 2 and "method.masks=out: its sparsity is 0.5" in printed
+
+
+def test_what_is_no_such_dictionary_is_told(tmp_path, pruned, net):
+    encoder, file = dict(net.prunable()), tmp_path / "mask.pt"
+    name = "bert.encoder.layer.0.output.dense.weight"
+    for stored, told in (
+        ([1, 2], "is no dictionary of tensors"),
+        ({"a": "b"}, "is no dictionary of tensors"),
+        (pruned | {"bert.encoder.layer.2.output.dense.weight_mask": torch.ones(1)}, "is no matrix of this model"),
+        (pruned | {f"{name}_mask": torch.ones(2, 2)}, r"is \[2, 2\], in this model \[32, 64\]"),
+        (pruned | {f"{name}_mask": torch.full((32, 64), 0.5)}, "other values than 0 and 1"),
+        ({k: v for k, v in pruned.items() if "layer.1" in k}, "lacks 6 of this model's 12 encoder matrices"),
+        (net, "cannot be read as a dictionary"),  # pickled code is not run
+    ):
+        torch.save(stored, file)
+        with pytest.raises(BadInput, match=told):
+            mask_formats.dictionary(file, encoder, {}, "bert.")
+    file.write_bytes(b"nothing")
+    with pytest.raises(BadInput, match="cannot be read"):
+        mask_formats.dictionary(file, encoder, {}, "bert.")

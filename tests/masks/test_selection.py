@@ -1,0 +1,110 @@
+"""select, on tensors that are large enough for its bounds to be narrow."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from prunebert.errors import Diverged
+from prunebert.masks import chunks, top_v
+from prunebert.masks.top_v import Near, Window, by_sorting, keep_top, select, shift, top
+
+DRAW = np.random.default_rng(3)
+LARGE = {
+    "normal": DRAW.normal(size=60_000),
+    "periodic": np.tile(np.arange(39.0), 1500),  # evenly spaced samples see one value of it
+    "steps": np.floor(DRAW.normal(size=60_001) * 3),
+    "one value": np.zeros(50_000),
+    "two values": np.where(np.arange(50_000) % 7, 0.0, 0.02),
+    "infinite": np.where(DRAW.random(60_000) < 0.4, -np.inf, DRAW.normal(size=60_000)),
+    "ascending": np.arange(50_000.0),
+    "few large": np.where(np.arange(64_000) % 641 == 1, 1e30, DRAW.normal(size=64_000)),
+}
+
+
+@pytest.mark.parametrize("piece", [1000, 2**17])
+@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize("share", [0.0, 1e-4, 0.03, 0.1, 0.5, 0.9, 1.0])
+def test_select_is_a_stable_sort(monkeypatch, name, share, piece):
+    monkeypatch.setattr(chunks, "SIZE", piece)
+    x = LARGE[name].astype(np.float32)
+    count = round(share * len(x))
+    order = np.argsort(-x, kind="stable")
+    expected = np.zeros(len(x), dtype=bool)
+    expected[order[:count]] = True
+    parts = [torch.from_numpy(part) for part in np.split(x, [7, len(x) // 3])]
+    masks, largest = select(parts, count)
+    assert np.array_equal(np.concatenate([m.numpy() for m in masks]), expected)
+    assert largest == (x[order[count]] if count < len(x) else -math.inf)
+    assert torch.equal(top(torch.from_numpy(x), count), torch.from_numpy(expected))
+
+
+def test_nan_that_no_one_looked_for_is_told_where_it_leaves_no_cut():
+    """A window says that there was none: then a step has seen to it. What comes past that is not ranked either."""
+    for fill in (15_000, 20_000):
+        x = torch.randn(20_000, generator=torch.Generator().manual_seed(0))
+        near = Window()
+        top(x, 5_000, near)
+        assert near.known()
+        x[:fill] = math.nan
+        with pytest.raises(Diverged, match="NaN"):
+            top(x, 10_000, near)
+
+
+def test_a_shift_asks_no_other_device_where_the_cut_was():
+    shift({"a": torch.ones(3, device="meta")}, torch.zeros((), device="meta"), Window())  # a value there raises
+
+
+def test_bounds_that_miss_cost_time_alone(monkeypatch):
+    x = torch.randn(5000, generator=torch.Generator().manual_seed(0))
+    right = top(x, 700)
+    for wrong in ((2.0, 3.0), (-3.0, -2.0), (math.inf, math.inf), (-math.inf, -math.inf)):
+        monkeypatch.setattr(top_v, "_bounds", lambda *told, wrong=wrong: wrong)
+        assert torch.equal(top(x, 700), right)
+
+
+@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize("share", [0.0, 1e-4, 0.1, 0.5, 1.0])
+def test_the_sort_of_other_devices_tells_the_same(name, share):
+    parts = [torch.from_numpy(part) for part in np.split(LARGE[name].astype(np.float32), [7, 900])]
+    count = round(share * len(LARGE[name]))
+    masks, largest = select(parts, count)
+    sorted_masks, sorted_largest = by_sorting(parts, count)
+    assert all(map(torch.equal, masks, sorted_masks)) and largest == float(sorted_largest)
+    assert isinstance(sorted_largest, torch.Tensor) and sorted_largest.ndim == 0
+
+
+@pytest.mark.parametrize("scope", ["local", "global"])
+@pytest.mark.parametrize("kind", ["drifting", "jumping", "shrinking", "collapsing", "ties", "infinite"])
+def test_where_the_last_cut_was_changes_no_mask(kind, scope):
+    """Over 40 steps of scores that move, beside a ranking that remembers nothing. Some windows hit and some miss."""
+    draw, near, hits = np.random.default_rng(5), Near(Window), 0
+    x = {"a": draw.normal(size=(90, 60)), "b": draw.normal(size=7000)}
+    for step in range(40):
+        moves = {n: draw.normal(size=v.shape) for n, v in x.items()}
+        if kind in ("shrinking", "collapsing"):
+            x = {n: v * (0.98 if kind == "shrinking" else 0.7) for n, v in x.items()}
+        elif kind == "jumping":
+            x = {n: v + (step % 7 == 3) for n, v in x.items()}
+        else:
+            x = {n: v + 0.01 * moves[n] for n, v in x.items()}
+        seen = {n: np.round(v, 1) if kind == "ties" else v for n, v in x.items()}
+        if kind == "infinite":
+            seen = {n: np.where(v < -0.2, -np.inf, v) for n, v in seen.items()}
+        S = {n: torch.from_numpy(v.astype(np.float32)) for n, v in seen.items()}
+        s = 0.7 + step / 200
+        hits += sum(window.known() for window in near.values())
+        M = keep_top(S, s, scope, near)
+        assert all(torch.equal(M[n], m) for n, m in keep_top(S, s, scope).items())
+    assert hits < 3 if kind == "collapsing" else hits > 20  # where the cut moves too far, no window is tried
+
+
+def test_a_window_moves_with_the_scores(monkeypatch):
+    """As AbP needs it, whose scores are shifted every step: nothing has to be sampled again."""
+    S = {"a": torch.randn(200, 100, generator=torch.Generator().manual_seed(0))}
+    near = Window()
+    M, largest = top_v.ranked(S, 0.9, near)
+    monkeypatch.delattr(top_v, "_bounds")
+    top_v.shift(S, largest, near)
+    assert torch.equal(top_v.ranked(S, 0.9, near)[0]["a"], M["a"])

@@ -1,0 +1,79 @@
+"""Every method on every form of task, through the command line with fit=smoke."""
+
+import json
+
+import pytest
+from safetensors import safe_open
+
+from prunebert.masks import maskfile
+from tests.test_conf import options
+
+PHASES = {
+    "dense": ["finetune"],
+    "random": ["finetune"],
+    "magnitude": ["finetune"],
+    "imp": ["round-1", "round-2", "finetune"],
+    "gmp": ["prune"],
+    "movement": ["prune"],
+    "soft_movement": ["prune"],
+    "l0": ["prune"],
+    "smp": ["prune"],
+    "abp": ["prune"],
+    "tamt": ["mask-training", "finetune"],
+    "sparsebert": ["teacher", "prune"],
+}
+FROZEN = {"smp", "abp"}  # the others leave weights of their own behind
+EXTRA = {"imp": ["method.step=0.45"], "tamt": ["method.corpus.block=16"]}
+FORMS = {
+    "classification": ["task.label_words=[terrible,great]"],
+    "pair": ["task.text=[sentence,second]", "task.label_words=[no,yes]"],
+    "regression": [
+        "task.text=[sentence,second]",
+        "task.kind=regression",
+        "task.label=number",
+        "task.label_words=[yes]",
+    ],
+    "questions": [],
+}
+
+
+def test_the_matrix_is_whole():
+    assert sorted(PHASES) == options("method")
+
+
+@pytest.mark.parametrize("sparsity", [0.0, *(pytest.param(s, marks=pytest.mark.slow) for s in (0.3, 0.5)), 0.97])
+@pytest.mark.parametrize("method", sorted(PHASES.keys() - {"dense"}))
+def test_the_sparsity_asked_is_the_one_on_the_disk(cli, toy, tmp_path, text, method, sparsity):
+    step = ["method.step=0.5"] if method == "imp" else EXTRA.get(method, [])
+    status, printed = cli(*toy, *text, f"method={method}", *step, f"sparsity={sparsity}")
+    assert status == 0, printed
+    row = json.loads((tmp_path / "run/result.json").read_text())
+    masks = maskfile.read(tmp_path / "run/masks.safetensors").masks
+    size = sum(m.numel() for m in masks.values())
+    assert abs(size - sum(int(m.sum()) for m in masks.values()) - sparsity * size) <= 1
+    assert abs(row[f"sparsity_{row['prunable']}"] - sparsity) * size <= 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("method", PHASES)
+def test_a_method_runs_on_a_form_of_task(cli, toy, tmp_path, questions, text, method, form):
+    words = [w for w in toy if not w.startswith(("task.label_words", "task.text"))]
+    if form == "questions":
+        words = [*questions, *(w for w in words if not w.startswith("task"))]
+    elif form == "classification":
+        words += ["task.text=sentence"]
+    status, printed = cli(*words, *FORMS[form], *text, f"method={method}", *EXTRA.get(method, []), "sparsity=0.9")
+    assert status == 0, printed
+    row = json.loads((tmp_path / "run/result.json").read_text())
+    assert list(row["phases"]) == PHASES[method]
+    masks = maskfile.read(tmp_path / "run/masks.safetensors").masks
+    size = sum(m.numel() for m in masks.values())
+    removed = size - sum(int(m.sum()) for m in masks.values())
+    if method == "dense":
+        assert removed == 0
+    else:  # under the denominator of the method's paper, to the weight
+        assert abs(removed - 0.9 * size) <= 1 and row[f"sparsity_{row['prunable']}"] == pytest.approx(removed / size)
+    assert (tmp_path / "run/weights.safetensors").exists() == (method not in FROZEN)
+    if method not in FROZEN:
+        with safe_open(tmp_path / "run/weights.safetensors", "pt") as stored:
+            assert set(masks) <= set(stored.keys())

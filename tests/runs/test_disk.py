@@ -1,0 +1,82 @@
+"""Disks that are full, read-only, or gone under a run."""
+
+import shutil
+
+import pytest
+
+from prunebert.training import checkpoints
+from prunebert.training.checkpoints import Checkpoints
+from tests.runs.test_resume import SHORT, results, same
+
+
+def test_a_full_disk_at_a_checkpoint_costs_the_checkpoint_alone(cli, toy, tmp_path, monkeypatch):
+    def full(*args, **settings):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoints, "save_file", full)
+    status, printed = cli(*toy, "method=magnitude", *SHORT)
+    assert status == 0 and "could not be written: " in printed and "No space left on device" in printed
+    assert not list((tmp_path / "run").glob("checkpoint/*"))
+
+
+def test_a_full_disk_at_the_result_loses_no_training(cli, toy, tmp_path, monkeypatch):
+    from prunebert.runs import artifacts
+
+    words, write = [*toy, "method=magnitude", *SHORT], artifacts.write
+
+    def full(root, name, content):
+        if name == "predictions.parquet":
+            raise OSError(28, "No space left on device", str(root / name))
+        write(root, name, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(artifacts, "write", full)
+        status, printed = cli(*words)
+    assert status == 1 and printed.strip().splitlines()[-1].startswith("prunebert: ")
+    assert "predictions.parquet: No space left on device" in printed
+    status, printed = cli(*words)
+    assert status == 0 and "phase finetune was finished before" in printed and "step" not in printed
+    assert cli(*words, "hydra.run.dir=whole")[0] == 0
+    same(results(tmp_path / "whole"), results(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("what", ["metrics.jsonl", "masks.safetensors"])
+def test_output_that_becomes_read_only_ends_it_in_one_line_and_loses_nothing(cli, toy, tmp_path, monkeypatch, what):
+    """As when a file system is mounted anew after an error."""
+    from prunebert.runs import artifacts
+
+    words, write = [*toy, "method=magnitude", *SHORT], artifacts.write
+    count = [0]
+
+    def refuse(root, name):
+        raise OSError(30, "Read-only file system", str(root / name))
+
+    def record(self, line, record=artifacts.Artifacts.record):
+        count[0] += 1
+        if count[0] > 5 and what == "metrics.jsonl":
+            refuse(self.root, what)
+        record(self, line)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(artifacts.Artifacts, "record", record)
+        patch.setattr(
+            artifacts, "write", lambda root, name, x: refuse(root, name) if name == what else write(root, name, x)
+        )
+        status, printed = cli(*words)
+    assert status == 1 and "Traceback" not in printed
+    assert f"{what}: Read-only file system" in printed.strip().splitlines()[-1]
+    assert cli(*words)[0] == 0 and cli(*words, "hydra.run.dir=whole")[0] == 0
+    same(results(tmp_path / "whole"), results(tmp_path / "run"))
+
+
+def test_a_directory_deleted_under_a_run_ends_it_in_one_line(cli, toy, tmp_path, monkeypatch):
+    after = Checkpoints.after
+
+    def deleting(self, step, moment, seconds):
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        after(self, step, moment, seconds)
+
+    monkeypatch.setattr(Checkpoints, "after", deleting)
+    status, printed = cli(*toy, "method=magnitude", *SHORT)
+    assert status == 1 and "Traceback" not in printed
+    assert "No such file or directory" in printed.strip().splitlines()[-1]

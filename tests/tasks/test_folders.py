@@ -1,0 +1,86 @@
+"""GLUE's layout: what its files have that others do not."""
+
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from prunebert.tasks import sources
+from tests.tasks.test_sources import told
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+def folder_of(task: str) -> dict:
+    return OmegaConf.to_container(OmegaConf.load(CONF / "task" / f"{task}.yaml").folder)
+
+
+def glue(root: Path, task: str, content: dict[str, str]) -> dict:
+    layout = folder_of(task)
+    (root / layout["name"]).mkdir()
+    for file, text in content.items():
+        (root / layout["name"] / file).write_text(text, "utf-8")
+    return layout
+
+
+RTE = "index\tsentence1\tsentence2\tlabel\n"
+
+
+@pytest.fixture
+def rte(tmp_path):
+    train = RTE + '0\t"No, he said.\tNA\tentailment\n1\ta\tb\tnot_entailment\n'
+    return glue(tmp_path, "rte", {"train.tsv": train, "dev.tsv": RTE + "0\tc\td\tentailment\n"})
+
+
+@pytest.mark.parametrize("within", ["", "RTE"])
+def test_a_folder_in_glues_layout(tmp_path, rte, within):
+    tables = sources.from_folder("rte", str(tmp_path / within), **rte)
+    assert list(tables) == ["train", "validation"]
+    assert tables["train"].drop(columns="id").to_dict("list") == {
+        "label": ["entailment", "not_entailment"],
+        "text_a": ['"No, he said.', "a"],
+        "text_b": ["NA", "b"],
+    }
+    assert tables["validation"].text_b.tolist() == ["d"]
+
+
+def test_cola_has_no_line_of_names(tmp_path):
+    line = "gj04\t{}\t{}\t{}\n"
+    train = line.format(1, "", "Fred watered the plants flat.") + line.format(0, "*", '"They" drank the pub.')
+    layout = glue(tmp_path, "cola", {"train.tsv": train, "dev.tsv": line.format(1, "", "Bill floated.")})
+    tables = sources.from_folder("cola", str(tmp_path), **layout)
+    assert tables["train"].text_a.tolist() == ["Fred watered the plants flat.", '"They" drank the pub.']
+    assert tables["train"].label.tolist() == ["1", "0"]
+    assert tables["validation"].text_a.tolist() == ["Bill floated."]
+
+
+def test_mrpcs_byte_order_mark(tmp_path):
+    head = "\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n"
+    layout = glue(tmp_path, "mrpc", dict.fromkeys(["train.tsv", "dev.tsv"], head + '1\t7\t8\tx "y\tz\n'))
+    table = sources.from_folder("mrpc", str(tmp_path), **layout)["train"]
+    assert (table.label[0], table.text_a[0], table.text_b[0]) == ("1", 'x "y', "z")
+
+
+def test_qqps_broken_lines_are_left_out(tmp_path):
+    head = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n"
+    good, more = "0\t1\t2\ta\tb\t1\n", "5\t6\t7\tc\td\t0\n"
+    broken = "1\t3\t4\twhat is\n\tthis\t0\n" + "2\t3\t4\tone\ttwo\n" + "3\t3\t4\tone\ttwo\tthree\tfour\t1\n"
+    layout = glue(tmp_path, "qqp", {"train.tsv": head + good + broken + more, "dev.tsv": head + good})
+    table = sources.from_folder("qqp", str(tmp_path), **layout)["train"]
+    assert table.text_a.tolist() == ["a", "c"] and table.label.tolist() == ["1", "0"]
+    assert list(table.index) == [0, 1]
+
+
+@pytest.mark.parametrize("content", [b"", RTE.encode() + b"0\ta\t\xff\tentailment\n"])
+def test_a_broken_file_of_a_glue_folder_is_told(tmp_path, rte, content):
+    (tmp_path / "RTE" / "train.tsv").write_bytes(content)
+    told(lambda: sources.from_folder("rte", str(tmp_path), **rte), "train.tsv")
+
+
+def test_a_folder_that_is_not_glues_is_told(tmp_path, rte):
+    told(lambda: sources.from_folder("cola", str(tmp_path), **folder_of("cola")), "task.data_dir=", "CoLA/train.tsv")
+    told(lambda: sources.from_folder("rte", "/no/such/folder", **rte), "is not GLUE's layout for rte: RTE/train.tsv")
+    (tmp_path / "RTE" / "dev.tsv").unlink()
+    told(lambda: sources.from_folder("rte", str(tmp_path), **rte), "RTE/dev.tsv is not there")
+    (tmp_path / "RTE" / "train.tsv").write_text("a\tb\n1\t2\n")
+    told(lambda: sources.from_folder("rte", str(tmp_path), **rte), "task.text=sentence1", "it has a, b")

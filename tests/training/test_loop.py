@@ -1,0 +1,155 @@
+"""The loop: only what a phase lists moves, terms are summed, a seed decides, the best step is an honest one."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from prunebert.errors import Diverged
+from prunebert.fit import Fit
+from prunebert.masks.top_v import keep_top
+from prunebert.network import models
+from prunebert.network.subnetwork import SubNetwork
+from prunebert.schedules import Cubic
+from prunebert.training.loop import train
+from prunebert.training.phase import Group, Phase, finetune
+
+FIT = Fit(epochs=1, steps=8, batch_size=8, lr=1e-3, head_lr=1e-3)
+
+
+def phase_of(net, task, fit=FIT, groups=None, loss=None, masks=None, settled=0.0):
+    head = net.add_head(task.form(), "linear")
+    default = [Group(name="head", tensors=net.head_parameters(head), lr=1e-2)]
+    return Phase(
+        name="x",
+        task=task,
+        head=head,
+        fit=fit,
+        train=groups or default,
+        masks=masks or (lambda t, hard: {}),
+        loss=loss or (lambda out, batch, t: task.loss(out, batch)),
+        settled=settled,
+    )
+
+
+def go(net, phase, impl, seed=0, score=lambda: 0.0):
+    lines = []
+    return train(net, phase, seed=seed, impl=impl, record=lines.append, score=score), lines
+
+
+def test_only_listed_groups_move(net, task, impl):
+    phase = phase_of(net, task)
+    before = net.snapshot(phase.head)
+    trained, _ = go(net, phase, impl)
+    moved = {n for n, x in net.snapshot(phase.head).items() if not torch.equal(x, before[n])}
+    assert moved == {
+        "head.classifier.weight",
+        "head.classifier.bias",
+        "bert.pooler.dense.weight",
+        "bert.pooler.dense.bias",
+    }
+    assert trained.parameters == 32 * 2 + 2 + 32 * 32 + 32 and trained.steps == 8
+    assert not any(p.requires_grad for p in net.parameters()) and all(p.grad is None for p in net.parameters())
+
+
+def test_terms_are_summed_and_named(net, task, impl):
+    """Two terms whose gradients cancel leave the tensor where it is; both are logged."""
+    x = torch.zeros(3)
+    groups = [Group(name="x", tensors={"x": x}, lr=1.0)]
+    _, lines = go(
+        net, phase_of(net, task, groups=groups, loss=lambda o, b, t: {"up": x.sum() + 1, "down": -x.sum()}), impl
+    )
+    assert torch.equal(x, torch.zeros(3)) and lines[-1]["loss_up"] == 1 and lines[-1]["loss_down"] == 0
+
+
+def test_one_adamw_step_by_hand(net, task, impl):
+    """AdamW's first step is -lr · sign(gradient) (ε aside), at the rate of a linear decay over 2 steps: 1, then 1/2."""
+    x = torch.tensor([5.0, -2.0, 1.0])
+    slope = torch.tensor([3.0, -4.0, 0.0])
+    fit = Fit(epochs=1, steps=2, batch_size=4, lr=0, head_lr=0, clip=1e9)
+    phase = phase_of(
+        net, task, fit, [Group(name="x", tensors={"x": x}, lr=0.1)], lambda o, b, t: {"l": (x * slope).sum()}
+    )
+    go(net, phase, impl)
+    assert torch.allclose(x, torch.tensor([5.0 - 0.15, -2.0 + 0.15, 1.0]), atol=1e-6)
+
+
+def test_a_seed_decides_everything(model_folder, task, impl):
+    def weights(seed, draws):
+        net = SubNetwork(models.load(str(model_folder)))
+        torch.rand(draws)
+        phase = next(finetune(net, task, net.add_head(task.form(), "linear"), FIT))
+        go(net, phase, impl, seed)
+        return net.snapshot(phase.head)
+
+    a, b, c = weights(0, 0), weights(0, 9), weights(1, 0)
+    assert all(torch.equal(a[n], b[n]) for n in a)
+    assert not torch.equal(a["head.classifier.weight"], c["head.classifier.weight"])
+
+
+def test_progress_runs_from_the_first_step_to_one_and_masks_end_hard(net, task, impl):
+    seen = []
+    S = net.new_scores("encoder")
+    schedule = Cubic(0.8)
+
+    def masks(t, hard):
+        seen.append((t, hard))
+        return keep_top(S, schedule(t))
+
+    _, lines = go(net, phase_of(net, task, masks=masks), impl)
+    assert [t for t, hard in seen if not hard] == [i / 8 for i in range(1, 9)]
+    assert seen[-1] == (1.0, True)
+    assert [line["sparsity"] for line in lines] == pytest.approx([schedule(i / 8) for i in range(1, 9)], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"), [([9, 8, 1, 2, 5, 3, 4], 5), ([9, 9, 9, 1, 1, 1, 1], 5), ([1, 1, 1, 1, 1, 1, 0], 5)]
+)
+def test_best_is_chosen_among_steps_at_the_final_sparsity_only(net, task, impl, scores, expected):
+    """The schedule ends at step 5 of 8; better scores before it do not count, the earliest of equals does."""
+    fit = Fit(epochs=1, steps=8, batch_size=4, lr=1e-3, head_lr=1e-3, eval_every=1, keep="best")
+    S, schedule, states = net.new_scores("encoder"), Cubic(0.8, end=5 / 8), {}
+    phase = phase_of(net, task, fit, masks=lambda t, hard: keep_top(S, schedule(t)), settled=schedule.end)
+    told = iter([*scores, 0])
+
+    def score():
+        states[len(states) + 1] = net.heads[phase.head].state_dict()["classifier.weight"].clone()
+        return next(told)
+
+    trained, _ = go(net, phase, impl, score=score)
+    assert trained.selected_step == expected
+    assert torch.equal(net.heads[phase.head].state_dict()["classifier.weight"], states[expected])
+
+
+def test_a_loss_that_is_not_finite_names_step_and_terms(net, task, impl):
+    def loss(out, batch, t):
+        return task.loss(out, batch) | {"extra": out.logits.sum() * (float("nan") if t > 0.5 else 0.0)}
+
+    with pytest.raises(Diverged, match=r"step 5 of 8 of phase x .*extra=nan"):
+        go(net, phase_of(net, task, loss=loss), impl)
+
+
+def test_a_gradient_that_is_nan_under_a_finite_loss_names_the_step(net, task, impl):
+    """√0 is 0, its gradient by 0 · x is not a number: the scores would be NaN, and no loss would tell."""
+
+    def loss(out, batch, t):
+        return task.loss(out, batch) | {"extra": (out.logits.abs() * (0.0 if t > 0.5 else 1.0)).sqrt().sum()}
+
+    with pytest.raises(Diverged, match=r"gradient became NaN at step 5 of 8 of phase x; lower fit.lr"):
+        go(net, phase_of(net, task, loss=loss), impl)
+
+
+def test_a_penalty_that_carries_its_gradient_is_trained_too(net, task, impl):
+    """Scores that nothing reads: only the penalty, 3 · their sum, moves them, each by -0.5 · 3 by plain descent."""
+    S = {"a": torch.ones(2, 3)}
+    scores = Group(name="scores", tensors=S, lr=0.5, optimizer="sgd")
+    fit = Fit(epochs=1, steps=1, batch_size=4, lr=1e-3, head_lr=1e-3, warmup=0.0, decay="constant", clip=1e9)
+    phase = replace(phase_of(net, task, fit), penalty=lambda t: {"sum": 3 * S["a"].sum()})
+    go(net, replace(phase, train=[*phase.train, scores]), impl)
+    assert torch.allclose(S["a"], torch.full((2, 3), -0.5))
+
+
+def test_bf16_autocast_keeps_weights_in_float32(net, task, impl):
+    phase = phase_of(net, task)
+    go(net, phase, replace(impl, precision="bf16"))
+    assert all(p.dtype == torch.float32 for p in net.parameters())

@@ -1,0 +1,81 @@
+"""A step on a device that the host cannot read: it may not wait for one. `meta` has shapes and no values, so whatever
+asks for a value there raises."""
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+
+from prunebert.fit import Fit
+from prunebert.masks.apply import straight_through
+from prunebert.methods.dense import dense
+from prunebert.methods.gradual import gmp
+from prunebert.methods.movement import hard
+from prunebert.methods.smp import smp
+from prunebert.schedules import Cubic
+from prunebert.system.impl import Impl
+from prunebert.training import step as steps
+from prunebert.training.step import Stepper
+from tests.methods.test_phases import SMP
+from tests.methods.test_trained_magnitude import GMP, MOVEMENT
+
+META = torch.device("meta")
+FIT = Fit(epochs=1, steps=50, batch_size=8, lr=1e-3, head_lr=1e-3)
+WITHOUT_WAITING = {
+    "dense": (dense, {"fit": FIT, "head": "linear"}),
+    "smp, local": (smp, SMP | {"fit": FIT, "schedule": Cubic(0.9), "allocation": "local"}),
+    "smp, global": (smp, SMP | {"fit": FIT, "schedule": Cubic(0.9), "allocation": "global"}),
+    "movement": (hard, MOVEMENT | {"fit": FIT, "schedule": Cubic(0.9)}),
+    "movement, global": (hard, MOVEMENT | {"fit": FIT, "schedule": Cubic(0.9), "scope": "global"}),
+    "gmp": (gmp, GMP | {"fit": FIT, "schedule": Cubic(0.9)}),
+}
+
+
+@pytest.fixture
+def unreadable(monkeypatch):
+    """An Impl whose device is meta; the fused optimizer does not know it, the plain one does the same."""
+    monkeypatch.setattr(steps, "OPTIMIZERS", {"adamw": partial(torch.optim.AdamW, foreach=True)})
+    monkeypatch.setattr(Impl, "torch_device", META)
+    return Impl(device="cpu", precision="fp32", compile=False, threads=1)
+
+
+def take(method, settings, net, task, impl, count=3):
+    phase = next(method(net, task, **settings))
+    step, batches = Stepper(net.train(), phase, seed=0, impl=impl), phase.task.batches(8, 0)
+    return [step(20 + k, next(batches)) for k in range(count)]
+
+
+@pytest.mark.parametrize("name", WITHOUT_WAITING)
+def test_a_step_asks_the_device_for_nothing(unreadable, net, task, name):
+    method, settings = WITHOUT_WAITING[name]
+    for terms, masks in take(method, settings, net.to(META), task, unreadable):
+        assert terms["task"].device == META and all(m.device == META for m in masks.values())
+
+
+def test_what_asks_would_be_noticed(unreadable, net, task):
+    """Without Triton SMP-S needs on the host how many weights of each matrix stay."""
+    with pytest.raises(RuntimeError):
+        take(smp, SMP | {"fit": FIT, "schedule": Cubic(0.9), "allocation": "score"}, net.to(META), task, unreadable)
+
+
+def test_a_penalty_is_part_of_the_loss(net, task, impl):
+    """One step of plain gradient descent: the same scores as of the sum's gradient, though it is taken in two parts."""
+    phase = next(smp(net, task, **SMP | {"fit": FIT, "schedule": Cubic(0.9)}))
+    scores, head = phase.train[0], phase.train[1:]
+    phase = replace(
+        phase, train=[replace(scores, optimizer="sgd", lr=1.0), *head], fit=replace(FIT, clip=1e9, warmup=0.0)
+    )
+    batch = next(task.batches(8, 0))
+    S = {n: x.clone().requires_grad_(True) for n, x in scores.tensors.items()}
+    step = Stepper(net.eval(), phase, seed=0, impl=impl)
+    rate = phase.fit.rate(10, phase.steps)
+    t = 11 / phase.steps
+    masks = straight_through(phase.masks(t, True), S)
+    R, now = (torch.stack([s.sigmoid().mean() for s in x.values()]).mean() for x in (S, scores.tensors))
+    penalty = phase.penalty(t)["sparsity"].item() / now.item() * R
+    (phase.loss(net(batch, phase.head, masks), batch, t)["task"] + penalty).backward()
+    terms, _ = step(10, batch)
+    assert list(terms) == ["task", "sparsity"] and penalty.item() > 1
+    for n, x in scores.tensors.items():
+        assert torch.allclose(x, S[n] - rate * S[n].grad, atol=1e-6) and S[n].grad.abs().max() > 1e-4
