@@ -33,10 +33,10 @@ import transformers
 from rich.console import Console
 from rich.table import Table
 
-from prunebert.cli import compose
 from prunebert.commands.bench import hardware
 from prunebert.network import models
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.settings.overrides import checked
 from prunebert.system.impl import Impl
 from prunebert.training.phase import Group, weights
 from prunebert.training.step import Stepper
@@ -137,7 +137,7 @@ def common(name: str, folder: Path, asked: argparse.Namespace) -> list[str]:
 
 
 def _model(name: str) -> dict:
-    fields, _ = compose([f"model={name}", "task=rotten_tomatoes"])
+    fields, _ = checked([f"model={name}", "task=rotten_tomatoes"])
     return {k: v for k, v in fields["model"].items() if k != "_target_"}
 
 
@@ -146,7 +146,7 @@ class Steps:
     the names in BESIDE, if not what the method says."""
 
     def __init__(self, words: list[str], impl: Impl, only: str = "") -> None:
-        fields, build = compose(words)
+        fields, build = checked(words)
         model = build(fields["model"])
         task = build(fields["task"])(tokenizer=model.tokenizer, positions=model.positions, augment=None)
         net = SubNetwork(model).to(impl.torch_device)

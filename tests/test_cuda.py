@@ -6,9 +6,9 @@ import warnings
 import pytest
 import torch
 
-from prunebert.cli import compose
 from prunebert.masks import top_v
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.settings.overrides import checked
 from prunebert.system.impl import Impl
 from prunebert.training.step import Stepper
 
@@ -33,7 +33,7 @@ def steps(request):
     words = [*METHODS[request.param], "model=tiny", "task=rotten_tomatoes", "fit=quick", f"fit.steps={STEPS}"]
     impl = Impl(device="cuda", precision="bf16", compile=False, threads=None)
     impl.start()
-    fields, build = compose([*words, "sparsity=0.8"])
+    fields, build = checked([*words, "sparsity=0.8"])
     model = build(fields["model"])
     task = build(fields["task"])(tokenizer=model.tokenizer, positions=model.positions, augment=None)
     net = SubNetwork(model).to(impl.torch_device)
@@ -94,7 +94,7 @@ def test_a_whole_run(cli, method):
 
 def test_masks_that_remove_nothing_change_nothing():
     """Rounded biases and products are what autocast makes of them itself."""
-    fields, build = compose(["method=dense", "model=tiny", "task=rotten_tomatoes"])
+    fields, build = checked(["method=dense", "model=tiny", "task=rotten_tomatoes"])
     model = build(fields["model"])
     task = build(fields["task"])(tokenizer=model.tokenizer, positions=model.positions, augment=None)
     net = SubNetwork(model).to("cuda").eval().requires_grad_(False)

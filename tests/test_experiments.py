@@ -101,8 +101,7 @@ def test_dry_of_cells_that_cannot_begin_is_an_error_and_leaves_no_trace(pruneber
 
 
 @pytest.mark.parametrize("words", [["hydra/launcher=laptop", "hydra.launcher.n_jobs=2"], ["hydra/launcher=slurm"]])
-def test_dry_goes_without_a_launcher(cli, toy, tmp_path, monkeypatch, words):
-    monkeypatch.setattr("prunebert.cli.refused", [])
+def test_dry_goes_without_a_launcher(cli, toy, tmp_path, words):
     words += ["-m", *[w for w in toy if not w.startswith("hydra")], "method=magnitude", "dry=true"]
     status, printed = cli(*words, "task.score=accuracy", "seed=0,1")
     assert status == 0 and printed.count("2 steps, to do") == 2

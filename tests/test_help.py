@@ -6,8 +6,6 @@ import time
 
 import pytest
 
-from prunebert.settings import overrides
-
 
 @pytest.mark.parametrize(
     ("words", "status"),
@@ -34,18 +32,3 @@ def test_cfg_job_and_completion_are_hydras(cli):
     status, printed = cli("method=smp", "task=rte", "--cfg", "job")
     assert status == 0 and "epochs: 100" in printed and "name: bert-base-uncased" in printed
     assert cli("--shell-completion", "install=bash")[0] == 0
-
-
-def test_help_reads_the_configurations_once(cli, monkeypatch):
-    """And says what it says without that."""
-    from hydra._internal import config_loader_impl as loaders
-
-    own, made = loaders.CachingConfigRepository, []
-    monkeypatch.setattr(loaders, "CachingConfigRepository", lambda *a: made.append(1) or own(*a))
-    name = "_parse_overrides_and_create_caching_repo"
-    monkeypatch.setattr(loaders.ConfigLoaderImpl, name, getattr(loaders.ConfigLoaderImpl, name))
-    monkeypatch.setattr("prunebert.cli.quicker_help", lambda: None)
-    slow, copies = cli("--help"), len(made)
-    made.clear()
-    monkeypatch.setattr("prunebert.cli.quicker_help", overrides.quicker_help)
-    assert cli("--help") == slow and len(made) < 10 < copies

@@ -62,15 +62,15 @@ def standings(roots: list[Path]) -> list[Standing]:
     """Every run once, in the order of their directories; then what is missing of each sweep."""
     runs = list(dict.fromkeys(run for root in roots for run in discover.traces(root)))
     found = [_standing(run) for run in runs]
-    started = [w for run in runs for w in runs_sweep.words(run)]
+    started = [w for run in runs for w in runs_sweep.recorded_words(run)]
     done = {
         _what(w): one.where
         for run, one in zip(runs, found, strict=True)
         if one.state == "done"
-        for w in runs_sweep.words(run)
+        for w in runs_sweep.recorded_words(run)
     }
     for i, run in enumerate(runs):
-        since = [done[_what(w)] for w in runs_sweep.words(run) if found[i].state in AGAIN and _what(w) in done]
+        since = [done[_what(w)] for w in runs_sweep.recorded_words(run) if found[i].state in AGAIN and _what(w) in done]
         if since:
             found[i] = replace(found[i], state="done", told=f"again, in {since[0]}")
     for sweep in dict.fromkeys(s for root in roots for s in discover.sweeps(root)):

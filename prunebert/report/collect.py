@@ -59,7 +59,7 @@ def collect(roots: Iterable[Path]) -> Collected:
             some, unused = _of_table(root)
         else:
             below = _below(root, seen)
-            started += [words for directory in below for words in runs_sweep.words(directory)]
+            started += [words for directory in below for words in runs_sweep.recorded_words(directory)]
             some, unused = _of_directories(below)
         found += some
         troubles += unused

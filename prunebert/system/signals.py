@@ -1,8 +1,9 @@
-"""A polite end: SIGTERM, SIGUSR1 and Ctrl-C stop a run at its next step, with a checkpoint. A second one, at once.
+"""A polite end: SIGTERM, SIGUSR1 and Ctrl-C stop a run at its next step, with a checkpoint. A second signal stops it
+at once.
 
-Within a second it is taken for the same wish: torchrun hands on what the terminal has told every process already.
-SIGUSR2 does where somebody already waits for it: submitit, which then puts its Slurm job back into the queue.
-A sweep over several processes hands it on to them, and ends when all have stopped.
+A second signal within one second counts as the first; torchrun forwards what the terminal already sent. SIGUSR2 is
+heeded only where somebody else already handles it: submitit, which then puts its Slurm job back into the queue.
+A sweep over several processes forwards its signal to them, and ends when all have stopped.
 """
 
 from __future__ import annotations
@@ -24,7 +25,12 @@ SIGNALS = [s for s in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2") if hasattr(sig
 
 
 class Stopped(SystemExit):
-    """Ends the process with STATUS; no `except Exception` keeps it, so a sweep ends too."""
+    """Ends the process with STATUS. It is no `Exception`, so a handler for those lets it through and a sweep ends too.
+
+    Attributes:
+        by: the name of the signal, or "another rank".
+        where: after which step or phase the run stopped.
+    """
 
     def __init__(self, by: str, where: str) -> None:
         super().__init__(STATUS)
@@ -32,8 +38,10 @@ class Stopped(SystemExit):
 
 
 class Leave:
-    """What a signal does before training: the process ends at once. Raised instead, an exception would go through
-    whatever is being imported, which may take it for its own failure, or, in C++, abort."""
+    """The handler before training: call `clean` and end the process at once.
+
+    An exception would pass through whatever is being imported. That may take it for its own failure or, in C++, abort.
+    """
 
     def __init__(self, clean: Callable[[], None]) -> None:
         self.clean = clean
@@ -48,7 +56,12 @@ class Leave:
 
 
 class Request:
-    """by: the signal that asked for the end, if one did. patient: whether somebody will look at `by` soon."""
+    """The handler during a run: it remembers the signal, and raises Stopped where nobody looks at it soon.
+
+    Attributes:
+        by: the name of the signal that asked for the end, if one did.
+        patient: whether training looks at `by` after its step.
+    """
 
     def __init__(self) -> None:
         self.by: str | None = None
@@ -65,44 +78,45 @@ class Request:
 
 @contextmanager
 def heeded() -> Iterator[Request]:
-    """While inside, signals make a Request; then what they did before is put back, and somebody else's handler gets the
-    signal too. Outside the main thread they cannot."""
+    """While inside, signals set a Request.
+
+    Afterwards the earlier handlers are restored, and one of somebody else gets the signal too. Outside the main thread
+    Python allows no handlers, so signals keep theirs.
+    """
     request = Request()
-    before: dict[int, Any] = {}
+    earlier: dict[int, Any] = {}
     try:
         for name in SIGNALS:
             number = getattr(signal, name)
             if name != "SIGUSR2" or callable(signal.getsignal(number)):
-                before[number] = signal.signal(number, request)
+                earlier[number] = signal.signal(number, request)
     except ValueError:
         pass
     try:
         yield request
     finally:
-        for number, handler in before.items():
+        for number, handler in earlier.items():
             signal.signal(number, handler)
-        theirs = before.get(getattr(signal, request.by)) if request.by and request.by != "SIGINT" else None
-        if request.by and callable(theirs) and not isinstance(theirs, Leave):
+        other = earlier.get(getattr(signal, request.by)) if request.by and request.by != "SIGINT" else None
+        if request.by and callable(other) and not isinstance(other, Leave):
             signal.raise_signal(getattr(signal, request.by))
 
 
-class Sweep:
-    """A sweep whose cells several processes work on; by: the signal that asked for its end, if one did.
+class SweepStop:
+    """The end of a sweep whose cells several processes work on; it is the handler of the signals that ask for it.
 
-    No worker may end by itself, the launcher would kill the others before they have written their checkpoints. So a
+    No worker may end by itself: the launcher would kill the others before they have written their checkpoints. So a
     worker only leaves its cell, and the parent waits for all of them.
+
+    Attributes:
+        by: the name of the signal that asked for the end, if one did.
+        inside: whether this process is in a cell.
     """
 
     def __init__(self) -> None:
         self.by: str | None = None
         self.since = 0.0
-        self.inside = False  # in a cell of this process
-
-    def watch(self) -> None:
-        """From now on in this process, for good."""
-        for name in ("SIGTERM", "SIGINT", "SIGUSR1"):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), self)
+        self.inside = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         again = self.by is not None and time.monotonic() - self.since > 1
@@ -111,40 +125,53 @@ class Sweep:
         for worker in (child.pid for child in multiprocessing.active_children() if child.pid):
             with suppress(ProcessLookupError):
                 os.kill(worker, number)
-        if self.inside or (again and not worker_of_a_sweep()):
+        if self.inside or (again and not in_worker_of_a_sweep()):
             raise Stopped(self.by, "outside of training")
 
 
-SWEEP = Sweep()
+def watch_sweep() -> SweepStop:
+    """The SweepStop that heeds this process's signals, installed for good at the first call."""
+    stop = sweep_stop() or SweepStop()
+    for name in ("SIGTERM", "SIGINT", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), stop)
+    return stop
+
+
+def sweep_stop() -> SweepStop | None:
+    """The SweepStop that heeds this process's signals; None if no sweep is watched."""
+    handler = signal.getsignal(signal.SIGTERM)
+    return handler if isinstance(handler, SweepStop) else None
 
 
 @contextmanager
 def cell(clean: Callable[[], None]) -> Iterator[bool]:
-    """Around one run. In a launcher's worker a signal ends it without an end of the worker, and those after it do not
-    begin: then this is False. Elsewhere SIGTERM and Ctrl-C, where nobody waits for them, `clean` and Leave until
-    training heeds them."""
-    worker = worker_of_a_sweep()
-    if worker:
-        SWEEP.watch()
-    usual: dict[int, Any] = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    """Around one run; yields whether the run may begin.
+
+    In a launcher's worker a signal ends the cell but not the worker, and no later cell begins there. Elsewhere SIGTERM
+    and Ctrl-C call `clean` and end the process (`Leave`) until training heeds them, unless somebody else handles them.
+    """
+    worker = in_worker_of_a_sweep()
+    stop = watch_sweep() if worker else sweep_stop() or SweepStop()
+    defaults: dict[int, Any] = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
     alone = not worker and threading.current_thread() is threading.main_thread()
-    ours = [number for number, handler in usual.items() if alone and signal.getsignal(number) is handler]
+    unhandled = [number for number, handler in defaults.items() if alone and signal.getsignal(number) is handler]
     leave = Leave(clean)
-    for number in ours:
+    for number in unhandled:
         signal.signal(number, leave)
     try:
-        SWEEP.inside = True
-        yield SWEEP.by is None
+        stop.inside = True
+        yield stop.by is None
     except Stopped as stopped:
-        SWEEP.by = SWEEP.by or stopped.by
+        stop.by = stop.by or stopped.by
         if not worker:
             raise
     finally:
-        SWEEP.inside = False
-        for number in ours:
-            signal.signal(number, usual[number])
+        stop.inside = False
+        for number in unhandled:
+            signal.signal(number, defaults[number])
 
 
-def worker_of_a_sweep() -> bool:
+def in_worker_of_a_sweep() -> bool:
     """Whether a launcher started this process to work on cells."""
     return multiprocessing.current_process().name != "MainProcess"

@@ -22,7 +22,7 @@ from prunebert.methods.movement import hard
 from prunebert.methods.smp import smp
 from prunebert.network import models
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.run import run
+from prunebert.run import Conditions, run
 from prunebert.runs import weights as runs_weights
 from prunebert.runs.artifacts import Artifacts
 from prunebert.schedules import Cubic
@@ -118,9 +118,7 @@ def test_a_finished_run_teaches_what_it_predicted(net, model_folder, task, impl,
         task,
         done,
         Artifacts(tmp_path / "run"),
-        impl=impl,
-        seed=0,
-        labels=LABELS,
+        Conditions(impl=impl, seed=0, labels=LABELS),
     )
     teach, names = ask(net, task, impl, source=str(tmp_path / "run"))
     (batch,) = task.eval_batches("validation", 128)
@@ -140,7 +138,7 @@ def test_a_shared_teacher_is_fine_tuned_once_and_changes_no_run(model_folder, ta
         kd = partial(distill.logits, fit=FIT, weight=0.5, temperature=2.0, teacher=None, shared=shared)
         method = partial(method, **settings | {"fit": FIT, "distill": kd})
         model = models.load(str(model_folder))
-        row = run(method, task, model, Artifacts(tmp_path / name), impl=impl, seed=3, labels=LABELS)
+        row = run(method, task, model, Artifacts(tmp_path / name), Conditions(impl=impl, seed=3, labels=LABELS))
         return list(row["phases"])
 
     shared, movement = str(tmp_path / "some/folder"), MOVEMENT | {"schedule": Cubic(0.6)}

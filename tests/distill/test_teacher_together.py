@@ -51,7 +51,7 @@ TWO = """if True:
     from prunebert.fit import Fit
     from prunebert.system.impl import Impl
     from prunebert.methods.smp import smp
-    from prunebert.run import run
+    from prunebert.run import Conditions, run
     from prunebert.schedules import Cubic
     from prunebert.tasks.text import text_task
     from tests.toys import TASK
@@ -73,7 +73,7 @@ TWO = """if True:
         if not (child := os.fork()):
             os.close(start)
             os.read(gate, 1)  # returns once the parent has closed the other end: both go at the same moment
-            run(method, task, model, Artifacts(Path(folder) / name), impl=impl, seed=0, labels=labels)
+            run(method, task, model, Artifacts(Path(folder) / name), Conditions(impl=impl, seed=0, labels=labels))
             os._exit(0)
         children.append(child)
     os.close(start)

@@ -12,7 +12,7 @@ from prunebert.masks.top_v import keep_top
 from prunebert.methods.l0 import l0
 from prunebert.methods.movement import hard
 from prunebert.network import models
-from prunebert.run import run
+from prunebert.run import Conditions, run
 from prunebert.runs import artifacts
 from prunebert.runs.artifacts import Artifacts
 from prunebert.schedules import Cubic
@@ -179,7 +179,7 @@ def test_topology_json_tells_of_the_phase_whose_masks_moved(model_folder, task, 
     labels = {"method": "x", "task": "toy", "model": "toy", "sparsity": 0.5}
     for method in (found, fixed):
         out = Artifacts(tmp_path / method.__name__)
-        row = run(method, task, models.load(str(model_folder)), out, impl=impl, seed=0, labels=labels)
+        row = run(method, task, models.load(str(model_folder)), out, Conditions(impl=impl, seed=0, labels=labels))
         assert row["sparsity_encoder"] == 0.5
     history = artifacts.topology(tmp_path / "found")["history"]
     assert history["recovered"] > 0 and history["flips"] > 0.5 * 16384

@@ -110,8 +110,8 @@ def test_the_label_of_a_run_says_who_taught(cli, toy, tmp_path, monkeypatch):
     assert row["distill"] == "tinybert" and list(row["phases"]) == ["teacher", "prune"]
     labels = []
 
-    def stop(*args, **given):
-        labels.append((given["labels"]["distill"], args[0].keywords.get("distill")))
+    def stop(method, task, model, out, conditions):
+        labels.append((conditions.labels["distill"], method.keywords.get("distill")))
         raise BadInput("enough")
 
     monkeypatch.setattr("prunebert.run.run", stop)

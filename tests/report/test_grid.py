@@ -2,7 +2,9 @@
 
 import pytest
 
+from prunebert.errors import BadInput
 from prunebert.runs import sweep as runs_sweep
+from prunebert.settings.overrides import axis, canonical
 
 from .conftest import started, sweep
 
@@ -11,6 +13,7 @@ from .conftest import started, sweep
     ("value", "choices"),
     [
         ("0.5,0.9", ["0.5", "0.9"]),
+        ("0.5, 0.9", ["0.5", "0.9"]),
         ("[a,b]", ["[a,b]"]),
         ("[a,b],[c]", ["[a,b]", "[c]"]),
         ("{a:1,b:2}", ["{a:1,b:2}"]),
@@ -18,15 +21,20 @@ from .conftest import started, sweep
         ("range(3)", ["0", "1", "2"]),
         ("range(0,5,2)", ["0", "2", "4"]),
         ("choice(a,b)", ["a", "b"]),
-        ("/data/x y", ["/data/x y"]),
+        ("/data/x y", ["/data/x\\ y"]),
         ("", [""]),
         ("glob(*)", None),
-        ("range(0,1,0.1)", None),
+        ("range(0,1,0.25)", ["0.0", "0.25", "0.5", "0.75"]),
+        ("null,true", ["null", "True"]),  # as Hydra's own sweeper writes them
         ("interval(0,1)", None),
     ],
 )
 def test_the_values_of_a_sweep(value, choices):
-    assert runs_sweep._choices(value) == choices
+    if choices is None:
+        with pytest.raises(BadInput):
+            axis(f"key={value}")
+    else:
+        assert axis(f"key={value}") == [f"key={choice}" for choice in choices]
 
 
 def test_a_grid_by_the_sweepers_params_and_numbers_however_they_are_written(tmp_path):
@@ -50,3 +58,16 @@ def test_what_cannot_be_read_is_said_and_a_long_list_is_cut(tmp_path):
     assert "not known" in runs_sweep.missing(tmp_path / "b", [])[0]
     told = runs_sweep.missing(sweep(tmp_path / "c", ["seed=range(0,100)"]), [])
     assert len(told) == runs_sweep.SHOWN + 1 and told[-1] == f"never started: {100 - runs_sweep.SHOWN} more cells"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("sparsity=0.90", "sparsity=.9"),
+        ("++fit.lr=1e-3", "fit.lr=0.001"),
+        ("k='a b'", 'k="a b"'),
+        ("k=/x y", r"k=/x\ y"),
+    ],
+)
+def test_words_that_mean_the_same_have_one_spelling(one, other):
+    assert canonical(one) == canonical(other) != canonical(one + "1")

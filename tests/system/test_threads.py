@@ -6,7 +6,12 @@ import sys
 
 import pytest
 
-WAIT = "from prunebert.cli import _wait_briefly; _wait_briefly(); import torch; torch.ones(9**6).sum()"
+WAIT = """
+from prunebert.cli import _let_waiting_threads_sleep
+_let_waiting_threads_sleep()
+import torch
+torch.ones(9**6).sum()
+"""
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,111 @@
+"""One run from a composed configuration: objects are built, a directory is claimed, and the run is carried out there.
+
+Nothing here imports Hydra. The command line hands over the configuration as plain dicts and lists, and `build`, which
+makes an object of a node with a `_target_`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prunebert.errors import Diverged
+from prunebert.runs import artifacts, guard, identity
+from prunebert.settings import checks
+from prunebert.settings import labels as row_labels
+from prunebert.system import distributed, signals
+
+log = logging.getLogger(__name__)
+Build = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """How the command line asked for a run."""
+
+    choices: dict[str, str]  # config group -> the option that was chosen
+    words: list[str]  # Hydra's search path first, then the overrides of the run
+    method_as_written: str  # the method's YAML before interpolations are resolved
+    sweep: bool  # whether the run is a cell of a sweep
+    started: float  # when the command began, on time.perf_counter's clock
+
+
+def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: Build) -> None:
+    """Run, or with dry=true describe, what a resolved configuration asks for.
+
+    Args:
+        fields: the whole configuration, resolved, without Hydra's own part.
+        directory: where Hydra started the run. The run may lie elsewhere, if it was started before.
+
+    Raises:
+        BadInput: something in the configuration or its files cannot be used.
+        signals.Stopped: a signal asked for the end; a checkpoint was written if training had begun.
+    """
+    checks.config(fields)
+    every, impl, model = build(fields["checkpoint"]), build(fields["impl"]), build(fields["model"])
+    if augment := build(fields["augment"]):
+        augment = partial(augment, model=model, device=impl.torch_device)
+    distributed.start(impl.torch_device)
+    with distributed.in_turn():
+        task = build(fields["task"])(tokenizer=model.tokenizer, positions=model.positions, augment=augment)
+    method = build(fields["method"])
+    pruned = row_labels.prunes(fields["method"], request.method_as_written)
+    for line in row_labels.unused(fields, request.choices, pruned):
+        log.warning("%s", line)
+    run_identity = identity.of(fields, task.facts(), model.weights_hash)
+    labels = {"identity": run_identity, "model": model.name}
+    labels |= row_labels.labels(fields, request.choices, request.words, pruned)
+    if fields["dry"]:
+        from prunebert.commands import dry_run
+
+        untrained = build(dry_run.alone(fields["method"]))
+        dry_run.show(untrained, task, model, directory, run_identity, labels, fields["seed"])
+        guard.discard(directory)
+        return
+    from prunebert.commands import info
+    from prunebert.run import Conditions, run
+    from prunebert.runs import claim
+    from prunebert.system.trackers import none
+    from prunebert.training.checkpoints import Checkpoints
+
+    with signals.heeded() as stop, claim.shared(directory, run_identity, fields["rerun"]) as home:
+        if distributed.FIRST and home.root != directory:
+            claim.moved(directory, home.root, request.sweep)
+        if home.done:
+            row = artifacts.result(home.root)
+            log.info("finished before (rerun=true repeats it): %s", info.line(row, home.root))
+            return
+        checkpoints = Checkpoints(home.root, run_identity, every, stop)
+        if fields["rerun"]:
+            checkpoints.clear()
+        conditions = Conditions(
+            impl=impl,
+            seed=fields["seed"],
+            labels=labels,
+            checkpoints=checkpoints,
+            tracking=build(fields["tracking"]) if distributed.FIRST else none,
+            started=request.started,
+        )
+        out = artifacts.Artifacts(home.root if distributed.FIRST else directory, keep=checkpoints.any())
+        with _early_ends(checkpoints.clear):
+            row = run(method, task, model, out, conditions)
+        if distributed.FIRST:
+            log.info("%s", info.line(row, home.root))
+
+
+@contextmanager
+def _early_ends(clear_checkpoints: Callable[[], None]) -> Iterator[None]:
+    """Keep the checkpoints of a run that was stopped; delete those of one that diverged, as it would diverge again."""
+    try:
+        yield
+    except Diverged:
+        clear_checkpoints()
+        raise
+    except signals.Stopped as stopped:
+        log.warning("stopped by %s %s; the same command goes on from the last checkpoint", stopped.by, stopped.where)
+        raise
