@@ -66,8 +66,7 @@ def main() -> None:
     except KeyboardInterrupt:
         _stop("interrupted", status=130)
     except Exception as error:
-        explained = overrides.explain_launcher(error)
-        if explained is None:
+        if (explained := overrides.explain_launcher(error)) is None:
             raise
         message, status = explained
         sweep = signals.sweep_stop()
