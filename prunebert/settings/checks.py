@@ -1,4 +1,4 @@
-"""What is checked of a configuration before anything is imported, made or read."""
+"""Checks of a configuration that need no import of torch, and that come before anything is built or read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GIVEN_LATER = {"task": ("tokenizer", "positions", "augment")}
 
 
 def words(values: Iterable[tuple[str, Any]]) -> None:
-    """Raise BadInput for a sparsity or seed typed on the command line that cannot be (each value of a sweep)."""
+    """Raise BadInput for a sparsity or seed on the command line that is out of range, a sweep's values one by one."""
     for key, value in values:
         if key == "sparsity":
             sparsity(value)
@@ -29,9 +29,9 @@ def words(values: Iterable[tuple[str, Any]]) -> None:
 
 
 def config(cfg: dict[str, Any]) -> None:
-    """Raise BadInput for the first thing in a composed configuration that cannot be."""
+    """Raise BadInput for the first key or value of a composed configuration that is not allowed."""
     for key, value in cfg.items():
-        if key not in KEYS and not isinstance(value, dict):  # a group of your own may be referred to
+        if key not in KEYS and not isinstance(value, dict):  # interpolations may refer to a group of the user's own
             raise BadInput(f"{key}: there is no such key{did_you_mean(key, KEYS)}")
     sparsity(cfg["sparsity"])
     seed(cfg["seed"])
@@ -41,29 +41,33 @@ def config(cfg: dict[str, Any]) -> None:
     if cfg["prunable"] not in ("paper", *PRUNABLE):
         raise bad_choice("prunable", cfg["prunable"], ("paper", *PRUNABLE))
     nodes = {name: node for name, node in cfg.items() if isinstance(node, dict) and "_target_" in node}
-    for name in sorted(nodes, key=lambda n: (not n.endswith("fit"), n)):  # what others refer to comes first
+    for name in sorted(
+        nodes, key=lambda n: (not n.endswith("fit"), n)
+    ):  # budgets come first, as other nodes hold copies of them
         signature.check(nodes[name], name, GIVEN_LATER.get(name, ()))
     for name in FITS:
         try:
             Fit(**{k: v for k, v in cfg[name].items() if k != "_target_"})
         except BadInput as error:
-            raise BadInput(str(error).replace("fit.", f"{name}.")) from None  # a Fit does not know its name
+            raise BadInput(
+                str(error).replace("fit.", f"{name}.")
+            ) from None  # a Fit does not know whether it is teacher_fit
 
 
 def sparsity(value: Any) -> None:
-    """A fraction removed: 0 <= s < 1."""
+    """Raise BadInput unless 0 <= sparsity < 1."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not (number and math.isfinite(value) and 0 <= value < 1):
         raise BadInput(f"sparsity={value}: the fraction removed must be a number at least 0 and below 1, as 0.9")
 
 
 def seed(value: Any) -> None:
-    """A whole number, 0 or more."""
+    """Raise BadInput unless it is a whole number, 0 or more."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise BadInput(f"seed={value}: must be a whole number, 0 or more")
 
 
 def cell(overrides: str) -> str:
-    """A sweep's overrides as one folder name: no slashes, and at most 200 characters, the rest told by a hash."""
+    """A folder name for a sweep's overrides: no slashes, at most 200 characters. A longer one ends with a hash."""
     name = re.sub(r"(^|,)\+{1,2}", r"\1", overrides).replace("/", "_") or "default"
     return name if len(name) <= 200 else f"{name[:180]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"

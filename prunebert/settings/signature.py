@@ -1,7 +1,7 @@
-"""Checks a config node against the signature of what it is for, read from the source without importing it.
+"""Checks a config node against the signature of its target. The signature is read from the source, not imported.
 
-The signature is the schema: names, Literal choices and plain types. Reading instead of importing keeps a mistyped
-value's answer below a second, where importing torch alone takes longer.
+The signature is the schema: names, Literal choices and plain types. A mistyped value is therefore refused within a
+second; importing torch alone takes longer.
 """
 
 from __future__ import annotations
@@ -14,14 +14,19 @@ from typing import Any
 
 from prunebert.errors import BadInput, bad_choice, did_you_mean
 
-LATER = ast.Constant(...)  # the default of what is given at the call
+LATER = ast.Constant(...)  # the default of a parameter that the caller gives, not the configuration
 PLAIN = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,), "None": (type(None),)}
 
 
 def check(node: dict[str, Any], path: str, given_later: tuple[str, ...] = ()) -> None:
-    """Raise BadInput if `node` (with a `_target_`) has a key its target does not take, lacks one, or a value is wrong.
+    """Check a node with a `_target_`, and the nodes inside it.
 
-    Nodes inside are checked too. `path` is where the node lies in the config; `given_later` need not be in it.
+    Args:
+        path: the dotted key of the node in the configuration.
+        given_later: parameters that the caller gives, so the node need not have them.
+
+    Raises:
+        BadInput: a key that the target does not take, a missing key, or a value of a wrong type or choice.
     """
     for key, value in node.items():
         if isinstance(value, dict) and "_target_" in value:
@@ -46,13 +51,13 @@ def check(node: dict[str, Any], path: str, given_later: tuple[str, ...] = ()) ->
 
 
 def names(target: str) -> list[str] | None:
-    """The parameters of what `target` names; None where the source cannot tell."""
+    """The parameter names of a target; None where its source does not list them."""
     parameters = _parameters(target)
     return None if parameters is None else list(parameters)
 
 
 def _check_value(path: str, value: Any, annotation: ast.expr) -> None:
-    """Raise BadInput where the annotation is of plain types and Literals, and `value` is none of them."""
+    """Raise BadInput where the annotation has only plain types and Literals, and `value` is none of them."""
     choices: list[Any] = []
     plain: list[str] = []
     for part in _union(annotation):
@@ -76,14 +81,14 @@ def _check_value(path: str, value: Any, annotation: ast.expr) -> None:
 
 @cache
 def defaults(target: str) -> dict[str, Any]:
-    """Keyword name -> default, of those that are written as plain values in the signature of `target`."""
-    found = {}
+    """Keyword name -> default, for the defaults that the signature writes as plain values."""
+    values = {}
     for name, (_, default) in (_parameters(target) or {}).items():
         try:
-            found[name] = ast.literal_eval(default or LATER)
+            values[name] = ast.literal_eval(default or LATER)
         except ValueError:
             continue
-    return {name: value for name, value in found.items() if value is not ...}
+    return {name: value for name, value in values.items() if value is not ...}
 
 
 def _union(annotation: ast.expr) -> list[ast.expr]:
@@ -94,37 +99,37 @@ def _union(annotation: ast.expr) -> list[ast.expr]:
 
 @cache
 def _parameters(target: str) -> dict[str, tuple[ast.expr | None, ast.expr | None]] | None:
-    """Keyword name -> (annotation, default) of a function or dataclass; None where the source cannot tell."""
+    """Keyword name -> (annotation, default) of a function or dataclass; None where the source does not list them."""
     module, _, name = target.rpartition(".")
     file = _source(module)
     if file is None:
         raise BadInput(f"_target_={target}: there is no Python module {module}")
     tree = _Aliases(module).visit(ast.parse(file.read_text("utf-8")))
     definitions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
-    found = definitions.get(name)
-    if found is None:
+    definition = definitions.get(name)
+    if definition is None:
         raise BadInput(f"_target_={target}: {module} defines no {name}{did_you_mean(name, definitions)}")
-    if isinstance(found, ast.FunctionDef):
-        if found.args.kwarg:
+    if isinstance(definition, ast.FunctionDef):
+        if definition.args.kwarg:
             return None
-        keyword_only = zip(found.args.kwonlyargs, found.args.kw_defaults, strict=True)
-        positional = {a.arg: (a.annotation, LATER) for a in found.args.args}  # net and task come at the call
+        keyword_only = zip(definition.args.kwonlyargs, definition.args.kw_defaults, strict=True)
+        positional = {a.arg: (a.annotation, LATER) for a in definition.args.args}  # net and task are given at the call
         return positional | {a.arg: (a.annotation, default) for a, default in keyword_only}
-    if not any("dataclass" in ast.unparse(d) for d in found.decorator_list):
+    if not any("dataclass" in ast.unparse(d) for d in definition.decorator_list):
         return None
     own = {
         n.target.id: (n.annotation, n.value)
-        for n in found.body
+        for n in definition.body
         if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)
     }
     inherited: dict[str, tuple[ast.expr | None, ast.expr | None]] = {}
-    for base in found.bases:
+    for base in definition.bases:
         inherited |= _parameters(f"{module}.{ast.unparse(base)}") or {} if ast.unparse(base) in definitions else {}
     return inherited | own
 
 
 class _Aliases(ast.NodeTransformer):
-    """Puts `Name = Literal[...]` of a module, or of a module of prunebert it imports from, in the name's place."""
+    """Replaces a name by its `Literal[...]`, which the module or a module of prunebert that it imports defines."""
 
     def __init__(self, module: str) -> None:
         self.known = _literals(module)
@@ -135,22 +140,24 @@ class _Aliases(ast.NodeTransformer):
 
 @cache
 def _literals(module: str) -> dict[str, ast.expr]:
-    """The `Name = Literal[...]` statements that a module can see by their bare names."""
+    """The `Name = Literal[...]` statements of a module and of the modules of prunebert it imports names from."""
     file = _source(module)
-    found: dict[str, ast.expr] = {}
+    literals: dict[str, ast.expr] = {}
     for node in ast.parse(file.read_text("utf-8")).body if file else ():
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("prunebert."):
-            seen = _literals(str(node.module))
-            found |= {alias.asname or alias.name: seen[alias.name] for alias in node.names if alias.name in seen}
+            theirs = _literals(str(node.module))
+            literals |= {alias.asname or alias.name: theirs[alias.name] for alias in node.names if alias.name in theirs}
         if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("Literal["):
-            found |= {ast.unparse(target): node.value for target in node.targets}
-    return found
+            literals |= {ast.unparse(target): node.value for target in node.targets}
+    return literals
 
 
 @cache
 def _source(module: str) -> Path | None:
-    """The file of a module; None if there is none in Python. Only the top package is imported, as `find_spec` on
-    prunebert.distill.teacher would import prunebert.distill, and torch with it.
+    """The file of a Python module; None if there is none.
+
+    Only the top package is imported: `find_spec` on prunebert.distill.teacher would import prunebert.distill, and torch
+    with it.
     """
     top, *below = module.split(".")
     try:

@@ -1,12 +1,12 @@
-"""Ranks: one run on several devices, as `torchrun --nproc-per-node=N -m prunebert …` starts it. Alone, all this rests.
+"""One run on several devices, as `torchrun --nproc-per-node=N -m prunebert …` starts it. One process skips this.
 
 Every rank does the whole run, each step on its rows of the global batch: rank r of n takes rows r, r + n, r + 2n, …
-Gradients, and the terms of the loss, are averaged by what each rank's rows count,
+Gradients and the terms of the loss are averaged over the ranks, weighted by how many labels each rank has,
 
-    g = Σ_r c_r g_r / Σ_r c_r,   c_r the number of labels among rank r's rows,
+    g = Σ_r c_r g_r / Σ_r c_r,   c_r the number of labels among rank r's rows.
 
-so that a mean over rows is the mean over the global batch; a mean over tokens (hidden_cosine) is one of each rank's
-means. Scores, and so masks, stay the same on every rank. All of them evaluate; the first, and no other, writes.
+A mean over rows is then the mean over the global batch. A mean over tokens (hidden_cosine) becomes a mean of the
+ranks' means. Scores, and therefore masks, stay equal on every rank. All ranks evaluate; only the first writes.
 """
 
 from __future__ import annotations
@@ -27,54 +27,61 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-TORCHRUN = "TORCHELASTIC_RUN_ID" in os.environ  # clusters set RANK and WORLD_SIZE for reasons of their own
+TORCHRUN = "TORCHELASTIC_RUN_ID" in os.environ  # clusters set RANK and WORLD_SIZE for other purposes
 COUNT = int(os.environ["WORLD_SIZE"]) if TORCHRUN else 1
 RANK = int(os.environ["RANK"]) if TORCHRUN else 0
 FIRST = RANK == 0
 
 
 def silence_others() -> list[str]:
-    """From now on every rank but the first says nothing but errors. Returns what such a rank adds to the command line,
-    so that it leaves nothing either: what it writes is in a folder that goes when it ends."""
+    """Silence every rank but the first, and return the words it adds to its command line.
+
+    They send what such a rank writes to a temporary folder, which is deleted when the rank ends.
+    """
     if FIRST:
         return []
     folder = tempfile.TemporaryDirectory(prefix="prunebert-rank-")
     atexit.register(folder.cleanup)
     logging.disable(logging.CRITICAL)
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-    place = [f"hydra.{mode}.dir={folder.name}" for mode in ("run", "sweep")]
-    return [*place, "hydra.output_subdir=null", "~hydra.callbacks.around"]
+    directories = [f"hydra.{mode}.dir={folder.name}" for mode in ("run", "sweep")]
+    return [*directories, "hydra.output_subdir=null", "~hydra.callbacks.around"]
 
 
 def start(device: torch.device) -> None:
-    """Meet the other ranks, if there are any."""
+    """Connect to the other ranks, if there are any."""
     import torch.distributed as dist
 
     if COUNT > 1 and not dist.is_initialized():
         backend = "gloo" if device.type == "cpu" else f"cpu:gloo,{device.type}:nccl"
-        dist.init_process_group(backend, timeout=timedelta(days=7))  # the first may wait for another process's lock
+        dist.init_process_group(
+            backend, timeout=timedelta(days=7)
+        )  # the first rank may wait for another process's lock
         atexit.register(dist.destroy_process_group)
 
 
 def average(trained: Iterable[Tensor], terms: dict[str, Tensor], part: float) -> dict[str, Tensor]:
-    """Average the gradients of `trained` over all ranks, in place; returns the terms of the global batch's loss."""
+    """Average the gradients of `trained` over all ranks, in place. Returns the terms of the global batch's loss.
+
+    part: this rank's share of the global batch's labels.
+    """
     if COUNT == 1:
         return terms
     import torch
     import torch.distributed as dist
 
-    told = torch.stack([value.detach().float() for value in terms.values()])
-    found = [x.grad for x in trained if x.grad is not None]
-    for x in (*found, told):
-        x.mul_(part) if part else x.zero_()  # what counts nothing may well be 0/0
-    for work in [dist.all_reduce(x, async_op=True) for x in (*found, told)]:
+    values = torch.stack([value.detach().float() for value in terms.values()])
+    gradients = [x.grad for x in trained if x.grad is not None]
+    for x in (*gradients, values):
+        x.mul_(part) if part else x.zero_()  # a mean over no label is 0/0
+    for work in [dist.all_reduce(x, async_op=True) for x in (*gradients, values)]:
         work.wait()
-    return dict(zip(terms, told, strict=True))
+    return dict(zip(terms, values, strict=True))
 
 
 @contextmanager
 def own_random(seed: int, step: int, device: torch.device) -> Iterator[None]:
-    """While inside, random numbers (dropout) are this rank's and this step's own; outside they are the same on all."""
+    """While inside, random numbers (dropout) depend on the rank and the step; outside they are equal on all ranks."""
     if COUNT == 1:
         yield
         return
@@ -86,7 +93,7 @@ def own_random(seed: int, step: int, device: torch.device) -> Iterator[None]:
 
 
 def broadcast(value: Any) -> Any:
-    """What the first rank has; JSON."""
+    """The first rank's value, on every rank. It must be JSON."""
     if COUNT == 1:
         return value
     import torch
@@ -102,25 +109,25 @@ def broadcast(value: Any) -> Any:
 
 
 def any_rank(flag: bool) -> bool:
-    """Whether it is so on some rank."""
+    """Whether `flag` is true on any rank."""
     if COUNT == 1:
         return flag
     import torch
     import torch.distributed as dist
 
-    found = torch.tensor([int(flag)])
-    dist.all_reduce(found)
-    return bool(found)
+    count = torch.tensor([int(flag)])
+    dist.all_reduce(count)
+    return bool(count)
 
 
 def barrier() -> None:
-    """Until every rank is here."""
+    """Wait until every rank has come here."""
     any_rank(False)
 
 
 @contextmanager
 def in_turn() -> Iterator[None]:
-    """The first rank goes first, so that the others find what it left in a cache."""
+    """The first rank goes first; the others then find what it left in a cache."""
     if not FIRST:
         barrier()
     try:
