@@ -1,4 +1,4 @@
-"""Every shipped config composes, binds to its signature, and is counted: a glob that finds nothing is no test."""
+"""Every configuration that ships composes and fits its signature. Every glob is counted, so that none finds nothing."""
 
 import inspect
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_module
-from hydra.utils import get_method
+from hydra.utils import get_class, get_method
 from omegaconf import OmegaConf
 
 from prunebert.cli import main  # noqa: F401  registers the resolver
@@ -16,29 +16,26 @@ CONF = Path(__file__).parents[1] / "conf"
 
 
 def options(group: str) -> list[str]:
+    """The names of a group's options, sorted."""
     return sorted(p.stem for p in (CONF / group).glob("*.yaml"))
 
 
 def composed(*overrides: str) -> dict[str, Any]:
+    """The resolved configuration of a command line."""
     with initialize_config_module("prunebert.conf", version_base="1.3"):
         cfg: Any = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
     return cfg
 
 
 def bind(node: dict[str, Any], *positional: object, **later: object) -> None:
-    given = {k: v for k, v in node.items() if not k.startswith("_")}
-    inspect.signature(
-        get_method(node["_target_"]) if node["_target_"].rpartition(".")[2].islower() else _class(node)
-    ).bind(*positional, **given, **later)
+    """Bind a node's values, and what is passed later, to the signature of its `_target_`. Raises if they do not fit."""
+    values = {k: v for k, v in node.items() if not k.startswith("_")}
+    name = node["_target_"]
+    target = get_method(name) if name.rpartition(".")[2].islower() else get_class(name)
+    inspect.signature(target).bind(*positional, **values, **later)
 
 
-def _class(node: dict[str, Any]) -> Any:
-    from hydra.utils import get_class
-
-    return get_class(node["_target_"])
-
-
-def test_the_groups_hold_what_they_should():
+def test_every_group_has_its_options():
     methods = "dense random magnitude imp gmp movement soft_movement l0 smp abp tamt sparsebert"
     assert " ".join(options("method")) == " ".join(sorted(methods.split(" ")))
     assert len(options("task")) == 15 and len(options("model")) == 7
@@ -70,17 +67,17 @@ def test_every_method_and_task_composes_and_binds(method, fit, grid):
         bind(cfg["fit"])
         bind(cfg["teacher_fit"])
         bind(cfg["mask_fit"])
-        given = {"measured": 300, "measured_minilm": 300, "quick": 500, "smoke": 2}
+        steps = {"measured": 300, "measured_minilm": 300, "quick": 500, "smoke": 2}
         if method == "imp":
-            given |= {"measured": 100, "measured_minilm": 100}
-        assert cfg["fit"]["steps"] == given.get(fit) or (fit == "paper" and task == "mlm")
+            steps |= {"measured": 100, "measured_minilm": 100}
+        assert cfg["fit"]["steps"] == steps.get(fit) or (fit == "paper" and task == "mlm")
 
 
 @pytest.mark.parametrize("group", ["model", "impl", "distill", "corpus", "augment", "tracking"])
 def test_every_other_option_composes_and_binds(group):
-    found = options(group)
-    assert found
-    for option in found:
+    names = options(group)
+    assert names
+    for option in names:
         cfg = composed(f"{group}={option}")
         checks.config(cfg)
         positional = {"distill": ["net", "task"], "augment": [["a text"]], "tracking": ["root", {}]}.get(group, [])
@@ -88,17 +85,28 @@ def test_every_other_option_composes_and_binds(group):
         bind(cfg[group], *(positional if "_partial_" in cfg[group] else []), **later)
 
 
-def test_every_exceptional_cell_is_reached():
-    """A file of method_task, method_fit, model_fit or method_model whose name fits no pair would never be read."""
+def test_every_exception_is_for_a_combination_that_exists():
+    """Hydra would never read a file whose name fits no combination of options."""
     methods, tasks, all_models, fits = (options(g) for g in ("method", "task", "model", "fit"))
-    pairs = {
+    combinations = {
         "method_task": {f"{f}/{m}_{t}" for f in fits for m in methods for t in tasks},
         "method_fit": {f"{f}/{m}" for f in fits for m in methods},
         "model_fit": {f"{f}/{m}" for f in fits for m in all_models},
         "method_model": {f"{m}_{o}" for m in methods for o in all_models},
     }
-    found = {g: {str(p.relative_to(CONF / g).with_suffix("")) for p in (CONF / g).rglob("*.yaml")} for g in pairs}
-    assert all(found[g] and found[g] <= pairs[g] for g in pairs), found
+    folder = CONF / "exceptions"
+    assert {p.name for p in folder.iterdir()} == combinations.keys()
+    files = {
+        g: {str(p.relative_to(folder / g).with_suffix("")) for p in (folder / g).rglob("*.yaml")} for g in combinations
+    }
+    assert all(files[g] and files[g] <= combinations[g] for g in combinations), files
+    assert all(p.read_text().startswith("# @package _global_\n") for p in folder.rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("method", options("method"))
+def test_squad_v2_has_the_budget_of_squad(method):
+    budgets = [composed(f"method={method}", f"task={task}") for task in ("squad", "squad_v2")]
+    assert budgets[0]["fit"] == budgets[1]["fit"] and budgets[0]["teacher_fit"] == budgets[1]["teacher_fit"]
 
 
 @pytest.mark.parametrize(

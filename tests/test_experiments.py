@@ -1,4 +1,4 @@
-"""conf/experiment: every file takes a step of each of its methods (quickstart: test_packaging.py); dry=true."""
+"""conf/experiment: each method of each file trains for a step (quickstart: test_packaging.py). Then dry=true."""
 
 import logging
 import re
@@ -13,7 +13,7 @@ from prunebert.runs import artifacts
 FILES = sorted((Path(__file__).parents[1] / "conf/experiment").glob("*.yaml"))
 
 
-def test_there_is_one_for_every_table():
+def test_every_table_has_an_experiment():
     assert {f.stem for f in FILES} == {
         *("quickstart", "smp_table1", "smp_table2", "abp_table2", "abp_table2_baselines"),
         *("tamt_grid", "tamt_grid_baselines", "sparsebert", "movement_table", "measured", "measured_minilm"),
@@ -21,13 +21,13 @@ def test_there_is_one_for_every_table():
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
-def test_it_says_how_to_run_it_and_what_it_costs(file):
+def test_each_names_its_command_and_its_cost(file):
     text = file.read_text()
     assert f"prunebert experiment={file.stem}" in text
     assert re.search(r"^# Cost: \d+ runs a seed, [\d,]+ steps", text, re.M) or file.stem == "quickstart"
 
 
-FAST = ("abp_table2", "smp_table2", "sparsebert")  # the methods of the others, too, run in test_matrix.py
+FAST = ("abp_table2", "smp_table2", "sparsebert")  # test_matrix.py also runs the methods of the others
 
 
 @pytest.mark.parametrize(
@@ -38,10 +38,10 @@ FAST = ("abp_table2", "smp_table2", "sparsebert")  # the methods of the others, 
         if f.stem != "quickstart"
     ],
 )
-def test_every_method_of_it_takes_one_step(cli, toy, text, tmp_path, file):
+def test_each_of_its_methods_trains_for_one_step(cli, toy, text, tmp_path, file):
     methods = yaml.safe_load(file.read_text())["hydra"]["sweeper"]["params"]["method"].split(",")
     words = [f"experiment={file.stem}", *[w for w in toy if not w.startswith("hydra")], *text, "sparsity=0.5"]
-    words += ["model=bert-base"]  # whose name is the toy's folder
+    words += ["model=bert-base"]  # `toy` sets model.name to its own folder
     for method in methods:
         extra = {"tamt": ["method.corpus.block=16"], "imp": ["method.step=0.5"]}.get(method, [])
         budget = ["fit.steps=1", "teacher_fit.steps=1", "mask_fit.steps=1", f"hydra.sweep.dir={method}"]
@@ -59,7 +59,7 @@ def snapshot(folder: Path) -> dict:
     return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def test_dry_shows_cells_phases_steps_and_what_is_done_and_leaves_no_trace(cli, toy, text, tmp_path):
+def test_dry_shows_runs_phases_steps_and_what_is_finished_and_writes_nothing(cli, toy, text, tmp_path):
     words = [w for w in toy if not w.startswith("hydra")] + [*text, "++method.corpus.block=16", "sparsity=0.5"]
     assert cli(*words, "method=tamt", "hydra.run.dir=outputs/2026-01-01/10-00-00")[0] == 0
     before = snapshot(tmp_path)
@@ -72,14 +72,14 @@ def test_dry_shows_cells_phases_steps_and_what_is_done_and_leaves_no_trace(cli, 
 
 
 @pytest.mark.parametrize("dry", ["dry=True", "++dry=true"])
-def test_dry_in_a_finished_runs_directory_leaves_its_record_however_it_is_spelt(cli, toy, tmp_path, dry):
+def test_dry_in_a_finished_runs_directory_changes_nothing_in_either_spelling(cli, toy, tmp_path, dry):
     assert cli(*toy, "method=magnitude")[0] == 0
     before = snapshot(tmp_path)
     status, printed = cli(*toy, "method=magnitude", dry)
     assert status == 0 and "done, in run" in printed and snapshot(tmp_path) == before
 
 
-def test_dry_leaves_the_methods_their_voice(cli, toy):
+def test_dry_restores_the_log_level_of_the_methods(cli, toy):
     before = logging.getLogger("prunebert.methods").level
     assert cli(*toy, "method=l0", "dry=true")[0] == 0
     assert logging.getLogger("prunebert.methods").level == before < logging.ERROR
@@ -93,7 +93,7 @@ def test_dry_of_a_sweep(prunebert, toy, tmp_path):
 
 
 @pytest.mark.slow
-def test_dry_of_cells_that_cannot_begin_is_an_error_and_leaves_no_trace(prunebert, toy, tmp_path):
+def test_dry_of_runs_that_cannot_start_is_an_error_and_writes_nothing(prunebert, toy, tmp_path):
     words = ["-m", *[w for w in toy if not w.startswith("hydra")], "method=magnitude", "dry=true"]
     done = prunebert(*words, "task.score=accuracy,nonsense", f"task.train={tmp_path / 'none.csv'}")
     assert done.returncode == 1 and done.stdout.count("none.csv") == 2
@@ -101,21 +101,21 @@ def test_dry_of_cells_that_cannot_begin_is_an_error_and_leaves_no_trace(pruneber
 
 
 @pytest.mark.parametrize("words", [["hydra/launcher=laptop", "hydra.launcher.n_jobs=2"], ["hydra/launcher=slurm"]])
-def test_dry_goes_without_a_launcher(cli, toy, tmp_path, words):
+def test_dry_ignores_the_launcher(cli, toy, tmp_path, words):
     words += ["-m", *[w for w in toy if not w.startswith("hydra")], "method=magnitude", "dry=true"]
     status, printed = cli(*words, "task.score=accuracy", "seed=0,1")
     assert status == 0 and printed.count("2 steps, to do") == 2
     status, printed = cli(*words, "task.max_length=32,999")
     assert status == 1 and "task.max_length=999" in printed
-    assert {p.name for p in snapshot(tmp_path)} == {"multirun.yaml"}  # which goes with the process
+    assert {p.name for p in snapshot(tmp_path)} == {"multirun.yaml"}  # removed when the process ends
 
 
 @pytest.mark.slow
-def test_dry_beside_finished_cells_changes_nothing(cli, prunebert, toy, tmp_path):
+def test_dry_beside_finished_runs_changes_nothing(cli, prunebert, toy, tmp_path):
     words = ["-m", *[w for w in toy if not w.startswith("hydra")], "method=random,magnitude", "hydra.sweep.dir=sweep"]
     assert cli(*words)[0] == 0
     before = snapshot(tmp_path)
-    done = prunebert(*words, "dry=true")  # in a process of its own: a sweep's record is put back when that ends
+    done = prunebert(*words, "dry=true")  # in its own process, which restores the sweep's record when it ends
     assert done.returncode == 0 and done.stdout.count("done, in sweep/") == 2
     assert snapshot(tmp_path) == before
 
@@ -125,7 +125,7 @@ def test_dry_trains_no_shared_teacher(cli, toy, tmp_path):
     assert status == 0 and "teacher: 2 steps" in printed and not (tmp_path / "teachers").exists()
 
 
-def test_dry_asks_no_teacher_and_knows_a_run_that_did(cli, toy, tmp_path):
+def test_dry_computes_no_teacher_logits_and_finds_the_finished_run(cli, toy, tmp_path):
     words = [*toy, "method=smp", "distill=logits", "distill.shared=teachers", "distill.cached=true"]
     cache = Path(datasets.config.HF_DATASETS_CACHE) / "prunebert"
     before = set(cache.glob("answers*"))

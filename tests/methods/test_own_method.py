@@ -26,8 +26,7 @@ def lab(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    for package in ("lab", "lab/conf"):
-        (tmp_path / package / "__init__.py").touch()
+    (tmp_path / "lab/conf/__init__.py").touch()
     return os.pathsep.join(p for p in (str(tmp_path), os.environ.get("PYTHONPATH", "")) if p)
 
 
@@ -63,10 +62,10 @@ def test_the_page_has_every_file_that_its_commands_need():
 
 def test_the_method_runs_as_the_page_shows_it(lab, tmp_path):
     printed = bash(COMMANDS[0], tmp_path)
-    (run, row) = results(tmp_path)["rotten_tomatoes"]
+    run, row = results(tmp_path)["rotten_tomatoes"]
     assert row["method"] == "mine" and row["sparsity"] == 0.7 and row["prunable"] == "encoder"
     assert abs(measured_sparsity(run) - 0.7) < 1e-4 and row["phases"].keys() == {"finetune"}
-    assert "not available" not in printed  # Hydra's warning about a search path without __init__.py
+    assert "not available" not in printed  # Hydra's warning about a folder without __init__.py
 
 
 def test_the_tasks_run_as_the_page_shows_them(lab, tmp_path):
@@ -74,12 +73,10 @@ def test_the_tasks_run_as_the_page_shows_them(lab, tmp_path):
     rows = results(tmp_path)
     assert rows.keys() == {"films", "topics"}
     assert {task: row["metric"] for task, (_, row) in rows.items()} == {"films": "f1", "topics": "f1"}
-    (run, row) = rows["topics"]
+    run, row = rows["topics"]
     predicted = pd.read_parquet(run / "predictions.parquet")
-    assert predicted.label.tolist() == ["music", "music actors"] and row["data"]["rows"] == {
-        "train": 6,
-        "validation": 2,
-    }
+    assert predicted.label.tolist() == ["music", "music actors"]
+    assert row["data"]["rows"] == {"train": 6, "validation": 2}
     # 3 of 6 training rows have the plot and 3 the actors, which is no majority: the constant baseline names no topic
     assert row["majority"] == {"f1": 0.0}
 
