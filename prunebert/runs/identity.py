@@ -49,8 +49,12 @@ def canonical(node: Any) -> Any:
 
 
 def configuration(config: dict[str, Any]) -> Any:
-    """What two configurations of the same run have in common."""
-    return canonical({k: v for k, v in config.items() if k not in HOW})
+    """Return what two configurations of the same run have in common.
+
+    What loads the model is left out: it moved once (prunebert.models.load), and directories name the old place.
+    """
+    model = {k: v for k, v in (config.get("model") or {}).items() if k != "_target_"}
+    return canonical({k: v for k, v in config.items() if k not in HOW} | {"model": model})
 
 
 def content(path: str) -> str:

@@ -1,23 +1,23 @@
-"""What is one run and what is another; where it lives; two processes on one run."""
+"""What is one run and what is another."""
 
 import copy
 import json
-import re
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-import prunebert.cli  # registers the configuration's resolvers
-from prunebert.runs import artifacts, claim, identity
+import prunebert.cli  # noqa: F401 (registers the configuration's resolvers)
+from prunebert.runs import identity
 from prunebert.settings import signature
-from tests.toys import toy_words
 
 FACTS = {"source": "files", "rows": {"train": 3}, "fingerprint": {"train": "abc"}}
+OLD_TARGETS = {
+    "model": "prunebert.models.load",
+    "impl": "prunebert.impl.Impl",
+    "checkpoint": "prunebert.checkpoint.Every",
+    "tracking": "prunebert.tracking.none",
+}
 WORDS = ["method=soft_movement", "task=rte", "model=tiny", "fit=quick"]
 
 
@@ -122,176 +122,32 @@ def test_the_identity_of_a_known_configuration_stays(of):
     assert of() == "e199f76a4d96db8b9fcd2e77c1da8a7d"
 
 
-# --- where a run lives ------------------------------------------------------------------------------------------------
+RECORDED = {  # by the last version whose modules all lay in one folder
+    "method=smp task=mnli sparsity=0.9 fit=paper": "25ae411f0d1c7ec85f2bfb67477dc1fa",
+    "method=tamt task=squad fit=quick": "59958da6c5aace3de69818a9e6a7dbde",
+    "method=tamt task=squad fit=quick model=bert-base": "e6b34e97c99e45b60e01e3bde752787f",
+    "method=sparsebert task=qqp fit=paper": "e523827efeff226634c0da5eb8c4af76",
+    "task=rotten_tomatoes fit=measured prunable=encoder_pooler_embeddings "
+    "augment=mlm": "6a03d480cffb2ad86e053c4e9f3f636c",
+    "method=random method.keep_pretrained=true task=rte fit=paper": "4eefa89b047a4abdda3d1091a73a9145",
+    "method=abp task=mrpc distill=logits seed=3 fit=paper": "ab3f29e665de666b2151e2ab935e5221",
+}
 
 
-@pytest.fixture
-def dated(toy):
-    return [w for w in toy if not w.startswith("hydra")]
+@pytest.mark.parametrize("words", RECORDED)
+def test_the_identity_of_a_recorded_configuration_stays(of, words):
+    assert of(*words.split()) == RECORDED[words]
 
 
-def runs(folder):
-    return sorted(p.parent for p in folder.rglob("result.json"))
-
-
-def test_the_same_command_again_returns_the_finished_result_and_does_not_train(cli, dated, tmp_path):
-    assert cli(*dated, "method=magnitude")[0] == 0
-    (run,) = runs(tmp_path)
-    before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file() and p.name != "run.log"}
-    status, printed = cli(*dated, "method=magnitude")
-    assert status == 0 and "finished before (rerun=true repeats it)" in printed and "step" not in printed
-    assert str(run.relative_to(tmp_path)) in printed
-    assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file() and p.name != "run.log"} == before
-    assert len(list((tmp_path / "outputs").glob("2*/*"))) == 1  # the second start left no directory
-    (entry,) = (tmp_path / "outputs/.index").glob("*.json")
-    row = artifacts.result(run)
-    assert entry.stem == row["identity"] and json.loads(entry.read_text())["directory"].startswith("../")
-    assert cli(*dated, "method=magnitude", "seed=1")[0] == 0 and len(runs(tmp_path)) == 2
-
-
-def test_rerun_repeats_it_elsewhere(cli, dated, tmp_path):
-    for words in ([], ["rerun=true"]):
-        assert cli(*dated, "method=magnitude", *words)[0] == 0
-    first, second = runs(tmp_path)
-    assert artifacts.result(first)["identity"] == artifacts.result(second)["identity"]
-    _, printed = cli(*dated, "method=magnitude")
-    assert str(second.relative_to(tmp_path)) in printed and len(runs(tmp_path)) == 2
-
-
-def test_a_sweep_again_trains_only_what_is_missing(cli, dated, tmp_path):
-    words = ["-m", *dated, "method=magnitude,random", "seed=0,1"]
-    assert cli(*words)[0] == 0
-    found = runs(tmp_path)
-    (found[2] / "result.json").unlink()
-    status, printed = cli(*words)
-    assert status == 0 and printed.count("finished before") == 3 and "did not finish" not in printed
-    assert runs(tmp_path) == found  # the missing one was done in its old directory
-    assert printed.count("magnitude") >= 2 and "4 finished runs" in printed
-    new = max((tmp_path / "multirun").glob("*/*"))
-    assert artifacts.finished_runs(new) == found
-
-
-def test_a_cell_whose_run_lies_elsewhere_is_that_run_to_every_command(finished, cli, dated, tmp_path):
-    """As a dated sweep leaves it that is started a second time."""
-    run, other = finished("method=magnitude", "sparsity=0.6"), finished("method=random", "sparsity=0.6")
-    cell = tmp_path / "multirun/2026-01-01/10-00-00/seed=0"
-    (cell / ".hydra").mkdir(parents=True)
-    artifacts.point(cell, run)
-    given = str(cell.relative_to(tmp_path))
-    one_thread = ["--batch", "1", "--length", "4", "--repeats", "5", "--threads", "1"]
-    shared = [*dated, "sparsity=0.6"]
-    for words in (
-        ["info", given],
-        ["export", given, "exported"],
-        ["export", given, "delta", "--sparse"],
-        ["evaluate", given, "impl.threads=1"],
-        ["bench", given, *one_thread],
-        ["compare", given, str(other)],
-        ["mask", "info", given],
-        [
-            *shared,
-            "method=magnitude",
-            f"method.masks='{given}'",
-            "method.prunable=encoder_pooler",
-            "hydra.run.dir=masks",
-        ],
-        [*shared, "method=smp", "distill=logits", f"distill.teacher='{given}'", "hydra.run.dir=taught"],
-    ):
-        status, printed = cli(*words)
-        assert status == 0, printed
-    assert prunebert.load(cell).facts["identity"] == identity.content(given) == artifacts.result(run)["identity"]
-
-
-def test_a_sweep_in_a_directory_of_its_own_again(cli, dated, tmp_path):
-    words = ["-m", *dated, "method=magnitude,random", "hydra.sweep.dir=sweep"]
-    assert cli(*words)[0] == 0
-    status, printed = cli(*words)
-    assert status == 0 and printed.count("finished before") == 2 and len(runs(tmp_path)) == 2
-
-
-@pytest.mark.parametrize("content", [b"", b"{}", b'{"identity": "x", "directory": "."}', b"\xff\x00"])
-def test_a_damaged_index_is_told_and_made_anew(cli, dated, tmp_path, content):
-    assert cli(*dated, "method=magnitude")[0] == 0
-    (entry,) = (tmp_path / "outputs/.index").glob("*.json")
-    entry.write_bytes(content)
-    status, printed = cli(*dated, "method=magnitude")
-    assert status == 0 and re.search(rf"{entry.name[:8]}.*\s*is\s+damaged", printed) and len(runs(tmp_path)) == 2
-    assert "finished before" in cli(*dated, "method=magnitude")[1]
-
-
-def test_a_result_that_was_changed_is_told_and_done_again(cli, toy, tmp_path):
-    assert cli(*toy, "method=magnitude")[0] == 0
-    file = tmp_path / "run/result.json"
-    right = file.read_text()
-    for wrong in (right.replace('"seed": 0', '"seed": 1'), right[:200]):
-        assert wrong != right
-        file.write_text(wrong)
-        status, printed = cli(*toy, "method=magnitude")
-        assert status == 0 and "result.json is damaged" in printed.replace("\n", "") and "phase finetune" in printed
-        assert artifacts.complete(tmp_path / "run", json.loads(right)["identity"])
-
-
-def test_a_finished_run_on_other_data_is_not_written_over(cli, toy, tmp_path):
-    """The same words, but the file that they name has changed."""
-    train = tmp_path / "train.csv"
-    words = [f"task.train={train}" if w.startswith("task.train") else w for w in toy] + ["method=magnitude"]
-    text = Path(next(w for w in toy if w.startswith("task.train")).split("=")[1]).read_text()
-    train.write_text(text)
-    assert cli(*words)[0] == 0
-    before = (tmp_path / "run/result.json").read_bytes()
-    train.write_text("\n".join(text.splitlines()[:-4]))
-    status, printed = cli(*words)
-    assert status == 2 and "holds a finished run on other data" in printed
-    assert (tmp_path / "run/result.json").read_bytes() == before and (tmp_path / "run/masks.safetensors").exists()
-    status, printed = cli(*words, "rerun=true")
-    assert status == 0 and (tmp_path / "run/result.json").read_bytes() != before
-
-
-def test_a_home_that_was_deleted_is_none(cli, dated, tmp_path):
-    import shutil
-
-    assert cli(*dated, "method=magnitude")[0] == 0
-    shutil.rmtree(runs(tmp_path)[0])
-    status, printed = cli(*dated, "method=magnitude")
-    assert status == 0 and "finished before" not in printed and len(runs(tmp_path)) == 1
-
-
-@pytest.mark.parametrize(
-    ("directory", "index"),
-    [
-        ("o/2026-11-21/18-00-01-000123", "o/.index"),
-        ("m/2026-11-21/18-00-01/method=smp,seed=0", "m/.index"),
-        ("m/2026-11-21/18-00-01", "m/.index"),
-        ("my/run", None),
-        ("my/2026-11-21/run", None),
-    ],
-)
-def test_where_the_index_is(tmp_path, directory, index):
-    assert claim._index(tmp_path / directory) == (tmp_path / index if index else None)
-
-
-def test_two_processes_on_one_run_at_once(model_folder, data_folder, tmp_path):
-    """One trains; the other waits and returns what the first one found."""
-    words = [*toy_words(model_folder, data_folder, "x")[:-1], "method=magnitude", "fit.steps=150"]
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-m", "prunebert", *words],
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    printed = [p.communicate(timeout=300)[0] for p in both]
-    assert [p.returncode for p in both] == [0, 0], printed
-    assert sum("phase finetune ends" in text for text in printed) == 1
-    assert sum("finished before" in text for text in printed) == 1 and len(runs(tmp_path)) == 1
-
-
-def test_a_dead_owner_is_not_waited_for(toy, cli, tmp_path):
-    (tmp_path / "run").mkdir()
-    code = f"import filelock, os; filelock.FileLock({str(tmp_path / 'run/.lock')!r}).acquire(); os.kill(os.getpid(), 9)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
-    began = time.monotonic()
-    assert cli(*toy, "method=magnitude")[0] == 0 and time.monotonic() - began < 60
+@pytest.mark.parametrize("model", ["tiny", "bert-base"])
+def test_a_directory_that_names_the_old_modules_still_holds_the_same_run(model):
+    """A run directory of the old code records these `_target_`s in .hydra/config.yaml."""
+    with initialize_config_module("prunebert.conf", version_base="1.3"):
+        config = OmegaConf.to_container(compose("config", overrides=[*WORDS, f"model={model}"]), resolve=True)
+    recorded = copy.deepcopy(config)
+    for group, target in OLD_TARGETS.items():
+        assert recorded[group]["_target_"] != target
+        recorded[group]["_target_"] = target
+    assert identity.configuration(recorded) == identity.configuration(config)
+    recorded["model"]["name"] = "another"
+    assert identity.configuration(recorded) != identity.configuration(config)
