@@ -117,8 +117,13 @@ def cosine(student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
     TAMT's code counts padding as tokens too; here it is left out.
     """
     real = batch.inputs["attention_mask"].bool()
+    return torch.stack([1 - cosines[real].mean() for cosines in token_cosines(student, teacher)]).mean()
+
+
+def token_cosines(student: Outputs, teacher: Outputs) -> list[Tensor]:
+    """Return cos(h_student, h_teacher) of every token, [batch, length] for each layer, padding included."""
     pairs = zip(student.hidden[1:], teacher.hidden[1:], strict=True)
-    return torch.stack([1 - F.cosine_similarity(s.float(), t.float(), dim=-1)[real].mean() for s, t in pairs]).mean()
+    return [F.cosine_similarity(s.float(), t.float(), dim=-1) for s, t in pairs]
 
 
 def _check_logits(task: Task, teacher: str | None, temperature: float) -> None:

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.nn.functional import cosine_similarity
 
-from prunebert.distill import cosine
+from prunebert.distill import cosine, token_cosines
 from prunebert.distill.teacher import frozen
 from prunebert.distill.teacher_cache import Teacher
 from prunebert.network.interface import IGNORED, Batch, Outputs
@@ -38,8 +37,7 @@ class Alike(MaskedLM):
     def answers(self, out: Outputs, batch: Batch) -> dict[int, np.ndarray]:
         """By row: [1], the cosine with the dense network's states, a mean over layers and the row's tokens."""
         real = batch.inputs["attention_mask"]
-        pairs = zip(out.hidden[1:], self.dense(batch, ("hidden",)).hidden[1:], strict=True)
-        each = torch.stack([cosine_similarity(s.float(), t.float(), dim=-1) for s, t in pairs]).mean(0)
+        each = torch.stack(token_cosines(out, self.dense(batch, ("hidden",)))).mean(0)
         mean = (each * real).sum(1, keepdim=True) / real.sum(1, keepdim=True)
         return dict(zip(batch.rows.tolist(), mean.cpu().numpy(), strict=True))
 
