@@ -11,7 +11,7 @@ from rich.table import Table
 
 from prunebert.analysis import overlap
 from prunebert.errors import BadInput
-from prunebert.runs import artifacts
+from prunebert.runs import artifacts, files
 from prunebert.system.console import arguments, for_tables, say
 
 DOES = """What the masks of every two finished runs share, as a table, JSON and a picture.
@@ -33,8 +33,8 @@ def main(words: list[str]) -> None:
     found = overlap.table(runs)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        artifacts.write(out, "compare.json", (json.dumps(found) + "\n").encode())
-        artifacts.write(out, "compare.png", picture(found))
+        files.write(out, "compare.json", (json.dumps(found) + "\n").encode())
+        files.write(out, "compare.png", picture(found))
     except OSError as error:
         raise BadInput(f"--out={out} cannot be written to: {error.strerror}") from error
     show(found)

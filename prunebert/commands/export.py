@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prunebert.runs import artifacts
+from prunebert.runs import artifacts, files
 from prunebert.system.console import arguments, say
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def main(words: list[str]) -> None:
     asked = parser.parse_args(words)
     root, out = artifacts.home(Path(asked.run).expanduser()), Path(asked.out).expanduser()
     artifacts.result(root)  # before the slow imports
-    artifacts.refuse_full(out)
+    files.refuse_full(out)
     from prunebert.runs.load import load
 
     run = load(root, model=asked.model)
@@ -39,7 +39,7 @@ def main(words: list[str]) -> None:
         _tell_sparse(run, out, sparse(run, root, out))
     else:
         name = export(run, out)
-        size = sum(artifacts.files(out).values())
+        size = sum(artifacts.file_sizes(out).values())
         say(f"{out}: {name}, {size:,} bytes; {out / 'README.md'} shows how to load it")
 
 
@@ -54,7 +54,7 @@ def export(run: Loaded, out: Path) -> str:
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.model_max_length = run.form.max_length
-    with artifacts.new_folder(out) as folder:
+    with files.new_folder(out) as folder:
         stock(run).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         (folder / "prunebert.json").write_text(json.dumps(facts_of(run), indent=1) + "\n", "utf-8")
@@ -78,7 +78,7 @@ def sparse(run: Loaded, root: Path, out: Path) -> int:
 
 
 def _tell_sparse(run: Loaded, out: Path, dense: int) -> None:
-    sizes = artifacts.files(out)
+    sizes = artifacts.file_sizes(out)
     total = sum(sizes.values())
     say(f"{out}: the task delta, {total:,} bytes, {total / dense:.2%} of the {dense:,} of encoder and head, dense")
     for name, size in sizes.items():

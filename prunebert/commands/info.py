@@ -55,7 +55,7 @@ def main(words: list[str]) -> None:
         "remaining weights by kind",
         {kind: f"{entry['remaining']:.2%} of {entry['size']:,}" for kind, entry in kinds.items()},
     )
-    _print("files (bytes)", {name: f"{size:,}" for name, size in artifacts.files(root).items()})
+    _print("files (bytes)", {name: f"{size:,}" for name, size in artifacts.file_sizes(root).items()})
     rich.get_console().print(f"repeat with: {row['command']}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -94,7 +94,7 @@ def _standing(run: Path) -> Standing:
     except BadInput:
         command = f"# {run}: its command is not known"
     last, entry = discover.last_words(run), discover.last_entry(run)
-    if discover.finished(run):
+    if artifacts.is_finished(run):
         try:
             row = artifacts.result(run)
             return Standing(str(run), "done", f"{row['metric']} {row['score']:.4f}", command)

@@ -6,11 +6,9 @@ import hashlib
 import json
 import logging
 from collections.abc import Generator, Iterable
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
-from filelock import FileLock
 from torch import Tensor
 
 from prunebert import __version__
@@ -19,8 +17,7 @@ from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.network.interface import Batch, Outputs
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.runs import weights
-from prunebert.system import distributed
+from prunebert.runs import files, weights
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Phase, finetune
 
@@ -84,30 +81,12 @@ def _shared(net: SubNetwork, task: Task, key: str, fit: Fit, folder: Path) -> Ge
         asdict(fit),
     ]
     name = hashlib.sha256(json.dumps(on, sort_keys=True, default=str).encode()).hexdigest()[:32]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (
-            FileLock(folder / f"{name}.lock").acquire() if distributed.FIRST else nullcontext()
-        )  # freed with the process
-    except OSError as error:
-        raise BadInput(f"distill.shared={folder} cannot be written to: {error.strerror}") from error
     file = folder / f"{name}.safetensors"
-    with lock:
-        theta = _read(file) if distributed.FIRST else None
-        if distributed.broadcast(theta is not None) and theta is None:
-            theta = _read(file)
-        if theta is not None:
-            log.info("the teacher is %s, fine-tuned before", file)
-            device = next(net.parameters()).device
-            return {n: x.to(device) for n, x in theta.items()}
-        theta = yield from _fine_tuned(net, task, key, fit)
-        if distributed.FIRST:
-            weights.keep(file, theta)
-        return theta
-
-
-def _read(file: Path) -> Theta | None:
-    try:
-        return weights.sound(file)
-    except PermissionError as error:
-        raise BadInput(f"distill.shared: {file} cannot be read: {error.strerror}") from error
+    with files.made_once(file, f"distill.shared={folder}") as theta:
+        if theta is None:
+            theta = yield from _fine_tuned(net, task, key, fit)
+            files.keep(file, theta)
+            return theta
+    log.info("the teacher is %s, fine-tuned before", file)
+    device = next(net.parameters()).device
+    return {n: x.to(device) for n, x in theta.items()}

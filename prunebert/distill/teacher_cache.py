@@ -9,15 +9,13 @@ import logging
 from collections.abc import Callable, Iterable
 
 import torch
-from filelock import FileLock
 from torch import Tensor
 
 from prunebert.errors import BadInput
 from prunebert.network.interface import Batch, Outputs
 from prunebert.network.models import hash_of
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.runs import weights
-from prunebert.system import distributed
+from prunebert.runs import files
 from prunebert.tasks.cache import folder
 from prunebert.tasks.task import Task
 
@@ -38,15 +36,11 @@ def remembered(ask: Teacher, net: SubNetwork, task: Task, theta: dict[str, Tenso
     on = [VERSION, net.model.architecture(), hash_of(theta), task.facts()["fingerprint"]["train"]]
     name = hashlib.sha256(json.dumps(on, sort_keys=True, default=str).encode()).hexdigest()[:32]
     file = folder() / f"answers-{name}.safetensors"
-    try:
-        with distributed.in_turn(), FileLock(file.with_suffix(".lock")):
-            found = weights.sound(file)
-            if found is None:
-                log.info("asking the teacher about %s rows, once for all runs it teaches", f"{task.train_rows:,}")
-                found = asked(ask, task, next(net.parameters()).device)
-                weights.keep(file, found)
-    except OSError as error:
-        raise BadInput(f"HF_DATASETS_CACHE={file.parents[1]} cannot be read or written to: {error.strerror}") from error
+    with files.made_once(file, f"HF_DATASETS_CACHE={file.parents[1]}") as found:
+        if found is None:
+            log.info("asking the teacher about %s rows, once for all runs it teaches", f"{task.train_rows:,}")
+            found = asked(ask, task, next(net.parameters()).device)
+            files.keep(file, found)
     logits, first, length = found["logits"], found["first"], found["length"]
 
     def recall(batch: Batch, needs: Iterable[str] = ()) -> Outputs:

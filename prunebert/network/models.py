@@ -239,6 +239,12 @@ def _encoder(path: str, revision: str, family: Family) -> tuple[Any, dict[str, A
         )
 
 
+def require_same_weights(model: Model, name: str, weights_hash: str, source: str) -> None:
+    """Raise BadInput, beginning with `source`, unless the checkpoint `name` has the same weights as `model`."""
+    if weights_hash != model.weights_hash:
+        raise BadInput(f"{source}: made on {name}, whose weights are not those of {model.name}")
+
+
 def hash_of(tensors: dict[str, Tensor]) -> str:
     """sha256 over names, shapes and values in name order: the same for the same weights in any file."""
     digest = hashlib.sha256()

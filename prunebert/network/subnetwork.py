@@ -20,7 +20,7 @@ from prunebert.masks.maskfile import MaskFile
 from prunebert.masks.top_v import Masks, Scores
 from prunebert.network import heads
 from prunebert.network.interface import Batch, Form, Outputs
-from prunebert.network.models import Model
+from prunebert.network.models import Model, require_same_weights
 
 
 class SubNetwork(nn.Module):
@@ -77,10 +77,8 @@ class SubNetwork(nn.Module):
         masks that were found on another checkpoint, unless forced.
         """
         if isinstance(masks, MaskFile):
-            if masks.weights_hash != self.model.weights_hash and not force:
-                raise BadInput(
-                    f"these masks were found on {masks.model}, whose weights are not those of {self.model.name}"
-                )
+            if not force:
+                require_same_weights(self.model, masks.model, masks.weights_hash, "these masks")
             masks = masks.masks
         known = self.prunable(EVERY_MATRIX)
         for name, mask in masks.items():

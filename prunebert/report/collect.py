@@ -91,7 +91,7 @@ def _of_directories(directories: list[Path]) -> tuple[list[dict[str, Any]], list
     """What is known of each finished run; and those that are not, or are damaged."""
     found, troubles = [], []
     for directory in directories:
-        if not discover.finished(directory):
+        if not artifacts.is_finished(directory):
             told = f"or still runs; the last line of its log: {discover.last_words(directory)}"
             troubles.append(Trouble("did not finish", short(directory), told))
             continue

@@ -7,13 +7,12 @@ import io
 import json
 import logging
 import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunebert.errors import BadInput
+from prunebert.runs import files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,40 +56,27 @@ class Artifacts:
         """masks.safetensors."""
         from prunebert.masks import maskfile
 
-        write(self.root, MASKS, maskfile.encode(file))
+        files.write(self.root, MASKS, maskfile.encode(file))
 
     def save_tensors(self, name: str, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
         """HEAD or WEIGHTS; nothing if there are no tensors."""
         from safetensors.torch import save
 
         if tensors:
-            write(self.root, name, save({n: x.detach().cpu().contiguous() for n, x in tensors.items()}, metadata))
+            files.write(self.root, name, save({n: x.detach().cpu().contiguous() for n, x in tensors.items()}, metadata))
 
     def save_predictions(self, table: pd.DataFrame) -> None:
         """predictions.parquet."""
         stream = io.BytesIO()
         table.to_parquet(stream, index=False)
-        write(self.root, PREDICTIONS, stream.getvalue())
+        files.write(self.root, PREDICTIONS, stream.getvalue())
 
     def save_json(self, name: str, content: dict[str, Any]) -> None:
         """TOPOLOGY, or RESULT as the very last, with its checksum."""
         if name == RESULT:
             content = json.loads(json.dumps(content))  # as it is read again
             content["checksum"] = checksum(content)
-        write(self.root, name, (json.dumps(content, indent=1) + "\n").encode())
-
-
-def write(root: Path, name: str, content: bytes) -> None:
-    """The file appears whole or not at all, also if the machine stops in between."""
-    partial = root / f".{name}.{os.getpid()}"
-    try:
-        with partial.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(root / name)
-    finally:
-        partial.unlink(missing_ok=True)
+        files.write(self.root, name, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def prepare(root: Path) -> None:
@@ -111,14 +97,14 @@ def is_started(root: Path) -> bool:
 
 def is_finished(root: Path) -> bool:
     """Whether there is a result."""
-    return (root / RESULT).exists()
+    return (root / RESULT).is_file()
 
 
 def complete(root: Path, identity: str) -> bool:
     """Whether the run in `root` is finished; a damaged result is told, and is none. Raises BadInput for a sound result
     of another identity, which must not be written over.
     """
-    if not (root / RESULT).exists():
+    if not is_finished(root):
         return False
     try:
         row = _json(root / RESULT)
@@ -144,7 +130,7 @@ def checksum(row: Mapping[str, Any]) -> str:
 
 def point(root: Path, home: Path) -> None:
     """Say in a sweep's cell that its run lies elsewhere."""
-    write(root, ELSEWHERE, json.dumps({"directory": os.path.relpath(home, root)}).encode())
+    files.write(root, ELSEWHERE, json.dumps({"directory": os.path.relpath(home, root)}).encode())
 
 
 def result(root: Path, key: str = "") -> dict[str, Any]:
@@ -152,7 +138,7 @@ def result(root: Path, key: str = "") -> dict[str, Any]:
     file = root / RESULT
     if not root.is_dir():
         raise BadInput(f"{key}{root}: there is no such directory")
-    if not file.is_file():
+    if not is_finished(root):
         started = (root / CONFIG).is_dir() or (root / METRICS).exists()
         raise BadInput(
             f"{key}{root}: the run did not finish ({RESULT} is missing)"
@@ -201,7 +187,7 @@ def report(root: Path) -> Path:
     return root / "report"
 
 
-def files(root: Path) -> dict[str, int]:
+def file_sizes(root: Path) -> dict[str, int]:
     """Path within the run -> bytes."""
     return {str(p.relative_to(root)): p.stat().st_size for p in sorted(root.rglob("*")) if p.is_file()}
 
@@ -237,48 +223,16 @@ def write_masks(path: Path, file: MaskFile) -> None:
     from prunebert.masks import maskfile
 
     try:
-        write(path.parent, path.name, maskfile.encode(file))
+        files.write(path.parent, path.name, maskfile.encode(file))
     except OSError as error:
         raise BadInput(f"{path} cannot be written to: {error.strerror}") from error
-
-
-def _umask() -> int:
-    """Which rights new files do not get; it can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def refuse_full(out: Path) -> None:
-    """Raise BadInput if `out` is there and anything but an empty folder."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BadInput(f"{out} is there already and not empty; choose another folder")
-
-
-@contextmanager
-def new_folder(root: Path) -> Iterator[Path]:
-    """A folder to write into, which becomes `root` when all is done, or else vanishes. Raises BadInput if `root` is
-    there and not empty, or cannot be made.
-    """
-    refuse_full(root)
-    partial = root.parent / f".{root.name}.{os.getpid()}"
-    try:
-        partial.mkdir(parents=True)
-        yield partial
-        for file in partial.iterdir():
-            file.chmod(0o666 & ~_umask())  # safetensors makes its files the owner's alone
-        partial.replace(root)
-    except OSError as error:
-        raise BadInput(f"{root} cannot be written to: {error.strerror}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def finished_runs(root: Path) -> list[Path]:
     """`root` if it is a finished run, else every finished run below it. Raises BadInput, as `result` does, for none."""
     root = home(root)
     if not (root / CONFIG).is_dir():
-        found = [p for p in runs(root) if (p / RESULT).is_file()]
+        found = [p for p in runs(root) if is_finished(p)]
         if found:
             return found
     result(root)

@@ -20,7 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from prunebert.errors import BadInput
-from prunebert.runs import artifacts, guard
+from prunebert.runs import artifacts, files, guard
 from prunebert.system import distributed
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def claim(directory: Path, identity: str, rerun: bool) -> Iterator[Home]:
             root = known or directory
             if not known:
                 where = os.path.relpath(directory, index)
-                artifacts.write(index, entry.name, json.dumps({"identity": identity, "directory": where}).encode())
+                files.write(index, entry.name, json.dumps({"identity": identity, "directory": where}).encode())
         yield Home(root, not rerun and artifacts.complete(root, identity))
     except BadInput:
         if index and not known and not (directory / artifacts.METRICS).exists():  # it never started

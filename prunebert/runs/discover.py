@@ -12,11 +12,6 @@ from prunebert.runs import artifacts
 from prunebert.settings import labels
 
 
-def finished(root: Path) -> bool:
-    """Whether the run came to its end."""
-    return (root / artifacts.RESULT).is_file()
-
-
 def written(root: Path) -> float:
     """When the run ended, in seconds since 1970, as its file system has it."""
     return (root / artifacts.RESULT).stat().st_mtime

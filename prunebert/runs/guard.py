@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from prunebert.errors import BadInput
-from prunebert.runs.artifacts import CHECKPOINT, CONFIG, LOCK, LOG, METRICS, QUEUE, RESULT, SWEEP, runs
+from prunebert.runs.artifacts import CHECKPOINT, CONFIG, LOCK, LOG, METRICS, QUEUE, RESULT, SWEEP, is_finished, runs
 from prunebert.system.console import counted
 
 
@@ -17,7 +17,7 @@ def refuse_another(root: Path, same: Callable[[str], bool]) -> None:
     of a config.yaml's text.
     """
     file = root / CONFIG / "config.yaml"
-    there = "finished" if (root / RESULT).exists() else "stopped" if (root / CHECKPOINT).exists() else ""
+    there = "finished" if is_finished(root) else "stopped" if (root / CHECKPOINT).exists() else ""
     if there and not (file.is_file() and same(file.read_text("utf-8"))):
         raise BadInput(
             f"hydra.run.dir={root} holds a {there} run already ({RESULT if there == 'finished' else CHECKPOINT}), of "
@@ -29,7 +29,7 @@ def refuse_another_sweep(root: Path, same: Callable[[str], bool]) -> None:
     """Raise BadInput if finished runs of another sweep lie below `root`: this one would write over their records. same:
     of a multirun.yaml's text.
     """
-    done = [p for p in runs(root) if (p / RESULT).exists()] if root.is_dir() else []
+    done = [p for p in runs(root) if is_finished(p)] if root.is_dir() else []
     if done and not ((root / SWEEP).is_file() and same((root / SWEEP).read_text("utf-8"))):
         raise BadInput(
             f"hydra.sweep.dir={root} holds {counted(len(done), 'finished run')} already, of another sweep; choose "
@@ -65,7 +65,7 @@ def discard_empty_sweep(root: Path) -> None:
 
 def discard(root: Path) -> None:
     """Remove what Hydra laid down for a run that never started: its record, the log, then directories left empty."""
-    if (root / RESULT).exists() or (root / METRICS).exists():
+    if is_finished(root) or (root / METRICS).exists():
         return
     shutil.rmtree(root / CONFIG, ignore_errors=True)
     for left in (LOG, LOCK):

@@ -8,6 +8,7 @@ from typing import Literal
 
 from prunebert.errors import BadInput
 from prunebert.masks.top_v import Masks, counts, kept
+from prunebert.network.models import require_same_weights
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.runs import artifacts
 
@@ -22,8 +23,7 @@ def masks_of(run: str, net: SubNetwork, prunable: str, sparsity: float, key: str
     root = artifacts.home(Path(run).expanduser())
     facts = {} if root.is_file() else artifacts.result(root, f"{key}=")
     file = artifacts.masks(root)
-    if file.weights_hash != net.model.weights_hash:
-        raise BadInput(f"{key}={run}: found on {file.model}, whose weights are not those of {net.model.name}")
+    require_same_weights(net.model, file.model, file.weights_hash, f"{key}={run}")
     wanted = net.prunable(prunable)
     if file.masks.keys() != wanted.keys():
         covered = f"prunable={facts['prunable']}" if facts else f"{len(file.masks)} matrices"

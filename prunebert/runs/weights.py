@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save, save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from prunebert.errors import BadInput
-from prunebert.masks import maskfile
 from prunebert.masks.top_v import Masks
-from prunebert.network.models import hash_of
+from prunebert.network.models import require_same_weights
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.runs import artifacts
+from prunebert.runs import artifacts, files
 from prunebert.tasks.task import Task
 
-log = logging.getLogger(__name__)
 
+def trained(root: Path, net: SubNetwork, setting: str = "") -> dict[str, Tensor]:
+    """Read the weights that a finished run trained, or that its task delta holds.
 
-def trained(root: Path, net: SubNetwork) -> dict[str, Tensor]:
-    """What a finished run trained, or its task delta holds: encoder weights by full name (all, or none), and its head's
-    under `head.…`. `net` has the checkpoint's weights.
+    Args:
+        root: the run's directory.
+        net: its encoder has the checkpoint's weights.
+        setting: begins every message, for example "distill.teacher=".
 
-    Raises BadInput if `net` is another model than the run's.
+    Returns:
+        The encoder's weights by full name (all of them, or none), and the head's under `head.…`.
+
+    Raises:
+        BadInput: the run started from another checkpoint than `net`.
     """
-    facts = artifacts.result(root)
-    if facts["weights_hash"] != net.model.weights_hash:
-        raise BadInput(f"{root}: it started from {facts['model']}, whose weights are not those of {net.model.name}")
+    facts = artifacts.result(root, setting)
+    require_same_weights(net.model, facts["model"], facts["weights_hash"], f"{setting}{root}")
     stored = load_file(root / artifacts.WEIGHTS) if (root / artifacts.WEIGHTS).is_file() else {}
     if (root / artifacts.DELTA).is_file():
         base = net.parameters_of("pretrained")
@@ -42,7 +44,7 @@ def trained(root: Path, net: SubNetwork) -> dict[str, Tensor]:
 
 def write_delta(root: Path, out: Path, values: Mapping[str, Tensor]) -> None:
     """The task delta of the run in `root`: what it takes to load it, and no more, `values` for weights.safetensors."""
-    with artifacts.new_folder(out) as folder:
+    with files.new_folder(out) as folder:
         for name in (artifacts.RESULT, artifacts.MASKS, artifacts.HEAD):
             if (root / name).is_file():
                 shutil.copyfile(root / name, folder / name)
@@ -55,9 +57,9 @@ def load_weights(root: Path, net: SubNetwork, task: Task, head: str) -> dict[str
 
     Raises BadInput if the run trained no weights, or its model, task, labels or head are other ones.
     """
-    theta, key = net.snapshot(head), f"distill.teacher={root}"
+    theta, setting = net.snapshot(head), "distill.teacher="
     root = artifacts.home(root)
-    facts = artifacts.result(root, "distill.teacher=")
+    facts, key = artifacts.result(root, setting), f"{setting}{root}"
     if not (root / artifacts.WEIGHTS).is_file():
         raise BadInput(f"{key}: the run trained no weights ({facts['method']}); give a finished dense run")
     labels = task.facts().get("labels")
@@ -65,44 +67,15 @@ def load_weights(root: Path, net: SubNetwork, task: Task, head: str) -> dict[str
         raise BadInput(
             f"{key}: it was trained on {facts['task']} {facts['data'].get('labels')}, not {task.name} {labels}"
         )
-    if facts["weights_hash"] != net.model.weights_hash:
-        raise BadInput(f"{key}: it started from {facts['model']}, whose weights are not those of {net.model.name}")
-    stored = load_file(root / artifacts.WEIGHTS)
-    for name, tensor in load_file(root / artifacts.HEAD).items():  # a pooler that the checkpoint lacked among them
-        stored[name if name.startswith(net.prefix) else f"head.{name}"] = tensor
+    stored = trained(root, net, setting)
     for name in theta.keys() | stored.keys():
         if name not in theta or name not in stored or theta[name].shape != stored[name].shape:
             raise BadInput(
                 f"{key}: {name} of its model {facts['model']} is not that of {net.model.name} with this head"
             )
-    masks = maskfile.read(root / artifacts.MASKS).masks
+    masks = artifacts.masks(root).masks
     device = next(net.parameters()).device
     return {n: (x * masks[n] if n in masks else x).to(device) for n, x in stored.items()}
-
-
-def keep(file: Path, tensors: dict[str, Tensor]) -> None:
-    """Write them as `sound` reads them, whole or not at all; under a lock of the caller's. Raises OSError."""
-    for left in file.parent.glob(f".{file.stem}.*"):  # by an owner that died while writing
-        left.unlink(missing_ok=True)
-    artifacts.write(file.parent, file.name, save(tensors, {"sha256": hash_of(tensors)}))
-
-
-def sound(file: Path) -> dict[str, Tensor] | None:
-    """Tensors mapped into memory; None if there is no such file, or a damaged one, which is told. Raises
-    PermissionError."""
-    if not file.exists():
-        return None
-    try:
-        found = load_file(file)
-        with safe_open(file, "pt") as stream:
-            if (stream.metadata() or {}).get("sha256") == hash_of(found):
-                return found
-    except PermissionError:
-        raise
-    except (SafetensorError, OSError):
-        pass
-    log.warning("%s is damaged and is made anew", file)
-    return None
 
 
 ROWS = "rows/"  # + name: which rows of an unmasked matrix are stored

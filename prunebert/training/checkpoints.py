@@ -7,8 +7,6 @@ not at all and carries a checksum; one that does not fit is told, and the older 
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import json
 import logging
 import os
@@ -22,14 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from prunebert.errors import BadInput
-from prunebert.network.models import hash_of
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.runs import artifacts
+from prunebert.runs import artifacts, files
 from prunebert.system import distributed
 from prunebert.system.signals import Request, Stopped
 from prunebert.training.phase import Phase
@@ -145,8 +140,8 @@ class Checkpoints:
         if distributed.FIRST:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _forget(self, files: list[Path]) -> None:
-        for file in files if distributed.FIRST else ():
+    def _forget(self, old: list[Path]) -> None:
+        for file in old if distributed.FIRST else ():
             file.unlink(missing_ok=True)
 
     def _moments(self) -> list[Path]:
@@ -155,42 +150,27 @@ class Checkpoints:
     def _write(self, name: str, tensors: Mapping[str, Tensor], facts: dict[str, Any]) -> bool:
         if not distributed.FIRST:
             return True
-        text = json.dumps(facts | {"identity": self.identity})
-        partial = self.folder / f".{name}.{os.getpid()}"
+        file = self.folder / f"{name}.safetensors"
         try:
             self.folder.mkdir(exist_ok=True)
-            save_file(dict(tensors), partial, {"facts": text, "sha256": _checksum(tensors, text)})
-            with partial.open("rb") as stream:
-                os.fsync(stream.fileno())
-            partial.replace(self.folder / f"{name}.safetensors")
-            return True
-        except (OSError, SafetensorError) as error:  # safetensors tells a full disk in words of its own
-            why = os.strerror(errno.ENOSPC) if "No space" in str(error) else str(error)
-            log.warning("the checkpoint %s could not be written: %s; training goes on", self.folder / name, why)
+            files.write_tensors(file, tensors, json.dumps(facts | {"identity": self.identity}))
+        except OSError as error:
+            log.warning("the checkpoint %s could not be written: %s; training goes on", file, error.strerror)
             return False
-        finally:
-            partial.unlink(missing_ok=True)
+        return True
 
     def _read(self, file: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Tensors and facts of a file; None, which is told, if it is damaged or of another run."""
         try:
-            tensors = load_file(file)
-            with safe_open(file, "pt") as stream:
-                about = stream.metadata() or {}
-            if about.get("sha256") != _checksum(tensors, about.get("facts", "")):
-                raise ValueError("its checksum does not fit")
-            facts = json.loads(about["facts"])
-        except (OSError, SafetensorError, ValueError) as error:
+            tensors, text = files.read_tensors(file)
+            facts = json.loads(text)
+        except (OSError, ValueError) as error:
             log.warning("the checkpoint %s is damaged and is not used: %s", file, error)
             return None
         if facts["identity"] != self.identity:
             log.warning("the checkpoint %s is of another configuration and is not used", file)
             return None
         return tensors, facts
-
-
-def _checksum(tensors: Mapping[str, Tensor], text: str) -> str:
-    return hashlib.sha256((hash_of(dict(tensors)) + text).encode()).hexdigest()
 
 
 def _cut(file: Path, size: int) -> bool:

@@ -17,7 +17,7 @@ from prunebert.errors import BadInput
 from prunebert.masks import maskfile
 from prunebert.masks.maskfile import MaskFile
 from prunebert.network import models
-from prunebert.runs import artifacts
+from prunebert.runs import artifacts, files
 from tests.toys import save_model
 
 
@@ -36,9 +36,9 @@ def runs(tmp_path_factory):
         masks = {n: torch.from_numpy(random.random((9, 9)) >= sparsity + 0.02 * j) for j, n in enumerate(names + more)}
         if method == "dense":
             masks = {n: torch.ones(9, 9).bool() for n in names}
-        artifacts.write(run, "masks.safetensors", maskfile.encode(MaskFile(masks, "toy", "hash")))
+        files.write(run, "masks.safetensors", maskfile.encode(MaskFile(masks, "toy", "hash")))
         row = dict.fromkeys(overlap.AXES, "x") | {"method": method, "sparsity": sparsity, "seed": seed, "model": "toy"}
-        artifacts.write(run, "result.json", json.dumps(row).encode())
+        files.write(run, "result.json", json.dumps(row).encode())
     (root / "unfinished" / ".hydra").mkdir(parents=True)
     return root
 
@@ -112,8 +112,8 @@ def test_what_cannot_be_compared_is_one_line_and_leaves_nothing(cli, runs, tmp_p
     (tmp_path / "file").write_text("")
     for name, of in (("other", maskfile.encode(MaskFile({"w": torch.eye(3).bool()}, "toy", "?"))), ("broken", b"")):
         (tmp_path / name / ".hydra").mkdir(parents=True)
-        artifacts.write(tmp_path / name, "masks.safetensors", of)
-        artifacts.write(tmp_path / name, "result.json", (runs / "0-smp/result.json").read_bytes())
+        files.write(tmp_path / name, "masks.safetensors", of)
+        files.write(tmp_path / name, "result.json", (runs / "0-smp/result.json").read_bytes())
     before = set(tmp_path.rglob("*"))
     status, printed = cli("compare", *(w.format(runs) for w in words))
     assert status == 2 and told in printed and len(printed.strip().splitlines()) == 1

@@ -3,8 +3,9 @@
 import shutil
 
 import pytest
+import safetensors.torch
 
-from prunebert.training import checkpoints
+from prunebert.runs import artifacts, files
 from prunebert.training.checkpoints import Checkpoints
 from tests.runs.test_resume import SHORT, results, same
 
@@ -13,16 +14,14 @@ def test_a_full_disk_at_a_checkpoint_costs_the_checkpoint_alone(cli, toy, tmp_pa
     def full(*args, **settings):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoints, "save_file", full)
+    monkeypatch.setattr(safetensors.torch, "save_file", full)
     status, printed = cli(*toy, "method=magnitude", *SHORT)
     assert status == 0 and "could not be written: " in printed and "No space left on device" in printed
     assert not list((tmp_path / "run").glob("checkpoint/*"))
 
 
 def test_a_full_disk_at_the_result_loses_no_training(cli, toy, tmp_path, monkeypatch):
-    from prunebert.runs import artifacts
-
-    words, write = [*toy, "method=magnitude", *SHORT], artifacts.write
+    words, write = [*toy, "method=magnitude", *SHORT], files.write
 
     def full(root, name, content):
         if name == "predictions.parquet":
@@ -30,7 +29,7 @@ def test_a_full_disk_at_the_result_loses_no_training(cli, toy, tmp_path, monkeyp
         write(root, name, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr(artifacts, "write", full)
+        patch.setattr(files, "write", full)
         status, printed = cli(*words)
     assert status == 1 and printed.strip().splitlines()[-1].startswith("prunebert: ")
     assert "predictions.parquet: No space left on device" in printed
@@ -43,9 +42,7 @@ def test_a_full_disk_at_the_result_loses_no_training(cli, toy, tmp_path, monkeyp
 @pytest.mark.parametrize("what", ["metrics.jsonl", "masks.safetensors"])
 def test_output_that_becomes_read_only_ends_it_in_one_line_and_loses_nothing(cli, toy, tmp_path, monkeypatch, what):
     """As when a file system is mounted anew after an error."""
-    from prunebert.runs import artifacts
-
-    words, write = [*toy, "method=magnitude", *SHORT], artifacts.write
+    words, write = [*toy, "method=magnitude", *SHORT], files.write
     count = [0]
 
     def refuse(root, name):
@@ -60,7 +57,7 @@ def test_output_that_becomes_read_only_ends_it_in_one_line_and_loses_nothing(cli
     with monkeypatch.context() as patch:
         patch.setattr(artifacts.Artifacts, "record", record)
         patch.setattr(
-            artifacts, "write", lambda root, name, x: refuse(root, name) if name == what else write(root, name, x)
+            files, "write", lambda root, name, x: refuse(root, name) if name == what else write(root, name, x)
         )
         status, printed = cli(*words)
     assert status == 1 and "Traceback" not in printed

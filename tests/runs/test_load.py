@@ -73,7 +73,7 @@ def test_use_switches_the_masks_and_takes_no_others(finished, net):
             net.use(bad)
     assert net.masks == {}
     other = MaskFile(file.masks, "another", "0" * 64)
-    with pytest.raises(BadInput, match="found on another, whose weights are not those of"):
+    with pytest.raises(BadInput, match="made on another, whose weights are not those of"):
         net.use(other)
     assert net.use(other, force=True).masks.keys() == file.masks.keys()
 

@@ -1,0 +1,164 @@
+"""Write files whole or not at all, and store tensors with a checksum.
+
+A file is written under a temporary name beside its place and renamed once its content is on the disk. A tensor file is
+a safetensors file whose metadata holds `sha256` and, if there are any, `facts` (text). Checkpoints and shared teachers
+are tensor files. A mask file has a published format with a checksum of its own (masks/maskfile.py).
+
+torch and filelock are imported where they are needed: `prunebert info` works without them.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prunebert.errors import BadInput
+from prunebert.system import distributed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def replacing(file: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `file`. At the end it becomes `file`; after an exception it is removed."""
+    partial = file.parent / f".{file.name}.{os.getpid()}"
+    try:
+        yield partial
+        with partial.open("rb") as stream:
+            os.fsync(stream.fileno())
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write(folder: Path, name: str, content: bytes) -> None:
+    """Write folder/name whole or not at all, even if the machine stops in between. Raises OSError."""
+    with replacing(folder / name) as partial:
+        partial.write_bytes(content)
+
+
+def refuse_full(folder: Path) -> None:
+    """Raise BadInput if `folder` exists and is anything but an empty folder."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadInput(f"{folder} exists and is not empty; choose another folder")
+
+
+@contextmanager
+def new_folder(root: Path) -> Iterator[Path]:
+    """Yield a temporary folder to write into. At the end it becomes `root`; after an exception it is removed.
+
+    Raises BadInput if `root` exists and is not empty, or cannot be made.
+    """
+    refuse_full(root)
+    partial = root.parent / f".{root.name}.{os.getpid()}"
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        for file in partial.iterdir():
+            file.chmod(partial.stat().st_mode & 0o666)  # safetensors lets only the owner read its files
+        partial.replace(root)
+    except OSError as error:
+        raise BadInput(f"{root} cannot be written to: {error.strerror}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def checksum(tensors: Mapping[str, Tensor], facts: str = "") -> str:
+    """sha256 over the tensors' names, shapes and values, and over `facts` if there are any."""
+    from prunebert.network.models import hash_of
+
+    tensor_hash = hash_of(dict(tensors))
+    return hashlib.sha256((tensor_hash + facts).encode()).hexdigest() if facts else tensor_hash
+
+
+def write_tensors(file: Path, tensors: Mapping[str, Tensor], facts: str = "") -> None:
+    """Write a tensor file. Raises OSError, also for a full disk, which safetensors reports as an error of its own."""
+    from safetensors import SafetensorError
+    from safetensors import torch as safetensors
+
+    metadata = {"sha256": checksum(tensors, facts)} | ({"facts": facts} if facts else {})
+    with replacing(file) as partial:
+        partial.touch()
+        mode = partial.stat().st_mode
+        try:
+            safetensors.save_file(dict(tensors), partial, metadata)
+        except SafetensorError as error:
+            code = errno.ENOSPC if "No space" in str(error) else errno.EIO
+            raise OSError(code, os.strerror(code), str(file)) from error
+        partial.chmod(mode)  # safetensors lets only the owner read its files
+
+
+def read_tensors(file: Path) -> tuple[dict[str, Tensor], str]:
+    """Return a tensor file's tensors, mapped into memory, and its facts.
+
+    Raises ValueError for a damaged file, OSError for one that cannot be read.
+    """
+    from safetensors import SafetensorError, safe_open
+    from safetensors import torch as safetensors
+
+    try:
+        tensors = safetensors.load_file(file)
+        with safe_open(file, "pt") as stream:
+            metadata = stream.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
+    facts = metadata.get("facts", "")
+    if metadata.get("sha256") != checksum(tensors, facts):
+        raise ValueError("its checksum does not match its content")
+    return tensors, facts
+
+
+@contextmanager
+def made_once(file: Path, setting: str) -> Iterator[dict[str, Tensor] | None]:
+    """Yield the tensors in `file`, or None if the caller has to make them and `keep` them.
+
+    A lock is held meanwhile, so another process that needs the same file waits for it; the system frees the lock of a
+    process that died. Of several ranks the first holds the lock; either all of them get the tensors or none does.
+    A damaged file counts as missing, with a warning. setting: the key and value that named the file's place.
+
+    Raises BadInput, beginning with `setting`, if the file cannot be read or the folder cannot be written to.
+    """
+    from filelock import FileLock
+
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(file.with_suffix(".lock")).acquire() if distributed.FIRST else nullcontext()
+    except OSError as error:
+        raise BadInput(f"{setting} cannot be written to: {error.strerror}") from error
+    with lock:
+        tensors = _read_intact(file, setting) if distributed.FIRST else None
+        if distributed.broadcast(tensors is not None) and tensors is None:
+            tensors = _read_intact(file, setting)
+        yield tensors
+
+
+def keep(file: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write what `made_once` found missing. Of several ranks only the first writes. Raises OSError."""
+    if not distributed.FIRST:
+        return
+    for partial in file.parent.glob(f".{file.stem}.*"):  # of a process that died while it wrote
+        partial.unlink(missing_ok=True)
+    write_tensors(file, tensors)
+
+
+def _read_intact(file: Path, setting: str) -> dict[str, Tensor] | None:
+    """Return the file's tensors; None if it does not exist or is damaged."""
+    if not file.exists():
+        return None
+    try:
+        return read_tensors(file)[0]
+    except PermissionError as error:
+        raise BadInput(f"{setting}: {file} cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        log.warning("%s is damaged (%s) and is made again", file, error)
+        return None
