@@ -176,7 +176,7 @@ class Around(Callback):
             _stop("torchrun takes one run at a time; give it a sweep's cells one after another (scripts/loop.sh)")
         sweep = Path(config.hydra.sweep.dir)
         if config.dry:
-            atexit.register(guard.put_back(sweep.absolute()))
+            atexit.register(guard.keep_record(sweep.absolute()))
         else:
             _or_stop(lambda root: guard.refuse_another_sweep(root, is_this_sweep), sweep)
         atexit.register(guard.discard_empty_sweep, sweep.absolute())

@@ -57,7 +57,7 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
     pruned = row_labels.prunes(fields["method"], request.method_as_written)
     for line in row_labels.unused(fields, request.choices, pruned):
         log.warning("%s", line)
-    run_identity = identity.of(fields, task.facts(), model.weights_hash)
+    run_identity = identity.compute(fields, task.facts(), model.weights_hash)
     labels = {"identity": run_identity, "model": model.name}
     labels |= row_labels.labels(fields, request.choices, request.words, pruned)
     if fields["dry"]:
@@ -73,10 +73,10 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
     from prunebert.system.trackers import none
     from prunebert.training.checkpoints import Checkpoints
 
-    with signals.heeded() as stop, claim.shared(directory, run_identity, fields["rerun"]) as home:
+    with signals.heeded() as stop, claim.claim_for_all_ranks(directory, run_identity, fields["rerun"]) as home:
         if distributed.FIRST and home.root != directory:
-            claim.moved(directory, home.root, request.sweep)
-        if home.done:
+            claim.redirect(directory, home.root, request.sweep)
+        if home.finished:
             row = artifacts.result(home.root)
             log.info("finished before (rerun=true repeats it): %s", info.line(row, home.root))
             return
@@ -91,7 +91,7 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
             tracking=build(fields["tracking"]) if distributed.FIRST else none,
             started=request.started,
         )
-        out = artifacts.Artifacts(home.root if distributed.FIRST else directory, keep=checkpoints.any())
+        out = artifacts.Artifacts(home.root if distributed.FIRST else directory, resumed=checkpoints.exist())
         with _early_ends(checkpoints.clear):
             row = run(method, task, model, out, conditions)
         if distributed.FIRST:

@@ -17,7 +17,7 @@ from prunebert.system import distributed
 from prunebert.system.impl import Impl
 from prunebert.system.trackers import Guarded, Make, none
 from prunebert.tasks.task import Task
-from prunebert.training.checkpoints import Checkpoints, Nothing
+from prunebert.training.checkpoints import Checkpoints, NoCheckpoints
 from prunebert.training.evaluate import evaluate
 from prunebert.training.loop import Trained, train
 from prunebert.training.phase import Method, Phase
@@ -32,7 +32,7 @@ class Conditions:
     impl: Impl  # device, precision, threads
     seed: int  # of data order, dropout and new heads
     labels: dict[str, Any]  # method, task, model, asked sparsity and settings worth a column, copied into the row
-    checkpoints: Checkpoints | Nothing = field(default_factory=Nothing)  # where finished phases and moments lie
+    checkpoints: Checkpoints | NoCheckpoints = field(default_factory=NoCheckpoints)  # where finished phases and moments lie
     tracking: Make = none  # where lines of metrics also go
     started: float | None = None  # when the command began, on time.perf_counter's clock; None: now
 
@@ -70,7 +70,7 @@ def run(method: Method, task: Task, model: Model, out: Artifacts, conditions: Co
         if i == 0:
             summary = ", ".join(f"{key} {labels[key]}" for key in ("method", "task", "model", "sparsity"))
             log.info("%s, seed %d, in %s", summary, conditions.seed, out.root)
-        if stored := checkpoints.finished(phase, net):
+        if stored := checkpoints.restore_phase(phase, net):
             evaluation = None
             phases.append(PhaseResult(phase, Trained(**stored["trained"]), stored["score"]))
             continue
@@ -85,7 +85,7 @@ def run(method: Method, task: Task, model: Model, out: Artifacts, conditions: Co
         evaluation = evaluate(net, phase.task, phase.head, impl)
         trained = replace(trained, seconds_evaluating=time.perf_counter() - evaluation_started)
         phases.append(PhaseResult(phase, trained, evaluation.score))
-        checkpoints.finish(phase, net, {"trained": asdict(trained), "score": evaluation.score})
+        checkpoints.save_phase(phase, net, {"trained": asdict(trained), "score": evaluation.score})
         log.info("phase %s ends at %s %.4f", phase.name, phase.task.score, evaluation.score)
     if not distributed.FIRST:
         return {}

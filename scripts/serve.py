@@ -61,7 +61,7 @@ def main(paths: list[str]) -> None:
     say(f"{hardware('cpu, 1 threads')}, load {os.getloadavg()[0]:.1f}; {REPEATS} repetitions, {first.facts['model']}")
     say(
         f"backbone: {size(first.net.encoder.parameters()):,} bytes, once; "
-        f"buffers for θ ⊙ M: {size(first.turns.product.values()):,}, once"
+        f"buffers for θ ⊙ M: {size(first.buffers.product.values()):,}, once"
     )
     for path, run in zip(paths, runs, strict=True):
         file = MaskFile(run.masks, run.facts["model"], run.facts["weights_hash"])

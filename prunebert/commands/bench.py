@@ -52,7 +52,7 @@ def main(words: list[str]) -> None:
     if asked.repeats < AT_LEAST:
         raise BadInput(f"--repeats={asked.repeats}: at least {AT_LEAST}")
     out = out_file(asked.out)
-    artifacts.result(artifacts.home(Path(asked.run).expanduser()))
+    artifacts.result(artifacts.resolve_pointer(Path(asked.run).expanduser()))
     from prunebert.runs.load import load
     from prunebert.system.impl import Impl
 

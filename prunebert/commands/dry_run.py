@@ -18,8 +18,8 @@ def show(
     method: Method, task: Task, model: Model, directory: Path, identity: str, labels: dict[str, Any], seed: int
 ) -> None:
     """A line for the cell, and one for each of its phases: the method is asked for them, and none is trained."""
-    known = claim.find(directory, identity)
-    if known and artifacts.complete(known, identity):
+    known = claim.find_run(directory, identity)
+    if known and artifacts.holds_result_of(known, identity):
         state = f"done, in {short(known)}"
     elif known:
         state = f"begun, in {short(known)}"

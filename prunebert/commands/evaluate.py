@@ -39,7 +39,7 @@ def main(words: list[str], compose: Compose) -> None:
     parser.add_argument("--out", help="write what is found into this JSON file")
     parser.add_argument("--model", help="where the model's checkpoint is now: a folder or hub id")
     asked = parser.parse_intermixed_args(words)
-    root = artifacts.home(Path(asked.run).expanduser())
+    root = artifacts.resolve_pointer(Path(asked.run).expanduser())
     facts = artifacts.result(root)
     for word in asked.words:
         if _key(word).split(".")[0] not in GROUPS and _key(word) != "hydra.searchpath":

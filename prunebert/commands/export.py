@@ -29,7 +29,7 @@ def main(words: list[str]) -> None:
     parser.add_argument("--sparse", action="store_true", help="the task delta only")
     parser.add_argument("--model", help="where the model's checkpoint is now: a folder or hub id")
     asked = parser.parse_args(words)
-    root, out = artifacts.home(Path(asked.run).expanduser()), Path(asked.out).expanduser()
+    root, out = artifacts.resolve_pointer(Path(asked.run).expanduser()), Path(asked.out).expanduser()
     artifacts.result(root)  # before the slow imports
     files.refuse_full(out)
     from prunebert.runs.load import load

@@ -28,7 +28,7 @@ def main(words: list[str]) -> None:
     """Show a finished run (asked, sparsity under every denominator, metrics, cost, files), or the table of a sweep."""
     parser = arguments("info", "What one finished run left behind, or the table of a sweep.")
     parser.add_argument("run", metavar="RUN", type=Path, help="directory of one run or of a sweep")
-    root = artifacts.home(parser.parse_args(words).run)
+    root = artifacts.resolve_pointer(parser.parse_args(words).run)
     if not (root / artifacts.CONFIG).is_dir() and artifacts.runs(root):
         table(root)
         return

@@ -60,7 +60,7 @@ def main(words: list[str]) -> None:
 
 def standings(roots: list[Path]) -> list[Standing]:
     """Every run once, in the order of their directories; then what is missing of each sweep."""
-    runs = list(dict.fromkeys(run for root in roots for run in discover.traces(root)))
+    runs = list(dict.fromkeys(run for root in roots for run in discover.started_runs(root)))
     found = [_standing(run) for run in runs]
     started = [w for run in runs for w in runs_sweep.recorded_words(run)]
     done = {
@@ -100,7 +100,7 @@ def _standing(run: Path) -> Standing:
             return Standing(str(run), "done", f"{row['metric']} {row['score']:.4f}", command)
         except (BadInput, KeyError) as error:
             return Standing(str(run), "failed", str(error), command)
-    if claim.busy(run):
+    if claim.is_running(run):
         return Standing(str(run), "running", discover.progress(run) or last, command)
     if " ERROR " in entry:
         return Standing(str(run), "failed", last.partition(" ERROR ")[2] or last, command)

@@ -18,7 +18,7 @@ from prunebert.tasks.mlm import MaskedLM
 
 
 @dataclass(kw_only=True)
-class Alike(MaskedLM):
+class Likeness(MaskedLM):
     """A corpus of which no word is told, so that a checkpoint saved without a masked-LM head will do.
 
     dense: the unmasked network. Outputs must have the masked one's hidden states, as the head "states" gives them.
@@ -53,6 +53,6 @@ class Alike(MaskedLM):
         return {"cosine": float(predictions["validation"].prediction.mean())}
 
 
-def alike(net: SubNetwork, text: MaskedLM) -> Alike:
+def likeness_task(net: SubNetwork, text: MaskedLM) -> Likeness:
     """`text` as this task, its teacher being the weights that `net` has at the time."""
-    return Alike(**vars(text), dense=frozen(net, net.add_head(text.form(), "states")))
+    return Likeness(**vars(text), dense=frozen(net, net.add_head(text.form(), "states")))

@@ -12,7 +12,7 @@ from pathlib import Path
 from torch import Tensor
 
 from prunebert import __version__
-from prunebert.distill.teacher_cache import Teacher, remembered
+from prunebert.distill.teacher_cache import Teacher, with_cached_logits
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.network.interface import Batch, Outputs
@@ -57,7 +57,7 @@ def teacher(
     else:
         theta = yield from _fine_tuned(net, task, key, fit)
     ask = frozen(net, key, theta)
-    return remembered(ask, net, task, theta) if cached else ask
+    return with_cached_logits(ask, net, task, theta) if cached else ask
 
 
 def _fine_tuned(net: SubNetwork, task: Task, key: str, fit: Fit) -> Generator[Phase, None, Theta]:

@@ -25,7 +25,7 @@ VERSION = 1  # raise it when the same teacher's file would hold something else
 BATCH = 64
 
 
-def remembered(ask: Teacher, net: SubNetwork, task: Task, theta: dict[str, Tensor]) -> Teacher:
+def with_cached_logits(ask: Teacher, net: SubNetwork, task: Task, theta: dict[str, Tensor]) -> Teacher:
     """`ask`, of weights `theta`, from a file beside the tokenised data: mapped into memory, or written first.
 
     Answers are those of batches sorted by length, in single precision: they differ by rounding from what the teacher
@@ -39,7 +39,7 @@ def remembered(ask: Teacher, net: SubNetwork, task: Task, theta: dict[str, Tenso
     with files.made_once(file, f"HF_DATASETS_CACHE={file.parents[1]}") as found:
         if found is None:
             log.info("asking the teacher about %s rows, once for all runs it teaches", f"{task.train_rows:,}")
-            found = asked(ask, task, next(net.parameters()).device)
+            found = logits_of_all_rows(ask, task, next(net.parameters()).device)
             files.keep(file, found)
     logits, first, length = found["logits"], found["first"], found["length"]
 
@@ -57,7 +57,7 @@ def remembered(ask: Teacher, net: SubNetwork, task: Task, theta: dict[str, Tenso
     return recall
 
 
-def asked(ask: Teacher, task: Task, device: torch.device) -> dict[str, Tensor]:
+def logits_of_all_rows(ask: Teacher, task: Task, device: torch.device) -> dict[str, Tensor]:
     """logits: [entries, outputs] of all training rows in order; a row's are `length` ones from `first` on: one, but for
     spans one for each of its tokens."""
     found: dict[int, Tensor] = {}

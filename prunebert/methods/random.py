@@ -20,7 +20,7 @@ from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks.top_v import keep_top
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.runs.reuse import budget_of, masks_of
+from prunebert.runs.reuse import allocation_of, masks_of
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Phase, finetune
 
@@ -49,7 +49,7 @@ def random(
     if masks:
         M = masks_of(masks, net, prunable, sparsity)
     else:
-        M = keep_top(S, budget_of(budget, net, prunable, sparsity, budget_by) if budget else sparsity, scope)
+        M = keep_top(S, allocation_of(budget, net, prunable, sparsity, budget_by) if budget else sparsity, scope)
     key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
     yield from finetune(net, task, key, fit, masks=M, kd=kd, keep_pretrained=keep_pretrained)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 
 from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
-from prunebert.distill.likeness import alike
+from prunebert.distill.likeness import likeness_task
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks.apply import straight_through
@@ -91,7 +91,7 @@ def mask_training(
     for n, M in keep_top(magnitude(net, prunable), sparsity).items():
         S[n] += 2 * tau * M
     goals = [text] if "mlm" in objective else []
-    goals += [alike(net, text)] if "kd" in objective else []
+    goals += [likeness_task(net, text)] if "kd" in objective else []
     key = net.add_head(goals[0].form(), "linear" if "mlm" in objective else "states")
     near = Near(Window)
 

@@ -81,7 +81,7 @@ def _below(root: Path, seen: set[Path]) -> list[Path]:
     if not root.is_dir():
         told = " is neither a directory nor a results.csv or results.parquet"
         raise BadInput(f"{root}{told if root.exists() else ': there is no such directory'}")
-    below = {directory.resolve(): directory for directory in reversed(list(discover.traces(root)))}
+    below = {directory.resolve(): directory for directory in reversed(list(discover.started_runs(root)))}
     found = [directory for place, directory in reversed(below.items()) if place not in seen]
     seen.update(below)
     return found
@@ -100,7 +100,7 @@ def _of_directories(directories: list[Path]) -> tuple[list[dict[str, Any]], list
         except BadInput as error:
             troubles.append(Trouble("not used", short(directory), str(error)))
             continue
-        place = {"directory": directory, "files": True, "source": "", "written": discover.written(directory)}
+        place = {"directory": directory, "files": True, "source": "", "written": discover.finish_time(directory)}
         found.append(facts | place | {"pooler": _has_pooler(directory)})
     return found, troubles
 

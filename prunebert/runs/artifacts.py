@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 SWEEP = "multirun.yaml"
 QUEUE = ".submitit"
-ELSEWHERE, LOCK, CHECKPOINT = "elsewhere.json", ".lock", "checkpoint"
+POINTER, LOCK, CHECKPOINT = "elsewhere.json", ".lock", "checkpoint"
 RESULT, TOPOLOGY, MASKS, METRICS = "result.json", "topology.json", "masks.safetensors", "metrics.jsonl"
 HEAD, WEIGHTS, DELTA, PREDICTIONS, LOG, CONFIG = (
     "head.safetensors",
@@ -38,13 +38,16 @@ HEAD, WEIGHTS, DELTA, PREDICTIONS, LOG, CONFIG = (
 class Artifacts:
     """The directory of one run. result.json is written last: a directory that has it is complete."""
 
-    def __init__(self, root: Path, *, keep: bool = False) -> None:
-        """keep: metrics.jsonl goes on where a run broke off. Raises BadInput if `root` cannot be made or written to."""
+    def __init__(self, root: Path, *, resumed: bool = False) -> None:
+        """Prepare the directory. resumed: keep metrics.jsonl.
+
+        Raises BadInput if `root` cannot be made or written to.
+        """
         self.root = root
         prepare(root)
         for left in (RESULT, MASKS, HEAD, WEIGHTS, PREDICTIONS, TOPOLOGY):  # by a run that broke off here
             (root / left).unlink(missing_ok=True)
-        if not keep:
+        if not resumed:
             (root / METRICS).unlink(missing_ok=True)
 
     def record(self, line: dict[str, Any]) -> None:
@@ -100,7 +103,7 @@ def is_finished(root: Path) -> bool:
     return (root / RESULT).is_file()
 
 
-def complete(root: Path, identity: str) -> bool:
+def holds_result_of(root: Path, identity: str) -> bool:
     """Whether the run in `root` is finished; a damaged result is told, and is none. Raises BadInput for a sound result
     of another identity, which must not be written over.
     """
@@ -128,9 +131,9 @@ def checksum(row: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
-def point(root: Path, home: Path) -> None:
+def write_pointer(root: Path, target: Path) -> None:
     """Say in a sweep's cell that its run lies elsewhere."""
-    files.write(root, ELSEWHERE, json.dumps({"directory": os.path.relpath(home, root)}).encode())
+    files.write(root, POINTER, json.dumps({"directory": os.path.relpath(target, root)}).encode())
 
 
 def result(root: Path, key: str = "") -> dict[str, Any]:
@@ -162,14 +165,14 @@ def runs(root: Path) -> list[Path]:
     """Every directory below `root`, itself included, in which a run was started; for a cell whose run lies elsewhere,
     that place."""
     found = (p.parent for p in root.rglob(CONFIG) if p.is_dir())
-    return sorted({home(p) for p in found})
+    return sorted({resolve_pointer(p) for p in found})
 
 
-def home(root: Path) -> Path:
+def resolve_pointer(root: Path) -> Path:
     """`root`, or of a sweep's cell whose run lies elsewhere that place."""
-    if not (root / ELSEWHERE).is_file():
+    if not (root / POINTER).is_file():
         return root
-    return Path(os.path.normpath(root / str(_json(root / ELSEWHERE)["directory"])))
+    return Path(os.path.normpath(root / str(_json(root / POINTER)["directory"])))
 
 
 def predictions(root: Path) -> pd.DataFrame:
@@ -182,7 +185,7 @@ def predictions(root: Path) -> pd.DataFrame:
         raise BadInput(f"{root / PREDICTIONS} cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def report(root: Path) -> Path:
+def report_folder(root: Path) -> Path:
     """Where the report on the runs below `root` goes, unless it is told where."""
     return root / "report"
 
@@ -207,7 +210,7 @@ def masks(path: Path) -> MaskFile:
     """masks.safetensors of a run, or a mask file of its own, verified."""
     from prunebert.masks import maskfile
 
-    path = home(path)
+    path = resolve_pointer(path)
     return maskfile.read(path / MASKS if path.is_dir() else path)
 
 
@@ -230,7 +233,7 @@ def write_masks(path: Path, file: MaskFile) -> None:
 
 def finished_runs(root: Path) -> list[Path]:
     """`root` if it is a finished run, else every finished run below it. Raises BadInput, as `result` does, for none."""
-    root = home(root)
+    root = resolve_pointer(root)
     if not (root / CONFIG).is_dir():
         found = [p for p in runs(root) if is_finished(p)]
         if found:

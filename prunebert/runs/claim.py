@@ -28,32 +28,32 @@ INDEX = ".index"
 
 
 @dataclass(frozen=True)
-class Home:
-    """root: the run's directory. done: whether it holds the finished result already."""
+class Claim:
+    """root: the run's directory. finished: whether it holds the finished result already."""
 
     root: Path
-    done: bool
+    finished: bool
 
 
 @contextmanager
-def shared(directory: Path, identity: str, rerun: bool) -> Iterator[Home]:
+def claim_for_all_ranks(directory: Path, identity: str, rerun: bool) -> Iterator[Claim]:
     """`claim`, by the first of several ranks for all of them. Raises what it raises."""
     with ExitStack() as stack:
-        own: Home | None = None
+        own: Claim | None = None
         found: dict[str, Any] = {}
         try:
             if distributed.FIRST:
                 own = stack.enter_context(claim(directory, identity, rerun))
-                found = {"root": str(own.root.absolute()), "done": own.done}
+                found = {"root": str(own.root.absolute()), "finished": own.finished}
         finally:
             found = distributed.broadcast(found)
         if not found:
             raise BadInput("the first rank could not begin")
-        yield own or Home(Path(found["root"]), found["done"])
+        yield own or Claim(Path(found["root"]), found["finished"])
 
 
 @contextmanager
-def claim(directory: Path, identity: str, rerun: bool) -> Iterator[Home]:
+def claim(directory: Path, identity: str, rerun: bool) -> Iterator[Claim]:
     """The home of the run `identity` that was started with `directory`, locked; another process that has it is waited
     for. rerun: `directory` becomes its home, whatever there was. Raises BadInput where nothing can be written.
     """
@@ -79,7 +79,7 @@ def claim(directory: Path, identity: str, rerun: bool) -> Iterator[Home]:
             if not known:
                 where = os.path.relpath(directory, index)
                 files.write(index, entry.name, json.dumps({"identity": identity, "directory": where}).encode())
-        yield Home(root, not rerun and artifacts.complete(root, identity))
+        yield Claim(root, not rerun and artifacts.holds_result_of(root, identity))
     except BadInput:
         if index and not known and not (directory / artifacts.METRICS).exists():  # it never started
             for left in (entry, Path(lock.lock_file)):
@@ -93,14 +93,14 @@ def claim(directory: Path, identity: str, rerun: bool) -> Iterator[Home]:
         lock.release()
 
 
-def find(directory: Path, identity: str) -> Path | None:
+def find_run(directory: Path, identity: str) -> Path | None:
     """Where the run with that identity lies that would be started with `directory`; None if it never was. No lock."""
     if index := _index(directory):
         return _known(index / f"{identity}.json", identity)
     return directory if artifacts.is_started(directory) else None
 
 
-def busy(root: Path) -> bool:
+def is_running(root: Path) -> bool:
     """Whether a process works on the run in `root` right now: whether its lock is held."""
     lock = root / artifacts.LOCK
     if index := _index(root):
@@ -139,7 +139,7 @@ def _known(entry: Path, identity: str) -> Path | None:
     return root if root.is_dir() else None
 
 
-def moved(directory: Path, root: Path, sweep: bool) -> None:
+def redirect(directory: Path, root: Path, sweep: bool) -> None:
     """This start's dated `directory` is not the run's home: the log goes there, a pointer stays of a sweep's cell."""
     logger = logging.getLogger()
     for handler in [h for h in logger.handlers if isinstance(h, logging.FileHandler)]:
@@ -149,6 +149,6 @@ def moved(directory: Path, root: Path, sweep: bool) -> None:
         handler.close()
         logger.addHandler(there)
     if sweep:
-        artifacts.point(directory, root)
+        artifacts.write_pointer(directory, root)
     else:
         guard.discard(directory)

@@ -12,12 +12,12 @@ from prunebert.runs import artifacts
 from prunebert.settings import labels
 
 
-def written(root: Path) -> float:
+def finish_time(root: Path) -> float:
     """When the run ended, in seconds since 1970, as its file system has it."""
     return (root / artifacts.RESULT).stat().st_mtime
 
 
-def traces(root: Path) -> list[Path]:
+def started_runs(root: Path) -> list[Path]:
     """Every directory below `root`, itself included, in which a run was started or which holds a result."""
     return sorted({*artifacts.runs(root), *(p.parent for p in root.rglob(artifacts.RESULT))})
 

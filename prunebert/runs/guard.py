@@ -37,7 +37,7 @@ def refuse_another_sweep(root: Path, same: Callable[[str], bool]) -> None:
         )
 
 
-def put_back(root: Path) -> Callable[[], None]:
+def keep_record(root: Path) -> Callable[[], None]:
     """What makes a sweep's record, which Hydra is about to write, what it is now."""
     file = root / SWEEP
     before = file.read_bytes() if file.is_file() else None

@@ -16,7 +16,7 @@ PATHS = {"masks", "budget", "teacher", "file"}  # what lies there counts, not wh
 WHERE = {"hub", "folder", "package", "data_dir", "train", "eval"}  # of a task: its rows' fingerprint says it
 
 
-def of(config: dict[str, Any], facts: dict[str, Any], weights_hash: str) -> str:
+def compute(config: dict[str, Any], facts: dict[str, Any], weights_hash: str) -> str:
     """32 hexadecimal digits. config: composed and resolved. facts: Task.facts(), with the fingerprints of its rows.
 
     Hardware, file paths and the name of the checkpoint do not count, nor does a key whose value is the default in the
@@ -42,7 +42,7 @@ def canonical(node: Any) -> Any:
         return node
     usual = signature.defaults(str(node["_target_"])) if "_target_" in node else {}
     return {
-        key: content(value) if key in PATHS and isinstance(value, str) else canonical(value)
+        key: content_hash(value) if key in PATHS and isinstance(value, str) else canonical(value)
         for key, value in node.items()
         if not (key in ("_partial_", "_convert_", "shared") or (key in usual and usual[key] == value))
     }
@@ -57,11 +57,11 @@ def configuration(config: dict[str, Any]) -> Any:
     return canonical({k: v for k, v in config.items() if k not in HOW} | {"model": model})
 
 
-def content(path: str) -> str:
+def content_hash(path: str) -> str:
     """A finished run's identity, or a hash of a file or of a folder's texts and tensors; else the words themselves.
     Raises BadInput for a damaged result.
     """
-    place = artifacts.home(Path(path).expanduser())
+    place = artifacts.resolve_pointer(Path(path).expanduser())
     if not place.exists():
         return path
     digest = hashlib.sha256()

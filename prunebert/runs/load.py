@@ -24,7 +24,7 @@ BATCH = 32
 
 
 @dataclass
-class Turns:
+class ProductBuffers:
     """The one set of buffers in which the runs on a backbone have their θ ⊙ M, each when it is its turn."""
 
     owner: str = ""
@@ -46,7 +46,7 @@ class Loaded:
     frozen_head: bool
     form: Form
     facts: dict[str, Any]
-    turns: Turns
+    buffers: ProductBuffers
 
     def logits(self, texts: list[str], second: list[str] | None = None) -> Tensor:
         """[texts, outputs]; for spans [windows, length, 2], for masked-LM [[MASK] tokens, vocabulary]."""
@@ -76,14 +76,14 @@ class Loaded:
         Computed when the turn comes to this run, not at every call: a product as large as the matrices costs as much
         as an answer.
         """
-        product = self.turns.product
-        if self.turns.owner != self.head:
+        product = self.buffers.product
+        if self.buffers.owner != self.head:
             dense = self.net.parameters_of() | self.theta
             for name, mask in self.masks.items():
                 if name not in product:
                     product[name] = torch.empty_like(dense[name])
                 torch.mul(dense[name].detach(), mask, out=product[name])
-            self.turns.owner = self.head
+            self.buffers.owner = self.head
         return self.theta | {n: product[n] for n in self.masks}
 
     def _read(self, texts: list[str], second: list[str] | None) -> list[dict[str, list[int]]]:
@@ -162,7 +162,7 @@ def load(run: str | Path, *, model: str | None = None, on: Loaded | None = None,
     loaded already, so that this one costs its masks and head alone, and the weights that it trained, if any.
     Raises BadInput where something does not fit.
     """
-    root = artifacts.home(Path(run).expanduser())
+    root = artifacts.resolve_pointer(Path(run).expanduser())
     facts = artifacts.result(root)
     if "checkpoint" not in facts:
         raise BadInput(f"{root}: an older prunebert wrote it, which did not record what loading needs; repeat the run")
@@ -174,7 +174,7 @@ def load(run: str | Path, *, model: str | None = None, on: Loaded | None = None,
             raise BadInput(f"{root}: its model {source['name']} is not there; tell where it is (--model, or model=)")
         net = SubNetwork(models.load(**source), facts["seed"])
         net.to(device).eval()
-    weights = {n: x.to(next(net.parameters()).device) for n, x in runs_weights.trained(root, net).items()}
+    weights = {n: x.to(next(net.parameters()).device) for n, x in runs_weights.read_trained(root, net).items()}
     form = Form(**facts["form"])
     key = net.place_head(f"loaded_{len(net.heads)}", facts["head"], form)
     own = net.parameters_of() | {f"head.{n}": p for n, p in net.heads[key].named_parameters()}
@@ -187,4 +187,4 @@ def load(run: str | Path, *, model: str | None = None, on: Loaded | None = None,
     theta = {n: x for n, x in weights.items() if not n.startswith("head.")}
     frozen = not any(n.startswith("head.") for n in weights)
     masks = net.use(artifacts.masks(root)).masks
-    return Loaded(net, masks, theta, key, frozen, form, facts, on.turns if on else Turns())
+    return Loaded(net, masks, theta, key, frozen, form, facts, on.buffers if on else ProductBuffers())

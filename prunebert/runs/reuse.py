@@ -20,7 +20,7 @@ def masks_of(run: str, net: SubNetwork, prunable: str, sparsity: float, key: str
 
     Raises BadInput where model, matrices or sparsity are other ones than asked (`key` is told).
     """
-    root = artifacts.home(Path(run).expanduser())
+    root = artifacts.resolve_pointer(Path(run).expanduser())
     facts = {} if root.is_file() else artifacts.result(root, f"{key}=")
     file = artifacts.masks(root)
     require_same_weights(net.model, file.model, file.weights_hash, f"{key}={run}")
@@ -39,7 +39,7 @@ def masks_of(run: str, net: SubNetwork, prunable: str, sparsity: float, key: str
     return found
 
 
-def budget_of(
+def allocation_of(
     run: str, net: SubNetwork, prunable: str, sparsity: float, by: Literal["matrix", "layer"]
 ) -> dict[str, float]:
     """The sparsity of every matrix in a finished run; by="layer": of its whole layer, the same (to a weight) for all

@@ -18,7 +18,7 @@ from prunebert.runs import artifacts, files
 from prunebert.tasks.task import Task
 
 
-def trained(root: Path, net: SubNetwork, setting: str = "") -> dict[str, Tensor]:
+def read_trained(root: Path, net: SubNetwork, setting: str = "") -> dict[str, Tensor]:
     """Read the weights that a finished run trained, or that its task delta holds.
 
     Args:
@@ -58,7 +58,7 @@ def load_weights(root: Path, net: SubNetwork, task: Task, head: str) -> dict[str
     Raises BadInput if the run trained no weights, or its model, task, labels or head are other ones.
     """
     theta, setting = net.snapshot(head), "distill.teacher="
-    root = artifacts.home(root)
+    root = artifacts.resolve_pointer(root)
     facts, key = artifacts.result(root, setting), f"{setting}{root}"
     if not (root / artifacts.WEIGHTS).is_file():
         raise BadInput(f"{key}: the run trained no weights ({facts['method']}); give a finished dense run")
@@ -67,7 +67,7 @@ def load_weights(root: Path, net: SubNetwork, task: Task, head: str) -> dict[str
         raise BadInput(
             f"{key}: it was trained on {facts['task']} {facts['data'].get('labels')}, not {task.name} {labels}"
         )
-    stored = trained(root, net, setting)
+    stored = read_trained(root, net, setting)
     for name in theta.keys() | stored.keys():
         if name not in theta or name not in stored or theta[name].shape != stored[name].shape:
             raise BadInput(

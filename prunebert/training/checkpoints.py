@@ -76,7 +76,7 @@ class Checkpoints:
         return 0, 0.0
 
     @contextmanager
-    def training(self) -> Iterator[None]:
+    def delaying_signals(self) -> Iterator[None]:
         """While inside, a signal waits for the next step."""
         self.request.patient = True
         try:
@@ -84,7 +84,7 @@ class Checkpoints:
         finally:
             self.request.patient = False
 
-    def after(self, step: int, moment: Moment, seconds: float) -> None:
+    def save_if_due(self, step: int, moment: Moment, seconds: float) -> None:
         """Once a step: write a moment where one is due or the end is asked for; raises Stopped in the latter case."""
         now = time.monotonic()
         timely = self.every.seconds is not None and now - self.last >= self.every.seconds
@@ -102,7 +102,7 @@ class Checkpoints:
             where = f"after step {step} of phase {moment.phase.name}" + ("" if written else ", unsaved")
             raise Stopped(self.request.by or "another rank", where)
 
-    def finish(self, phase: Phase, net: SubNetwork, facts: dict[str, Any]) -> None:
+    def save_phase(self, phase: Phase, net: SubNetwork, facts: dict[str, Any]) -> None:
         """Keep what a phase trained, its masks, and `facts` about it; its moments go."""
         self.sure = self.metrics.stat().st_size if self.metrics.exists() else 0
         tensors = {f"{g.name}.{n}": x for g in phase.train for n, x in g.tensors.items()}
@@ -113,7 +113,7 @@ class Checkpoints:
         if distributed.any_rank(self.request.by is not None):
             raise Stopped(self.request.by or "another rank", f"at the end of phase {phase.name}")
 
-    def finished(self, phase: Phase, net: SubNetwork) -> dict[str, Any] | None:
+    def restore_phase(self, phase: Phase, net: SubNetwork) -> dict[str, Any] | None:
         """Put back what a finished phase trained, and its masks; returns its facts. None if it has to be trained."""
         file = self.folder / f"phase-{phase.name}.safetensors"
         found = self._read(file) if file.exists() else None
@@ -131,7 +131,7 @@ class Checkpoints:
         log.info("phase %s was finished before", phase.name)
         return dict(facts["facts"])
 
-    def any(self) -> bool:
+    def exist(self) -> bool:
         """Whether there is something to go on from."""
         return any(self.folder.glob("*.safetensors"))
 
@@ -182,24 +182,24 @@ def _cut(file: Path, size: int) -> bool:
     return True
 
 
-class Nothing:
+class NoCheckpoints:
     """No checkpoints at all: what training without a run's directory asks instead."""
 
     def resume(self, moment: Moment) -> tuple[int, float]:
         """From the start."""
         return 0, 0.0
 
-    def training(self) -> AbstractContextManager[None]:
+    def delaying_signals(self) -> AbstractContextManager[None]:
         """No signal is waited for."""
         return nullcontext()
 
-    def after(self, step: int, moment: Moment, seconds: float) -> None:
+    def save_if_due(self, step: int, moment: Moment, seconds: float) -> None:
         """None is ever due."""
 
-    def finish(self, phase: Phase, net: SubNetwork, facts: dict[str, Any]) -> None:
+    def save_phase(self, phase: Phase, net: SubNetwork, facts: dict[str, Any]) -> None:
         """Nothing is kept."""
 
-    def finished(self, phase: Phase, net: SubNetwork) -> dict[str, Any] | None:
+    def restore_phase(self, phase: Phase, net: SubNetwork) -> dict[str, Any] | None:
         """No phase was."""
         return None
 

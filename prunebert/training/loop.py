@@ -20,7 +20,7 @@ from prunebert.network.subnetwork import SubNetwork
 from prunebert.system import distributed
 from prunebert.system.impl import Impl
 from prunebert.system.progress import Progress
-from prunebert.training.checkpoints import Checkpoints, Nothing
+from prunebert.training.checkpoints import Checkpoints, NoCheckpoints
 from prunebert.training.phase import Phase
 from prunebert.training.prefetch import ahead
 from prunebert.training.state import Best, Moment
@@ -53,7 +53,7 @@ def train(
     impl: Impl,
     record: Callable[[dict[str, Any]], None],
     score: Callable[[], float],
-    checkpoints: Checkpoints | Nothing | None = None,
+    checkpoints: Checkpoints | NoCheckpoints | None = None,
 ) -> Trained:
     """Run `phase` to its end; `net.masks` are then its final hard masks.
 
@@ -66,7 +66,7 @@ def train(
     steps, fit = phase.steps, phase.fit
     take = Stepper(net, phase, seed=seed, impl=impl)
     best = Best(take.trained)
-    checkpoints = checkpoints or Nothing()
+    checkpoints = checkpoints or NoCheckpoints()
     moment = Moment(net, phase, take.trained, take.optimizers, take.history, best)
     distributed.barrier()  # the first has by now put away what the phase before left
     first, before = checkpoints.resume(moment)
@@ -76,7 +76,7 @@ def train(
     log_every = max(1, round(phase.planned * LOG_EVERY))
     began = time.perf_counter() - before
     net.train()
-    with closing(batches), Progress(phase.name, phase.planned, first) as progress, checkpoints.training():
+    with closing(batches), Progress(phase.name, phase.planned, first) as progress, checkpoints.delaying_signals():
         for step in range(first, phase.planned):
             t = (step + 1) / steps
             terms, told = take(step, next(batches))
@@ -98,7 +98,7 @@ def train(
                 record({"phase": phase.name, "step": step + 1, "t": t, "score": value})
                 if fit.keep == "best" and t >= phase.settled:
                     best.offer(value, step + 1)
-            checkpoints.after(step + 1, moment, time.perf_counter() - began)
+            checkpoints.save_if_due(step + 1, moment, time.perf_counter() - began)
     seconds = time.perf_counter() - began  # the last step's loss was read, so a GPU is done too
     net.masks = dict(phase.masks(1.0, True))
     same(net.masks)

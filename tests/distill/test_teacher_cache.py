@@ -40,7 +40,7 @@ def of(net, task):
     key = net.add_head(task.form(), "linear")
     theta = net.snapshot(key)
     ask = Counting(frozen(net, key, theta))
-    return ask, teacher_cache.remembered(ask, net, task, theta)
+    return ask, teacher_cache.with_cached_logits(ask, net, task, theta)
 
 
 def files(folder):
@@ -108,7 +108,7 @@ def test_masked_words_are_no_rows_to_remember(net, task):
         masked_lm = True
 
     with pytest.raises(BadInput, match="masked-LM tasks hide other words every time"):
-        teacher_cache.remembered(None, net, Words(), {})
+        teacher_cache.with_cached_logits(None, net, Words(), {})
 
 
 def test_only_logits_are_remembered(net, task):

@@ -65,7 +65,7 @@ def test_a_cell_whose_run_lies_elsewhere_is_that_run_to_every_command(finished, 
     run, other = finished("method=magnitude", "sparsity=0.6"), finished("method=random", "sparsity=0.6")
     cell = tmp_path / "multirun/2026-01-01/10-00-00/seed=0"
     (cell / ".hydra").mkdir(parents=True)
-    artifacts.point(cell, run)
+    artifacts.write_pointer(cell, run)
     given = str(cell.relative_to(tmp_path))
     one_thread = ["--batch", "1", "--length", "4", "--repeats", "5", "--threads", "1"]
     shared = [*dated, "sparsity=0.6"]
@@ -88,7 +88,7 @@ def test_a_cell_whose_run_lies_elsewhere_is_that_run_to_every_command(finished, 
     ):
         status, printed = cli(*words)
         assert status == 0, printed
-    assert prunebert.load(cell).facts["identity"] == identity.content(given) == artifacts.result(run)["identity"]
+    assert prunebert.load(cell).facts["identity"] == identity.content_hash(given) == artifacts.result(run)["identity"]
 
 
 def test_a_sweep_in_a_directory_of_its_own_again(cli, dated, tmp_path):
@@ -117,7 +117,7 @@ def test_a_result_that_was_changed_is_told_and_done_again(cli, toy, tmp_path):
         file.write_text(wrong)
         status, printed = cli(*toy, "method=magnitude")
         assert status == 0 and "result.json is damaged" in printed.replace("\n", "") and "phase finetune" in printed
-        assert artifacts.complete(tmp_path / "run", json.loads(right)["identity"])
+        assert artifacts.holds_result_of(tmp_path / "run", json.loads(right)["identity"])
 
 
 def test_a_finished_run_on_other_data_is_not_written_over(cli, toy, tmp_path):

@@ -67,13 +67,13 @@ def test_output_that_becomes_read_only_ends_it_in_one_line_and_loses_nothing(cli
 
 
 def test_a_directory_deleted_under_a_run_ends_it_in_one_line(cli, toy, tmp_path, monkeypatch):
-    after = Checkpoints.after
+    after = Checkpoints.save_if_due
 
     def deleting(self, step, moment, seconds):
         shutil.rmtree(tmp_path / "run", ignore_errors=True)
         after(self, step, moment, seconds)
 
-    monkeypatch.setattr(Checkpoints, "after", deleting)
+    monkeypatch.setattr(Checkpoints, "save_if_due", deleting)
     status, printed = cli(*toy, "method=magnitude", *SHORT)
     assert status == 1 and "Traceback" not in printed
     assert "No such file or directory" in printed.strip().splitlines()[-1]

@@ -26,7 +26,7 @@ def of():
     def call(*words, facts=FACTS, weights="w"):
         with initialize_config_module("prunebert.conf", version_base="1.3"):
             config = OmegaConf.to_container(compose("config", overrides=[*WORDS, *words]), resolve=True)
-        return identity.of(config, facts, weights)
+        return identity.compute(config, facts, weights)
 
     return call
 
@@ -105,15 +105,15 @@ def test_a_key_that_is_added_later_with_a_default_changes_no_identity(of, monkey
     """As if `method.boldness: 0.5` came with the next version, its default in the signature and in the yaml."""
     with initialize_config_module("prunebert.conf", version_base="1.3"):
         config = OmegaConf.to_container(compose("config", overrides=WORDS), resolve=True)
-    usual, old = signature.defaults, identity.of(config, FACTS, "w")
+    usual, old = signature.defaults, identity.compute(config, FACTS, "w")
     monkeypatch.setattr(
         signature, "defaults", lambda t: usual(t) | ({"boldness": 0.5} if t.endswith("movement.soft") else {})
     )
     later = copy.deepcopy(config)
     later["method"]["boldness"] = 0.5
-    assert identity.of(later, FACTS, "w") == old
+    assert identity.compute(later, FACTS, "w") == old
     later["method"]["boldness"] = 0.6
-    assert identity.of(later, FACTS, "w") != old
+    assert identity.compute(later, FACTS, "w") != old
 
 
 def test_the_identity_of_a_known_configuration_stays(of):

@@ -56,7 +56,7 @@ def same(a: dict, b: dict) -> None:
 def killed_at(moments: set[int], patch: pytest.MonkeyPatch) -> list[int]:
     """From now on the process dies at these steps, counted over all starts, before or after what is written there."""
     count = [0]
-    after = Checkpoints.after
+    after = Checkpoints.save_if_due
 
     def dying(self, step, moment, seconds):
         count[0] += 1
@@ -66,7 +66,7 @@ def killed_at(moments: set[int], patch: pytest.MonkeyPatch) -> list[int]:
         if count[0] in moments:
             raise Killed
 
-    patch.setattr(Checkpoints, "after", dying)
+    patch.setattr(Checkpoints, "save_if_due", dying)
     return count
 
 

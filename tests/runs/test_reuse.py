@@ -20,7 +20,7 @@ from prunebert.methods.magnitude import one_shot
 from prunebert.methods.random import random
 from prunebert.network import models
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.runs.reuse import budget_of, masks_of
+from prunebert.runs.reuse import allocation_of, masks_of
 from prunebert.schedules import Cubic
 from prunebert.training.loop import train
 from tests.toys import save_model
@@ -148,7 +148,7 @@ def test_a_sparsity_is_the_same_to_within_one_weight(net, tmp_path):
         with pytest.raises(BadInput, match=r"method\.masks=.*its sparsity is 0\.780273"):
             masks_of(run, net, "encoder", 1 - (3600 + off) / size)
         with pytest.raises(BadInput, match=r"method\.budget=.*its sparsity is 0\.780273"):
-            budget_of(run, net, "encoder", 1 - (3600 + off) / size, "matrix")
+            allocation_of(run, net, "encoder", 1 - (3600 + off) / size, "matrix")
 
 
 def test_the_sparsity_told_is_one_that_is_taken(tmp_path):
