@@ -78,7 +78,7 @@ def test_info_shows_the_run_and_the_same_directory_is_refused(cli, toy, tmp_path
         assert word in printed
     before = {f: (tmp_path / f).read_bytes() for f in files(tmp_path)}
     status, printed = cli(*toy, "method=dense")
-    assert status == 2 and "holds a finished run already" in printed
+    assert status == 2 and "already holds a finished run" in printed
     status, printed = cli(*toy, "method.allocation=locl")  # what is wrong with the words comes first
     assert status == 2 and "did you mean local?" in printed
     assert {f: (tmp_path / f).read_bytes() for f in files(tmp_path)} == before  # Hydra's record of it included
@@ -122,7 +122,7 @@ def test_another_sweep_into_the_same_directory_is_refused_and_changes_nothing(cl
     assert cli(*words)[0] == 0
     before = {f: (tmp_path / f).read_bytes() for f in files(tmp_path)}
     status, printed = cli(*words, "seed=0,1")
-    assert status == 2 and "holds 1 finished run already" in printed and len(printed.strip().splitlines()) == 1
+    assert status == 2 and "already holds 1 finished run" in printed and len(printed.strip().splitlines()) == 1
     assert {f: (tmp_path / f).read_bytes() for f in files(tmp_path)} == before
 
 

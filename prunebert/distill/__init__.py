@@ -1,4 +1,4 @@
-"""Distillation: a teacher's word in a method's loss. Each option may first fine-tune the teacher (teacher.py)."""
+"""Distillation options: each adds a teacher's loss terms, and may fine-tune the teacher first (teacher.py)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Distill = Callable[[SubNetwork, Task], Generator[Phase, None, Teaching]]
 
 
 def none(net: SubNetwork, task: Task) -> Generator[Phase, None, Teaching]:
-    """No teacher: the loss is the task's."""
+    """Use no teacher: the loss is the task's."""
     yield from ()
     return ALONE
 
@@ -40,22 +40,31 @@ def logits(
 ) -> Generator[Phase, None, Teaching]:
     """(1-w) L_task + w T² KL(softmax(teacher/T) ‖ softmax(student/T)), batch mean (SMP's and movement pruning's code).
 
-    SMP: w = 0.5, T = 2 (its Eq. 7 writes the reverse direction of what its code computes). Spans: the mean over start
-    and end. Regression: T² KL over a single logit is 0 in the released code, so STS-B was never distilled there; here
-    it is the squared difference of the two predictions. teacher, shared, cached: see teacher.py.
+    SMP: w = 0.5, T = 2. Its Eq. 7 writes the reverse of the direction that its code computes.
+    Spans: the mean over start and end.
+    Regression: the squared difference of the two predictions. In the released code T² KL over a single logit is 0, so
+    STS-B was never distilled there.
+
+    Args:
+        net: the network to prune, which also becomes the teacher if it is fine-tuned first.
+        task: the task to learn and to teach.
+        fit: the training of a teacher that is fine-tuned first.
+        weight: w.
+        temperature: T, above 0.
+        teacher: where the teacher comes from, see teacher.py; so are shared and cached.
     """
     _check_logits(task, teacher, temperature)
-    ask = yield from teacher_of(net, task, fit=fit, source=teacher, shared=shared, cached=cached)
+    teach = yield from teacher_of(net, task, fit=fit, source=teacher, shared=shared, cached=cached)
 
-    def terms(out: Outputs, batch: Batch, of_task: Terms) -> Terms:
-        target = ask(batch, ())
+    def terms(out: Outputs, batch: Batch, task_terms: Terms) -> Terms:
+        target = teach(batch, ())
         if task.regression:
             kd = F.mse_loss(out.logits.float(), target.logits.float())
         else:
             T = temperature
-            student, goal = (_rows(x, batch, task, T) for x in (out, target))
-            kd = T * T * F.kl_div(student.log_softmax(-1), goal.softmax(-1), reduction="batchmean")
-        return {name: (1 - weight) * term for name, term in of_task.items()} | {"kd_logits": weight * kd}
+            student, target_rows = (_rows(x, batch, task, T) for x in (out, target))
+            kd = T * T * F.kl_div(student.log_softmax(-1), target_rows.softmax(-1), reduction="batchmean")
+        return {name: (1 - weight) * term for name, term in task_terms.items()} | {"kd_logits": weight * kd}
 
     return Teaching(terms)
 
@@ -74,27 +83,41 @@ def tinybert(
 ) -> Generator[Phase, None, Teaching]:
     """Σ_layers MSE(attention scores) + Σ_{layers + 1} MSE(hidden states) + soft cross-entropy of the logits, weighted.
 
-    TinyBERT's losses (Jiao et al. 2020, Eq. 7-10) as SparseBERT's code has them, student and teacher of one size, so
-    nothing is projected: scores before the softmax, entries at or below -100 (padding) set to 0; the embeddings'
-    output is among the hidden states; the cross-entropy -p_teacher log p_student is a mean over batch × classes.
-    Instead of the task's loss, but for regression, where the task's squared error stands for the logits' term. Spans:
-    start and end are rows of their own.
+    TinyBERT's losses (Jiao et al. 2020, Eq. 7-10) as SparseBERT's code has them. Student and teacher have one size, so
+    nothing is projected.
+    - Attention: scores before the softmax; entries at or below -100 (padding) are set to 0.
+    - Hidden states: the embeddings' output is one of them.
+    - Logits: -p_teacher log p_student, a mean over batch × classes. Spans: start and end are separate rows.
+
+    These terms replace the task's loss. Regression has no logits term: it keeps the task's squared error instead.
+
+    Args:
+        net: the network to prune, which also becomes the teacher if it is fine-tuned first.
+        task: the task to learn and to teach.
+        fit: the training of a teacher that is fine-tuned first.
+        attention: weight of the attention scores.
+        hidden: weight of the hidden states.
+        logits: weight of the logits, or of the task's squared error.
+        temperature: divides both logits; above 0.
+        teacher: where the teacher comes from, see teacher.py; so is shared.
     """
     _check_logits(task, teacher, temperature)
-    ask = yield from teacher_of(net, task, fit=fit, source=teacher, shared=shared)
+    teach = yield from teacher_of(net, task, fit=fit, source=teacher, shared=shared)
     needs = ("hidden", "attention")
 
-    def terms(out: Outputs, batch: Batch, of_task: Terms) -> Terms:
-        target = ask(batch, needs)
-        found = {
+    def terms(out: Outputs, batch: Batch, task_terms: Terms) -> Terms:
+        target = teach(batch, needs)
+        layer_terms = {
             "kd_attention": attention * _mse(map(_unpadded, out.attention), map(_unpadded, target.attention)),
             "kd_hidden": hidden * _mse(out.hidden, target.hidden),
         }
         if task.regression:
-            return found | {name: logits * term for name, term in of_task.items()}
-        student, goal = (_rows(x, batch, task, temperature) for x in (out, target))
-        entries = 2 * int(batch.inputs["attention_mask"].sum()) if task.span else student.numel()  # pads are no classes
-        return found | {"kd_logits": logits * -(goal.softmax(-1) * student.log_softmax(-1)).sum() / entries}
+            return layer_terms | {name: logits * term for name, term in task_terms.items()}
+        student, target_rows = (_rows(x, batch, task, temperature) for x in (out, target))
+        # padding is not a class
+        entries = 2 * int(batch.inputs["attention_mask"].sum()) if task.span else student.numel()
+        cross_entropy = -(target_rows.softmax(-1) * student.log_softmax(-1)).sum()
+        return layer_terms | {"kd_logits": logits * cross_entropy / entries}
 
     return Teaching(terms, needs)
 
@@ -103,18 +126,18 @@ def hidden_cosine(
     net: SubNetwork, task: Task, *, fit: Fit, weight: float, teacher: str | None, shared: str | None
 ) -> Generator[Phase, None, Teaching]:
     """L_task + w · mean over layers of mean over tokens of (1 - cos(h_student, h_teacher)): TAMT's, for any task."""
-    ask = yield from teacher_of(net, task, fit=fit, source=teacher, shared=shared)
+    teach = yield from teacher_of(net, task, fit=fit, source=teacher, shared=shared)
 
-    def terms(out: Outputs, batch: Batch, of_task: Terms) -> Terms:
-        return of_task | {"kd_hidden": weight * cosine(out, ask(batch, ("hidden",)), batch)}
+    def terms(out: Outputs, batch: Batch, task_terms: Terms) -> Terms:
+        return task_terms | {"kd_hidden": weight * cosine_distance(out, teach(batch, ("hidden",)), batch)}
 
     return Teaching(terms, ("hidden",))
 
 
-def cosine(student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
-    """mean over layers of mean over tokens of (1 - cos(h_student, h_teacher)); the embeddings' output is no layer.
+def cosine_distance(student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    """Return the mean over layers of the mean over tokens of (1 - cos(h_student, h_teacher)).
 
-    TAMT's code counts padding as tokens too; here it is left out.
+    The embeddings' output does not count as a layer. Padding is left out; TAMT's code counts it as tokens.
     """
     real = batch.inputs["attention_mask"].bool()
     return torch.stack([1 - cosines[real].mean() for cosines in token_cosines(student, teacher)]).mean()
@@ -128,7 +151,9 @@ def token_cosines(student: Outputs, teacher: Outputs) -> list[Tensor]:
 
 def _check_logits(task: Task, teacher: str | None, temperature: float) -> None:
     if teacher == "pretrained" and not task.masked_lm:
-        log.warning("distill.teacher=pretrained: its head is new, so its logits teach nothing; give a finished run")
+        log.warning(
+            "distill.teacher=pretrained: its head is untrained, so its logits teach nothing; give a finished run"
+        )
     if not temperature > 0:
         raise BadInput(f"distill.temperature={temperature}: must be above 0")
 
@@ -142,7 +167,7 @@ def _unpadded(scores: Tensor) -> Tensor:
 
 
 def _rows(out: Outputs, batch: Batch, task: Task, temperature: float) -> Tensor:
-    """[rows, choices]: logits / T; for spans start and end as two rows over the tokens, pads excluded."""
+    """Return logits / T as [rows, choices]. For spans start and end are two rows over the tokens, without padding."""
     logits = out.logits.float() / temperature
     if not task.span:
         return logits

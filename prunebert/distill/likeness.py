@@ -1,4 +1,4 @@
-"""Likeness as a task: the hidden states of a masked network are to be those of the dense one, on plain text."""
+"""Likeness as a task: a masked network learns the dense network's hidden states on plain text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from prunebert.distill import cosine, token_cosines
+from prunebert.distill import cosine_distance, token_cosines
 from prunebert.distill.teacher import frozen
 from prunebert.distill.teacher_cache import Teacher
 from prunebert.network.interface import IGNORED, Batch, Outputs
@@ -19,40 +19,43 @@ from prunebert.tasks.mlm import MaskedLM
 
 @dataclass(kw_only=True)
 class Likeness(MaskedLM):
-    """A corpus of which no word is told, so that a checkpoint saved without a masked-LM head will do.
+    """A corpus in which no word is hidden or predicted, so the checkpoint needs no masked-LM head.
 
-    dense: the unmasked network. Outputs must have the masked one's hidden states, as the head "states" gives them.
+    Outputs must have the masked network's hidden states, as the head "states" gives them.
     """
 
-    dense: Teacher
+    dense: Teacher  # the unmasked network
     score = "cosine"
 
     def hide(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Nothing: both networks read the text as it is."""
+        """Hide nothing: both networks read the text as it is."""
         return Batch(batch.inputs, torch.full_like(batch.inputs["input_ids"], IGNORED), batch.rows)
 
     def loss(self, out: Outputs, batch: Batch) -> dict[str, Tensor]:
-        return {"kd_hidden": cosine(out, self.dense(batch, ("hidden",)), batch)}
+        """Return TAMT's term: the cosine distance to the dense network's hidden states."""
+        return {"kd_hidden": cosine_distance(out, self.dense(batch, ("hidden",)), batch)}
 
     def answers(self, out: Outputs, batch: Batch) -> dict[int, np.ndarray]:
-        """By row: [1], the cosine with the dense network's states, a mean over layers and the row's tokens."""
+        """Return by row, shape [1]: the cosine with the dense network, a mean over layers and the row's tokens."""
         real = batch.inputs["attention_mask"]
-        each = torch.stack(token_cosines(out, self.dense(batch, ("hidden",)))).mean(0)
-        mean = (each * real).sum(1, keepdim=True) / real.sum(1, keepdim=True)
+        cosines = torch.stack(token_cosines(out, self.dense(batch, ("hidden",)))).mean(0)
+        mean = (cosines * real).sum(1, keepdim=True) / real.sum(1, keepdim=True)
         return dict(zip(batch.rows.tolist(), mean.cpu().numpy(), strict=True))
 
     def predict(self, split: str, answers: dict[int, np.ndarray]) -> pd.DataFrame:
+        """Return a row for each text, whose prediction is its cosine."""
         rows = range(len(self.rows[split]))
-        found = [answers[row] for row in rows]
-        told = [float(x[0]) for x in found]
+        scores = [answers[row] for row in rows]
+        cosines = [float(x[0]) for x in scores]
         return pd.DataFrame(
-            {"split": split, "id": [str(row) for row in rows], "label": "", "prediction": told, "scores": found}
+            {"split": split, "id": [str(row) for row in rows], "label": "", "prediction": cosines, "scores": scores}
         )
 
     def metrics(self, predictions: dict[str, pd.DataFrame]) -> dict[str, float]:
+        """Return the mean cosine of the validation texts."""
         return {"cosine": float(predictions["validation"].prediction.mean())}
 
 
 def likeness_task(net: SubNetwork, text: MaskedLM) -> Likeness:
-    """`text` as this task, its teacher being the weights that `net` has at the time."""
+    """Make this task of `text`. Its teacher has the dense weights that `net` has at the time of each call."""
     return Likeness(**vars(text), dense=frozen(net, net.add_head(text.form(), "states")))

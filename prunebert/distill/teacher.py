@@ -1,4 +1,7 @@
-"""Teachers: where the network that teaches comes from. A frozen callable, batch -> Outputs."""
+"""Get the teacher of a run: fine-tune it, take the pre-trained weights, or read a finished run.
+
+A teacher is a frozen callable, (batch, needs) -> Outputs.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ Theta = dict[str, Tensor]
 
 
 def frozen(net: SubNetwork, head: str, theta: Theta | None = None) -> Teacher:
-    """Teaches without dropout and without a gradient. theta: None for the dense weights that `net` has at the time."""
+    """Return a teacher without dropout and without gradients.
+
+    theta: the teacher's weights; None for the dense weights that `net` has at the time of each call.
+    """
 
     def teach(batch: Batch, needs: Iterable[str] = ()) -> Outputs:
         with net.resting():
@@ -38,39 +44,48 @@ def frozen(net: SubNetwork, head: str, theta: Theta | None = None) -> Teacher:
 def teacher(
     net: SubNetwork, task: Task, *, fit: Fit, source: str | None, shared: str | None, cached: bool = False
 ) -> Generator[Phase, None, Teacher]:
-    """source: null to fine-tune the network first, as a phase of this run; "pretrained" for its weights as they are;
-    or the directory of a finished dense run.
+    """Yield the phase that fine-tunes the teacher, if it takes one, and return the teacher.
 
-    shared: a folder in which teachers are kept by what they depend on, so that all runs of a sweep fine-tune each only
-    once. Another run that wants the same one at the same time waits for it. cached: all training rows are asked about
-    once, for all runs (answers.py).
+    Args:
+        net: the network that the teacher is made of.
+        task: the task that it teaches.
+        fit: the training of a fine-tuned teacher.
+        source: None to fine-tune the network as a phase of this run; "pretrained" to use its weights as they are; or
+            the directory of a finished dense run.
+        shared: a folder that stores fine-tuned teachers, named by a hash of what they depend on. All runs of a sweep
+            then fine-tune each teacher once. A run that needs a teacher in training waits for it.
+        cached: compute the logits of all training rows once, for all runs (teacher_cache.py).
+
+    Raises:
+        BadInput: source and shared are both given, the run does not match, or the folder cannot be used.
     """
     key = net.add_head(task.form(), "linear")
     if source and shared:
-        raise BadInput(f"distill.shared={shared} and distill.teacher={source}: a teacher comes from one of them")
+        raise BadInput(f"distill.shared={shared} and distill.teacher={source}: give only one of them")
     if source == "pretrained":
         theta = net.snapshot(key)
     elif source:
         theta = weights.load_weights(Path(source).expanduser(), net, task, key)
     elif shared:
-        theta = yield from _shared(net, task, key, fit, Path(shared).expanduser())
+        theta = yield from _shared_teacher(net, task, key, fit, Path(shared).expanduser())
     else:
         theta = yield from _fine_tuned(net, task, key, fit)
-    ask = frozen(net, key, theta)
-    return with_cached_logits(ask, net, task, theta) if cached else ask
+    teach = frozen(net, key, theta)
+    return with_cached_logits(teach, net, task, theta) if cached else teach
 
 
 def _fine_tuned(net: SubNetwork, task: Task, key: str, fit: Fit) -> Generator[Phase, None, Theta]:
-    before = net.snapshot(key)
+    """Fine-tune the network, take its weights, and rewind it."""
+    snapshot = net.snapshot(key)
     yield from finetune(net, task, key, fit, name="teacher")
     theta = net.snapshot(key)
-    net.rewind(before, key)
+    net.rewind(snapshot, key)
     return theta
 
 
-def _shared(net: SubNetwork, task: Task, key: str, fit: Fit, folder: Path) -> Generator[Phase, None, Theta]:
-    """From the folder, or fine-tuned and put there; the file's name is a hash of all that decides the weights."""
-    on = [
+def _shared_teacher(net: SubNetwork, task: Task, key: str, fit: Fit, folder: Path) -> Generator[Phase, None, Theta]:
+    """Read the teacher from the folder, or fine-tune and store it. A hash of what it depends on names the file."""
+    dependencies = [
         __version__,
         net.model.weights_hash,
         net.model.architecture(),
@@ -80,7 +95,7 @@ def _shared(net: SubNetwork, task: Task, key: str, fit: Fit, folder: Path) -> Ge
         key,
         asdict(fit),
     ]
-    name = hashlib.sha256(json.dumps(on, sort_keys=True, default=str).encode()).hexdigest()[:32]
+    name = hashlib.sha256(json.dumps(dependencies, sort_keys=True, default=str).encode()).hexdigest()[:32]
     file = folder / f"{name}.safetensors"
     with files.made_once(file, f"distill.shared={folder}") as theta:
         if theta is None:

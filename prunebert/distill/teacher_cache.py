@@ -1,5 +1,7 @@
-"""Answers: a teacher's logits for all rows it teaches, asked for once and shared by every run that has the same teacher
-and the same rows. Such a run needs no forward pass of the teacher."""
+"""Compute a teacher's logits for all its training rows once, and share them.
+
+Every run with the same teacher and the same rows reads them and needs no forward pass of the teacher.
+"""
 
 from __future__ import annotations
 
@@ -21,31 +23,40 @@ from prunebert.tasks.task import Task
 
 log = logging.getLogger(__name__)
 Teacher = Callable[[Batch, Iterable[str]], Outputs]
-VERSION = 1  # raise it when the same teacher's file would hold something else
+VERSION = 1  # raised when the same teacher's file would hold other values
 BATCH = 64
 
 
-def with_cached_logits(ask: Teacher, net: SubNetwork, task: Task, theta: dict[str, Tensor]) -> Teacher:
-    """`ask`, of weights `theta`, from a file beside the tokenised data: mapped into memory, or written first.
+def with_cached_logits(teach: Teacher, net: SubNetwork, task: Task, theta: dict[str, Tensor]) -> Teacher:
+    """Return `teach` with logits from a file beside the tokenised data, which is written first if there is none.
 
-    Answers are those of batches sorted by length, in single precision: they differ by rounding from what the teacher
-    says of a training batch, and not by which run asked. Raises BadInput where rows are not the same every time.
+    The logits are computed in batches sorted by length, in single precision. They differ by rounding from those of a
+    training batch, but are the same for every run.
+
+    Args:
+        teach: the teacher.
+        net: the network that it is made of.
+        task: the task whose training rows it teaches.
+        theta: the teacher's weights, a part of the file's name.
+
+    Raises:
+        BadInput: the task is masked-LM, whose rows differ every time, or the file cannot be read or written.
     """
     if task.masked_lm:
-        raise BadInput("distill.cached=true: masked-LM tasks hide other words every time, so nothing can be kept")
-    on = [VERSION, net.model.architecture(), hash_of(theta), task.facts()["fingerprint"]["train"]]
-    name = hashlib.sha256(json.dumps(on, sort_keys=True, default=str).encode()).hexdigest()[:32]
+        raise BadInput("distill.cached=true: masked-LM tasks hide other words every time, so logits cannot be reused")
+    dependencies = [VERSION, net.model.architecture(), hash_of(theta), task.facts()["fingerprint"]["train"]]
+    name = hashlib.sha256(json.dumps(dependencies, sort_keys=True, default=str).encode()).hexdigest()[:32]
     file = folder() / f"answers-{name}.safetensors"
-    with files.made_once(file, f"HF_DATASETS_CACHE={file.parents[1]}") as found:
-        if found is None:
-            log.info("asking the teacher about %s rows, once for all runs it teaches", f"{task.train_rows:,}")
-            found = logits_of_all_rows(ask, task, next(net.parameters()).device)
-            files.keep(file, found)
-    logits, first, length = found["logits"], found["first"], found["length"]
+    with files.made_once(file, f"HF_DATASETS_CACHE={file.parents[1]}") as stored:
+        if stored is None:
+            log.info("computing the teacher's logits of %s rows, once for all its runs", f"{task.train_rows:,}")
+            stored = logits_of_all_rows(teach, task, next(net.parameters()).device)
+            files.keep(file, stored)
+    logits, first, length = stored["logits"], stored["first"], stored["length"]
 
     def recall(batch: Batch, needs: Iterable[str] = ()) -> Outputs:
         if set(needs):
-            raise BadInput("distill.cached=true: only a teacher's logits are kept")
+            raise BadInput("distill.cached=true: only a teacher's logits are stored")
         if not task.span:
             return Outputs(logits[first[batch.rows]].to(batch.labels.device))
         inside = torch.arange(batch.inputs["attention_mask"].shape[1]) < length[batch.rows, None]
@@ -57,15 +68,20 @@ def with_cached_logits(ask: Teacher, net: SubNetwork, task: Task, theta: dict[st
     return recall
 
 
-def logits_of_all_rows(ask: Teacher, task: Task, device: torch.device) -> dict[str, Tensor]:
-    """logits: [entries, outputs] of all training rows in order; a row's are `length` ones from `first` on: one, but for
-    spans one for each of its tokens."""
-    found: dict[int, Tensor] = {}
+def logits_of_all_rows(teach: Teacher, task: Task, device: torch.device) -> dict[str, Tensor]:
+    """Compute the teacher's logits of all training rows.
+
+    Returns:
+        logits: [entries, outputs], by row. A row has one entry; for spans it has one for each of its tokens.
+        first: [rows], each row's first entry.
+        length: [rows], each row's number of entries.
+    """
+    by_row: dict[int, Tensor] = {}
     for batch in task.eval_batches("train", BATCH):
-        out = ask(batch.to(device), ()).logits.float().cpu()
+        out = teach(batch.to(device), ()).logits.float().cpu()
         real = batch.inputs["attention_mask"].bool()
         for row, logits, tokens in zip(batch.rows.tolist(), out, real, strict=True):
-            found[row] = logits[tokens] if task.span else logits[None]
-    parts = [found[row] for row in range(len(found))]
+            by_row[row] = logits[tokens] if task.span else logits[None]
+    parts = [by_row[row] for row in range(len(by_row))]
     length = torch.tensor([len(part) for part in parts])
     return {"logits": torch.cat(parts), "first": length.cumsum(0) - length, "length": length}

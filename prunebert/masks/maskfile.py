@@ -1,8 +1,14 @@
-"""The mask file: one bit a prunable weight, in a safetensors file that describes itself.
+"""The mask file: one bit for each prunable weight, in a safetensors file that describes itself.
 
-Each tensor is a matrix's mask, flattened row by row and packed eight weights to a byte, first weight in the highest
-bit (`numpy.packbits`, bitorder "big"; the last byte filled with zeros). The metadata, all text: format, version,
-bitorder, model, weights_hash (models.hash_of over the encoder), shapes and kept (JSON by name), sha256 (`_digest`).
+Each tensor is a matrix's mask, flattened row by row and packed eight weights to a byte. The first weight is the highest
+bit (`numpy.packbits`, bitorder "big"); the last byte is filled with zeros. The metadata, all text:
+
+- format, version, bitorder
+- model, weights_hash: the checkpoint's name and models.hash_of its encoder
+- shapes, kept: JSON by name; kept is the number of weights that stay
+- sha256: checksum over everything else, see `_digest`
+
+This module only encodes and decodes. runs/artifacts.py writes the file whole or not at all.
 """
 
 from __future__ import annotations
@@ -29,28 +35,26 @@ ENTRIES = {"model", "weights_hash", "shapes", "kept"}
 
 @dataclass(frozen=True)
 class MaskFile:
-    """masks: bool by parameter name. model, weights_hash: of the checkpoint they were found on."""
+    """Masks and the checkpoint that they belong to."""
 
-    masks: Masks
-    model: str
-    weights_hash: str
+    masks: Masks  # bool by parameter name
+    model: str  # the checkpoint's name
+    weights_hash: str  # hash of the checkpoint's weights
 
 
 @dataclass(frozen=True)
 class Packed:
-    """The same with the masks still packed. bits: uint8 by parameter name, zeros in what is left of the last byte.
-    kept: how many of them are set.
-    """
+    """A mask file whose masks are still packed. All dicts are by parameter name."""
 
-    bits: dict[str, np.ndarray]
-    shapes: dict[str, tuple[int, ...]]
-    kept: dict[str, int]
-    model: str
-    weights_hash: str
+    bits: dict[str, np.ndarray]  # uint8, eight weights to a byte, zeros after the last weight
+    shapes: dict[str, tuple[int, ...]]  # of the matrices
+    kept: dict[str, int]  # number of weights that stay
+    model: str  # the checkpoint's name
+    weights_hash: str  # hash of the checkpoint's weights
 
 
 def pack(file: MaskFile) -> Packed:
-    """Eight weights to a byte."""
+    """Pack masks eight weights to a byte."""
     return Packed(
         bits={n: np.packbits(m.cpu().numpy().reshape(-1)) for n, m in file.masks.items()},
         shapes={n: tuple(m.shape) for n, m in file.masks.items()},
@@ -61,7 +65,7 @@ def pack(file: MaskFile) -> Packed:
 
 
 def encode(file: MaskFile) -> bytes:
-    """The whole file's content."""
+    """Return the content of a mask file."""
     packed = pack(file)
     metadata = {
         "format": FORMAT,
@@ -77,7 +81,7 @@ def encode(file: MaskFile) -> bytes:
 
 
 def read(path: Path) -> MaskFile:
-    """The masks of a file, verified. Raises BadInput as read_packed does."""
+    """Read and verify the masks of a file. Raises BadInput as read_packed does."""
     import torch
 
     file = read_packed(path)
@@ -89,7 +93,7 @@ def read(path: Path) -> MaskFile:
 
 
 def read_packed(path: Path) -> Packed:
-    """A file's bits, verified. Raises BadInput, naming the file, for anything that is not as it was written."""
+    """Read and verify a file's packed masks. Raises BadInput, which names the file, for a damaged or foreign file."""
     try:
         with safe_open(path, "numpy") as stream:
             metadata = stream.metadata() or {}
@@ -101,21 +105,21 @@ def read_packed(path: Path) -> Packed:
     if metadata.get("version") != VERSION:
         raise BadInput(f"{path} is of version {metadata.get('version')}, this prunebert reads version {VERSION}")
     if metadata.get("sha256") != _digest(metadata, packed) or not metadata.keys() >= ENTRIES:
-        raise BadInput(f"{path} is damaged: its checksum does not fit its content")
+        raise BadInput(f"{path} is damaged: its checksum does not match its content")
     shapes = {n: tuple(shape) for n, shape in json.loads(metadata["shapes"]).items()}
     kept = json.loads(metadata["kept"])
     bits = {n: _without_padding(packed[n], math.prod(shape)) for n, shape in shapes.items()}
-    for name, found in bits.items():
-        if found.size != math.ceil(math.prod(shapes[name]) / 8):
-            raise BadInput(f"{path} is damaged: {name} has {found.size} bytes for {list(shapes[name])} weights")
-        count = int(np.bitwise_count(found).sum(dtype=np.int64))
+    for name, packed_mask in bits.items():
+        if packed_mask.size != math.ceil(math.prod(shapes[name]) / 8):
+            raise BadInput(f"{path} is damaged: {name} has {packed_mask.size} bytes for {list(shapes[name])} weights")
+        count = int(np.bitwise_count(packed_mask).sum(dtype=np.int64))
         if count != kept[name]:
-            raise BadInput(f"{path} is damaged: {name} keeps {count} weights, {kept[name]} are written")
+            raise BadInput(f"{path} is damaged: {name} keeps {count} weights, its metadata says {kept[name]}")
     return Packed(bits, shapes, kept, metadata["model"], metadata["weights_hash"])
 
 
 def _without_padding(bits: np.ndarray, size: int) -> np.ndarray:
-    """The bytes of `size` weights, zeros after the last one, whatever the file has there."""
+    """Set the bits after the last of `size` weights to zero."""
     unused = -size % 8
     if unused and bits.size and bits[-1] & (1 << unused) - 1:
         bits = np.concatenate([bits[:-1], bits[-1:] >> unused << unused])
@@ -123,7 +127,7 @@ def _without_padding(bits: np.ndarray, size: int) -> np.ndarray:
 
 
 def _digest(metadata: dict[str, str], packed: dict[str, np.ndarray]) -> str:
-    """sha256 over all other metadata and all bits, each in the order of the names."""
+    """Return sha256 over all other metadata and all bits, each in the order of the names."""
     digest = hashlib.sha256(json.dumps(sorted((k, v) for k, v in metadata.items() if k != "sha256")).encode())
     for name in sorted(packed):
         digest.update(name.encode())

@@ -1,4 +1,7 @@
-"""Artifacts: the one file that knows what lies where in a run's directory, and that writes it, whole or not at all."""
+"""Write and read the files of a run's directory.
+
+No other module knows which file of a run holds what. Every file is written whole or not at all.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from prunebert.masks.maskfile import MaskFile, Packed
 
 log = logging.getLogger(__name__)
-SWEEP = "multirun.yaml"
+SWEEP = "multirun.yaml"  # Hydra's record of a sweep
 QUEUE = ".submitit"
 POINTER, LOCK, CHECKPOINT = "elsewhere.json", ".lock", "checkpoint"
 RESULT, TOPOLOGY, MASKS, METRICS = "result.json", "topology.json", "masks.safetensors", "metrics.jsonl"
@@ -36,48 +39,48 @@ HEAD, WEIGHTS, DELTA, PREDICTIONS, LOG, CONFIG = (
 
 
 class Artifacts:
-    """The directory of one run. result.json is written last: a directory that has it is complete."""
+    """The directory of one run, to write into. result.json is written last: a directory that has it is complete."""
 
     def __init__(self, root: Path, *, resumed: bool = False) -> None:
-        """Prepare the directory. resumed: keep metrics.jsonl.
+        """Make the directory and remove what an interrupted run left in it. resumed: keep metrics.jsonl.
 
         Raises BadInput if `root` cannot be made or written to.
         """
         self.root = root
         prepare(root)
-        for left in (RESULT, MASKS, HEAD, WEIGHTS, PREDICTIONS, TOPOLOGY):  # by a run that broke off here
-            (root / left).unlink(missing_ok=True)
+        for name in (RESULT, MASKS, HEAD, WEIGHTS, PREDICTIONS, TOPOLOGY):
+            (root / name).unlink(missing_ok=True)
         if not resumed:
             (root / METRICS).unlink(missing_ok=True)
 
     def record(self, line: dict[str, Any]) -> None:
-        """One more line of metrics.jsonl."""
+        """Append one line to metrics.jsonl."""
         with (self.root / METRICS).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
 
     def save_masks(self, file: MaskFile) -> None:
-        """masks.safetensors."""
+        """Write masks.safetensors."""
         from prunebert.masks import maskfile
 
         files.write(self.root, MASKS, maskfile.encode(file))
 
     def save_tensors(self, name: str, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
-        """HEAD or WEIGHTS; nothing if there are no tensors."""
+        """Write `name` (HEAD or WEIGHTS); write nothing if there are no tensors."""
         from safetensors.torch import save
 
         if tensors:
             files.write(self.root, name, save({n: x.detach().cpu().contiguous() for n, x in tensors.items()}, metadata))
 
     def save_predictions(self, table: pd.DataFrame) -> None:
-        """predictions.parquet."""
+        """Write predictions.parquet."""
         stream = io.BytesIO()
         table.to_parquet(stream, index=False)
         files.write(self.root, PREDICTIONS, stream.getvalue())
 
     def save_json(self, name: str, content: dict[str, Any]) -> None:
-        """TOPOLOGY, or RESULT as the very last, with its checksum."""
+        """Write `name`: TOPOLOGY, or RESULT with its checksum as the very last file."""
         if name == RESULT:
-            content = json.loads(json.dumps(content))  # as it is read again
+            content = json.loads(json.dumps(content))  # as it will be read
             content["checksum"] = checksum(content)
         files.write(self.root, name, (json.dumps(content, indent=1) + "\n").encode())
 
@@ -94,51 +97,58 @@ def prepare(root: Path) -> None:
 
 
 def is_started(root: Path) -> bool:
-    """Whether a run was in training here, or is finished."""
+    """Return whether a run in `root` began to train, or is finished."""
     return (root / METRICS).exists() or is_finished(root)
 
 
 def is_finished(root: Path) -> bool:
-    """Whether there is a result."""
+    """Return whether `root` holds a result."""
     return (root / RESULT).is_file()
 
 
 def holds_result_of(root: Path, identity: str) -> bool:
-    """Whether the run in `root` is finished; a damaged result is told, and is none. Raises BadInput for a sound result
-    of another identity, which must not be written over.
+    """Return whether `root` holds the intact result of the run `identity`; warn if the result is damaged.
+
+    Raises BadInput for an intact result of another identity, which must not be overwritten.
     """
     if not is_finished(root):
         return False
     try:
         row = _json(root / RESULT)
     except BadInput as error:
-        log.warning("%s; the run is done once more", error)
+        log.warning("%s; the run is repeated", error)
         return False
     if "checksum" in row and row["checksum"] != checksum(row):
-        log.warning("%s is damaged (its checksum does not fit); the run is done once more", root / RESULT)
+        log.warning("%s is damaged (its checksum does not match); the run is repeated", root / RESULT)
         return False
     if row.get("identity") != identity:
         raise BadInput(
             f"{root} holds a finished run on other data, weights or settings; choose another directory, or rerun=true "
-            "to write over it"
+            "to overwrite it"
         )
     return True
 
 
 def checksum(row: Mapping[str, Any]) -> str:
-    """sha256 of a result without its own checksum."""
+    """Return sha256 of a result without its own checksum."""
     rest = {k: v for k, v in row.items() if k != "checksum"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def write_pointer(root: Path, target: Path) -> None:
-    """Say in a sweep's cell that its run lies elsewhere."""
+    """Record in `root`, a cell of a sweep, that the cell's run is in the directory `target`."""
     files.write(root, POINTER, json.dumps({"directory": os.path.relpath(target, root)}).encode())
 
 
+def resolve_pointer(root: Path) -> Path:
+    """Return the directory that a pointer in `root` names; `root` itself if there is no pointer."""
+    if not (root / POINTER).is_file():
+        return root
+    return Path(os.path.normpath(root / str(_json(root / POINTER)["directory"])))
+
+
 def result(root: Path, key: str = "") -> dict[str, Any]:
-    """result.json of a finished run. Raises BadInput (beginning with `key`) for a directory that holds none."""
-    file = root / RESULT
+    """Read result.json of a finished run. Raises BadInput, beginning with `key`, if there is none."""
     if not root.is_dir():
         raise BadInput(f"{key}{root}: there is no such directory")
     if not is_finished(root):
@@ -148,66 +158,70 @@ def result(root: Path, key: str = "") -> dict[str, Any]:
             if started
             else f"{key}{root} is not a run's directory"
         )
-    return _json(file)
+    return _json(root / RESULT)
 
 
 def _json(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_text("utf-8"))
+        content = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise BadInput(f"{file} is damaged: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise BadInput(f"{file} is damaged: it holds no table of names and values")
-    return found
+    return content
 
 
 def runs(root: Path) -> list[Path]:
-    """Every directory below `root`, itself included, in which a run was started; for a cell whose run lies elsewhere,
-    that place."""
-    found = (p.parent for p in root.rglob(CONFIG) if p.is_dir())
-    return sorted({resolve_pointer(p) for p in found})
+    """List every directory below `root`, itself included, in which a run was started; pointers are followed."""
+    started = (p.parent for p in root.rglob(CONFIG) if p.is_dir())
+    return sorted({resolve_pointer(p) for p in started})
 
 
-def resolve_pointer(root: Path) -> Path:
-    """`root`, or of a sweep's cell whose run lies elsewhere that place."""
-    if not (root / POINTER).is_file():
-        return root
-    return Path(os.path.normpath(root / str(_json(root / POINTER)["directory"])))
+def finished_runs(root: Path) -> list[Path]:
+    """Return [root] if it is a finished run, else every finished run below it.
+
+    Raises BadInput, as `result` does, if there is none.
+    """
+    root = resolve_pointer(root)
+    if not (root / CONFIG).is_dir() and (below := [p for p in runs(root) if is_finished(p)]):
+        return below
+    result(root)
+    return [root]
 
 
 def predictions(root: Path) -> pd.DataFrame:
-    """predictions.parquet of a run. Raises BadInput if it cannot be read."""
+    """Read predictions.parquet of a run. Raises BadInput if it cannot be read."""
     import pandas as pd
 
     try:
         return pd.read_parquet(root / PREDICTIONS)
-    except (OSError, ValueError) as error:  # pyarrow's errors are among them
+    except (OSError, ValueError) as error:  # pyarrow's errors are subclasses of these
         raise BadInput(f"{root / PREDICTIONS} cannot be read: {str(error).splitlines()[0]}") from error
 
 
 def report_folder(root: Path) -> Path:
-    """Where the report on the runs below `root` goes, unless it is told where."""
+    """Return where the report on the runs below `root` goes by default."""
     return root / "report"
 
 
 def file_sizes(root: Path) -> dict[str, int]:
-    """Path within the run -> bytes."""
+    """Return the size in bytes of every file in `root`, by its path within `root`."""
     return {str(p.relative_to(root)): p.stat().st_size for p in sorted(root.rglob("*")) if p.is_file()}
 
 
 def topology(root: Path) -> dict[str, Any]:
-    """topology.json of a run; empty for a task delta, which has none. Raises BadInput if it cannot be read."""
+    """Read topology.json of a run; empty for a task delta, which has none. Raises BadInput if it cannot be read."""
     return _json(root / TOPOLOGY) if (root / TOPOLOGY).is_file() else {}
 
 
 def config(root: Path) -> str:
-    """The configuration of a run, as Hydra recorded it (YAML)."""
+    """Return the configuration of a run as Hydra recorded it (YAML)."""
     file = root / CONFIG / "config.yaml"
     return file.read_text("utf-8") if file.is_file() else f"({file} is missing)"
 
 
 def masks(path: Path) -> MaskFile:
-    """masks.safetensors of a run, or a mask file of its own, verified."""
+    """Read and verify the masks of a run's directory, or a mask file given by its own path."""
     from prunebert.masks import maskfile
 
     path = resolve_pointer(path)
@@ -215,28 +229,17 @@ def masks(path: Path) -> MaskFile:
 
 
 def packed_masks(root: Path) -> Packed:
-    """The masks of a run, eight weights to a byte."""
+    """Read and verify the masks of a run, packed eight weights to a byte."""
     from prunebert.masks import maskfile
 
     return maskfile.read_packed(root / MASKS)
 
 
 def write_masks(path: Path, file: MaskFile) -> None:
-    """A mask file of its own, which `masks` reads. Raises BadInput if it cannot be written."""
+    """Write a mask file of its own, which `masks` reads. Raises BadInput if it cannot be written."""
     from prunebert.masks import maskfile
 
     try:
         files.write(path.parent, path.name, maskfile.encode(file))
     except OSError as error:
         raise BadInput(f"{path} cannot be written to: {error.strerror}") from error
-
-
-def finished_runs(root: Path) -> list[Path]:
-    """`root` if it is a finished run, else every finished run below it. Raises BadInput, as `result` does, for none."""
-    root = resolve_pointer(root)
-    if not (root / CONFIG).is_dir():
-        found = [p for p in runs(root) if is_finished(p)]
-        if found:
-            return found
-    result(root)
-    return [root]

@@ -1,8 +1,9 @@
-"""Home: the one directory of a run, whoever starts it, however often. What exists is done.
+"""Find the one directory of a run and lock it, however often and by whomever the run is started.
 
-Dated directories (outputs/DATE/TIME, multirun/DATE/TIME/CELL) are new at every start, so beside them lies an index,
-.index/IDENTITY.json, which says where the run with that identity was started first. A directory of the user's own
-choice is its run's home itself. Whoever works on a run holds a lock; the system frees it should its owner die.
+A dated directory (outputs/DATE/TIME, multirun/DATE/TIME/CELL) is new at every start. So an index lies beside the dated
+directories: .index/IDENTITY.json names the directory in which the run with that identity was first started. A directory
+that the user named is itself the directory of its run. A process that works on a run holds a lock; the system frees the
+lock when the process dies.
 """
 
 from __future__ import annotations
@@ -29,33 +30,40 @@ INDEX = ".index"
 
 @dataclass(frozen=True)
 class Claim:
-    """root: the run's directory. finished: whether it holds the finished result already."""
+    """A run's directory, locked for this process."""
 
     root: Path
-    finished: bool
+    finished: bool  # it already holds the run's result
 
 
 @contextmanager
 def claim_for_all_ranks(directory: Path, identity: str, rerun: bool) -> Iterator[Claim]:
-    """`claim`, by the first of several ranks for all of them. Raises what it raises."""
+    """Let the first rank `claim` the run, and yield the same Claim on every rank. Raises what `claim` raises."""
     with ExitStack() as stack:
-        own: Claim | None = None
-        found: dict[str, Any] = {}
+        claimed: Claim | None = None
+        message: dict[str, Any] = {}
         try:
             if distributed.FIRST:
-                own = stack.enter_context(claim(directory, identity, rerun))
-                found = {"root": str(own.root.absolute()), "finished": own.finished}
+                claimed = stack.enter_context(claim(directory, identity, rerun))
+                message = {"root": str(claimed.root.absolute()), "finished": claimed.finished}
         finally:
-            found = distributed.broadcast(found)
-        if not found:
+            message = distributed.broadcast(message)
+        if not message:
             raise BadInput("the first rank could not begin")
-        yield own or Claim(Path(found["root"]), found["finished"])
+        yield claimed or Claim(Path(message["root"]), message["finished"])
 
 
 @contextmanager
 def claim(directory: Path, identity: str, rerun: bool) -> Iterator[Claim]:
-    """The home of the run `identity` that was started with `directory`, locked; another process that has it is waited
-    for. rerun: `directory` becomes its home, whatever there was. Raises BadInput where nothing can be written.
+    """Lock the directory of a run and yield it. Waits while another process holds it.
+
+    Args:
+        directory: the directory that this start of the run was given.
+        identity: the run's identity.
+        rerun: make `directory` the run's directory, even if the index names another or the run is finished.
+
+    Raises:
+        BadInput: the directory cannot be written to, or holds the result of another identity.
     """
     index = _index(directory)
     folder = index or directory
@@ -65,47 +73,48 @@ def claim(directory: Path, identity: str, rerun: bool) -> Iterator[Claim]:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            log.info("another process works on this very run (%s); waiting for it", lock.lock_file)
+            log.info("another process works on this run (%s); waiting for it", lock.lock_file)
             lock.acquire()
     except OSError as error:
         raise BadInput(f"{folder} cannot be written to: {error.strerror}") from error
-    known = None
+    indexed = None
     try:
         root = directory
         if index:
             entry = index / f"{identity}.json"
-            known = None if rerun else _known(entry, identity)
-            root = known or directory
-            if not known:
-                where = os.path.relpath(directory, index)
-                files.write(index, entry.name, json.dumps({"identity": identity, "directory": where}).encode())
+            indexed = None if rerun else _indexed_directory(entry, identity)
+            root = indexed or directory
+            if not indexed:
+                relative = os.path.relpath(directory, index)
+                files.write(index, entry.name, json.dumps({"identity": identity, "directory": relative}).encode())
         yield Claim(root, not rerun and artifacts.holds_result_of(root, identity))
     except BadInput:
-        if index and not known and not (directory / artifacts.METRICS).exists():  # it never started
-            for left in (entry, Path(lock.lock_file)):
-                left.unlink(missing_ok=True)
+        if index and not indexed and not (directory / artifacts.METRICS).exists():  # the run never started
+            for file in (entry, Path(lock.lock_file)):
+                file.unlink(missing_ok=True)
             if not any(index.iterdir()):
                 index.rmdir()
         raise
     finally:
-        if not index and artifacts.is_finished(directory):  # whoever waits finds the result
+        if not index and artifacts.is_finished(directory):  # a waiting process will find the result
             Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
 
 
 def find_run(directory: Path, identity: str) -> Path | None:
-    """Where the run with that identity lies that would be started with `directory`; None if it never was. No lock."""
+    """Return where the run lies that `claim` would yield for `directory`, without a lock; None if it never started."""
     if index := _index(directory):
-        return _known(index / f"{identity}.json", identity)
+        return _indexed_directory(index / f"{identity}.json", identity)
     return directory if artifacts.is_started(directory) else None
 
 
 def is_running(root: Path) -> bool:
-    """Whether a process works on the run in `root` right now: whether its lock is held."""
+    """Return whether a process works on the run in `root` now, as its lock shows."""
     lock = root / artifacts.LOCK
     if index := _index(root):
         for entry in index.glob("*.json"):
-            if (found := _known(entry, entry.stem)) and found.resolve() == root.resolve():
+            directory = _indexed_directory(entry, entry.stem)
+            if directory and directory.resolve() == root.resolve():
                 lock = entry.with_suffix(".lock")
     if not lock.exists():
         return False
@@ -117,37 +126,40 @@ def is_running(root: Path) -> bool:
 
 
 def _index(directory: Path) -> Path | None:
-    """The index beside the dated directories that `directory` lies in; None if it lies in none."""
+    """Return the index beside the dated directory that `directory` is or lies in; None if it lies in none."""
     for time in (directory, directory.parent):
         if re.fullmatch(r"\d{4}-\d\d-\d\d", time.parent.name) and re.fullmatch(r"\d\d-\d\d-\d\d(-\d+)?", time.name):
             return time.parent.parent / INDEX
     return None
 
 
-def _known(entry: Path, identity: str) -> Path | None:
-    """The directory that an entry of the index tells, if it is there."""
+def _indexed_directory(entry: Path, identity: str) -> Path | None:
+    """Return the directory that an entry of the index names; None if there is no entry or no such directory."""
     try:
-        told = json.loads(entry.read_text("utf-8"))
-        if told["identity"] != identity:
-            raise ValueError("it is of another run")
-        root = Path(os.path.normpath(entry.parent / told["directory"]))
+        content = json.loads(entry.read_text("utf-8"))
+        if content["identity"] != identity:
+            raise ValueError("it belongs to another run")
+        root = Path(os.path.normpath(entry.parent / content["directory"]))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        log.warning("%s is damaged and is made anew: %s", entry, error)
+        log.warning("%s is damaged and is made again: %s", entry, error)
         return None
     return root if root.is_dir() else None
 
 
 def redirect(directory: Path, root: Path, sweep: bool) -> None:
-    """This start's dated `directory` is not the run's home: the log goes there, a pointer stays of a sweep's cell."""
+    """Continue the log in `root`, because the run is there and not in this start's dated `directory`.
+
+    A cell of a sweep keeps `directory`, with a pointer to `root` in it; otherwise `directory` is removed.
+    """
     logger = logging.getLogger()
     for handler in [h for h in logger.handlers if isinstance(h, logging.FileHandler)]:
-        there = logging.FileHandler(root / artifacts.LOG, delay=True)
-        there.setFormatter(handler.formatter)
+        new_handler = logging.FileHandler(root / artifacts.LOG, delay=True)
+        new_handler.setFormatter(handler.formatter)
         logger.removeHandler(handler)
         handler.close()
-        logger.addHandler(there)
+        logger.addHandler(new_handler)
     if sweep:
         artifacts.write_pointer(directory, root)
     else:

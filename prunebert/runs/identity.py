@@ -1,4 +1,4 @@
-"""Identity: a hash of everything that changes a run's result, and of nothing else."""
+"""Hash everything that changes a run's result, and nothing else."""
 
 from __future__ import annotations
 
@@ -10,67 +10,77 @@ from typing import Any
 from prunebert.runs import artifacts
 from prunebert.settings import signature
 
-SCIENCE = 1  # goes up when the same configuration gives another result than before
-HOW = {"impl", "checkpoint", "tracking", "rerun", "dry", "hydra"}  # on what, how safely, how loudly: never what
-PATHS = {"masks", "budget", "teacher", "file"}  # what lies there counts, not where
-WHERE = {"hub", "folder", "package", "data_dir", "train", "eval"}  # of a task: its rows' fingerprint says it
+SCIENCE = 1  # raised when the same configuration gives another result than before
+WITHOUT_EFFECT = {"impl", "checkpoint", "tracking", "rerun", "dry", "hydra"}  # settings that cannot change a result
+PATHS = {"masks", "budget", "teacher", "file"}  # keys whose value counts by the content at that path
+TASK_LOCATIONS = {"hub", "folder", "package", "data_dir", "train", "eval"}  # the rows' fingerprints count instead
 
 
 def compute(config: dict[str, Any], facts: dict[str, Any], weights_hash: str) -> str:
-    """32 hexadecimal digits. config: composed and resolved. facts: Task.facts(), with the fingerprints of its rows.
+    """Return the identity of a run: 32 hexadecimal digits.
 
-    Hardware, file paths and the name of the checkpoint do not count, nor does a key whose value is the default in the
-    signature of what it is for: a key that is added later, with such a default, leaves old identities as they are.
+    Hardware, file paths and the checkpoint's name do not count. Nor does a key whose value is the default in the
+    signature of what it configures: a key that a later version adds with such a default changes no old identity.
+
+    Args:
+        config: the configuration, composed and resolved.
+        facts: Task.facts(), with the fingerprints of the task's rows.
+        weights_hash: hash of the checkpoint's weights.
     """
-    what = {
+    hashed = {
         "science": SCIENCE,
         "method": canonical(config["method"]),
-        "task": {k: v for k, v in canonical(config["task"]).items() if k not in WHERE},
+        "task": {k: v for k, v in canonical(config["task"]).items() if k not in TASK_LOCATIONS},
         "data": {k: v for k, v in facts.items() if k != "source"},
         "augment": canonical(config["augment"]),
         "model": weights_hash,
         "seed": config["seed"],
     }
-    return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps(hashed, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
 def canonical(node: Any) -> Any:
-    """A node without what cannot change a result: defaults of the signature, a folder of shared teachers, paths."""
+    """Return a node of a configuration without what cannot change a result.
+
+    Left out are a signature's defaults and the folder of shared teachers; a path is replaced by a hash of its content.
+    """
     if isinstance(node, list):
         return [canonical(item) for item in node]
     if not isinstance(node, dict):
         return node
-    usual = signature.defaults(str(node["_target_"])) if "_target_" in node else {}
+    defaults = signature.defaults(str(node["_target_"])) if "_target_" in node else {}
     return {
         key: content_hash(value) if key in PATHS and isinstance(value, str) else canonical(value)
         for key, value in node.items()
-        if not (key in ("_partial_", "_convert_", "shared") or (key in usual and usual[key] == value))
+        if not (key in ("_partial_", "_convert_", "shared") or (key in defaults and defaults[key] == value))
     }
 
 
 def configuration(config: dict[str, Any]) -> Any:
     """Return what two configurations of the same run have in common.
 
-    What loads the model is left out: it moved once (prunebert.models.load), and directories name the old place.
+    What loads the model is left out: directories of older versions name it as prunebert.models.load.
     """
     model = {k: v for k, v in (config.get("model") or {}).items() if k != "_target_"}
-    return canonical({k: v for k, v in config.items() if k not in HOW} | {"model": model})
+    return canonical({k: v for k, v in config.items() if k not in WITHOUT_EFFECT} | {"model": model})
 
 
 def content_hash(path: str) -> str:
-    """A finished run's identity, or a hash of a file or of a folder's texts and tensors; else the words themselves.
-    Raises BadInput for a damaged result.
+    """Return what stands for the content at `path`.
+
+    For a finished run that is its identity; for a file or a folder of texts and tensors it is a hash; where nothing
+    exists it is `path` itself. Raises BadInput for a damaged result.
     """
-    place = artifacts.resolve_pointer(Path(path).expanduser())
-    if not place.exists():
+    root = artifacts.resolve_pointer(Path(path).expanduser())
+    if not root.exists():
         return path
+    if artifacts.is_finished(root) and (identity := artifacts.result(root).get("identity")):
+        return str(identity)
     digest = hashlib.sha256()
-    if artifacts.is_finished(place) and (who := artifacts.result(place).get("identity")):
-        return str(who)
-    for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
-        if file.is_file() and file.suffix in (".txt", ".safetensors", place.suffix):
+    for file in sorted(root.rglob("*")) if root.is_dir() else [root]:
+        if file.is_file() and file.suffix in (".txt", ".safetensors", root.suffix):
             digest.update(file.name.encode())
             with file.open("rb") as stream:
-                while part := stream.read(1 << 20):
-                    digest.update(part)
+                while block := stream.read(1 << 20):
+                    digest.update(block)
     return digest.hexdigest()

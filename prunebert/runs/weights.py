@@ -1,4 +1,4 @@
-"""The weights that finished runs and task deltas hold."""
+"""Read the weights of finished runs; write and read task deltas."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ def read_trained(root: Path, net: SubNetwork, setting: str = "") -> dict[str, Te
 
 
 def write_delta(root: Path, out: Path, values: Mapping[str, Tensor]) -> None:
-    """The task delta of the run in `root`: what it takes to load it, and no more, `values` for weights.safetensors."""
+    """Write the task delta of the run in `root` to the folder `out`: only what is needed to load the run.
+
+    values: the trained weights from `pack_delta`.
+    """
     with files.new_folder(out) as folder:
         for name in (artifacts.RESULT, artifacts.MASKS, artifacts.HEAD):
             if (root / name).is_file():
@@ -53,9 +56,19 @@ def write_delta(root: Path, out: Path, values: Mapping[str, Tensor]) -> None:
 
 
 def load_weights(root: Path, net: SubNetwork, task: Task, head: str) -> dict[str, Tensor]:
-    """θ ⊙ M of a finished run (every encoder weight, and its head under `head.…`), as SubNetwork.forward takes it.
+    """Read θ ⊙ M of a finished run to teach with, as SubNetwork.forward takes it.
 
-    Raises BadInput if the run trained no weights, or its model, task, labels or head are other ones.
+    Args:
+        root: the run's directory, as in distill.teacher=RUN.
+        net: its encoder has the checkpoint's weights.
+        task: the task to teach.
+        head: key of the head in `net` that the run's head must match.
+
+    Returns:
+        Every encoder weight by full name, and the head's under `head.…`.
+
+    Raises:
+        BadInput: the run trained no weights, or its model, task, labels or head differ.
     """
     theta, setting = net.snapshot(head), "distill.teacher="
     root = artifacts.resolve_pointer(root)
@@ -70,19 +83,23 @@ def load_weights(root: Path, net: SubNetwork, task: Task, head: str) -> dict[str
     stored = read_trained(root, net, setting)
     for name in theta.keys() | stored.keys():
         if name not in theta or name not in stored or theta[name].shape != stored[name].shape:
-            raise BadInput(
-                f"{key}: {name} of its model {facts['model']} is not that of {net.model.name} with this head"
-            )
+            raise BadInput(f"{key}: {name} of {facts['model']} does not match {net.model.name} with this head")
     masks = artifacts.masks(root).masks
     device = next(net.parameters()).device
     return {n: (x * masks[n] if n in masks else x).to(device) for n, x in stored.items()}
 
 
-ROWS = "rows/"  # + name: which rows of an unmasked matrix are stored
+ROWS = "rows/"  # + name: the numbers of the rows that are stored of an unmasked matrix
 
 
 def pack_delta(theta: Mapping[str, Tensor], base: Mapping[str, Tensor], masks: Masks) -> dict[str, Tensor]:
-    """What of `theta` must be kept to have θ ⊙ M again, given the checkpoint's `base`."""
+    """Return what to store to have θ ⊙ M again from the checkpoint.
+
+    Args:
+        theta: the trained weights by name.
+        base: the checkpoint's weights by name.
+        masks: the run's masks.
+    """
     stored: dict[str, Tensor] = {}
     for name, value in theta.items():
         if name in masks:
@@ -98,7 +115,7 @@ def pack_delta(theta: Mapping[str, Tensor], base: Mapping[str, Tensor], masks: M
 
 
 def unpack_delta(stored: Mapping[str, Tensor], base: Mapping[str, Tensor], masks: Masks) -> dict[str, Tensor]:
-    """Every weight again: `theta` of `pack_delta`, but that removed weights have the checkpoint's values."""
+    """Return `theta` of `pack_delta`, in which removed weights have the checkpoint's values."""
     theta = {name: value.detach().clone() for name, value in base.items()}
     for name, value in stored.items():
         if name.startswith(ROWS):

@@ -1,8 +1,9 @@
-"""Checkpoints: a run's finished phases, and the last moments of the one in training. safetensors and JSON, no pickle.
+"""Save and restore a run's finished phases and the latest states of the phase in training.
 
-checkpoint/ in the run's directory: a file for each finished phase (what it trained, and its masks), and at most two
-moments of the phase in training, the newer one first. All vanish when the run is complete. Every file appears whole or
-not at all and carries a checksum; one that does not fit is told, and the older moment, or the phase's start, is taken.
+The folder checkpoint/ in the run's directory holds a file for each finished phase (what it trained, and its masks) and
+at most two moments: states of the phase in training. All are removed when the run is complete. The files are tensor
+files (runs/files.py): safetensors and JSON, no pickle. For a damaged file there is a warning; then the older moment is
+used, or the phase starts anew.
 """
 
 from __future__ import annotations
@@ -31,15 +32,15 @@ from prunebert.training.phase import Phase
 from prunebert.training.state import Moment
 
 log = logging.getLogger(__name__)
-KEPT = 2  # moments of the phase in training
+MAX_MOMENTS = 2  # stored moments of the phase in training
 
 
 @dataclass(frozen=True, kw_only=True)
 class Every:
-    """How often a moment is written: after so many seconds of training, or every so many steps; null: never."""
+    """How often a moment is written; the two may be combined."""
 
-    seconds: float | None
-    steps: int | None
+    seconds: float | None  # of training between two moments; None: never
+    steps: int | None  # between two moments; None: never
 
     def __post_init__(self) -> None:
         if self.seconds is not None and not self.seconds > 0:
@@ -49,35 +50,42 @@ class Every:
 
 
 class Checkpoints:
-    """Those of the run in `root`, whose metrics.jsonl is cut back to where a moment had it. Of several ranks all read,
-    the first writes."""
+    """The checkpoints of the run in `root`. Of several ranks all read, the first writes.
+
+    When a moment is restored, metrics.jsonl is cut back to its length at that moment.
+    """
 
     def __init__(self, root: Path, identity: str, every: Every, request: Request) -> None:
         self.folder, self.metrics = root / artifacts.CHECKPOINT, root / artifacts.METRICS
         self.identity, self.every, self.request = identity, every, request
-        self.last, self.number, self.sure = time.monotonic(), 0, 0
+        self.last_time = time.monotonic()  # of the last moment; monotonic, so changes of the clock do not matter
+        self.number = 0  # of the newest moment
+        self.metrics_size = 0  # bytes of metrics.jsonl at the end of the last finished phase
 
     def resume(self, moment: Moment) -> tuple[int, float]:
-        """Put back the newest moment of this phase that can be read: (steps done, seconds they took); else (0, 0.0)."""
-        self.last = time.monotonic()  # monotonic: a clock that goes backwards changes nothing
+        """Restore the newest readable moment of this phase.
+
+        Returns (steps done, seconds they took); (0, 0.0) if there is no such moment.
+        """
+        self.last_time = time.monotonic()
         for file in sorted(self._moments(), reverse=True):
             self.number = max(self.number, int(file.stem.split("-")[1]))
-            found = self._read(file)
-            if found is None or found[1]["phase"] != moment.phase.name:
+            content = self._read(file)
+            if content is None or content[1]["phase"] != moment.phase.name:
                 continue
-            tensors, facts = found
+            tensors, facts = content
             if not _cut(self.metrics, facts["metrics"]):
-                log.warning("%s is shorter than %s says: it is not used", self.metrics, file)
+                log.warning("%s is shorter than when %s was written; that checkpoint is not used", self.metrics, file)
                 continue
-            moment.put(tensors, facts["values"])
+            moment.restore(tensors, facts["values"])
             log.info("phase %s goes on after step %d, from %s", moment.phase.name, facts["step"], file)
             return facts["step"], facts["seconds"]
-        _cut(self.metrics, self.sure)
+        _cut(self.metrics, self.metrics_size)
         return 0, 0.0
 
     @contextmanager
     def delaying_signals(self) -> Iterator[None]:
-        """While inside, a signal waits for the next step."""
+        """Inside this context a signal takes effect at the next step."""
         self.request.patient = True
         try:
             yield
@@ -85,41 +93,50 @@ class Checkpoints:
             self.request.patient = False
 
     def save_if_due(self, step: int, moment: Moment, seconds: float) -> None:
-        """Once a step: write a moment where one is due or the end is asked for; raises Stopped in the latter case."""
-        now = time.monotonic()
-        timely = self.every.seconds is not None and now - self.last >= self.every.seconds
-        counted = self.every.steps is not None and step % self.every.steps == 0
-        asked = distributed.any_rank(self.request.by is not None)
-        if not (timely or counted or asked):
+        """Write a moment if one is due or a signal asked for the end. Call it after every step.
+
+        Args:
+            step: steps done in this phase.
+            moment: the state to write.
+            seconds: that the steps took.
+
+        Raises:
+            Stopped: a signal asked for the end.
+        """
+        elapsed = time.monotonic() - self.last_time
+        due_by_time = self.every.seconds is not None and elapsed >= self.every.seconds
+        due_by_step = self.every.steps is not None and step % self.every.steps == 0
+        stopping = distributed.any_rank(self.request.by is not None)
+        if not (due_by_time or due_by_step or stopping):
             return
         self.number += 1
         size = self.metrics.stat().st_size if self.metrics.exists() else 0
         facts = {"phase": moment.phase.name, "step": step, "seconds": seconds, "metrics": size}
         written = self._write(f"moment-{self.number:08d}", moment.tensors(), facts | {"values": moment.values()})
-        self._forget(sorted(self._moments())[:-KEPT])
-        self.last = time.monotonic()
-        if asked:
+        self._remove(sorted(self._moments())[:-MAX_MOMENTS])
+        self.last_time = time.monotonic()
+        if stopping:
             where = f"after step {step} of phase {moment.phase.name}" + ("" if written else ", unsaved")
             raise Stopped(self.request.by or "another rank", where)
 
     def save_phase(self, phase: Phase, net: SubNetwork, facts: dict[str, Any]) -> None:
-        """Keep what a phase trained, its masks, and `facts` about it; its moments go."""
-        self.sure = self.metrics.stat().st_size if self.metrics.exists() else 0
+        """Store what a phase trained, its masks, and `facts` about it; remove its moments."""
+        self.metrics_size = self.metrics.stat().st_size if self.metrics.exists() else 0
         tensors = {f"{g.name}.{n}": x for g in phase.train for n, x in g.tensors.items()}
         named = {f"trained.{n}": x for n, x in tensors.items()} | {f"masks.{n}": x for n, x in net.masks.items()}
         copies = {n: x.detach().to("cpu", copy=True).contiguous() for n, x in named.items()}
-        self._write(f"phase-{phase.name}", copies, {"phase": phase.name, "facts": facts, "metrics": self.sure})
-        self._forget(self._moments())
+        self._write(f"phase-{phase.name}", copies, {"phase": phase.name, "facts": facts, "metrics": self.metrics_size})
+        self._remove(self._moments())
         if distributed.any_rank(self.request.by is not None):
             raise Stopped(self.request.by or "another rank", f"at the end of phase {phase.name}")
 
     def restore_phase(self, phase: Phase, net: SubNetwork) -> dict[str, Any] | None:
-        """Put back what a finished phase trained, and its masks; returns its facts. None if it has to be trained."""
+        """Restore what a finished phase trained, and its masks. Returns its facts; None if it has to be trained."""
         file = self.folder / f"phase-{phase.name}.safetensors"
-        found = self._read(file) if file.exists() else None
-        if found is None:
+        content = self._read(file) if file.exists() else None
+        if content is None:
             return None
-        tensors, facts = found
+        tensors, facts = content
         device = next(net.parameters()).device
         with torch.no_grad():
             for group in phase.train:
@@ -127,21 +144,21 @@ class Checkpoints:
                     x.copy_(tensors[f"trained.{group.name}.{n}"])
         net.masks = {n.removeprefix("masks."): x.to(device) for n, x in tensors.items() if n.startswith("masks.")}
         net.eval()
-        self.sure = facts["metrics"]
+        self.metrics_size = facts["metrics"]
         log.info("phase %s was finished before", phase.name)
         return dict(facts["facts"])
 
     def exist(self) -> bool:
-        """Whether there is something to go on from."""
+        """Return whether there is a checkpoint to resume from."""
         return any(self.folder.glob("*.safetensors"))
 
     def clear(self) -> None:
-        """The run is complete, or begins anew."""
+        """Remove all checkpoints: the run is complete, or begins anew."""
         if distributed.FIRST:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _forget(self, old: list[Path]) -> None:
-        for file in old if distributed.FIRST else ():
+    def _remove(self, obsolete: list[Path]) -> None:
+        for file in obsolete if distributed.FIRST else ():
             file.unlink(missing_ok=True)
 
     def _moments(self) -> list[Path]:
@@ -160,7 +177,7 @@ class Checkpoints:
         return True
 
     def _read(self, file: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """Tensors and facts of a file; None, which is told, if it is damaged or of another run."""
+        """Read a file's tensors and facts. Returns None, with a warning, if it is damaged or of another run."""
         try:
             tensors, text = files.read_tensors(file)
             facts = json.loads(text)
@@ -174,7 +191,7 @@ class Checkpoints:
 
 
 def _cut(file: Path, size: int) -> bool:
-    """Cut a file back to `size` bytes; False if it is shorter than that."""
+    """Cut a file back to `size` bytes. Returns False if it is shorter than that."""
     if (file.stat().st_size if file.exists() else 0) < size:
         return False
     if file.exists() and distributed.FIRST:
@@ -183,25 +200,25 @@ def _cut(file: Path, size: int) -> bool:
 
 
 class NoCheckpoints:
-    """No checkpoints at all: what training without a run's directory asks instead."""
+    """Stands in for Checkpoints where a run has no directory: it stores nothing."""
 
     def resume(self, moment: Moment) -> tuple[int, float]:
-        """From the start."""
+        """Return (0, 0.0): every phase starts at its first step."""
         return 0, 0.0
 
     def delaying_signals(self) -> AbstractContextManager[None]:
-        """No signal is waited for."""
+        """Return a context that does nothing."""
         return nullcontext()
 
     def save_if_due(self, step: int, moment: Moment, seconds: float) -> None:
-        """None is ever due."""
+        """Do nothing: no moment is ever due."""
 
     def save_phase(self, phase: Phase, net: SubNetwork, facts: dict[str, Any]) -> None:
-        """Nothing is kept."""
+        """Do nothing."""
 
     def restore_phase(self, phase: Phase, net: SubNetwork) -> dict[str, Any] | None:
-        """No phase was."""
+        """Return None: every phase has to be trained."""
         return None
 
     def clear(self) -> None:
-        """Nothing to clear."""
+        """Do nothing."""

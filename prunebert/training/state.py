@@ -1,4 +1,4 @@
-"""Moment: everything a phase in training has at one step, as named tensors and plain values, and back again."""
+"""The state of a phase in training: saved as named tensors and plain values, and restored from them."""
 
 from __future__ import annotations
 
@@ -18,32 +18,35 @@ from prunebert.training.phase import Phase
 
 @dataclass
 class Moment:
-    """The tensors are those in training: `put` writes into them, `tensors` copies from them."""
+    """Everything that a phase in training has at one step. `tensors` copies the state, `restore` writes into it."""
 
-    net: SubNetwork
-    phase: Phase
-    trained: dict[str, Tensor]
+    net: SubNetwork  # its masks belong to the state
+    phase: Phase  # its memory belongs to the state
+    trained: dict[str, Tensor]  # the tensors in training, by name
     optimizers: list[Optimizer]
     history: History
     best: Best
 
     def tensors(self) -> dict[str, Tensor]:
-        """Copies on the CPU, by dotted names: what is trained, masks, optimizers, random generators, history, best."""
-        found: dict[str, Tensor] = {"rng.cpu": torch.get_rng_state()}
+        """Return copies on the CPU by dotted names.
+
+        They are the trained tensors, masks, memory, optimizers, random generators, history and best state.
+        """
+        state: dict[str, Tensor] = {"rng.cpu": torch.get_rng_state()}
         if torch.cuda.is_available():
-            found["rng.cuda"] = torch.cuda.get_rng_state()
-        found |= _under("trained", self.trained) | _under("masks", self.net.masks)
-        found |= _under("memory", {k: v for k, v in self.phase.memory.items() if isinstance(v, Tensor)})
+            state["rng.cuda"] = torch.cuda.get_rng_state()
+        state |= _under("trained", self.trained) | _under("masks", self.net.masks)
+        state |= _under("memory", {k: v for k, v in self.phase.memory.items() if isinstance(v, Tensor)})
         for i, optimizer in enumerate(self.optimizers):
-            for j, state in optimizer.state_dict()["state"].items():
-                found |= _under(f"optimizer.{i}.{j}", {k: v for k, v in state.items() if isinstance(v, Tensor)})
+            for j, slots in optimizer.state_dict()["state"].items():
+                state |= _under(f"optimizer.{i}.{j}", {k: v for k, v in slots.items() if isinstance(v, Tensor)})
         for part in ("stays", "ever", "flips", "first"):
-            found |= _under(f"history.{part}", getattr(self.history, part))
-        found |= _under("best", self.best.state)
-        return {n: x.detach().to("cpu", copy=True).contiguous() for n, x in found.items()}
+            state |= _under(f"history.{part}", getattr(self.history, part))
+        state |= _under("best", self.best.state)
+        return {n: x.detach().to("cpu", copy=True).contiguous() for n, x in state.items()}
 
     def values(self) -> dict[str, Any]:
-        """What is no tensor; JSON."""
+        """Return the part of the state that is not tensors, as JSON takes it."""
         return {
             "memory": {k: v for k, v in self.phase.memory.items() if not isinstance(v, Tensor)},
             "history": self.history.steps,
@@ -51,8 +54,8 @@ class Moment:
         }
 
     @torch.no_grad()
-    def put(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
-        """The inverse of both."""
+    def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Set the state to what `tensors` and `values` returned."""
         device = next(self.net.parameters()).device
 
         def part(name: str) -> dict[str, Tensor]:
@@ -81,11 +84,12 @@ class Moment:
 
 
 def _under(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Put `name` and a dot before every tensor's name."""
     return {f"{name}.{n}": x for n, x in tensors.items()}
 
 
 class Best:
-    """The state of the trained tensors at the best score so far; the earliest of equals."""
+    """The trained tensors at the best score so far; of equal scores the earliest counts."""
 
     def __init__(self, trained: dict[str, Tensor]) -> None:
         self.trained = trained
@@ -93,13 +97,13 @@ class Best:
         self.state: dict[str, Tensor] = {}
 
     def offer(self, score: float, step: int) -> None:
-        """Copy the tensors if `score` beats what was offered before."""
+        """Copy the tensors if `score` beats every earlier one."""
         if score > self.score:
             self.score, self.step = score, step
             self.state = {n: x.detach().to("cpu", copy=True) for n, x in self.trained.items()}
 
     def restore(self) -> int:
-        """Put the best state back; returns its step."""
+        """Restore the best state; return its step."""
         with torch.no_grad():
             for name, tensor in self.trained.items():
                 tensor.copy_(self.state[name])

@@ -89,7 +89,7 @@ def test_what_cannot_be_loaded_is_told(finished, tmp_path, model_folder):
         prunebert.load(tmp_path / "old")
     gone = facts | {"checkpoint": facts["checkpoint"] | {"name": "/gone"}}
     (tmp_path / "old/result.json").write_text(json.dumps(gone))
-    with pytest.raises(BadInput, match="its model /gone is not there; tell where it is"):
+    with pytest.raises(BadInput, match="its model /gone does not exist; give its place"):
         prunebert.load(tmp_path / "old")
     from tests.toys import save_model
 

@@ -162,7 +162,7 @@ def test_another_configuration_is_refused_where_a_stopped_run_lies(cli, tmp_path
     words, folder = broken_off
     before = sorted(folder.iterdir())
     status, printed = cli(*words, "seed=3")
-    assert status == 2 and "holds a stopped run already (checkpoint), of another configuration" in printed
+    assert status == 2 and "already holds a stopped run (checkpoint) of another configuration" in printed
     assert sorted(folder.iterdir()) == before
 
 
