@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.test_resume import results, same, start
+from tests.runs.test_resume import assert_same_run, results, start
 
 pytestmark = [
     pytest.mark.slurm,
@@ -89,7 +89,7 @@ def test_a_sweep_of_which_a_task_is_requeued_ends_as_without(words, whole, tmp_p
     (run,) = cell()
     log = (run / "run.log").read_text()
     assert f"stopped by SIG{'TERM' if 'requeue' in how else 'USR2'} after step" in log and "goes on after step" in log
-    same(whole(), results(run))
+    assert_same_run(whole(), results(run))
 
 
 @pytest.mark.parametrize("how", [["scontrol", "requeue"], ["scancel", "--signal=USR1"]])
@@ -107,7 +107,7 @@ def test_the_array_script_goes_on_too(words, whole, tmp_path, how):
     assert len(list((tmp_path / "runs").rglob("result.json"))) == 2
     log = (run / "run.log").read_text()
     assert f"stopped by SIG{'TERM' if 'requeue' in how else 'USR1'} after step" in log and "goes on after step" in log
-    same(whole(), results(run))
+    assert_same_run(whole(), results(run))
 
 
 def test_what_slurm_refuses_is_told_in_one_line(prunebert, words, tmp_path):

@@ -1,4 +1,4 @@
-"""What a teacher makes of hidden states, attention and logits, by hand and in numpy."""
+"""Distillation losses of hidden states, attention and logits, by hand and in numpy."""
 
 import math
 from types import SimpleNamespace
@@ -20,14 +20,14 @@ CLASSES = SimpleNamespace(regression=False, span=False)
 
 
 def end(generator):
-    """What a generator that yields no phase returns."""
+    """Return the value of a generator that yields no phase."""
     with pytest.raises(StopIteration) as stop:
         next(generator)
     return stop.value.value
 
 
 def taught(monkeypatch, option, target, task=CLASSES, **settings):
-    """The terms of `option` with a teacher that always answers `target`."""
+    """Return the terms of `option` with a teacher whose output is always `target`."""
 
     def teacher(net, task, *, fit, source, shared, cached=False):
         yield from ()
@@ -52,7 +52,7 @@ def drawn(*shape, seed=0):
 
 
 def another(net, key):
-    """Masks, and weights that are not the net's."""
+    """Return masks, and weights that differ from the net's."""
     theta = {n: x + 0.1 * drawn(*x.shape, seed=i) for i, (n, x) in enumerate(net.snapshot(key).items())}
     return keep_top({n: theta[n].abs() for n in net.prunable()}, 0.4), theta
 
@@ -96,24 +96,24 @@ def test_tinybert_of_a_pruned_network_in_numpy(net, task, temperature):
     masks, theta = another(net, key)
     net.eval()
     with torch.no_grad():
-        student, whole = net(batch, key, masks, theta, teach.needs), net(batch, key, needs=teach.needs)
+        student, dense = net(batch, key, masks, theta, teach.needs), net(batch, key, needs=teach.needs)
         terms = teach(student, batch, task.loss(student, batch))
     real = batch.inputs["attention_mask"].numpy().astype(bool)[:, None, None, :]
 
     def squares(pairs, where=True):
         return sum(np.mean(np.where(where, a.double() - b.double(), 0) ** 2) for a, b in pairs)
 
-    p, q = whole.logits.double().numpy(), student.logits.double().numpy()
+    p, q = dense.logits.double().numpy(), student.logits.double().numpy()
     expected = {
-        "kd_attention": squares(zip(student.attention, whole.attention, strict=True), real),
-        "kd_hidden": squares(zip(student.hidden, whole.hidden, strict=True)),
+        "kd_attention": squares(zip(student.attention, dense.attention, strict=True), real),
+        "kd_hidden": squares(zip(student.hidden, dense.hidden, strict=True)),
         "kd_logits": -(softmax(p / temperature, -1) * log_softmax(q / temperature, -1)).mean(),
     }
     assert {n: x.item() for n, x in terms.items()} == pytest.approx(expected, rel=1e-4)
     assert all(x > 1e-4 for x in expected.values())
 
 
-def test_tinybert_is_at_rest_where_student_and_teacher_agree(net, task):
+def test_tinybert_has_no_gradient_where_student_and_teacher_agree(net, task):
     key, batch = net.add_head(task.form(), "linear"), batch_of(task)
     teach = end(distill.tinybert(net, task, fit=FIT, teacher="pretrained", shared=None, **TINYBERT))
     net.eval()
@@ -126,7 +126,7 @@ def test_tinybert_is_at_rest_where_student_and_teacher_agree(net, task):
     assert slope.abs().max() < 1e-7
 
 
-def test_tinybert_keeps_the_squared_error_of_a_regression_and_nothing_of_the_teachers_answer(monkeypatch):
+def test_tinybert_of_a_regression_keeps_the_squared_error_and_ignores_the_teachers_logits(monkeypatch):
     task = SimpleNamespace(regression=True, span=False)
     out = Outputs(torch.zeros(2, 1), (torch.zeros(1, 1, 2),), (torch.zeros(1, 1, 1, 1),))
     settings = TINYBERT | {"logits": 0.25}
@@ -141,14 +141,15 @@ def test_tinybert_keeps_the_squared_error_of_a_regression_and_nothing_of_the_tea
 
 
 def test_hidden_cosine_by_hand(monkeypatch):
-    """Angles of 0, 90 and 180 degrees; neither the embeddings' output nor a pad's angle counts."""
+    """Angles of 0, 90 and 180 degrees; neither the embeddings' output nor padding counts."""
     a, b = [1.0, 0.0], [0.0, 2.0]
-    back = [-3.0, 0.0]
+    opposite = [-3.0, 0.0]
     student = Outputs(
         torch.zeros(2, 2), tuple(torch.tensor(h) for h in ([[a, a], [a, a]], [[a, a], [b, a]], [[a, a]] * 2))
     )
     target = Outputs(
-        torch.zeros(2, 2), tuple(torch.tensor(h) for h in ([[b, b]] * 2, [[a, b], [b, back]], [[back, a], [a, b]]))
+        torch.zeros(2, 2),
+        tuple(torch.tensor(h) for h in ([[b, b]] * 2, [[a, b], [b, opposite]], [[opposite, a], [a, b]])),
     )
     teach = taught(monkeypatch, distill.hidden_cosine, target, weight=4.0)
     assert teach.needs == ("hidden",)
@@ -163,16 +164,16 @@ def test_hidden_cosine_of_a_pruned_network_in_numpy(net, task):
     masks, theta = another(net, key)
     net.eval()
     with torch.no_grad():
-        student, whole = net(batch, key, masks, theta, ("hidden",)), net(batch, key, needs=("hidden",))
-        found = teach(student, batch, {})["kd_hidden"].item()
+        student, dense = net(batch, key, masks, theta, ("hidden",)), net(batch, key, needs=("hidden",))
+        distance = teach(student, batch, {})["kd_hidden"].item()
     layers = []
-    for s, h in zip(student.hidden[1:], whole.hidden[1:], strict=True):
+    for s, h in zip(student.hidden[1:], dense.hidden[1:], strict=True):
         pairs = [
             (s[i, j].double().numpy(), h[i, j].double().numpy())
             for i, j in zip(*np.nonzero(batch.inputs["attention_mask"].numpy()), strict=True)
         ]
         layers.append(np.mean([1 - u @ v / np.linalg.norm(u) / np.linalg.norm(v) for u, v in pairs]))
-    assert found == pytest.approx(np.mean(layers), rel=1e-4) and found > 1e-3
+    assert distance == pytest.approx(np.mean(layers), rel=1e-4) and distance > 1e-3
 
 
 def test_logits_of_spans_and_numbers_by_hand(monkeypatch):
@@ -198,19 +199,19 @@ def test_logits_of_spans_and_numbers_by_hand(monkeypatch):
 
 @pytest.mark.parametrize("option", ["logits", "tinybert"])
 @pytest.mark.parametrize("temperature", [1.0, 0.5])
-def test_pads_of_spans_say_nothing_at_any_temperature(monkeypatch, option, temperature):
+def test_padding_of_spans_does_not_count_at_any_temperature(monkeypatch, option, temperature):
     student = drawn(1, 4, 2).requires_grad_(True)
     task = SimpleNamespace(regression=False, span=True)
     layer = (torch.zeros(1, 4, 2),), (torch.zeros(1, 1, 4, 4),)
     settings = TINYBERT if option == "tinybert" else {"weight": 1.0}
     settings = settings | {"temperature": temperature}
-    found = []
-    for seed in (1, 2):  # what the teacher says of the pad is another thing each time
+    losses = []
+    for seed in (1, 2):  # the teacher's logits of the padding differ each time
         target = torch.cat([drawn(1, 3, 2, seed=5), drawn(1, 1, 2, seed=seed)], 1)
         teach = taught(monkeypatch, getattr(distill, option), Outputs(target, *layer), task, **settings)
-        found.append(teach(Outputs(student, *layer), attending([1, 1, 1, 0]), {})["kd_logits"])
-    (slope,) = torch.autograd.grad(found[0], student)
-    assert found[0].isfinite() and found[0] == found[1]
+        losses.append(teach(Outputs(student, *layer), attending([1, 1, 1, 0]), {})["kd_logits"])
+    (slope,) = torch.autograd.grad(losses[0], student)
+    assert losses[0].isfinite() and losses[0] == losses[1]
     assert slope.isfinite().all() and not slope[0, 3].any() and slope[0, :3].all()
 
 
@@ -220,23 +221,23 @@ def test_tinyberts_logits_of_spans_are_a_mean_over_real_tokens(monkeypatch):
     layer = (torch.zeros(2, 4, 2),), (torch.zeros(2, 1, 4, 4),)
     task = SimpleNamespace(regression=False, span=True)
     teach = taught(monkeypatch, distill.tinybert, Outputs(target, *layer), task, **TINYBERT | {"logits": 1.0})
-    found = teach(Outputs(student, *layer), attending([1, 1, 1, 1], [1, 1, 0, 0]), {})["kd_logits"]
+    loss = teach(Outputs(student, *layer), attending([1, 1, 1, 1], [1, 1, 0, 0]), {})["kd_logits"]
     total = 0.0
     for row, length in ((0, 4), (1, 2)):
         for side in (0, 1):
             p, q = (log_softmax(x[row, :length, side].double().numpy()) for x in (target, student))
             total -= (np.exp(p) * q).sum()
-    assert found.item() == pytest.approx(total / 12, rel=1e-5)
+    assert loss.item() == pytest.approx(total / 12, rel=1e-5)
 
 
 def test_a_teacher_has_no_dropout_and_no_gradient(net, task):
-    """The student in training mode answers differently each time, its teacher the same; only the student learns."""
+    """In training mode the student's output varies and its teacher's does not; only the student learns."""
     key, batch = net.add_head(task.form(), "linear"), batch_of(task)
-    asked, teacher_of = [], distill.teacher_of
+    targets, teacher_of = [], distill.teacher_of
 
     def watched(*args, **settings):
-        ask = yield from teacher_of(*args, **settings)
-        return lambda batch, needs=(): asked.append(ask(batch, needs)) or asked[-1]
+        teacher = yield from teacher_of(*args, **settings)
+        return lambda batch, needs=(): targets.append(teacher(batch, needs)) or targets[-1]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(distill, "teacher_of", watched)
@@ -248,12 +249,16 @@ def test_a_teacher_has_no_dropout_and_no_gradient(net, task):
     for out in students:
         sum(teach(out, batch, {}).values()).backward()
         assert net.training and net.encoder.training and net.heads[key].training
-    one, two = asked
+    first_target, second_target = targets
     assert net.model.config.hidden_dropout_prob > 0 and not torch.equal(students[0].logits, students[1].logits)
-    for a, b in zip((one.logits, *one.hidden, *one.attention), (two.logits, *two.hidden, *two.attention), strict=True):
+    for a, b in zip(
+        (first_target.logits, *first_target.hidden, *first_target.attention),
+        (second_target.logits, *second_target.hidden, *second_target.attention),
+        strict=True,
+    ):
         assert torch.equal(a, b) and not a.requires_grad
     grad = net.heads[key].classifier.weight.grad
-    p = one.logits.softmax(-1)
+    p = first_target.logits.softmax(-1)
     with torch.no_grad():
         slopes = [(s.logits.softmax(-1) - p) / p.numel() for s in students]  # of the mean cross-entropy
     assert torch.allclose(net.heads[key].classifier.bias.grad, sum(slopes).sum(0), atol=1e-6) and grad.any()

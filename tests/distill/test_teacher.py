@@ -42,22 +42,22 @@ def no_wait_is_endless(monkeypatch):
     monkeypatch.setattr(filelock, "FileLock", partial(filelock.FileLock, timeout=20))
 
 
-def ask(net, task, impl, fit=FIT, source=None, shared=None):
-    """The teacher, and the names of the phases it took."""
-    asking, names = teacher(net, task, fit=fit, source=source, shared=shared and str(shared)), []
+def get_teacher(net, task, impl, fit=FIT, source=None, shared=None):
+    """Return the teacher and the names of the phases that made it."""
+    generator, names = teacher(net, task, fit=fit, source=source, shared=shared and str(shared)), []
     while True:
         try:
-            phase = next(asking)
+            phase = next(generator)
         except StopIteration as stop:
             return stop.value, names
         names += [p.name for p in play([phase], net, impl)[0]]
 
 
-def answers(teach, task):
+def logits_of(teach, task):
     return torch.cat([teach(batch).logits for batch in task.eval_batches("validation", 16)])
 
 
-def whole(net, task, theta=None):
+def dense_logits(net, task, theta=None):
     with net.resting():
         return torch.cat([net(b, "toy_linear", theta=theta).logits for b in task.eval_batches("validation", 16)])
 
@@ -69,9 +69,9 @@ def teachers_in(folder):
 # --- the sources ------------------------------------------------------------------------------------------------------
 
 
-def test_a_phase_of_its_own_is_a_fine_tuning_and_leaves_no_trace_in_the_network(net, task, impl, monkeypatch):
+def test_the_teachers_phase_fine_tunes_and_leaves_no_trace_in_the_network(net, task, impl, monkeypatch):
     key = net.add_head(task.form(), "linear")
-    before, plain = net.snapshot(key), whole(net, task)
+    before, plain = net.snapshot(key), dense_logits(net, task)
     trained, rewind = {}, net.rewind
 
     def spy(theta, head=None):
@@ -79,61 +79,61 @@ def test_a_phase_of_its_own_is_a_fine_tuning_and_leaves_no_trace_in_the_network(
         rewind(theta, head)
 
     monkeypatch.setattr(net, "rewind", spy)
-    teach, names = ask(net, task, impl)
+    teach, names = get_teacher(net, task, impl)
     assert names == ["teacher"]
     assert all(torch.equal(before[n], x) for n, x in net.snapshot(key).items())
     assert sum(not torch.equal(before[n], x) for n, x in trained.items()) > 30
-    assert torch.equal(answers(teach, task), whole(net, task, trained))
-    assert (answers(teach, task) - plain).abs().max() > 1e-3
+    assert torch.equal(logits_of(teach, task), dense_logits(net, task, trained))
+    assert (logits_of(teach, task) - plain).abs().max() > 1e-3
     with torch.no_grad():
         for p in net.parameters():
             p.zero_()
-    assert torch.equal(answers(teach, task), whole(net, task, trained))  # nor does the network leave one in it
+    assert torch.equal(logits_of(teach, task), dense_logits(net, task, trained))  # nor does the network leave one in it
 
 
-def test_pretrained_is_the_network_as_it_was_when_asked(net, task, impl):
+def test_pretrained_is_the_network_at_the_time_of_the_call(net, task, impl):
     key = net.add_head(task.form(), "linear")
-    plain = whole(net, task)
-    teach, names = ask(net, task, impl, source="pretrained")
+    plain = dense_logits(net, task)
+    teach, names = get_teacher(net, task, impl, source="pretrained")
     with torch.no_grad():
         for p in net.parameters():
             p.add_(0.1)
     net.masks = {n: torch.zeros_like(p).bool() for n, p in net.prunable().items()}
-    assert names == [] and key == "toy_linear" and torch.equal(answers(teach, task), plain)
+    assert names == [] and key == "toy_linear" and torch.equal(logits_of(teach, task), plain)
 
 
 def test_frozen_without_theta_follows_the_dense_weights_of_the_moment(net, task):
     key, batch = net.add_head(task.form(), "linear"), next(task.eval_batches("validation", 16))
     teach = teachers.frozen(net, key)
     net.masks = {n: torch.zeros_like(p).bool() for n, p in net.prunable().items()}
-    one = teach(batch, ("hidden",))
+    outputs = teach(batch, ("hidden",))
     with torch.no_grad():
         net.heads[key].classifier.bias.add_(1)
-    assert torch.allclose(teach(batch).logits, one.logits + 1) and len(one.hidden) == 3 and net.training
+    assert torch.allclose(teach(batch).logits, outputs.logits + 1) and len(outputs.hidden) == 3 and net.training
 
 
 def test_a_finished_run_teaches_what_it_predicted(net, model_folder, task, impl, tmp_path):
-    done = models.load(str(model_folder))
+    model = models.load(str(model_folder))
     run(
         partial(dense, fit=FIT, head="linear"),
         task,
-        done,
+        model,
         Artifacts(tmp_path / "run"),
         Conditions(impl=impl, seed=0, labels=LABELS),
     )
-    teach, names = ask(net, task, impl, source=str(tmp_path / "run"))
+    teach, names = get_teacher(net, task, impl, source=str(tmp_path / "run"))
     (batch,) = task.eval_batches("validation", 128)
     stored = np.stack(pd.read_parquet(tmp_path / "run/predictions.parquet").scores)
     assert names == [] and np.array_equal(teach(batch).logits.numpy(), stored[batch.rows.numpy()])
     with pytest.raises(BadInput, match=r"nowhere: there is no such directory$"):
-        ask(net, task, impl, source=str(tmp_path / "nowhere"))
+        get_teacher(net, task, impl, source=str(tmp_path / "nowhere"))
 
 
 # --- a shared folder --------------------------------------------------------------------------------------------------
 
 
 def test_a_shared_teacher_is_fine_tuned_once_and_changes_no_run(model_folder, task, impl, tmp_path):
-    """smp puts it there; movement, at another sparsity, takes it, and is the run it would have been by itself."""
+    """smp stores it; movement, at another sparsity, reads it, with the same result as by itself."""
 
     def go(name, method, settings, shared):
         kd = partial(distill.logits, fit=FIT, weight=0.5, temperature=2.0, teacher=None, shared=shared)
@@ -163,23 +163,23 @@ def test_a_shared_teacher_is_fine_tuned_once_and_changes_no_run(model_folder, ta
 
 @pytest.fixture
 def name_of(model_folder, data_folder, tmp_path):
-    """The file that a teacher of these settings is kept in; it is not made."""
+    """Return the name of the file for a teacher of these settings, without making the teacher."""
     folder = tmp_path / "names"
 
     def name(seed=0, fit=FIT, model=model_folder, **task):
         net = SubNetwork(models.load(str(model)), seed)
         files = {"train": str(data_folder / "train.csv"), "eval": str(data_folder / "eval.csv")}
         settings = TASK | files | {"metric": "prunebert.metrics:Accuracy"} | task
-        asking = teacher(
+        generator = teacher(
             net,
             text_task(tokenizer=net.model.tokenizer, positions=64, **settings),
             fit=fit,
             source=None,
             shared=str(folder),
         )
-        assert next(asking).name == "teacher"
+        assert next(generator).name == "teacher"
         (lock,) = folder.iterdir()  # and nothing else, as long as there is no teacher
-        asking.close()
+        generator.close()
         lock.unlink()
         return lock.stem
 
@@ -212,15 +212,15 @@ def test_whatever_decides_a_teachers_weights_decides_its_file(name_of, tmp_path)
 
 def test_a_models_configuration_decides_its_file_too(name_of, tmp_path):
     other = save_model(tmp_path / "other")
-    same = name_of(model=other)
+    original_name = name_of(model=other)
     config = json.loads((other / "config.json").read_text())
     (other / "config.json").write_text(json.dumps(config | {"hidden_dropout_prob": 0.5, "num_attention_heads": 2}))
-    assert name_of(model=other) != same
+    assert name_of(model=other) != original_name
 
 
 @pytest.mark.parametrize("damage", ["cut short", "one bit", "empty"])
-def test_a_damaged_file_is_told_and_made_anew(net, task, impl, tmp_path, damage, caplog):
-    teach, names = ask(net, task, impl, shared=tmp_path)
+def test_a_damaged_file_is_reported_and_made_again(net, task, impl, tmp_path, damage, caplog):
+    teach, names = get_teacher(net, task, impl, shared=tmp_path)
     (name,) = teachers_in(tmp_path)
     file = tmp_path / name
     content = file.read_bytes()
@@ -228,21 +228,21 @@ def test_a_damaged_file_is_told_and_made_anew(net, task, impl, tmp_path, damage,
     changed = bytearray(content)
     changed[-7] ^= 1
     file.write_bytes({"cut short": content[:-100], "one bit": bytes(changed), "empty": b""}[damage])
-    again, names = ask(net, task, impl, shared=tmp_path)
+    again, names = get_teacher(net, task, impl, shared=tmp_path)
     assert names == ["teacher"] and len(warned(caplog)) == 1
     assert re.fullmatch(rf"{file} is damaged \(.+\) and is made again", warned(caplog)[0])
     assert file.read_bytes() == content and teachers_in(tmp_path) == [name]
-    third, names = ask(net, task, impl, shared=tmp_path)
-    expected = answers(teach, task)
-    assert names == [] and all(torch.equal(answers(x, task), expected) for x in (again, third))
+    third, names = get_teacher(net, task, impl, shared=tmp_path)
+    expected = logits_of(teach, task)
+    assert names == [] and all(torch.equal(logits_of(x, task), expected) for x in (again, third))
 
 
 def test_shared_beside_teacher_is_refused_in_one_line(net, task, tmp_path):
     for source in ("pretrained", "some/run"):
-        with pytest.raises(BadInput) as told:
+        with pytest.raises(BadInput) as caught:
             next(teacher(net, task, fit=FIT, source=source, shared=str(tmp_path / "x")))
-        assert str(told.value).startswith(f"distill.shared={tmp_path / 'x'} and distill.teacher={source}: ")
-        assert "\n" not in str(told.value) and not (tmp_path / "x").exists()
+        assert str(caught.value).startswith(f"distill.shared={tmp_path / 'x'} and distill.teacher={source}: ")
+        assert "\n" not in str(caught.value) and not (tmp_path / "x").exists()
 
 
 def test_a_folder_that_cannot_be_is_refused_in_one_line(net, task, tmp_path):
@@ -252,7 +252,7 @@ def test_a_folder_that_cannot_be_is_refused_in_one_line(net, task, tmp_path):
             next(teacher(net, task, fit=FIT, source=None, shared=str(tmp_path / folder)))
 
 
-def test_a_folder_of_somebody_elses_is_refused_in_one_line(net, task, tmp_path, monkeypatch):
+def test_another_users_folder_is_refused_in_one_line(net, task, tmp_path, monkeypatch):
     def denied(path, **settings):
         raise PermissionError(13, "Permission denied", str(path))  # what FileLock raises there; root is let in
 
@@ -261,8 +261,8 @@ def test_a_folder_of_somebody_elses_is_refused_in_one_line(net, task, tmp_path, 
         next(teacher(net, task, fit=FIT, source=None, shared=str(tmp_path)))
 
 
-def test_a_teacher_of_somebody_elses_is_refused_and_not_called_damaged(net, task, impl, tmp_path, monkeypatch):
-    ask(net, task, impl, shared=tmp_path)
+def test_another_users_teacher_is_refused_and_not_called_damaged(net, task, impl, tmp_path, monkeypatch):
+    get_teacher(net, task, impl, shared=tmp_path)
 
     def denied(file):
         raise PermissionError(13, "Permission denied", str(file))
@@ -272,21 +272,21 @@ def test_a_teacher_of_somebody_elses_is_refused_and_not_called_damaged(net, task
         next(teacher(net, task, fit=FIT, source=None, shared=str(tmp_path)))
 
 
-def test_what_a_dead_owner_left_half_written_is_cleared_away(net, task, impl, tmp_path):
-    ask(net, task, impl, shared=tmp_path)
+def test_a_file_that_a_dead_process_left_half_written_is_removed(net, task, impl, tmp_path):
+    get_teacher(net, task, impl, shared=tmp_path)
     (name,) = teachers_in(tmp_path)
-    (tmp_path / name).rename(left := tmp_path / f".{name.removesuffix('.safetensors')}.4711")
-    ask(net, task, impl, shared=tmp_path)
-    assert teachers_in(tmp_path) == [name] and not left.exists()
+    (tmp_path / name).rename(partial_file := tmp_path / f".{name.removesuffix('.safetensors')}.4711")
+    get_teacher(net, task, impl, shared=tmp_path)
+    assert teachers_in(tmp_path) == [name] and not partial_file.exists()
 
 
-def test_a_teachers_run_that_is_none_is_told_with_its_key(net, task, tmp_path):
+def test_a_teacher_that_is_not_a_run_is_refused_with_its_key(net, task, tmp_path):
     with pytest.raises(BadInput, match=r"^distill\.teacher=.* is not a run's directory$"):
         next(teacher(net, task, fit=FIT, source=str(tmp_path), shared=None))
 
 
 def test_whoever_may_read_the_folder_may_read_its_teachers(net, task, impl, tmp_path):
-    ask(net, task, impl, shared=tmp_path)
+    get_teacher(net, task, impl, shared=tmp_path)
     (name,) = teachers_in(tmp_path)
     (tmp_path / "beside").touch()
     assert stat.S_IMODE((tmp_path / name).stat().st_mode) == stat.S_IMODE((tmp_path / "beside").stat().st_mode)

@@ -1,4 +1,4 @@
-"""A teacher that is asked once: the same words as when it is asked at every step, from a file that runs share."""
+"""Cached logits: those of the teacher itself, from a file that runs share."""
 
 import re
 from functools import partial
@@ -27,83 +27,83 @@ def cache(tmp_path, monkeypatch):
 
 
 class Counting:
-    def __init__(self, ask):
-        self.ask, self.rows = ask, 0
+    def __init__(self, teach):
+        self.teach, self.rows = teach, 0
 
     def __call__(self, batch, needs=()):
         self.rows += len(batch.rows)
-        return self.ask(batch, needs)
+        return self.teach(batch, needs)
 
 
-def of(net, task):
-    """A teacher, and what is remembered of it."""
+def counted_and_cached(net, task):
+    """A teacher that counts the rows it sees, and its cached twin."""
     key = net.add_head(task.form(), "linear")
     theta = net.snapshot(key)
-    ask = Counting(frozen(net, key, theta))
-    return ask, teacher_cache.with_cached_logits(ask, net, task, theta)
+    counting = Counting(frozen(net, key, theta))
+    return counting, teacher_cache.with_cached_logits(counting, net, task, theta)
 
 
-def files(folder):
+def tensor_files(folder):
     return sorted(p for p in folder.iterdir() if p.suffix == ".safetensors")
 
 
-def test_every_row_is_answered_as_by_the_teacher_itself(net, task):
-    ask, recall = of(net, task)
-    assert ask.rows == task.train_rows
+def test_every_row_has_the_teachers_own_logits(net, task):
+    counting, cached_teacher = counted_and_cached(net, task)
+    assert counting.rows == task.train_rows
     batches = task.batches(8, seed=3)
     for _ in range(4):
         batch = next(batches)
-        own = frozen(net, "toy_linear", None)(batch, ())
-        assert torch.allclose(recall(batch, ()).logits, own.logits, atol=1e-6)
+        outputs = frozen(net, "toy_linear", None)(batch, ())
+        assert torch.allclose(cached_teacher(batch, ()).logits, outputs.logits, atol=1e-6)
 
 
-def test_spans_are_answered_token_by_token(net, spans):
-    ask, recall = of(net, spans)
+def test_spans_have_logits_for_every_token(net, spans):
+    counting, cached_teacher = counted_and_cached(net, spans)
     batch = next(spans.batches(6, seed=0))
-    own, real = ask(batch).logits, batch.inputs["attention_mask"].bool()
-    found = recall(batch).logits
-    assert found.shape == own.shape and (~real).any()
-    assert torch.allclose(found[real], own[real], atol=1e-6) and not found[~real].any()
+    logits, real = counting(batch).logits, batch.inputs["attention_mask"].bool()
+    cached_logits = cached_teacher(batch).logits
+    assert cached_logits.shape == logits.shape and (~real).any()
+    assert torch.allclose(cached_logits[real], logits[real], atol=1e-6) and not cached_logits[~real].any()
 
 
-def test_the_next_run_asks_nothing(net, task, cache):
-    of(net, task)
-    (file,) = files(cache)
+def test_the_next_run_does_not_run_the_teacher(net, task, cache):
+    counted_and_cached(net, task)
+    (file,) = tensor_files(cache)
     before = file.stat().st_mtime_ns
-    ask, recall = of(net, task)
-    assert ask.rows == 0 and file.stat().st_mtime_ns == before
-    assert torch.equal(recall(next(task.batches(5, 0))).logits, recall(next(task.batches(5, 0))).logits)
+    counting, cached_teacher = counted_and_cached(net, task)
+    assert counting.rows == 0 and file.stat().st_mtime_ns == before
+    assert torch.equal(cached_teacher(next(task.batches(5, 0))).logits, cached_teacher(next(task.batches(5, 0))).logits)
 
 
 def test_another_teacher_has_a_file_of_its_own(net, task, cache):
-    of(net, task)
+    counted_and_cached(net, task)
     with torch.no_grad():
         next(net.heads["toy_linear"].parameters()).add_(1)
-    ask, _ = of(net, task)
-    assert ask.rows == task.train_rows and len(files(cache)) == 2
+    counting, _ = counted_and_cached(net, task)
+    assert counting.rows == task.train_rows and len(tensor_files(cache)) == 2
 
 
 @pytest.mark.parametrize("harm", [lambda b: b[: len(b) // 2], lambda b: b[:-3] + b"\x01\x02\x03", lambda b: b""])
-def test_a_damaged_file_is_made_anew(net, task, cache, harm, caplog):
-    of(net, task)
-    (file,) = files(cache)
+def test_a_damaged_file_is_made_again(net, task, cache, harm, caplog):
+    counted_and_cached(net, task)
+    (file,) = tensor_files(cache)
     content = file.read_bytes()
     (cache / f".{file.stem}.1").write_bytes(b"left by one that died")
     file.write_bytes(harm(content))
-    ask, _ = of(net, task)
-    assert ask.rows == task.train_rows and re.search(r"is damaged \(.+\) and is made again", caplog.text)
+    counting, _ = counted_and_cached(net, task)
+    assert counting.rows == task.train_rows and re.search(r"is damaged \(.+\) and is made again", caplog.text)
     assert load_file(file)["logits"].shape == (task.train_rows, task.outputs) and file.read_bytes() == content
     assert not list(cache.glob(".answers*"))
 
 
-def test_a_folder_that_cannot_be_written_is_told(net, task, tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_written_is_refused(net, task, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "file")
     with pytest.raises(BadInput, match=f"HF_DATASETS_CACHE={tmp_path / 'file'} cannot be written to"):
-        of(net, task)
+        counted_and_cached(net, task)
 
 
-def test_masked_words_are_no_rows_to_remember(net, task):
+def test_masked_lm_is_refused(net, task):
     class Words:
         masked_lm = True
 
@@ -111,14 +111,14 @@ def test_masked_words_are_no_rows_to_remember(net, task):
         teacher_cache.with_cached_logits(None, net, Words(), {})
 
 
-def test_only_logits_are_remembered(net, task):
-    _, recall = of(net, task)
+def test_only_logits_are_cached(net, task):
+    _, cached_teacher = counted_and_cached(net, task)
     with pytest.raises(BadInput, match="only a teacher's logits"):
-        recall(next(task.batches(4, 0)), ("hidden",))
+        cached_teacher(next(task.batches(4, 0)), ("hidden",))
 
 
-def test_a_run_learns_the_same_of_both(net, task, impl):
-    """Scores after a few distilled steps, from a live teacher and from its answers."""
+def test_a_run_learns_the_same_from_both(net, task, impl):
+    """Compare the scores after a few distilled steps, from a live teacher and from cached logits."""
 
     def scores(cached):
         distill = partial(logits, fit=FIT, weight=0.5, temperature=2.0, teacher="pretrained", cached=cached)

@@ -1,4 +1,4 @@
-"""Several processes that need one teacher."""
+"""Several processes that need the same teacher."""
 
 import json
 import os
@@ -15,16 +15,16 @@ import torch
 
 from prunebert.distill.teacher import teacher
 from prunebert.masks import maskfile
-from tests.distill.test_teacher import FIT, ask, no_wait_is_endless, teachers_in  # noqa: F401  for every test here too
+from tests.distill.test_teacher import FIT, get_teacher, no_wait_is_endless, teachers_in  # noqa: F401  for every test here too
 
 
-def test_a_teacher_that_is_being_made_is_waited_for_and_a_dead_owner_is_not(net, task, impl, tmp_path):
-    asking = teacher(net, task, fit=FIT, source=None, shared=str(tmp_path))
-    next(asking)
+def test_a_process_waits_for_a_teacher_in_training_but_not_for_a_dead_process(net, task, impl, tmp_path):
+    generator = teacher(net, task, fit=FIT, source=None, shared=str(tmp_path))
+    next(generator)
     (lock,) = tmp_path.iterdir()
     with pytest.raises(filelock.Timeout):
         filelock.FileLock(lock).acquire(timeout=0)
-    asking.close()  # as when its training breaks off
+    generator.close()  # as when its training breaks off
     filelock.FileLock(lock).acquire(timeout=0).lock.release()
     hold = "import sys, filelock; x = filelock.FileLock(sys.argv[1]); x.acquire(); print('held', flush=True); input()"
     with subprocess.Popen(
@@ -36,8 +36,8 @@ def test_a_teacher_that_is_being_made_is_waited_for_and_a_dead_owner_is_not(net,
         owner.send_signal(signal.SIGKILL)
     assert owner.returncode == -signal.SIGKILL and lock.exists()
     (tmp_path / f".{lock.stem}.{owner.pid}").write_bytes(b"half a file")  # that it may have left
-    assert ask(net, task, impl, shared=tmp_path)[1] == ["teacher"]
-    assert ask(net, task, impl, shared=tmp_path)[1] == []
+    assert get_teacher(net, task, impl, shared=tmp_path)[1] == ["teacher"]
+    assert get_teacher(net, task, impl, shared=tmp_path)[1] == []
 
 
 TWO = """if True:
@@ -92,10 +92,10 @@ def test_two_processes_at_once_make_one_teacher(model_folder, data_folder, tmp_p
         timeout=200,
     )
     assert done.returncode == 0, done.stderr
-    found = [json.loads((tmp_path / n / "result.json").read_text()) for n in "ab"]
-    assert sorted(list(row["phases"]) for row in found) == [["prune"], ["teacher", "prune"]]
+    rows = [json.loads((tmp_path / n / "result.json").read_text()) for n in "ab"]
+    assert sorted(list(row["phases"]) for row in rows) == [["prune"], ["teacher", "prune"]]
     assert len(teachers_in(tmp_path / "teachers")) == 1
     a, b = (maskfile.read(tmp_path / n / "masks.safetensors").masks for n in "ab")
     assert all(torch.equal(a[n], b[n]) for n in a)
     scores = [np.stack(pd.read_parquet(tmp_path / n / "predictions.parquet").scores) for n in "ab"]
-    assert np.array_equal(*scores) and [row["score"] for row in found] == [found[0]["score"]] * 2
+    assert np.array_equal(*scores) and [row["score"] for row in rows] == [rows[0]["score"]] * 2

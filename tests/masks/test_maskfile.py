@@ -1,4 +1,4 @@
-"""The mask file: its exact bits, what it says of itself, and every way in which it can be broken."""
+"""The mask file: its exact bits, its metadata, and every way in which it can be damaged."""
 
 import hashlib
 import json
@@ -22,8 +22,8 @@ TWO = {"b.weight": MASK, "a.weight": torch.tensor([True] * 8 + [False])}
 HASH = "0123abcd" * 8
 
 
-def taken_apart(content: bytes) -> SimpleNamespace:
-    """A safetensors file read with nothing but its specification: header length, JSON header, data."""
+def parsed(content: bytes) -> SimpleNamespace:
+    """Parse a safetensors file by its specification alone: header length, JSON header, data."""
     (length,) = struct.unpack("<Q", content[:8])
     header = json.loads(content[8 : 8 + length])
     data = content[8 + length :]
@@ -32,9 +32,9 @@ def taken_apart(content: bytes) -> SimpleNamespace:
     return SimpleNamespace(metadata=metadata, header=header, bits=bits, data_at=8 + length)
 
 
-def put_together(content: bytes, **change: str | None) -> bytes:
-    """The same file with other metadata; None leaves an entry out."""
-    parts = taken_apart(content)
+def rebuilt(content: bytes, **change: str | None) -> bytes:
+    """Return the same file with other metadata; None removes an entry."""
+    parts = parsed(content)
     metadata = {k: v for k, v in (parts.metadata | change).items() if v is not None}
     return save({n: torch.frombuffer(bytearray(b), dtype=torch.uint8) for n, b in parts.bits.items()}, metadata)
 
@@ -44,10 +44,10 @@ def file(tmp_path):
     return tmp_path / "masks.safetensors"
 
 
-def refused(path, content, words=None):
-    """Reading these bytes is bad input, told in one line that names the file."""
+def refused(path, content, message=None):
+    """Assert that reading these bytes raises BadInput, in one line that names the file."""
     path.write_bytes(content)
-    with pytest.raises(BadInput, match=words) as caught:
+    with pytest.raises(BadInput, match=message) as caught:
         read(path)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
@@ -56,21 +56,21 @@ def refused(path, content, words=None):
 
 
 def test_the_first_weight_is_the_highest_bit():
-    parts = taken_apart(encode(MaskFile({"w": MASK}, "bert", HASH)))
+    parts = parsed(encode(MaskFile({"w": MASK}, "bert", HASH)))
     assert parts.bits == {"w": bytes([0b10110001, 0b01000000])}
     assert parts.header["w"] == {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}
 
 
 def test_a_turned_mask_is_written_row_by_row():
-    parts = taken_apart(encode(MaskFile({"w": MASK.T}, "bert", HASH)))  # 10 00 11 10 01
+    parts = parsed(encode(MaskFile({"w": MASK.T}, "bert", HASH)))  # 10 00 11 10 01
     assert parts.bits == {"w": bytes([0b10001110, 0b01000000])}
 
 
 def test_the_file_describes_itself():
-    parts = taken_apart(encode(MaskFile(TWO, "bert-base-uncased", HASH)))
-    told = json.dumps([[k, parts.metadata[k]] for k in sorted(parts.metadata) if k != "sha256"]).encode()
+    parts = parsed(encode(MaskFile(TWO, "bert-base-uncased", HASH)))
+    metadata = json.dumps([[k, parts.metadata[k]] for k in sorted(parts.metadata) if k != "sha256"]).encode()
     bits = b"a.weight" + bytes([0xFF, 0x00]) + b"b.weight" + bytes([0xB1, 0x40])
-    digest = hashlib.sha256(told + bits).hexdigest()
+    digest = hashlib.sha256(metadata + bits).hexdigest()
     shapes, kept = parts.metadata.pop("shapes"), parts.metadata.pop("kept")
     assert json.loads(shapes) == {"b.weight": [2, 5], "a.weight": [9]}
     assert json.loads(kept) == {"b.weight": 5, "a.weight": 8}
@@ -92,7 +92,7 @@ def test_a_weight_takes_one_bit():
 
 def test_another_reader_of_the_format_finds_the_masks(file):
     file.write_bytes(encode(MaskFile(TWO, "bert", HASH)))
-    parts = taken_apart(file.read_bytes())
+    parts = parsed(file.read_bytes())
     for name, mask in TWO.items():
         weights = [int(bit) for byte in parts.bits[name] for bit in f"{byte:08b}"][: mask.numel()]
         assert weights == mask.int().flatten().tolist()
@@ -112,11 +112,11 @@ def test_round_trip(tmp_path_factory, shapes, seed, model, density):
     random = np.random.default_rng(seed)
     masks = {f"layer.{i}.weight": torch.from_numpy(random.random(s) < density) for i, s in enumerate(shapes)}
     file.write_bytes(encode(MaskFile(masks, model, HASH)))
-    found = read(file)
-    assert (found.model, found.weights_hash) == (model, HASH)
-    assert list(found.masks) == list(masks)
+    loaded = read(file)
+    assert (loaded.model, loaded.weights_hash) == (model, HASH)
+    assert list(loaded.masks) == list(masks)
     for name, mask in masks.items():
-        assert found.masks[name].dtype == torch.bool and torch.equal(found.masks[name], mask)
+        assert loaded.masks[name].dtype == torch.bool and torch.equal(loaded.masks[name], mask)
 
 
 def test_what_was_read_can_be_written_to(file):
@@ -129,41 +129,41 @@ def test_what_was_read_can_be_written_to(file):
 # broken files
 
 
-def test_every_truncation_is_told(file):
+def test_every_truncation_is_refused(file):
     content = encode(MaskFile(TWO, "bert", HASH))
     for length in range(len(content)):
         refused(file, content[:length])
 
 
-def test_every_flipped_bit_of_the_masks_is_told(file):
+def test_every_flipped_bit_of_the_masks_is_refused(file):
     content = encode(MaskFile(TWO, "bert", HASH))
-    start = taken_apart(content).data_at
+    start = parsed(content).data_at
     assert len(content) - start == 4
-    for at in range(start, len(content)):
+    for position in range(start, len(content)):
         for bit in range(8):
             broken = bytearray(content)
-            broken[at] ^= 1 << bit
+            broken[position] ^= 1 << bit
             refused(file, bytes(broken), "checksum")
 
 
 @pytest.fixture(scope="module")
 def header_flips(tmp_path_factory):
-    """What becomes of the header with one bit flipped: an error, or what was read and whether it is the same masks."""
+    """Flip each bit of the header: the error, or what was read and whether the masks are the same."""
     file = tmp_path_factory.mktemp("flips") / "masks.safetensors"
     content = encode(MaskFile({"w": MASK}, "bert", "abc"))
     outcomes = []
-    for at in range(8, taken_apart(content).data_at):
+    for position in range(8, parsed(content).data_at):
         for bit in (0, 2):
             broken = bytearray(content)
-            broken[at] ^= 1 << bit
+            broken[position] ^= 1 << bit
             file.write_bytes(bytes(broken))
             try:
-                found = read(file)
+                loaded = read(file)
             except Exception as error:  # noqa: BLE001 (whatever it is, it is counted)
                 outcomes.append(error)
             else:
-                same = list(found.masks) == ["w"] and torch.equal(found.masks["w"], MASK)
-                outcomes.append((same, found))
+                equal = list(loaded.masks) == ["w"] and torch.equal(loaded.masks["w"], MASK)
+                outcomes.append((equal, loaded))
     assert len(outcomes) > 500 and sum(isinstance(o, BadInput) for o in outcomes) > 300
     return outcomes
 
@@ -182,41 +182,41 @@ def test_no_flipped_bit_of_the_header_ends_in_a_traceback(header_flips):
 
 
 @pytest.mark.parametrize("entry", ["version", "sha256", "shapes", "kept", "model", "weights_hash"])
-def test_a_missing_entry_is_told(file, entry):
-    refused(file, put_together(encode(MaskFile(TWO, "bert", HASH)), **{entry: None}))
+def test_a_missing_entry_is_refused(file, entry):
+    refused(file, rebuilt(encode(MaskFile(TWO, "bert", HASH)), **{entry: None}))
 
 
-def test_a_checksum_that_does_not_fit_is_told(file):
-    refused(file, put_together(encode(MaskFile(TWO, "bert", HASH)), sha256="0" * 64), "damaged: its checksum")
+def test_a_checksum_that_does_not_fit_is_refused(file):
+    refused(file, rebuilt(encode(MaskFile(TWO, "bert", HASH)), sha256="0" * 64), "damaged: its checksum")
 
 
-def test_kept_weights_that_do_not_fit_are_told(file):
+def test_kept_weights_that_do_not_fit_are_refused(file):
     kept = json.dumps({"b.weight": 5, "a.weight": 7})
-    refused(file, put_together(encode(MaskFile(TWO, "bert", HASH)), kept=kept), "damaged")
+    refused(file, rebuilt(encode(MaskFile(TWO, "bert", HASH)), kept=kept), "damaged")
 
 
 @pytest.mark.parametrize("version", ["0", "2", "1.0"])
-def test_another_version_is_told(file, version):
-    content = put_together(encode(MaskFile(TWO, "bert", HASH)), version=version)
+def test_another_version_is_refused(file, version):
+    content = rebuilt(encode(MaskFile(TWO, "bert", HASH)), version=version)
     refused(file, content, f"version {version}, this prunebert reads version {maskfile.VERSION}")
 
 
 def test_the_same_metadata_put_together_again_is_read(file):
-    file.write_bytes(put_together(encode(MaskFile(TWO, "bert", HASH))))  # put_together itself breaks nothing
+    file.write_bytes(rebuilt(encode(MaskFile(TWO, "bert", HASH))))  # put_together itself breaks nothing
     assert torch.equal(read(file).masks["b.weight"], MASK)
 
 
-def test_a_safetensors_file_of_something_else_is_told(file):
+def test_a_safetensors_file_of_something_else_is_refused(file):
     refused(file, save({"w": torch.zeros(2)}), "is not a mask file")
     refused(file, save({"w": torch.zeros(2)}, {"format": "pt"}), "is not a mask file")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a mask file at all, just text\n" * 9, b"\x00" * 64, b"\xff" * 64])
-def test_a_file_of_another_format_is_told(file, content):
+def test_a_file_of_another_format_is_refused(file, content):
     refused(file, content, "cannot be read as a mask file")
 
 
-def test_a_missing_file_and_a_folder_are_told(tmp_path):
+def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     for path in (tmp_path / "absent.safetensors", tmp_path):
         with pytest.raises(BadInput, match="cannot be read as a mask file") as caught:
             read(path)

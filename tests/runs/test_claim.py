@@ -1,4 +1,4 @@
-"""Where a run lives, when the same command is given again, and two processes on one run."""
+"""Where a run's directory is when the same command is given again, and two processes on one run."""
 
 import json
 import re
@@ -19,13 +19,13 @@ def dated(toy):
     return [w for w in toy if not w.startswith("hydra")]
 
 
-def runs(folder):
+def finished_runs(folder):
     return sorted(p.parent for p in folder.rglob("result.json"))
 
 
 def test_the_same_command_again_returns_the_finished_result_and_does_not_train(cli, dated, tmp_path):
     assert cli(*dated, "method=magnitude")[0] == 0
-    (run,) = runs(tmp_path)
+    (run,) = finished_runs(tmp_path)
     before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file() and p.name != "run.log"}
     status, printed = cli(*dated, "method=magnitude")
     assert status == 0 and "finished before (rerun=true repeats it)" in printed and "step" not in printed
@@ -35,80 +35,82 @@ def test_the_same_command_again_returns_the_finished_result_and_does_not_train(c
     (entry,) = (tmp_path / "outputs/.index").glob("*.json")
     row = artifacts.result(run)
     assert entry.stem == row["identity"] and json.loads(entry.read_text())["directory"].startswith("../")
-    assert cli(*dated, "method=magnitude", "seed=1")[0] == 0 and len(runs(tmp_path)) == 2
+    assert cli(*dated, "method=magnitude", "seed=1")[0] == 0 and len(finished_runs(tmp_path)) == 2
 
 
 def test_rerun_repeats_it_elsewhere(cli, dated, tmp_path):
     for words in ([], ["rerun=true"]):
         assert cli(*dated, "method=magnitude", *words)[0] == 0
-    first, second = runs(tmp_path)
+    first, second = finished_runs(tmp_path)
     assert artifacts.result(first)["identity"] == artifacts.result(second)["identity"]
     _, printed = cli(*dated, "method=magnitude")
-    assert str(second.relative_to(tmp_path)) in printed and len(runs(tmp_path)) == 2
+    assert str(second.relative_to(tmp_path)) in printed and len(finished_runs(tmp_path)) == 2
 
 
 def test_a_sweep_again_trains_only_what_is_missing(cli, dated, tmp_path):
     words = ["-m", *dated, "method=magnitude,random", "seed=0,1"]
     assert cli(*words)[0] == 0
-    found = runs(tmp_path)
-    (found[2] / "result.json").unlink()
+    directories = finished_runs(tmp_path)
+    (directories[2] / "result.json").unlink()
     status, printed = cli(*words)
     assert status == 0 and printed.count("finished before") == 3 and "did not finish" not in printed
-    assert runs(tmp_path) == found  # the missing one was done in its old directory
+    assert finished_runs(tmp_path) == directories  # the missing one was done in its old directory
     assert printed.count("magnitude") >= 2 and "4 finished runs" in printed
     new = max((tmp_path / "multirun").glob("*/*"))
-    assert artifacts.finished_runs(new) == found
+    assert artifacts.finished_runs(new) == directories
 
 
-def test_a_cell_whose_run_lies_elsewhere_is_that_run_to_every_command(finished, cli, dated, tmp_path):
-    """As a dated sweep leaves it that is started a second time."""
+def test_every_command_follows_the_pointer_in_a_cell(finished, cli, dated, tmp_path):
+    """A dated sweep that is started a second time leaves such pointers."""
     run, other = finished("method=magnitude", "sparsity=0.6"), finished("method=random", "sparsity=0.6")
     cell = tmp_path / "multirun/2026-01-01/10-00-00/seed=0"
     (cell / ".hydra").mkdir(parents=True)
     artifacts.write_pointer(cell, run)
-    given = str(cell.relative_to(tmp_path))
+    path = str(cell.relative_to(tmp_path))
     one_thread = ["--batch", "1", "--length", "4", "--repeats", "5", "--threads", "1"]
     shared = [*dated, "sparsity=0.6"]
     for words in (
-        ["info", given],
-        ["export", given, "exported"],
-        ["export", given, "delta", "--sparse"],
-        ["evaluate", given, "impl.threads=1"],
-        ["bench", given, *one_thread],
-        ["compare", given, str(other)],
-        ["mask", "info", given],
+        ["info", path],
+        ["export", path, "exported"],
+        ["export", path, "delta", "--sparse"],
+        ["evaluate", path, "impl.threads=1"],
+        ["bench", path, *one_thread],
+        ["compare", path, str(other)],
+        ["mask", "info", path],
         [
             *shared,
             "method=magnitude",
-            f"method.masks='{given}'",
+            f"method.masks='{path}'",
             "method.prunable=encoder_pooler",
             "hydra.run.dir=masks",
         ],
-        [*shared, "method=smp", "distill=logits", f"distill.teacher='{given}'", "hydra.run.dir=taught"],
+        [*shared, "method=smp", "distill=logits", f"distill.teacher='{path}'", "hydra.run.dir=taught"],
     ):
         status, printed = cli(*words)
         assert status == 0, printed
-    assert prunebert.load(cell).facts["identity"] == identity.content_hash(given) == artifacts.result(run)["identity"]
+    assert prunebert.load(cell).facts["identity"] == identity.content_hash(path) == artifacts.result(run)["identity"]
 
 
 def test_a_sweep_in_a_directory_of_its_own_again(cli, dated, tmp_path):
     words = ["-m", *dated, "method=magnitude,random", "hydra.sweep.dir=sweep"]
     assert cli(*words)[0] == 0
     status, printed = cli(*words)
-    assert status == 0 and printed.count("finished before") == 2 and len(runs(tmp_path)) == 2
+    assert status == 0 and printed.count("finished before") == 2 and len(finished_runs(tmp_path)) == 2
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"identity": "x", "directory": "."}', b"\xff\x00"])
-def test_a_damaged_index_is_told_and_made_anew(cli, dated, tmp_path, content):
+def test_a_damaged_index_is_reported_and_made_again(cli, dated, tmp_path, content):
     assert cli(*dated, "method=magnitude")[0] == 0
     (entry,) = (tmp_path / "outputs/.index").glob("*.json")
     entry.write_bytes(content)
     status, printed = cli(*dated, "method=magnitude")
-    assert status == 0 and re.search(rf"{entry.name[:8]}.*\s*is\s+damaged", printed) and len(runs(tmp_path)) == 2
+    assert (
+        status == 0 and re.search(rf"{entry.name[:8]}.*\s*is\s+damaged", printed) and len(finished_runs(tmp_path)) == 2
+    )
     assert "finished before" in cli(*dated, "method=magnitude")[1]
 
 
-def test_a_result_that_was_changed_is_told_and_done_again(cli, toy, tmp_path):
+def test_a_changed_result_is_reported_and_the_run_repeated(cli, toy, tmp_path):
     assert cli(*toy, "method=magnitude")[0] == 0
     file = tmp_path / "run/result.json"
     right = file.read_text()
@@ -120,7 +122,7 @@ def test_a_result_that_was_changed_is_told_and_done_again(cli, toy, tmp_path):
         assert artifacts.holds_result_of(tmp_path / "run", json.loads(right)["identity"])
 
 
-def test_a_finished_run_on_other_data_is_not_written_over(cli, toy, tmp_path):
+def test_a_finished_run_on_other_data_is_not_overwritten(cli, toy, tmp_path):
     """The same words, but the file that they name has changed."""
     train = tmp_path / "train.csv"
     words = [f"task.train={train}" if w.startswith("task.train") else w for w in toy] + ["method=magnitude"]
@@ -136,13 +138,13 @@ def test_a_finished_run_on_other_data_is_not_written_over(cli, toy, tmp_path):
     assert status == 0 and (tmp_path / "run/result.json").read_bytes() != before
 
 
-def test_a_home_that_was_deleted_is_none(cli, dated, tmp_path):
+def test_a_deleted_directory_is_not_found_again(cli, dated, tmp_path):
     import shutil
 
     assert cli(*dated, "method=magnitude")[0] == 0
-    shutil.rmtree(runs(tmp_path)[0])
+    shutil.rmtree(finished_runs(tmp_path)[0])
     status, printed = cli(*dated, "method=magnitude")
-    assert status == 0 and "finished before" not in printed and len(runs(tmp_path)) == 1
+    assert status == 0 and "finished before" not in printed and len(finished_runs(tmp_path)) == 1
 
 
 @pytest.mark.parametrize(
@@ -162,7 +164,7 @@ def test_where_the_index_is(tmp_path, directory, index):
 def test_two_processes_on_one_run_at_once(model_folder, data_folder, tmp_path):
     """One trains; the other waits and returns what the first one found."""
     words = [*toy_words(model_folder, data_folder, "x")[:-1], "method=magnitude", "fit.steps=150"]
-    both = [
+    processes = [
         subprocess.Popen(
             [sys.executable, "-m", "prunebert", *words],
             cwd=tmp_path,
@@ -172,10 +174,10 @@ def test_two_processes_on_one_run_at_once(model_folder, data_folder, tmp_path):
         )
         for _ in range(2)
     ]
-    printed = [p.communicate(timeout=300)[0] for p in both]
-    assert [p.returncode for p in both] == [0, 0], printed
+    printed = [p.communicate(timeout=300)[0] for p in processes]
+    assert [p.returncode for p in processes] == [0, 0], printed
     assert sum("phase finetune ends" in text for text in printed) == 1
-    assert sum("finished before" in text for text in printed) == 1 and len(runs(tmp_path)) == 1
+    assert sum("finished before" in text for text in printed) == 1 and len(finished_runs(tmp_path)) == 1
 
 
 def test_a_dead_owner_is_not_waited_for(toy, cli, tmp_path):

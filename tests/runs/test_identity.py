@@ -1,4 +1,4 @@
-"""What is one run and what is another."""
+"""Which settings make another run, and which do not."""
 
 import copy
 import json
@@ -22,7 +22,7 @@ WORDS = ["method=soft_movement", "task=rte", "model=tiny", "fit=quick"]
 
 
 @pytest.fixture(scope="module")
-def of():
+def identity_of():
     def call(*words, facts=FACTS, weights="w"):
         with initialize_config_module("prunebert.conf", version_base="1.3"):
             config = OmegaConf.to_container(compose("config", overrides=[*WORDS, *words]), resolve=True)
@@ -47,8 +47,8 @@ def of():
     ],
     ids=" ".join,
 )
-def test_what_does_not_change_a_result_does_not_count(of, words):
-    assert of(*words) == of()
+def test_what_does_not_change_a_result_does_not_count(identity_of, words):
+    assert identity_of(*words) == identity_of()
 
 
 @pytest.mark.parametrize(
@@ -66,60 +66,60 @@ def test_what_does_not_change_a_result_does_not_count(of, words):
     ],
     ids=" ".join,
 )
-def test_what_changes_a_result_counts(of, words):
-    assert of(*words) != of()
+def test_what_changes_a_result_counts(identity_of, words):
+    assert identity_of(*words) != identity_of()
 
 
-def test_data_and_weights_count_and_the_words_for_where_they_lie_do_not(of):
-    assert of(facts=FACTS | {"source": "hub"}) == of()
-    assert of(facts=FACTS | {"fingerprint": {"train": "abd"}}) != of()
-    assert of(weights="v") != of()
+def test_data_and_weights_count_and_their_place_does_not(identity_of):
+    assert identity_of(facts=FACTS | {"source": "hub"}) == identity_of()
+    assert identity_of(facts=FACTS | {"fingerprint": {"train": "abd"}}) != identity_of()
+    assert identity_of(weights="v") != identity_of()
 
 
-def test_a_shared_teacher_is_the_same_teacher(of):
-    assert of("distill=logits", "distill.shared=folder") == of("distill=logits")
-    assert of("distill=logits", "distill.temperature=3") != of("distill=logits")
+def test_a_shared_teacher_is_the_same_teacher(identity_of):
+    assert identity_of("distill=logits", "distill.shared=folder") == identity_of("distill=logits")
+    assert identity_of("distill=logits", "distill.temperature=3") != identity_of("distill=logits")
 
 
-def test_what_lies_at_a_path_counts_and_not_where(of, tmp_path):
+def test_the_content_at_a_path_counts_and_its_place_does_not(identity_of, tmp_path):
     words = ["distill=logits", "distill.teacher="]
-    for name, who in (("a", "1"), ("b", "1"), ("c", "2")):
+    for name, identity_name in (("a", "1"), ("b", "1"), ("c", "2")):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "result.json").write_text(json.dumps({"identity": who}))
-    a, b, c = (of(words[0], f"{words[1]}{tmp_path / name}") for name in "abc")
+        (tmp_path / name / "result.json").write_text(json.dumps({"identity": identity_name}))
+    a, b, c = (identity_of(words[0], f"{words[1]}{tmp_path / name}") for name in "abc")
     assert a == b != c
 
 
-def test_text_at_a_path_counts(of, tmp_path):
+def test_text_at_a_path_counts(identity_of, tmp_path):
     for name, text in (("a.txt", "x"), ("b.txt", "y")):
         (tmp_path / name).write_text(text)
     (tmp_path / "c").mkdir()
     (tmp_path / "c/a.txt").write_text("x")
-    a, b, c = (of("method=tamt", f"corpus.file={tmp_path / name}") for name in ("a.txt", "b.txt", "c"))
+    a, b, c = (identity_of("method=tamt", f"corpus.file={tmp_path / name}") for name in ("a.txt", "b.txt", "c"))
     assert a != b and a == c  # the same text
     (tmp_path / "c/a.txt").write_text("z")
-    assert of("method=tamt", f"corpus.file={tmp_path / 'c'}") != c
+    assert identity_of("method=tamt", f"corpus.file={tmp_path / 'c'}") != c
 
 
-def test_a_key_that_is_added_later_with_a_default_changes_no_identity(of, monkeypatch):
-    """As if `method.boldness: 0.5` came with the next version, its default in the signature and in the yaml."""
+def test_a_key_that_is_added_later_with_a_default_changes_no_identity(identity_of, monkeypatch):
+    """The next version might add `method.boldness: 0.5`, with that default in the signature and in the yaml."""
     with initialize_config_module("prunebert.conf", version_base="1.3"):
         config = OmegaConf.to_container(compose("config", overrides=WORDS), resolve=True)
-    usual, old = signature.defaults, identity.compute(config, FACTS, "w")
+    defaults, old_identity = signature.defaults, identity.compute(config, FACTS, "w")
     monkeypatch.setattr(
-        signature, "defaults", lambda t: usual(t) | ({"boldness": 0.5} if t.endswith("movement.soft") else {})
+        signature, "defaults", lambda t: defaults(t) | ({"boldness": 0.5} if t.endswith("movement.soft") else {})
     )
     later = copy.deepcopy(config)
     later["method"]["boldness"] = 0.5
-    assert identity.compute(later, FACTS, "w") == old
+    assert identity.compute(later, FACTS, "w") == old_identity
     later["method"]["boldness"] = 0.6
-    assert identity.compute(later, FACTS, "w") != old
+    assert identity.compute(later, FACTS, "w") != old_identity
 
 
-def test_the_identity_of_a_known_configuration_stays(of):
+def test_the_identity_of_a_known_configuration_stays(identity_of):
     """A change here leaves every finished run of every user behind: raise SCIENCE only when results change."""
     assert identity.SCIENCE == 1
-    assert of() == "e199f76a4d96db8b9fcd2e77c1da8a7d"
+    assert identity_of() == "e199f76a4d96db8b9fcd2e77c1da8a7d"
 
 
 RECORDED = {  # by the last version whose modules all lay in one folder
@@ -135,8 +135,8 @@ RECORDED = {  # by the last version whose modules all lay in one folder
 
 
 @pytest.mark.parametrize("words", RECORDED)
-def test_the_identity_of_a_recorded_configuration_stays(of, words):
-    assert of(*words.split()) == RECORDED[words]
+def test_the_identity_of_a_recorded_configuration_stays(identity_of, words):
+    assert identity_of(*words.split()) == RECORDED[words]
 
 
 @pytest.mark.parametrize("model", ["tiny", "bert-base"])

@@ -1,4 +1,4 @@
-"""`prunebert.load`: a finished run answers as it did when it was scored; several share one backbone."""
+"""`prunebert.load`: a finished run predicts as it did when it was scored; several share one backbone."""
 
 import json
 import runpy
@@ -43,27 +43,27 @@ def test_a_loaded_run_gives_the_predictions_that_it_wrote(finished, data_folder,
     loaded = prunebert.load(run)
     assert np.allclose(loaded.logits(*texts), stored(run), atol=1e-5)
     expected = pd.read_parquet(run / "predictions.parquet").prediction
-    told = loaded.predict(*texts)
+    predictions = loaded.predict(*texts)
     if "task.kind=regression" in words:
-        assert told == pytest.approx(expected.tolist(), abs=1e-5)
+        assert predictions == pytest.approx(expected.tolist(), abs=1e-5)
     else:
-        assert told == [str(p) for p in expected]  # the file's labels are 0 and 1
+        assert predictions == [str(p) for p in expected]  # the file's labels are 0 and 1
 
 
 def test_runs_share_a_backbone_and_none_disturbs_another(finished, data_folder):
     texts = pd.read_csv(data_folder / "eval.csv").sentence.tolist()
     runs = [finished(*words) for name, words in RUNS.items() if name != "numbers" and "pair" not in name]
     first = prunebert.load(runs[0])
-    everyone = [first, *(prunebert.load(run, on=first) for run in runs[1:])]
-    assert len({id(one.net) for one in everyone}) == 1 and len(everyone) == 4
+    loaded_runs = [first, *(prunebert.load(run, on=first) for run in runs[1:])]
+    assert len({id(loaded.net) for loaded in loaded_runs}) == 1 and len(loaded_runs) == 4
     for _ in range(2):
-        for one, run in zip(everyone, runs, strict=True):
-            assert np.allclose(one.logits(texts), stored(run), atol=1e-5)
+        for loaded, run in zip(loaded_runs, runs, strict=True):
+            assert np.allclose(loaded.logits(texts), stored(run), atol=1e-5)
     frozen = {n.removeprefix("bert."): p for n, p in first.net.parameters_of("pretrained").items()}
     assert hash_of(frozen) == first.net.model.weights_hash  # the backbone is the checkpoint still
 
 
-def test_use_switches_the_masks_and_takes_no_others(finished, net):
+def test_use_switches_the_masks_and_refuses_those_of_another_checkpoint(finished, net):
     file = artifacts.masks(finished(*RUNS["frozen, label words"]))
     assert net.use(file) is net and all(torch.equal(net.masks[n], file.masks[n]) for n in file.masks)
     assert net.use({}).masks == {}
@@ -78,7 +78,7 @@ def test_use_switches_the_masks_and_takes_no_others(finished, net):
     assert net.use(other, force=True).masks.keys() == file.masks.keys()
 
 
-def test_what_cannot_be_loaded_is_told(finished, tmp_path, model_folder):
+def test_what_cannot_be_loaded_is_refused(finished, tmp_path, model_folder):
     run = finished(*RUNS["frozen, label words"])
     with pytest.raises(BadInput, match="no such directory"):
         prunebert.load(tmp_path / "nowhere")
@@ -87,21 +87,21 @@ def test_what_cannot_be_loaded_is_told(finished, tmp_path, model_folder):
     (tmp_path / "old/result.json").write_text(json.dumps({k: v for k, v in facts.items() if k != "checkpoint"}))
     with pytest.raises(BadInput, match="an older prunebert"):
         prunebert.load(tmp_path / "old")
-    gone = facts | {"checkpoint": facts["checkpoint"] | {"name": "/gone"}}
-    (tmp_path / "old/result.json").write_text(json.dumps(gone))
+    without_model = facts | {"checkpoint": facts["checkpoint"] | {"name": "/gone"}}
+    (tmp_path / "old/result.json").write_text(json.dumps(without_model))
     with pytest.raises(BadInput, match="its model /gone does not exist; give its place"):
         prunebert.load(tmp_path / "old")
     from tests.toys import save_model
 
     with pytest.raises(BadInput, match="whose weights are not those of"):
         prunebert.load(run, model=str(save_model(tmp_path / "other", "electra")))
-    moved = tmp_path / "moved"
-    moved.mkdir()
+    copied_model = tmp_path / "moved"
+    copied_model.mkdir()
     for file in model_folder.iterdir():
-        (moved / file.name).write_bytes(file.read_bytes())
-    loaded = prunebert.load(run, model=str(moved))
-    for texts, told in (([], "no texts"), ((["a"], ["b"]), "one text at a time"), ("one", "a list of texts")):
-        with pytest.raises(BadInput, match=told):
+        (copied_model / file.name).write_bytes(file.read_bytes())
+    loaded = prunebert.load(run, model=str(copied_model))
+    for texts, message in (([], "no texts"), ((["a"], ["b"]), "one text at a time"), ("one", "a list of texts")):
+        with pytest.raises(BadInput, match=message):
             loaded.predict(*texts if isinstance(texts, tuple) else (texts,))
 
 
@@ -129,21 +129,21 @@ def test_a_delta_holds_what_changed_and_gives_it_back():
     packed = weights.pack_delta(theta, base, masks)
     assert packed.keys() == {"w", "e", "rows/e", "b", "all"}
     assert packed["w"].tolist() == [10, 12, 15] and packed["rows/e"].tolist() == [1, 3]
-    found = weights.unpack_delta(packed, base, masks)
+    unpacked = weights.unpack_delta(packed, base, masks)
     for name in base:
-        assert torch.equal(found[name] * masks.get(name, 1), theta[name] * masks.get(name, 1))
+        assert torch.equal(unpacked[name] * masks.get(name, 1), theta[name] * masks.get(name, 1))
     assert base["e"].sum() == 0
 
 
-def test_questions_are_answered_and_hidden_words_told(finished, questions, text):
-    """Against the predictions that the run wrote, and against the stock masked-LM model with θ ⊙ M in it."""
+def test_questions_are_answered_and_hidden_words_predicted(finished, questions, text):
+    """Compare with the predictions that the run wrote, and with the stock masked-LM model with θ ⊙ M in it."""
     run = finished("method=smp", *questions)
-    asked = json.loads(Path(questions[1].partition("=")[2]).read_text())["data"][0]["paragraphs"]
-    context = {q["id"]: p["context"] for p in asked for q in p["qas"]}
-    told = pd.read_parquet(run / "predictions.parquet")
-    assert len(told) and prunebert.load(run).predict(
-        ["what was it"] * len(told), [context[i] for i in told.id]
-    ) == list(told.prediction)
+    paragraphs = json.loads(Path(questions[1].partition("=")[2]).read_text())["data"][0]["paragraphs"]
+    context = {q["id"]: p["context"] for p in paragraphs for q in p["qas"]}
+    written = pd.read_parquet(run / "predictions.parquet")
+    assert len(written) and prunebert.load(run).predict(
+        ["what was it"] * len(written), [context[i] for i in written.id]
+    ) == list(written.prediction)
 
     loaded = prunebert.load(finished("method=smp", "task=mlm", "task.block=16", "sparsity=0.5", *text))
     model = AutoModelForMaskedLM.from_pretrained(loaded.facts["checkpoint"]["name"]).eval()
@@ -151,12 +151,12 @@ def test_questions_are_answered_and_hidden_words_told(finished, questions, text)
         model.get_parameter(name).data *= mask
     texts = ["the [MASK] was good", "a [MASK] plot and a [MASK] scene", "it"]
     tokenizer = loaded.net.model.tokenizer
-    found = loaded.predict(texts)
-    for text, words in zip(texts, found, strict=True):
+    predictions = loaded.predict(texts)
+    for text, words in zip(texts, predictions, strict=True):
         inputs = tokenizer(text, return_tensors="pt")
         hidden = inputs["input_ids"] == tokenizer.mask_token_id
         assert words == tokenizer.convert_ids_to_tokens(model(**inputs).logits[hidden].argmax(-1))
-    assert [len(words) for words in found] == [1, 2, 0]
+    assert [len(words) for words in predictions] == [1, 2, 0]
 
 
 def test_the_script_that_measures_serving_runs(finished, monkeypatch, capsys):
@@ -168,5 +168,5 @@ def test_the_script_that_measures_serving_runs(finished, monkeypatch, capsys):
     printed = capsys.readouterr().out
     masks, weights = artifacts.masks(Path(paths[1])).masks, Path(paths[1]) / "weights.safetensors"
     assert f"{sum(m.numel() for m in masks.values()):,} in memory" in printed and "after a switch" in printed
-    own = sum(p.numel() for n, p in load_file(weights).items()) * 4 + 4 * (32 * 32 + 32)  # and a pooler
-    assert f"own weights {own:,}" in printed
+    own_bytes = sum(p.numel() for n, p in load_file(weights).items()) * 4 + 4 * (32 * 32 + 32)  # and a pooler
+    assert f"own weights {own_bytes:,}" in printed

@@ -21,11 +21,11 @@ BEST = ["fit.eval_every=2", "fit.keep=best"]
 
 
 class Killed(BaseException):
-    """kill -9: nothing after it is done."""
+    """Stands for kill -9: nothing is executed after it."""
 
 
 def results(run: Path) -> dict:
-    """Everything of a run that has to be the same."""
+    """Return everything of a run that must not depend on interruptions."""
     row = json.loads((run / "result.json").read_text())
     phases = {n: {k: v for k, v in p.items() if k != "seconds"} for n, p in row["phases"].items()}
     files = {
@@ -44,7 +44,7 @@ def results(run: Path) -> dict:
     }
 
 
-def same(a: dict, b: dict) -> None:
+def assert_same_run(a: dict, b: dict) -> None:
     assert a["tensors"].keys() == b["tensors"].keys()
     for n, x in a["tensors"].items():
         assert torch.equal(x, b["tensors"][n]), n
@@ -54,15 +54,15 @@ def same(a: dict, b: dict) -> None:
 
 
 def killed_at(moments: set[int], patch: pytest.MonkeyPatch) -> list[int]:
-    """From now on the process dies at these steps, counted over all starts, before or after what is written there."""
+    """Let the process die at these steps, counted over all starts: at odd ones before the checkpoint is written."""
     count = [0]
-    after = Checkpoints.save_if_due
+    save_if_due = Checkpoints.save_if_due
 
     def dying(self, step, moment, seconds):
         count[0] += 1
         if count[0] in moments and count[0] % 2:
             raise Killed
-        after(self, step, moment, seconds)
+        save_if_due(self, step, moment, seconds)
         if count[0] in moments:
             raise Killed
 
@@ -93,12 +93,12 @@ def test_killed_and_started_again_it_ends_the_same(cli, toy, text, tmp_path, mon
             deaths += 1
             assert len(list((tmp_path / "run").glob("checkpoint/moment-*"))) <= 2
     assert deaths >= 4 and count[0] > 9
-    same(results(tmp_path / "whole"), results(tmp_path / "run"))
+    assert_same_run(results(tmp_path / "whole"), results(tmp_path / "run"))
     assert not (tmp_path / "run/checkpoint").exists()
 
 
 @pytest.mark.parametrize("words", [["method=abp", "method.recovery=false"], ["method=imp", "method.step=0.2"]])
-def test_what_a_method_remembers_is_kept_too(cli, toy, tmp_path, monkeypatch, words):
+def test_a_methods_memory_is_restored_too(cli, toy, tmp_path, monkeypatch, words):
     words = [*toy, *words, *SHORT]
     assert cli(*words, "hydra.run.dir=whole")[0] == 0
     killed_at({3, 6, 8}, monkeypatch)
@@ -106,7 +106,7 @@ def test_what_a_method_remembers_is_kept_too(cli, toy, tmp_path, monkeypatch, wo
         with pytest.raises(Killed):
             cli(*words)
     assert cli(*words)[0] == 0
-    same(results(tmp_path / "whole"), results(tmp_path / "run"))
+    assert_same_run(results(tmp_path / "whole"), results(tmp_path / "run"))
 
 
 def test_a_shared_teacher_that_was_finished_before_the_end_is_not_trained_again(cli, toy, tmp_path, monkeypatch):
@@ -120,15 +120,15 @@ def test_a_shared_teacher_that_was_finished_before_the_end_is_not_trained_again(
 
 @pytest.fixture
 def broken_off(cli, toy, tmp_path, monkeypatch):
-    """The words of a run that died in its second phase, with two moments of it in `run`, and its whole twin."""
+    """Return the command line of a run that died in its second phase with two moments in `run`; `whole` did not die."""
     words = [*toy, "method=imp", "method.step=0.6", *SHORT]
     assert cli(*words, "hydra.run.dir=whole")[0] == 0
     with monkeypatch.context() as patch:
         killed_at({15}, patch)  # 8 in round 1, 7 in the second phase
         with pytest.raises(Killed):
             cli(*words)
-    found = sorted(f.name for f in (tmp_path / "run/checkpoint").iterdir())
-    assert len(found) == 3 and found[2] == "phase-round-1.safetensors"
+    file_names = sorted(f.name for f in (tmp_path / "run/checkpoint").iterdir())
+    assert len(file_names) == 3 and file_names[2] == "phase-round-1.safetensors"
     return words, tmp_path / "run/checkpoint"
 
 
@@ -139,13 +139,13 @@ def damage(file: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["bit", "short", "empty"])
-def test_a_damaged_moment_is_told_and_the_older_one_taken(cli, tmp_path, broken_off, how):
+def test_a_damaged_moment_is_reported_and_the_older_one_used(cli, tmp_path, broken_off, how):
     words, folder = broken_off
     _, newer = sorted(folder.glob("moment-*"))
     damage(newer, how)
     status, printed = cli(*words)
     assert status == 0 and f"{newer} is damaged" in printed.replace("\n", "") and "after step 4" in printed
-    same(results(tmp_path / "whole"), results(tmp_path / "run"))
+    assert_same_run(results(tmp_path / "whole"), results(tmp_path / "run"))
 
 
 @pytest.mark.parametrize("how", ["bit", "short"])
@@ -155,7 +155,7 @@ def test_where_all_is_damaged_the_run_begins_anew(cli, tmp_path, broken_off, how
         damage(file, how)
     status, printed = cli(*words)
     assert status == 0 and printed.count("is damaged") >= 3
-    same(results(tmp_path / "whole"), results(tmp_path / "run"))
+    assert_same_run(results(tmp_path / "whole"), results(tmp_path / "run"))
 
 
 def test_another_configuration_is_refused_where_a_stopped_run_lies(cli, tmp_path, broken_off):
@@ -167,7 +167,7 @@ def test_another_configuration_is_refused_where_a_stopped_run_lies(cli, tmp_path
 
 
 def test_a_checkpoint_of_other_data_is_not_used(cli, toy, tmp_path, broken_off):
-    """The same words, but another file under the same name."""
+    """The command line is the same, but the file under that name has changed."""
     words, _ = broken_off
     (file,) = (Path(w.partition("=")[2]) for w in toy if w.startswith("task.train="))
     content = file.read_text()
@@ -189,19 +189,19 @@ def test_a_loss_that_diverged_leaves_no_checkpoint(cli, toy, tmp_path):
 def test_a_clock_that_goes_backwards_changes_nothing(cli, toy, tmp_path, monkeypatch):
     words = [*toy, "method=magnitude", *SHORT, "checkpoint.seconds=0.01"]
     assert cli(*words, "hydra.run.dir=whole")[0] == 0
-    now = [2e9]
+    clock = [2e9]
 
     def backwards():
-        now[0] -= 3600
-        return now[0]
+        clock[0] -= 3600
+        return clock[0]
 
     monkeypatch.setattr(time, "time", backwards)
     assert cli(*words)[0] == 0
-    same(results(tmp_path / "whole"), results(tmp_path / "run"))
+    assert_same_run(results(tmp_path / "whole"), results(tmp_path / "run"))
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["checkpoint.seconds=0"], "checkpoint.seconds=0: must be above 0"),
         (["checkpoint.steps=0"], "checkpoint.steps=0: must be at least 1"),
@@ -209,9 +209,9 @@ def test_a_clock_that_goes_backwards_changes_nothing(cli, toy, tmp_path, monkeyp
         (["rerun=yess"], "rerun=yess: must be true or false"),
     ],
 )
-def test_bad_settings_are_refused_in_one_line(cli, toy, tmp_path, words, told):
+def test_bad_settings_are_refused_in_one_line(cli, toy, tmp_path, words, message):
     status, printed = cli(*toy, "method=dense", *words)
-    assert status == 2 and told in printed and not (tmp_path / "run").exists()
+    assert status == 2 and message in printed and not (tmp_path / "run").exists()
 
 
 def start(words, folder, **more) -> subprocess.Popen:

@@ -1,4 +1,4 @@
-"""What runs share: another run's masks or budget, the pre-trained weights kept, and one prunable set for all."""
+"""What runs share: another run's masks or allocation, kept pre-trained weights, and one prunable set for all."""
 
 import json
 import re
@@ -27,10 +27,10 @@ from tests.toys import save_model
 
 FIT = Fit(epochs=1, steps=4, batch_size=16, lr=1e-3, head_lr=1e-3)
 BASE = {"fit": FIT, "prunable": "encoder", "head": "linear", "distill": distill.none, "keep_pretrained": False}
-LOT = {"seed": 4, "sparsity": 0.5, "scope": "local", "masks": None, "budget": None, "budget_by": "matrix"}
+RANDOM = {"seed": 4, "sparsity": 0.5, "scope": "local", "masks": None, "budget": None, "budget_by": "matrix"}
 METHODS = {
     "magnitude": (one_shot, {"sparsity": 0.5, "scope": "global", "masks": None}, []),
-    "random": (random, LOT, []),
+    "random": (random, RANDOM, []),
     "imp": (imp, {"sparsity": 0.5, "scope": "global", "step": 0.25}, ["round-1", "round-2"]),
     "gmp": (gmp, {"schedule": Cubic(0.5), "scope": "local", "updates": 100}, ["prune"]),
 }
@@ -38,7 +38,7 @@ WIDE = "encoder_pooler_embeddings"
 
 
 def play(programme, net, impl, begin=lambda phase: None):
-    """Every phase through the loop; returns their names. `begin` is asked before each."""
+    """Train every phase; return their names. `begin` is called before each."""
     names = []
     for i, phase in enumerate(programme):
         begin(phase)
@@ -48,7 +48,7 @@ def play(programme, net, impl, begin=lambda phase: None):
 
 
 def finish(folder, net, masks, prunable="encoder"):
-    """A finished run with these masks, as far as others read it."""
+    """Write what other runs read of a finished run with these masks; return its path."""
     folder.mkdir()
     file = MaskFile(masks, net.model.name, net.model.weights_hash)
     (folder / "masks.safetensors").write_bytes(maskfile.encode(file))
@@ -57,7 +57,7 @@ def finish(folder, net, masks, prunable="encoder"):
 
 
 def drawn(net, counts, prunable="encoder"):
-    """Masks that keep the given number of weights of each matrix, the first ones in an order by lot."""
+    """Draw masks at random that keep the given number of weights of each matrix."""
     generator, masks = torch.Generator().manual_seed(11), {}
     for (n, w), count in zip(net.prunable(prunable).items(), counts, strict=True):
         mask = torch.zeros(w.numel(), dtype=torch.bool)
@@ -75,15 +75,17 @@ def removed_share(masks):
 
 @pytest.mark.parametrize(("name", "taught"), [*((name, False) for name in METHODS), ("imp", True), ("gmp", True)])
 def test_survivors_keep_their_pretrained_values(model_folder, task, impl, name, taught):
-    """AbP's baselines: the masks are those of the method, then the weights are θ₀ again and a new head is trained."""
+    """AbP's baselines take the method's masks, reset the weights to θ₀ and train a new head."""
     method, settings, search = METHODS[name]
     kd = partial(distill.logits, fit=FIT, weight=0.5, temperature=2.0, teacher=None) if taught else distill.none
-    masks, begun = {}, {}
+    masks, started_from = {}, {}
     for keep in (False, True):
         net = SubNetwork(models.load(str(model_folder)))
         before = net.snapshot(net.add_head(task.form(), "linear"))
         programme = method(net, task, **BASE | settings | {"keep_pretrained": keep, "distill": kd})
-        names = play(programme, net, impl, lambda phase, net=net: begun.update({phase.name: net.snapshot(phase.head)}))
+        names = play(
+            programme, net, impl, lambda phase, net=net: started_from.update({phase.name: net.snapshot(phase.head)})
+        )
         masks[keep] = net.masks
         last = ["head"] if keep else [] if name == "gmp" else ["finetune"]
         assert names == [*(["teacher"] if taught else []), *search, *last]
@@ -91,11 +93,11 @@ def test_survivors_keep_their_pretrained_values(model_folder, task, impl, name, 
     assert all(torch.equal(m, masks[True][n]) for n, m in masks[False].items())
     total = sum(m.numel() for m in net.masks.values())
     assert kept(net.masks) == total - round(total * 0.5)
-    assert all(torch.equal(x, before[n]) for n, x in begun["head"].items())  # the head is a new one
+    assert all(torch.equal(x, before[n]) for n, x in started_from["head"].items())  # the head is a new one
     after = net.snapshot("toy_linear")
-    moved = {n for n in before if not torch.equal(before[n], after[n])}
+    changed = {n for n in before if not torch.equal(before[n], after[n])}
     head = {"head.classifier.weight", "head.classifier.bias"}
-    assert moved == head | {"bert.pooler.dense.weight", "bert.pooler.dense.bias"}  # the checkpoint has no pooler
+    assert changed == head | {"bert.pooler.dense.weight", "bert.pooler.dense.bias"}  # the checkpoint has no pooler
 
 
 def test_runs_that_keep_the_weights_store_none(cli, toy, tmp_path):
@@ -106,8 +108,8 @@ def test_runs_that_keep_the_weights_store_none(cli, toy, tmp_path):
     assert {r["method"] for r in rows.values()} == METHODS.keys() and len(rows) == 4
     for folder, row in rows.items():
         assert f"method={row['method']}" in folder.name and "method.keep_pretrained=" in folder.name
-        found = {p.name for p in folder.iterdir()}
-        assert "weights.safetensors" not in found and {"head.safetensors", "masks.safetensors"} <= found
+        file_names = {p.name for p in folder.iterdir()}
+        assert "weights.safetensors" not in file_names and {"head.safetensors", "masks.safetensors"} <= file_names
         rounds = [f"round-{k}" for k in range(1, 3)]  # 10 % each
         assert list(row["phases"]) == [*{"imp": rounds, "gmp": ["prune"]}.get(row["method"], []), "head"]
         assert row["trained_parameters"] == 2 * 32 + 2 + 32 * 32 + 32  # classifier and pooler
@@ -121,16 +123,16 @@ def test_runs_that_keep_the_weights_store_none(cli, toy, tmp_path):
 def test_masks_of_a_run_stand_in_for_a_methods_own(net, task, impl, tmp_path, name, scope):
     masks = drawn(net, [512] * 4 + [1024] * 2 + [512] * 4 + [1024] * 2)
     method, settings, _ = METHODS[name]
-    given = BASE | settings | {"scope": scope, "masks": finish(tmp_path / "run", net, masks)}
-    assert play(method(net, task, **given), net, impl) == ["finetune"]
+    settings_with_masks = BASE | settings | {"scope": scope, "masks": finish(tmp_path / "run", net, masks)}
+    assert play(method(net, task, **settings_with_masks), net, impl) == ["finetune"]
     assert net.masks.keys() == masks.keys() and all(torch.equal(net.masks[n], m) for n, m in masks.items())
     net.masks = {}
-    own = next(method(net, task, **given | {"masks": None})).masks(1.0, True)
-    assert not any(torch.equal(own[n], m) for n, m in masks.items())
+    own_masks = next(method(net, task, **settings_with_masks | {"masks": None})).masks(1.0, True)
+    assert not any(torch.equal(own_masks[n], m) for n, m in masks.items())
 
 
-def test_a_set_of_another_name_with_the_same_matrices_will_do(net, tmp_path):
-    """The toy checkpoint has no pooler, so that "encoder" and "encoder_pooler" are the same there."""
+def test_a_set_of_another_name_with_the_same_matrices_is_accepted(net, tmp_path):
+    """The toy checkpoint has no pooler, so "encoder" and "encoder_pooler" cover the same matrices."""
     masks = drawn(net, [100] * 12)
     run = finish(tmp_path / "run", net, masks, "encoder_pooler")
     assert masks_of(run, net, "encoder", removed_share(masks)).keys() == masks.keys()
@@ -138,7 +140,7 @@ def test_a_set_of_another_name_with_the_same_matrices_will_do(net, tmp_path):
         masks_of(run, net, WIDE, removed_share(masks))
 
 
-def test_a_sparsity_is_the_same_to_within_one_weight(net, tmp_path):
+def test_a_sparsity_matches_to_within_one_weight(net, tmp_path):
     masks = drawn(net, [300] * 12)
     run = finish(tmp_path / "run", net, masks)
     size = sum(m.numel() for m in masks.values())
@@ -151,17 +153,17 @@ def test_a_sparsity_is_the_same_to_within_one_weight(net, tmp_path):
             allocation_of(run, net, "encoder", 1 - (3600 + off) / size, "matrix")
 
 
-def test_the_sparsity_told_is_one_that_is_taken(tmp_path):
-    """A matrix of 4 million weights (BERT-base has 85) of which 1,234,570 stay, as under control=paper or none."""
+def test_the_suggested_sparsity_is_accepted(tmp_path):
+    """A matrix has 4 million weights (BERT-base: 85 million) and 1,234,570 stay, as under control=paper or none."""
     W = torch.zeros(2000, 2000)
     model = SimpleNamespace(name="m", weights_hash="h")
     net = SimpleNamespace(model=model, prunable=lambda which="encoder": {"w": W})
     masks = {"w": (torch.arange(W.numel()) < 1_234_570).view(W.shape)}
     run = finish(tmp_path / "run", net, masks)
-    with pytest.raises(BadInput, match="ask for the same") as told:
+    with pytest.raises(BadInput, match="ask for the same") as caught:
         masks_of(run, net, "encoder", 0.7)
-    asked = float(re.search(r"sparsity=([\d.e-]+)$", str(told.value))[1])
-    assert kept(masks_of(run, net, "encoder", asked)) == 1_234_570
+    sparsity = float(re.search(r"sparsity=([\d.e-]+)$", str(caught.value))[1])
+    assert kept(masks_of(run, net, "encoder", sparsity)) == 1_234_570
 
 
 UNEVEN = [13, 1000, 512, 77, 2001, 5, 333, 1, 1024, 900, 640, 1023]  # of 1024 and 2048
@@ -169,48 +171,56 @@ UNEVEN = [13, 1000, 512, 77, 2001, 5, 333, 1, 1024, 900, 640, 1023]  # of 1024 a
 
 def test_a_budget_by_matrix_keeps_every_count_and_no_place(net, task, tmp_path):
     masks = drawn(net, UNEVEN)
-    given = BASE | LOT | {"sparsity": removed_share(masks), "budget": finish(tmp_path / "run", net, masks)}
-    found = [next(random(net, task, **given | {"seed": seed})).masks(1.0, True) for seed in (0, 0, 1)]
-    assert [int(m.sum()) for m in found[0].values()] == UNEVEN and found[0].keys() == masks.keys()
-    assert all(torch.equal(found[0][n], found[1][n]) for n in masks)
+    budget_settings = BASE | RANDOM | {"sparsity": removed_share(masks), "budget": finish(tmp_path / "run", net, masks)}
+    drawn_masks = [next(random(net, task, **budget_settings | {"seed": seed})).masks(1.0, True) for seed in (0, 0, 1)]
+    assert [int(m.sum()) for m in drawn_masks[0].values()] == UNEVEN and drawn_masks[0].keys() == masks.keys()
+    assert all(torch.equal(drawn_masks[0][n], drawn_masks[1][n]) for n in masks)
     for n in (n for n in masks if 50 < kept({"": masks[n]}) < 950):
         p = float(masks[n].float().mean())
-        for other in (masks, found[2]):  # overlap as by chance, p² of the weights
-            both = float((found[0][n] & other[n]).float().mean())
-            assert both == pytest.approx(p * p, abs=4 * (p * p / masks[n].numel()) ** 0.5)
+        for other in (masks, drawn_masks[2]):  # overlap as by chance, p² of the weights
+            overlap = float((drawn_masks[0][n] & other[n]).float().mean())
+            assert overlap == pytest.approx(p * p, abs=4 * (p * p / masks[n].numel()) ** 0.5)
 
 
 @pytest.mark.parametrize("last", [1023, 1020])
 def test_a_budget_by_layer_is_spread_evenly_within_the_layer(task, tmp_path, last):
-    """Every matrix to within one weight of its layer's share; pooler and word embeddings are budgets of their own."""
+    """Every matrix keeps its layer's share to within one weight; pooler and word embeddings count as layers."""
     net = SubNetwork(models.load(str(save_model(tmp_path / "pooled", masked_lm=False))))
     masks = drawn(net, [1000, *UNEVEN[:-1], last, 77], WIDE)
     assert [net.place(n)[1] for n in masks][:: len(masks) - 1] == ["embeddings", "pooler"]
-    given = {"budget": finish(tmp_path / "run", net, masks, WIDE), "budget_by": "layer", "prunable": WIDE}
-    found = next(random(net, task, **BASE | LOT | given | {"sparsity": removed_share(masks)})).masks(1.0, True)
-    assert kept(found) == kept(masks) and found.keys() == masks.keys()
-    counts = [int(m.sum()) for m in found.values()]
+    budget_settings = {"budget": finish(tmp_path / "run", net, masks, WIDE), "budget_by": "layer", "prunable": WIDE}
+    drawn_masks = next(random(net, task, **BASE | RANDOM | budget_settings | {"sparsity": removed_share(masks)})).masks(
+        1.0, True
+    )
+    assert kept(drawn_masks) == kept(masks) and drawn_masks.keys() == masks.keys()
+    counts = [int(m.sum()) for m in drawn_masks.values()]
     assert (counts[0], counts[-1]) == (1000, 77)
     for layer in (0, 1):
         names = [n for n in masks if net.place(n)[0] == layer]
         share = kept({n: masks[n] for n in names}) / 8192
-        assert len(names) == 6 and all(abs(kept({"": found[n]}) - share * found[n].numel()) < 1 for n in names)
+        assert len(names) == 6 and all(
+            abs(kept({"": drawn_masks[n]}) - share * drawn_masks[n].numel()) < 1 for n in names
+        )
         assert len({round(kept({"": masks[n]}) / masks[n].numel(), 2) for n in names}) > 3  # it was uneven
 
 
 def test_a_budget_by_layer_keeps_every_layers_count(net, task, tmp_path):
-    """8 k + 7 weights in the first layer, 8 k + 1 in the second: all remainders of the first are the larger ones."""
+    """The layers keep 8 k + 7 and 8 k + 1 weights: all remainders of the first layer are larger."""
     masks = drawn(net, [400, 400, 400, 400, 400, 7, 400, 400, 400, 400, 400, 1])
-    given = {"budget": finish(tmp_path / "run", net, masks), "budget_by": "layer", "sparsity": removed_share(masks)}
-    found = next(random(net, task, **BASE | LOT | given)).masks(1.0, True)
+    budget_settings = {
+        "budget": finish(tmp_path / "run", net, masks),
+        "budget_by": "layer",
+        "sparsity": removed_share(masks),
+    }
+    drawn_masks = next(random(net, task, **BASE | RANDOM | budget_settings)).masks(1.0, True)
     for layer, count in ((0, 2007), (1, 2001)):
-        assert sum(kept({n: m}) for n, m in found.items() if net.place(n)[0] == layer) == count
+        assert sum(kept({n: m}) for n, m in drawn_masks.items() if net.place(n)[0] == layer) == count
 
 
 @pytest.mark.parametrize("other", [{"masks": "run"}, {"scope": "global"}])
 def test_a_budget_stands_alone(net, task, other):
     with pytest.raises(BadInput, match=r"method\.budget=run: .* leave method\.masks and scope=global out"):
-        next(random(net, task, **BASE | LOT | {"budget": "run"} | other))
+        next(random(net, task, **BASE | RANDOM | {"budget": "run"} | other))
 
 
 def test_a_budget_through_the_command_line(cli, toy, tmp_path):

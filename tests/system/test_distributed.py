@@ -15,7 +15,7 @@ import torch
 
 from prunebert.masks import maskfile
 from tests.methods.test_matrix import EXTRA
-from tests.runs.test_resume import results, same
+from tests.runs.test_resume import assert_same_run, results
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 ALONE = """
@@ -151,7 +151,7 @@ def test_stopped_and_started_again_two_ranks_end_the_same(words, tmp_path, name)
     assert len(list((tmp_path / "run/checkpoint").glob("moment-*"))) == 1
     printed, _ = torchrun([*words, "hydra.run.dir=run"], tmp_path).communicate(timeout=200)
     assert "goes on after step" in printed, printed
-    same(results(tmp_path / "whole"), results(tmp_path / "run"))
+    assert_same_run(results(tmp_path / "whole"), results(tmp_path / "run"))
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from tests.methods.test_matrix import EXTRA
-from tests.runs.test_resume import results, same, start
+from tests.runs.test_resume import assert_same_run, results, start
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", *(pytest.param(s, marks=pytest.mark.slow) for s in ("SIGUSR1", "SIGINT"))])
@@ -64,4 +64,4 @@ def test_real_processes_killed_at_random_moments(toy, text, tmp_path, method):
     printed, _ = start(words, tmp_path).communicate(timeout=300)
     assert kills == 5, "it was done too soon: more steps"
     assert (tmp_path / "run/result.json").exists(), printed
-    same(results(tmp_path / "whole"), results(tmp_path / "run"))
+    assert_same_run(results(tmp_path / "whole"), results(tmp_path / "run"))
