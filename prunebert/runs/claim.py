@@ -1,7 +1,7 @@
 """Find the one directory of a run and lock it, however often and by whomever the run is started.
 
-A dated directory (outputs/DATE/TIME, multirun/DATE/TIME/CELL) is new at every start. So an index lies beside the dated
-directories: .index/IDENTITY.json names the directory in which the run with that identity was first started. A directory
+A dated directory (outputs/DATE/TIME, multirun/DATE/TIME/CELL) is new at every start. An index beside the dated
+directories therefore records where each run was first started: .index/IDENTITY.json names the directory. A directory
 that the user named is itself the directory of its run. A process that works on a run holds a lock; the system frees the
 lock when the process dies.
 """
@@ -102,7 +102,7 @@ def claim(directory: Path, identity: str, rerun: bool) -> Iterator[Claim]:
 
 
 def find_run(directory: Path, identity: str) -> Path | None:
-    """Return where the run lies that `claim` would yield for `directory`, without a lock; None if it never started."""
+    """Return the directory that `claim` would yield, without locking it; None if the run never started."""
     if index := _index(directory):
         return _indexed_directory(index / f"{identity}.json", identity)
     return directory if artifacts.is_started(directory) else None
@@ -126,7 +126,7 @@ def is_running(root: Path) -> bool:
 
 
 def _index(directory: Path) -> Path | None:
-    """Return the index beside the dated directory that `directory` is or lies in; None if it lies in none."""
+    """Return the index beside the dated directory that is `directory` or its parent; None if neither is dated."""
     for time in (directory, directory.parent):
         if re.fullmatch(r"\d{4}-\d\d-\d\d", time.parent.name) and re.fullmatch(r"\d\d-\d\d-\d\d(-\d+)?", time.name):
             return time.parent.parent / INDEX

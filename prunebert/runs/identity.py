@@ -66,7 +66,7 @@ def configuration(config: dict[str, Any]) -> Any:
 
 
 def content_hash(path: str) -> str:
-    """Return what stands for the content at `path`.
+    """Return an identity for the content at `path`.
 
     For a finished run that is its identity; for a file or a folder of texts and tensors it is a hash; where nothing
     exists it is `path` itself. Raises BadInput for a damaged result.

@@ -3,7 +3,7 @@
 The folder checkpoint/ in the run's directory holds a file for each finished phase (what it trained, and its masks) and
 at most two moments: states of the phase in training. All are removed when the run is complete. The files are tensor
 files (runs/files.py): safetensors and JSON, no pickle. For a damaged file there is a warning; then the older moment is
-used, or the phase starts anew.
+used, or the phase starts again.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ class Checkpoints:
         return any(self.folder.glob("*.safetensors"))
 
     def clear(self) -> None:
-        """Remove all checkpoints: the run is complete, or begins anew."""
+        """Remove all checkpoints: the run is complete, or starts again."""
         if distributed.FIRST:
             shutil.rmtree(self.folder, ignore_errors=True)
 
