@@ -32,7 +32,9 @@ class Conditions:
     impl: Impl  # device, precision, threads
     seed: int  # of data order, dropout and new heads
     labels: dict[str, Any]  # method, task, model, asked sparsity and settings worth a column, copied into the row
-    checkpoints: Checkpoints | NoCheckpoints = field(default_factory=NoCheckpoints)  # where finished phases and moments lie
+    checkpoints: Checkpoints | NoCheckpoints = field(
+        default_factory=NoCheckpoints
+    )  # where finished phases and moments lie
     tracking: Make = none  # where lines of metrics also go
     started: float | None = None  # when the command began, on time.perf_counter's clock; None: now
 
