@@ -44,7 +44,7 @@ from prunebert.masks.top_v import sparsity as measured
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.schedules import Cubic
 from prunebert.tasks.task import Task
-from prunebert.training.phase import Group, Phase, finetune
+from prunebert.training.phase import Group, Phase, train_head
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ def abp(
             net.masks = {n: shuffled(m, generator) for n, m in net.masks.items()}
         else:
             reinitialise(net, generator)
-        yield from finetune(net, task, key, fit, masks=net.masks, keep_pretrained=True)
+        yield from train_head(net, task, key, fit, masks=net.masks)
 
 
 def initial(net: SubNetwork, prunable: str, mean: float, std: float) -> Scores:

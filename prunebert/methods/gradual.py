@@ -23,7 +23,7 @@ from prunebert.methods.magnitude import magnitude
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.schedules import Cubic
 from prunebert.tasks.task import Task
-from prunebert.training.phase import Phase, finetune, weights
+from prunebert.training.phase import Phase, train_head, weights
 
 
 def gmp(
@@ -71,4 +71,4 @@ def gmp(
     )
     if keep_pretrained:
         net.rewind(theta, key)
-        yield from finetune(net, task, key, fit, masks=net.masks, kd=kd, keep_pretrained=True)
+        yield from train_head(net, task, key, fit, masks=net.masks, kd=kd)

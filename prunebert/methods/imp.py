@@ -25,7 +25,7 @@ from prunebert.masks.top_v import keep_top
 from prunebert.methods.magnitude import magnitude
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
-from prunebert.training.phase import Phase, finetune
+from prunebert.training.phase import Phase, finetune, train_head
 
 
 def imp(
@@ -54,4 +54,5 @@ def imp(
         net.rewind(theta)
     if keep_pretrained:
         net.rewind(theta, key)
-    yield from finetune(net, task, key, fit, masks=net.masks, kd=kd, keep_pretrained=keep_pretrained)
+    train = train_head if keep_pretrained else finetune
+    yield from train(net, task, key, fit, masks=net.masks, kd=kd)

@@ -20,7 +20,7 @@ from prunebert.masks.top_v import Scores, keep_top
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.runs.reuse import masks_of
 from prunebert.tasks.task import Task
-from prunebert.training.phase import Phase, finetune
+from prunebert.training.phase import Phase, finetune, train_head
 
 
 def magnitude(net: SubNetwork, prunable: str) -> Scores:
@@ -48,4 +48,5 @@ def one_shot(
         M = keep_top(magnitude(net, prunable), sparsity, scope)
     key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
-    yield from finetune(net, task, key, fit, masks=M, kd=kd, keep_pretrained=keep_pretrained)
+    train = train_head if keep_pretrained else finetune
+    yield from train(net, task, key, fit, masks=M, kd=kd)

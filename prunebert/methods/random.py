@@ -22,7 +22,7 @@ from prunebert.masks.top_v import keep_top
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.runs.reuse import allocation_of, masks_of
 from prunebert.tasks.task import Task
-from prunebert.training.phase import Phase, finetune
+from prunebert.training.phase import Phase, finetune, train_head
 
 
 def random(
@@ -52,4 +52,5 @@ def random(
         M = keep_top(S, allocation_of(budget, net, prunable, sparsity, budget_by) if budget else sparsity, scope)
     key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
-    yield from finetune(net, task, key, fit, masks=M, kd=kd, keep_pretrained=keep_pretrained)
+    train = train_head if keep_pretrained else finetune
+    yield from train(net, task, key, fit, masks=M, kd=kd)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from torch import Tensor
@@ -105,7 +105,7 @@ def weights(net: SubNetwork, head: str, fit: Fit, *, embeddings: bool = True) ->
     return [
         Group(name="weights", tensors=matrices, lr=fit.lr, weight_decay=fit.weight_decay),
         Group(name="biases", tensors=rest, lr=fit.lr),
-        Group(name="head", tensors=net.head_parameters(head), lr=fit.head_lr),
+        _head_group(net, head, fit),
     ]
 
 
@@ -118,21 +118,33 @@ def finetune(
     name: str = "finetune",
     masks: Masks | None = None,
     kd: Teaching = ALONE,
-    keep_pretrained: bool = False,
 ) -> Iterator[Phase]:
-    """Train all weights on the task under fixed masks (none: dense). A phase many methods share.
+    """Yield one phase that trains every pre-trained weight and the head under fixed masks. Many methods share it.
 
-    keep_pretrained: the encoder stays as it is and only the head is trained; the phase is then called "head".
+    Args:
+        masks: the fixed masks; None trains the dense network.
+        kd: what a teacher adds to the task's loss.
     """
-    fixed = masks or {}
-    alone = [Group(name="head", tensors=net.head_parameters(head), lr=fit.head_lr)]
+    fixed_masks = masks or {}
     yield Phase(
-        name="head" if keep_pretrained else name,
+        name=name,
         task=task,
         head=head,
         fit=fit,
-        train=alone if keep_pretrained else weights(net, head, fit),
-        masks=lambda t, hard: fixed,
+        train=weights(net, head, fit),
+        masks=lambda t, hard: fixed_masks,
         loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)),
         needs=kd.needs,
     )
+
+
+def train_head(
+    net: SubNetwork, task: Task, head: str, fit: Fit, *, masks: Masks | None = None, kd: Teaching = ALONE
+) -> Iterator[Phase]:
+    """Yield `finetune`'s phase with a frozen encoder: only the head is trained. The phase is called "head"."""
+    for phase in finetune(net, task, head, fit, name="head", masks=masks, kd=kd):
+        yield replace(phase, train=[_head_group(net, head, fit)])
+
+
+def _head_group(net: SubNetwork, head: str, fit: Fit) -> Group:
+    return Group(name="head", tensors=net.head_parameters(head), lr=fit.head_lr)

@@ -9,7 +9,7 @@ from prunebert.fit import Fit
 from prunebert.masks.top_v import keep_top, kept
 from prunebert.network import heads, models, subnetwork
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.training.phase import finetune
+from prunebert.training.phase import train_head
 from prunebert.training.step import Stepper
 from tests.toys import save_model
 
@@ -157,5 +157,5 @@ def test_rounded_biases_are_those_of_now_and_never_the_teachers(net, task, impl,
     assert set(told().values()) == {None}
     for n in biases:
         own[n].data.add_(1.0)  # as a fused optimizer does: no version tells
-    Stepper(net.train(), next(finetune(net, task, head, fit, masks=masks, keep_pretrained=True)), seed=0, impl=impl)
+    Stepper(net.train(), next(train_head(net, task, head, fit, masks=masks)), seed=0, impl=impl)
     assert all(torch.equal(x, own[n].bfloat16()) for n, x in told().items())
