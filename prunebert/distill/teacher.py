@@ -35,7 +35,7 @@ def frozen(net: SubNetwork, head: str, theta: Theta | None = None) -> Teacher:
     """
 
     def teach(batch: Batch, needs: Iterable[str] = ()) -> Outputs:
-        with net.resting():
+        with net.evaluation_mode():
             return net(batch, head, theta=theta, needs=needs)
 
     return teach

@@ -1,4 +1,4 @@
-"""Heads: from hidden states to a task's logits. Parameters carry the names of the stock transformers classes."""
+"""Heads turn hidden states into a task's logits. Their parameters have the names of the stock transformers classes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "gelu": gelu}
 
 
 class Linear(nn.Module):
-    """The family's own classification head on [CLS], as its `…ForSequenceClassification` has it.
+    """The family's own classification head on [CLS], as in its `…ForSequenceClassification`.
 
-    BERT: dropout, linear, on the pooler's output (`pooled`). The others: dropout (not DistilBERT), linear, activation,
-    dropout, linear.
+    BERT: dropout and linear, on the pooler's output (`pooled` is true).
+    The other families: dropout (not DistilBERT), linear, activation, dropout, linear.
     """
 
     kind = "linear"
@@ -35,29 +35,29 @@ class Linear(nn.Module):
         self.pooled = not hidden
         rate = getattr(model.config, "classifier_dropout", None)
         self.dropout = nn.Dropout(getattr(model.config, model.family.dropout) if rate is None else rate)
-        self._first = model.family.dropout_first
+        self._dropout_first = model.family.dropout_first
         self._activation = ACTIVATIONS[activation] if hidden else None
-        self._hidden = _place(self, hidden, _new(width, width, model)) if hidden else ""
-        self._out = _place(self, out, _new(width, outputs, model))
+        self._hidden = _attach(self, hidden, _new_linear(width, width, model)) if hidden else ""
+        self._out = _attach(self, out, _new_linear(width, outputs, model))
         self.last = (f"{out}.weight", f"{out}.bias")
 
     def forward(self, encoded: Any, batch: Batch) -> Tensor:
-        """[batch, outputs] from the encoder's output."""
+        """Return [batch, outputs] from the encoder's output."""
         if self._activation is None:
             cls = encoded.pooler_output
         else:
             cls = encoded.last_hidden_state[:, 0]
-            cls = self.dropout(cls) if self._first else cls
+            cls = self.dropout(cls) if self._dropout_first else cls
             cls = self._activation(self.get_submodule(self._hidden)(cls))
         return self.get_submodule(self._out)(self.dropout(cls))
 
 
 class LabelWords(nn.Module):
-    """Label words through the model's own masked-LM head, read at [CLS]: logit_y = decode(transform(h_[CLS]))_y.
+    """Label words, scored by the model's own masked-LM head at [CLS]: logit_y = decode(transform(h_[CLS]))_y.
 
-    SMP, §4.2 of its paper, writes a bare dot product of h_[CLS] and the word's embedding; its released code runs the
-    whole masked-LM head first (dense, activation, LayerNorm; then the tied decoder's rows and bias), as here. No
-    template and no [MASK] is added. Nothing in it is new, so a method that freezes its weights freezes this too.
+    SMP's paper (§4.2) writes a bare dot product of h_[CLS] and the word's embedding. Its released code runs the whole
+    masked-LM head: dense, activation, LayerNorm, then the tied decoder's rows and bias. This head follows the code.
+    It adds no template and no [MASK]. Nothing in it is new: a method that freezes its weights freezes this head too.
     """
 
     kind = "label_words"
@@ -72,14 +72,14 @@ class LabelWords(nn.Module):
         decoder = stock.get_output_embeddings()
         ids = torch.tensor([word_id(model, word) for word in words]) if words else torch.arange(len(decoder.bias))
         self._stages = [
-            stage if stage in ACTIVATIONS else _place(self, stage, stock.get_submodule(stage))
+            stage if stage in ACTIVATIONS else _attach(self, stage, stock.get_submodule(stage))
             for stage in model.family.mlm
         ]
         self.words = nn.Parameter(decoder.weight.detach()[ids].clone())  # [labels, width]
         self.bias = nn.Parameter(decoder.bias.detach()[ids].clone())
 
     def forward(self, encoded: Any, batch: Batch) -> Tensor:
-        """[batch, words] from the encoder's output."""
+        """Return [batch, words] from the encoder's output."""
         return self._decode(encoded.last_hidden_state[:, 0])
 
     def _decode(self, h: Tensor) -> Tensor:
@@ -89,29 +89,30 @@ class LabelWords(nn.Module):
 
 
 class SpanWords(LabelWords):
-    """Start and end of an answer as two label words read at every token (SMP on SQuAD: start = Yes, end = No)."""
+    """Two label words, scored at every token, for an answer's start and end (SMP on SQuAD: start = Yes, end = No)."""
 
     def forward(self, encoded: Any, batch: Batch) -> Tensor:
-        """[batch, length, 2]."""
+        """Return [batch, length, 2]."""
         return self._decode(encoded.last_hidden_state)
 
 
 class MaskedLM(LabelWords):
-    """The model's whole masked-LM head at the tokens asked for: every word of the vocabulary is a label word.
+    """The model's whole masked-LM head at the target tokens: every word of the vocabulary is a label word.
 
-    The decoder is a copy, no longer tied to the word embeddings: a mask over these leaves it whole, as in TAMT's code.
+    The decoder is a copy and not tied to the word embeddings. A mask over the embeddings leaves it whole, as in TAMT's
+    code.
     """
 
     def __init__(self, model: Model) -> None:
         super().__init__(model, None)
 
     def forward(self, encoded: Any, batch: Batch) -> Tensor:
-        """[tokens asked, vocabulary]."""
+        """Return [target tokens, vocabulary]."""
         return self._decode(encoded.last_hidden_state[batch.labels != IGNORED])
 
 
 class States(nn.Module):
-    """No head: hidden states are what is read, and nothing in it is trained. The logits are [CLS]'s last state."""
+    """No head, for tasks that read hidden states only. It has no parameters; its logits are [CLS]'s last state."""
 
     kind = "states"
     pretrained = True
@@ -119,13 +120,13 @@ class States(nn.Module):
     pooled = False
 
     def forward(self, encoded: Any, batch: Batch) -> Tensor:
-        """[batch, width]."""
+        """Return [batch, width]."""
         cls: Tensor = encoded.last_hidden_state[:, 0]
         return cls
 
 
 class Span(nn.Module):
-    """Start and end logits of every token, as `…ForQuestionAnswering` has it."""
+    """Start and end logits of every token, as in the family's `…ForQuestionAnswering`."""
 
     kind = "linear"
     pretrained = False
@@ -134,18 +135,20 @@ class Span(nn.Module):
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(getattr(model.config, "qa_dropout", 0.0))  # DistilBERT's
-        self.qa_outputs = _new(model.config.hidden_size, 2, model)
+        self.dropout = nn.Dropout(getattr(model.config, "qa_dropout", 0.0))  # only DistilBERT has one
+        self.qa_outputs = _new_linear(model.config.hidden_size, 2, model)
 
     def forward(self, encoded: Any, batch: Batch) -> Tensor:
-        """[batch, length, 2]."""
+        """Return [batch, length, 2]."""
         return self.qa_outputs(self.dropout(encoded.last_hidden_state))
 
 
 class LayerMix(nn.Module):
-    """AbP's head (its §3): a network with one hidden ReLU layer, of the encoder's width, on a learned weighted average
-    of every layer's [CLS]; for spans, of every layer's token. The weights are softmax(mix), equal at first [U]; the
-    embeddings' output is not among the layers, as [CLS] is the same there for every text [U].
+    """AbP's head (§3 of its paper): one hidden ReLU layer on a learned weighted average of every layer's [CLS].
+
+    For spans it averages every layer's token instead of [CLS]. The hidden layer has the encoder's width.
+    The average's weights are softmax(mix), equal at first [U]. The embeddings' output is not among the layers, because
+    its [CLS] is the same for every text [U].
     """
 
     kind = "layer_mix"
@@ -159,29 +162,41 @@ class LayerMix(nn.Module):
         width = model.config.hidden_size
         self.span = span
         self.mix = nn.Parameter(torch.zeros(model.config.num_hidden_layers))
-        self.hidden, self.out = _new(width, width, model), _new(width, outputs, model)
+        self.hidden, self.out = _new_linear(width, width, model), _new_linear(width, outputs, model)
 
     def forward(self, encoded: Any, batch: Batch) -> Tensor:
-        """[batch, outputs], or [batch, length, 2] for spans."""
+        """Return [batch, outputs], or [batch, length, 2] for spans."""
         layers = [h if self.span else h[:, 0] for h in encoded.hidden_states[1:]]
         return self.out(relu(self.hidden(torch.einsum("l,l...->...", self.mix.softmax(0), torch.stack(layers)))))
 
 
 def word_id(model: Model, word: str) -> int:
-    """The vocabulary index of a label word (for RoBERTa, after a space). Raises BadInput if it is not one token."""
+    """Return the vocabulary index of a label word, for RoBERTa after a space.
+
+    Raises BadInput if the word is not one token.
+    """
     text = f" {word}" if model.family.prefix == "roberta" else word
     ids = model.tokenizer.encode(text, add_special_tokens=False)
     if len(ids) != 1 or ids[0] == model.tokenizer.unk_token_id:
         raise BadInput(
-            f"task.label_words: {word!r} is not one token of {model.name}'s vocabulary but {len(ids)}; choose another"
+            f"task.label_words: {word!r} is not one token of {model.name}'s vocabulary (it has {len(ids)} tokens); "
+            "choose another word"
         )
     return ids[0]
 
 
 def build(kind: str, model: Model, task: Form) -> nn.Module:
-    """The head of a task. `kind`: "linear", new, as the stock classes have it; "label_words", the model's own masked-LM
-    head; "layer_mix", new, AbP's. A masked-LM task is always read through the model's own head, or where only hidden
-    states are wanted through none ("states", which is not for method.head).
+    """Make the head of a task.
+
+    Args:
+        kind: which head.
+            "linear": a new head, as in the stock classes.
+            "label_words": the model's own masked-LM head.
+            "layer_mix": a new head, AbP's.
+            "states": no head. For a masked-LM task that reads hidden states only; method.head does not allow it.
+        task: the task's form. A masked-LM task always gets the model's own masked-LM head, or "states".
+
+    Raises BadInput for an unknown kind, and for label words that do not match the task's outputs.
     """
     if kind == "states" and task.masked_lm:
         return States()
@@ -195,35 +210,35 @@ def build(kind: str, model: Model, task: Form) -> nn.Module:
         return Span(model) if task.span else Linear(model, task.outputs)
     if not task.label_words or len(task.label_words) != task.outputs:
         raise BadInput(
-            f"method.head=label_words: the task needs task.label_words, {task.outputs} of them, one for each output "
-            f"({task.label_words or 'none'} given); or use method.head=linear"
+            f"method.head=label_words: the task needs task.label_words, {task.outputs} words, one for each output "
+            f"(given: {task.label_words or 'none'}); or use method.head=linear"
         )
     return (SpanWords if task.span else LabelWords)(model, task.label_words)
 
 
 def reordered(head: Any, order: list[int]) -> nn.Module:
-    """A copy whose output i is the old one's order[i]."""
+    """Return a copy of a head with its outputs in another order: output i is the old output order[i]."""
     copy = deepcopy(head)
     with torch.no_grad():
-        for name in head.last:  # the parameters with a row an output
+        for name in head.last:  # the parameters that have one row for each output
             copy.get_parameter(name).copy_(head.get_parameter(name)[order])
     return copy
 
 
-def _new(width: int, outputs: int, model: Model) -> nn.Linear:
-    """A linear layer as the family initialises its own: normal weights, zero biases."""
+def _new_linear(width: int, outputs: int, model: Model) -> nn.Linear:
+    """Make a linear layer with the family's initialisation: normal weights, zero biases."""
     layer = nn.Linear(width, outputs)
     nn.init.normal_(layer.weight, std=model.config.initializer_range)
     nn.init.zeros_(layer.bias)
     return layer
 
 
-def _place(root: nn.Module, path: str, module: nn.Module) -> str:
-    """Put `module` under a dotted `path`, so that its parameters get the stock names. Returns the path."""
-    *parents, last = path.split(".")
+def _attach(root: nn.Module, path: str, module: nn.Module) -> str:
+    """Attach `module` to `root` under a dotted path, which gives its parameters the stock names. Returns the path."""
+    *parents, name_in_parent = path.split(".")
     for name in parents:
         if name not in root._modules:
             root.add_module(name, nn.Module())
         root = root.get_submodule(name)
-    root.add_module(last, module)
+    root.add_module(name_in_parent, module)
     return path

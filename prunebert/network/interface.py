@@ -1,4 +1,4 @@
-"""What goes into a network and what comes out: Batch, Outputs, and Form, which is a task without its data."""
+"""Batch is a network's input, Outputs is its output, and Form describes a task without its data."""
 
 from __future__ import annotations
 
@@ -8,40 +8,41 @@ import numpy as np
 import torch
 from torch import Tensor
 
-IGNORED = -100  # a label that does not count, as torch's losses have it
+IGNORED = -100  # a label that does not count; the default ignore_index of torch's losses
 
 
 @dataclass(frozen=True)
 class Batch:
-    """inputs: keyword arguments of the encoder, each [batch, length]. labels: [batch], or [batch, 2] for spans.
-    rows: [batch], each example's (for spans, each window's) position in its split."""
+    """Examples that go through the network together."""
 
-    inputs: dict[str, Tensor]
-    labels: Tensor
-    rows: Tensor
+    inputs: dict[str, Tensor]  # keyword arguments of the encoder, each [batch, length]
+    labels: Tensor  # [batch]; [batch, 2] for spans; [batch, length] for masked-LM
+    rows: Tensor  # [batch], the position of each example (for spans, of each window) in its split
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on another device."""
-        moved = {k: v.to(device, non_blocking=True) for k, v in self.inputs.items()}
-        return Batch(moved, self.labels.to(device, non_blocking=True), self.rows)
+        """Return the same batch on another device; `rows` stay on the CPU."""
+        inputs = {k: v.to(device, non_blocking=True) for k, v in self.inputs.items()}
+        return Batch(inputs, self.labels.to(device, non_blocking=True), self.rows)
 
     def pinned(self) -> Batch:
-        """The same batch in memory from which a GPU copies while the host goes on."""
+        """Return the same batch in pinned memory: a GPU copies from it without blocking the host."""
         return Batch({k: v.pin_memory() for k, v in self.inputs.items()}, self.labels.pin_memory(), self.rows)
 
 
-def logits_of(out: Outputs, batch: Batch) -> dict[int, np.ndarray]:
-    """Each row's logits."""
+def logits_by_row(out: Outputs, batch: Batch) -> dict[int, np.ndarray]:
+    """Return the logits of each row of the split that is in the batch."""
     return dict(zip(batch.rows.tolist(), out.logits.float().cpu().numpy(), strict=True))
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """logits: [batch, outputs]; [batch, length, 2] for spans; [tokens asked, vocabulary] for masked-LM.
+    """What the network returns for one batch. `hidden` and `attention` are empty unless they were requested.
 
-    hidden, where needed: [batch, length, width] after the embeddings and after every layer, so one more than layers.
-    attention, where needed: of every layer the scores before the softmax, [batch, heads, length, length], with BERT's
-    -10,000 added at keys that are padding.
+    Attributes:
+        logits: [batch, outputs]; [batch, length, 2] for spans; [target tokens, vocabulary] for masked-LM.
+        hidden: [batch, length, width] after the embeddings and after every layer, so layers + 1 tensors.
+        attention: every layer's scores before the softmax, [batch, heads, length, length]; BERT's -10,000 is added at
+            keys that are padding.
     """
 
     logits: Tensor
@@ -51,22 +52,18 @@ class Outputs:
 
 @dataclass
 class Form:
-    """A run records it in result.json. `labels`: the classes' names in their order, none for numbers and spans.
-
-    pair: two texts belong together (for spans: question and context). max_length, and for spans stride, n_best,
-    max_answer and no_answer: as the task's yaml has them. The rest is as in task.Task.
-    """
+    """A task without its data. A run records it in result.json."""
 
     name: str
-    span: bool
-    regression: bool
-    masked_lm: bool
-    pair: bool
-    outputs: int
-    max_length: int
-    labels: list[str] = field(default_factory=list)
-    label_words: list[str] | None = None
-    stride: int = 0
+    span: bool  # the outputs are spans of tokens
+    regression: bool  # labels are real numbers
+    masked_lm: bool  # words are predicted, through the model's own masked-LM head
+    pair: bool  # an example has two texts (for spans: question and context)
+    outputs: int  # logits per example (for spans: per token)
+    max_length: int  # as in the task's yaml, in tokens
+    labels: list[str] = field(default_factory=list)  # the classes' names in order; none for numbers and spans
+    label_words: list[str] | None = None  # a word of the vocabulary for each output
+    stride: int = 0  # for spans, as in the task's yaml, as are the next three
     n_best: int = 20
     max_answer: int = 30
     no_answer: bool = False

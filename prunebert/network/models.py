@@ -1,4 +1,4 @@
-"""Models: what each family of encoders calls its prunable tensors, and how one is loaded."""
+"""Load an encoder; know how each model family names its prunable tensors and its heads."""
 
 from __future__ import annotations
 
@@ -19,12 +19,18 @@ from prunebert.system import hub, packaged
 class Family:
     """The names of one model family, as its checkpoints write them.
 
-    layer: pattern of a layer's tensor name, the layer's number first, the rest second.
-    kinds: that rest -> kind. pooler: the pooler's matrix where the family's checkpoints have one, else "".
-    head: the stock classification head as (hidden layer, activation, output layer); BERT's hidden layer is its pooler.
-    mlm: the stages of the masked-LM head between hidden state and decoder; a bare word is an activation.
-    dropout: what the configuration calls the head's rate; dropout_first: it is also before the hidden layer.
-    load: arguments of AutoModel.from_pretrained.
+    Attributes:
+        prefix: stands before the encoder's parameter names, without the dot.
+        layer: pattern of a layer's tensor name. Its first group is the layer's number, its second the tensor's suffix.
+        kinds: the tensor's suffix -> kind.
+        pooler: the pooler's matrix, "" where the family's checkpoints have none.
+        head: the stock classification head as (hidden layer, activation, output layer); BERT's hidden layer is its
+            pooler, so its name is "".
+        mlm: the stages of the masked-LM head between hidden state and decoder; a bare word is an activation.
+        embeddings: the word embeddings' matrix.
+        dropout: the configuration's name for the head's dropout rate.
+        dropout_first: dropout also comes before the head's hidden layer.
+        load: arguments of AutoModel.from_pretrained.
     """
 
     prefix: str
@@ -39,16 +45,20 @@ class Family:
     load: dict[str, Any] = field(default_factory=dict)
 
     def place(self, name: str) -> tuple[int, str] | None:
-        """(layer, kind) of a prunable encoder matrix, None for any other tensor. `name` is without the prefix."""
-        found = re.fullmatch(self.layer, name)
-        if not found or found[2] not in self.kinds:
+        """Return (layer, kind) of a prunable encoder matrix, None for any other tensor.
+
+        Args:
+            name: the tensor's name without the prefix.
+        """
+        match = re.fullmatch(self.layer, name)
+        if not match or match[2] not in self.kinds:
             return None
-        return int(found[1]), self.kinds[found[2]]
+        return int(match[1]), self.kinds[match[2]]
 
 
-ELSEWHERE = (
-    "a folder with config.json and model.safetensors, or the embedded model=tiny; data then come from a folder "
-    "(task.data_dir=FOLDER), from files of your own (task=file task.train=FILE) or embedded (task=rotten_tomatoes)"
+OTHER_SOURCES = (
+    "a folder with config.json and model.safetensors, or the embedded model=tiny; for data use a folder "
+    "(task.data_dir=FOLDER), files of your own (task=file task.train=FILE) or the embedded data (task=rotten_tomatoes)"
 )
 
 _BERT_LAYER = r"encoder\.layer\.(\d+)\.(.+)\.weight"
@@ -110,31 +120,27 @@ FAMILIES = {
 
 @dataclass
 class Model:
-    """A loaded encoder with its tokenizer, its family's names and where it came from.
+    """A loaded encoder with its tokenizer, its family's names and its origin."""
 
-    fresh: encoder parameters that the checkpoint did not hold (a pooler, say); they are initialised from a fixed seed
-    and train with the head. positions: the longest sequence it can read, in tokens. origin: `load`'s arguments.
-    """
-
-    name: str
-    path: str
-    revision: str
+    name: str  # as the user gave it: a hub id or a folder
+    path: str  # where transformers reads it from
+    revision: str  # of the hub
     encoder: nn.Module
-    config: Any
+    config: Any  # transformers' configuration
     tokenizer: Any
     family: Family
-    fresh: tuple[str, ...]
-    positions: int
-    heads: int
-    weights_hash: str
-    origin: dict[str, Any]
+    fresh: tuple[str, ...]  # encoder parameters that the checkpoint lacks (a pooler, say); they train with the head
+    positions: int  # the longest sequence it can read, in tokens
+    heads: int  # attention heads of a layer
+    weights_hash: str  # of the weights that the checkpoint holds
+    origin: dict[str, Any]  # `load`'s arguments
 
     def architecture(self) -> dict[str, Any]:
-        """Its configuration without what says where it came from."""
+        """Return its configuration without its origin and transformers' version."""
         return {k: v for k, v in self.config.to_dict().items() if k not in ("_name_or_path", "transformers_version")}
 
     def masked_lm(self) -> nn.Module:
-        """The same checkpoint with its masked-LM head. Raises BadInput where it was saved without one."""
+        """Load the same checkpoint with its masked-LM head. Raises BadInput if it was saved without one."""
         from transformers import AutoModelForMaskedLM
 
         model, info = AutoModelForMaskedLM.from_pretrained(
@@ -146,18 +152,19 @@ class Model:
         absent = [key for key in absent if not (tied and key.endswith("decoder.weight"))]
         if absent:
             raise BadInput(
-                f"model {self.name} was saved without a masked-LM head ({absent[0]} is missing), so no "
-                "label words and no task=mlm can be read through it; for label words there is method.head=linear, "
-                "for method=tamt method.objective=kd"
+                f"model {self.name} was saved without a masked-LM head ({absent[0]} is missing), which label words "
+                "and task=mlm need; instead of label words use method.head=linear, for method=tamt use "
+                "method.objective=kd"
             )
         return model.eval()
 
     def pretrained(self) -> dict[str, Tensor]:
-        """The weights the checkpoint holds, by the encoder's names, read once more: those in memory may be trained by
-        now. Raises BadInput if they cannot be read or are other ones than before.
+        """Read the checkpoint's weights again, by the encoder's names; those in memory may have been trained.
+
+        Raises BadInput if they cannot be read or have changed.
         """
         remote = not Path(self.path).is_dir()
-        with hub.explained(f"model.name={self.name}", "the checkpoint the run started from", remote):
+        with hub.explained(f"model.name={self.name}", "the checkpoint that the run started from", remote):
             encoder, _ = _encoder(self.path, self.revision, self.family)
         weights = {n: p.detach() for n, p in encoder.named_parameters() if n not in self.fresh}
         if hash_of(weights) != self.weights_hash:
@@ -166,14 +173,19 @@ class Model:
 
 
 def load(name: str, *, revision: str = "main", package: dict[str, Any] | None = None) -> Model:
-    """A Model from a hub id, a folder, or (`package`) from inside an installed Python package, hashes checked.
+    """Load a Model from a hub id, a folder, or an installed Python package whose hashes are checked.
+
+    Args:
+        name: a hub id or a folder.
+        revision: the hub's branch, tag or commit.
+        package: the package that contains the model, as packaged.folder takes it, and the model's name ("model").
 
     Raises BadInput for a family that is not in FAMILIES, a missing package or folder, and a hub that does not answer.
     """
     if package and package["model"] != name:
         raise BadInput(
-            f"model.name={name}: model={package['model']} is the model inside an installed package; for your own "
-            f"use model=bert-base model.name={name}"
+            f"model.name={name}: model={package['model']} is a model inside an installed package; for a model of your "
+            f"own use model=bert-base model.name={name}"
         )
     path = str(packaged.folder(**{k: v for k, v in package.items() if k != "model"})) if package else name
     remote = not package and not Path(name).expanduser().is_dir()
@@ -187,11 +199,11 @@ def load(name: str, *, revision: str = "main", package: dict[str, Any] | None = 
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    with hub.explained(f"model.name={name}", ELSEWHERE, remote):
+    with hub.explained(f"model.name={name}", OTHER_SOURCES, remote):
         config = transformers.AutoConfig.from_pretrained(path, revision=revision)
         family = FAMILIES.get(config.model_type)
         if family is None:
-            raise BadInput(f"model.name={name} is a {config.model_type}: families known here are {', '.join(FAMILIES)}")
+            raise BadInput(f"model.name={name} is a {config.model_type}: allowed families are {', '.join(FAMILIES)}")
         tokenizer = transformers.AutoTokenizer.from_pretrained(path, revision=revision)
         encoder, info = _encoder(path, revision, family)
     fresh = tuple(sorted(set(info["missing_keys"]) & {n for n, _ in encoder.named_parameters()}))
@@ -201,7 +213,7 @@ def load(name: str, *, revision: str = "main", package: dict[str, Any] | None = 
         )
     positions = config.max_position_embeddings
     if config.model_type == "roberta":
-        positions -= config.pad_token_id + 1  # its positions are counted from after the padding index
+        positions -= config.pad_token_id + 1  # RoBERTa's positions start after the padding index
     weights = {n: p for n, p in encoder.named_parameters() if n not in fresh}
     return Model(
         name=name,
@@ -224,11 +236,11 @@ def load(name: str, *, revision: str = "main", package: dict[str, Any] | None = 
 
 
 def _encoder(path: str, revision: str, family: Family) -> tuple[Any, dict[str, Any]]:
-    """The encoder in float32, and what transformers says of its loading."""
+    """Return the encoder in float32 and transformers' report on its loading."""
     from transformers import AutoModel
 
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # of parameters the checkpoint lacks
+        torch.manual_seed(0)  # initialises the parameters that the checkpoint lacks
         return AutoModel.from_pretrained(
             path,
             revision=revision,
@@ -246,7 +258,7 @@ def require_same_weights(model: Model, name: str, weights_hash: str, source: str
 
 
 def hash_of(tensors: dict[str, Tensor]) -> str:
-    """sha256 over names, shapes and values in name order: the same for the same weights in any file."""
+    """Return the sha256 of names, shapes, types and values in name order. It does not depend on the file format."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         value = tensors[name].detach().cpu().contiguous()

@@ -1,4 +1,4 @@
-"""SubNetwork: one encoder, its heads, and the masks under which it is read."""
+"""A SubNetwork is one encoder with its heads and its masks."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from prunebert.network.models import Model, require_same_weights
 
 
 class SubNetwork(nn.Module):
-    """f(x; θ ⊙ M). θ are the encoder's dense weights, never overwritten by a mask; M are kept outside the model.
+    """f(x; θ ⊙ M). θ are the encoder's dense weights, which no mask overwrites. The masks M live outside the model.
 
-    Masks, scores and weights are dicts keyed by the names a stock checkpoint uses, prefix included
+    Masks, scores and weights are dicts. Their keys are a stock checkpoint's names, prefix included
     (`bert.encoder.layer.0.attention.self.query.weight`). A matrix without a mask is dense.
     """
 
@@ -36,25 +36,25 @@ class SubNetwork(nn.Module):
         self.encoder = model.encoder
         self.heads = nn.ModuleDict()
         self.masks: dict[str, Tensor] = {}
-        self.rounded: dict[str, Tensor] = {}  # of a phase in training: step.py empties it
+        self.rounded: dict[str, Tensor] = {}  # biases in low precision for one phase; step.py empties it
         generator = self.generator("fresh")
         for parameter in self.parameters_of("fresh").values():
             std = model.config.initializer_range if parameter.ndim > 1 else 0.0
             nn.init.normal_(parameter, std=std, generator=generator)
 
     def generator(self, purpose: str) -> torch.Generator:
-        """Random numbers for one purpose, from it and the run's seed alone; those for another are others."""
+        """Return a random generator for one purpose, seeded by the purpose and the run's seed alone."""
         return torch.Generator().manual_seed(zlib.crc32(purpose.encode()) + self.seed)
 
     def add_head(self, form: Form, kind: str) -> str:
-        """Make the head of a task if it is not there yet; returns its key for `forward`.
+        """Make the head of a task unless it exists. Returns its key for `forward`.
 
-        A new head's values depend on the task's name and the run's seed alone, never on what was drawn before.
+        A new head's values depend on the task's name and the run's seed alone, never on earlier random draws.
         """
-        return self.place_head(f"{form.name}_{kind}".replace(".", "_"), kind, form)
+        return self.add_head_as(f"{form.name}_{kind}".replace(".", "_"), kind, form)
 
-    def place_head(self, key: str, kind: str, form: Form) -> str:
-        """Make a head under a key of one's own if it is not there yet, without a task's data; returns the key.
+    def add_head_as(self, key: str, kind: str, form: Form) -> str:
+        """Make a head under a given key unless that key exists. Returns the key.
 
         Its values depend on the key and the run's seed alone.
         """
@@ -66,28 +66,32 @@ class SubNetwork(nn.Module):
         return key
 
     def kind_of(self, head: str) -> str:
-        """What `add_head` was asked for: "linear", "label_words" (masked-LM tasks always), "layer_mix"."""
+        """Return a head's kind: "linear", "label_words" (always, for masked-LM tasks), "layer_mix" or "states"."""
         kind: Any = self.heads[head].kind
         return kind
 
     def use(self, masks: Masks | MaskFile, force: bool = False) -> SubNetwork:
-        """Make `masks` the network's own, `self.masks`, which is what switches a backbone to another task.
+        """Set `self.masks`, which switches a backbone to another task. Returns the network itself.
 
-        Raises BadInput for a matrix that no mask may cover, another shape, values that are not bool, and a file's
-        masks that were found on another checkpoint, unless forced.
+        Args:
+            masks: masks by name, or a mask file.
+            force: also accept a mask file of another checkpoint.
+
+        Raises BadInput for a matrix that no mask may cover, a wrong shape, and values that are not bool.
+        Raises BadInput for a mask file of another checkpoint, unless forced.
         """
         if isinstance(masks, MaskFile):
             if not force:
                 require_same_weights(self.model, masks.model, masks.weights_hash, "these masks")
             masks = masks.masks
-        known = self.prunable(EVERY_MATRIX)
+        prunable = self.prunable(EVERY_MATRIX)
         for name, mask in masks.items():
-            if name not in known:
-                raise BadInput(f"{name} is no matrix of {self.model.name} that a mask may cover")
-            if mask.shape != known[name].shape or mask.dtype != torch.bool:
-                shape = list(known[name].shape)
+            if name not in prunable:
+                raise BadInput(f"{name} is not a matrix of {self.model.name} that a mask may cover")
+            if mask.shape != prunable[name].shape or mask.dtype != torch.bool:
+                shape = list(prunable[name].shape)
                 raise BadInput(f"the mask of {name} is {list(mask.shape)} of {mask.dtype}, not {shape} of torch.bool")
-        self.masks = {n: m.to(known[n].device) for n, m in masks.items()}
+        self.masks = {n: m.to(prunable[n].device) for n, m in masks.items()}
         return self
 
     def forward(
@@ -98,64 +102,78 @@ class SubNetwork(nn.Module):
         theta: dict[str, Tensor] | None = None,
         needs: Iterable[str] = (),
     ) -> Outputs:
-        """f(x; θ ⊙ M) for one batch. `theta` stands in for the network's own weights and head (a teacher's, say).
+        """Compute f(x; θ ⊙ M) for one batch.
 
-        needs: what of Outputs is wanted besides the logits, "hidden" and "attention".
+        Args:
+            head: the head's key.
+            masks: M; None is dense.
+            theta: weights that replace the network's own, the head's under `head.…` (a teacher's, say).
+            needs: which fields of Outputs to compute besides the logits: "hidden", "attention".
         """
-        of_head: Any = self.heads[head].needs
-        wanted = {*needs, *of_head}
+        head_needs: Any = self.heads[head].needs
+        wanted = {*needs, *head_needs}
         weights = theta if theta is not None else {}
         replaced = {n: w for n, w in weights.items() if n.startswith(self.prefix)}
         if masks:
             replaced |= masked(masks, {n: replaced.get(n, self._matrices[n]) for n in masks}, self._linear)
             replaced |= {n: b for n, b in self._rounded_biases().items() if n not in weights}
         inputs: dict[str, Any] = batch.inputs | ({"output_hidden_states": True} if wanted else {})
-        if batch.labels.device.type != "cpu":  # transformers asks a mask of two dimensions whether it has any padding
-            inputs["attention_mask"] = everyone_sees(batch.inputs["attention_mask"])
+        if (
+            batch.labels.device.type != "cpu"
+        ):  # given two dimensions, transformers reads the values and waits for the GPU
+            inputs["attention_mask"] = full_attention_mask(batch.inputs["attention_mask"])
         encoded = _call(self.encoder, {n.removeprefix(self.prefix): w for n, w in replaced.items()}, (), inputs)
-        in_head = {n.removeprefix("head."): w for n, w in weights.items() if n.startswith("head.")}
-        logits = _call(self.heads[head], in_head, (encoded, batch), {})
+        head_weights = {n.removeprefix("head."): w for n, w in weights.items() if n.startswith("head.")}
+        logits = _call(self.heads[head], head_weights, (encoded, batch), {})
         hidden = tuple(encoded.hidden_states) if wanted else ()
         return Outputs(logits, hidden, self._attention(hidden, replaced, batch) if "attention" in wanted else ())
 
     def _attention(self, hidden: tuple[Tensor, ...], replaced: dict[str, Tensor], batch: Batch) -> tuple[Tensor, ...]:
-        """Q Kᵀ / √d of every layer, computed anew from the layer's input: fused attention does not give it away."""
+        """Compute Q Kᵀ / √d of every layer from the layer's input, because fused attention does not return it."""
         theta = self.parameters_of() | replaced
-        places = {self.place(n): n for n in self.prunable()}
+        name_at = {self.place(n): n for n in self.prunable()}
         padding = -1e4 * (1 - batch.inputs["attention_mask"][:, None, None, :].float())
 
         def project(layer: int, kind: str) -> Tensor:
-            name = places[layer, kind]
-            rows = linear(hidden[layer], theta[name], theta[name.removesuffix("weight") + "bias"])
-            return rows.unflatten(-1, (self.model.heads, -1)).transpose(1, 2)
+            name = name_at[layer, kind]
+            projected = linear(hidden[layer], theta[name], theta[name.removesuffix("weight") + "bias"])
+            return projected.unflatten(-1, (self.model.heads, -1)).transpose(1, 2)
 
-        found = []
+        attention = []
         for layer in range(len(hidden) - 1):
             Q, K = project(layer, "query"), project(layer, "key")
-            found.append(Q @ K.transpose(-1, -2) / Q.shape[-1] ** 0.5 + padding)
-        return tuple(found)
+            attention.append(Q @ K.transpose(-1, -2) / Q.shape[-1] ** 0.5 + padding)
+        return tuple(attention)
 
     @property
     def prefix(self) -> str:
-        """What a stock checkpoint writes before the encoder's parameter names, dot included."""
+        """The prefix of the encoder's parameter names in a stock checkpoint, dot included."""
         return self.model.family.prefix + "."
 
     def parameters_of(self, which: str = "all") -> dict[str, nn.Parameter]:
-        """Encoder parameters by full name: all, or those the checkpoint held ("pretrained"), or the rest ("fresh")."""
+        """Return encoder parameters by full name.
+
+        Args:
+            which: "all", "pretrained" (those in the checkpoint) or "fresh" (the others).
+        """
         named = {self.prefix + n: p for n, p in self.encoder.named_parameters()}
         fresh = {self.prefix + n for n in self.model.fresh}
         return {n: p for n, p in named.items() if which == "all" or (n in fresh) == (which == "fresh")}
 
     def head_parameters(self, head: str) -> dict[str, nn.Parameter]:
-        """What trains as the head: its own parameters, with a new head also those the checkpoint lacked (a pooler)."""
-        own = dict(self.heads[head].named_parameters())
-        return own if self.heads[head].pretrained else own | self.parameters_of("fresh")
+        """Return what trains as the head: its parameters and, for a new head, those the checkpoint lacks (a pooler)."""
+        parameters = dict(self.heads[head].named_parameters())
+        return parameters if self.heads[head].pretrained else parameters | self.parameters_of("fresh")
 
     def prunable(self, which: str = "encoder") -> dict[str, nn.Parameter]:
-        """The matrices a mask may cover: the encoder's, + the pooler's, + the word embeddings.
+        """Return the matrices that a mask may cover, by full name.
 
-        A pooler that the checkpoint lacks is new, small and trains with the head: ranked by magnitude among pre-trained
-        weights it would be the first to go, whole, so it is no part of any of the three.
+        Args:
+            which: "encoder", "encoder_pooler" (and the pooler's) or "encoder_pooler_embeddings" (and the word
+                embeddings).
+
+        A pooler that the checkpoint lacks is in none of the three sets. It is new, small and trains with the head.
+        A global ranking by magnitude would remove it whole, before any pre-trained weight.
         """
         if which not in PRUNABLE:
             raise bad_choice("method.prunable", which, PRUNABLE)
@@ -169,11 +187,14 @@ class SubNetwork(nn.Module):
 
     @cached_property
     def _matrices(self) -> dict[str, nn.Parameter]:
-        """All that a mask may cover: to look for them takes half a millisecond of a step."""
+        """Every matrix that a mask may cover. Cached, because the search takes half a millisecond of a step."""
         return self.prunable(EVERY_MATRIX)
 
     def _rounded_biases(self) -> dict[str, Tensor]:
-        """While training on a GPU: frozen biases in autocast's precision, to which it would round them every step."""
+        """Return the frozen biases in autocast's precision; empty unless a GPU is training.
+
+        Autocast would round them again at every step.
+        """
         low = low_precision(next(self.encoder.parameters()).device)
         if low is None or not self.training:
             return {}
@@ -183,52 +204,55 @@ class SubNetwork(nn.Module):
 
     @cached_property
     def _biases(self) -> dict[str, nn.Parameter]:
-        """Of the matrices that only a matrix product reads."""
+        """The biases of the matrices in `_linear`."""
         named, biases = self.parameters_of(), [n.removesuffix("weight") + "bias" for n in self._linear]
         return {n: named[n] for n in biases if n in named}
 
     @cached_property
     def _linear(self) -> frozenset[str]:
-        """Those of them that nothing but a matrix product reads."""
+        """The names of the matrices that only a matrix product reads."""
         return frozenset(n for n in self._matrices if self.place(n)[1] != "embeddings")
 
     def place(self, name: str) -> tuple[int, str]:
-        """(layer, kind) of a prunable matrix; pooler and embeddings belong to layer -1."""
+        """Return (layer, kind) of a prunable matrix. The layer of the pooler and the embeddings is -1."""
         short = name.removeprefix(self.prefix)
         kind = "pooler" if short == self.model.family.pooler else "embeddings"
         return self.model.family.place(short) or (-1, kind)
 
     def new_scores(self, which: str, value: float = 0.0) -> Scores:
-        """One score per prunable weight, all equal to `value`."""
+        """Return one score per prunable weight, all equal to `value`."""
         return {n: torch.full_like(p, value, requires_grad=False) for n, p in self.prunable(which).items()}
 
     def snapshot(self, head: str) -> dict[str, Tensor]:
-        """A copy of every weight of the encoder, and of the head under `head.…`: what `rewind` and `theta` take."""
+        """Copy every weight of the encoder, and of the head under `head.…`, for `rewind` and `theta`."""
         copy = {n: p.detach().clone() for n, p in self.parameters_of().items()}
         return copy | {f"head.{n}": p.detach().clone() for n, p in self.heads[head].named_parameters()}
 
     @torch.no_grad()
     def rewind(self, theta: dict[str, Tensor], head: str | None = None) -> None:
-        """Put the encoder's weights (and `head`'s, if named) back to a snapshot's, exactly."""
+        """Restore the encoder's weights (and `head`'s, if given) from a snapshot, exactly."""
         for name, parameter in self.parameters_of().items():
             parameter.copy_(theta[name])
         for name, parameter in self.heads[head].named_parameters() if head else ():
             parameter.copy_(theta[f"head.{name}"])
 
     @contextmanager
-    def resting(self) -> Iterator[None]:
-        """Evaluation mode (no dropout) and no gradient, then the former mode again."""
-        former: Any = self.training
+    def evaluation_mode(self) -> Iterator[None]:
+        """Switch dropout and gradients off, and restore the former mode at the end."""
+        former_mode: Any = self.training
         self.eval()
         try:
             with torch.no_grad():
                 yield
         finally:
-            self.train(former)
+            self.train(former_mode)
 
 
 def _call(module: nn.Module, replaced: dict[str, Tensor], arguments: tuple, named: dict[str, Any]) -> Any:
-    """functional_call, where there is anything to replace, and nothing is tied: the host has less to do so."""
+    """Call the module with some tensors replaced.
+
+    Without replaced tensors it skips functional_call's overhead. No tensors are tied, so it skips that search too.
+    """
     return (
         functional_call(module, replaced, arguments, named, tie_weights=False)
         if replaced
@@ -236,7 +260,9 @@ def _call(module: nn.Module, replaced: dict[str, Tensor], arguments: tuple, name
     )
 
 
-def everyone_sees(real: Tensor) -> Tensor:
-    """[batch, 1, length, length], true where a key is no padding, from [batch, length]: what transformers makes of it,
-    but without a look at its values, for which a GPU would be waited for."""
-    return real.bool()[:, None, None, :].expand(-1, 1, real.shape[-1], -1)
+def full_attention_mask(attention_mask: Tensor) -> Tensor:
+    """Expand [batch, length] to [batch, 1, length, length], true where a key is not padding.
+
+    transformers makes the same mask, but reads the values first and so waits for the GPU.
+    """
+    return attention_mask.bool()[:, None, None, :].expand(-1, 1, attention_mask.shape[-1], -1)

@@ -161,11 +161,11 @@ def test_the_asked_sparsity_and_the_folded_network_bit_for_bit(net, task, impl, 
     train(net, phase, seed=0, impl=impl, record=lines.append, score=score)
     batches = list(task.eval_batches("validation", 16))
     gates, theta = dict(net.masks), net.snapshot("toy_linear")
-    with net.resting():
+    with net.evaluation_mode():
         expected = [net(batch, "toy_linear", gates).logits for batch in batches]
         plain = net(batches[0], "toy_linear", {n: m > 0 for n, m in gates.items()}).logits
     assert next(programme, None) is None
-    with net.resting():
+    with net.evaluation_mode():
         found = [net(batch, "toy_linear", net.masks).logits for batch in batches]
     assert len(found) == 3 and all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
     assert not torch.allclose(plain, expected[0], atol=1e-5)  # so the gates did matter: by 2e-4 and more
@@ -224,6 +224,6 @@ def test_a_runs_files_give_its_predictions_bit_for_bit(cli, toy, tmp_path, model
     assert all(((theta[n] != 0) == m).all() for n, m in masks.items()) and len(masks) == 12
     written = np.stack(pd.read_parquet(tmp_path / "run/predictions.parquet").scores)
     (batch,) = task.eval_batches("validation", 128)
-    with net.resting():
+    with net.evaluation_mode():
         assert np.array_equal(net(batch, key, theta=theta).logits.numpy(), written[batch.rows.numpy()])
         assert not np.allclose(net(batch, key).logits.numpy(), written[batch.rows.numpy()])

@@ -204,7 +204,7 @@ def test_logits_distillation_by_hand(net, task):
         next(phases)
     teach = stop.value.value
     batch = next(task.batches(4, 0))
-    with net.resting():
+    with net.evaluation_mode():
         teacher = net(batch, key).logits
     same = teach(SimpleNamespace(logits=teacher), batch, {"task": torch.tensor(3.0)})
     assert same["task"].item() == 1.5 and same["kd_logits"].item() == pytest.approx(0, abs=1e-6)

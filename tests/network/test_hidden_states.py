@@ -7,7 +7,7 @@ import torch
 import transformers
 
 from prunebert.network import models
-from prunebert.network.subnetwork import SubNetwork, everyone_sees
+from prunebert.network.subnetwork import SubNetwork, full_attention_mask
 from tests.distill.test_losses import another, batch_of
 from tests.toys import save_model
 
@@ -79,7 +79,7 @@ def test_the_mask_a_gpu_is_given_shows_what_transformers_own_does(family, tmp_pa
     _, net, key, batch, inputs = stock_like(family, tmp_path, task)
     assert (inputs["attention_mask"] == 0).any()
     seen = net(type(batch)(inputs, batch.labels, batch.rows), key, needs=("hidden",))
-    inputs["attention_mask"] = everyone_sees(inputs["attention_mask"])
+    inputs["attention_mask"] = full_attention_mask(inputs["attention_mask"])
     with torch.no_grad():
         hidden = net.encoder(**inputs, output_hidden_states=True).hidden_states
     real = batch.inputs["attention_mask"].bool()
