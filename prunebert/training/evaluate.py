@@ -1,4 +1,4 @@
-"""Evaluation: a sub-network's predictions on every evaluation split, and what they score."""
+"""Evaluate a sub-network: its predictions on every evaluation split, and their metrics."""
 
 from __future__ import annotations
 
@@ -14,38 +14,42 @@ from prunebert.masks.apply import Products, keeping
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.system.impl import Impl
 from prunebert.tasks.task import Task
-from prunebert.training.prefetch import ahead
+from prunebert.training.prefetch import prefetch
 
 BATCH = 128
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """predictions: a row an example, of all splits. metrics: every official one. score: the one that stands for all."""
+    """The result of one evaluation."""
 
-    predictions: pd.DataFrame
-    metrics: dict[str, float]
-    score: float
+    predictions: pd.DataFrame  # one row per example, of all splits; columns as in Task.predict
+    metrics: dict[str, float]  # every official metric of the task
+    score: float  # the metric that `task.score` names
 
 
 def evaluate(net: SubNetwork, task: Task, head: str, impl: Impl, theta: dict[str, Tensor] | None = None) -> Evaluation:
-    """f(x; θ ⊙ net.masks) on every evaluation split, without dropout; `theta` as SubNetwork.forward takes it.
+    """Evaluate f(x; θ ⊙ net.masks) on every evaluation split, without dropout.
+
+    Args:
+        head: the head's key.
+        theta: weights that replace the network's own, as in SubNetwork.forward.
 
     Raises Diverged if an output is not finite.
     """
     predictions = {}
     masks = keeping(net.masks, Products())
-    with net.resting():
+    with net.evaluation_mode():
         for split in task.eval_splits:
-            answers: dict[int, np.ndarray] = {}
-            for batch in ahead(task.eval_batches(split, BATCH), impl.torch_device):
+            outputs: dict[int, np.ndarray] = {}
+            for batch in prefetch(task.eval_batches(split, BATCH), impl.torch_device):
                 batch = batch.to(impl.torch_device)
                 with impl.autocast():
                     out = net(batch, head, masks, theta)
-                    found = task.answers(out, batch)  # which may ask a teacher, in the same precision
+                    rows = task.outputs_by_row(out, batch)  # under autocast, because it may run a teacher
                 if not torch.isfinite(out.logits).all():
                     raise Diverged(f"the network's output on {split} is not finite; lower the learning rate")
-                answers |= found
-            predictions[split] = task.predict(split, answers)
+                outputs |= rows
+            predictions[split] = task.predict(split, outputs)
     metrics = task.metrics(predictions)
     return Evaluation(pd.concat(predictions.values(), ignore_index=True), metrics, metrics[task.score])

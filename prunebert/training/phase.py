@@ -1,4 +1,7 @@
-"""Phase: one stretch of training, complete. A method is a generator of phases; the loop knows nothing else."""
+"""A Phase describes one stretch of training completely.
+
+A method is a generator of phases. The training loop knows nothing else of a method.
+"""
 
 from __future__ import annotations
 
@@ -15,32 +18,27 @@ from prunebert.network.subnetwork import SubNetwork
 from prunebert.tasks.task import Task
 
 Method = Callable[[SubNetwork, Task], Iterator["Phase"]]
-
-
-Terms = dict[str, Tensor]
+Terms = dict[str, Tensor]  # the named terms of a loss, each a scalar
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Tensors that are trained together, at one learning rate, by AdamW or by plain gradient descent."""
+    """Tensors that train together: one learning rate, one optimizer."""
 
-    name: str
-    tensors: Mapping[str, Tensor]
-    lr: float
+    name: str  # of the group; it prefixes the tensors' names in a checkpoint
+    tensors: Mapping[str, Tensor]  # by name
+    lr: float  # the largest; Fit.rate scales it at every step
     weight_decay: float = 0.0
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    eps: float = 1e-8  # of AdamW
+    optimizer: Literal["adamw", "sgd"] = "adamw"  # sgd is plain gradient descent
+    eps: float = 1e-8  # AdamW's ε
 
 
 @dataclass(frozen=True)
 class Teaching:
-    """What a teacher makes of a loss: (student's outputs, batch, the task's terms) -> terms of the loss.
+    """A teacher's change to the loss."""
 
-    needs: what it reads of the student's outputs besides the logits.
-    """
-
-    terms: Callable[[Outputs, Batch, Terms], Terms]
-    needs: tuple[str, ...] = ()
+    terms: Callable[[Outputs, Batch, Terms], Terms]  # (student's outputs, batch, the task's terms) -> the loss's terms
+    needs: tuple[str, ...] = ()  # the student's outputs that it reads besides the logits: "hidden", "attention"
 
     def __call__(self, out: Outputs, batch: Batch, terms: Terms) -> Terms:
         return self.terms(out, batch, terms)
@@ -51,19 +49,27 @@ ALONE = Teaching(lambda out, batch, terms: terms)  # no teacher
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """name: of the stretch ("prune", "teacher", "finetune"). task, head, fit: whose batches, which head, what budget.
+    """One stretch of training. `t` is the progress, in [0, 1], and counts the steps up to and with the current one.
 
-    train: only these tensors receive a gradient. masks(t, hard): the masks at progress t in [0, 1], which nobody writes
-    to later; with hard=False they may carry a gradient to scores, and their values are those of hard=True wherever the
-    method's paper has it so.
-    loss(out, batch, t): named terms, which the loop adds up and logs; needs: what it reads of the outputs besides the
-    logits. penalty(t): more terms, those that need no batch; asked once a step, after the loss's backward pass. They
-    carry a gradient, or it has been added to that of what is trained already. settled: the progress from which the
-    sparsity is the final one; a best step is looked for only from there on. until: the step after which it ends though
-    its schedules go on (null: fit's last). stop(t): asked after every step, ends it early. drawn: masks(t, False) are
-    random draws, so that what is removed is told from the hard ones.
-    memory: what masks and loss remember from one step to the next, besides tensors in `train` and net.masks: numbers
-    and tensors by name, kept and given back by checkpoints.
+    Attributes:
+        name: of the phase, as in result.json ("prune", "teacher", "finetune").
+        task: the task that gives batches and evaluates.
+        head: the key of the head that the forward pass uses.
+        fit: number of steps, batch size, learning rates, evaluations.
+        train: the groups of tensors that receive a gradient; no other tensor does.
+        masks: masks(t, hard) -> the masks at progress t. hard=True: exact 0/1. hard=False: what the forward pass sees;
+            they may carry a gradient to scores. Both have the same values unless the method's paper has others.
+            Nobody may write to the returned tensors later.
+        loss: loss(out, batch, t) -> named terms of the loss; the loop adds them up and logs them.
+        penalty: penalty(t) -> more terms, those that need no batch. Called once a step, after the loss's backward pass.
+            A term carries a gradient, or its gradient has already been added to that of the trained tensors.
+        needs: the outputs that the loss reads besides the logits: "hidden", "attention".
+        settled: the progress from which the sparsity is final. The best step is chosen from there on.
+        until: the step after which the phase ends although its schedules go on; None: fit's last step.
+        stop: stop(t) -> whether the phase ends early. Called after every step.
+        drawn: masks(t, False) are random samples, so the sparsity is measured on the hard masks.
+        memory: what masks and loss carry from one step to the next, besides `train` and net.masks: numbers and tensors
+            by name. Checkpoints save and restore it.
     """
 
     name: str
@@ -83,28 +89,31 @@ class Phase:
 
     @property
     def steps(self) -> int:
-        """Optimizer steps over which progress runs from 0 to 1."""
+        """Return the number of optimizer steps over which the progress runs from 0 to 1."""
         return self.fit.steps_for(self.task.train_rows)
 
     @property
     def planned(self) -> int:
-        """Optimizer steps that will be taken, unless `stop` ends the phase before."""
+        """Return the number of optimizer steps that the phase takes unless `stop` ends it earlier."""
         return min(self.until or self.steps, self.steps)
 
 
 def weights(net: SubNetwork, head: str, fit: Fit, *, embeddings: bool = True) -> list[Group]:
-    """Every pre-trained weight at fit.lr (weight decay on matrices only, as BERT), and the head at fit.head_lr.
+    """Return groups of all weights: the pre-trained ones at fit.lr and the head at fit.head_lr.
 
-    embeddings=False leaves everything below the first layer frozen.
+    Weight decay applies to matrices only, as in BERT.
+
+    Args:
+        embeddings: False freezes everything below the first layer.
     """
     encoder = net.parameters_of("pretrained")
     if not embeddings:
         encoder = {n: p for n, p in encoder.items() if not n.removeprefix(net.prefix).startswith("embeddings")}
     matrices = {n: p for n, p in encoder.items() if p.ndim > 1}
-    rest = {n: p for n, p in encoder.items() if p.ndim <= 1}
+    vectors = {n: p for n, p in encoder.items() if p.ndim <= 1}
     return [
         Group(name="weights", tensors=matrices, lr=fit.lr, weight_decay=fit.weight_decay),
-        Group(name="biases", tensors=rest, lr=fit.lr),
+        Group(name="biases", tensors=vectors, lr=fit.lr),
         _head_group(net, head, fit),
     ]
 

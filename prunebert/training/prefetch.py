@@ -1,4 +1,4 @@
-"""Ahead: on a GPU the next batches are made and pinned by a thread while the device computes."""
+"""On a GPU, a thread makes and pins the next batches while the device computes."""
 
 from __future__ import annotations
 
@@ -10,46 +10,49 @@ import torch
 
 from prunebert.network.interface import Batch
 
-DEPTH = 4  # batches that wait
+DEPTH = 4  # batches that a thread makes in advance
 
 
-def ahead(batches: Iterator[Batch], device: torch.device) -> Generator[Batch, None, None]:
-    """The same batches in the same order. To be closed by whoever does not take them all."""
+def prefetch(batches: Iterator[Batch], device: torch.device) -> Generator[Batch, None, None]:
+    """Yield the same batches in the same order. A caller that does not take them all must close the generator."""
     if device.type == "cuda":
-        yield from by_thread(batches, Batch.pinned)
+        yield from prepare_in_thread(batches, Batch.pinned)
     else:
         yield from batches
 
 
-def by_thread(batches: Iterator[Batch], prepare: Callable[[Batch], Batch]) -> Generator[Batch, None, None]:
-    """What `prepare` makes of each, done in a thread up to DEPTH batches early. Raises what making them raised."""
-    ready: queue.Queue[Batch | BaseException | None] = queue.Queue(DEPTH)
-    over = threading.Event()
+def prepare_in_thread(batches: Iterator[Batch], prepare: Callable[[Batch], Batch]) -> Generator[Batch, None, None]:
+    """Yield `prepare(batch)` of each batch. A thread makes up to DEPTH of them in advance.
 
-    def put(item: Batch | BaseException | None) -> None:
-        while not over.is_set():
+    Raises what making a batch raised in the thread.
+    """
+    prepared: queue.Queue[Batch | BaseException | None] = queue.Queue(DEPTH)  # an exception or None is the last item
+    closed = threading.Event()
+
+    def enqueue(item: Batch | BaseException | None) -> None:
+        while not closed.is_set():
             try:
-                return ready.put(item, timeout=0.1)
+                return prepared.put(item, timeout=0.1)
             except queue.Full:
                 continue
 
     def make() -> None:
         try:
             for batch in batches:
-                put(prepare(batch))
-                if over.is_set():
+                enqueue(prepare(batch))
+                if closed.is_set():
                     return
-            put(None)
-        except BaseException as error:  # noqa: BLE001  told to whoever waits for the batch
-            put(error)
+            enqueue(None)
+        except BaseException as error:  # noqa: BLE001  raised again in the consumer
+            enqueue(error)
 
     thread = threading.Thread(target=make, name="batches", daemon=True)
     thread.start()
     try:
-        while (item := ready.get()) is not None:
+        while (item := prepared.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
             yield item
     finally:
-        over.set()
+        closed.set()
         thread.join()

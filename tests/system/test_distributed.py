@@ -23,7 +23,7 @@ import json, torch
 from prunebert.system import distributed as ranks
 from prunebert.network.interface import Batch
 from prunebert.training.step import share
-from prunebert.training.loop import same
+from prunebert.training.loop import require_equal_masks
 
 ranks.start(torch.device("cpu"))
 generator = torch.Generator().manual_seed(0)
@@ -55,9 +55,9 @@ with ranks.own_random(1, 2, torch.device("cpu")):
     assert own == torch.rand(3).tolist()
 assert ranks.broadcast({"é": [ranks.RANK]}) == {"é": [0]}
 assert ranks.any_rank(ranks.RANK == 1) and not ranks.any_rank(False)
-same({"a": torch.ones(3)})
+require_equal_masks({"a": torch.ones(3)})
 try:
-    same({"a": torch.ones(3) * ranks.RANK})
+    require_equal_masks({"a": torch.ones(3) * ranks.RANK})
     raise SystemExit("they were not the same")
 except RuntimeError:
     print("all well")

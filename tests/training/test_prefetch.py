@@ -11,7 +11,7 @@ from prunebert.methods.smp import smp
 from prunebert.network.interface import Batch
 from prunebert.schedules import Cubic
 from prunebert.training import loop as training
-from prunebert.training.prefetch import DEPTH, ahead, by_thread
+from prunebert.training.prefetch import DEPTH, prefetch, prepare_in_thread
 from tests.methods.test_phases import SMP
 from tests.methods.test_trained_magnitude import play
 
@@ -36,18 +36,18 @@ def same(batch):
 
 
 def test_all_of_them_in_order():
-    assert numbers(by_thread(batches(23), same)) == list(range(23))
+    assert numbers(prepare_in_thread(batches(23), same)) == list(range(23))
     assert not threads()
 
 
 def test_what_is_prepared_is_what_comes():
-    (made,) = by_thread(batches(1), lambda batch: batch.to(torch.device("meta")))
+    (made,) = prepare_in_thread(batches(1), lambda batch: batch.to(torch.device("meta")))
     assert made.inputs["input_ids"].device.type == "meta" and made.rows.tolist() == [0, 1]
 
 
 def test_only_so_many_are_made_early():
     made = []
-    early = by_thread((made.append(b) or b for b in batches()), same)
+    early = prepare_in_thread((made.append(b) or b for b in batches()), same)
     next(early)
     time.sleep(0.5)
     assert len(made) <= DEPTH + 2  # one was taken, DEPTH wait, one is in the thread's hand
@@ -56,7 +56,7 @@ def test_only_so_many_are_made_early():
 
 
 def test_closing_ends_the_thread_though_batches_never_end():
-    early = by_thread(batches(), same)
+    early = prepare_in_thread(batches(), same)
     assert numbers(itertools.islice(early, 5)) == [0, 1, 2, 3, 4]
     assert threads()
     early.close()
@@ -64,7 +64,7 @@ def test_closing_ends_the_thread_though_batches_never_end():
 
 
 def test_an_error_arrives_after_the_batches_before_it():
-    early = by_thread(batches(9, broken=3), same)
+    early = prepare_in_thread(batches(9, broken=3), same)
     assert numbers(itertools.islice(early, 3)) == [0, 1, 2]
     with pytest.raises(ValueError, match="batch 3"):
         next(early)
@@ -72,7 +72,7 @@ def test_an_error_arrives_after_the_batches_before_it():
 
 
 def test_on_the_cpu_there_is_no_thread():
-    plain = ahead(batches(7), torch.device("cpu"))
+    plain = prefetch(batches(7), torch.device("cpu"))
     assert next(plain).labels.tolist() == [0, 0] and not threads()
     assert numbers(plain) == [1, 2, 3, 4, 5, 6]
 
@@ -86,6 +86,6 @@ def test_training_on_batches_made_early_ends_the_same(monkeypatch, net, task, im
 
     plain = scores()
     used = []
-    monkeypatch.setattr(training, "ahead", lambda made, device: used.append(device) or by_thread(made, same))
+    monkeypatch.setattr(training, "prefetch", lambda made, device: used.append(device) or prepare_in_thread(made, same))
     early = scores()
     assert used and all(torch.equal(plain[n], early[n]) for n in plain) and not threads()
