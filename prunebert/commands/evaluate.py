@@ -71,7 +71,7 @@ def evaluate(run: Loaded, fields: dict[str, Any], build: Callable[..., Any], typ
     model = run.net.model
     node = _completed(fields["task"], run.form, typed)
     task = build(node)(tokenizer=model.tokenizer, positions=model.positions, augment=None)
-    majority = task.majority()
+    majority = task.baseline()
     if task.score not in majority:
         raise BadInput(f"task.score={task.score}: {task.name}'s metrics are {', '.join(majority)}")
     key = _head_for(run, task.form())
@@ -126,7 +126,7 @@ def _head_for(run: Loaded, form: Form) -> str:
     if ours.span or ours.masked_lm:
         return run.head
     if run.frozen_head and run.net.kind_of(run.head) == "label_words":
-        return run.net.place_head(f"{run.head}_there", "label_words", form)
+        return run.net.add_head_as(f"{run.head}_there", "label_words", form)
     if form.regression != ours.regression or set(form.labels) != set(ours.labels):
         raise BadInput(
             f"task={form.name}: {name} was trained for {_classes(ours)}, and this task has {_classes(form)} "

@@ -1,4 +1,4 @@
-"""Batches from tokenised rows: grouped by length, padded to the longest of the batch, in an order the seed decides."""
+"""Make batches of tokenised rows: grouped by length, padded to the batch's longest row, in an order given by a seed."""
 
 from __future__ import annotations
 
@@ -14,31 +14,30 @@ from torch import Tensor
 
 from prunebert.network.interface import Batch
 
-BUCKET = 50  # batches that are sorted by length together; far fewer pads, still a different order every epoch
+BUCKET = 50  # batches that are sorted by length together: far fewer pads, but another order in every epoch
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Tokenised rows, ragged: every column is one flat array, `offsets[i]:offsets[i + 1]` belonging to row i."""
+    """Tokenised rows of different lengths. Row i is the slice `offsets[i]:offsets[i + 1]` of every column."""
 
-    columns: dict[str, np.ndarray]
-    offsets: np.ndarray
-    labels: Tensor
+    columns: dict[str, np.ndarray]  # each [tokens], all rows one after the other
+    offsets: np.ndarray  # [rows + 1]
+    labels: Tensor  # [rows, …]
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     @classmethod
     def of(cls, tokenised: Dataset, columns: list[str], labels: Tensor) -> Rows:
-        """From a datasets.Dataset whose `columns` are lists of integers, equally long within a row."""
+        """Make Rows of a datasets.Dataset. Its `columns` are lists of integers, of equal length within a row."""
         table = tokenised.with_format("arrow")[:]
         flat = {c: table[c].combine_chunks() for c in columns}
-        first = next(iter(flat.values()))
-        offsets = first.offsets.to_numpy()
+        offsets = next(iter(flat.values())).offsets.to_numpy()
         return cls({c: np.asarray(a.values) for c, a in flat.items()}, offsets, labels)
 
     def fingerprint(self) -> str:
-        """A hash of everything a model sees of these rows, and of their labels."""
+        """Return a hash of the rows' columns and labels: of all that a model reads."""
         digest = hashlib.blake2b(self.offsets.tobytes(), digest_size=16)
         for name, values in sorted(self.columns.items()):
             digest.update(name.encode())
@@ -47,20 +46,20 @@ class Rows:
         return digest.hexdigest()
 
     def batch(self, rows: np.ndarray, padding: dict[str, int]) -> Batch:
-        """These rows as one Batch, padded on the right with `padding[column]`."""
+        """Make one Batch of these rows, each column padded on the right with `padding[column]`."""
         lengths = self.offsets[rows + 1] - self.offsets[rows]
-        inside = np.arange(lengths.max()) < lengths[:, None]
+        is_token = np.arange(lengths.max()) < lengths[:, None]  # [rows, length], false at pads
         source = np.concatenate([np.arange(self.offsets[r], self.offsets[r + 1]) for r in rows])
         inputs = {}
         for name, values in self.columns.items():
-            padded = np.full(inside.shape, padding[name], dtype=np.int64)
-            padded[inside] = values[source]
+            padded = np.full(is_token.shape, padding[name], dtype=np.int64)
+            padded[is_token] = values[source]
             inputs[name] = torch.from_numpy(padded)
         index = torch.from_numpy(rows)
         return Batch(inputs, self.labels[index], index)
 
     def shuffled(self, batch_size: int, seed: int, padding: dict[str, int]) -> Iterator[Batch]:
-        """Batches without end. Every epoch goes over all rows once, in an order of its own."""
+        """Yield batches without end. Every epoch takes all rows once, in another order."""
         lengths = np.diff(self.offsets)
         epoch = 0
         while True:
@@ -74,12 +73,12 @@ class Rows:
             epoch += 1
 
     def by_length(self, batch_size: int, padding: dict[str, int]) -> Iterator[Batch]:
-        """Every row once, longest first: little padding, and memory runs out at the start if at all."""
+        """Yield every row once, longest first: little padding, and a lack of memory shows in the first batch."""
         order = np.argsort(-np.diff(self.offsets), kind="stable")
         for start in range(0, len(self), batch_size):
             yield self.batch(order[start : start + batch_size], padding)
 
 
 def padding_of(tokenizer: Any) -> dict[str, int]:
-    """The value that fills each input column of this tokenizer on the right of a short row."""
+    """Return the padding value of each input column of this tokenizer."""
     return {"input_ids": tokenizer.pad_token_id, "attention_mask": 0, "token_type_ids": tokenizer.pad_token_type_id}

@@ -1,4 +1,4 @@
-"""The cache of tokenised data: once per content, tokenizer and settings, in datasets' own cache folder."""
+"""Cache tokenised data in datasets' own cache folder, by content, tokenizer and settings."""
 
 from __future__ import annotations
 
@@ -16,34 +16,38 @@ from datasets import Dataset
 from prunebert.errors import BadInput
 
 log = logging.getLogger(__name__)
-VERSION = 1  # raise it when what is made of the same text changes
+VERSION = 1  # raise it when the same text is tokenised in another way
 
 
 def folder() -> Path:
-    """Where runs leave what others can use, made if need be. Raises BadInput if it cannot be."""
-    found = Path(datasets.config.HF_DATASETS_CACHE) / "prunebert"
+    """Return the folder for data that several runs can use; make it if necessary. Raises BadInput if that fails."""
+    path = Path(datasets.config.HF_DATASETS_CACHE) / "prunebert"
     try:
-        found.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadInput(f"HF_DATASETS_CACHE={found.parent} cannot be written to: {error.strerror}") from error
-    return found
+        raise BadInput(f"HF_DATASETS_CACHE={path.parent} cannot be written to: {error.strerror}") from error
+    return path
 
 
 def tokenised(
     table: pd.DataFrame, tokenize: Callable[[dict], dict], tokenizer: Any, settings: dict[str, Any]
 ) -> Dataset:
-    """`table` mapped through `tokenize` (a batched function, columns in, columns out), read back if done before.
+    """Map `table` through `tokenize`, or read the result from the cache.
 
-    The key is the table's content, the tokenizer's full definition and `settings`; two processes may do it at once,
-    each file appears whole or not at all.
+    Args:
+        tokenize: a function from a batch of columns to a batch of columns.
+        settings: whatever else decides the result; a part of the cache's key.
+
+    The key is the table's content, the tokenizer's full definition and `settings`.
+    Two processes may do this at once, because each file appears whole or not at all.
     """
     digest = hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
     definition = json.loads(tokenizer.backend_tokenizer.to_str())
-    definition |= {"truncation": None, "padding": None}  # left behind by earlier calls, no part of the vocabulary
+    definition |= {"truncation": None, "padding": None}  # earlier calls set these; they are not of the vocabulary
     digest.update(json.dumps([VERSION, definition, settings, list(table.columns)], sort_keys=True).encode())
     file = folder() / f"{digest.hexdigest()[:32]}.arrow"
     if not file.exists():
-        log.info("reading %s rows, once for this data and tokenizer", f"{len(table):,}")
+        log.info("tokenising %s rows, once for this data and tokenizer", f"{len(table):,}")
     datasets.disable_progress_bars()
     source = Dataset.from_pandas(table, preserve_index=False)
     return source.map(

@@ -1,4 +1,4 @@
-"""Corpora: plain text by the document, for masked language modelling, from the hub, from files or from a package."""
+"""Corpora for masked language modelling: documents of plain text from the hub, from files or from a package."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prunebert.errors import BadInput, bad_choice
 from prunebert.system import hub as hugging_face
 from prunebert.tasks import sources
 
-Texts = dict[str, list[str]]  # "train" and "validation"
+Texts = dict[str, list[str]]  # documents by split, "train" and "validation"
 
 
 def corpus(
@@ -21,31 +21,36 @@ def corpus(
     file: str | None,
     holdout: float,
 ) -> Texts:
-    """Documents of a corpus, the empty ones left out.
+    """Load the documents of a corpus, without the empty ones.
 
-    file: a text file, or a folder of .txt files, of your own (a document a line); it goes before `package` and `hub`.
-    text: the column of the others. Where there is no evaluation split, `holdout` of the documents is one.
+    Args:
+        name: for messages.
+        hub: the hub's path, configuration and splits.
+        package: an installed package with a table, used instead of `hub`.
+        text: the column of text in `package` or `hub`.
+        file: your own text file or folder of .txt files, one document a line; used instead of `package` and `hub`.
+        holdout: the fraction of documents for evaluation, where there is no evaluation split.
+
+    Raises BadInput for a source that cannot be read or has fewer than two documents.
     """
     if file:
         texts = {"train": _lines(Path(file).expanduser())}
     elif package:
-        where = {k: package[k] for k in ("file", "where")}
-        rest = {k: v for k, v in package.items() if k not in where}
-        texts = {"train": sources.from_package(**where, text=[text], label=text, **rest)["train"].text_a.tolist()}
+        texts = {"train": sources.from_package(**package, text=[text], label=text)["train"].text_a.tolist()}
     elif hub:
         texts = _hub(name, text, **hub)
     else:
-        raise BadInput(f"corpus={name} needs corpus.file=FILE, a text file or a folder of them")
+        raise BadInput(f"corpus={name} needs corpus.file=FILE: a text file or a folder of text files")
     texts = {split: [t for t in documents if t.strip()] for split, documents in texts.items()}
     if len(texts["train"]) < 2:
-        raise BadInput(f"corpus={name} has {len(texts['train'])} documents that are not empty; at least 2 are needed")
+        raise BadInput(f"corpus={name} has {len(texts['train'])} documents with text; at least 2 are needed")
     if "validation" not in texts:
         if not 0 < holdout < 1:
             raise BadInput(f"corpus.holdout={holdout}: must be above 0 and below 1")
         from sklearn.model_selection import train_test_split
 
-        train, held = train_test_split(texts["train"], test_size=holdout, random_state=0)
-        texts = {"train": train, "validation": held}
+        train, validation = train_test_split(texts["train"], test_size=holdout, random_state=0)
+        texts = {"train": train, "validation": validation}
     return texts
 
 
@@ -70,7 +75,7 @@ def _hub(name: str, text: str, *, path: str, config: str, train: str, validation
 def _lines(path: Path) -> list[str]:
     files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
     if not files or not files[0].is_file():
-        raise BadInput(f"corpus.file={path}: there is no such text file, and no folder with .txt files")
+        raise BadInput(f"corpus.file={path}: there is no such text file or folder with .txt files")
     try:
         return [line for file in files for line in file.read_text("utf-8").splitlines()]
     except UnicodeDecodeError as error:

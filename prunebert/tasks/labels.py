@@ -1,4 +1,4 @@
-"""Labels as files write them (names, numbers, numbers as text) -> class indices or real numbers."""
+"""Convert labels in a file (names, numbers, numbers as text) to class indices or real numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prunebert.errors import BadInput, did_you_mean
 
 
 def _text(label: pd.Series) -> pd.Series:
-    """As text; a whole number stored as a float (1.0) is written as one (1)."""
+    """Return labels as text. A whole number stored as a float (1.0) becomes an integer (1)."""
     return label.map(lambda x: str(int(x)) if isinstance(x, float) and x.is_integer() else str(x).strip())
 
 
@@ -20,7 +20,14 @@ def _number(text: str) -> bool:
 
 
 def label_names(label: pd.Series, column: str) -> list[str]:
-    """The classes of a training file, sorted (as numbers, where all are). Raises BadInput if these are not classes."""
+    """Return the classes of a training file, sorted (by value if all are whole numbers).
+
+    Args:
+        label: the training labels.
+        column: their column, for messages.
+
+    Raises BadInput for a row without a label, for a single class, and for too many different values.
+    """
     if label.isna().any():
         raise BadInput(f"task.label={column}: row {int(label.isna().to_numpy().argmax())} of train has no label")
     names = sorted(_text(label).unique())
@@ -32,14 +39,17 @@ def label_names(label: pd.Series, column: str) -> list[str]:
         )
     if len(names) > max(20, len(label) // 2):
         raise BadInput(
-            f"task.label={column}: {len(names)} different values in {len(label)} rows are no classes; "
-            "for numbers use task.kind=regression"
+            f"task.label={column}: {len(names)} different values in {len(label)} rows are too many for "
+            "classes; for numbers use task.kind=regression"
         )
     return names
 
 
 def to_classes(label: pd.Series, names: list[str], column: str, split: str) -> np.ndarray:
-    """[rows] int64: a label is a name; where the names are no numbers, it may be the index of one."""
+    """Return class indices, [rows] int64. Raises BadInput for an unknown label.
+
+    A label is a class name, or its index if no name is a number.
+    """
     position = {str(n): i for i, n in enumerate(names)}
     if not any(map(_number, position)):
         position |= {str(i): i for i in range(len(names))}
@@ -55,7 +65,7 @@ def to_classes(label: pd.Series, names: list[str], column: str, split: str) -> n
 
 
 def to_numbers(label: pd.Series, column: str, split: str) -> np.ndarray:
-    """[rows] float32, for regression."""
+    """Return labels for regression, [rows] float32. Raises BadInput for a label that is not a finite number."""
     numbers = pd.to_numeric(label, errors="coerce").to_numpy(dtype=np.float32)
     if not np.isfinite(numbers).all():
         row = int((~np.isfinite(numbers)).argmax())

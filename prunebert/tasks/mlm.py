@@ -1,4 +1,4 @@
-"""Masked language modelling as a task: blocks of text, 15 % of the tokens to be told (Devlin et al. 2019, §3.1)."""
+"""Masked language modelling as a task: predict 15 % of the tokens of text blocks (Devlin et al. 2019, §3.1)."""
 
 from __future__ import annotations
 
@@ -26,17 +26,20 @@ if TYPE_CHECKING:
 
 @dataclass
 class MaskedLM:
-    """A loaded corpus (see task.Task). Labels are [batch, length], IGNORED where nothing is asked; logits are
-    [tokens asked, vocabulary], in the order of the batch."""
+    """A loaded corpus (see task.Task).
+
+    Labels are [batch, length], IGNORED except at target tokens. Logits are [target tokens, vocabulary], in the order of
+    the batch.
+    """
 
     name: str
-    rows: dict[str, Rows]
-    padding: dict[str, int]
-    mask_token: int
-    vocabulary: int
-    special: Tensor
-    rate: float
-    block: int
+    rows: dict[str, Rows]  # by split
+    padding: dict[str, int]  # the padding value of each input column
+    mask_token: int  # the id of [MASK]
+    vocabulary: int  # its size
+    special: Tensor  # the ids of special tokens, which are never targets
+    rate: float  # fraction of the tokens that are targets
+    block: int  # tokens in a row, [CLS] and [SEP] included
     span = False
     regression = False
     masked_lm = True
@@ -55,63 +58,74 @@ class MaskedLM:
             yield self.hide(batch, generator)
 
     def eval_batches(self, split: str, batch_size: int) -> Iterator[Batch]:
-        generator = torch.Generator().manual_seed(0)  # the same tokens are asked for in every run
+        generator = torch.Generator().manual_seed(0)  # the same target tokens in every run
         for batch in self.rows[split].by_length(min(batch_size, 32), self.padding):
             yield self.hide(batch, generator)
 
     def hide(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """`rate` of the tokens become labels; 80 % of these read [MASK], 10 % a random token, 10 % themselves."""
+        """Choose `rate` of the tokens as targets; 80 % become [MASK], 10 % a random token, 10 % stay."""
         ids = batch.inputs["input_ids"]
-        asked = (torch.rand(ids.shape, generator=generator) < self.rate) & ~torch.isin(ids, self.special)
-        asked[0, 1] |= not asked.any()  # a batch in which nothing is asked has no loss
-        fate = torch.rand(ids.shape, generator=generator)
-        other = torch.randint(self.vocabulary, ids.shape, generator=generator)
-        shown = torch.where(asked & (fate < 0.8), self.mask_token, ids)
-        shown = torch.where(asked & (fate >= 0.8) & (fate < 0.9), other, shown)
-        return Batch(batch.inputs | {"input_ids": shown}, torch.where(asked, ids, IGNORED), batch.rows)
+        is_target = (torch.rand(ids.shape, generator=generator) < self.rate) & ~torch.isin(ids, self.special)
+        is_target[0, 1] |= not is_target.any()  # a batch without a target has no loss
+        u = torch.rand(ids.shape, generator=generator)
+        random_ids = torch.randint(self.vocabulary, ids.shape, generator=generator)
+        input_ids = torch.where(is_target & (u < 0.8), self.mask_token, ids)
+        input_ids = torch.where(is_target & (u >= 0.8) & (u < 0.9), random_ids, input_ids)
+        return Batch(batch.inputs | {"input_ids": input_ids}, torch.where(is_target, ids, IGNORED), batch.rows)
 
     def loss(self, out: Outputs, batch: Batch) -> dict[str, Tensor]:
         return {"mlm": F.cross_entropy(out.logits.float(), batch.labels[batch.labels != IGNORED])}
 
-    def answers(self, out: Outputs, batch: Batch) -> dict[int, np.ndarray]:
-        """By row: [tokens asked, 3], the token, the predicted one, and the token's log-probability."""
+    def outputs_by_row(self, out: Outputs, batch: Batch) -> dict[int, np.ndarray]:
+        """Return, by row, [target tokens, 3]: the token, the predicted token, and the token's log-probability."""
         labels = batch.labels[batch.labels != IGNORED]
         logits = out.logits.float()
-        told = logits.log_softmax(-1).gather(1, labels[:, None]).squeeze(1)
-        found = torch.stack([labels.double(), logits.argmax(-1).double(), told.double()], 1).cpu().numpy()
+        log_probability = logits.log_softmax(-1).gather(1, labels[:, None]).squeeze(1)
+        columns = [labels.double(), logits.argmax(-1).double(), log_probability.double()]
+        targets = torch.stack(columns, 1).cpu().numpy()
         ends = (batch.labels != IGNORED).sum(1).cumsum(0).cpu().numpy()
-        return dict(zip(batch.rows.tolist(), np.split(found, ends[:-1]), strict=True))
+        return dict(zip(batch.rows.tolist(), np.split(targets, ends[:-1]), strict=True))
 
-    def predict(self, split: str, answers: dict[int, np.ndarray]) -> pd.DataFrame:
-        found = [answers[row] for row in range(len(self.rows[split]))]
+    def predict(self, split: str, outputs: dict[int, np.ndarray]) -> pd.DataFrame:
+        targets = [outputs[row] for row in range(len(self.rows[split]))]
         return pd.DataFrame(
             {
                 "split": split,
-                "id": [str(row) for row in range(len(found))],
-                "label": [json.dumps(x[:, 0].astype(int).tolist()) for x in found],
-                "prediction": [json.dumps(x[:, 1].astype(int).tolist()) for x in found],
-                "scores": [x[:, 2] for x in found],
+                "id": [str(row) for row in range(len(targets))],
+                "label": [json.dumps(x[:, 0].astype(int).tolist()) for x in targets],
+                "prediction": [json.dumps(x[:, 1].astype(int).tolist()) for x in targets],
+                "scores": [x[:, 2] for x in targets],
             }
         )
 
     def metrics(self, predictions: dict[str, pd.DataFrame]) -> dict[str, float]:
         rows = predictions["validation"]
-        right = np.concatenate(
+        correct = np.concatenate(
             [np.equal(json.loads(a), json.loads(b)) for a, b in zip(rows.label, rows.prediction, strict=True)]
         )
-        return {"accuracy": float(right.mean()), "perplexity": float(np.exp(-np.concatenate(list(rows.scores)).mean()))}
+        return {
+            "accuracy": float(correct.mean()),
+            "perplexity": float(np.exp(-np.concatenate(list(rows.scores)).mean())),
+        }
 
-    def majority(self) -> dict[str, float]:
-        """Always the most frequent token; the perplexity is that of the training tokens' frequencies, plus one each."""
-        train, held = (
+    def baseline(self) -> dict[str, float]:
+        """Return the metrics of the constant baseline.
+
+        It always predicts the most frequent training token. Its probabilities, for the perplexity, are the training
+        tokens' frequencies with 1 added to every count.
+        """
+        train, validation = (
             np.bincount(self.rows[split].columns["input_ids"], minlength=self.vocabulary).astype(float)
             for split in ("train", "validation")
         )
-        for counts in (train, held):
+        for counts in (train, validation):
             counts[self.special.numpy()] = 0
-        held /= held.sum()
+        validation /= validation.sum()
         surprise = -np.log((train + 1) / (train + 1).sum())
-        return {"accuracy": float(held[train.argmax()]), "perplexity": float(np.exp((held * surprise).sum()))}
+        return {
+            "accuracy": float(validation[train.argmax()]),
+            "perplexity": float(np.exp((validation * surprise).sum())),
+        }
 
     def facts(self) -> dict[str, Any]:
         return {
@@ -135,11 +149,20 @@ def mlm_task(
     augment: Augment | None = None,
     key: str = "task",
 ) -> MaskedLM:
-    """A corpus, loaded now and cut into blocks of `block` tokens, [CLS] and [SEP] included; documents run on from block
-    to block. key: where these settings lie in the configuration, for messages.
+    """Load a corpus and cut it into blocks of `block` tokens. A document may span several blocks.
+
+    Args:
+        positions: the model's longest sequence, in tokens.
+        corpus: loads the documents.
+        block: tokens in a block, [CLS] and [SEP] included.
+        rate: fraction of the tokens to predict.
+        augment: must be None; a corpus cannot be augmented.
+        key: where the configuration has these settings, for messages.
+
+    Raises BadInput for a setting outside its range, and for a corpus shorter than one block.
     """
     if augment is not None:
-        raise BadInput(f"augment=mlm: task={name} has a corpus and no labels that copies could share; use augment=none")
+        raise BadInput(f"augment=mlm: task={name} has no labels that augmented copies could share; use augment=none")
     if not 8 <= block <= positions:
         raise BadInput(f"{key}.block={block}: the model reads at most {positions} tokens (and at least 8 are needed)")
     if not 0 < rate < 1:
@@ -159,14 +182,14 @@ def mlm_task(
 
 
 def _blocks(tokens: np.ndarray, block: int, tokenizer: Any, key: str) -> Rows:
-    """Full blocks only; a corpus shorter than one block is refused."""
-    inside = block - 2
-    count = len(tokens) // inside
+    """Return the full blocks. Raises BadInput if the corpus is shorter than one block."""
+    body_length = block - 2
+    count = len(tokens) // body_length
     if count == 0:
         raise BadInput(f"{key}.block={block}: the corpus has only {len(tokens)} tokens in a split")
-    body = tokens[: count * inside].reshape(count, inside)
+    body = tokens[: count * body_length].reshape(count, body_length)
     ends = [np.full((count, 1), i) for i in (tokenizer.cls_token_id, tokenizer.sep_token_id)]
     ids = np.concatenate([ends[0], body, ends[1]], 1).astype(np.int64).reshape(-1)
     columns = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-    wanted = {c: columns[c] for c in tokenizer.model_input_names if c in columns}
-    return Rows(wanted, np.arange(count + 1) * block, torch.zeros(count))
+    inputs = {c: columns[c] for c in tokenizer.model_input_names if c in columns}
+    return Rows(inputs, np.arange(count + 1) * block, torch.zeros(count))

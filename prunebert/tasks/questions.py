@@ -1,7 +1,7 @@
-"""Where questions come from: the hub, a folder with SQuAD's files, or JSON files of your own in its layout.
+"""Read questions from the hub, from a folder with SQuAD's files, or from your own JSON files in SQuAD's layout.
 
-Each source gives a data frame a split: id, context, question, golds (a list of texts), and first and last, the
-characters of the first gold answer in the context (-1 where there is none).
+Each source gives one data frame per split. Its columns: id, context, question, golds (the gold answers, a list of
+texts), first and last (the half-open character range of the first gold answer in the context, -1 without an answer).
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ OTHER_SOURCES = (
     "a folder with SQuAD's files (task.data_dir=FOLDER), your own files in its layout (task.train=FILE task.eval=FILE) "
     "or the embedded data (task=rotten_tomatoes, from prunebert[demo])"
 )
-WORDS = {list: "list", str: "text", int: "whole number", (str, int): "text or number"}
+TYPE_NAMES = {list: "list", str: "text", int: "whole number", (str, int): "text or number"}
 
 
 class Question(NamedTuple):
-    """As it stands in the data, unchecked."""
+    """A question as in the data, unchecked."""
 
     id: str
     context: str
     question: str
-    texts: list[str]
-    starts: list[int]
+    texts: list[str]  # of the gold answers
+    starts: list[int]  # their first characters in the context
 
 
 def from_hub(task: str, path: str, no_answer: bool) -> Tables:
-    """A data set of the hub (or of its cache). Raises BadInput in seconds if there is neither network nor cache."""
+    """Load a data set from the hub or its cache. Raises BadInput within seconds if there is neither."""
     hub.prepare()
     import datasets
 
@@ -57,19 +57,25 @@ def from_hub(task: str, path: str, no_answer: bool) -> Tables:
 
 
 def from_folder(data_dir: str, no_answer: bool) -> Tables:
-    """A folder with the published files of SQuAD 1.1, or with `no_answer` of SQuAD 2.0."""
+    """Load a folder with the published files of SQuAD 1.1, or of SQuAD 2.0 if `no_answer` is true."""
     folder = Path(data_dir).expanduser()
     for file in FOLDER[no_answer]:
         if not (folder / file).is_file():
             raise BadInput(
-                f"task.data_dir={data_dir}: {file} is not there; needed are {' and '.join(FOLDER[no_answer])}"
+                f"task.data_dir={data_dir}: {file} is missing; the folder needs {' and '.join(FOLDER[no_answer])}"
             )
-    train, held = (_from_file(str(folder / file), "task.data_dir", no_answer) for file in FOLDER[no_answer])
-    return {"train": train, "validation": held}
+    train, validation = (_from_file(str(folder / file), "task.data_dir", no_answer) for file in FOLDER[no_answer])
+    return {"train": train, "validation": validation}
 
 
 def from_files(train: str, eval: str | None, holdout: float, no_answer: bool) -> Tables:
-    """Your own files; without `eval` a `holdout` of the training contexts with all their questions, always the same."""
+    """Load your own files.
+
+    Args:
+        eval: the evaluation file. None: a fraction `holdout` of the training contexts, with all their questions, is the
+            validation split. It is the same for every seed and machine.
+        no_answer: a question may have no answer.
+    """
     table = _from_file(train, "task.train", no_answer)
     if eval is not None:
         return {"train": table, "validation": _from_file(eval, "task.eval", no_answer)}
@@ -79,10 +85,11 @@ def from_files(train: str, eval: str | None, holdout: float, no_answer: bool) ->
 
     splitter = GroupShuffleSplit(n_splits=1, test_size=holdout, random_state=0)
     try:
-        kept, held = next(splitter.split(table, groups=pd.factorize(table.context)[0]))
+        train_index, validation_index = next(splitter.split(table, groups=pd.factorize(table.context)[0]))
     except ValueError as error:  # too few contexts
         raise BadInput(f"task.holdout={holdout}: {str(error).splitlines()[0]}; or give task.eval=FILE") from error
-    return {"train": table.iloc[kept].reset_index(drop=True), "validation": table.iloc[held].reset_index(drop=True)}
+    indices = {"train": train_index, "validation": validation_index}
+    return {split: table.iloc[index].reset_index(drop=True) for split, index in indices.items()}
 
 
 def _from_file(file: str, key: str, no_answer: bool) -> pd.DataFrame:
@@ -97,31 +104,31 @@ def _from_file(file: str, key: str, no_answer: bool) -> pd.DataFrame:
 
 
 def _questions(content: Any, source: str) -> Iterator[Question]:
-    """SQuAD's nesting (articles, paragraphs, questions, answers) undone; keys that are not needed may be anything."""
+    """Flatten SQuAD's nesting of articles, paragraphs, questions and answers. Unused keys are not checked."""
 
-    def need(record: Any, where: str, key: str, kind: Any) -> Any:
+    def need(record: Any, path: str, key: str, kind: Any) -> Any:
         if not isinstance(record, dict) or key not in record or not isinstance(record[key], kind):
-            raise BadInput(f"{source} is not in SQuAD's layout: {where} has no {key!r} ({WORDS[kind]})")
+            raise BadInput(f"{source} is not in SQuAD's layout: {path} has no {key!r} ({TYPE_NAMES[kind]})")
         return record[key]
 
     for a, article in enumerate(need(content, "the file", "data", list)):
         for p, paragraph in enumerate(need(article, f"data[{a}]", "paragraphs", list)):
-            where = f"data[{a}].paragraphs[{p}]"
-            context = need(paragraph, where, "context", str)
-            for q, item in enumerate(need(paragraph, where, "qas", list)):
-                inside = f"{where}.qas[{q}]"
-                answers = need(item, inside, "answers", list)
+            path = f"data[{a}].paragraphs[{p}]"
+            context = need(paragraph, path, "context", str)
+            for q, item in enumerate(need(paragraph, path, "qas", list)):
+                question_path = f"{path}.qas[{q}]"
+                golds = need(item, question_path, "answers", list)
                 yield Question(
-                    str(need(item, inside, "id", (str, int))),
+                    str(need(item, question_path, "id", (str, int))),
                     context,
-                    need(item, inside, "question", str),
-                    [need(x, f"{inside}.answers[{i}]", "text", str) for i, x in enumerate(answers)],
-                    [need(x, f"{inside}.answers[{i}]", "answer_start", int) for i, x in enumerate(answers)],
+                    need(item, question_path, "question", str),
+                    [need(x, f"{question_path}.answers[{i}]", "text", str) for i, x in enumerate(golds)],
+                    [need(x, f"{question_path}.answers[{i}]", "answer_start", int) for i, x in enumerate(golds)],
                 )
 
 
 def _table(questions: Iterable[Question], source: str, no_answer: bool) -> pd.DataFrame:
-    """The questions of a split, checked. Raises BadInput with the id of the first that cannot be."""
+    """Check the questions of a split and return them as a table. Raises BadInput with the first bad question's id."""
     rows: dict[str, dict[str, Any]] = {}
     for name, context, question, texts, starts in questions:
         if name in rows:
@@ -130,13 +137,15 @@ def _table(questions: Iterable[Question], source: str, no_answer: bool) -> pd.Da
             raise BadInput(
                 f"{source}: question {name} has no answer, which task.no_answer=false does not allow; use task=squad_v2"
             )
-        places = []
+        ranges = []
         for text, start in zip(texts, starts, strict=True):
-            place = _place(context, text, start)
-            if place is None:
-                raise BadInput(f"{source}: question {name}, answer_start={start}: {text[:60]!r} does not stand there")
-            places.append(place)
-        first, last = places[0] if places else (-1, -1)
+            characters = _character_range(context, text, start)
+            if characters is None:
+                raise BadInput(
+                    f"{source}: question {name}, answer_start={start}: the context has no {text[:60]!r} there"
+                )
+            ranges.append(characters)
+        first, last = ranges[0] if ranges else (-1, -1)
         question = question.lstrip()
         rows[name] = dict(id=name, context=context, question=question, golds=list(texts), first=first, last=last)
     if not rows:
@@ -144,12 +153,12 @@ def _table(questions: Iterable[Question], source: str, no_answer: bool) -> pd.Da
     return pd.DataFrame(list(rows.values()))
 
 
-def _place(context: str, text: str, start: int) -> tuple[int, int] | None:
-    """The characters of an answer, spaces around it left out; None if it is not there.
+def _character_range(context: str, text: str, start: int) -> tuple[int, int] | None:
+    """Return the half-open character range of an answer without the spaces around it; None if it is not at `start`.
 
-    Up to two characters away counts as there: a few of SQuAD's published answers start one before their text.
+    It may be up to two characters away, because a few of SQuAD's published answers start one before their text.
     """
-    for at in (start, start + 1, start - 1, start + 2, start - 2):
-        if at >= 0 and text.strip() and context.startswith(text, at):
-            return at + len(text) - len(text.lstrip()), at + len(text.rstrip())
+    for begin in (start, start + 1, start - 1, start + 2, start - 2):
+        if begin >= 0 and text.strip() and context.startswith(text, begin):
+            return begin + len(text) - len(text.lstrip()), begin + len(text.rstrip())
     return None

@@ -1,6 +1,6 @@
-"""Where rows come from: the hub, a folder in GLUE's layout, files of your own, or an installed package.
+"""Read rows from the hub, from a folder in GLUE's layout, from your own files, or from an installed package.
 
-Each source gives a data frame a split with the columns id, text_a, text_b (pairs only) and label, as they stand there.
+Each source gives one data frame per split. Its columns: id, text_a, text_b (pairs only) and label, unconverted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pandas as pd
 from prunebert.errors import BadInput, did_you_mean
 from prunebert.system import hub, packaged
 
-# index_col: without it a row longer than the header shifts every value one column to the left
+# without index_col, a row longer than the header shifts every value one column to the left
 PLAIN: dict[str, Any] = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig", "index_col": False}
 Tables = dict[str, pd.DataFrame]  # "train" and the evaluation splits by name
 OTHER_SOURCES = (
@@ -31,7 +31,15 @@ OTHER_SOURCES = (
 def from_hub(
     task: str, *, path: str, config: str, text: list[str], label: str, train: str, eval: dict[str, str]
 ) -> Tables:
-    """A data set of the hub (or of its cache). Raises BadInput in seconds if there is neither network nor cache."""
+    """Load a data set from the hub or its cache. Raises BadInput within seconds if there is neither.
+
+    Args:
+        path, config: the data set's name and configuration on the hub.
+        text: one or two columns of text.
+        label: the column of labels.
+        train: the training split.
+        eval: {name here: split on the hub} of the evaluation splits.
+    """
     hub.prepare()
     import datasets
 
@@ -57,27 +65,35 @@ def from_folder(
     eval: dict[str, str],
     header: list[str] | None = None,
 ) -> Tables:
-    """A folder in GLUE's own download layout: `data_dir` is the folder of all tasks or the task's own.
+    """Load a task from a folder in the layout of GLUE's own download. Its tab-separated files have no quoting.
 
-    GLUE's tab-separated files have no quoting. `header` names the columns of files without a first line of names.
+    Args:
+        task: the task's name, for messages.
+        data_dir: the folder of all tasks, or the task's own.
+        name: the task's folder in `data_dir`.
+        text: one or two columns of text.
+        label: the column of labels.
+        train: the training file.
+        eval: {split: file} of the evaluation files.
+        header: the columns' names, for files without a header line.
     """
     root = Path(data_dir).expanduser()
-    place = root / name if (root / name).is_dir() else root
+    folder = root / name if (root / name).is_dir() else root
     tables = {}
     for split, file in {"train": train, **eval}.items():
-        if not (place / file).is_file():
-            raise BadInput(f"task.data_dir={data_dir} is not GLUE's layout for {task}: {name}/{file} is not there")
+        if not (folder / file).is_file():
+            raise BadInput(f"task.data_dir={data_dir} is not GLUE's layout for {task}: {name}/{file} is missing")
         with _readable(f"task.data_dir={data_dir}: {name}/{file}"):
             table = pd.read_csv(
-                place / file,
+                folder / file,
                 sep="\t",
                 quoting=csv.QUOTE_NONE,
                 header=None if header else 0,
                 names=header,
-                on_bad_lines="skip",  # a few of QQP's lines break off
+                on_bad_lines="skip",  # a few of QQP's lines are broken
                 **PLAIN,
             )
-        table = columns(table, text, label, str(place / file))
+        table = columns(table, text, label, str(folder / file))
         tables[split] = table[table.label != ""].reset_index(drop=True)
         if tables[split].empty:
             raise BadInput(f"task.data_dir={data_dir}: no row of {name}/{file} has a label")
@@ -85,7 +101,13 @@ def from_folder(
 
 
 def from_files(train: str, eval: str | dict[str, str] | None, text: list[str], label: str) -> Tables:
-    """Your own CSV, TSV, JSON, JSON lines or Parquet files; without `eval` there is only the split "train"."""
+    """Load your own CSV, TSV, JSON, JSON lines or Parquet files. Without `eval` the only split is "train".
+
+    Args:
+        eval: one evaluation file, or {split: file}.
+        text: one or two columns of text.
+        label: the column of labels.
+    """
     files = {"train": train} | ({} if eval is None else eval if isinstance(eval, dict) else {"validation": eval})
     tables = {}
     for split, file in files.items():
@@ -98,7 +120,13 @@ def from_files(train: str, eval: str | dict[str, str] | None, text: list[str], l
 
 
 def from_package(*, file: str, where: dict[str, str], text: list[str], label: str, **package: Any) -> Tables:
-    """A CSV inside an installed package (see packaged.folder), only the rows whose columns equal `where`."""
+    """Load a CSV inside an installed package.
+
+    Args:
+        file: the CSV's name.
+        where: {column: value}; only rows with these values are loaded.
+        package: arguments of packaged.folder.
+    """
     table = read(str(packaged.folder(**package) / file), "task.package")
     for column, value in where.items():
         table = table[table[column] == value]
@@ -106,7 +134,13 @@ def from_package(*, file: str, where: dict[str, str], text: list[str], label: st
 
 
 def read(file: str, key: str) -> pd.DataFrame:
-    """A table from a file, its format told by the ending. TSV has no quoting, CSV has. Raises BadInput with `key`."""
+    """Read a table from a file. The ending gives the format; CSV has quoting, TSV has not.
+
+    Args:
+        key: the configuration's key for the file, for messages.
+
+    Raises BadInput for a file that does not exist, has an unknown ending or cannot be parsed.
+    """
     path = Path(file).expanduser()
     if not path.is_file():
         raise BadInput(f"{key}={file}: there is no such file")
@@ -119,29 +153,31 @@ def read(file: str, key: str) -> pd.DataFrame:
     }
     suffix = path.suffix.lower()
     if suffix not in readers:
-        raise BadInput(f"{key}={file}: the ending {path.suffix or '(none)'} is not known, only {', '.join(readers)}")
+        raise BadInput(
+            f"{key}={file}: the ending {path.suffix or '(none)'} is not known; allowed are {', '.join(readers)}"
+        )
     with _readable(f"{key}={file}"):
         return readers[suffix]()
 
 
 @contextmanager
-def _readable(what: str) -> Iterator[None]:
-    """A parser's errors, and pandas' warning that it cuts long rows off, as one line."""
+def _readable(source: str) -> Iterator[None]:
+    """Turn a parser's errors, and pandas' warning that it shortens long rows, into one-line BadInput."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             yield
     except (ValueError, OSError, KeyError, pd.errors.ParserWarning) as error:  # pandas' and pyarrow's are ValueErrors
-        raise BadInput(f"{what} cannot be read: {str(error).splitlines()[0]}") from error
+        raise BadInput(f"{source} cannot be read: {str(error).splitlines()[0]}") from error
 
 
 def _records(text: str) -> list[Any]:
-    """JSON lines, a list of records, or records by id."""
+    """Parse JSON lines, a list of records, or a dict of records by id."""
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
         lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
-        if lines and not _is_json(lines[0][1]):  # no lines of JSON, but one broken text
+        if lines and not _is_json(lines[0][1]):  # not JSON lines, but one broken JSON text
             raise ValueError(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
         content = [_record(*line) for line in lines]
     if isinstance(content, dict) and all(isinstance(v, dict) for v in content.values()):
@@ -165,24 +201,24 @@ def _record(number: int, line: str) -> Any:
 
 
 def columns(table: pd.DataFrame, text: list[str], label: str, source: str) -> pd.DataFrame:
-    """The columns that matter under their common names. Raises BadInput for a column that is not there, or no rows."""
+    """Pick the text and label columns and give them their common names. Raises BadInput if any is missing."""
     if not 1 <= len(text) <= 2:
         raise BadInput(f"task.text={text}: one or two columns of text are allowed")
     if table.empty:
         raise BadInput(f"{source} has no rows")
     for key, column in [*(("task.text", t) for t in text), ("task.label", label)]:
         if column not in table.columns:
-            there = [str(c) for c in table.columns]
+            names = [str(c) for c in table.columns]
             raise BadInput(
-                f"{key}={column}: {source} has no such column; it has {', '.join(there)}{did_you_mean(column, there)}"
+                f"{key}={column}: {source} has no such column; it has {', '.join(names)}{did_you_mean(column, names)}"
             )
     picked = pd.DataFrame({"id": range(len(table)), "label": table[label].to_numpy()})
     for name, column in zip(["text_a", "text_b"], text, strict=False):
         empty = table[column].isna()
         if empty.any():
             raise BadInput(f"{source}: row {int(empty.to_numpy().argmax())} has no {column}")
-        several = table[column].map(lambda x: isinstance(x, list | dict | np.ndarray)).to_numpy()
-        if several.any():
-            raise BadInput(f"{source}: row {int(several.argmax())} has no text in {column}, but several values")
+        has_several = table[column].map(lambda x: isinstance(x, list | dict | np.ndarray)).to_numpy()
+        if has_several.any():
+            raise BadInput(f"{source}: row {int(has_several.argmax())} has no text in {column}, but several values")
         picked[name] = table[column].astype(str).to_numpy()
     return picked

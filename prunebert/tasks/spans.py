@@ -1,6 +1,7 @@
-"""Answers as spans of text: windows over a context, the span a model's logits mean, what SQuAD's metrics say of it.
+"""Answers as spans of text: cut contexts into windows, and turn a model's logits into the best span.
 
-Pure functions. Characters are half-open (first, last), tokens inclusive (start, end), both from 0.
+Pure functions. Both kinds of range count from 0: character ranges are half-open (first, last), token ranges are
+inclusive (start, end).
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ import numpy as np
 
 from prunebert.errors import BadInput
 
-NULL_THRESHOLD = 0.0  # SQuAD 2.0: no answer where the null score beats the best span by more than this
+NULL_THRESHOLD = 0.0  # SQuAD 2.0: predict no answer if the null score exceeds the best span's by more than this
 
 
 class Answer(NamedTuple):
-    """A prediction: its text ("" for none), the best span's start + end logit, and the lowest one of [CLS]."""
+    """A predicted answer."""
 
-    text: str
-    score: float
-    null: float
+    text: str  # "" for no answer
+    score: float  # the best span's start + end logit
+    null: float  # the null score: the lowest start + end logit of [CLS] over all windows
 
 
 def answer(
@@ -30,24 +31,30 @@ def answer(
     max_answer: int,
     no_answer: bool,
 ) -> Answer:
-    """The best span of all windows of one question (Devlin et al. 2019, §4.2 and §4.3).
+    """Return the best span of all windows of one question (Devlin et al. 2019, §4.2 and §4.3).
 
-    logits: a window each, [length, 2], start and end; rows for pads may follow. offsets: a window each, [length, 2],
-    the token's characters in `context`, equal where it is not of the context. Without any span: "", score -inf.
+    Args:
+        logits: of each window, [length, 2], start and end; rows for pads may follow.
+        offsets: of each window, [length, 2], the tokens' character ranges in `context`; empty outside the context.
+        n_best: starts and ends to combine in a window.
+        max_answer: the longest span, in tokens.
+        no_answer: the question may have no answer.
+
+    Returns text "" and score -inf if there is no span.
     """
-    spans = [best_span(one, where, n_best, max_answer) for one, where in zip(logits, offsets, strict=True)]
+    spans = [best_span(*window, n_best, max_answer) for window in zip(logits, offsets, strict=True)]
     window = int(np.argmax([score for score, _, _ in spans]))
     score, start, end = spans[window]
-    null = min(float(one[0].sum()) for one in logits)
+    null = min(float(window_logits[0].sum()) for window_logits in logits)
     if score == -np.inf or (no_answer and null - score > NULL_THRESHOLD):
         return Answer("", score, null)
     return Answer(context[offsets[window][start, 0] : offsets[window][end, 1]], score, null)
 
 
 def best_span(logits: np.ndarray, offsets: np.ndarray, n_best: int, max_answer: int) -> tuple[float, int, int]:
-    """(score, start, end) of the best span of a window among its `n_best` starts x `n_best` ends in the context.
+    """Return (score, start, end) of a window's best span among its `n_best` starts x `n_best` ends in the context.
 
-    A span has at most `max_answer` tokens; the score is -inf where there is none.
+    A span has at most `max_answer` tokens. Without any span the score is -inf.
     """
     tokens = np.flatnonzero(offsets[:, 1] > offsets[:, 0])
     if not len(tokens):
@@ -60,7 +67,10 @@ def best_span(logits: np.ndarray, offsets: np.ndarray, n_best: int, max_answer: 
 
 
 def token_span(offsets: np.ndarray, first: int, last: int) -> tuple[int, int]:
-    """(start, end) of the tokens that hold the characters first..last; [CLS], (0, 0), if the window lacks a part."""
+    """Return (start, end) of the tokens that contain the characters first..last.
+
+    Returns (0, 0), which is [CLS], if the window lacks a part of them.
+    """
     tokens = np.flatnonzero(offsets[:, 1] > offsets[:, 0])
     begins, stops = offsets[tokens].T
     if first < 0 or not len(tokens) or begins[0] > first or stops[-1] < last:
@@ -70,11 +80,20 @@ def token_span(offsets: np.ndarray, first: int, last: int) -> tuple[int, int]:
 
 
 def windows(batch: dict[str, list], tokenizer: Any, max_length: int, stride: int) -> dict[str, list]:
-    """Questions (id, row, question, context, first, last) -> windows, the question before each part of the context.
+    """Cut questions into windows. A window is the whole question and a part of its context.
 
-    A question's windows follow each other and share `stride` tokens of the context. Columns: the encoder's inputs,
-    char_from and char_to (a token's characters in the context, 0 and 0 outside it), row, and the label start, end.
-    Raises BadInput for a question that leaves too little room for a window to move on.
+    Args:
+        batch: columns id, row, question, context, first, last.
+        max_length: the longest window, in tokens.
+        stride: tokens of the context that consecutive windows of a question share.
+
+    Returns columns:
+        the encoder's inputs;
+        row: the question's row;
+        start, end: the label, a range of tokens;
+        char_from, char_to: each token's character range in the context, 0 and 0 outside it.
+
+    Raises BadInput for a question so long that consecutive windows would not advance.
     """
     room = max_length - tokenizer.num_special_tokens_to_add(pair=True) - stride
     questions = tokenizer(batch["question"], add_special_tokens=False)["input_ids"]
@@ -93,17 +112,17 @@ def windows(batch: dict[str, list], tokenizer: Any, max_length: int, stride: int
         return_overflowing_tokens=True,
         return_offsets_mapping=True,
     )
-    own: dict[str, list] = {"row": [], "start": [], "end": [], "char_from": [], "char_to": []}
+    added: dict[str, list] = {"row": [], "start": [], "end": [], "char_from": [], "char_to": []}
     for window, example in enumerate(encoded["overflow_to_sample_mapping"]):
-        inside = np.array([sequence == 1 for sequence in encoded.sequence_ids(window)])
-        offsets = np.array(encoded["offset_mapping"][window], dtype=np.int32) * inside[:, None]
+        in_context = np.array([sequence == 1 for sequence in encoded.sequence_ids(window)])
+        offsets = np.array(encoded["offset_mapping"][window], dtype=np.int32) * in_context[:, None]
         start, end = token_span(offsets, batch["first"][example], batch["last"][example])
         values = (batch["row"][example], start, end, offsets[:, 0], offsets[:, 1])
-        for column, value in zip(own.values(), values, strict=True):
+        for column, value in zip(added.values(), values, strict=True):
             column.append(value)
-    return {c: encoded[c] for c in input_columns(tokenizer)} | own
+    return {c: encoded[c] for c in input_columns(tokenizer)} | added
 
 
 def input_columns(tokenizer: Any) -> list[str]:
-    """The tokenizer's columns that the encoder takes."""
+    """Return the tokenizer's columns that the encoder takes."""
     return [c for c in tokenizer.model_input_names if c != "special_tokens_mask"]

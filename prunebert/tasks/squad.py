@@ -1,4 +1,4 @@
-"""Extractive question answering in SQuAD's layout: from the hub, a folder, or JSON files of your own."""
+"""Extractive question answering in SQuAD's layout, from the hub, a folder, or your own JSON files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prunebert.errors import BadInput, bad_choice
-from prunebert.network.interface import Batch, Form, logits_of
+from prunebert.network.interface import Batch, Form, logits_by_row
 from prunebert.tasks import questions, spans
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
@@ -27,35 +27,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Windows:
-    """A split's windows. question: [windows] ascending. characters: [tokens, 2] in the context, flat as in `rows`."""
+    """A split's windows."""
 
-    rows: Rows
-    question: np.ndarray
-    characters: np.ndarray
+    rows: Rows  # a row is a window
+    question: np.ndarray  # [windows], each window's question, ascending
+    characters: np.ndarray  # [tokens, 2], character ranges in the context, flat as in `rows`
 
     def offsets(self, window: int) -> np.ndarray:
-        """[length, 2], the characters of this window's tokens."""
+        """Return [length, 2], the character ranges of this window's tokens."""
         return self.characters[self.rows.offsets[window] : self.rows.offsets[window + 1]]
 
 
 @final
 @dataclass
 class SquadTask:
-    """A loaded task over questions (see task.Task). `tables` (a question a row) and `windows` are by split."""
+    """A loaded task over questions (see task.Task)."""
 
     name: str
     label_words: list[str] | None
     score: str
-    source: str
-    max_length: int
-    stride: int
-    n_best: int
-    max_answer: int
-    no_answer: bool
-    tables: dict[str, pd.DataFrame]
-    windows: dict[str, Windows]
-    padding: dict[str, int]
-    train_rows: int
+    source: str  # a file, a folder or the hub's name
+    max_length: int  # of a window, in tokens
+    stride: int  # tokens of the context that consecutive windows share
+    n_best: int  # starts and ends to combine in a window
+    max_answer: int  # the longest answer, in tokens
+    no_answer: bool  # a question may have no answer
+    tables: dict[str, pd.DataFrame]  # by split, a row is a question
+    windows: dict[str, Windows]  # by split
+    padding: dict[str, int]  # the padding value of each input column
+    train_rows: int  # windows of the training split
     eval_splits: tuple[str, ...] = ("validation",)
     span = True
     masked_lm = False
@@ -73,21 +73,21 @@ class SquadTask:
         logits = out.logits.float().masked_fill(pad[..., None], -torch.inf)
         return {"task": F.cross_entropy(logits, batch.labels)}
 
-    def answers(self, out: Outputs, batch: Batch) -> dict[int, np.ndarray]:
-        return logits_of(out, batch)
+    def outputs_by_row(self, out: Outputs, batch: Batch) -> dict[int, np.ndarray]:
+        return logits_by_row(out, batch)
 
-    def predict(self, split: str, logits: dict[int, np.ndarray]) -> pd.DataFrame:
+    def predict(self, split: str, outputs: dict[int, np.ndarray]) -> pd.DataFrame:
         table, windows = self.tables[split], self.windows[split]
         edges = np.searchsorted(windows.question, np.arange(len(table) + 1)).tolist()
         answers = []
         for context, begin, end in zip(table.context, edges, edges[1:], strict=False):
-            those = range(begin, end)
-            offsets = [windows.offsets(window) for window in those]
-            scores = [logits[window] for window in those]
-            answers.append(spans.answer(context, scores, offsets, self.n_best, self.max_answer, self.no_answer))
-        return self._answered(split, [a.text for a in answers]).assign(scores=[[a.score, a.null] for a in answers])
+            offsets = [windows.offsets(window) for window in range(begin, end)]
+            logits = [outputs[window] for window in range(begin, end)]
+            answers.append(spans.answer(context, logits, offsets, self.n_best, self.max_answer, self.no_answer))
+        return self._predictions(split, [a.text for a in answers]).assign(scores=[[a.score, a.null] for a in answers])
 
-    def _answered(self, split: str, texts: list[str]) -> pd.DataFrame:
+    def _predictions(self, split: str, texts: list[str]) -> pd.DataFrame:
+        """Return the table of predictions without scores, for one text per question."""
         table = self.tables[split]
         label = [json.dumps(golds, ensure_ascii=False) for golds in table.golds]
         return pd.DataFrame({"split": split, "id": table.id, "label": label, "prediction": texts})
@@ -101,8 +101,9 @@ class SquadTask:
             references=[{"id": i, "answers": json.loads(a)} for i, a in zip(rows.id, rows.label, strict=True)],
         )
 
-    def majority(self) -> dict[str, float]:
-        return self.metrics({s: self._answered(s, [""] * len(self.tables[s])) for s in self.eval_splits})
+    def baseline(self) -> dict[str, float]:
+        """Return the metrics of the constant baseline: no question has an answer."""
+        return self.metrics({s: self._predictions(s, [""] * len(self.tables[s])) for s in self.eval_splits})
 
     def facts(self) -> dict[str, Any]:
         return {
@@ -148,14 +149,23 @@ def squad_task(
     score: str,
     augment: Augment | None = None,
 ) -> SquadTask:
-    """A SquadTask from the first source given: files of your own (`train`), `data_dir`, the hub.
+    """Load a SquadTask. The source is the first of: your own files (`train`), `data_dir`, the hub.
 
-    Without `eval` a `holdout` of the contexts of `train`, the same for every seed and machine, stands in. `positions`
-    is the longest sequence of the model, `stride` what two windows share. Raises BadInput for whatever does not fit.
+    Args:
+        positions: the model's longest sequence, in tokens.
+        hub: the data set's "path" on the hub.
+        holdout: without `eval`, the fraction of `train`'s contexts for evaluation; the same for every seed and machine.
+        max_length: the longest window, in tokens.
+        stride: tokens of the context that consecutive windows share.
+        n_best, max_answer, no_answer: as in SquadTask.
+        score: "exact" or "f1".
+        augment: must be None; these tasks cannot be augmented.
+
+    Raises BadInput for a setting outside its range and for data that cannot be used.
     """
     if augment is not None:
         raise BadInput(
-            f"augment=mlm: task={name} answers with words of its text, and new words move them; use augment=none"
+            f"augment=mlm: task={name} has answers inside its texts, and new words would move them; use augment=none"
         )
     if not 8 <= max_length <= positions:
         raise BadInput(f"task.max_length={max_length}: must be at least 8, and at most the model's {positions}")
@@ -193,10 +203,10 @@ def squad_task(
 
 
 def _windows(table: pd.DataFrame, tokenizer: Any, max_length: int, stride: int) -> Windows:
-    asked = table[["id", "question", "context", "first", "last"]].assign(row=range(len(table)))
+    inputs = table[["id", "question", "context", "first", "last"]].assign(row=range(len(table)))
     columns = spans.input_columns(tokenizer)
     cut = partial(spans.windows, tokenizer=tokenizer, max_length=max_length, stride=stride)
-    arrow = tokenised(asked, cut, tokenizer, {"max_length": max_length, "stride": stride, "columns": columns})
+    arrow = tokenised(inputs, cut, tokenizer, {"max_length": max_length, "stride": stride, "columns": columns})
     plain = arrow.with_format("numpy", columns=["row", "start", "end"])[:]
     labels = torch.from_numpy(np.stack([plain["start"], plain["end"]], axis=1).astype(np.int64))
     characters = Rows.of(arrow, ["char_from", "char_to"], labels).columns

@@ -1,4 +1,4 @@
-"""What a task is: the only thing the rest of prunebert knows about data."""
+"""The Task protocol: all that the rest of prunebert knows about data."""
 
 from __future__ import annotations
 
@@ -15,56 +15,64 @@ if TYPE_CHECKING:
 
 
 class Task(Protocol):
-    """A loaded task. `span`: answers are spans of tokens. `outputs`: logits per example (per token for spans).
-
-    `score` names the entry of the metrics that stands for the run. `train_rows` is what an epoch goes over.
-    `regression`: labels are real numbers. `masked_lm`: words are to be told, through the model's own masked-LM head.
-    """
+    """A loaded task."""
 
     name: str
-    span: bool
-    regression: bool
-    masked_lm: bool
-    outputs: int
-    label_words: list[str] | None
-    score: str
+    span: bool  # the outputs are spans of tokens
+    regression: bool  # labels are real numbers
+    masked_lm: bool  # words are predicted, through the model's own masked-LM head
+    outputs: int  # logits per example (for spans: per token)
+    label_words: list[str] | None  # a word of the vocabulary for each output
+    score: str  # the metric that is the run's score
     eval_splits: tuple[str, ...]
 
     @property
-    def train_rows(self) -> int: ...
+    def train_rows(self) -> int:
+        """Return the number of training rows, which an epoch covers (for spans: of windows)."""
+        ...
 
     def batches(self, batch_size: int, seed: int) -> Iterator[Batch]:
-        """Training batches without end; the order is a function of the seed alone."""
+        """Yield training batches without end. Their order depends on the seed alone."""
         ...
 
     def eval_batches(self, split: str, batch_size: int) -> Iterator[Batch]:
-        """Every row of an evaluation split once, in any order; `Batch.rows` says which."""
+        """Yield every row of an evaluation split once, in any order. `Batch.rows` gives the rows' positions."""
         ...
 
     def loss(self, out: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """{"task": mean loss of the batch}, a scalar tensor."""
+        """Return {"task": mean loss of the batch}, a scalar tensor. A masked-LM task names its term otherwise."""
         ...
 
-    def answers(self, out: Outputs, batch: Batch) -> dict[int, np.ndarray]:
-        """By row of the split, what `predict` needs of the network's output (`logits_of`, unless that is too much)."""
+    def outputs_by_row(self, out: Outputs, batch: Batch) -> dict[int, np.ndarray]:
+        """Return what `predict` needs of the network's output, by row of the split.
+
+        These are the logits (`logits_by_row`), unless they are too large to store.
+        """
         ...
 
-    def predict(self, split: str, answers: dict[int, np.ndarray]) -> pd.DataFrame:
-        """Columns split, id, label, prediction, scores, a row an example."""
+    def predict(self, split: str, outputs: dict[int, np.ndarray]) -> pd.DataFrame:
+        """Return the predictions, one row per example. Columns: split, id, label, prediction, scores.
+
+        Args:
+            outputs: from `outputs_by_row`, of every row of the split.
+        """
         ...
 
     def metrics(self, predictions: dict[str, pd.DataFrame]) -> dict[str, float]:
-        """Every official metric of the task from all splits' predictions; where several splits count, each by name."""
+        """Return every official metric of the task from the predictions of all splits.
+
+        With several splits, a metric's name ends with its split's.
+        """
         ...
 
-    def majority(self) -> dict[str, float]:
-        """The same metrics for the constant answer, the commonest (or mean) of the training labels."""
+    def baseline(self) -> dict[str, float]:
+        """Return the same metrics for the constant baseline: always the commonest training label, or the mean."""
         ...
 
     def facts(self) -> dict[str, Any]:
-        """What result.json and info say of the data: rows of each split, where they came from."""
+        """Return what result.json and `info` report about the data: its source, each split's rows and fingerprint."""
         ...
 
     def form(self) -> Form:
-        """The task without its data."""
+        """Return the task without its data."""
         ...

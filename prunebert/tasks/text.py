@@ -1,4 +1,4 @@
-"""Texts and pairs of texts, classified or scored: GLUE's nine tasks, the embedded one and files of your own."""
+"""Classify or score texts and pairs of texts: GLUE's nine tasks, the embedded task and your own files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prunebert.errors import BadInput
-from prunebert.network.interface import Batch, Form, logits_of
+from prunebert.network.interface import Batch, Form, logits_by_row
 from prunebert.tasks import sources
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
@@ -32,21 +32,20 @@ CLASSES_ONLY = ("prunebert.metrics:Accuracy", "prunebert.metrics:AccuracyF1", "p
 
 @dataclass
 class TextTask:
-    """A loaded task over texts (see task.Task). `tables` and `rows` are by split; the last `augmented` of train's are
-    new texts with old labels."""
+    """A loaded task over texts (see task.Task)."""
 
     name: str
     regression: bool
-    labels: list[str]
+    labels: list[str]  # the classes' names in order; none for regression
     label_words: list[str] | None
-    metric: str
-    main: str | None
-    source: str
-    tables: sources.Tables
-    rows: dict[str, Rows]
-    padding: dict[str, int]
-    max_length: int
-    augmented: int = 0
+    metric: str  # an evaluate.Metric, as "module:Class"
+    main_metric: str | None  # the entry of the metric that is the score; None: the first
+    source: str  # a file, a folder, a package or the hub's name
+    tables: sources.Tables  # by split
+    rows: dict[str, Rows]  # by split
+    padding: dict[str, int]  # the padding value of each input column
+    max_length: int  # of a row, in tokens
+    augmented: int = 0  # the last rows of train that are augmented copies
     span = False
     masked_lm = False
 
@@ -56,10 +55,10 @@ class TextTask:
 
     @cached_property
     def score(self) -> str:
-        """The main metric, else the first; of the first split where there are several (MNLI: accuracy_matched)."""
-        if not self.main:
-            return next(iter(self.majority()))
-        return self.main if len(self.eval_splits) == 1 else f"{self.main}_{self.eval_splits[0]}"
+        """The main metric, or else the first. With several splits, that of the first (MNLI: accuracy_matched)."""
+        if not self.main_metric:
+            return next(iter(self.baseline()))
+        return self.main_metric if len(self.eval_splits) == 1 else f"{self.main_metric}_{self.eval_splits[0]}"
 
     @property
     def train_rows(self) -> int:
@@ -81,11 +80,11 @@ class TextTask:
             return {"task": F.mse_loss(logits.squeeze(-1), batch.labels)}
         return {"task": F.cross_entropy(logits, batch.labels)}
 
-    def answers(self, out: Outputs, batch: Batch) -> dict[int, np.ndarray]:
-        return logits_of(out, batch)
+    def outputs_by_row(self, out: Outputs, batch: Batch) -> dict[int, np.ndarray]:
+        return logits_by_row(out, batch)
 
-    def predict(self, split: str, logits: dict[int, np.ndarray]) -> pd.DataFrame:
-        scores = np.stack([logits[row] for row in range(len(self.tables[split]))])
+    def predict(self, split: str, outputs: dict[int, np.ndarray]) -> pd.DataFrame:
+        scores = np.stack([outputs[row] for row in range(len(self.tables[split]))])
         return pd.DataFrame(
             {
                 "split": split,
@@ -98,17 +97,20 @@ class TextTask:
 
     def metrics(self, predictions: dict[str, pd.DataFrame]) -> dict[str, float]:
         try:
-            metric = pkgutil.resolve_name(self.metric)(keep_in_memory=True)  # imported now: evaluate takes seconds
+            metric = pkgutil.resolve_name(self.metric)(keep_in_memory=True)  # imported late: evaluate takes seconds
         except (ImportError, AttributeError, ValueError) as error:
             raise BadInput(f"task.metric={self.metric}: there is no such module:Class ({error})") from error
-        found: dict[str, float] = {}
+        results: dict[str, float] = {}
         for split, rows in predictions.items():
             values = metric.compute(predictions=rows.prediction.tolist(), references=rows.label.tolist())
-            found |= {k if len(predictions) == 1 else f"{k}_{split}": v for k, v in values.items()}
-        return found
+            results |= {k if len(predictions) == 1 else f"{k}_{split}": v for k, v in values.items()}
+        return results
 
-    def majority(self) -> dict[str, float]:
-        """Of the labels as they were given: a long text gets more copies than a short one, whatever its label."""
+    def baseline(self) -> dict[str, float]:
+        """Return the metrics of the constant baseline. Augmented copies do not count.
+
+        A long text gets more copies than a short one, so copies would change the labels' frequencies.
+        """
         train = self.rows["train"].labels[: self.train_rows - self.augmented]
         constant = float(train.mean()) if self.regression else int(train.bincount().argmax())
         return self.metrics(
@@ -160,24 +162,36 @@ def text_task(
     score: str | None,
     augment: Augment | None = None,
 ) -> TextTask:
-    """A TextTask from the first source given: files of your own (`train`), `data_dir`, an installed `package`, the hub.
+    """Load a TextTask. The source is the first of: your own files (`train`), `data_dir`, a `package`, the hub.
 
-    Without evaluation data a stratified `holdout` of the training rows, the same for every seed and machine, stands in.
-    `positions` is the longest sequence of the model; `metric` an evaluate.Metric, as "module:Class"; `augment` gives
-    new texts for texts, which follow the rows of train.
-    Raises BadInput for whatever does not fit.
+    Args:
+        positions: the model's longest sequence, in tokens.
+        hub, folder, package: arguments of sources.from_hub, from_folder and from_package.
+        data_dir: a folder in GLUE's layout.
+        train, eval: your own files; `eval` may be {split: file}.
+        text, label: the columns of your own files.
+        labels: the classes' names in order; None: those in the training rows.
+        holdout: without evaluation data, the fraction of training rows for evaluation. It is stratified and the same
+            for every seed and machine.
+        metric: an evaluate.Metric, as "module:Class"; None: accuracy, or correlation for regression.
+        score: the entry of the metric that is the score; None: the first.
+        augment: makes new texts; their rows follow those of train.
+
+    Raises BadInput for a setting outside its range and for data that cannot be used.
     """
     if not 8 <= max_length <= positions:
         raise BadInput(
             f"task.max_length={max_length}: the model reads at most {positions} tokens (and at least 8 are needed)"
         )
     if not train and (eval or text or label != "label"):
-        raise BadInput("task.eval, task.text and task.label tell of a file of your own; name it with task.train=FILE")
+        raise BadInput(
+            "task.eval, task.text and task.label describe your own file; name that file with task.train=FILE"
+        )
     if train:
-        own = [text] if isinstance(text, str) else text
-        if not own:
+        text_columns = [text] if isinstance(text, str) else text
+        if not text_columns:
             raise BadInput("task.train is given but task.text is not: name the column of text, or two: task.text=[a,b]")
-        source, tables = train, sources.from_files(train, eval, own, label)
+        source, tables = train, sources.from_files(train, eval, text_columns, label)
     elif data_dir:
         if not folder:
             raise BadInput(f"task.data_dir={data_dir}: task {name} has no folder layout; give task.train=FILE")
@@ -191,7 +205,7 @@ def text_task(
     regression = kind == "regression"
     metric = metric or f"prunebert.metrics:{'Correlation' if regression else 'Accuracy'}"
     if regression and metric in CLASSES_ONLY:
-        raise BadInput(f"task.metric={metric}: scores classes, and task.kind=regression has none; leave it out")
+        raise BadInput(f"task.metric={metric}: needs classes, and task.kind=regression has none; leave it out")
     names = [] if regression else labels or label_names(tables["train"].label, label)
     if len(tables) == 1:
         tables = _hold_out(tables["train"], holdout, stratify=not regression)
@@ -199,50 +213,54 @@ def text_task(
         split: to_numbers(table.label, label, split) if regression else to_classes(table.label, names, label, split)
         for split, table in tables.items()
     }
-    given = len(tables["train"])
+    original_rows = len(tables["train"])
     if augment:
         tables["train"], origin = _augmented(tables["train"], augment)
         gold["train"] = gold["train"][origin]
-    wanted = [c for c in tokenizer.model_input_names if c != "special_tokens_mask"]
+    inputs = [c for c in tokenizer.model_input_names if c != "special_tokens_mask"]
 
     def tokenize(batch: dict[str, list[str]]) -> dict[str, list[list[int]]]:
         encoded = tokenizer(batch["text_a"], batch.get("text_b"), truncation=True, max_length=max_length)
-        return {c: encoded[c] for c in wanted}
+        return {c: encoded[c] for c in inputs}
 
     rows = {}
     for split, table in tables.items():
         texts = table[[c for c in ("text_a", "text_b") if c in table]]
-        mapped = tokenised(texts, tokenize, tokenizer, {"max_length": max_length, "columns": wanted})
-        rows[split] = Rows.of(mapped, wanted, torch.tensor(gold[split]))
+        mapped = tokenised(texts, tokenize, tokenizer, {"max_length": max_length, "columns": inputs})
+        rows[split] = Rows.of(mapped, inputs, torch.tensor(gold[split]))
     return TextTask(
         name=name,
         regression=regression,
         labels=names,
         label_words=label_words,
         metric=metric,
-        main=score,
+        main_metric=score,
         source=source,
         tables=tables,
         rows=rows,
         padding=padding_of(tokenizer),
         max_length=max_length,
-        augmented=len(tables["train"]) - given,
+        augmented=len(tables["train"]) - original_rows,
     )
 
 
 def _augmented(table: pd.DataFrame, augment: Augment) -> tuple[pd.DataFrame, np.ndarray]:
-    """`table` followed by its copies, and the row that each is of. Row 12's copies have the ids 12+1, 12+2, …
+    """Append augmented copies to `table`. Row 12's copies have the ids 12+1, 12+2, …
 
-    Of a pair the k-th new text of one half goes with the k-th of the other, or with that half itself where it has
-    fewer.
+    In a pair, the k-th new text of one half goes with the k-th new text of the other half. Where the other half has
+    fewer, it goes with that half's original text.
+
+    Returns the new table, and for each of its rows the position of the original row.
     """
     halves = [c for c in ("text_a", "text_b") if c in table]
-    new = augment([text for half in halves for text in table[half]])
+    new_texts = augment([text for half in halves for text in table[half]])
     origin, ids, texts = [], [], []
-    for row, (own, number) in enumerate(zip(table[halves].to_numpy().tolist(), table.id, strict=True)):
-        of_row = zip_longest(*new[row :: len(table)])
-        pairs = [[old if text is None else text for old, text in zip(own, pair, strict=True)] for pair in of_row]
-        pairs = [pair for pair in pairs if pair != own]
+    for row, (original, number) in enumerate(zip(table[halves].to_numpy().tolist(), table.id, strict=True)):
+        new_pairs = zip_longest(*new_texts[row :: len(table)])
+        pairs = [
+            [old if text is None else text for old, text in zip(original, pair, strict=True)] for pair in new_pairs
+        ]
+        pairs = [pair for pair in pairs if pair != original]
         origin += [row] * len(pairs)
         ids += [f"{number}+{k}" for k in range(1, len(pairs) + 1)]
         texts += pairs
@@ -253,15 +271,19 @@ def _augmented(table: pd.DataFrame, augment: Augment) -> tuple[pd.DataFrame, np.
 
 
 def _hold_out(table: pd.DataFrame, fraction: float, stratify: bool) -> sources.Tables:
-    """{"train", "validation"}: the same rows for every seed of a run; each class in proportion."""
+    """Split a table into "train" and "validation". The split is the same for every seed.
+
+    Args:
+        stratify: keep the classes' proportions.
+    """
     if not 0 < fraction < 1:
         raise BadInput(f"task.holdout={fraction}: must be above 0 and below 1, or give task.eval=FILE")
-    from sklearn.model_selection import train_test_split  # a second to import, and most tasks do not need it
+    from sklearn.model_selection import train_test_split  # takes a second to import, and most tasks do not need it
 
     try:
-        train, held = train_test_split(
+        train, validation = train_test_split(
             table, test_size=fraction, random_state=0, stratify=table.label.astype(str) if stratify else None
         )
     except ValueError as error:
         raise BadInput(f"task.holdout={fraction}: {str(error).splitlines()[0]}") from error
-    return {"train": train.reset_index(drop=True), "validation": held.reset_index(drop=True)}
+    return {"train": train.reset_index(drop=True), "validation": validation.reset_index(drop=True)}

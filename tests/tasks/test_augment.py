@@ -1,4 +1,4 @@
-"""Augmentation: what the stock masked-LM head says one word at a time, what stays as it was, and what a task gets."""
+"""Augmentation: candidates against the stock masked-LM head, what stays unchanged, and the draws."""
 
 import inspect
 import json
@@ -32,9 +32,9 @@ def empty_cache(tmp_path, monkeypatch):
 
 
 def places(model, texts, count=5):
-    """By text: [(begin, end, candidates)], as `masked_lm` finds them."""
-    ask = augment.Asking(model, CPU, augment.whole_words(model.tokenizer), count, len(texts))
-    return [json.loads(p) for p in ask({"text": texts})["places"]]
+    """Return [(begin, end, candidates)] of each text, as `masked_lm` finds them."""
+    find = augment.CandidateFinder(model, CPU, augment.whole_words(model.tokenizer), count, len(texts))
+    return [json.loads(p) for p in find({"text": texts})["places"]]
 
 
 @pytest.mark.parametrize("kind", ["bert", "distilbert", "roberta", "electra"])
@@ -45,21 +45,21 @@ def test_candidates_are_the_stock_heads_one_mask_at_a_time(tmp_path, monkeypatch
     model = models.load(str(folder))
     stock = transformers.AutoModelForMaskedLM.from_pretrained(folder).eval()
     words = {i: token for token, i in model.tokenizer.get_vocab().items() if re.fullmatch("[a-z]+", token)}
-    asked = 0
-    for text, found in zip(TEXTS, places(model, TEXTS), strict=True):
+    word_count = 0
+    for text, replaceable in zip(TEXTS, places(model, TEXTS), strict=True):
         expected = [m for m in re.finditer("[A-Za-z]+", text) if m[0].lower() in words.values()]
-        assert [(begin, end) for begin, end, _ in found] == [m.span() for m in expected]
-        for begin, end, candidates in found:
+        assert [(begin, end) for begin, end, _ in replaceable] == [m.span() for m in expected]
+        for begin, end, candidates in replaceable:
             ids = model.tokenizer(f"{text[:begin]} [MASK] {text[end:]}", return_tensors="pt")["input_ids"]
             logits = stock(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[ids == 4][0]
             best = sorted(words, key=lambda i: -logits[i].item())[:5]
             assert [c.lower() for c in candidates] == [words[i] for i in sorted(best)]
-            asked += 1
-    assert asked > 60
+            word_count += 1
+    assert word_count > 60
 
 
 def byte_level(folder: Path) -> models.Model:
-    """A random RoBERTa with a byte-level BPE vocabulary of its own."""
+    """Make a random RoBERTa with its own byte-level BPE vocabulary."""
     sentences = ["the good film was a good plot"] * 20 + ["the café was bad, and bad it was 42"] * 20
     trainer = tokenizers.ByteLevelBPETokenizer()
     trainer.train_from_iterator(
@@ -77,66 +77,66 @@ def byte_level(folder: Path) -> models.Model:
 
 
 def test_byte_level_words_begin_with_a_space(tmp_path):
-    """The first word and the one after a quotation mark do not; `zzz` is several pieces, `42` no letters."""
+    """The first word and the word after a quotation mark do not. `zzz` has several pieces; `42` has no letters."""
     model = byte_level(tmp_path / "bpe")
     text = 'the good  café was "bad, zzz 42 film.'
-    (found,) = places(model, [text], 3)
-    assert [text[begin:end] for begin, end, _ in found] == ["good", "café", "was", "film"]
-    known = {model.tokenizer.decode([i]) for i in range(len(model.tokenizer))}
+    (replaceable,) = places(model, [text], 3)
+    assert [text[begin:end] for begin, end, _ in replaceable] == ["good", "café", "was", "film"]
+    decoded_tokens = {model.tokenizer.decode([i]) for i in range(len(model.tokenizer))}
     stock = model.masked_lm()
     vocabulary = [i for i in range(len(model.tokenizer)) if re.fullmatch(r" [^\W\d_]+", model.tokenizer.decode([i]))]
-    for begin, end, candidates in found:
-        assert all(f" {c}" in known and c.isalpha() for c in candidates)
+    for begin, end, candidates in replaceable:
+        assert all(f" {c}" in decoded_tokens and c.isalpha() for c in candidates)
         ids = model.tokenizer(f"{text[: begin - 1]}<mask>{text[end:]}", return_tensors="pt")["input_ids"]
         logits = stock(input_ids=ids).logits[ids == model.tokenizer.mask_token_id][0]
         best = sorted(vocabulary, key=lambda i: -logits[i].item())[:3]
         assert set(candidates) == {model.tokenizer.decode([i]).strip() for i in best}
-    new = masked_lm([text], model=model, device=CPU, copies=5, rate=1, candidates=3, seed=0)[0]
-    assert new and all(re.fullmatch(r'the \w+  \w+ \w+ "bad, zzz 42 \w+\.', t) for t in new)
+    new_texts = masked_lm([text], model=model, device=CPU, copies=5, rate=1, candidates=3, seed=0)[0]
+    assert new_texts and all(re.fullmatch(r'the \w+  \w+ \w+ "bad, zzz 42 \w+\.', t) for t in new_texts)
 
 
-def test_at_rate_one_every_word_is_a_candidate_and_the_rest_is_as_it_was(model):
-    (found,) = places(model, [ODD])
-    (new,) = masked_lm([ODD], model=model, **SETTINGS | {"rate": 1})
-    assert len(new) == len(set(new)) > 10 and ODD not in new
-    allowed = ["|".join(words) for _, _, words in found]
+def test_at_rate_one_every_word_is_a_candidate_and_the_rest_is_unchanged(model):
+    (replaceable,) = places(model, [ODD])
+    (new_texts,) = masked_lm([ODD], model=model, **SETTINGS | {"rate": 1})
+    assert len(new_texts) == len(set(new_texts)) > 10 and ODD not in new_texts
+    allowed = ["|".join(words) for _, _, words in replaceable]
     pattern = "  ({})  ({}) ({}),\t({}) ({}) filmy ☃ 42 -- ({})\\?\n".format(*allowed)
-    assert all(re.fullmatch(pattern, text) for text in new)
-    seen = zip(*(re.fullmatch(pattern, text).groups() for text in new), strict=True)
-    assert all(len(set(words)) > 2 for words in seen)
-    for begin, end, words in places(model, [ODD], 48)[0]:  # all there are; the word itself is spelt as it was
+    assert all(re.fullmatch(pattern, text) for text in new_texts)
+    words_by_position = zip(*(re.fullmatch(pattern, text).groups() for text in new_texts), strict=True)
+    assert all(len(set(words)) > 2 for words in words_by_position)
+    for begin, end, words in places(model, [ODD], 48)[0]:  # all words; the word itself is spelt as in the text
         assert len(set(words)) == 48 and ODD[begin:end] in words
 
 
-def test_texts_of_one_shape_have_draws_of_their_own():
-    where = [(2 * i, 2 * i + 1, ["x"]) for i in range(9)]
-    one, other = (augment.draw(" ".join(c * 9), where, 9, 0.5, seed=0) for c in "ab")
-    assert [t.replace("b", "a") for t in other] != one
+def test_texts_of_equal_length_have_different_draws():
+    replaceable = [(2 * i, 2 * i + 1, ["x"]) for i in range(9)]
+    draws_a, draws_b = (augment.draw(" ".join(c * 9), replaceable, 9, 0.5, seed=0) for c in "ab")
+    assert [t.replace("b", "a") for t in draws_b] != draws_a
 
 
-def test_a_word_is_replaced_at_the_rate_by_each_candidate_alike():
-    text = " ".join("w" * 40)  # none comes out as it was, and none twice
-    where = [(2 * i, 2 * i + 1, list("abcd")) for i in range(40)]
-    new = augment.draw(text, where, 500, 0.3, seed=1)
-    assert len(new) == 500
-    drawn = "".join(new).replace(" ", "")
+def test_a_word_is_replaced_at_the_rate_with_equal_odds_for_each_candidate():
+    text = " ".join("w" * 40)  # long enough for no unchanged text and no duplicate
+    replaceable = [(2 * i, 2 * i + 1, list("abcd")) for i in range(40)]
+    new_texts = augment.draw(text, replaceable, 500, 0.3, seed=1)
+    assert len(new_texts) == 500
+    drawn = "".join(new_texts).replace(" ", "")
     assert drawn.count("w") / len(drawn) == pytest.approx(0.7, abs=0.02)
     assert all(drawn.count(c) / len(drawn) == pytest.approx(0.075, abs=0.01) for c in "abcd")
 
 
 def test_nothing_new_where_nothing_is_replaced(model):
     assert masked_lm(TEXTS, model=model, **SETTINGS | {"rate": 0}) == [[] for _ in TEXTS]
-    new = masked_lm(["filmy 42", "?!", ""], model=model, **SETTINGS | {"rate": 1})
-    assert new == [[], [], []]
+    new_texts = masked_lm(["filmy 42", "?!", ""], model=model, **SETTINGS | {"rate": 1})
+    assert new_texts == [[], [], []]
 
 
-def test_new_texts_are_distinct_and_at_most_as_many_as_asked(model):
-    for text, new in zip(TEXTS, masked_lm(TEXTS, model=model, **SETTINGS), strict=True):
-        assert len(set(new)) == len(new) <= 20 and text not in new
-        assert not text.strip("?! ") or len(new) > (1 if text == "good film" else 10)
+def test_new_texts_are_distinct_and_at_most_copies(model):
+    for text, new_texts in zip(TEXTS, masked_lm(TEXTS, model=model, **SETTINGS), strict=True):
+        assert len(set(new_texts)) == len(new_texts) <= 20 and text not in new_texts
+        assert not text.strip("?! ") or len(new_texts) > (1 if text == "good film" else 10)
 
 
-def test_a_text_gets_the_same_in_any_company_and_other_words_with_another_seed(model, tmp_path, monkeypatch):
+def test_draws_depend_on_the_text_and_the_seed_but_not_on_other_texts(model, tmp_path, monkeypatch):
     together = dict(zip(TEXTS, masked_lm(TEXTS, model=model, **SETTINGS), strict=True))
     monkeypatch.setattr(augment, "TOKENS", 30)
     for i, some in enumerate([TEXTS[::-1], TEXTS[:1], [TEXTS[5], ODD, TEXTS[5]]]):
@@ -145,34 +145,38 @@ def test_a_text_gets_the_same_in_any_company_and_other_words_with_another_seed(m
     assert masked_lm([ODD], model=model, **SETTINGS | {"seed": 1}) != [together[ODD]]
 
 
-def test_what_the_head_said_is_read_back_without_a_model(model, monkeypatch):
-    first = masked_lm(TEXTS, model=model, **SETTINGS)
+def test_candidates_are_read_from_the_cache_without_a_model(model, monkeypatch):
+    computed = masked_lm(TEXTS, model=model, **SETTINGS)
 
     def never(self):
-        raise AssertionError("asked again")
+        raise AssertionError("the model ran again")
 
     monkeypatch.setattr(models.Model, "masked_lm", never)
-    assert masked_lm(TEXTS, model=model, **SETTINGS) == first
-    assert masked_lm(TEXTS, model=model, **SETTINGS | {"seed": 1, "rate": 0.5}) != first
+    assert masked_lm(TEXTS, model=model, **SETTINGS) == computed
+    assert masked_lm(TEXTS, model=model, **SETTINGS | {"seed": 1, "rate": 0.5}) != computed
     for changed in ({"candidates": 4}, {"texts": TEXTS[1:]}):
-        with pytest.raises(AssertionError, match="asked again"):
+        with pytest.raises(AssertionError, match="the model ran again"):
             masked_lm(**{"texts": TEXTS, "model": model, **SETTINGS, **changed})
     model.weights_hash = "other"
-    with pytest.raises(AssertionError, match="asked again"):
+    with pytest.raises(AssertionError, match="the model ran again"):
         masked_lm(TEXTS, model=model, **SETTINGS)
 
 
 def test_words_beyond_the_longest_sequence_stay(model, monkeypatch):
     text = "good " * 61 + "filmy film film"  # 62 tokens between [CLS] and [SEP]; the cut is inside filmy
-    read = []
-    likely = augment.Asking.likely
-    monkeypatch.setattr(augment.Asking, "likely", lambda self, ids, asked: read.append(ids) or likely(self, ids, asked))
-    (found,) = places(model, [text])
-    assert [begin for begin, _, _ in found] == list(range(0, 305, 5))
-    assert read == [[model.tokenizer.encode(text, truncation=True, max_length=64)]]
+    token_ids = []
+    most_likely = augment.CandidateFinder.most_likely
+    monkeypatch.setattr(
+        augment.CandidateFinder,
+        "most_likely",
+        lambda self, ids, targets: token_ids.append(ids) or most_likely(self, ids, targets),
+    )
+    (replaceable,) = places(model, [text])
+    assert [begin for begin, _, _ in replaceable] == list(range(0, 305, 5))
+    assert token_ids == [[model.tokenizer.encode(text, truncation=True, max_length=64)]]
 
 
-def test_a_model_without_the_head_and_a_foreign_vocabulary_are_told(model, tmp_path):
+def test_a_model_without_the_head_and_an_unsupported_vocabulary_are_refused(model, tmp_path):
     headless = models.load(str(save_model(tmp_path / "headless", masked_lm=False)))
     with pytest.raises(BadInput, match="without a masked-LM head"):
         masked_lm(TEXTS, model=headless, **SETTINGS)
@@ -183,14 +187,16 @@ def test_a_model_without_the_head_and_a_foreign_vocabulary_are_told(model, tmp_p
         masked_lm(TEXTS, model=model, **SETTINGS)
 
 
-def test_the_head_is_asked_on_the_runs_own_device(cli, toy, monkeypatch):
-    """impl=cpu, and of a sweep's cells or torchrun's ranks each its own GPU."""
-    asked = []
-    own = torch.device("cuda", 1)
-    monkeypatch.setattr(Impl, "torch_device", own)
-    monkeypatch.setattr(augment, "masked_lm", lambda texts, *, device, **_: asked.append(device) or [[] for _ in texts])
+def test_the_head_runs_on_the_runs_device(cli, toy, monkeypatch):
+    """The CPU with impl=cpu; its own GPU for each cell of a sweep and each rank of torchrun."""
+    devices = []
+    gpu = torch.device("cuda", 1)
+    monkeypatch.setattr(Impl, "torch_device", gpu)
+    monkeypatch.setattr(
+        augment, "masked_lm", lambda texts, *, device, **_: devices.append(device) or [[] for _ in texts]
+    )
     status, printed = cli(*toy, "method=magnitude", "augment=mlm", "dry=true")
-    assert status == 0 and asked == [own], printed
+    assert status == 0 and devices == [gpu], printed
 
 
 def test_both_options_bind(model):

@@ -1,4 +1,4 @@
-"""A task with copies of its training rows: which rows, what they count for, what is refused."""
+"""A task with augmented copies of its training rows: which rows, their labels, what is refused."""
 
 import inspect
 from functools import partial
@@ -16,70 +16,74 @@ from tests.tasks.test_augment import METRIC, SETTINGS, TEXTS, empty_cache  # noq
 from tests.toys import TASK, rows
 
 
-def test_a_task_is_followed_by_copies_of_its_training_rows_alone(model, data_folder):
+def test_augmented_copies_follow_the_training_rows_only(model, data_folder):
     files = {"train": str(data_folder / "train.csv"), "eval": str(data_folder / "eval.csv")}
     make = partial(text_task, tokenizer=model.tokenizer, positions=64, **TASK, **files, **METRIC)
-    plain, more = make(), make(augment=partial(masked_lm, model=model, **SETTINGS))
-    table, labels = more.tables["train"], more.rows["train"].labels
-    assert more.train_rows == len(table) == len(labels) == 96 + more.augmented and more.augmented > 500
+    plain, augmented = make(), make(augment=partial(masked_lm, model=model, **SETTINGS))
+    table, labels = augmented.tables["train"], augmented.rows["train"].labels
+    assert augmented.train_rows == len(table) == len(labels) == 96 + augmented.augmented and augmented.augmented > 500
     assert table[:96].equals(plain.tables["train"].astype({"id": object})) and table.id.is_unique
     assert torch.equal(labels[:96], plain.rows["train"].labels)
-    numbers = np.array([int(i.split("+")[0]) for i in table.id[96:]])
-    assert (labels[96:] == labels[numbers]).all()
+    original_rows = np.array([int(i.split("+")[0]) for i in table.id[96:]])
+    assert (labels[96:] == labels[original_rows]).all()
     expected = masked_lm(plain.tables["train"].text_a.tolist(), model=model, **SETTINGS)
-    assert [table.text_a[96:][numbers == row].tolist() for row in range(96)] == expected
-    row = more.rows["train"].batch(np.array([200]), more.padding).inputs["input_ids"][0].tolist()
+    assert [table.text_a[96:][original_rows == row].tolist() for row in range(96)] == expected
+    row = augmented.rows["train"].batch(np.array([200]), augmented.padding).inputs["input_ids"][0].tolist()
     assert row == model.tokenizer.encode(table.text_a[200])
-    assert more.tables["validation"].equals(plain.tables["validation"])
-    assert more.majority() == plain.majority()
-    assert more.facts() == plain.facts() | {
-        "augmented": more.augmented,
+    assert augmented.tables["validation"].equals(plain.tables["validation"])
+    assert augmented.baseline() == plain.baseline()
+    assert augmented.facts() == plain.facts() | {
+        "augmented": augmented.augmented,
         "rows": {"train": len(table), "validation": 40},
-        "fingerprint": {split: rows.fingerprint() for split, rows in more.rows.items()},
+        "fingerprint": {split: rows.fingerprint() for split, rows in augmented.rows.items()},
     }
     assert "augmented" not in plain.facts()
 
 
-def test_what_is_held_out_is_neither_copied_nor_chosen_otherwise(model, data_folder):
+def test_held_out_rows_are_not_copied_and_stay_the_same_rows(model, data_folder):
     files = {"train": str(data_folder / "train.csv"), "eval": None}
-    seen = []
+    augmented_texts = []
 
     def shout(texts):
-        seen.extend(texts)
+        augmented_texts.extend(texts)
         return [[text.upper()] for text in texts]
 
     make = partial(text_task, tokenizer=model.tokenizer, positions=64, **TASK, **files, **METRIC)
-    plain, more = make(), make(augment=shout)
-    assert more.tables["validation"].equals(plain.tables["validation"])
-    assert seen == plain.tables["train"].text_a.tolist() and more.train_rows == 2 * plain.train_rows
-    assert more.tables["train"].id[72:].tolist() == [f"{i}+1" for i in plain.tables["train"].id]
+    plain, augmented = make(), make(augment=shout)
+    assert augmented.tables["validation"].equals(plain.tables["validation"])
+    assert augmented_texts == plain.tables["train"].text_a.tolist() and augmented.train_rows == 2 * plain.train_rows
+    assert augmented.tables["train"].id[72:].tolist() == [f"{i}+1" for i in plain.tables["train"].id]
 
 
-def test_copies_count_for_nothing_in_the_majority(model, tmp_path):
+def test_copies_do_not_count_in_the_baseline(model, tmp_path):
     table = rows(40).assign(label=[0] * 12 + [1] * 28, number=[0.0] * 12 + [1.0] * 28)
     table.to_csv(tmp_path / "t.csv", index=False)
     files = {"train": str(tmp_path / "t.csv"), "eval": str(tmp_path / "t.csv")}
-    few = partial(lambda keep, texts: [[f"{t} a"] * 9 if i < keep else [] for i, t in enumerate(texts)], 12)
-    task = text_task(tokenizer=model.tokenizer, positions=64, **TASK, **files, **METRIC, augment=few)
-    assert task.rows["train"].labels.bincount().tolist() == [120, 28] and task.majority() == {"accuracy": 0.7}
-    numbers = TASK | {"kind": "regression", "label": "number", "score": None}
-    task = text_task(tokenizer=model.tokenizer, positions=64, **numbers, **files, metric=None, augment=few)
+    augment_first_rows = partial(
+        lambda keep, texts: [[f"{t} a"] * 9 if i < keep else [] for i, t in enumerate(texts)], 12
+    )
+    task = text_task(tokenizer=model.tokenizer, positions=64, **TASK, **files, **METRIC, augment=augment_first_rows)
+    assert task.rows["train"].labels.bincount().tolist() == [120, 28] and task.baseline() == {"accuracy": 0.7}
+    regression = TASK | {"kind": "regression", "label": "number", "score": None}
+    task = text_task(
+        tokenizer=model.tokenizer, positions=64, **regression, **files, metric=None, augment=augment_first_rows
+    )
     assert task.rows["train"].labels.dtype == torch.float32 and task.augmented == 108
 
 
-def test_pairs_go_kth_with_kth_and_then_with_the_original(model, tmp_path):
+def test_pairs_combine_kth_new_texts_and_then_the_original(model, tmp_path):
     rows(3).assign(sentence=["a", "b", "c"], second=["x", "y", "z"], label=[0, 1, 0]).to_csv(tmp_path / "t.csv")
-    new = {"a": ["a1", "a2", "a3"], "x": ["x1"], "b": [], "y": ["y1", "y2"], "c": ["c"], "z": []}
+    new_texts = {"a": ["a1", "a2", "a3"], "x": ["x1"], "b": [], "y": ["y1", "y2"], "c": ["c"], "z": []}
     task = text_task(
         tokenizer=model.tokenizer,
         positions=64,
         **TASK | {"text": ["sentence", "second"]} | METRIC,
         train=str(tmp_path / "t.csv"),
         eval=str(tmp_path / "t.csv"),
-        augment=lambda texts: [new[text] for text in texts],
+        augment=lambda texts: [new_texts[text] for text in texts],
     )
-    made = task.tables["train"][3:]
-    assert made[["id", "text_a", "text_b", "label"]].values.tolist() == [
+    copies = task.tables["train"][3:]
+    assert copies[["id", "text_a", "text_b", "label"]].values.tolist() == [
         ["0+1", "a1", "x1", "0"],
         ["0+2", "a2", "x", "0"],
         ["0+3", "a3", "x", "0"],
@@ -90,12 +94,12 @@ def test_pairs_go_kth_with_kth_and_then_with_the_original(model, tmp_path):
 
 
 def test_tasks_without_labelled_texts_refuse(model):
-    given = {"tokenizer": model.tokenizer, "positions": 64, "name": "its", "augment": masked_lm}
+    settings = {"tokenizer": model.tokenizer, "positions": 64, "name": "its", "augment": masked_lm}
     with pytest.raises(BadInput, match=r"augment=mlm: task=its .* use augment=none"):
-        mlm_task(**given, corpus={}, block=16, rate=0.15)
-    keys = [k for k in inspect.signature(squad_task).parameters if k not in given]
+        mlm_task(**settings, corpus={}, block=16, rate=0.15)
+    keys = [k for k in inspect.signature(squad_task).parameters if k not in settings]
     with pytest.raises(BadInput, match=r"augment=mlm: task=its .* use augment=none"):
-        squad_task(**given, **dict.fromkeys(keys))
+        squad_task(**settings, **dict.fromkeys(keys))
 
 
 @pytest.mark.parametrize(
@@ -108,6 +112,6 @@ def test_tasks_without_labelled_texts_refuse(model):
         ({"candidates": 49}, r"augment\.candidates=49: must be at least 1 and at most 48"),
     ],
 )
-def test_what_cannot_be_is_told(model, setting, message):
+def test_a_setting_out_of_range_is_refused(model, setting, message):
     with pytest.raises(BadInput, match=message):
         masked_lm(TEXTS, model=model, **SETTINGS | setting)

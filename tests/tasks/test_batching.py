@@ -1,4 +1,4 @@
-"""Where a batch comes from: its order, length and padding."""
+"""Batches: their order, length and padding."""
 
 import itertools
 from pathlib import Path
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from prunebert.tasks.batching import BUCKET, Rows, padding_of
 
-few = settings(deadline=None, max_examples=60, derandomize=True)
+sixty_examples = settings(deadline=None, max_examples=60, derandomize=True)
 PADDING = {"input_ids": 99, "attention_mask": 0}
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -21,7 +21,7 @@ CONF = Path(__file__).parents[2] / "conf"
 
 
 def rows_of(lengths: list[int]) -> Rows:
-    """Row i holds the tokens i·1000, i·1000+1, … and the label 10·i, so that everything can be traced to it."""
+    """Make rows: row i holds the tokens i·1000, i·1000+1, … and the label 10·i, which identify it."""
     ids = [list(range(1000 * i, 1000 * i + n)) for i, n in enumerate(lengths)]
     table = datasets.Dataset.from_dict({"input_ids": ids, "attention_mask": [[1] * n for n in lengths]})
     return Rows.of(table, ["input_ids", "attention_mask"], torch.arange(len(lengths)) * 10)
@@ -33,7 +33,7 @@ def epochs(rows: Rows, batch_size: int, seed: int, count: int):
     return [list(itertools.islice(batches, steps)) for _ in range(count)]
 
 
-def seen(batches) -> list[int]:
+def row_positions(batches) -> list[int]:
     return torch.cat([b.rows for b in batches]).tolist()
 
 
@@ -60,51 +60,51 @@ def test_padding_of_a_tokenizer():
     assert padding_of(tokenizer) == {"input_ids": 1, "attention_mask": 0, "token_type_ids": 7}
 
 
-@few
+@sixty_examples
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=60), st.integers(1, 9), st.integers(0, 3))
-def test_every_row_comes_once_an_epoch_and_whole(lengths, batch_size, seed):
+def test_every_row_comes_whole_and_once_per_epoch(lengths, batch_size, seed):
     rows = rows_of(lengths)
     for batches in epochs(rows, batch_size, seed, 2):
-        assert sorted(seen(batches)) == list(range(len(lengths)))
+        assert sorted(row_positions(batches)) == list(range(len(lengths)))
         assert sorted(len(b.rows) for b in batches)[1:] == [batch_size] * (len(batches) - 1)
         for batch in batches:
             for i, row in enumerate(batch.rows.tolist()):
-                inside = batch.inputs["attention_mask"][i].bool()
+                is_token = batch.inputs["attention_mask"][i].bool()
                 expected = [1000 * row + k for k in range(lengths[row])]
-                assert batch.inputs["input_ids"][i][inside].tolist() == expected
-                assert inside[: lengths[row]].all() and not inside[lengths[row] :].any()
-                assert (batch.inputs["input_ids"][i][~inside] == 99).all()
+                assert batch.inputs["input_ids"][i][is_token].tolist() == expected
+                assert is_token[: lengths[row]].all() and not is_token[lengths[row] :].any()
+                assert (batch.inputs["input_ids"][i][~is_token] == 99).all()
                 assert batch.labels[i] == 10 * row
 
 
-def test_the_order_is_the_seeds():
+def test_the_order_depends_on_the_seed():
     rows = rows_of([3 + i % 5 for i in range(40)])
-    first, second = map(seen, epochs(rows, 4, 7, 2))
-    assert [first, second] == list(map(seen, epochs(rows, 4, 7, 2)))
-    assert first != second  # every epoch has an order of its own
-    assert first != seen(epochs(rows, 4, 8, 1)[0])
+    first_epoch, second_epoch = map(row_positions, epochs(rows, 4, 7, 2))
+    assert [first_epoch, second_epoch] == list(map(row_positions, epochs(rows, 4, 7, 2)))
+    assert first_epoch != second_epoch  # every epoch has another order
+    assert first_epoch != row_positions(epochs(rows, 4, 8, 1)[0])
 
 
-def test_the_order_owes_nothing_to_the_global_generators():
+def test_the_order_does_not_depend_on_the_global_generators():
     rows = rows_of([3] * 40)
     torch.manual_seed(0)
     np.random.seed(0)
-    one = seen(epochs(rows, 4, 7, 1)[0])
+    positions = row_positions(epochs(rows, 4, 7, 1)[0])
     torch.manual_seed(1)
     np.random.seed(1)
     before = torch.random.get_rng_state()
-    assert seen(epochs(rows, 4, 7, 1)[0]) == one
+    assert row_positions(epochs(rows, 4, 7, 1)[0]) == positions
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_batches_of_like_length_need_far_fewer_pads():
+def test_batches_of_similar_length_need_far_fewer_pads():
     random = np.random.default_rng(0)
-    lengths = np.minimum(5 + random.geometric(0.03, size=600), 128).tolist()  # many short, few long
+    lengths = np.minimum(5 + random.geometric(0.03, size=600), 128).tolist()  # many short, sixty_examples long
     rows, batch_size = rows_of(lengths), 8
     plain = random.permutation(600)
     unbucketed = [rows.batch(plain[i : i + batch_size], PADDING) for i in range(0, 600, batch_size)]
     bucketed = epochs(rows, batch_size, 0, 1)[0]
-    assert sorted(seen(bucketed)) == sorted(seen(unbucketed))
+    assert sorted(row_positions(bucketed)) == sorted(row_positions(unbucketed))
     assert pads(bucketed) < 0.2 * pads(unbucketed)
     widths = [b.inputs["input_ids"].shape[1] for b in bucketed]
     assert widths != sorted(widths) and widths != sorted(widths, reverse=True)  # but not in the order of their length
@@ -120,11 +120,11 @@ def test_only_a_buckets_rows_are_sorted_together():
     assert inside != sorted(inside)  # and batches come in any order
 
 
-@few
+@sixty_examples
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=60), st.integers(1, 9))
 def test_by_length_covers_every_row_longest_first(lengths, batch_size):
     batches = list(rows_of(lengths).by_length(batch_size, PADDING))
-    order = seen(batches)
+    order = row_positions(batches)
     assert order == sorted(range(len(lengths)), key=lambda i: -lengths[i])  # Python's sort is stable
     assert [len(b.rows) for b in batches[:-1]] == [batch_size] * (len(batches) - 1)
 
@@ -133,7 +133,13 @@ def test_rows_of_a_slice_and_of_joined_tables():
     parts = [datasets.Dataset.from_dict({"input_ids": [[i] * (i + 1) for i in range(k, k + 3)]}) for k in (0, 3)]
     joined = datasets.concatenate_datasets(parts)
     assert len(joined.with_format("arrow")[:]["input_ids"].chunks) == 2
-    for table, kept in [(joined, range(6)), (joined.select(range(2, 5)), range(2, 5)), (joined.select([4, 1]), (4, 1))]:
+    for table, expected_rows in [
+        (joined, range(6)),
+        (joined.select(range(2, 5)), range(2, 5)),
+        (joined.select([4, 1]), (4, 1)),
+    ]:
         rows = Rows.of(table, ["input_ids"], torch.arange(len(table)))
-        found = [rows.batch(np.array([i]), {"input_ids": 0}).inputs["input_ids"][0].tolist() for i in range(len(rows))]
-        assert found == [[i] * (i + 1) for i in kept]
+        token_ids = [
+            rows.batch(np.array([i]), {"input_ids": 0}).inputs["input_ids"][0].tolist() for i in range(len(rows))
+        ]
+        assert token_ids == [[i] * (i + 1) for i in expected_rows]

@@ -1,4 +1,4 @@
-"""GLUE's layout: what its files have that others do not."""
+"""GLUE's layout: the peculiarities of its files."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from prunebert.tasks import sources
-from tests.tasks.test_sources import told
+from tests.tasks.test_sources import refused
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -44,7 +44,7 @@ def test_a_folder_in_glues_layout(tmp_path, rte, within):
     assert tables["validation"].text_b.tolist() == ["d"]
 
 
-def test_cola_has_no_line_of_names(tmp_path):
+def test_cola_has_no_header_line(tmp_path):
     line = "gj04\t{}\t{}\t{}\n"
     train = line.format(1, "", "Fred watered the plants flat.") + line.format(0, "*", '"They" drank the pub.')
     layout = glue(tmp_path, "cola", {"train.tsv": train, "dev.tsv": line.format(1, "", "Bill floated.")})
@@ -63,24 +63,24 @@ def test_mrpcs_byte_order_mark(tmp_path):
 
 def test_qqps_broken_lines_are_left_out(tmp_path):
     head = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n"
-    good, more = "0\t1\t2\ta\tb\t1\n", "5\t6\t7\tc\td\t0\n"
+    first_line, last_line = "0\t1\t2\ta\tb\t1\n", "5\t6\t7\tc\td\t0\n"
     broken = "1\t3\t4\twhat is\n\tthis\t0\n" + "2\t3\t4\tone\ttwo\n" + "3\t3\t4\tone\ttwo\tthree\tfour\t1\n"
-    layout = glue(tmp_path, "qqp", {"train.tsv": head + good + broken + more, "dev.tsv": head + good})
+    layout = glue(tmp_path, "qqp", {"train.tsv": head + first_line + broken + last_line, "dev.tsv": head + first_line})
     table = sources.from_folder("qqp", str(tmp_path), **layout)["train"]
     assert table.text_a.tolist() == ["a", "c"] and table.label.tolist() == ["1", "0"]
     assert list(table.index) == [0, 1]
 
 
 @pytest.mark.parametrize("content", [b"", RTE.encode() + b"0\ta\t\xff\tentailment\n"])
-def test_a_broken_file_of_a_glue_folder_is_told(tmp_path, rte, content):
+def test_a_broken_file_of_a_glue_folder_is_refused(tmp_path, rte, content):
     (tmp_path / "RTE" / "train.tsv").write_bytes(content)
-    told(lambda: sources.from_folder("rte", str(tmp_path), **rte), "train.tsv")
+    refused(lambda: sources.from_folder("rte", str(tmp_path), **rte), "train.tsv")
 
 
-def test_a_folder_that_is_not_glues_is_told(tmp_path, rte):
-    told(lambda: sources.from_folder("cola", str(tmp_path), **folder_of("cola")), "task.data_dir=", "CoLA/train.tsv")
-    told(lambda: sources.from_folder("rte", "/no/such/folder", **rte), "is not GLUE's layout for rte: RTE/train.tsv")
+def test_a_folder_in_another_layout_is_refused(tmp_path, rte):
+    refused(lambda: sources.from_folder("cola", str(tmp_path), **folder_of("cola")), "task.data_dir=", "CoLA/train.tsv")
+    refused(lambda: sources.from_folder("rte", "/no/such/folder", **rte), "is not GLUE's layout for rte: RTE/train.tsv")
     (tmp_path / "RTE" / "dev.tsv").unlink()
-    told(lambda: sources.from_folder("rte", str(tmp_path), **rte), "RTE/dev.tsv is not there")
+    refused(lambda: sources.from_folder("rte", str(tmp_path), **rte), "RTE/dev.tsv is missing")
     (tmp_path / "RTE" / "train.tsv").write_text("a\tb\n1\t2\n")
-    told(lambda: sources.from_folder("rte", str(tmp_path), **rte), "task.text=sentence1", "it has a, b")
+    refused(lambda: sources.from_folder("rte", str(tmp_path), **rte), "task.text=sentence1", "it has a, b")

@@ -1,4 +1,4 @@
-"""Masked language modelling: what is hidden, what is asked, and what an answer scores, by hand and by stock models."""
+"""Masked language modelling: targets, masking, loss and metrics, by hand and against stock models."""
 
 import json
 
@@ -39,29 +39,31 @@ def test_blocks_are_the_corpus_in_order_without_a_gap(model, texts, task):
     assert len(texts["train"]) == 40 and len(texts["validation"]) == 10
 
 
-def test_fifteen_percent_are_asked_and_the_rest_is_as_it_was(model, task):
-    hidden, asked, same, total = 0, 0, 0, 0
+def test_fifteen_percent_are_targets_and_the_rest_is_unchanged(model, task):
+    masked_count, target_count, unchanged_count, token_count = 0, 0, 0, 0
     batches = task.batches(8, seed=1)
     for _ in range(60):
         batch = next(batches)
         ids, labels = batch.inputs["input_ids"], batch.labels
-        told = labels != IGNORED
-        assert not torch.isin(labels[told], task.special).any()
+        is_target = labels != IGNORED
+        assert not torch.isin(labels[is_target], task.special).any()
         original = task.rows["train"].columns["input_ids"].reshape(-1, 16)[batch.rows.numpy()]
-        assert (labels[told] == torch.from_numpy(original)[told]).all()
-        assert (ids[~told] == torch.from_numpy(original)[~told]).all()
-        asked += int(told.sum())
-        hidden += int((ids[told] == task.mask_token).sum())
-        same += int((ids[told] == labels[told]).sum())
-        total += told[:, 1:-1].numel()
-    assert asked / total == pytest.approx(0.15, abs=0.02)
-    assert hidden / asked == pytest.approx(0.8, abs=0.04)
-    assert same / asked == pytest.approx(0.1, abs=0.04)  # and a random token is the right one once in 81 times
+        assert (labels[is_target] == torch.from_numpy(original)[is_target]).all()
+        assert (ids[~is_target] == torch.from_numpy(original)[~is_target]).all()
+        target_count += int(is_target.sum())
+        masked_count += int((ids[is_target] == task.mask_token).sum())
+        unchanged_count += int((ids[is_target] == labels[is_target]).sum())
+        token_count += is_target[:, 1:-1].numel()
+    assert target_count / token_count == pytest.approx(0.15, abs=0.02)
+    assert masked_count / target_count == pytest.approx(0.8, abs=0.04)
+    assert unchanged_count / target_count == pytest.approx(
+        0.1, abs=0.04
+    )  # a random token is the original once in 81 times
 
 
-def test_evaluation_asks_for_the_same_tokens_every_time(task):
-    first, second = (torch.cat([b.labels for b in task.eval_batches("validation", 8)]) for _ in range(2))
-    assert torch.equal(first, second)
+def test_evaluation_has_the_same_targets_every_time(task):
+    first_labels, second_labels = (torch.cat([b.labels for b in task.eval_batches("validation", 8)]) for _ in range(2))
+    assert torch.equal(first_labels, second_labels)
 
 
 def test_loss_and_scores_equal_the_stock_masked_lm(net, model_folder, task):
@@ -72,32 +74,36 @@ def test_loss_and_scores_equal_the_stock_masked_lm(net, model_folder, task):
     expected = stock(**batch.inputs, labels=batch.labels)
     out = net(batch, key)
     assert task.loss(out, batch)["mlm"].item() == pytest.approx(expected.loss.item(), rel=1e-5)
-    with net.resting():
+    with net.evaluation_mode():
         batches = list(task.eval_batches("validation", 4))
-        answers = {row: x for b in batches for row, x in task.answers(net(b, key), b).items()}
-    table = task.predict("validation", answers)
-    found = task.metrics({"validation": table})
-    losses, right = [], []
+        outputs = {row: x for b in batches for row, x in task.outputs_by_row(net(b, key), b).items()}
+    table = task.predict("validation", outputs)
+    metrics = task.metrics({"validation": table})
+    losses, correct = [], []
     for b in task.eval_batches("validation", 4):
         logits = stock(**b.inputs).logits
-        told = b.labels != IGNORED
-        losses.append(torch.nn.functional.cross_entropy(logits[told], b.labels[told], reduction="none").detach())
-        right.append(logits[told].argmax(-1) == b.labels[told])
-    assert found["perplexity"] == pytest.approx(torch.cat(losses).mean().exp().item(), rel=1e-4)
-    assert found["accuracy"] == pytest.approx(torch.cat(right).float().mean().item())
+        is_target = b.labels != IGNORED
+        losses.append(
+            torch.nn.functional.cross_entropy(logits[is_target], b.labels[is_target], reduction="none").detach()
+        )
+        correct.append(logits[is_target].argmax(-1) == b.labels[is_target])
+    assert metrics["perplexity"] == pytest.approx(torch.cat(losses).mean().exp().item(), rel=1e-4)
+    assert metrics["accuracy"] == pytest.approx(torch.cat(correct).float().mean().item())
 
 
-def test_metrics_and_majority_by_hand(task):
+def test_metrics_and_baseline_by_hand(task):
     rows = pd.DataFrame(
         {"label": [json.dumps([5, 6]), json.dumps([7])], "prediction": [json.dumps([5, 9]), json.dumps([7])]}
         | {"scores": [np.log([0.5, 0.25]), np.log([0.125])]}
     )
     assert task.metrics({"validation": rows}) == pytest.approx({"accuracy": 2 / 3, "perplexity": 64 ** (1 / 3)})
-    majority = task.majority()
-    assert 1 / 6 - 0.06 < majority["accuracy"] < 1 / 6 + 0.06 and 5 < majority["perplexity"] < 8  # six words by lot
+    baseline = task.baseline()
+    assert (
+        1 / 6 - 0.06 < baseline["accuracy"] < 1 / 6 + 0.06 and 5 < baseline["perplexity"] < 8
+    )  # six words, drawn at random
 
 
-def test_what_does_not_fit_is_told(model, texts, tmp_path):
+def test_unusable_settings_and_corpora_are_refused(model, texts, tmp_path):
     with pytest.raises(BadInput, match="at most 64"):
         mlm_task(tokenizer=model.tokenizer, positions=64, name="mlm", corpus=lambda: texts, block=65, rate=0.15)
     with pytest.raises(BadInput, match="no such text file"):
@@ -109,14 +115,14 @@ def test_what_does_not_fit_is_told(model, texts, tmp_path):
         corpus(name="own", file=None, holdout=0.1, **NO)
 
 
-def test_a_column_or_split_that_a_corpus_of_the_hub_lacks_is_told(monkeypatch):
+def test_a_missing_column_or_split_of_a_hub_corpus_is_refused(monkeypatch):
     loaded = datasets.DatasetDict(train=datasets.Dataset.from_dict({"text": ["a", "b"]}))
     monkeypatch.setattr("prunebert.system.hub.prepare", lambda: True)
     monkeypatch.setattr(datasets, "load_dataset", lambda path, config: loaded)
-    where = {"path": "a/b", "config": "c", "train": "train", "validation": "train"}
-    given = {"name": "b", "file": None, "package": None, "holdout": 0.1}
-    assert corpus(hub=where, text="text", **given) == {"train": ["a", "b"], "validation": ["a", "b"]}
+    hub_entry = {"path": "a/b", "config": "c", "train": "train", "validation": "train"}
+    settings = {"name": "b", "file": None, "package": None, "holdout": 0.1}
+    assert corpus(hub=hub_entry, text="text", **settings) == {"train": ["a", "b"], "validation": ["a", "b"]}
     with pytest.raises(BadInput, match=r"corpus\.text=texts: allowed are text; did you mean text\?"):
-        corpus(hub=where, text="texts", **given)
+        corpus(hub=hub_entry, text="texts", **settings)
     with pytest.raises(BadInput, match=r"a/b has no split test; it has train"):
-        corpus(hub=where | {"validation": "test"}, text="text", **given)
+        corpus(hub=hub_entry | {"validation": "test"}, text="text", **settings)

@@ -1,4 +1,4 @@
-"""Files to rows: formats, columns, what is broken."""
+"""Read files into rows: formats, columns, broken input."""
 
 import csv
 import json
@@ -19,7 +19,7 @@ TABLE = [
 
 
 def write(path: Path) -> str:
-    """The three rows in the format of the file's ending; the stem chooses among JSON's forms."""
+    """Write the three rows in the format of the file's ending. The stem chooses among JSON's forms."""
     if path.suffix in (".csv", ".tsv"):
         with path.open("w", encoding="utf-8", newline="") as stream:
             if path.suffix == ".csv":
@@ -96,23 +96,25 @@ def test_evaluation_files_become_splits(tmp_path):
     assert list(two["matched"].columns) == ["id", "label", "text_a"]
 
 
-def told(call, *words):
+def refused(call, *fragments):
     with pytest.raises(BadInput) as caught:
         call()
-    assert all(w in str(caught.value) for w in words), str(caught.value)
+    assert all(fragment in str(caught.value) for fragment in fragments), str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_column_lists_those_that_are_there(tmp_path):
+def test_a_missing_column_lists_the_existing_ones(tmp_path):
     file = write(tmp_path / "a.csv")
-    told(
+    refused(
         lambda: sources.from_files(file, None, ["txt"], "label"),
         f"task.text=txt: {file} has no such column; it has text, note, label; did you mean text?",
     )
-    told(lambda: sources.from_files(file, None, ["text", "zzz"], "label"), "task.text=zzz", "it has text, note, label")
-    told(lambda: sources.from_files(file, None, ["text"], "lable"), "task.label=lable", "did you mean label?")
-    told(lambda: sources.from_files(file, None, ["text", "note", "text"], "label"), "one or two columns")
-    told(lambda: sources.from_files(file, None, [], "label"), "one or two columns")
+    refused(
+        lambda: sources.from_files(file, None, ["text", "zzz"], "label"), "task.text=zzz", "it has text, note, label"
+    )
+    refused(lambda: sources.from_files(file, None, ["text"], "lable"), "task.label=lable", "did you mean label?")
+    refused(lambda: sources.from_files(file, None, ["text", "note", "text"], "label"), "one or two columns")
+    refused(lambda: sources.from_files(file, None, [], "label"), "one or two columns")
 
 
 @pytest.mark.parametrize(
@@ -123,23 +125,25 @@ def test_a_missing_column_lists_those_that_are_there(tmp_path):
         ("a.jsonl", '{"text": "a", "label": 1}\n{"text": "b"}\n'),
     ],
 )
-def test_a_row_without_label_is_told(tmp_path, name, content):
+def test_a_row_without_label_is_refused(tmp_path, name, content):
     (tmp_path / name).write_text(content)
     file = str(tmp_path / name)
-    told(lambda: sources.from_files(file, None, ["text"], "label"), f"task.label=label: row 1 of {file} has no label")
+    refused(
+        lambda: sources.from_files(file, None, ["text"], "label"), f"task.label=label: row 1 of {file} has no label"
+    )
 
 
-def test_the_line_of_broken_json_is_told(tmp_path):
+def test_broken_json_is_reported_with_its_line(tmp_path):
     lines, whole = tmp_path / "a.jsonl", tmp_path / "a.json"
     lines.write_text('{"text": "a", "label": 1}\n\n{"text": "b", label: 1}\n')
-    told(lambda: sources.read(str(lines), "k"), "line 3, column 15")
+    refused(lambda: sources.read(str(lines), "k"), "line 3, column 15")
     whole.write_text('[\n {"text": "a",\n  "label": }\n]\n')
-    told(lambda: sources.read(str(whole), "k"), "line 3, column 12")
+    refused(lambda: sources.read(str(whole), "k"), "line 3, column 12")
 
 
 def test_a_list_is_no_text(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": "a", "label": 1}\n{"text": ["a", "b"], "label": 0}\n')
-    told(lambda: sources.from_files(str(tmp_path / "a.jsonl"), None, ["text"], "label"), "row 1 has no text in text")
+    refused(lambda: sources.from_files(str(tmp_path / "a.jsonl"), None, ["text"], "label"), "row 1 has no text in text")
 
 
 def test_an_ending_in_capitals_is_known(tmp_path):
@@ -148,23 +152,23 @@ def test_an_ending_in_capitals_is_known(tmp_path):
     assert len(sources.read(str(tmp_path / "b.CSV"), "k")) == 3
 
 
-def test_files_that_cannot_be_used_are_told(tmp_path):
+def test_unusable_files_are_refused(tmp_path):
     file = write(tmp_path / "a.csv")
-    told(lambda: sources.from_files("absent.csv", None, ["text"], "label"), "task.train=absent.csv", "no such file")
-    told(lambda: sources.from_files(file, "absent.csv", ["text"], "label"), "task.eval=absent.csv", "no such file")
-    told(lambda: sources.from_files(str(tmp_path), None, ["text"], "label"), "no such file")
+    refused(lambda: sources.from_files("absent.csv", None, ["text"], "label"), "task.train=absent.csv", "no such file")
+    refused(lambda: sources.from_files(file, "absent.csv", ["text"], "label"), "task.eval=absent.csv", "no such file")
+    refused(lambda: sources.from_files(str(tmp_path), None, ["text"], "label"), "no such file")
     (tmp_path / "a.xlsx").write_text("x")
-    told(
+    refused(
         lambda: sources.read(str(tmp_path / "a.xlsx"), "k"),
         "ending .xlsx is not known",
         ".csv, .tsv, .jsonl, .json, .parq",
     )
     (tmp_path / "none").write_text("x")
-    told(lambda: sources.read(str(tmp_path / "none"), "k"), "ending (none) is not known")
+    refused(lambda: sources.read(str(tmp_path / "none"), "k"), "ending (none) is not known")
     (tmp_path / "only.csv").write_text("text,label\n")
     (tmp_path / "only.jsonl").write_text("")
-    told(lambda: sources.from_files(str(tmp_path / "only.csv"), None, ["text"], "label"), "only.csv has no rows")
-    told(lambda: sources.from_files(str(tmp_path / "only.jsonl"), None, ["text"], "label"), "only.jsonl has no rows")
+    refused(lambda: sources.from_files(str(tmp_path / "only.csv"), None, ["text"], "label"), "only.csv has no rows")
+    refused(lambda: sources.from_files(str(tmp_path / "only.jsonl"), None, ["text"], "label"), "only.jsonl has no rows")
 
 
 @pytest.mark.parametrize(
@@ -179,12 +183,12 @@ def test_files_that_cannot_be_used_are_told(tmp_path):
         ("a.parquet", b"PAR1 not really"),
     ],
 )
-def test_a_broken_file_is_told_by_name(tmp_path, name, content):
+def test_a_broken_file_is_reported_by_name(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     file = str(tmp_path / name)
-    told(lambda: sources.from_files(file, None, ["text"], "label"), file)
+    refused(lambda: sources.from_files(file, None, ["text"], "label"), file)
 
 
-def test_a_row_without_text_is_told(tmp_path):
+def test_a_row_without_text_is_refused(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": "fine", "label": 1}\n{"text": null, "label": 0}\n')
-    told(lambda: sources.from_files(str(tmp_path / "a.jsonl"), None, ["text"], "label"), "row 1 has no text")
+    refused(lambda: sources.from_files(str(tmp_path / "a.jsonl"), None, ["text"], "label"), "row 1 has no text")

@@ -1,4 +1,4 @@
-"""Spans by hand: SQuAD's metrics, the tokens of an answer, the answer that logits mean."""
+"""Spans by hand: SQuAD's metrics, the tokens of an answer, the answer that the logits predict."""
 
 import evaluate
 import numpy as np
@@ -52,8 +52,8 @@ def test_metric_of_v1_takes_the_best_gold_answer_and_pairs_by_id():
         {"id": "a", "answers": ["York", "the York!", "in York, England"]},
         {"id": "b", "answers": ["a house"]},
     ]
-    found = Squad(keep_in_memory=True).compute(predictions=predictions, references=references)
-    assert found == pytest.approx({"exact": 0.0, "f1": (4 / 5 + 2 / 3) / 2})
+    result = Squad(keep_in_memory=True).compute(predictions=predictions, references=references)
+    assert result == pytest.approx({"exact": 0.0, "f1": (4 / 5 + 2 / 3) / 2})
     with pytest.raises(BadInput, match="id=b"):
         Squad(keep_in_memory=True).compute(predictions=[predictions[1]] * 2, references=references)
 
@@ -61,11 +61,11 @@ def test_metric_of_v1_takes_the_best_gold_answer_and_pairs_by_id():
 def test_metric_of_v2_scores_no_answer_by_itself():
     golds = {"a": ["York"], "b": ["old York"], "c": [], "d": [], "e": ["the", "York"]}
     texts = {"a": "york", "b": "York", "c": "", "d": "York", "e": "the"}
-    found = SquadV2(keep_in_memory=True).compute(
+    result = SquadV2(keep_in_memory=True).compute(
         predictions=[{"id": k, "prediction_text": v} for k, v in texts.items()],
         references=[{"id": k, "answers": v} for k, v in golds.items()],
     )
-    assert found == pytest.approx(
+    assert result == pytest.approx(
         {
             "exact": 2 / 5,
             "f1": (1 + 2 / 3 + 1) / 5,
@@ -102,10 +102,10 @@ def test_token_span_of_a_window_that_starts_late():
 
 
 def logits(length: int, starts: dict[int, float], ends: dict[int, float]) -> np.ndarray:
-    """[length, 2], 0 where nothing is given."""
+    """Return [length, 2], 0 by default."""
     values = np.zeros((length, 2), dtype=np.float32)
-    for side, given in enumerate((starts, ends)):
-        values[list(given), side] = list(given.values())
+    for side, values_at in enumerate((starts, ends)):
+        values[list(values_at), side] = list(values_at.values())
     return values
 
 
@@ -122,8 +122,8 @@ def logits(length: int, starts: dict[int, float], ends: dict[int, float]) -> np.
     ],
 )
 def test_best_span(starts, ends, n_best, max_answer, expected):
-    found = spans.best_span(logits(7, starts, ends), OFFSETS, n_best, max_answer)
-    assert found == expected if expected else found[0] == -np.inf
+    span = spans.best_span(logits(7, starts, ends), OFFSETS, n_best, max_answer)
+    assert span == expected if expected else span[0] == -np.inf
 
 
 def test_best_span_of_a_window_without_context():
@@ -144,12 +144,12 @@ LATE = OFFSETS[[0, 3, 4, 5, 6]]  # a second window of the same context, from its
     ],
 )
 def test_answer_over_windows(null, no_answer, text):
-    first = logits(7, {0: null[0], 2: 1.0}, {3: 2.0})  # blue lake: 3
-    second = logits(5, {0: null[1], 3: 2.0}, {3: 3.0})  # deep: 5
-    found = spans.answer(CONTEXT, [first, second], [OFFSETS, LATE], 20, 30, no_answer)
-    assert found == (text, 5.0, min(null))
+    first_window = logits(7, {0: null[0], 2: 1.0}, {3: 2.0})  # blue lake: 3
+    second_window = logits(5, {0: null[1], 3: 2.0}, {3: 3.0})  # deep: 5
+    answer = spans.answer(CONTEXT, [first_window, second_window], [OFFSETS, LATE], 20, 30, no_answer)
+    assert answer == (text, 5.0, min(null))
 
 
 def test_answer_is_empty_where_no_span_can_be():
-    found = spans.answer(CONTEXT, [logits(7, {5: 4.0}, {2: 4.0})], [OFFSETS], 1, 30, False)
-    assert found == ("", -np.inf, 0.0)
+    answer = spans.answer(CONTEXT, [logits(7, {5: 4.0}, {2: 4.0})], [OFFSETS], 1, 30, False)
+    assert answer == ("", -np.inf, 0.0)

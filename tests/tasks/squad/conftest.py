@@ -1,4 +1,4 @@
-"""SQuAD in small: three contexts, a tokenizer with their words, the task over them."""
+"""A small SQuAD: three contexts, a tokenizer with their words, and the task over them."""
 
 import json
 import re
@@ -32,8 +32,8 @@ def own_cache(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    """Word pieces with an entry for every word and sign of DATA, built without any file."""
-    texts = [t for context, asked in DATA + UNANSWERABLE for t in (context, *(q for _, q, _ in asked))]
+    """Make a word-piece tokenizer with an entry for every word and sign of DATA, without any file."""
+    texts = [t for context, questions in DATA + UNANSWERABLE for t in (context, *(q for _, q, _ in questions))]
     words = sorted({w for t in texts for w in re.findall(r"\w+|[^\w\s]", t.lower())})
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     vocabulary = {w: i for i, w in enumerate([*special, *words])}
@@ -51,7 +51,7 @@ def tokenizer():
 
 
 def content(data) -> dict:
-    """`data` in SQuAD's nesting, with keys beside it that a reader must not mind."""
+    """Return `data` in SQuAD's nesting, with extra keys that a reader must ignore."""
     paragraphs = [
         {
             "context": context,
@@ -62,22 +62,22 @@ def content(data) -> dict:
                     "is_impossible": not golds,
                     "answers": [{"text": g, "answer_start": context.index(g)} for g in golds],
                 }
-                for name, question, golds in asked
+                for name, question, golds in questions
             ],
         }
-        for context, asked in data
+        for context, questions in data
     ]
     return {"version": "1.1", "canary": "c", "data": [{"title": "T", "paragraphs": paragraphs}]}
 
 
-def write(path: Path, what) -> str:
-    path.write_text(what if isinstance(what, str) else json.dumps(what), "utf-8")
+def write(path: Path, file_content) -> str:
+    path.write_text(file_content if isinstance(file_content, str) else json.dumps(file_content), "utf-8")
     return str(path)
 
 
 @pytest.fixture
 def make(tokenizer, tmp_path):
-    """squad_task with small windows over DATA, as training and as evaluation file; any setting can be changed."""
+    """Make a squad_task with small windows over DATA, for training and evaluation. Any setting can be changed."""
 
     def build(**changed):
         data = DATA + UNANSWERABLE if changed.get("no_answer") else DATA

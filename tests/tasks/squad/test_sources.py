@@ -1,4 +1,4 @@
-"""SQuAD from a folder, from the hub, and what is broken in its files."""
+"""SQuAD from a folder and from the hub, and broken files."""
 
 import inspect
 from pathlib import Path
@@ -28,7 +28,7 @@ def test_folder(make, tmp_path, no_answer, version):
 
 
 def on_hub(path, split):
-    """What the hub's copy of SQuAD looks like."""
+    """Return a data set like the hub's copy of SQuAD."""
     rows = [
         {
             "id": name,
@@ -37,8 +37,8 @@ def on_hub(path, split):
             "question": question,
             "answers": {"text": golds, "answer_start": [context.index(g) for g in golds]},
         }
-        for context, asked in DATA + (UNANSWERABLE if path.endswith("v2") else [])
-        for name, question, golds in asked
+        for context, context_questions in DATA + (UNANSWERABLE if path.endswith("v2") else [])
+        for name, question, golds in context_questions
     ]
     return datasets.Dataset.from_list(rows)
 
@@ -56,7 +56,7 @@ def test_hub(make, monkeypatch):
         make(train=None, eval=None)
 
 
-def test_without_hub_the_other_sources_are_named(make, monkeypatch):
+def test_without_hub_the_message_names_the_other_sources(make, monkeypatch):
     def fails(path, split):
         raise ConnectionError("no network. Many more words.")
 
@@ -73,7 +73,7 @@ def test_without_hub_the_other_sources_are_named(make, monkeypatch):
 
 
 def without(*path):
-    """DATA's content without the key at the end of `path`."""
+    """Return DATA's content without the key at the end of `path`."""
     whole = inner = content(DATA)
     for key in path[:-1]:
         inner = inner[key]
@@ -98,7 +98,7 @@ QAS = ("data", 0, "paragraphs", 0, "qas")
         ({"train": None}, r"task\.eval=.* but task\.train is not"),
         (
             {"train": None, "eval": None, "data_dir": "nowhere"},
-            r"task\.data_dir=nowhere: train-v1\.1\.json is not there",
+            r"task\.data_dir=nowhere: train-v1\.1\.json is missing",
         ),
         ({"max_length": 65}, r"task\.max_length=65: .* 64"),
         ({"max_length": 7}, r"task\.max_length=7: .* at least 8"),
@@ -121,13 +121,13 @@ QAS = ("data", 0, "paragraphs", 0, "qas")
         ({"file": without(*QAS, 0, "answers")}, r"qas\[0\] has no 'answers'"),
         ({"file": without(*QAS, 1, "answers", 0, "text")}, r"qas\[1\]\.answers\[0\] has no 'text'"),
         ({"file": with_start("12")}, r"answers\[0\] has no 'answer_start' \(whole number\)"),
-        ({"file": with_start(3)}, r"question q2, answer_start=3: 'near Hull' does not stand there"),
+        ({"file": with_start(3)}, r"question q2, answer_start=3: the context has no 'near Hull' there"),
         ({"file": {"data": []}}, r"has no questions"),
         ({"file": content(DATA + DATA)}, r"two questions have the id q1"),
         ({"file": content(DATA + UNANSWERABLE)}, r"question q6 has no answer, which task\.no_answer=false"),
     ],
 )
-def test_bad_input_is_told_in_one_line(make, tmp_path, changed, message):
+def test_bad_input_is_reported_in_one_line(make, tmp_path, changed, message):
     if "file" in changed:
         changed = {k: v for k, v in changed.items() if k != "file"} | {"train": write(tmp_path / "f", changed["file"])}
     with pytest.raises(BadInput, match=message) as caught:
@@ -135,7 +135,7 @@ def test_bad_input_is_told_in_one_line(make, tmp_path, changed, message):
     assert "\n" not in str(caught.value)
 
 
-# --- what ships, and what lies beside the project ---------------------------------------------------------------------
+# --- the shipped configuration, and sample files beside the project ---
 
 
 def test_conf_has_the_keys_of_the_signature():
@@ -143,18 +143,19 @@ def test_conf_has_the_keys_of_the_signature():
     keys = set(inspect.signature(squad_task).parameters)
     assert {k for k in conf if not k.startswith("_")} == keys - {"tokenizer", "positions", "augment"}
     assert conf["label_words"] == ["Yes", "No"]  # not YAML's true and false
-    other = OmegaConf.to_container(OmegaConf.load(ROOT / "conf/task/squad_v2.yaml"))
-    assert other.pop("defaults") == ["squad", "_self_"]
-    assert set(other) < keys
+    squad_v2 = OmegaConf.to_container(OmegaConf.load(ROOT / "conf/task/squad_v2.yaml"))
+    assert squad_v2.pop("defaults") == ["squad", "_self_"]
+    assert set(squad_v2) < keys
 
 
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="SQuAD's sample files are not beside this checkout")
 @pytest.mark.parametrize(
-    ("file", "asked", "contexts"), [("squaddev_v1.1.json", 10565, 2067), ("new_wiki_v1.0.json", 7936, 1581)]
+    ("file", "question_count", "context_count"),
+    [("squaddev_v1.1.json", 10565, 2067), ("new_wiki_v1.0.json", 7936, 1581)],
 )
-def test_published_files(file, asked, contexts):
+def test_published_files(file, question_count, context_count):
     path = str(SAMPLES / file)
     table = questions.from_files(path, path, 0.1, False)["validation"]
-    assert (len(table), table.context.nunique()) == (asked, contexts)
-    found = [c[a:b] for c, a, b in zip(table.context, table["first"], table["last"], strict=True)]
-    assert found == [golds[0].strip() for golds in table.golds]
+    assert (len(table), table.context.nunique()) == (question_count, context_count)
+    answer_texts = [c[a:b] for c, a, b in zip(table.context, table["first"], table["last"], strict=True)]
+    assert answer_texts == [golds[0].strip() for golds in table.golds]

@@ -1,4 +1,4 @@
-"""SQuAD as a task: windows and their labels, predictions, batches. Its arithmetic is in tests/tasks/test_spans.py."""
+"""SQuAD as a task: windows and their labels, predictions, batches. test_spans.py tests its arithmetic."""
 
 import json
 from itertools import islice
@@ -17,14 +17,16 @@ def test_windows_share_the_stride_and_labels_map_back_to_the_answer(make, tokeni
     windows, table = task.windows["train"], task.tables["train"]
     assert len(windows.rows) == task.train_rows > len(table)
     assert (np.diff(windows.question) >= 0).all()
-    found = {name: [] for name in table.id}
+    labelled_texts = {name: [] for name in table.id}
     for window, row in enumerate(windows.question):
-        one, offsets = table.iloc[row], windows.offsets(window)
+        question, offsets = table.iloc[row], windows.offsets(window)
         start, end = windows.rows.labels[window].tolist()
         if (start, end) != (0, 0):
-            found[one.id].append(one.context[offsets[start, 0] : offsets[end, 1]])
+            labelled_texts[question.id].append(question.context[offsets[start, 0] : offsets[end, 1]])
         assert len(offsets) <= 20
-    assert all(texts and set(texts) == {gold[0]} for texts, gold in zip(found.values(), table.golds, strict=True))
+    assert all(
+        texts and set(texts) == {gold[0]} for texts, gold in zip(labelled_texts.values(), table.golds, strict=True)
+    )
     batch = windows.rows.batch(np.array([0, 1]), task.padding)
     ids = tokenizer.convert_ids_to_tokens(batch.inputs["input_ids"][0].tolist())
     assert ids[:9] == ["[CLS]", "which", "city", "does", "it", "pass", "first", "?", "[SEP]"]
@@ -52,7 +54,7 @@ def test_question_spaces_and_near_misses_of_answer_start(tmp_path):
 
 
 def logits(length: int, start: int, end: int) -> np.ndarray:
-    """[length, 2], 5 at the start and at the end of a span."""
+    """Return [length, 2], 5 at the start and at the end of a span."""
     values = np.zeros((length, 2), dtype=np.float32)
     values[[start, end], [0, 1]] = 5.0
     return values
@@ -67,12 +69,12 @@ def test_perfect_logits_score_1(make, no_answer, padded):
         for row, (start, end) in zip(batch.rows.tolist(), batch.labels.tolist(), strict=True):
             length = len(task.windows["validation"].offsets(row))
             perfect[row] = np.concatenate([logits(length, start, end), np.full((padded, 2), 99.0)])
-    found = task.predict("validation", perfect)
-    assert list(found) == ["split", "id", "label", "prediction", "scores"]
-    assert found.id.tolist() == ["q1", "q2", "q3", "q4", "q5", "q6"][: len(found)]
-    assert found.prediction.tolist() == [json.loads(g)[0] if g != "[]" else "" for g in found.label]
-    assert found.scores[0] == [10.0, 0.0]
-    metrics = task.metrics({"validation": found})
+    predictions = task.predict("validation", perfect)
+    assert list(predictions) == ["split", "id", "label", "prediction", "scores"]
+    assert predictions.id.tolist() == ["q1", "q2", "q3", "q4", "q5", "q6"][: len(predictions)]
+    assert predictions.prediction.tolist() == [json.loads(g)[0] if g != "[]" else "" for g in predictions.label]
+    assert predictions.scores[0] == [10.0, 0.0]
+    metrics = task.metrics({"validation": predictions})
     assert set(metrics.values()) == {1.0}
     assert {"exact", "f1"} <= set(metrics)
 
@@ -99,10 +101,10 @@ def test_loss_is_the_mean_of_start_and_end_without_pads(make):
 
 
 def test_batches_depend_on_the_seed_alone(make):
-    def drawn(seed):
+    def window_rows(seed):
         return [batch.rows.tolist() for batch in islice(make().batches(2, seed), 12)]
 
-    assert drawn(1) == drawn(1) != drawn(2)
+    assert window_rows(1) == window_rows(1) != window_rows(2)
     batch = next(make().batches(2, 0))
     assert set(batch.inputs) == {"input_ids", "token_type_ids", "attention_mask"}
     assert batch.labels.shape == (2, 2)
@@ -110,25 +112,25 @@ def test_batches_depend_on_the_seed_alone(make):
 
 def test_evaluation_sees_every_window_once(make):
     task = make()
-    seen = [row for batch in task.eval_batches("validation", 3) for row in batch.rows.tolist()]
-    assert sorted(seen) == list(range(len(task.windows["validation"].rows)))
+    window_rows = [row for batch in task.eval_batches("validation", 3) for row in batch.rows.tolist()]
+    assert sorted(window_rows) == list(range(len(task.windows["validation"].rows)))
 
 
-def test_what_a_task_tells_of_itself(make):
+def test_facts_and_baseline(make):
     task = make()
     assert (task.span, task.regression, task.outputs, task.eval_splits) == (True, False, 2, ("validation",))
     facts = task.facts()
     assert facts["rows"] == {"train": 5, "validation": 5}
     assert facts["windows"]["train"] == task.train_rows
     assert facts["source"].endswith("data.json")
-    assert task.majority() == {"exact": 0.0, "f1": 0.0}
-    second = make(no_answer=True).majority()
-    assert second["exact"] == second["f1"] == pytest.approx(1 / 6)
+    assert task.baseline() == {"exact": 0.0, "f1": 0.0}
+    baseline_v2 = make(no_answer=True).baseline()
+    assert baseline_v2["exact"] == baseline_v2["f1"] == pytest.approx(1 / 6)
 
 
 def test_held_out_contexts_are_not_trained_on(make):
-    one, two = make(eval=None), make(eval=None)
-    train, held = one.tables["train"], one.tables["validation"]
-    assert not set(train.context) & set(held.context)
-    assert sorted([*train.id, *held.id]) == ["q1", "q2", "q3", "q4", "q5"]
-    assert two.tables["validation"].equals(held)
+    first_task, second_task = make(eval=None), make(eval=None)
+    train, validation = first_task.tables["train"], first_task.tables["validation"]
+    assert not set(train.context) & set(validation.context)
+    assert sorted([*train.id, *validation.id]) == ["q1", "q2", "q3", "q4", "q5"]
+    assert second_task.tables["validation"].equals(validation)
