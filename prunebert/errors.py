@@ -1,4 +1,4 @@
-"""What a user did wrong, in one line: the key, the value, what is allowed. The command then ends with status 2."""
+"""Errors that a user can correct, in one line: the key, the value, what is allowed. The command ends with status 2."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Iterable
 
 
 class BadInput(Exception):
-    """The command line, a config or a data file cannot be used as given; `str` of it is the one line to print."""
+    """The command line, a configuration or a data file cannot be used. `str(error)` is the line to print."""
 
 
 class Diverged(BadInput):
-    """The loss or the output became NaN or infinite; the run's log is kept, nothing else is written."""
+    """The loss or the output became NaN or infinite. The run keeps its log and writes nothing else."""
 
 
 def did_you_mean(value: object, allowed: Iterable[str]) -> str:
-    """`"; did you mean X?"` when something allowed is close to `value`, else nothing."""
-    close = difflib.get_close_matches(str(value), list(allowed), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
+    """Return `"; did you mean X?"` if an allowed value is close to `value`, else an empty string."""
+    matches = difflib.get_close_matches(str(value), list(allowed), n=1, cutoff=0.6)
+    return f"; did you mean {matches[0]}?" if matches else ""
 
 
 def bad_choice(key: str, value: object, allowed: Iterable[str]) -> BadInput:
-    """The line for a value outside a list of allowed ones."""
+    """Return the error for a value that is not in the list of allowed values."""
     allowed = list(allowed)
     return BadInput(f"{key}={value}: allowed are {', '.join(allowed)}{did_you_mean(value, allowed)}")
 
 
-def of_the_system(error: OSError) -> str:
-    """A full disk, a directory that is gone: what and why."""
+def describe_os_error(error: OSError) -> str:
+    """Return the file and the reason of a full disk, a removed directory and the like."""
     return f"{error.filename}: {error.strerror}" if error.filename else str(error)
