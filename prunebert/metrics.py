@@ -1,4 +1,4 @@
-"""The tasks' official metrics as evaluate.Metric classes that need no network; scikit-learn and scipy compute them."""
+"""The tasks' official metrics as evaluate.Metric classes. They need no network; scikit-learn and scipy compute them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _info(description: str, value: str) -> evaluate.MetricInfo:
 
 
 class Accuracy(evaluate.Metric):
-    """Fraction of equal labels (MNLI, QNLI, SST-2, RTE, WNLI and any classification of your own)."""
+    """Fraction of equal labels (MNLI, QNLI, SST-2, RTE, WNLI and your own classification tasks)."""
 
     def _info(self) -> evaluate.MetricInfo:
         return _info("accuracy", "int64")
@@ -34,7 +34,7 @@ class Accuracy(evaluate.Metric):
 
 
 class AccuracyF1(evaluate.Metric):
-    """Accuracy, and F1 of the class 1 (MRPC, QQP)."""
+    """Accuracy, and F1 of class 1 (MRPC, QQP)."""
 
     def _info(self) -> evaluate.MetricInfo:
         return _info("accuracy and F1 of class 1", "int64")
@@ -47,21 +47,21 @@ class AccuracyF1(evaluate.Metric):
 
 
 class Matthews(evaluate.Metric):
-    """Matthews correlation (CoLA), with accuracy beside it; 0 for a constant answer."""
+    """Matthews correlation and accuracy (CoLA). The correlation is 0 for constant predictions."""
 
     def _info(self) -> evaluate.MetricInfo:
         return _info("Matthews correlation", "int64")
 
     def _compute(self, predictions: Any, references: Any) -> dict[str, float]:
-        one = len({*references, *predictions}) < 2  # scikit-learn warns, then answers 0
+        single_label = len({*references, *predictions}) < 2  # scikit-learn would warn and return 0
         return {
-            "matthews": 0.0 if one else float(sk.matthews_corrcoef(references, predictions)),
+            "matthews": 0.0 if single_label else float(sk.matthews_corrcoef(references, predictions)),
             "accuracy": float(sk.accuracy_score(references, predictions)),
         }
 
 
 class Correlation(evaluate.Metric):
-    """Pearson and Spearman correlation, ties ranked by their mean (STS-B); 0 for a constant answer."""
+    """Pearson and Spearman correlation, ties ranked by their mean (STS-B). Both are 0 for constant predictions."""
 
     def _info(self) -> evaluate.MetricInfo:
         return _info("Pearson and Spearman correlation", "float64")
@@ -82,50 +82,51 @@ ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 
 
 def normalise(text: str) -> str:
-    """What SQuAD compares (Rajpurkar et al. 2016, §6.1): no case, ASCII punctuation, articles or extra whitespace."""
+    """Remove case, ASCII punctuation, articles and extra whitespace, as SQuAD does (Rajpurkar et al. 2016, §6.1)."""
     return " ".join(ARTICLES.sub(" ", text.lower().translate(PUNCTUATION)).split())
 
 
 def exact(prediction: str, gold: str) -> float:
-    """1 if the two are equal once normalised, else 0."""
+    """Return 1 if the two are equal after normalisation, else 0."""
     return float(normalise(prediction) == normalise(gold))
 
 
 def f1(prediction: str, gold: str) -> float:
-    """F1 of the two as bags of normalised words; 0 where they share none, even if both are empty."""
-    words, wanted = Counter(normalise(prediction).split()), Counter(normalise(gold).split())
-    shared = (words & wanted).total()
-    return 2 * shared / (words.total() + wanted.total()) if shared else 0.0
+    """Return F1 of the two as bags of normalised words; 0 if they share none, even if both are empty."""
+    predicted_words, gold_words = Counter(normalise(prediction).split()), Counter(normalise(gold).split())
+    shared = (predicted_words & gold_words).total()
+    return 2 * shared / (predicted_words.total() + gold_words.total()) if shared else 0.0
 
 
 def best_of_answers(measure: Callable[[str, str], float], prediction: str, golds: list[str]) -> float:
-    """`measure` against the gold answer that it likes most."""
+    """Return the largest `measure` over the gold answers."""
     return max(measure(prediction, gold) for gold in golds)
 
 
 def v1_metrics(predictions: list[str], golds: list[list[str]]) -> dict[str, float]:
-    """SQuAD 1.1's exact match and F1, fractions in 0..1; every question has a gold answer."""
+    """Return SQuAD 1.1's exact match and F1, fractions in [0, 1]. Every question has a gold answer."""
     pairs = list(zip(predictions, golds, strict=True))
     return {m.__name__: float(np.mean([best_of_answers(m, text, gold) for text, gold in pairs])) for m in (exact, f1)}
 
 
 def v2_metrics(predictions: list[str], golds: list[list[str]]) -> dict[str, float]:
-    """SQuAD 2.0's (Rajpurkar et al. 2018): a question without gold answers scores 1 for "" and 0 for anything else.
+    """Return SQuAD 2.0's exact match and F1, fractions in [0, 1] (Rajpurkar et al. 2018).
 
-    Over all questions, those with an answer and those without (each where there are any). Gold answers of which
-    normalising leaves nothing do not count, as in the official script.
+    A question without gold answers scores 1 for "" and 0 for anything else. The metrics are means over all questions,
+    over those with an answer and over those without; an empty set has no entry. As in the official script, gold answers
+    that are empty after normalisation do not count.
     """
     scores = np.zeros((len(predictions), 2))
     for row, (text, gold) in enumerate(zip(predictions, golds, strict=True)):
-        real = [g for g in gold if normalise(g)]
-        scores[row] = [best_of_answers(m, text, real) for m in (exact, f1)] if real else exact(text, "")
-    answered = np.array([bool(gold) for gold in golds])
-    found = dict(zip(("exact", "f1"), scores.mean(0).tolist(), strict=True))
-    if answered.any():
-        found |= dict(zip(("has_answer_exact", "has_answer_f1"), scores[answered].mean(0).tolist(), strict=True))
-    if not answered.all():
-        found["no_answer_exact"] = float(scores[~answered, 0].mean())
-    return found
+        nonempty = [g for g in gold if normalise(g)]
+        scores[row] = [best_of_answers(m, text, nonempty) for m in (exact, f1)] if nonempty else exact(text, "")
+    has_answer = np.array([bool(gold) for gold in golds])
+    metrics = dict(zip(("exact", "f1"), scores.mean(0).tolist(), strict=True))
+    if has_answer.any():
+        metrics |= dict(zip(("has_answer_exact", "has_answer_f1"), scores[has_answer].mean(0).tolist(), strict=True))
+    if not has_answer.all():
+        metrics["no_answer_exact"] = float(scores[~has_answer, 0].mean())
+    return metrics
 
 
 def _span_info(description: str) -> evaluate.MetricInfo:
@@ -137,17 +138,17 @@ def _span_info(description: str) -> evaluate.MetricInfo:
 
 
 def _paired(predictions: Iterable[Any], references: Iterable[Any]) -> tuple[list[str], list[list[str]]]:
-    """(texts, gold answers) in the order of the references. Raises BadInput where a question has no prediction."""
+    """Return (texts, gold answers) in the references' order. Raises BadInput if a question has no prediction."""
     texts = {p["id"]: p["prediction_text"] for p in predictions}
     golds = {r["id"]: list(r["answers"]) for r in references}
     for name in golds:
         if name not in texts:
-            raise BadInput(f"predictions: there is none with id={name}")
+            raise BadInput(f"predictions: no prediction has id={name}")
     return [texts[name] for name in golds], list(golds.values())
 
 
 class Squad(evaluate.Metric):
-    """Exact match and F1 as fractions, the best over the gold answers (SQuAD 1.1)."""
+    """SQuAD 1.1's exact match and F1 as fractions; a question's best gold answer counts."""
 
     def _info(self) -> evaluate.MetricInfo:
         return _span_info("exact match and F1")
@@ -157,7 +158,7 @@ class Squad(evaluate.Metric):
 
 
 class SquadV2(evaluate.Metric):
-    """Exact match and F1 with unanswerable questions, overall and for each kind (SQuAD 2.0)."""
+    """SQuAD 2.0's exact match and F1, over all questions and for answerable and unanswerable ones."""
 
     def _info(self) -> evaluate.MetricInfo:
         return _span_info("exact match and F1 with unanswerable questions")
@@ -166,6 +167,6 @@ class SquadV2(evaluate.Metric):
         return v2_metrics(*_paired(predictions, references))
 
 
-def of_question(metric: str, prediction: str, golds: list[str], no_answer: bool) -> float:
-    """A single question's "exact" or "f1"; no_answer: as SQuAD 2.0 has it."""
+def question_score(metric: str, prediction: str, golds: list[str], no_answer: bool) -> float:
+    """Return one question's "exact" or "f1", by SQuAD 2.0's rules if `no_answer` is true, else by SQuAD 1.1's."""
     return (v2_metrics if no_answer else v1_metrics)([prediction], [golds])[metric]

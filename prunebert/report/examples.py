@@ -45,11 +45,11 @@ def _scores(prediction: pd.Series, label: pd.Series, metric: str) -> pd.Series:
         asked = golds[golds.map(len) > 0]
         found = prediction[asked.index].map(json.loads)
         return pd.Series([np.equal(p, g).mean() for p, g in zip(found, asked, strict=True)], asked.index)
-    from prunebert.metrics import of_question  # evaluate takes seconds to import
+    from prunebert.metrics import question_score  # evaluate takes seconds to import
 
     kind, no_answer = "exact" if metric == "exact" else "f1", bool((golds.map(len) == 0).any())
     pairs = zip(prediction, golds, strict=True)
-    return pd.Series([of_question(kind, p, g, no_answer) for p, g in pairs], label.index)
+    return pd.Series([question_score(kind, p, g, no_answer) for p, g in pairs], label.index)
 
 
 def unit(metric: str, task: str) -> str:
