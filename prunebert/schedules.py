@@ -1,4 +1,4 @@
-"""Schedules: progress t in [0, 1] of a phase -> sparsity at that moment. Standard library only."""
+"""Schedules map a phase's progress t in [0, 1] to a sparsity. Standard library only."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from prunebert.errors import BadInput
 
 
 class Schedule(Protocol):
-    """A sparsity for every progress t; `final` is the one reached at the end."""
+    """A function from progress t to sparsity."""
 
-    final: float
+    final: float  # the sparsity at the end
 
     def __call__(self, t: float) -> float: ...
 
 
 @dataclass(frozen=True)
 class Cubic:
-    """s(t) = final · (1 - (1 - u)³), u = (t - start)/(end - start) held within [0, 1] (Zhu & Gupta 2017; SMP Eq. 5)."""
+    """s(t) = final · (1 - (1 - u)³), u = (t - start)/(end - start) clipped to [0, 1] (Zhu & Gupta 2017; SMP Eq. 5)."""
 
-    final: float
-    start: float = 0.0
-    end: float = 1.0
+    final: float  # the sparsity from `end` on
+    start: float = 0.0  # the progress at which pruning starts
+    end: float = 1.0  # the progress at which pruning ends
     power: int = 3
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end <= 1:
             raise BadInput(
-                f"the schedule prunes between progress {self.start:.4g} and {self.end:.4g} of the run: no step is left "
-                "to prune; give start < end, both within 0 and 1, or more steps (fit.steps, fit.epochs)"
+                f"the schedule prunes from progress {self.start:.4g} to {self.end:.4g} of the run: no step is left to "
+                "prune; give start < end, both within 0 and 1, or more steps (fit.steps, fit.epochs)"
             )
 
     def __call__(self, t: float) -> float:
@@ -39,6 +39,6 @@ class Cubic:
 
 @dataclass(frozen=True)
 class Linear(Cubic):
-    """s(t) = final · u: the cubic schedule with power 1 (SMP's choice for RoBERTa)."""
+    """s(t) = final · u, the cubic schedule with power 1 (SMP's choice for RoBERTa)."""
 
     power: int = 1
