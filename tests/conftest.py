@@ -1,4 +1,4 @@
-"""A small random BERT on disk with a vocabulary of its own, small tasks in files, and the command line in process."""
+"""Fixtures: a small random BERT on disk with its own vocabulary, small tasks in files, and the command line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 if not torch.cuda.is_available():
-    os.environ.setdefault("TRITON_INTERPRET", "1")  # for test_radix.py; read when Triton is imported
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # for the tests of Triton kernels; read when Triton is imported
 
 import datasets
 import pytest
@@ -40,7 +40,7 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def caches(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Nothing of the user's caches is read or written."""
+    """Replace the user's caches by an empty folder."""
     folder = tmp_path_factory.mktemp("cache")
     datasets.config.HF_DATASETS_CACHE = folder
     os.environ["HF_DATASETS_CACHE"] = str(folder)
@@ -69,9 +69,9 @@ def task(model: models.Model, data_folder: Path):
 
 @pytest.fixture
 def spans(model: models.Model, tmp_path: Path):
-    """Questions to contexts of several lengths."""
+    """A task of questions about contexts of several lengths."""
     context = "the dull film was great it was a bright scene not a bad plot"
-    asked = [
+    paragraphs = [
         {
             "context": f"{context} {'the film ' * i}",
             "qas": [{"id": f"q{i}", "question": "what was it", "answers": [gold]}],
@@ -79,14 +79,14 @@ def spans(model: models.Model, tmp_path: Path):
         for i in range(4)
         for gold in [{"text": "bright scene", "answer_start": context.index("bright scene")}]
     ]
-    (tmp_path / "train.json").write_text(json.dumps({"data": [{"title": "x", "paragraphs": asked}]}))
+    (tmp_path / "train.json").write_text(json.dumps({"data": [{"title": "x", "paragraphs": paragraphs}]}))
     file = str(tmp_path / "train.json")
     return squad_task(tokenizer=model.tokenizer, positions=64, train=file, eval=file, **SQUAD)
 
 
 @pytest.fixture
 def prunebert(tmp_path: Path):
-    """Runs the command line in a process of its own, in an empty directory."""
+    """Return a function that runs the command line in another process, in an empty directory."""
 
     def call(*words: str, **environment: str) -> subprocess.CompletedProcess:
         return subprocess.run(
@@ -103,7 +103,10 @@ def prunebert(tmp_path: Path):
 
 @pytest.fixture
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
-    """Runs the command line in this process, in an empty directory; returns (exit status, what it printed)."""
+    """Return a function that runs the command line in this process, in an empty directory.
+
+    It returns (exit status, printed text).
+    """
     from prunebert.cli import main
 
     def call(*words: str) -> tuple[int, str]:
@@ -125,7 +128,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 @pytest.fixture(scope="session")
 def questions(tmp_path_factory):
-    """Contexts of the toy model's words, the answer a span of each."""
+    """The words of a run on questions whose contexts have the toy model's words; each answer is a span."""
     context = "the dull film was great it was a bright scene not a bad plot"
     paragraphs = [
         {
@@ -150,27 +153,27 @@ def text(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, model_folder: Path, data_folder: Path):
-    """Gives the directory of a finished run on the toy files, made when it is first asked for and then kept."""
+    """Return a function that gives the directory of a finished run on the toy files. It runs each command line once."""
     from prunebert.cli import main
 
-    folder, made = tmp_path_factory.mktemp("runs"), {}
+    folder, directories = tmp_path_factory.mktemp("runs"), {}
 
     def call(*words: str) -> Path:
-        if words not in made:
-            run = folder / str(len(made))
+        if words not in directories:
+            run = folder / str(len(directories))
             typed = {w.split("=")[0] for w in words}
-            usual = [
+            default_words = [
                 word
                 for word in toy_words(model_folder, data_folder, run)
                 if word.split("=")[0] not in typed and not ("task" in typed and word.startswith("task"))
             ]
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(sys, "argv", ["prunebert", *usual, *words])
+                patch.setattr(sys, "argv", ["prunebert", *default_words, *words])
                 main()
             logging.shutdown()
             logging.getLogger().handlers.clear()
-            made[words] = run
-        return made[words]
+            directories[words] = run
+        return directories[words]
 
     return call
 

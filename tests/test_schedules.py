@@ -1,4 +1,4 @@
-"""Schedules and Fit: values at chosen moments by hand, ends, order, and every number that is refused."""
+"""Schedules and Fit: values by hand, ends, monotony, and every value that is refused."""
 
 import itertools
 import math
@@ -11,8 +11,8 @@ from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.schedules import Cubic, Linear
 
-few = settings(deadline=None, max_examples=100, derandomize=True)
-GIVEN = {"epochs": 3, "batch_size": 32, "lr": 2e-5, "head_lr": 1e-3}
+hundred_examples = settings(deadline=None, max_examples=100, derandomize=True)
+SETTINGS = {"epochs": 3, "batch_size": 32, "lr": 2e-5, "head_lr": 1e-3}
 UNIT = st.floats(0, 1)
 
 
@@ -23,7 +23,7 @@ UNIT = st.floats(0, 1)
     "t, removed",
     [(0.0, 0.0), (0.1, 0.2439), (0.25, 0.5203125), (0.5, 0.7875), (0.75, 0.8859375), (1.0, 0.9)],
 )
-def test_cubic_at_chosen_moments(t, removed):
+def test_cubic_values(t, removed):
     # 0.9 · (1 - (1-t)³): at one half 0.9 · 7/8, at a quarter 0.9 · 37/64
     assert Cubic(final=0.9)(t) == pytest.approx(removed, abs=1e-15)
 
@@ -43,7 +43,7 @@ def test_cubic_within_a_window(t, removed):
 
 
 @pytest.mark.parametrize("t, removed", [(0.0, 0.0), (0.25, 0.0), (0.375, 0.2), (0.5, 0.4), (0.75, 0.8), (0.9, 0.8)])
-def test_linear_at_chosen_moments(t, removed):
+def test_linear_values(t, removed):
     assert Linear(final=0.8, start=0.25, end=0.75)(t) == pytest.approx(removed, abs=1e-15)
 
 
@@ -53,9 +53,9 @@ def test_linear_and_cubic_differ_between_their_ends():
     assert Linear(final=0.9).final == 0.9
 
 
-@few
+@hundred_examples
 @given(st.sampled_from([Cubic, Linear]), UNIT, UNIT, UNIT, UNIT, UNIT)
-def test_schedules_never_go_back_and_stay_between_nothing_and_final(kind, final, a, b, x, y):
+def test_schedules_never_decrease_and_stay_between_zero_and_final(kind, final, a, b, x, y):
     start, end = sorted((a, b))
     if start == end:
         start, end = 0.0, 1.0
@@ -66,7 +66,7 @@ def test_schedules_never_go_back_and_stay_between_nothing_and_final(kind, final,
     assert schedule(start) == 0 and schedule(end) == final
 
 
-@few
+@hundred_examples
 @given(st.floats(0.01, 1), st.floats(0.001, 0.999))
 def test_cubic_is_ahead_of_linear(final, t):
     assert Cubic(final=final)(t) > Linear(final=final)(t)
@@ -98,14 +98,14 @@ def test_a_window_without_a_step_is_refused(kind, start, end):
     ],
 )
 def test_steps_for(change, rows, steps):
-    assert Fit(**GIVEN | change).steps_for(rows) == steps
+    assert Fit(**SETTINGS | change).steps_for(rows) == steps
 
 
 # Fit.rate
 
 
 def rates(steps, **change):
-    return [Fit(**GIVEN | change).rate(step, steps) for step in range(steps)]
+    return [Fit(**SETTINGS | change).rate(step, steps) for step in range(steps)]
 
 
 def test_rate_warms_up_then_falls():
@@ -123,14 +123,14 @@ def test_rate_without_warm_up_falls_from_the_start():
     assert rates(4, decay="constant") == [1.0] * 4
 
 
-@few
+@hundred_examples
 @given(st.integers(1, 300), st.floats(0, 0.999), st.sampled_from(["linear", "constant"]))
-def test_rate_has_one_peak_and_never_stands_still(steps, warmup, decay):
-    found = rates(steps, warmup=warmup, decay=decay)
-    rising = round(warmup * steps)
-    assert all(0 < r <= 1 for r in found) and max(found) == 1
-    assert all(a < b for a, b in itertools.pairwise(found[:rising]))
-    assert all(a >= b for a, b in itertools.pairwise(found[rising:]))
+def test_rate_has_one_peak(steps, warmup, decay):
+    factors = rates(steps, warmup=warmup, decay=decay)
+    warmup_steps = round(warmup * steps)
+    assert all(0 < r <= 1 for r in factors) and max(factors) == 1
+    assert all(a < b for a, b in itertools.pairwise(factors[:warmup_steps]))
+    assert all(a >= b for a, b in itertools.pairwise(factors[warmup_steps:]))
 
 
 # Fit refuses
@@ -159,18 +159,18 @@ def test_rate_has_one_peak_and_never_stands_still(steps, warmup, decay):
 )
 def test_a_number_out_of_range_is_refused(key, value, allowed):
     with pytest.raises(BadInput, match=rf"^fit\.{key}={value}: must be {allowed}"):
-        Fit(**GIVEN | {key: value})
+        Fit(**SETTINGS | {key: value})
 
 
 @pytest.mark.parametrize("value", [-0.01, math.nan])
 def test_a_negative_weight_decay_is_refused(value):
     with pytest.raises(BadInput, match=r"fit\.weight_decay"):
-        Fit(**GIVEN | {"weight_decay": value})
+        Fit(**SETTINGS | {"weight_decay": value})
 
 
 def test_endless_epochs_are_refused():
     with pytest.raises(BadInput, match=r"fit\.epochs"):
-        Fit(**GIVEN | {"epochs": math.inf}).steps_for(10)
+        Fit(**SETTINGS | {"epochs": math.inf}).steps_for(10)
 
 
 @pytest.mark.parametrize(
@@ -183,13 +183,13 @@ def test_endless_epochs_are_refused():
 )
 def test_an_unknown_word_is_refused(key, value, line):
     with pytest.raises(BadInput, match=line):
-        Fit(**GIVEN | {key: value, "eval_every": 10})
+        Fit(**SETTINGS | {key: value, "eval_every": 10})
 
 
 def test_the_best_needs_evaluations():
     with pytest.raises(BadInput, match=r"fit\.keep=best.*fit\.eval_every"):
-        Fit(**GIVEN, keep="best")
-    assert Fit(**GIVEN, keep="best", eval_every=1).keep == "best"
+        Fit(**SETTINGS, keep="best")
+    assert Fit(**SETTINGS, keep="best", eval_every=1).keep == "best"
 
 
 def test_the_limits_themselves_are_allowed():

@@ -1,4 +1,4 @@
-"""A small random BERT on disk with a vocabulary of its own, tables of toy rows, and the words of a run on them."""
+"""A small random BERT on disk with its own vocabulary, tables of toy rows, and the words of a run on them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 def save_model(folder: Path, kind: str = "bert", masked_lm: bool = True) -> Path:
-    """A 2-layer random model of a family (hidden 32, 4 heads), its tokenizer beside it."""
+    """Save a random 2-layer model of a family (hidden 32, 4 heads) and its tokenizer."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.txt").write_text(
         "\n".join(
@@ -56,17 +56,17 @@ def save_model(folder: Path, kind: str = "bert", masked_lm: bool = True) -> Path
         config = transformers.DistilBertConfig(dim=32, n_layers=2, n_heads=4, hidden_dim=64, **size)
     else:
         wide = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64, **size}
-        known = {
+        config_classes = {
             "bert": transformers.BertConfig,
             "roberta": transformers.RobertaConfig,
             "electra": transformers.ElectraConfig,
         }
         extra = {"electra": {"embedding_size": 16}, "roberta": {"pad_token_id": 0}}.get(kind, {})
-        config = known[kind](**wide, **extra)
+        config = config_classes[kind](**wide, **extra)
     torch.manual_seed(0)
     auto = transformers.AutoModelForMaskedLM if masked_lm else transformers.AutoModel
     model = auto.from_config(config)
-    for name, parameter in model.named_parameters():  # biases start at 0, which would hide that they are read
+    for name, parameter in model.named_parameters():  # biases start at 0, which would hide whether they are used
         if name.endswith("bias"):
             torch.nn.init.normal_(parameter, std=0.02)
     model.save_pretrained(folder)
@@ -75,13 +75,13 @@ def save_model(folder: Path, kind: str = "bert", masked_lm: bool = True) -> Path
 
 
 def rows(count: int, seed: int = 0) -> pd.DataFrame:
-    """Sentences whose label is told by one word, a pair's second half, and a number that goes with the label."""
+    """Make sentences whose last word gives the label, second texts for pairs, and a number that follows the label."""
     random = np.random.default_rng(seed)
     label = random.integers(0, 2, count)
     texts = [" ".join([*random.choice(WORDS[5:], random.integers(2, 9)), ["bad", "good"][y]]) for y in label]
-    other = [" ".join(random.choice(WORDS[5:], 3)) for _ in label]
+    second_texts = [" ".join(random.choice(WORDS[5:], 3)) for _ in label]
     return pd.DataFrame(
-        {"sentence": texts, "second": other, "label": label, "number": label * 4 + random.random(count)}
+        {"sentence": texts, "second": second_texts, "label": label, "number": label * 4 + random.random(count)}
     )
 
 
@@ -118,7 +118,7 @@ SQUAD = {
 
 
 def script(name):
-    """scripts/NAME.py as a module."""
+    """Import scripts/NAME.py as a module."""
     file = Path(__file__).parents[1] / f"scripts/{name}.py"
     spec = importlib.util.spec_from_file_location(name, file)
     module = importlib.util.module_from_spec(spec)
@@ -127,7 +127,7 @@ def script(name):
 
 
 def watched(phase, watch):
-    """The phase, of each of whose steps `watch(phase, t, M)` sees the masks, as the forward pass has them."""
+    """Return a phase that calls `watch(phase, t, M)` at every step with the masks of the forward pass."""
 
     def masks(t, hard):
         M = phase.masks(t, hard)
@@ -139,7 +139,7 @@ def watched(phase, watch):
 
 
 def toy_words(model_folder: Path, data_folder: Path, run: Path | str) -> list[str]:
-    """Overrides of a run on the toy files and the toy model."""
+    """Return the overrides of a run on the toy files and the toy model."""
     return [
         "task=file",
         f"task.train={data_folder / 'train.csv'}",
@@ -155,8 +155,8 @@ def toy_words(model_folder: Path, data_folder: Path, run: Path | str) -> list[st
 
 
 def toy_task(words: list[str], model: models.Model):
-    """The task of a run that was started with these words (`toy`)."""
-    told = dict(w.split("=", 1) for w in words)
-    files = {"train": told["task.train"], "eval": told["task.eval"]}
+    """Make the task of a run that was started with these words (`toy`)."""
+    settings_by_key = dict(w.split("=", 1) for w in words)
+    files = {"train": settings_by_key["task.train"], "eval": settings_by_key["task.eval"]}
     settings = TASK | {"name": "file", "metric": "prunebert.metrics:Accuracy"} | files
     return text_task(tokenizer=model.tokenizer, positions=64, **settings)

@@ -1,4 +1,4 @@
-"""What a network is asked for besides its logits, by the stock models."""
+"""Hidden states and attention of a network against the stock models."""
 
 from itertools import pairwise
 
@@ -13,7 +13,7 @@ from tests.toys import save_model
 
 
 def stock_like(family, tmp_path, task):
-    """A family's small model on disk, its network with a head, and a batch with what the stock model takes of it."""
+    """Make a family's small model on disk, its network with a head, a batch, and the stock model's inputs."""
     folder = save_model(tmp_path / family, family)
     net = SubNetwork(models.load(str(folder)), seed=3).eval()
     key, batch = net.add_head(task.form(), "linear"), batch_of(task)
@@ -23,21 +23,21 @@ def stock_like(family, tmp_path, task):
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "electra"])
 def test_hidden_states_and_attention_are_the_stock_models(family, tmp_path, task):
-    """Dense, then under masks with other weights in place of its own."""
+    """Dense; under masks; under masks with other weights."""
     folder, net, key, batch, inputs = stock_like(family, tmp_path, task)
     batch = type(batch)(inputs, batch.labels, batch.rows)
     stock = transformers.AutoModel.from_pretrained(folder, attn_implementation="eager").eval()
     masks, theta = another(net, key)
     hidden = []
-    for M, other in (({}, None), (masks, None), (masks, theta)):
-        weights = net.parameters_of() if other is None else other
+    for M, replaced_theta in (({}, None), (masks, None), (masks, theta)):
+        weights = net.parameters_of() if replaced_theta is None else replaced_theta
         with torch.no_grad():
             for n, p in stock.named_parameters():
                 if net.prefix + n in weights:
                     p.copy_(weights[net.prefix + n] * M.get(net.prefix + n, 1))
-            out = net(batch, key, M, theta=other, needs=("hidden", "attention"))
+            out = net(batch, key, M, theta=replaced_theta, needs=("hidden", "attention"))
             expected = stock(**inputs, output_hidden_states=True, output_attentions=True)
-            plain = net(batch, key, M, theta=other)
+            plain = net(batch, key, M, theta=replaced_theta)
         assert len(out.hidden) == len(expected.hidden_states) == 3 and len(out.attention) == 2
         for ours, theirs in zip(out.hidden, expected.hidden_states, strict=True):
             torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
@@ -52,39 +52,39 @@ def test_hidden_states_and_attention_are_the_stock_models(family, tmp_path, task
 
 
 @pytest.mark.parametrize(
-    ("needs", "head", "told"),
+    ("needs", "head", "lengths"),
     [((), "linear", (0, 0)), (("hidden",), "linear", (3, 0)), (("attention",), "linear", (3, 2))],
 )
-def test_the_encoder_is_asked_for_what_is_needed_only(net, task, monkeypatch, needs, head, told):
-    key, asked, forward = net.add_head(task.form(), head), [], net.encoder.forward
-    monkeypatch.setattr(net.encoder, "forward", lambda **inputs: asked.append(inputs) or forward(**inputs))
+def test_the_encoder_returns_only_what_is_needed(net, task, monkeypatch, needs, head, lengths):
+    key, encoder_inputs, forward = net.add_head(task.form(), head), [], net.encoder.forward
+    monkeypatch.setattr(net.encoder, "forward", lambda **inputs: encoder_inputs.append(inputs) or forward(**inputs))
     out = net(batch_of(task), key, needs=needs)
-    assert (len(out.hidden), len(out.attention)) == told
-    assert ("output_hidden_states" in asked[0]) == bool(needs) and len(asked) == 1
+    assert (len(out.hidden), len(out.attention)) == lengths
+    assert ("output_hidden_states" in encoder_inputs[0]) == bool(needs) and len(encoder_inputs) == 1
 
 
 def test_gradients_reach_the_scores_through_hidden_states_and_attention(net, task):
-    """Of a mask on layer 1's query matrix: attention reads it at once, hidden states after their layer."""
+    """A mask on layer 1's query matrix changes that layer's attention, and the hidden states after it."""
     key = net.add_head(task.form(), "linear")
     name = next(n for n in net.prunable() if net.place(n) == (1, "query"))
     M = torch.ones_like(net.prunable()[name], requires_grad=True)
     out = net(batch_of(task), key, {name: M}, needs=("hidden", "attention"))
-    for value, reached in ((out.attention[0], 0), (out.attention[1], 1), (out.hidden[1], 0), (out.hidden[2], 1)):
-        (found,) = torch.autograd.grad(value.square().sum(), M, retain_graph=True, allow_unused=True)
-        assert (found is not None and bool(found.any())) == reached
+    for value, is_reached in ((out.attention[0], 0), (out.attention[1], 1), (out.hidden[1], 0), (out.hidden[2], 1)):
+        (gradient,) = torch.autograd.grad(value.square().sum(), M, retain_graph=True, allow_unused=True)
+        assert (gradient is not None and bool(gradient.any())) == is_reached
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "electra"])
-def test_the_mask_a_gpu_is_given_shows_what_transformers_own_does(family, tmp_path, task):
+def test_the_full_attention_mask_equals_transformers_own(family, tmp_path, task):
     _, net, key, batch, inputs = stock_like(family, tmp_path, task)
     assert (inputs["attention_mask"] == 0).any()
-    seen = net(type(batch)(inputs, batch.labels, batch.rows), key, needs=("hidden",))
+    out = net(type(batch)(inputs, batch.labels, batch.rows), key, needs=("hidden",))
     inputs["attention_mask"] = full_attention_mask(inputs["attention_mask"])
     with torch.no_grad():
         hidden = net.encoder(**inputs, output_hidden_states=True).hidden_states
     real = batch.inputs["attention_mask"].bool()
-    for own, stock in zip(hidden, seen.hidden, strict=True):
-        assert torch.allclose(own[real], stock[real], atol=1e-6)
+    for ours, theirs in zip(hidden, out.hidden, strict=True):
+        assert torch.allclose(ours[real], theirs[real], atol=1e-6)
     inputs["attention_mask"] = torch.ones_like(inputs["attention_mask"])
     with torch.no_grad():
         assert not torch.allclose(net.encoder(**inputs).last_hidden_state[real], hidden[-1][real], atol=1e-3)

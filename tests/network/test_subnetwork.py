@@ -1,4 +1,4 @@
-"""The sub-network against stock transformers: f(x; θ ⊙ M) is what a checkpoint with zeros in it computes."""
+"""The sub-network against stock transformers: f(x; θ ⊙ M) equals a checkpoint whose removed weights are zero."""
 
 import pytest
 import torch
@@ -53,20 +53,20 @@ def test_label_words_equal_the_stock_masked_lm_at_cls(family, tmp_path, task):
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "electra"])
-def test_prunable_is_six_matrices_a_layer_found_by_name(family, tmp_path):
+def test_prunable_is_six_matrices_per_layer(family, tmp_path):
     net = SubNetwork(models.load(str(save_model(tmp_path / family, family))))
     encoder = net.prunable("encoder")
     assert len(encoder) == 12
     assert {net.place(n)[1] for n in encoder} == KINDS and {net.place(n)[0] for n in encoder} == {0, 1}
     assert sum(w.numel() for w in encoder.values()) == 2 * (4 * 32 * 32 + 2 * 32 * 64)
-    more = net.prunable("encoder_pooler_embeddings").keys() - encoder.keys()
-    assert {net.place(n)[1] for n in more} == {"embeddings"}
+    added = net.prunable("encoder_pooler_embeddings").keys() - encoder.keys()
+    assert {net.place(n)[1] for n in added} == {"embeddings"}
     stock = transformers.AutoModelForMaskedLM.from_pretrained(tmp_path / family).state_dict()
     assert encoder.keys() <= stock.keys()
 
 
 def test_a_pooler_is_prunable_only_where_the_checkpoint_has_one(tmp_path, net):
-    """A new one, small beside pre-trained weights, would be removed whole by a global ranking, and the head with it."""
+    """A global ranking would remove a new pooler whole, and the head with it: its weights are small."""
     assert net.prunable("encoder_pooler").keys() == net.prunable("encoder").keys()
     pooled = SubNetwork(models.load(str(save_model(tmp_path / "pooled", masked_lm=False))))
     assert pooled.prunable("encoder_pooler").keys() - pooled.prunable("encoder").keys() == {"bert.pooler.dense.weight"}
@@ -80,7 +80,7 @@ def test_no_masks_equals_masks_of_ones(net, task):
     assert torch.equal(net(batch_of(task), key).logits, net(batch_of(task), key, ones).logits)
 
 
-def test_rewind_is_exact_and_theta_stands_in(net, task):
+def test_rewind_is_exact_and_theta_replaces_the_weights(net, task):
     key = net.add_head(task.form(), "linear")
     net.eval()
     before, batch = net.snapshot(key), batch_of(task)
@@ -104,7 +104,7 @@ def test_a_new_head_depends_on_task_and_seed_alone(model_folder, task):
     assert not torch.equal(head(1, 0), head(2, 0))
 
 
-def test_a_checkpoint_without_masked_lm_head_says_so(tmp_path, task):
+def test_a_checkpoint_without_masked_lm_head_is_refused(tmp_path, task):
     net = SubNetwork(models.load(str(save_model(tmp_path / "plain", masked_lm=False))))
     with pytest.raises(BadInput, match="without a masked-LM head"):
         net.add_head(task.form(), "label_words")
@@ -131,31 +131,31 @@ def test_scores_and_masks_cover_the_same_weights(net):
     assert kept(keep_top(S, 0.5)) == sum(s.numel() for s in S.values()) // 2
 
 
-def test_rounded_biases_are_those_of_now_and_never_the_teachers(net, task, impl, monkeypatch):
-    """As on a GPU under autocast: kept while a phase trains, read by nothing else."""
-    seen = []
+def test_rounded_biases_are_current_and_never_the_teachers(net, task, impl, monkeypatch):
+    """As on a GPU under autocast: cached while a phase trains, and not used otherwise."""
+    calls = []
     monkeypatch.setattr(subnetwork, "low_precision", lambda device: torch.bfloat16)
     call = subnetwork._call
-    monkeypatch.setattr(subnetwork, "_call", lambda m, replaced, *a: seen.append(dict(replaced)) or call(m, {}, *a))
+    monkeypatch.setattr(subnetwork, "_call", lambda m, replaced, *a: calls.append(dict(replaced)) or call(m, {}, *a))
     head, batch = net.add_head(task.form(), "linear"), next(task.batches(4, 0))
     fit = Fit(epochs=1, steps=8, batch_size=4, lr=1e-3, head_lr=1e-3)
     masks = {n: torch.ones_like(w, dtype=torch.bool) for n, w in net.prunable().items()}
     biases = [n.removesuffix("weight").removeprefix(net.prefix) + "bias" for n in masks]
 
-    def told(**more):
-        seen.clear()
-        net(batch, head, masks, **more)
-        return {n: seen[0].get(n) for n in biases}
+    def used_biases(**options):
+        calls.clear()
+        net(batch, head, masks, **options)
+        return {n: calls[0].get(n) for n in biases}
 
     net.requires_grad_(False).train()
-    first = told()
-    own = dict(net.encoder.named_parameters())
-    assert all(torch.equal(x, own[n].bfloat16()) for n, x in first.items())
+    rounded = used_biases()
+    encoder = dict(net.encoder.named_parameters())
+    assert all(torch.equal(x, encoder[n].bfloat16()) for n, x in rounded.items())
     theta = {n: w + 1 for n, w in net.snapshot(head).items()}
-    assert all(torch.equal(x, own[n] + 1) for n, x in told(theta=theta).items())
+    assert all(torch.equal(x, encoder[n] + 1) for n, x in used_biases(theta=theta).items())
     net.eval()
-    assert set(told().values()) == {None}
+    assert set(used_biases().values()) == {None}
     for n in biases:
-        own[n].data.add_(1.0)  # as a fused optimizer does: no version tells
+        encoder[n].data.add_(1.0)  # as a fused optimizer does, which leaves no version count
     Stepper(net.train(), next(train_head(net, task, head, fit, masks=masks)), seed=0, impl=impl)
-    assert all(torch.equal(x, own[n].bfloat16()) for n, x in told().items())
+    assert all(torch.equal(x, encoder[n].bfloat16()) for n, x in used_biases().items())

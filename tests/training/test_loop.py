@@ -1,4 +1,4 @@
-"""The loop: only what a phase lists moves, terms are summed, a seed decides, the best step is an honest one."""
+"""The loop: only listed tensors train, terms are summed, the seed decides, the best step has the final sparsity."""
 
 from dataclasses import replace
 
@@ -32,17 +32,17 @@ def phase_of(net, task, fit=FIT, groups=None, loss=None, masks=None, settled=0.0
     )
 
 
-def go(net, phase, impl, seed=0, score=lambda: 0.0):
+def train_phase(net, phase, impl, seed=0, score=lambda: 0.0):
     lines = []
     return train(net, phase, seed=seed, impl=impl, record=lines.append, score=score), lines
 
 
-def test_only_listed_groups_move(net, task, impl):
+def test_only_listed_groups_train(net, task, impl):
     phase = phase_of(net, task)
     before = net.snapshot(phase.head)
-    trained, _ = go(net, phase, impl)
-    moved = {n for n, x in net.snapshot(phase.head).items() if not torch.equal(x, before[n])}
-    assert moved == {
+    trained, _ = train_phase(net, phase, impl)
+    changed = {n for n, x in net.snapshot(phase.head).items() if not torch.equal(x, before[n])}
+    assert changed == {
         "head.classifier.weight",
         "head.classifier.bias",
         "bert.pooler.dense.weight",
@@ -53,10 +53,10 @@ def test_only_listed_groups_move(net, task, impl):
 
 
 def test_terms_are_summed_and_named(net, task, impl):
-    """Two terms whose gradients cancel leave the tensor where it is; both are logged."""
+    """Two terms whose gradients cancel leave the tensor unchanged. Both are logged."""
     x = torch.zeros(3)
     groups = [Group(name="x", tensors={"x": x}, lr=1.0)]
-    _, lines = go(
+    _, lines = train_phase(
         net, phase_of(net, task, groups=groups, loss=lambda o, b, t: {"up": x.sum() + 1, "down": -x.sum()}), impl
     )
     assert torch.equal(x, torch.zeros(3)) and lines[-1]["loss_up"] == 1 and lines[-1]["loss_down"] == 0
@@ -70,7 +70,7 @@ def test_one_adamw_step_by_hand(net, task, impl):
     phase = phase_of(
         net, task, fit, [Group(name="x", tensors={"x": x}, lr=0.1)], lambda o, b, t: {"l": (x * slope).sum()}
     )
-    go(net, phase, impl)
+    train_phase(net, phase, impl)
     assert torch.allclose(x, torch.tensor([5.0 - 0.15, -2.0 + 0.15, 1.0]), atol=1e-6)
 
 
@@ -79,7 +79,7 @@ def test_a_seed_decides_everything(model_folder, task, impl):
         net = SubNetwork(models.load(str(model_folder)))
         torch.rand(draws)
         phase = next(finetune(net, task, net.add_head(task.form(), "linear"), FIT))
-        go(net, phase, impl, seed)
+        train_phase(net, phase, impl, seed)
         return net.snapshot(phase.head)
 
     a, b, c = weights(0, 0), weights(0, 9), weights(1, 0)
@@ -88,17 +88,17 @@ def test_a_seed_decides_everything(model_folder, task, impl):
 
 
 def test_progress_runs_from_the_first_step_to_one_and_masks_end_hard(net, task, impl):
-    seen = []
+    calls = []
     S = net.new_scores("encoder")
     schedule = Cubic(0.8)
 
     def masks(t, hard):
-        seen.append((t, hard))
+        calls.append((t, hard))
         return keep_top(S, schedule(t))
 
-    _, lines = go(net, phase_of(net, task, masks=masks), impl)
-    assert [t for t, hard in seen if not hard] == [i / 8 for i in range(1, 9)]
-    assert seen[-1] == (1.0, True)
+    _, lines = train_phase(net, phase_of(net, task, masks=masks), impl)
+    assert [t for t, hard in calls if not hard] == [i / 8 for i in range(1, 9)]
+    assert calls[-1] == (1.0, True)
     assert [line["sparsity"] for line in lines] == pytest.approx([schedule(i / 8) for i in range(1, 9)], abs=1e-4)
 
 
@@ -106,17 +106,17 @@ def test_progress_runs_from_the_first_step_to_one_and_masks_end_hard(net, task, 
     ("scores", "expected"), [([9, 8, 1, 2, 5, 3, 4], 5), ([9, 9, 9, 1, 1, 1, 1], 5), ([1, 1, 1, 1, 1, 1, 0], 5)]
 )
 def test_best_is_chosen_among_steps_at_the_final_sparsity_only(net, task, impl, scores, expected):
-    """The schedule ends at step 5 of 8; better scores before it do not count, the earliest of equals does."""
+    """The schedule ends at step 5 of 8. Better scores before it do not count; of equal scores the earliest counts."""
     fit = Fit(epochs=1, steps=8, batch_size=4, lr=1e-3, head_lr=1e-3, eval_every=1, keep="best")
     S, schedule, states = net.new_scores("encoder"), Cubic(0.8, end=5 / 8), {}
     phase = phase_of(net, task, fit, masks=lambda t, hard: keep_top(S, schedule(t)), settled=schedule.end)
-    told = iter([*scores, 0])
+    next_scores = iter([*scores, 0])
 
     def score():
         states[len(states) + 1] = net.heads[phase.head].state_dict()["classifier.weight"].clone()
-        return next(told)
+        return next(next_scores)
 
-    trained, _ = go(net, phase, impl, score=score)
+    trained, _ = train_phase(net, phase, impl, score=score)
     assert trained.selected_step == expected
     assert torch.equal(net.heads[phase.head].state_dict()["classifier.weight"], states[expected])
 
@@ -126,30 +126,30 @@ def test_a_loss_that_is_not_finite_names_step_and_terms(net, task, impl):
         return task.loss(out, batch) | {"extra": out.logits.sum() * (float("nan") if t > 0.5 else 0.0)}
 
     with pytest.raises(Diverged, match=r"step 5 of 8 of phase x .*extra=nan"):
-        go(net, phase_of(net, task, loss=loss), impl)
+        train_phase(net, phase_of(net, task, loss=loss), impl)
 
 
 def test_a_gradient_that_is_nan_under_a_finite_loss_names_the_step(net, task, impl):
-    """√0 is 0, its gradient by 0 · x is not a number: the scores would be NaN, and no loss would tell."""
+    """√0 is 0, but its gradient times 0 is NaN. The scores would become NaN under a finite loss."""
 
     def loss(out, batch, t):
         return task.loss(out, batch) | {"extra": (out.logits.abs() * (0.0 if t > 0.5 else 1.0)).sqrt().sum()}
 
     with pytest.raises(Diverged, match=r"gradient became NaN at step 5 of 8 of phase x; lower fit.lr"):
-        go(net, phase_of(net, task, loss=loss), impl)
+        train_phase(net, phase_of(net, task, loss=loss), impl)
 
 
 def test_a_penalty_that_carries_its_gradient_is_trained_too(net, task, impl):
-    """Scores that nothing reads: only the penalty, 3 · their sum, moves them, each by -0.5 · 3 by plain descent."""
+    """Scores that no loss reads: only the penalty, 3 · their sum, changes them, each by -0.5 · 3 in plain descent."""
     S = {"a": torch.ones(2, 3)}
     scores = Group(name="scores", tensors=S, lr=0.5, optimizer="sgd")
     fit = Fit(epochs=1, steps=1, batch_size=4, lr=1e-3, head_lr=1e-3, warmup=0.0, decay="constant", clip=1e9)
     phase = replace(phase_of(net, task, fit), penalty=lambda t: {"sum": 3 * S["a"].sum()})
-    go(net, replace(phase, train=[*phase.train, scores]), impl)
+    train_phase(net, replace(phase, train=[*phase.train, scores]), impl)
     assert torch.allclose(S["a"], torch.full((2, 3), -0.5))
 
 
 def test_bf16_autocast_keeps_weights_in_float32(net, task, impl):
     phase = phase_of(net, task)
-    go(net, phase, replace(impl, precision="bf16"))
+    train_phase(net, phase, replace(impl, precision="bf16"))
     assert all(p.dtype == torch.float32 for p in net.parameters())

@@ -1,4 +1,4 @@
-"""Batches that a thread makes early are the same ones, in the same order; what fails there is told here."""
+"""A thread makes the same batches in the same order, and its errors reach the consumer."""
 
 import itertools
 import threading
@@ -23,51 +23,51 @@ def batches(count=10**9, broken=None):
         yield Batch({"input_ids": torch.full((2, 3), k)}, torch.tensor([k, k]), torch.tensor([2 * k, 2 * k + 1]))
 
 
-def numbers(made):
-    return [int(batch.labels[0]) for batch in made]
+def numbers(batches):
+    return [int(batch.labels[0]) for batch in batches]
 
 
 def threads():
     return [t for t in threading.enumerate() if t.name == "batches"]
 
 
-def same(batch):
+def unchanged(batch):
     return batch
 
 
 def test_all_of_them_in_order():
-    assert numbers(prepare_in_thread(batches(23), same)) == list(range(23))
+    assert numbers(prepare_in_thread(batches(23), unchanged)) == list(range(23))
     assert not threads()
 
 
-def test_what_is_prepared_is_what_comes():
-    (made,) = prepare_in_thread(batches(1), lambda batch: batch.to(torch.device("meta")))
-    assert made.inputs["input_ids"].device.type == "meta" and made.rows.tolist() == [0, 1]
+def test_prepared_batches_are_yielded():
+    (prepared,) = prepare_in_thread(batches(1), lambda batch: batch.to(torch.device("meta")))
+    assert prepared.inputs["input_ids"].device.type == "meta" and prepared.rows.tolist() == [0, 1]
 
 
-def test_only_so_many_are_made_early():
-    made = []
-    early = prepare_in_thread((made.append(b) or b for b in batches()), same)
-    next(early)
+def test_the_number_of_batches_in_advance_is_limited():
+    made_batches = []
+    prefetched = prepare_in_thread((made_batches.append(b) or b for b in batches()), unchanged)
+    next(prefetched)
     time.sleep(0.5)
-    assert len(made) <= DEPTH + 2  # one was taken, DEPTH wait, one is in the thread's hand
-    early.close()
+    assert len(made_batches) <= DEPTH + 2  # one was taken, DEPTH are queued, the thread holds one
+    prefetched.close()
     assert not threads()
 
 
 def test_closing_ends_the_thread_though_batches_never_end():
-    early = prepare_in_thread(batches(), same)
-    assert numbers(itertools.islice(early, 5)) == [0, 1, 2, 3, 4]
+    prefetched = prepare_in_thread(batches(), unchanged)
+    assert numbers(itertools.islice(prefetched, 5)) == [0, 1, 2, 3, 4]
     assert threads()
-    early.close()
+    prefetched.close()
     assert not threads()
 
 
 def test_an_error_arrives_after_the_batches_before_it():
-    early = prepare_in_thread(batches(9, broken=3), same)
-    assert numbers(itertools.islice(early, 3)) == [0, 1, 2]
+    prefetched = prepare_in_thread(batches(9, broken=3), unchanged)
+    assert numbers(itertools.islice(prefetched, 3)) == [0, 1, 2]
     with pytest.raises(ValueError, match="batch 3"):
-        next(early)
+        next(prefetched)
     assert not threads()
 
 
@@ -77,15 +77,21 @@ def test_on_the_cpu_there_is_no_thread():
     assert numbers(plain) == [1, 2, 3, 4, 5, 6]
 
 
-def test_training_on_batches_made_early_ends_the_same(monkeypatch, net, task, impl):
-    """As a GPU has it, on the CPU: smp's scores after some steps, bit for bit; no thread is left."""
+def test_training_on_prefetched_batches_ends_with_the_same_scores(monkeypatch, net, task, impl):
+    """The GPU's prefetching on the CPU: smp's scores after some steps are equal bit for bit, and no thread remains."""
 
     def scores():
         (phase,), _ = play(smp(net, task, **SMP, schedule=Cubic(0.9)), net, impl)
         return next(g.tensors for g in phase.train if g.name == "scores")
 
-    plain = scores()
-    used = []
-    monkeypatch.setattr(training, "prefetch", lambda made, device: used.append(device) or prepare_in_thread(made, same))
-    early = scores()
-    assert used and all(torch.equal(plain[n], early[n]) for n in plain) and not threads()
+    scores_without_thread = scores()
+    devices = []
+    monkeypatch.setattr(
+        training, "prefetch", lambda batches, device: devices.append(device) or prepare_in_thread(batches, unchanged)
+    )
+    scores_with_thread = scores()
+    assert (
+        devices
+        and all(torch.equal(scores_without_thread[n], scores_with_thread[n]) for n in scores_without_thread)
+        and not threads()
+    )

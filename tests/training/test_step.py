@@ -1,5 +1,4 @@
-"""A step on a device that the host cannot read: it may not wait for one. `meta` has shapes and no values, so whatever
-asks for a value there raises."""
+"""A step must not wait for the device. `meta` tensors have shapes and no values, so reading a value raises."""
 
 from dataclasses import replace
 from functools import partial
@@ -34,7 +33,7 @@ WITHOUT_WAITING = {
 
 @pytest.fixture
 def unreadable(monkeypatch):
-    """An Impl whose device is meta; the fused optimizer does not know it, the plain one does the same."""
+    """Return an Impl whose device is meta. The fused optimizer does not support it; the plain one is equivalent."""
     monkeypatch.setattr(steps, "OPTIMIZERS", {"adamw": partial(torch.optim.AdamW, foreach=True)})
     monkeypatch.setattr(Impl, "torch_device", META)
     return Impl(device="cpu", precision="fp32", compile=False, threads=1)
@@ -47,20 +46,20 @@ def take(method, settings, net, task, impl, count=3):
 
 
 @pytest.mark.parametrize("name", WITHOUT_WAITING)
-def test_a_step_asks_the_device_for_nothing(unreadable, net, task, name):
+def test_a_step_never_synchronises_with_the_device(unreadable, net, task, name):
     method, settings = WITHOUT_WAITING[name]
     for terms, masks in take(method, settings, net.to(META), task, unreadable):
         assert terms["task"].device == META and all(m.device == META for m in masks.values())
 
 
-def test_what_asks_would_be_noticed(unreadable, net, task):
-    """Without Triton SMP-S needs on the host how many weights of each matrix stay."""
+def test_a_step_that_synchronises_raises(unreadable, net, task):
+    """Without Triton, SMP-S needs the number of remaining weights of each matrix on the host."""
     with pytest.raises(RuntimeError):
         take(smp, SMP | {"fit": FIT, "schedule": Cubic(0.9), "allocation": "score"}, net.to(META), task, unreadable)
 
 
 def test_a_penalty_is_part_of_the_loss(net, task, impl):
-    """One step of plain gradient descent: the same scores as of the sum's gradient, though it is taken in two parts."""
+    """One step of plain gradient descent equals a step on the sum's gradient, although it has two backward passes."""
     phase = next(smp(net, task, **SMP | {"fit": FIT, "schedule": Cubic(0.9)}))
     scores, head = phase.train[0], phase.train[1:]
     phase = replace(
@@ -72,8 +71,8 @@ def test_a_penalty_is_part_of_the_loss(net, task, impl):
     rate = phase.fit.rate(10, phase.steps)
     t = 11 / phase.steps
     masks = straight_through(phase.masks(t, True), S)
-    R, now = (torch.stack([s.sigmoid().mean() for s in x.values()]).mean() for x in (S, scores.tensors))
-    penalty = phase.penalty(t)["sparsity"].item() / now.item() * R
+    R, current_R = (torch.stack([s.sigmoid().mean() for s in x.values()]).mean() for x in (S, scores.tensors))
+    penalty = phase.penalty(t)["sparsity"].item() / current_R.item() * R
     (phase.loss(net(batch, phase.head, masks), batch, t)["task"] + penalty).backward()
     terms, _ = step(10, batch)
     assert list(terms) == ["task", "sparsity"] and penalty.item() > 1
