@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from prunebert import experiment
-from prunebert.errors import BadInput, Diverged, bad_choice, of_the_system
+from prunebert.errors import BadInput, Diverged, bad_choice, describe_os_error
 from prunebert.runs import artifacts, guard, identity
 from prunebert.settings import checks, labels, overrides
 from prunebert.system import distributed, signals
@@ -123,7 +123,7 @@ class CommandLine:
                 guard.discard(out)
                 return str(error)
         except OSError as error:  # a full disk, a directory that was deleted
-            log.error("%s", message := of_the_system(error))
+            log.error("%s", message := describe_os_error(error))
             if not sweep:
                 _stop(message, status=1)
         except Exception:  # a sweep goes on whatever breaks in one cell

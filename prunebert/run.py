@@ -60,7 +60,7 @@ def run(method: Method, task: Task, model: Model, out: Artifacts, conditions: Co
         out.record(line)
         tracker.log(line)
 
-    baseline = task.majority()
+    baseline = task.baseline()
     if task.score not in baseline:
         raise BadInput(f"task.score={task.score}: {task.name}'s metrics are {', '.join(baseline)}")
     net = SubNetwork(model, conditions.seed).to(impl.torch_device)

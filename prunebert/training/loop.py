@@ -67,7 +67,7 @@ def train(
     steps, fit = phase.steps, phase.fit
     take_step = Stepper(net, phase, seed=seed, impl=impl)
     best = Best(take_step.trained)
-    checkpoints = checkpoints or Nothing()
+    checkpoints = checkpoints or NoCheckpoints()
     moment = Moment(net, phase, take_step.trained, take_step.optimizers, take_step.history, best)
     distributed.barrier()  # until rank 0 has stored the previous phase and removed its moments
     first_step, seconds_before = checkpoints.resume(moment)
@@ -77,7 +77,7 @@ def train(
     log_every = max(1, round(phase.planned * LOG_EVERY))
     start = time.perf_counter() - seconds_before  # moves forward by the time that evaluations take
     net.train()
-    with closing(batches), Progress(phase.name, phase.planned, first_step) as progress, checkpoints.training():
+    with closing(batches), Progress(phase.name, phase.planned, first_step) as progress, checkpoints.delaying_signals():
         for step in range(first_step, phase.planned):
             t = (step + 1) / steps
             terms, masks = take_step(step, next(batches))
@@ -100,7 +100,7 @@ def train(
                 record({"phase": phase.name, "step": step + 1, "t": t, "score": current_score})
                 if fit.keep == "best" and t >= phase.settled:
                     best.offer(current_score, step + 1)
-            checkpoints.after(step + 1, moment, time.perf_counter() - start)
+            checkpoints.save_if_due(step + 1, moment, time.perf_counter() - start)
     seconds = time.perf_counter() - start  # reading the last step's loss has synchronised with the GPU
     net.masks = dict(phase.masks(1.0, True))
     require_equal_masks(net.masks)
