@@ -219,7 +219,7 @@ TABLE = [
     (["task.train=nowhere.csv"], "task.train=nowhere.csv: there is no such file"),
     (["task.train=empty.csv"], "empty.csv has no rows"),
     (["task.eval=empty.csv"], "empty.csv has no rows"),
-    (["task.train=odd.xlsx"], "only .csv, .tsv"),
+    (["task.train=odd.xlsx"], "allowed are .csv, .tsv"),
     (["task.max_length=65"], "the model reads at most 64 tokens"),
     (["+foo=1"], "foo: there is no such key"),
     (["task.train=null", "task.data_dir=odd"], "name it with task.train=FILE"),

@@ -111,13 +111,13 @@ class SubNetwork(nn.Module):
             needs: which fields of Outputs to compute besides the logits: "hidden", "attention".
         """
         head_needs: Any = self.heads[head].needs
-        wanted = {*needs, *head_needs}
+        all_needs = {*needs, *head_needs}
         weights = theta if theta is not None else {}
         replaced = {n: w for n, w in weights.items() if n.startswith(self.prefix)}
         if masks:
             replaced |= masked(masks, {n: replaced.get(n, self._matrices[n]) for n in masks}, self._linear)
             replaced |= {n: b for n, b in self._rounded_biases().items() if n not in weights}
-        inputs: dict[str, Any] = batch.inputs | ({"output_hidden_states": True} if wanted else {})
+        inputs: dict[str, Any] = batch.inputs | ({"output_hidden_states": True} if all_needs else {})
         if (
             batch.labels.device.type != "cpu"
         ):  # given two dimensions, transformers reads the values and waits for the GPU
@@ -125,8 +125,8 @@ class SubNetwork(nn.Module):
         encoded = _call(self.encoder, {n.removeprefix(self.prefix): w for n, w in replaced.items()}, (), inputs)
         head_weights = {n.removeprefix("head."): w for n, w in weights.items() if n.startswith("head.")}
         logits = _call(self.heads[head], head_weights, (encoded, batch), {})
-        hidden = tuple(encoded.hidden_states) if wanted else ()
-        return Outputs(logits, hidden, self._attention(hidden, replaced, batch) if "attention" in wanted else ())
+        hidden = tuple(encoded.hidden_states) if all_needs else ()
+        return Outputs(logits, hidden, self._attention(hidden, replaced, batch) if "attention" in all_needs else ())
 
     def _attention(self, hidden: tuple[Tensor, ...], replaced: dict[str, Tensor], batch: Batch) -> tuple[Tensor, ...]:
         """Compute Q Kᵀ / √d of every layer from the layer's input, because fused attention does not return it."""

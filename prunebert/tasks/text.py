@@ -185,7 +185,7 @@ def text_task(
         )
     if not train and (eval or text or label != "label"):
         raise BadInput(
-            "task.eval, task.text and task.label describe your own file; name that file with task.train=FILE"
+            "task.eval, task.text and task.label describe your own file; name it with task.train=FILE"
         )
     if train:
         text_columns = [text] if isinstance(text, str) else text

@@ -49,7 +49,7 @@ ALONE = Teaching(lambda out, batch, terms: terms)  # no teacher
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """One stretch of training. `t` is the progress, in [0, 1], and counts the steps up to and with the current one.
+    """One stretch of training. The progress `t` is in (0, 1]: steps taken, the current one included, over all steps.
 
     Attributes:
         name: of the phase, as in result.json ("prune", "teacher", "finetune").
