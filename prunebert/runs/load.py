@@ -187,7 +187,7 @@ def load(run: str | Path, *, model: str | None = None, on: Loaded | None = None,
         net.to(device).eval()
     weights = {n: x.to(next(net.parameters()).device) for n, x in runs_weights.read_trained(root, net).items()}
     form = Form(**facts["form"])
-    key = net.place_head(f"loaded_{len(net.heads)}", facts["head"], form)
+    key = net.add_head_as(f"loaded_{len(net.heads)}", facts["head"], form)
     parameters = net.parameters_of() | {f"head.{n}": p for n, p in net.heads[key].named_parameters()}
     for name, tensor in weights.items():
         if name not in parameters or parameters[name].shape != tensor.shape:

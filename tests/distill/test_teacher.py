@@ -58,7 +58,7 @@ def logits_of(teach, task):
 
 
 def dense_logits(net, task, theta=None):
-    with net.resting():
+    with net.evaluation_mode():
         return torch.cat([net(b, "toy_linear", theta=theta).logits for b in task.eval_batches("validation", 16)])
 
 
