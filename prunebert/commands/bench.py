@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunebert.errors import BadInput
 from prunebert.runs import artifacts
-from prunebert.system.console import arguments, for_tables, out_file, say
+from prunebert.system.console import arguments, out_file, say, table_console
 
 if TYPE_CHECKING:
     from torch import nn
@@ -212,7 +212,7 @@ def _tell(cell: dict[str, Any]) -> None:
         numbers = (f"{row[k]:.2f}" for k in ("p50_ms", "p90_ms", "p99_ms"))
         told = "" if name == "dense" else verdict(row["times_dense"])
         table.add_row(name, *numbers, f"{row['texts_per_second']:,.1f}", f"{row['bytes'] / 1e6:,.1f}", told)
-    for_tables().print(table)
+    table_console().print(table)
 
 
 def _numbers(key: str, text: str) -> list[int]:

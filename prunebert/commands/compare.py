@@ -11,8 +11,8 @@ from rich.table import Table
 
 from prunebert.analysis import overlap
 from prunebert.errors import BadInput
-from prunebert.runs import artifacts, files
-from prunebert.system.console import arguments, for_tables, say
+from prunebert.runs import artifacts
+from prunebert.system.console import arguments, say, table_console
 
 DOES = """What the masks of every two finished runs share, as a table, JSON and a picture.
 
@@ -61,7 +61,7 @@ def show(found: dict[str, Any]) -> None:
         numbers = [p[k] for k in overlap.MEASURES] + [p["within"]["beyond_chance"], p["layer_budget_correlation"]]
         names = (escape(found["labels"][p[k]]) for k in "ab")
         table.add_row(*names, *("–" if x is None else f"{x:.4f}" for x in numbers))
-    for_tables().print(table)
+    table_console().print(table)
     notes = [f"{len(pairs) - SHOWN} more pairs, which overlap less, are in compare.json"] if len(pairs) > SHOWN else []
     if partly := [p for p in pairs if any(p["only"])]:
         a, b = (found["labels"][partly[0][k]] for k in "ab")

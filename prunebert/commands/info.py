@@ -14,7 +14,7 @@ from rich.table import Table
 
 from prunebert.errors import BadInput
 from prunebert.runs import artifacts, discover
-from prunebert.system.console import arguments, counted, for_tables, short
+from prunebert.system.console import arguments, counted, short, table_console
 
 DENOMINATORS = {
     "sparsity_encoder": "encoder matrices",
@@ -113,7 +113,7 @@ def table(root: Path) -> int:
             *numbers,
             escape(str(os.path.relpath(directory, root))),
         )
-    console = for_tables()
+    console = table_console()
     console.print(shown)
     if rows:
         console.print(

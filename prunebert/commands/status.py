@@ -14,7 +14,7 @@ from prunebert.errors import BadInput
 from prunebert.runs import artifacts, claim, discover
 from prunebert.runs import sweep as runs_sweep
 from prunebert.settings.overrides import folder_of
-from prunebert.system.console import arguments, for_tables, say
+from prunebert.system.console import arguments, say, table_console
 
 DOES = """Where every run below some folders stands:
 
@@ -122,7 +122,7 @@ def show(found: list[Standing]) -> None:
         table.add_column(column, overflow="fold")
     for one in found:
         table.add_row(escape(one.where), one.state, escape(one.told))
-    for_tables().print(table)
+    table_console().print(table)
     counts = Counter(one.state for one in found)
     say(", ".join(f"{counts[state]} {state}" for state in STATES if counts[state]) or "no run was started here")
     if any(one.state in AGAIN for one in found):

@@ -1,4 +1,4 @@
-"""Impl: on what hardware a run computes, and how. Never what it computes."""
+"""Impl: the hardware a run computes on, its precision and its threads. None of it is part of a run's identity."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from prunebert.errors import BadInput, bad_choice
 
 
 def cores() -> int:
-    """Cores this process may use."""
+    """Return the number of cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Impl:
-    """device: "auto" takes CUDA where there is one. precision: of the forward pass; weights and scores stay float32.
+    """How a run uses the machine.
 
-    compile: torch.compile the encoder. threads: of torch on the CPU, null for OMP_NUM_THREADS or else all cores.
+    Attributes:
+        device: "auto" is CUDA if torch finds a CUDA device, else the CPU.
+        precision: of the forward pass. Weights and scores stay float32.
+        compile: whether the encoder goes through torch.compile.
+        threads: torch's threads on the CPU. None: OMP_NUM_THREADS, or all cores if that is not set.
     """
 
     device: Literal["auto", "cpu", "cuda"]
@@ -41,35 +45,42 @@ class Impl:
 
     @property
     def torch_device(self) -> torch.device:
-        """Where tensors live. Cells of a sweep side by side (PRUNEBERT_CELL tells which one) share out the GPUs, and so
-        do the ranks of one run (LOCAL_RANK, torchrun's)."""
+        """The device that holds the tensors.
+
+        Parallel cells of a sweep are distributed over the GPUs by their number (PRUNEBERT_CELL). The ranks of one run
+        are distributed by torchrun's LOCAL_RANK.
+        """
         if self.device == "cpu" or (self.device == "auto" and not torch.cuda.is_available()):
             return torch.device("cpu")
         cell = os.environ.get("PRUNEBERT_CELL") or os.environ.get("LOCAL_RANK")
         return torch.device("cuda", int(cell) % torch.cuda.device_count()) if cell else torch.device("cuda")
 
     def autocast(self) -> contextlib.AbstractContextManager:
-        """The forward pass's precision."""
+        """Return a context in which the forward pass has this precision."""
         if self.precision == "fp32":
             return contextlib.nullcontext()
         return torch.autocast(self.torch_device.type, dtype=torch.bfloat16)
 
     def start(self) -> None:
-        """Set torch's threads, and reset the peak of device memory."""
-        told = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-        torch.set_num_threads(self.threads or (int(told) if told.isdigit() and int(told) else cores()))
+        """Set torch's number of threads and its CUDA device, and reset the peak of device memory."""
+        omp = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+        torch.set_num_threads(self.threads or (int(omp) if omp.isdigit() and int(omp) else cores()))
         if self.torch_device.type == "cuda":
             torch.cuda.set_device(self.torch_device.index or 0)
             torch.cuda.reset_peak_memory_stats()
 
     def describe(self) -> str:
-        """The device in words, as result.json has it."""
+        """Return the device's name as result.json records it."""
         if self.torch_device.type == "cuda":
             return torch.cuda.get_device_name()
         return f"cpu, {torch.get_num_threads()} threads"
 
     def peak_memory(self) -> int:
-        """Bytes: of the device on CUDA; else of this process so far (in a sweep in one process: of all its runs)."""
+        """Return the peak memory in bytes.
+
+        On CUDA it is the device's peak since `start`. On the CPU it is the peak of the whole process. A sweep in one
+        process therefore counts its earlier runs too.
+        """
         if self.torch_device.type == "cuda":
             return torch.cuda.max_memory_allocated()
         import resource

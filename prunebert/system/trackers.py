@@ -1,4 +1,4 @@
-"""Trackers: where the lines of metrics.jsonl go besides. At its first error a tracker is left alone."""
+"""Trackers: further receivers of the lines of metrics.jsonl. A tracker that raises an error gets no more lines."""
 
 from __future__ import annotations
 
@@ -12,58 +12,62 @@ log = logging.getLogger(__name__)
 
 
 class Tracker(Protocol):
-    """log: one line of metrics.jsonl. end: result.json's row, when the run is complete."""
+    """What a run calls to report its metrics."""
 
-    def log(self, line: dict[str, Any]) -> None: ...
+    def log(self, line: dict[str, Any]) -> None:
+        """Report one line of metrics.jsonl."""
 
-    def end(self, row: dict[str, Any]) -> None: ...
+    def end(self, row: dict[str, Any]) -> None:
+        """Report the content of result.json. Called once, when the run is complete."""
 
 
-Make = Callable[[Path, dict[str, Any]], Tracker]
+Make = Callable[[Path, dict[str, Any]], Tracker]  # (the run's directory, its labels) -> a tracker
 
 
 class Guarded:
-    """Asks a tracker, made from the run's directory and labels, until it raises anything."""
+    """A tracker whose errors never stop the run. After its first error it is dropped, with one warning."""
 
     def __init__(self, make: Make, root: Path, labels: dict[str, Any]) -> None:
         self.tracker: Tracker | None = None
         self._try(lambda: setattr(self, "tracker", make(root, labels)))
 
     def log(self, line: dict[str, Any]) -> None:
-        """As Tracker has it."""
+        """Pass the line on, unless the tracker was dropped."""
         if tracker := self.tracker:
             self._try(lambda: tracker.log(line))
 
     def end(self, row: dict[str, Any]) -> None:
-        """As Tracker has it."""
+        """Pass the row on, unless the tracker was dropped."""
         if tracker := self.tracker:
             self._try(lambda: tracker.end(row))
 
     def _try(self, call: Callable[[], Any]) -> None:
         try:
             call()
-        except Exception as error:  # noqa: BLE001 - a tracker is a stranger's code
-            log.warning("tracking gave up, the run goes on: %s: %s", type(error).__name__, error)
+        except Exception as error:  # noqa: BLE001 - a tracker is foreign code and may raise anything
+            log.warning(
+                "tracking failed and is off from here on; the run continues: %s: %s", type(error).__name__, error
+            )
             self.tracker = None
 
 
-class Nothing:
-    """No tracker."""
+class NoTracker:
+    """A tracker that ignores everything."""
 
     def log(self, line: dict[str, Any]) -> None:
-        """Nothing."""
+        """Ignore the line."""
 
     def end(self, row: dict[str, Any]) -> None:
-        """Nothing."""
+        """Ignore the row."""
 
 
 def none(root: Path, labels: dict[str, Any]) -> Tracker:
-    """tracking=none."""
-    return Nothing()
+    """Make the tracker of tracking=none."""
+    return NoTracker()
 
 
 def numbers(line: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
-    """The numbers of a line, nested names dotted."""
+    """Yield the numbers of a line by name. Names of nested numbers are joined by dots."""
     for key, value in line.items():
         if isinstance(value, dict):
             yield from numbers(value, f"{prefix}{key}.")
@@ -72,7 +76,7 @@ def numbers(line: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float
 
 
 class tensorboard:  # noqa: N801 - named as in the configuration
-    """Event files in the run's directory; a phase's numbers under its name."""
+    """Write event files into the run's directory. Each phase's numbers are grouped under its name."""
 
     def __init__(self, root: Path, labels: dict[str, Any]) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -80,32 +84,32 @@ class tensorboard:  # noqa: N801 - named as in the configuration
         self.writer = SummaryWriter(str(root / "tensorboard"))
 
     def log(self, line: dict[str, Any]) -> None:
-        """One scalar a number."""
+        """Write each number of the line as one scalar."""
         for key, value in numbers({k: v for k, v in line.items() if k not in ("phase", "step")}):
             self.writer.add_scalar(f"{line['phase']}/{key}", value, line["step"])
 
     def end(self, row: dict[str, Any]) -> None:
-        """The metrics and sparsities."""
-        kept = {k: v for k, v in row.items() if k == "metrics" or k.startswith("sparsity_")}
-        for key, value in numbers(kept):
+        """Write the metrics and the measured sparsities, and close the file."""
+        reported = {k: v for k, v in row.items() if k == "metrics" or k.startswith("sparsity_")}
+        for key, value in numbers(reported):
             self.writer.add_scalar(f"result/{key}", value, row["steps"])
         self.writer.close()
 
 
 class wandb:  # noqa: N801 - named as in the configuration
-    """Weights & Biases, or a module with its interface (trackio)."""
+    """Report to Weights & Biases, or to a module with the same interface (trackio)."""
 
     def __init__(self, root: Path, labels: dict[str, Any], *, module: str, project: str) -> None:
         self.module: Any = import_module(module)
-        where = {"dir": str(root)} if module == "wandb" else {}
+        directory = {"dir": str(root)} if module == "wandb" else {}
         name = f"{labels['method']}-{labels['task']}-{labels['sparsity']}-{labels['seed']}-{labels['identity'][:6]}"
-        self.module.init(project=project, name=name, config=labels, **where)
+        self.module.init(project=project, name=name, config=labels, **directory)
 
     def log(self, line: dict[str, Any]) -> None:
-        """The line's numbers under its phase's name."""
+        """Report the line's numbers under its phase's name."""
         self.module.log({f"{line['phase']}/{k}": v for k, v in numbers(line)})
 
     def end(self, row: dict[str, Any]) -> None:
-        """The numbers of the result, then the end."""
+        """Report the result's metrics and score, and finish."""
         self.module.log({f"result/{k}": v for k, v in numbers({"metrics": row["metrics"], "score": row["score"]})})
         self.module.finish()

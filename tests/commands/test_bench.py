@@ -141,7 +141,7 @@ def test_bad_input_is_one_line(finished, cli):
         ([run, "--repeats", "2"], "--repeats=2: at least 5"),
         ([run, "--device", "tpu"], "impl.device=tpu"),
         ([run, "--threads", "0"], "impl.threads=0"),
-        ([run, "--out", "nowhere/x.json"], "--out=nowhere/x.json: there is no folder nowhere"),
+        ([run, "--out", "nowhere/x.json"], "--out=nowhere/x.json: the folder nowhere does not exist"),
         ([], "required: RUN; usage: prunebert bench"),
     ):
         status, printed = cli("bench", *words)
