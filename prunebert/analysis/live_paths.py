@@ -1,21 +1,28 @@
-"""Paths: which of the remaining weights the input can reach the output through.
+"""Live paths: find the remaining weights that lie on a path from the input to the output.
 
-The hidden stream is residual and a LayerNorm mixes all of it, so every unit of it is live in every layer, and every
-layer's attention and feed-forward network can be looked at by itself. A path runs from the stream, through units whose
-values vary with the input and are read, back to the stream. R(X)ᵢ: row i of X keeps a weight; C(X)ᵢ: column i does.
+The hidden stream is residual, and a LayerNorm mixes all of it. Every unit of the stream is therefore live in every
+layer, and each layer's attention and feed-forward network can be analysed alone. A path starts in the stream, passes
+through units that vary with the input and are read, and ends in the stream. R(X)ᵢ: row i of X keeps a weight. C(X)ᵢ:
+column i of X keeps a weight.
 
-    value unit i       is live where R(V)ᵢ ∧ C(O)ᵢ           V[i, :] and O[:, i] lie on a path only then
-    a head             is live where one of its value units is
-    FFN neuron i       is live where R(I)ᵢ ∧ C(W)ᵢ           I[i, :] and W[:, i]; I intermediate, W output
-    query i            is read where R(K)ᵢ, in a live head   Q[i, :]
-    key i              is read in a live head                K[i, :]
+    unit               is live (or read) if                  weights on a path only then
+    value unit i       R(V)ᵢ ∧ C(O)ᵢ                         V[i, :] and O[:, i]
+    a head             one of its value units is live
+    FFN neuron i       R(I)ᵢ ∧ C(W)ᵢ                         I[i, :] and W[:, i]; I intermediate, W output
+    query i            R(K)ᵢ, in a live head                 Q[i, :]
+    key i              in a live head                        K[i, :]
 
-Biases have no mask. A unit whose row is empty therefore has a constant value: what comes out of it could be moved to
-the next bias, is the same for every input, and lies on no path from it. Query and key differ in this: a constant kᵢ
-adds the same to all of a token's scores, which the softmax takes out again, so that nothing reads qᵢ; a constant qᵢ
-(its bias) still ranks the tokens by their kᵢ. All of it is exact where biases are not zero (its test asks
-autograd). A word embedding lies on a path whenever it is kept, as its token may come. The pooler's weights do where a
-head reads the pooler. A matrix without a mask is dense.
+Biases have no mask, so a unit with an empty row has a constant value. Its output is the same for every input and could
+be added to the next bias. It lies on no path from the input.
+
+Query and key are not symmetric. A constant kᵢ adds the same amount to all scores of a token. The softmax cancels that
+amount, so nothing reads qᵢ. A constant qᵢ (its bias) still ranks the tokens by their kᵢ.
+
+All of this is exact where biases are not zero; the test compares it with autograd. Three more rules:
+
+- A kept word embedding always lies on a path, because its token may occur.
+- The pooler's weights lie on a path if the head reads the pooler.
+- A matrix without a mask is dense.
 """
 
 from __future__ import annotations
@@ -28,21 +35,28 @@ from torch import Tensor
 
 from prunebert.masks.top_v import Masks
 
-Place = Callable[[str], tuple[int, str]]  # parameter name -> (layer, kind); layer -1 for pooler and embeddings
-Matrices = dict[str, Tensor]  # of one layer, kind -> bool mask
+PlaceOf = Callable[[str], tuple[int, str]]  # parameter name -> (layer, kind); layer -1 for pooler and embeddings
+Matrices = dict[str, Tensor]  # one layer's masks: kind -> bool
 
 
-def alive(masks: Masks, place: Place, head_count: int, pooled: bool = True) -> Masks:
-    """M without the weights that lie on no path. pooled: whether a head reads the pooler."""
-    found = {}
+def live_masks(masks: Masks, place: PlaceOf, head_count: int, pooled: bool = True) -> Masks:
+    """Return the masks without the weights that lie on no path.
+
+    Args:
+        masks: M, bool by parameter name.
+        place: gives a parameter's layer and kind.
+        head_count: attention heads of a layer.
+        pooled: whether the task's head reads the pooler.
+    """
+    live = {}
     for layer, matrices in _layers(masks, place).items():
-        unit, head, neuron = _units(matrices, head_count)
+        unit, head, neuron = _live_units(matrices, head_count)
         for kind, M in matrices.items():
             match kind:
                 case "query":
-                    M = M & _rows(matrices, "key") & _in(head, M)
+                    M = M & _rows(matrices, "key") & _by_row(head, M)
                 case "key":
-                    M = M & _in(head, M)
+                    M = M & _by_row(head, M)
                 case "value":
                     M = M & unit
                 case "attention-output":
@@ -53,18 +67,23 @@ def alive(masks: Masks, place: Place, head_count: int, pooled: bool = True) -> M
                     M = M & neuron.T
                 case "pooler":
                     M = M & pooled
-            found[layer, kind] = M
-    return {n: found[place(n)] for n in masks}
+            live[layer, kind] = M
+    return {n: live[place(n)] for n in masks}
 
 
-def dead(masks: Masks, place: Place, head_count: int) -> dict[str, Any]:
-    """What no path runs through: empty rows and columns, over all matrices; tokens whose embedding is all zero (null
-    where embeddings have no mask); and by layer the numbers of the dead heads, how many value units and FFN neurons.
+def dead_units(masks: Masks, place: PlaceOf, head_count: int) -> dict[str, Any]:
+    """Count what no path runs through.
+
+    Returns:
+        rows, columns: empty ones, over all matrices.
+        tokens: tokens whose embedding is all zero; None if the embeddings have no mask.
+        heads: by layer, the indices of the dead heads.
+        value_units, neurons: by layer, how many are dead.
     """
     matrices = [m.bool() for m in masks.values()]
     layers = _layers(masks, place)
     embeddings = layers.pop(-1, {}).get("embeddings")
-    units = {str(n): _units(m, head_count) for n, m in sorted(layers.items())}
+    units = {str(n): _live_units(m, head_count) for n, m in sorted(layers.items())}
     return {
         "rows": sum(int((~M.any(1)).sum()) for M in matrices),
         "columns": sum(int((~M.any(0)).sum()) for M in matrices),
@@ -75,32 +94,32 @@ def dead(masks: Masks, place: Place, head_count: int) -> dict[str, Any]:
     }
 
 
-def _units(matrices: Matrices, head_count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Which value units [units, 1], heads [heads] and FFN neurons [neurons, 1] of a layer are live."""
+def _live_units(matrices: Matrices, head_count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return which value units [units, 1], heads [heads] and FFN neurons [neurons, 1] of a layer are live."""
     unit = _rows(matrices, "value") & _columns(matrices, "attention-output")
     head = unit.expand(max(len(unit), head_count), 1).reshape(head_count, -1).any(1)
     return unit, head, _rows(matrices, "intermediate") & _columns(matrices, "output")
 
 
 def _rows(matrices: Matrices, kind: str) -> Tensor:
-    """R: [rows, 1]. Of a matrix without a mask one True, which stands for all rows."""
+    """Return R, [rows, 1]. For a matrix without a mask it is [1, 1] and True, which broadcasts to all rows."""
     return matrices[kind].any(1, keepdim=True) if kind in matrices else torch.ones(1, 1, dtype=torch.bool)
 
 
 def _columns(matrices: Matrices, kind: str) -> Tensor:
-    """C: [columns, 1]."""
+    """Return C, [columns, 1], as `_rows` returns R."""
     return _rows({k: M.T for k, M in matrices.items()}, kind)
 
 
-def _in(head: Tensor, M: Tensor) -> Tensor:
-    """Of every row of a query or key matrix [rows, 1], whether its head is live."""
+def _by_row(head: Tensor, M: Tensor) -> Tensor:
+    """Return for every row of a query or key matrix, [rows, 1], whether its head is live."""
     return head.repeat_interleave(len(M) // len(head))[:, None]
 
 
-def _layers(masks: Masks, place: Place) -> dict[int, Matrices]:
-    """The masks by layer and kind."""
-    found: dict[int, Matrices] = {}
+def _layers(masks: Masks, place: PlaceOf) -> dict[int, Matrices]:
+    """Group the masks by layer and kind."""
+    layers: dict[int, Matrices] = {}
     for name, mask in masks.items():
         layer, kind = place(name)
-        found.setdefault(layer, {})[kind] = mask.bool()
-    return found
+        layers.setdefault(layer, {})[kind] = mask.bool()
+    return layers

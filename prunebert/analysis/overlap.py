@@ -1,16 +1,17 @@
-"""Overlap: how much two masks share, beside what masks of their densities share by chance.
+"""Overlap: how much two masks share, compared with what masks of their densities share by chance.
 
-Two masks keep a and b of n weights and share s. Were b drawn at random, s would be hypergeometric:
+Two masks keep a and b of n weights and share s. If the b weights were drawn at random, s would be hypergeometric:
 
     E = a b / n                                     Var = a b (n - a)(n - b) / (n² (n - 1))
     jaccard          s / (a + b - s)
     expected_jaccard E / (a + b - E)                at density d both: d / (2 - d)
-    beyond_chance    (s - E) / (min(a, b) - E)      1: one holds the other; 0: chance; < 0: they avoid each other
+    beyond_chance    (s - E) / (min(a, b) - E)      1: one contains the other; 0: chance; < 0: fewer than by chance
     z                (s - E) / √Var
 
-Overall, all matrices are one urn: masks that favour the same matrices then share more than by chance. `within` draws
-in every matrix by itself, with E, Var and min(a, b) summed over the matrices: what is shared beyond the two budgets. A
-number that has no value (a mask that keeps all or nothing; for z also n = 1) is null.
+The overall numbers treat all matrices as one urn. Masks that favour the same matrices then share more than by chance.
+`within` draws in every matrix separately: E, Var and min(a, b) are summed over the matrices. It measures what the masks
+share beyond their two allocations. A number without a value is null: the mask keeps all or nothing, or n = 1 for z.
+Keys of compare.json say "budget" for what the code calls an allocation.
 """
 
 from __future__ import annotations
@@ -29,45 +30,52 @@ from prunebert.masks.maskfile import Packed
 from prunebert.runs import artifacts
 
 AXES = ("method", "sparsity", "task", "fit", "distill", "augment", "prunable", "seed")
-ASKED = ("sparsity", "task", "seed")
+COMMON_AXES = ("sparsity", "task", "seed")  # every method has these settings; see `labels`
 MEASURES = ("jaccard", "expected_jaccard", "beyond_chance")
 
 
 class Urn(NamedTuple):
-    """n weights, of which two masks keep a and b and share s."""
+    """The counts of two masks over the same weights."""
 
-    n: int
-    a: int
-    b: int
-    s: int
+    n: int  # weights
+    a: int  # kept by the first mask
+    b: int  # kept by the second mask
+    s: int  # kept by both
 
 
 def pair(a: Packed, b: Packed) -> dict[str, Any]:
-    """Two masks over the matrices both have. Raises BadInput if they were found on different weights, or have none.
+    """Compare two masks over the matrices that both have.
 
-    only: how many matrices one alone has, which are left out. mean_jaccard: over the matrices, each counting the same
-    (TAMT's similarity). layer_budget_correlation: Pearson's, of the remaining fractions of the layers; null for fewer
-    than three layers, or where every layer of one mask keeps the same fraction, to a weight a matrix.
+    Returns:
+        The overall numbers (see `measures`), and:
+        within: the numbers with chance drawing within every matrix.
+        mean_jaccard: the mean over the matrices, each with the same weight (TAMT's similarity).
+        layer_budget_correlation: see `correlation`.
+        only: how many matrices only the first and only the second mask has. They are left out of all numbers.
+        matrices: the numbers of every matrix.
+
+    Raises:
+        BadInput: the masks were found on different weights or have no matrix in common.
     """
     if a.weights_hash != b.weights_hash:
         raise BadInput(f"these masks were found on different weights ({a.model} and {b.model})")
     names = [n for n in a.bits if n in b.bits]
     if not names or any(a.shapes[n] != b.shapes[n] for n in names):
         raise BadInput("these masks have no matrix in common")
-    urns = {n: Urn(math.prod(a.shapes[n]), a.kept[n], b.kept[n], shared(a.bits[n], b.bits[n])) for n in names}
-    each = {n: measures([u]) for n, u in urns.items()}
+    urns = {n: Urn(math.prod(a.shapes[n]), a.kept[n], b.kept[n], shared_bits(a.bits[n], b.bits[n])) for n in names}
+    matrices = {n: measures([u]) for n, u in urns.items()}
     return {
         **measures([Urn(*map(sum, zip(*urns.values(), strict=True)))]),
         "within": measures(urns.values()),
-        "mean_jaccard": _mean(m["jaccard"] for m in each.values()),
+        "mean_jaccard": _mean(m["jaccard"] for m in matrices.values()),
         "layer_budget_correlation": correlation(a, b, names),
         "only": [len(a.bits) - len(names), len(b.bits) - len(names)],
-        "matrices": each,
+        "matrices": matrices,
     }
 
 
 def measures(urns: Iterable[Urn]) -> dict[str, Any]:
-    """Of independent urns together, the numbers of the module's docstring."""
+    """Return the numbers of the module's docstring for independent urns together."""
     n, a, b, s = map(sum, zip(*(urns := list(urns)), strict=True))
     expected = math.fsum(u.a * u.b / u.n for u in urns)
     most = sum(min(u.a, u.b) for u in urns)
@@ -83,78 +91,91 @@ def measures(urns: Iterable[Urn]) -> dict[str, Any]:
     }
 
 
-def shared(x: np.ndarray, y: np.ndarray) -> int:
-    """|A ∧ B| of two packed masks, eight bytes at a time."""
+def shared_bits(x: np.ndarray, y: np.ndarray) -> int:
+    """Return |A ∧ B| of two packed masks, uint8. Eight bytes are counted at a time."""
     whole = x.size // 8 * 8
     both = (x[:whole].view(np.uint64) & y[:whole].view(np.uint64), x[whole:] & y[whole:])
     return sum(int(np.bitwise_count(bits).sum(dtype=np.int64)) for bits in both)
 
 
 def layer_of(name: str) -> str:
-    """A layer's number, or "embeddings" or "pooler", from a parameter's name in any family."""
-    found = re.search(r"\.layer\.(\d+)\.", name)
-    return found[1] if found else next((kind for kind in ("embeddings", "pooler") if kind in name), name)
+    """Return a parameter's layer number, or "embeddings" or "pooler", for any family of models."""
+    match = re.search(r"\.layer\.(\d+)\.", name)
+    return match[1] if match else next((kind for kind in ("embeddings", "pooler") if kind in name), name)
 
 
-def budget(mask: Packed, names: Iterable[str]) -> dict[str, float]:
-    """The remaining fraction of every layer, pooler and embeddings, over the matrices `names`."""
+def layer_fractions(mask: Packed, names: Iterable[str]) -> dict[str, float]:
+    """Return the kept fraction of every layer, and of pooler and embeddings, over the matrices `names`."""
     return {layer: kept / size for layer, (kept, size, _) in _by_layer(mask, names).items()}
 
 
 def correlation(a: Packed, b: Packed, names: Iterable[str]) -> float | None:
-    """Pearson's, of the remaining fractions of the layers (pooler and embeddings are none)."""
+    """Return Pearson's correlation of the two masks' kept fractions per layer, without pooler and embeddings.
+
+    None for fewer than three layers, or if one mask keeps the same fraction of every layer (see `_uniform`).
+    """
     names = [n for n in names if layer_of(n).isdigit()]
-    found = [_by_layer(mask, names) for mask in (a, b)]
-    if len(found[0]) < 3 or any(_uniform(list(layers.values())) for layers in found):
+    by_layer = [_by_layer(mask, names) for mask in (a, b)]
+    if len(by_layer[0]) < 3 or any(_uniform(list(layers.values())) for layers in by_layer):
         return None
-    x, y = ([kept / size for kept, size, _ in layers.values()] for layers in found)
+    x, y = ([kept / size for kept, size, _ in layers.values()] for layers in by_layer)
     return float(np.corrcoef(x, y)[0, 1])
 
 
 def _by_layer(mask: Packed, names: Iterable[str]) -> dict[str, tuple[int, int, int]]:
-    """Kept weights, size and number of matrices of every layer."""
-    found: dict[str, tuple[int, int, int]] = {}
+    """Return (kept weights, size, number of matrices) of every layer."""
+    layers: dict[str, tuple[int, int, int]] = {}
     for name in names:
-        kept, size, count = found.get(layer_of(name), (0, 0, 0))
-        found[layer_of(name)] = kept + mask.kept[name], size + math.prod(mask.shapes[name]), count + 1
-    return found
+        kept, size, count = layers.get(layer_of(name), (0, 0, 0))
+        layers[layer_of(name)] = kept + mask.kept[name], size + math.prod(mask.shapes[name]), count + 1
+    return layers
 
 
 def _uniform(layers: list[tuple[int, int, int]]) -> bool:
-    """Whether all layers keep the same fraction, but for rounding: a weight in every matrix."""
+    """Return whether all layers keep the same fraction. Rounding may shift one weight in every matrix."""
     density = sum(kept for kept, _, _ in layers) / sum(size for _, size, _ in layers)
     return all(abs(kept - density * size) <= count for kept, size, count in layers)
 
 
-def table(runs: list[Path]) -> dict[str, Any]:
-    """Every pair of finished runs. Raises BadInput for fewer than two that removed anything, or what `pair` refuses.
+def comparison(runs: list[Path]) -> dict[str, Any]:
+    """Compare every pair of finished runs. This is the content of compare.json.
 
-    labels: the method and what else differs between the runs. left_out: runs that removed nothing (or all), whose masks
-    overlap any other as by chance. The square tables have a row and a column a label; `within` is beyond_chance given
-    the budget of every matrix. pairs: of labels a < b all that `pair` tells, its matrices as lists in the order of
-    `matrices`, null where not both have one. order, linkage: see `cluster`, on beyond_chance.
+    Returns:
+        labels: a name for each run, see `labels`.
+        runs: each run's directory, settings, counts and kept fraction of every layer ("layers").
+        left_out: runs that removed nothing or everything. Their masks overlap every other mask as by chance.
+        jaccard, expected_jaccard, beyond_chance, mean_jaccard, layer_budget_correlation: square matrices with a row and
+            a column for each label.
+        within: the square matrix of beyond_chance, given every matrix's allocation.
+        order, linkage: see `cluster`. It is computed from beyond_chance.
+        matrices: the names of all matrices.
+        pairs: the numbers of `pair` for labels a < b. Their "matrices" are lists in the order of the names, null where
+            a run lacks the matrix.
+
+    Raises:
+        BadInput: fewer than two runs removed weights, or `pair` refuses two of them.
     """
     rows, masks, left_out = [], [], []
     for run in runs:
         row, mask = artifacts.result(run), artifacts.packed_masks(run)
-        facts = {"size": sum(map(math.prod, mask.shapes.values())), "kept": sum(mask.kept.values())}
-        if not 0 < facts["kept"] < facts["size"]:
+        counts = {"size": sum(map(math.prod, mask.shapes.values())), "kept": sum(mask.kept.values())}
+        if not 0 < counts["kept"] < counts["size"]:
             left_out.append(str(run))
             continue
         masks.append(mask)
-        named = {k: row[k] for k in (*AXES, "model")}
-        rows.append({"directory": str(run), **named, **facts, "layers": budget(mask, mask.bits)})
+        settings = {k: row[k] for k in (*AXES, "model")}
+        rows.append({"directory": str(run), **settings, **counts, "layers": layer_fractions(mask, mask.bits)})
     if len(rows) < 2:
-        raise BadInput(f"to compare takes two finished runs that removed weights, here are {len(rows)}")
+        raise BadInput(f"a comparison needs at least two finished runs that removed weights; found {len(rows)}")
     names = list(dict.fromkeys(n for mask in masks for n in mask.bits))
     pairs = []
     for i, j in combinations_with_replacement(range(len(rows)), 2):
         try:
-            found = pair(masks[i], masks[j])
+            numbers = pair(masks[i], masks[j])
         except BadInput as error:
             raise BadInput(f"{rows[i]['directory']} and {rows[j]['directory']}: {error}") from error
-        each = {k: [found["matrices"].get(n, {}).get(k) for n in names] for k in MEASURES}
-        pairs.append({"a": i, "b": j} | found | {"matrices": each})
+        by_matrix = {k: [numbers["matrices"].get(n, {}).get(k) for n in names] for k in MEASURES}
+        pairs.append({"a": i, "b": j} | numbers | {"matrices": by_matrix})
     squares = {k: _square(pairs, k) for k in (*MEASURES, "mean_jaccard", "layer_budget_correlation")}
     return {
         "labels": labels(rows),
@@ -169,32 +190,41 @@ def table(runs: list[Path]) -> dict[str, Any]:
 
 
 def _square(pairs: list[dict[str, Any]], key: str) -> list[list[float | None]]:
-    """The symmetric table of one number of all pairs, a run with itself included."""
-    at = {(p["a"], p["b"]): p[key] for p in pairs}
-    span = range(max(b for _, b in at) + 1)
-    return [[at[min(i, j), max(i, j)] for j in span] for i in span]
+    """Return one number of all pairs as a symmetric matrix. The diagonal compares each run with itself."""
+    values = {(p["a"], p["b"]): p[key] for p in pairs}
+    indices = range(max(b for _, b in values) + 1)
+    return [[values[min(i, j), max(i, j)] for j in indices] for i in indices]
 
 
 def labels(rows: list[dict[str, Any]]) -> list[str]:
-    """The method of every run and what else differs: what was ASKED between any two, the other AXES between two of one
-    method. The directory too where that is not enough.
+    """Return a name for every run: its method, then the settings that differ.
+
+    A setting of COMMON_AXES is shown if any two runs differ in it. One of the other AXES is shown if two runs of one
+    method differ in it. Runs that still have the same name get their directory too.
     """
 
     def varies(axis: str) -> bool:
         groups = (
-            [rows] if axis in ASKED else [[r for r in rows if r["method"] == m] for m in {r["method"] for r in rows}]
+            [rows]
+            if axis in COMMON_AXES
+            else [[r for r in rows if r["method"] == m] for m in {r["method"] for r in rows}]
         )
         return any(len({str(row[axis]) for row in group}) > 1 for group in groups)
 
     shown = [axis for axis in AXES[1:] if varies(axis)]
-    found = [
+    names = [
         " ".join([row["method"], *(f"seed {row[k]}" if k == "seed" else str(row[k]) for k in shown)]) for row in rows
     ]
-    return [x if found.count(x) == 1 else f"{x} ({row['directory']})" for x, row in zip(found, rows, strict=True)]
+    return [x if names.count(x) == 1 else f"{x} ({row['directory']})" for x, row in zip(names, rows, strict=True)]
 
 
 def cluster(overlaps: list[list[float | None]]) -> dict[str, Any]:
-    """Average linkage at the distance 1 - overlap (null: 1, as by chance), as scipy has it, and its leaves' order."""
+    """Cluster runs by average linkage at the distance 1 - overlap. A null overlap has distance 1, as by chance.
+
+    Returns:
+        linkage: scipy's linkage matrix.
+        order: the order of its leaves.
+    """
     from scipy.cluster.hierarchy import leaves_list, linkage
 
     distance = [max(0.0, 1 - (x or 0.0)) for i, row in enumerate(overlaps) for x in row[i + 1 :]]
@@ -207,5 +237,5 @@ def _ratio(x: float, y: float) -> float | None:
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    known = [x for x in values if x is not None]
-    return sum(known) / len(known) if known else None
+    numbers = [x for x in values if x is not None]
+    return sum(numbers) / len(numbers) if numbers else None

@@ -1,4 +1,8 @@
-"""Topology: what a sub-network looks like. Pure functions from masks to numbers; nothing is copied from a flag."""
+"""Topology: describe a sub-network in numbers.
+
+Every number is computed from the masks; none is copied from a setting. Keys of topology.json say "budget" for what the
+code calls an allocation: how the kept weights are shared among the matrices.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prunebert.analysis.live_paths import Place, alive, dead
+from prunebert.analysis.live_paths import PlaceOf, dead_units, live_masks
 from prunebert.analysis.overlap import pair
 from prunebert.masks.maskfile import MaskFile, pack
 from prunebert.masks.top_v import Masks, keep_top, kept, sparsity, top
 
-ROWS_BY_HEAD = ("query", "key", "value")  # a head owns rows of these [out, in] matrices and columns of attention-output
+# A head owns rows of these [out, in] matrices. Of attention-output it owns columns.
+ROWS_BY_HEAD = ("query", "key", "value")
+QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
 def facts(
     masks: Masks,
-    place: Place,
+    place: PlaceOf,
     head_count: int,
     sizes: dict[str, dict[str, int]],
     model_size: int,
@@ -26,46 +32,63 @@ def facts(
     pooled: bool = True,
     weights: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Any]:
-    """All of a run's topology.json but its history.
+    """Return a run's topology.json, without its history.
 
-    sizes, model_size: as `denominators` takes them; pooled: as `alive` does; weights: the pre-trained ones, for their
-    magnitudes, where they are known.
+    Args:
+        masks: M, bool by parameter name.
+        place: gives a parameter's layer and kind.
+        head_count: attention heads of a layer.
+        sizes: see `denominators`.
+        model_size: see `denominators`.
+        pooled: whether the task's head reads the pooler.
+        weights: the pre-trained weights, for their magnitudes. None if they are not available.
 
-    effective: of the masks without the weights that lie on no path from input to output; the fraction removed is then
-    the effective sparsity. budget: shares of the kept weights, and what part of these lies elsewhere than in a budget
-    that keeps the same fraction everywhere (moved: ½ Σ |share - uniform|).
+    Returns:
+        sparsity_…, matrices, layers, kinds, heads, dead, degrees: see the functions that compute them.
+        effective: the numbers of the masks without the weights that lie on no path from input to output.
+        sparsity_effective: the fraction that those masks remove.
+        budget: each group's share of the kept weights (see `allocation`). Its "moved" is the distance of these shares
+            from uniform ones (see `distance_from_uniform`).
+        magnitude: see `against_magnitude`. None without `weights`.
     """
-    live = alive(masks, place, head_count, pooled)
+    live = live_masks(masks, place, head_count, pooled)
     groups = {"layers": lambda n: str(place(n)[0]), "kinds": lambda n: place(n)[1], "matrices": lambda n: n}
-    shares = {group: budget(_shares(masks, by)) for group, by in groups.items()}
+    shares = {name: allocation(_remaining(masks, group)) for name, group in groups.items()}
     return {
         **denominators(masks, sizes, model_size),
         "sparsity_effective": sparsity(live),
         **describe(masks, place, head_count),
-        "effective": denominators(live, sizes, model_size) | {k: _shares(live, by) for k, by in groups.items()},
-        "dead": dead(masks, place, head_count),
+        "effective": denominators(live, sizes, model_size) | {k: _remaining(live, by) for k, by in groups.items()},
+        "dead": dead_units(masks, place, head_count),
         "degrees": {n: degrees(m, place(n)[1]) for n, m in masks.items()},
-        "budget": shares | {"moved": {k: moved(of) for k, of in shares.items()}},
+        "budget": shares | {"moved": {name: distance_from_uniform(share) for name, share in shares.items()}},
         "magnitude": None if weights is None else against_magnitude(masks, weights),
     }
 
 
 def denominators(masks: Masks, sizes: dict[str, dict[str, int]], model_size: int) -> dict[str, float]:
-    """The removed fraction under every denominator the papers use.
+    """Return the removed fraction under every denominator that the papers use.
 
-    sizes: for each prunable set ("encoder", …) its matrices' sizes; one without a mask is dense. model_size: all
-    parameters of encoder and head.
+    Args:
+        masks: M, by parameter name. A matrix without a mask is dense.
+        sizes: for each prunable set ("encoder", …) the sizes of its matrices.
+        model_size: number of parameters of encoder and head.
     """
     removed = {n: m.numel() - kept({n: m}) for n, m in masks.items()}
-    found = {}
-    for which, matrices in sizes.items():
-        gone = sum(removed.get(n, 0) for n in matrices)
-        found[f"sparsity_{which}"] = gone / sum(matrices.values())
-    return found | {"sparsity_model": sum(removed.values()) / model_size}
+    fractions = {}
+    for prunable, matrices in sizes.items():
+        fractions[f"sparsity_{prunable}"] = sum(removed.get(n, 0) for n in matrices) / sum(matrices.values())
+    return fractions | {"sparsity_model": sum(removed.values()) / model_size}
 
 
 def matrix(mask: Tensor) -> dict[str, Any]:
-    """Of one [out, in] mask: shape, kept and remaining weights, and the rows and columns with nothing left."""
+    """Describe one [out, in] mask.
+
+    Returns:
+        shape, kept: its shape and number of kept weights.
+        remaining: the kept fraction.
+        dead_rows, dead_columns: how many keep no weight.
+    """
     M = mask.bool()
     return {
         "shape": list(M.shape),
@@ -77,13 +100,19 @@ def matrix(mask: Tensor) -> dict[str, Any]:
 
 
 def heads(mask: Tensor, kind: str, count: int) -> list[float]:
-    """Remaining fraction of each attention head's share of a query, key, value or attention-output matrix."""
+    """Return the kept fraction of each attention head in a query, key, value or attention-output matrix.
+
+    Args:
+        mask: [out, in].
+        kind: the matrix's kind. It decides whether a head owns rows or columns.
+        count: number of heads.
+    """
     M = mask.float() if kind in ROWS_BY_HEAD else mask.float().T
     return M.reshape(count, -1).mean(1).tolist()
 
 
-def describe(masks: Masks, place: Place, head_count: int) -> dict[str, Any]:
-    """Per matrix, layer, kind and attention head: what remains; dead rows and columns of every matrix."""
+def describe(masks: Masks, place: PlaceOf, head_count: int) -> dict[str, Any]:
+    """Return what remains of every matrix, layer, kind and attention head, and each matrix's dead rows and columns."""
     matrices, by_head = {}, {}
     for name, mask in masks.items():
         layer, kind = place(name)
@@ -92,82 +121,96 @@ def describe(masks: Masks, place: Place, head_count: int) -> dict[str, Any]:
             by_head[name] = heads(mask, kind, head_count)
     return {
         "matrices": matrices,
-        "layers": _shares(masks, lambda n: str(place(n)[0])),
-        "kinds": _shares(masks, lambda n: place(n)[1]),
+        "layers": _remaining(masks, lambda n: str(place(n)[0])),
+        "kinds": _remaining(masks, lambda n: place(n)[1]),
         "heads": by_head,
     }
 
 
-def budget(groups: dict[str, dict[str, float]]) -> dict[str, dict[str, float | None]]:
-    """Each group's share of the kept weights, that under a uniform budget (its share of all weights), and the ratio."""
-    left, size = (sum(g[k] for g in groups.values()) for k in ("kept", "size"))
+def allocation(groups: dict[str, dict[str, float]]) -> dict[str, dict[str, float | None]]:
+    """Return how the kept weights are shared among the groups.
+
+    Args:
+        groups: each group's number of kept weights ("kept") and of all weights ("size").
+
+    Returns:
+        share: the group's share of the kept weights. None if no group keeps any.
+        uniform: its share under a uniform allocation, which equals its share of all weights.
+        ratio: share / uniform. None if no group keeps any.
+    """
+    kept_total, size = (sum(g[k] for g in groups.values()) for k in ("kept", "size"))
     return {
         name: {
-            "share": g["kept"] / left if left else None,
+            "share": g["kept"] / kept_total if kept_total else None,
             "uniform": g["size"] / size,
-            "ratio": g["kept"] * size / (left * g["size"]) if left else None,
+            "ratio": g["kept"] * size / (kept_total * g["size"]) if kept_total else None,
         }
         for name, g in groups.items()
     }
 
 
-def moved(shares: dict[str, dict[str, float | None]]) -> float | None:
-    """½ Σ |share - uniform|: the part of a budget that would have to move to make it uniform; null of nothing."""
-    known = [abs(g["share"] - g["uniform"]) for g in shares.values() if g["share"] is not None and g["uniform"]]
-    return sum(known) / 2 if known else None
+def distance_from_uniform(shares: dict[str, dict[str, float | None]]) -> float | None:
+    """Return ½ Σ |share - uniform|, the part of the kept weights that a uniform allocation would put elsewhere.
+
+    None if no weight is kept.
+    """
+    differences = [abs(g["share"] - g["uniform"]) for g in shares.values() if g["share"] is not None and g["uniform"]]
+    return sum(differences) / 2 if differences else None
 
 
 def against_magnitude(masks: Masks, weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """What M shares with Top(|W|) of the pre-trained weights W, at the same sparsity (numbers: see `overlap`).
+    """Compare M with Top(|W|) of the pre-trained weights W at the same sparsity. For the numbers see `overlap`.
 
-    local: as many kept in every matrix as M keeps there, chance drawing there too: the choice within a matrix alone.
-    global: one ranking over all of them, and chance one urn: the choice of matrices included.
+    Returns:
+        local: Top keeps as many weights of every matrix as M does, and chance draws within every matrix. This measures
+            the choice within the matrices.
+        global: Top is one ranking over all matrices, and chance is one urn. This includes the choice of the matrices.
     """
     S = {n: weights[n].detach().cpu().abs() for n in masks}
-    M, local, one = (
+    M, local_top, global_top = (
         pack(MaskFile(m, "", ""))
         for m in (masks, {n: top(S[n], kept({n: m})) for n, m in masks.items()}, keep_top(S, sparsity(masks), "global"))
     )
-    by_matrix, overall = pair(M, local), pair(M, one)
+    local_overlap, global_overlap = pair(M, local_top), pair(M, global_top)
     return {
-        "local": by_matrix["within"] | {"matrices": by_matrix["matrices"]},
-        "global": {k: v for k, v in overall.items() if k not in ("only", "matrices", "mean_jaccard")},
+        "local": local_overlap["within"] | {"matrices": local_overlap["matrices"]},
+        "global": {k: v for k, v in global_overlap.items() if k not in ("only", "matrices", "mean_jaccard")},
     }
 
 
-def _shares(masks: Masks, group: Callable[[str], str]) -> dict[str, dict[str, float]]:
-    """Kept weights, size and remaining fraction of each group of matrices."""
-    found: dict[str, dict[str, float]] = {}
+def _remaining(masks: Masks, group: Callable[[str], str]) -> dict[str, dict[str, float]]:
+    """Return the kept weights, size and kept fraction of each group of matrices."""
+    totals: dict[str, dict[str, float]] = {}
     for name, mask in masks.items():
-        entry = found.setdefault(group(name), {"kept": 0, "size": 0})
-        entry["kept"] += kept({name: mask})
-        entry["size"] += mask.numel()
-    return {g: e | {"remaining": e["kept"] / e["size"]} for g, e in found.items()}
-
-
-QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+        total = totals.setdefault(group(name), {"kept": 0, "size": 0})
+        total["kept"] += kept({name: mask})
+        total["size"] += mask.numel()
+    return {name: total | {"remaining": total["kept"] / total["size"]} for name, total in totals.items()}
 
 
 def degrees(mask: Tensor, kind: str) -> dict[str, Any]:
-    """Of an [out, in] mask the distributions of in-degrees (kept weights of a row) and out-degrees (of a column). Word
-    embeddings are [tokens, width], one row a source: there it is the other way round.
+    """Return the distributions of in-degrees and out-degrees of an [out, in] mask.
+
+    An in-degree counts the kept weights of a row, an out-degree those of a column. Word embeddings are [tokens, width],
+    and each row is a source, so rows and columns are exchanged.
     """
     rows, columns = mask.bool().sum(1), mask.bool().sum(0)
-    into, out_of = (columns, rows) if kind == "embeddings" else (rows, columns)
-    return {"in": distribution(into), "out": distribution(out_of)}
+    in_degrees, out_degrees = (columns, rows) if kind == "embeddings" else (rows, columns)
+    return {"in": distribution(in_degrees), "out": distribution(out_degrees)}
 
 
 def distribution(degree: Tensor) -> dict[str, Any]:
-    """Mean, Gini coefficient and the QUANTILES (between two units: linear) of one degree a unit."""
+    """Return the mean, the Gini coefficient and the QUANTILES, interpolated linearly, of degrees, [units]."""
     x = degree.double()
-    at = torch.tensor(QUANTILES, dtype=torch.double)
-    return {"mean": float(x.mean()), "gini": gini(x), "quantiles": torch.quantile(x, at).tolist()}
+    levels = torch.tensor(QUANTILES, dtype=torch.double)
+    return {"mean": float(x.mean()), "gini": gini(x), "quantiles": torch.quantile(x, levels).tolist()}
 
 
 def gini(x: Tensor) -> float | None:
-    """G = Σᵢ Σⱼ |xᵢ - xⱼ| / (2 n Σ x): 0 where all are the same, 1 - 1/n where one has everything; null of all zeros.
+    """Return the Gini coefficient G = Σᵢ Σⱼ |xᵢ - xⱼ| / (2 n Σ x).
 
-    From the sorted values, x₍₁₎ the smallest: G = 2 Σᵢ i x₍ᵢ₎ / (n Σ x) - (n + 1) / n.
+    G is 0 if all values are equal, and 1 - 1/n if one value has the whole sum. None if all values are zero. It is
+    computed from the sorted values, x₍₁₎ the smallest: G = 2 Σᵢ i x₍ᵢ₎ / (n Σ x) - (n + 1) / n.
     """
     n, total = x.numel(), float(x.sum())
     if not total:

@@ -30,7 +30,7 @@ def main(words: list[str]) -> None:
     asked = parser.parse_intermixed_args(words)
     out = asked.out
     runs = list({run.resolve(): run for root in asked.runs for run in artifacts.finished_runs(root)}.values())
-    found = overlap.table(runs)
+    found = overlap.comparison(runs)
     try:
         out.mkdir(parents=True, exist_ok=True)
         files.write(out, "compare.json", (json.dumps(found) + "\n").encode())

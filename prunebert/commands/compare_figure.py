@@ -17,7 +17,7 @@ WRITTEN = 16  # up to this many runs, a cell's value is written into it
 
 
 def png(found: dict[str, Any]) -> bytes:
-    """`found`: what overlap.table tells."""
+    """`found`: what overlap.comparison returns."""
     order = found["order"]
     names = [found["labels"][i] for i in order]
     overlaps = np.array(found["beyond_chance"], dtype=float)[np.ix_(order, order)]

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from prunebert.analysis.overlap import table
+from prunebert.analysis.overlap import comparison
 from prunebert.errors import BadInput
 from prunebert.report.style import WIDTH, Theme
 from prunebert.runs import artifacts
@@ -132,6 +132,6 @@ def _on(dark: bool) -> str:
 
 def overlap_table(runs: list[Path]) -> tuple[list[int], np.ndarray]:
     """Which of `runs` removed anything, and the beyond-chance overlap of every two of these."""
-    found = table(runs)
+    found = comparison(runs)
     taken = [i for i, run in enumerate(runs) if str(run) not in found["left_out"]]
     return taken, np.asarray(found["beyond_chance"], dtype=float)

@@ -39,7 +39,7 @@ def without(shape, rows=(), columns=()):
 
 def lost(masks, pooled=True):
     """Matrix -> kept weights that lie on no path, those matrices only that have some."""
-    live = live_paths.alive(masks, place, 2, pooled)
+    live = live_paths.live_masks(masks, place, 2, pooled)
     assert list(live) == list(masks) and all((live[n] <= masks[n].bool()).all() for n in masks)
     gone = {n.split()[1]: int(masks[n].sum() - live[n].sum()) for n in masks}
     return {kind: n for kind, n in gone.items() if n}
@@ -93,7 +93,7 @@ def test_dead_counts():
         intermediate=without((3, 4), rows=[2]),
         key=without((4, 4), rows=[2, 3]),
     ) | {"-1 embeddings": without((5, 4), rows=[0, 3, 4]), "1 query": torch.zeros(4, 4).bool()}
-    found = live_paths.dead(masks, place, 2)
+    found = live_paths.dead_units(masks, place, 2)
     assert found == {
         "rows": 1 + 1 + 2 + 3 + 4,
         "columns": 1 + 4,
@@ -103,7 +103,7 @@ def test_dead_counts():
         "neurons": {"0": 1, "1": 0},
     }
     assert json.loads(json.dumps(found)) == found
-    assert live_paths.dead(one_layer(), place, 2)["tokens"] is None
+    assert live_paths.dead_units(one_layer(), place, 2)["tokens"] is None
 
 
 # a graph search
@@ -167,7 +167,7 @@ def test_the_same_weights_as_a_graph_search_finds(density):
         for source, target, weight in G.edges(data="weight"):
             if weight and source in reached and target in reaching:
                 expected[weight[0]][weight[1:]] = True
-        found = live_paths.alive(masks, place, heads)
+        found = live_paths.live_masks(masks, place, heads)
         assert all(torch.equal(found[n], expected[n]) for n in masks)
         partly += any(not torch.equal(found[n], masks[n]) for n in masks)
     assert partly or density > 0.5
@@ -210,7 +210,7 @@ def test_the_output_depends_on_exactly_the_weights_on_paths(network, density, po
     pooled = pooled and any("pooler" in n for n in own)
     random = torch.Generator().manual_seed(int(1000 * density))
     masks = {n: torch.rand(p.shape, generator=random) < density for n, p in own.items()}
-    live = live_paths.alive(masks, network.place, network.model.heads, pooled)
+    live = live_paths.live_masks(masks, network.place, network.model.heads, pooled)
     weights = {n: (own[n] * m).requires_grad_() for n, m in masks.items()}
     value = outputs(network, weights, pooled)
     slopes = torch.autograd.grad(value, list(weights.values()), allow_unused=True)

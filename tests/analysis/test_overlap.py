@@ -170,7 +170,7 @@ def test_layer_budgets_correlate_as_pearson_says():
     ]
     found = overlap.pair(packed(a), packed(b))["layer_budget_correlation"]
     assert found == pytest.approx(scipy.stats.pearsonr(*each).statistic)
-    budgets = overlap.budget(packed(a), shapes)
+    budgets = overlap.layer_fractions(packed(a), shapes)
     assert list(budgets) == ["10", "2", "0", "7", "pooler"] and list(budgets.values())[:4] == pytest.approx(each[0])
 
 
@@ -213,7 +213,7 @@ def test_padding_counts_nowhere(tmp_path, size):
     found = maskfile.read_packed(tmp_path / "f")
     assert found.bits["w"].tolist() == clean.bits["w"].tolist() and found.kept == clean.kept
     assert torch.equal(maskfile.read(tmp_path / "f").masks["w"], mask)
-    assert overlap.shared(found.bits["w"], clean.bits["w"]) == int(mask.sum())
+    assert overlap.shared_bits(found.bits["w"], clean.bits["w"]) == int(mask.sum())
 
 
 def test_read_packed_is_what_pack_made(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from prunebert.analysis import topology
-from prunebert.analysis.live_paths import dead
+from prunebert.analysis.live_paths import dead_units
 from prunebert.analysis.topology import degrees
 from prunebert.masks.top_v import keep_top
 
@@ -166,7 +166,7 @@ def test_facts_hold_what_the_single_functions_tell():
     for part in (topology.describe(MASKS, PLACES.__getitem__, 2), topology.denominators(MASKS, SIZES, 200)):
         assert part.items() <= found.items()
     assert found["degrees"]["q0"] == degrees(SQUARE, "query")
-    assert found["dead"] == dead(MASKS, PLACES.__getitem__, 2)
+    assert found["dead"] == dead_units(MASKS, PLACES.__getitem__, 2)
     assert json.loads(json.dumps(found)) == found
 
 

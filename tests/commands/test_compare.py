@@ -69,7 +69,7 @@ def test_a_sweep_is_compared(cli, runs, tmp_path):
     )
     found = json.loads((tmp_path / "where/to/compare.json").read_text())
     assert found["labels"] == ["smp seed 0", "smp seed 1", "imp seed 0", "tamt seed 0"]
-    assert found == overlap.table(artifacts.finished_runs(runs))
+    assert found == overlap.comparison(artifacts.finished_runs(runs))
     masks = [artifacts.packed_masks(runs / d) for d in ("0-smp", "1-smp", "2-imp", "4-tamt")]
     for i in range(4):
         for j in range(4):
@@ -101,8 +101,8 @@ def test_runs_by_name_each_once(cli, runs, tmp_path):
         (["{}", "--outt=x"], "usage: prunebert compare"),
         (["nowhere"], "nowhere: there is no such directory"),
         (["{}/unfinished"], "the run did not finish"),
-        (["{}/0-smp"], "two finished runs that removed weights, here are 1"),
-        (["{}/0-smp", "{}/3-dense"], "two finished runs that removed weights, here are 1"),
+        (["{}/0-smp"], "at least two finished runs that removed weights; found 1"),
+        (["{}/0-smp", "{}/3-dense"], "at least two finished runs that removed weights; found 1"),
         (["{}/0-smp", "{}/2-imp", "--out=file"], "--out=file cannot be written to"),
         (["{}/0-smp", "other"], "found on different weights (toy and toy)"),
         (["{}/0-smp", "broken"], "masks.safetensors cannot be read"),
@@ -121,7 +121,7 @@ def test_what_cannot_be_compared_is_one_line_and_leaves_nothing(cli, runs, tmp_p
 
 
 def test_a_picture_of_runs_without_any_overlap(runs):
-    found = overlap.table(artifacts.finished_runs(runs))
+    found = overlap.comparison(artifacts.finished_runs(runs))
     found["beyond_chance"] = [[None] * 4] * 4
     found["runs"][0]["layers"]["1"] = 0.0  # nothing left of a layer
     assert size_of(compare_figure.png(found))
