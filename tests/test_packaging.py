@@ -80,7 +80,7 @@ def test_the_quickstart_runs_offline_in_two_steps(prunebert, tmp_path):
         "smp",
         "sparsity measured",
         "accuracy",
-        "constant answer",
+        "constant baseline",
         "seconds",
         "directory",
     ):

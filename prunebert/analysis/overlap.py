@@ -204,11 +204,8 @@ def labels(rows: list[dict[str, Any]]) -> list[str]:
     """
 
     def varies(axis: str) -> bool:
-        groups = (
-            [rows]
-            if axis in COMMON_AXES
-            else [[r for r in rows if r["method"] == m] for m in {r["method"] for r in rows}]
-        )
+        methods = {row["method"] for row in rows}
+        groups = [rows] if axis in COMMON_AXES else [[r for r in rows if r["method"] == m] for m in methods]
         return any(len({str(row[axis]) for row in group}) > 1 for group in groups)
 
     shown = [axis for axis in AXES[1:] if varies(axis)]

@@ -1,4 +1,7 @@
-"""The picture of a comparison: a tree of the runs, a heat map of their overlaps and their layer budgets, row by row."""
+"""Draw compare.png: a tree of the runs, a heat map of their overlaps, and each run's allocation to its layers.
+
+The three panels share their rows; a row is a run.
+"""
 
 from __future__ import annotations
 
@@ -11,33 +14,34 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from scipy.cluster.hierarchy import dendrogram
 
-CELL = 0.36  # inches
-FAINT = 0.2  # the brightest colour stands for at least this overlap
-WRITTEN = 16  # up to this many runs, a cell's value is written into it
+SQUARE = 0.36  # side of a square of the heat map, in inches
+MIN_BRIGHTEST = 0.2  # the brightest colour means at least this overlap, or noise would look strong
+MAX_WRITTEN = 16  # up to this many runs, the values are written into the squares
 
 
-def png(found: dict[str, Any]) -> bytes:
-    """`found`: what overlap.comparison returns."""
-    order = found["order"]
-    names = [found["labels"][i] for i in order]
-    overlaps = np.array(found["beyond_chance"], dtype=float)[np.ix_(order, order)]
+def png(comparison: dict[str, Any]) -> bytes:
+    """Return the picture of what overlap.comparison returned."""
+    order = comparison["order"]
+    names = [comparison["labels"][i] for i in order]
+    overlaps = np.array(comparison["beyond_chance"], dtype=float)[np.ix_(order, order)]
     np.fill_diagonal(overlaps, np.nan)
-    budgets, columns = relative_budgets([found["runs"][i] for i in order])
-    panels = [1.2, CELL * max(len(names), 6), CELL * max(len(columns), 6)]
-    inches = (sum(panels) + 0.09 * max(map(len, names)) + 0.6, CELL * len(names) + 0.09 * max(map(len, names)) + 1.8)
+    allocations, columns = relative_allocations([comparison["runs"][i] for i in order])
+    panels = [1.2, SQUARE * max(len(names), 6), SQUARE * max(len(columns), 6)]
+    longest = 0.09 * max(map(len, names))
+    inches = (sum(panels) + longest + 0.6, SQUARE * len(names) + longest + 1.8)
     figure = Figure(figsize=inches, layout="constrained")
-    grid = figure.add_gridspec(2, 3, width_ratios=panels, height_ratios=[CELL * len(names), 0.12])
-    tree, shared, budget = (figure.add_subplot(grid[0, i]) for i in range(3))
-    _tree(tree, found["linkage"], len(names))
-    low, high = np.nanmin(overlaps, initial=0.0), np.nanmax(overlaps, initial=FAINT)
-    image = shared.imshow(overlaps, cmap="viridis", aspect="auto", vmin=low, vmax=high)
-    _ticks(shared, names, names, "overlap beyond chance\n(0: as by chance, 1: nested)")
-    if len(names) <= WRITTEN:
-        _write(shared, overlaps, image)
+    grid = figure.add_gridspec(2, 3, width_ratios=panels, height_ratios=[SQUARE * len(names), 0.12])
+    tree, heat_map, layers = (figure.add_subplot(grid[0, i]) for i in range(3))
+    _draw_tree(tree, comparison["linkage"], len(names))
+    low, high = np.nanmin(overlaps, initial=0.0), np.nanmax(overlaps, initial=MIN_BRIGHTEST)
+    image = heat_map.imshow(overlaps, cmap="viridis", aspect="auto", vmin=low, vmax=high)
+    _label(heat_map, names, names, "overlap beyond chance\n(0: as by chance, 1: nested)")
+    if len(names) <= MAX_WRITTEN:
+        _write_values(heat_map, overlaps, image)
     figure.colorbar(image, cax=figure.add_subplot(grid[1, 1]), orientation="horizontal")
-    limit = max(1.0, np.nanmax(np.abs(budgets), initial=0.0))
-    image = budget.imshow(budgets, cmap="RdBu_r", aspect="auto", vmin=-limit, vmax=limit)
-    _ticks(budget, columns, [], "remaining fraction of a layer\nagainst that of the run")
+    limit = max(1.0, np.nanmax(np.abs(allocations), initial=0.0))
+    image = layers.imshow(allocations, cmap="RdBu_r", aspect="auto", vmin=-limit, vmax=limit)
+    _label(layers, columns, [], "remaining fraction of a layer\nrelative to the whole run")
     times = FuncFormatter(lambda x, _: f"×{2**x:.3g}")
     scale = figure.colorbar(image, cax=figure.add_subplot(grid[1, 2]), orientation="horizontal", format=times)
     scale.locator = MaxNLocator(8, integer=True)
@@ -46,24 +50,27 @@ def png(found: dict[str, Any]) -> bytes:
     return stream.getvalue()
 
 
-def relative_budgets(runs: list[dict[str, Any]]) -> tuple[np.ndarray, list[str]]:
-    """log₂ of (remaining fraction of a layer / of the run), a row a run; NaN where it has no mask or keeps nothing.
+def relative_allocations(runs: list[dict[str, Any]]) -> tuple[np.ndarray, list[str]]:
+    """Return how every run favours its layers, and the names of the columns.
 
-    Then what the columns are: the layers, and pooler and embeddings where a run has masks for them.
+    Returns:
+        [runs, columns] log₂ of (remaining fraction of the layer / of the run). NaN if the run has no mask there or
+        keeps nothing.
+        The columns: the layers, and pooler and embeddings if a run has masks for them.
     """
     columns = sorted(
         {layer for run in runs for layer in run["layers"]}, key=lambda x: (int(x) if x.isdigit() else 999, x)
     )
-    found = np.array([[run["layers"].get(c, 0) * run["size"] / run["kept"] for c in columns] for run in runs])
-    return np.log2(found, where=found > 0, out=np.full_like(found, np.nan)), columns
+    ratios = np.array([[run["layers"].get(c, 0) * run["size"] / run["kept"] for c in columns] for run in runs])
+    return np.log2(ratios, where=ratios > 0, out=np.full_like(ratios, np.nan)), columns
 
 
-def _tree(axes: Axes, linkage: list[list[float]], leaves: int) -> None:
-    """The dendrogram, its leaves at the rows of the heat map."""
-    drawn: Any = dendrogram(np.array(linkage), no_plot=True)
-    for along, across in zip(drawn["dcoord"], drawn["icoord"], strict=True):
-        axes.plot(along, across, color="0.3", linewidth=1)
-    axes.set_ylim(10 * leaves, 0)  # scipy's leaves lie at 5, 15, …
+def _draw_tree(axes: Axes, linkage: list[list[float]], leaves: int) -> None:
+    """Draw the dendrogram with its leaves beside the rows of the heat map."""
+    tree: Any = dendrogram(np.array(linkage), no_plot=True)
+    for distances, positions in zip(tree["dcoord"], tree["icoord"], strict=True):
+        axes.plot(distances, positions, color="0.3", linewidth=1)
+    axes.set_ylim(10 * leaves, 0)  # scipy puts the leaves at 5, 15, …
     axes.invert_xaxis()
     axes.set_yticks([])
     axes.set_xlabel("1 - overlap", fontsize=8)
@@ -72,7 +79,7 @@ def _tree(axes: Axes, linkage: list[list[float]], leaves: int) -> None:
         axes.spines[side].set_visible(False)
 
 
-def _ticks(axes: Axes, columns: list[str], rows: list[str], title: str) -> None:
+def _label(axes: Axes, columns: list[str], rows: list[str], title: str) -> None:
     axes.set_xticks(range(len(columns)), columns, rotation=90, fontsize=8)
     axes.set_yticks(range(len(rows)), rows, fontsize=8)
     axes.yaxis.tick_right()
@@ -80,8 +87,8 @@ def _ticks(axes: Axes, columns: list[str], rows: list[str], title: str) -> None:
     axes.set_title(title, fontsize=9)
 
 
-def _write(axes: Axes, values: np.ndarray, image: Any) -> None:
-    """Every value into its cell, legible on its colour."""
+def _write_values(axes: Axes, values: np.ndarray, image: Any) -> None:
+    """Write every value into its square, white on dark colours and black on bright ones."""
     for (i, j), x in np.ndenumerate(values):
         if not np.isnan(x):
             dark = sum(image.cmap(image.norm(x))[:3]) < 1.5

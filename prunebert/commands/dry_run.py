@@ -1,4 +1,4 @@
-"""`dry=true`: what a run would do, phase by phase, and whether it is done already. Nothing is trained or written."""
+"""`dry=true`: list a run's phases and whether the run is finished. Nothing is trained or written."""
 
 from __future__ import annotations
 
@@ -17,33 +17,48 @@ from prunebert.training.phase import Method
 def show(
     method: Method, task: Task, model: Model, directory: Path, identity: str, labels: dict[str, Any], seed: int
 ) -> None:
-    """A line for the cell, and one for each of its phases: the method is asked for them, and none is trained."""
-    known = claim.find_run(directory, identity)
-    if known and artifacts.holds_result_of(known, identity):
-        state = f"done, in {short(known)}"
-    elif known:
-        state = f"begun, in {short(known)}"
+    """Print a line for the run and one for each of its phases.
+
+    The method generates its phases, and none of them is trained.
+
+    Args:
+        method: the method, made with the settings of `without_stored_teacher`.
+        task: the run's task.
+        model: the run's model.
+        directory: where the run would start.
+        identity: the run's identity, by which an earlier start is found.
+        labels: the row's labels.
+        seed: the run's seed.
+    """
+    earlier = claim.find(directory, identity)
+    if earlier and artifacts.complete(earlier, identity):
+        state = f"done, in {short(earlier)}"
+    elif earlier:
+        state = f"started, in {short(earlier)}"
     else:
         state = "to do"
-    told = " ".join(f"{key}={labels[key]}" for key in ("method", "task", "model", "sparsity"))
+    settings = " ".join(f"{key}={labels[key]}" for key in ("method", "task", "model", "sparsity"))
     log = logging.getLogger("prunebert.methods")
     level = log.level
-    log.setLevel(logging.ERROR)  # what they say of masks that nobody trained
+    log.setLevel(logging.ERROR)  # warnings about untrained masks mean nothing here
     try:
         phases = list(method(SubNetwork(model, seed), task))
     finally:
         log.setLevel(level)
-    say(f"{told} seed={seed}: {sum(p.planned for p in phases):,} steps, {state}")
+    say(f"{settings} seed={seed}: {sum(p.planned for p in phases):,} steps, {state}")
     for phase in phases:
         trained = sum(x.numel() for group in phase.train for x in group.tensors.values())
         say(
-            f"    {phase.name}: {phase.planned:,} steps of {phase.fit.batch_size} on {phase.task.train_rows:,} rows of "
-            f"{phase.task.name}, {trained:,} numbers in training"
+            f"    {phase.name}: {phase.planned:,} steps of {phase.fit.batch_size} on {phase.task.train_rows:,} "
+            f"training rows of {phase.task.name}, {trained:,} parameters trained"
         )
 
 
-def alone(method: dict[str, Any]) -> dict[str, Any]:
-    """Its settings without what its teacher would leave for others: one that was not trained must not lie there."""
-    left = {"shared": None, "cached": False}
+def without_stored_teacher(method: dict[str, Any]) -> dict[str, Any]:
+    """Return a method's settings without the shared and cached options of its teacher.
+
+    With these options a dry run would store an untrained teacher for other runs.
+    """
+    options = {"shared": None, "cached": False}
     teacher = method.get("distill") or {}
-    return method | ({"distill": teacher | {k: v for k, v in left.items() if k in teacher}} if teacher else {})
+    return method | ({"distill": teacher | {k: v for k, v in options.items() if k in teacher}} if teacher else {})

@@ -1,4 +1,4 @@
-"""`prunebert evaluate RUN`: a finished sub-network scored on another split, file or task of the same form."""
+"""`prunebert evaluate RUN`: score a finished sub-network on another split, file or task of the same form."""
 
 from __future__ import annotations
 
@@ -16,132 +16,152 @@ if TYPE_CHECKING:
     from prunebert.network.interface import Form
     from prunebert.runs.load import Loaded
 
-DOES = """Score a finished sub-network, its masks, weights and head as they are. Nothing is trained, and nothing written
-into RUN.
+DESCRIPTION = """Score a finished sub-network with its masks, weights and head unchanged. Nothing is trained, and
+nothing is written into RUN.
 
-  prunebert evaluate RUN                              its own task once more
+  prunebert evaluate RUN                              its own task again
   prunebert evaluate RUN task.eval=other.csv          another file of its task
   prunebert evaluate RUN task=rte                     another task with the same classes
   prunebert evaluate RUN task=file task.eval=my.csv task.text=sentence
 
-Words are those of a run: task=…, task.…=…, corpus=…, impl=…, hydra.searchpath=…. What a file leaves open (classes,
-label words, longest text) is as in the run. A head of label words that was never trained goes to any task that has
-label words; a trained one to tasks with the same classes, in any order."""
+The overrides are those of a run: task=…, task.…=…, corpus=…, impl=…, hydra.searchpath=…. Classes, label words and
+maximum length come from the run where a file of your own does not give them. An untrained label-words head works on
+every task with label words. Any other head works on tasks with the same classes, in any order."""
 GROUPS = ("task", "corpus", "impl")
 Compose = Callable[[list[str]], tuple[dict[str, Any], Callable[..., Any]]]
 
 
-def main(words: list[str], compose: Compose) -> None:
-    """Score a run on the task that the words tell, of which `compose` makes a configuration; write --out."""
-    parser = arguments("evaluate", DOES)
+def main(argv: list[str], compose: Compose) -> None:
+    """Score a run on a task, print the metrics, and write --out.
+
+    Args:
+        argv: the run, the overrides that choose the task, and options.
+        compose: makes a configuration of overrides. It returns the configuration and the function that builds objects.
+    """
+    parser = arguments("evaluate", DESCRIPTION)
     parser.add_argument("run", metavar="RUN", help="directory of a finished run, or a task delta")
-    parser.add_argument("words", metavar="KEY=VALUE", nargs="*", help="task=…, task.…=…, corpus=…, impl=…")
-    parser.add_argument("--out", help="write what is found into this JSON file")
-    parser.add_argument("--model", help="where the model's checkpoint is now: a folder or hub id")
-    asked = parser.parse_intermixed_args(words)
-    root = artifacts.resolve_pointer(Path(asked.run).expanduser())
+    parser.add_argument("overrides", metavar="KEY=VALUE", nargs="*", help="task=…, task.…=…, corpus=…, impl=…")
+    parser.add_argument("--out", help="JSON file for the results")
+    parser.add_argument("--model", help="the model's checkpoint, if it has moved: a folder or hub id")
+    options = parser.parse_intermixed_args(argv)
+    root = artifacts.home(Path(options.run).expanduser())
     facts = artifacts.result(root)
-    for word in asked.words:
-        if _key(word).split(".")[0] not in GROUPS and _key(word) != "hydra.searchpath":
-            raise BadInput(f"{word}: evaluate takes keys of {', '.join(GROUPS)}, and trains nothing")
-    out = out_file(asked.out)
-    fields, build = compose(_task_words(facts["command"], asked.words))
+    for override in options.overrides:
+        if _key(override).split(".")[0] not in GROUPS and _key(override) != "hydra.searchpath":
+            raise BadInput(f"{override}: evaluate accepts only keys of {', '.join(GROUPS)}, as it trains nothing")
+    out = out_file(options.out)
+    fields, build = compose(_task_overrides(facts["command"], options.overrides))
     from prunebert.runs.load import load
 
-    run = load(root, model=asked.model)
-    found = evaluate(run, fields, build, {_key(word) for word in asked.words})
-    row = {"run": str(root), "words": asked.words, **found}
-    say(f"{facts['method']} of {facts['task']} (there {facts['metric']} {facts['score']:.4f}) on {row['task']}:")
+    run = load(root, model=options.model)
+    scores = score_run(run, fields, build, {_key(override) for override in options.overrides})
+    row = {"run": str(root), "words": options.overrides, **scores}
+    trained_score = f"{facts['metric']} {facts['score']:.4f} after training"
+    say(f"{facts['method']}, trained on {facts['task']} ({trained_score}), scored on {row['task']}:")
     for name, value in row["metrics"].items():
-        say(f"  {name} {value:.4f} (constant answer {row['majority'][name]:.4f})")
+        say(f"  {name} {value:.4f} (constant baseline {row['majority'][name]:.4f})")
     if out:
         out.write_text(json.dumps(row, indent=1) + "\n", "utf-8")
 
 
-def evaluate(run: Loaded, fields: dict[str, Any], build: Callable[..., Any], typed: set[str]) -> dict[str, Any]:
-    """Metrics of `run` on the task of a composed configuration, of which the user has typed the keys `typed`.
+def score_run(run: Loaded, fields: dict[str, Any], build: Callable[..., Any], given: set[str]) -> dict[str, Any]:
+    """Return the metrics of `run` on another task.
 
-    Raises BadInput where the run's head does not fit the task.
+    Args:
+        run: the loaded run. Its network is moved to the device of `fields`.
+        fields: a composed configuration; its task and impl are used.
+        build: builds an object from a part of the configuration.
+        given: the keys that the user gave. They are not completed from the run.
+
+    Raises:
+        BadInput: the run's head does not fit the task.
     """
-    from prunebert.training.evaluate import evaluate as score
+    from prunebert.training.evaluate import evaluate
 
     impl = build(fields["impl"])
     impl.start()
     run.net.to(impl.torch_device)
     model = run.net.model
-    node = _completed(fields["task"], run.form, typed)
+    node = _complete(fields["task"], run.form, given)
     task = build(node)(tokenizer=model.tokenizer, positions=model.positions, augment=None)
-    majority = task.baseline()
-    if task.score not in majority:
-        raise BadInput(f"task.score={task.score}: {task.name}'s metrics are {', '.join(majority)}")
+    baseline = task.majority()
+    if task.score not in baseline:
+        raise BadInput(f"task.score={task.score}: {task.name}'s metrics are {', '.join(baseline)}")
     key = _head_for(run, task.form())
     theta = {n: x.to(impl.torch_device) for n, x in run.theta.items()}
     run.net.use(run.masks)
-    found = score(run.net, task, key, impl, theta)
+    evaluation = evaluate(run.net, task, key, impl, theta)
     return {
         "task": task.name,
         "metric": task.score,
-        "score": found.score,
-        "metrics": found.metrics,
-        "majority": majority,
+        "score": evaluation.score,
+        "metrics": evaluation.metrics,
+        "majority": baseline,
         "data": task.facts(),
         "form": vars(task.form()),
         "device": impl.describe(),
     }
 
 
-def _key(word: str) -> str:
-    return word.lstrip("+~").partition("=")[0]
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]
 
 
-def _task_words(command: str, words: list[str]) -> list[str]:
-    """The words that make the task: the user's, after those of the run unless another task is asked for."""
-    former = shlex.split(command)[1:]
-    kept = [w for w in former if _key(w).split(".")[0] in ("task", "corpus", "experiment")]
-    if any(_key(word) == "task" for word in words):
-        kept = []
-    typed = {_key(word) for word in words}
-    return [*(w for w in kept if _key(w) not in typed), *words]
+def _task_overrides(command: str, overrides: list[str]) -> list[str]:
+    """Return the overrides that define the task.
+
+    They are the user's overrides and, unless the user chose another task, the run's own in front of them.
+    """
+    from_run = [w for w in shlex.split(command)[1:] if _key(w).split(".")[0] in ("task", "corpus", "experiment")]
+    given = {_key(override) for override in overrides}
+    if "task" in given:
+        from_run = []
+    return [*(override for override in from_run if _key(override) not in given), *overrides]
 
 
-def _completed(node: dict[str, Any], form: Form, typed: set[str]) -> dict[str, Any]:
-    """The task's node, with what a file of one's own leaves open as the run had it."""
-    own: dict[str, Any] = {}
-    if "max_length" in node and ("stride" in node) == form.span and "task.max_length" not in typed:
-        own["max_length"] = form.max_length
+def _complete(node: dict[str, Any], form: Form, given: set[str]) -> dict[str, Any]:
+    """Return the task's configuration, with the run's values where a file of the user's does not give them."""
+    defaults: dict[str, Any] = {}
+    if "max_length" in node and ("stride" in node) == form.span and "task.max_length" not in given:
+        defaults["max_length"] = form.max_length
     if node.get("eval") and not node.get("train"):
-        own["train"] = node["eval"]  # nothing is trained; the constant answer is then this file's own
+        defaults["train"] = node["eval"]  # nothing is trained, and the constant baseline is then that of this file
     if node["name"] == "file" and not form.span and not form.masked_lm:
-        own |= {k: v for k, v in (("labels", form.labels), ("label_words", form.label_words)) if not node[k] and v}
-        if form.regression and "task.kind" not in typed:
-            own["kind"] = "regression"
-    return node | own
+        defaults |= {k: v for k, v in (("labels", form.labels), ("label_words", form.label_words)) if not node[k] and v}
+        if form.regression and "task.kind" not in given:
+            defaults["kind"] = "regression"
+    return node | defaults
 
 
 def _head_for(run: Loaded, form: Form) -> str:
-    """The key of a head that answers tasks of this form with what the run has learnt. Raises BadInput if none can."""
-    ours, name = run.form, f"{run.facts['method']} of {run.form.name}"
-    if (form.span, form.masked_lm) != (ours.span, ours.masked_lm):
-        raise BadInput(f"task={form.name}: {name} gives {_gives(ours)}, and this task wants {_gives(form)}")
-    if ours.span or ours.masked_lm:
+    """Return the key of a head that fits the task's form and uses what the run has learnt.
+
+    Raises:
+        BadInput: no head fits.
+    """
+    trained, name = run.form, f"{run.facts['method']} of {run.form.name}"
+    if (form.span, form.masked_lm) != (trained.span, trained.masked_lm):
+        raise BadInput(f"task={form.name}: {name} predicts {_outputs(trained)}, but this task needs {_outputs(form)}")
+    if trained.span or trained.masked_lm:
         return run.head
+    new_key = f"{run.head}_there"
     if run.frozen_head and run.net.kind_of(run.head) == "label_words":
-        return run.net.add_head_as(f"{run.head}_there", "label_words", form)
-    if form.regression != ours.regression or set(form.labels) != set(ours.labels):
+        return run.net.place_head(new_key, "label_words", form)
+    if form.regression != trained.regression or set(form.labels) != set(trained.labels):
         raise BadInput(
-            f"task={form.name}: {name} was trained for {_classes(ours)}, and this task has {_classes(form)} "
-            "(task.labels=[…] names the classes of a file that has numbers)"
+            f"task={form.name}: {name} was trained for {_classes(trained)}, but this task has {_classes(form)} "
+            "(task.labels=[…] names the classes of a file with numbers)"
         )
-    if form.labels == ours.labels:
+    if form.labels == trained.labels:
         return run.head
     from prunebert.network.heads import reordered
 
-    key, order = f"{run.head}_there", [ours.labels.index(label) for label in form.labels]
-    run.net.heads[key] = reordered(run.net.heads[run.head], order)
-    return key
+    order = [trained.labels.index(label) for label in form.labels]
+    run.net.heads[new_key] = reordered(run.net.heads[run.head], order)
+    return new_key
 
 
-def _gives(form: Form) -> str:
+def _outputs(form: Form) -> str:
     return "spans of text" if form.span else "words" if form.masked_lm else "labels of texts"
 
 

@@ -1,4 +1,4 @@
-"""`prunebert export RUN OUT`: a finished run as a folder that stock transformers loads, or as its task delta."""
+"""`prunebert export RUN OUT`: write a finished run as a folder that stock transformers loads, or as its task delta."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from prunebert.system.console import arguments, say
 if TYPE_CHECKING:
     from prunebert.runs.load import Loaded
 
-DOES = """Write a finished run as a Hugging Face folder: weights with zeros where they were removed, tokenizer, label
-names, and a README that says which class loads it. A label-words head is AutoModelForMaskedLM's; AbP's head is in no
-stock class and lies beside the encoder.
+DESCRIPTION = """Write a finished run as a Hugging Face folder: the weights (removed ones are zeros), the tokenizer, the
+label names, and a README that names the class that loads it. A run with a label-words head becomes an
+AutoModelForMaskedLM. No stock class has AbP's head, so it is a separate file beside the encoder.
 
---sparse writes the task delta instead: masks, head, and the surviving weights where they were trained. What is in it
-can be loaded (prunebert.load), evaluated and exported like the run, given the model's checkpoint."""
+--sparse writes the task delta instead: the masks, the head, and the remaining weights if they were trained. Given the
+model's checkpoint, a task delta can be loaded (prunebert.load), evaluated and exported like the run."""
 
 
-def main(words: list[str]) -> None:
-    """Write a run as a folder for transformers, or its task delta; say what was written."""
-    parser = arguments("export", DOES)
+def main(argv: list[str]) -> None:
+    """Write a run as a folder for transformers, or its task delta, and print what was written."""
+    parser = arguments("export", DESCRIPTION)
     parser.add_argument("run", metavar="RUN", help="directory of a finished run, or a task delta")
-    parser.add_argument("out", metavar="OUT", help="a folder that is not there yet, or is empty")
-    parser.add_argument("--sparse", action="store_true", help="the task delta only")
-    parser.add_argument("--model", help="where the model's checkpoint is now: a folder or hub id")
-    asked = parser.parse_args(words)
-    root, out = artifacts.resolve_pointer(Path(asked.run).expanduser()), Path(asked.out).expanduser()
-    artifacts.result(root)  # before the slow imports
-    files.refuse_full(out)
+    parser.add_argument("out", metavar="OUT", help="a new or empty folder")
+    parser.add_argument("--sparse", action="store_true", help="write the task delta instead")
+    parser.add_argument("--model", help="the model's checkpoint, if it has moved: a folder or hub id")
+    options = parser.parse_args(argv)
+    root, out = artifacts.home(Path(options.run).expanduser()), Path(options.out).expanduser()
+    artifacts.result(root)  # refuse a missing run before the slow imports
+    artifacts.refuse_full(out)
     from prunebert.runs.load import load
 
-    run = load(root, model=asked.model)
-    if asked.sparse:
-        _tell_sparse(run, out, sparse(run, root, out))
+    run = load(root, model=options.model)
+    if options.sparse:
+        _print_sizes(run, out, export_delta(run, root, out))
     else:
         name = export(run, out)
         size = sum(artifacts.file_sizes(out).values())
@@ -44,11 +44,11 @@ def main(words: list[str]) -> None:
 
 
 def export(run: Loaded, out: Path) -> str:
-    """Write the folder; returns the name of the class that loads it. Raises BadInput if `out` is not empty."""
+    """Write the folder and return the name of the class that loads it. Raises BadInput if `out` is not empty."""
     from safetensors.torch import save_file
 
     from prunebert.commands.export_card import card, facts_of
-    from prunebert.commands.export_model import auto, stock
+    from prunebert.commands.export_model import auto_class, stock
 
     tokenizer = copy.deepcopy(run.net.model.tokenizer)
     tokenizer.backend_tokenizer.no_truncation()
@@ -59,14 +59,17 @@ def export(run: Loaded, out: Path) -> str:
         tokenizer.save_pretrained(folder)
         (folder / "prunebert.json").write_text(json.dumps(facts_of(run), indent=1) + "\n", "utf-8")
         (folder / "README.md").write_text(card(run, out.name), "utf-8")
-        if auto(run) == "AutoModel":
+        if auto_class(run) == "AutoModel":
             head = {n: p.detach().cpu().contiguous() for n, p in run.net.heads[run.head].named_parameters()}
             save_file(head, folder / artifacts.HEAD)
-    return auto(run)
+    return auto_class(run)
 
 
-def sparse(run: Loaded, root: Path, out: Path) -> int:
-    """Write the task delta of the run in `root`; returns its dense weights' bytes. Raises BadInput as `export`."""
+def export_delta(run: Loaded, root: Path, out: Path) -> int:
+    """Write the task delta of the run in `root` and return the bytes of the dense weights of encoder and head.
+
+    Raises BadInput if `out` is not empty.
+    """
     from prunebert.runs import weights
 
     base = {n: p.detach().cpu() for n, p in run.net.parameters_of("pretrained").items()}
@@ -77,11 +80,11 @@ def sparse(run: Loaded, root: Path, out: Path) -> int:
     return sum(p.numel() * p.element_size() for p in parameters)
 
 
-def _tell_sparse(run: Loaded, out: Path, dense: int) -> None:
-    sizes = artifacts.file_sizes(out)
+def _print_sizes(run: Loaded, out: Path, dense: int) -> None:
+    sizes = artifacts.files(out)
     total = sum(sizes.values())
-    say(f"{out}: the task delta, {total:,} bytes, {total / dense:.2%} of the {dense:,} of encoder and head, dense")
+    say(f"{out}: the task delta, {total:,} bytes, {total / dense:.2%} of dense encoder and head ({dense:,} bytes)")
     for name, size in sizes.items():
         say(f"  {name}: {size:,}")
     if run.theta.keys() & run.net.parameters_of("pretrained").keys():
-        say("Weights were trained, so the surviving ones are in it; a method that trains masks alone needs none.")
+        say("It contains the remaining weights, because they were trained; a method that trains only masks needs none.")

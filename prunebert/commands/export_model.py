@@ -1,4 +1,4 @@
-"""Stock: the transformers class that computes what a run's network does, with θ ⊙ M in its weights."""
+"""Build the stock transformers model that computes the same as a run's network, with θ ⊙ M as its weights."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from prunebert.network.heads import word_id
 from prunebert.runs.load import Loaded
 
 
-def auto(run: Loaded) -> str:
-    """The name of the AutoModel… class.
+def auto_class(run: Loaded) -> str:
+    """Return the name of the AutoModel… class.
 
-    A head of label words is the masked-LM head, and no other stock class has it. AbP's head on all layers' [CLS] is in
-    no stock class at all: the encoder alone is exported for it.
+    A label-words head is the masked-LM head, which only AutoModelForMaskedLM has. No stock class has AbP's head on all
+    layers' [CLS], so only the encoder is exported with it.
     """
     kind = run.net.kind_of(run.head)
     if kind == "label_words":
@@ -27,18 +27,18 @@ def auto(run: Loaded) -> str:
     return "AutoModelForQuestionAnswering" if run.form.span else "AutoModelForSequenceClassification"
 
 
-def theta(run: Loaded, masked: bool = True) -> dict[str, Tensor]:
-    """θ ⊙ M of the encoder by full name; with masked=False θ, dense."""
+def encoder_weights(run: Loaded, masked: bool = True) -> dict[str, Tensor]:
+    """Return θ ⊙ M of the encoder by full name, or the dense θ if not `masked`."""
     weights = {n: p.detach() for n, p in run.net.parameters_of().items()} | run.theta
     return {n: x * run.masks[n] if masked and n in run.masks else x for n, x in weights.items()}
 
 
 def stock(run: Loaded, masked: bool = True) -> Any:
-    """An instance of the class that `auto` names, in evaluation mode on the CPU."""
+    """Return an instance of `auto_class`, in evaluation mode on the CPU."""
     import transformers
 
-    name, config = auto(run), copy.deepcopy(run.net.model.config)
-    state = {n: x.cpu() for n, x in theta(run, masked).items()}
+    name, config = auto_class(run), copy.deepcopy(run.net.model.config)
+    state = {n: x.cpu() for n, x in encoder_weights(run, masked).items()}
     if name == "AutoModel":
         encoder = copy.deepcopy(run.net.encoder).cpu()
         encoder.load_state_dict({n.removeprefix(run.net.prefix): x for n, x in state.items()})
@@ -53,40 +53,46 @@ def stock(run: Loaded, masked: bool = True) -> Any:
             config.id2label = dict(enumerate(run.form.labels))
             config.label2id = {label: i for i, label in enumerate(run.form.labels)}
     model = getattr(transformers, name).from_config(config)
-    return _filled(model, state | {n: p.detach().cpu() for n, p in run.net.heads[run.head].named_parameters()})
+    return _fill(model, state | {n: p.detach().cpu() for n, p in run.net.heads[run.head].named_parameters()})
 
 
 def word_ids(run: Loaded) -> list[int]:
-    """Vocabulary indices of a label-words head; [] for other heads, and for a masked-LM task, which has them all."""
+    """Return the vocabulary indices of a label-words head.
+
+    The list is empty for other heads, and for a masked-LM task, whose head has the whole vocabulary.
+    """
     if run.form.masked_lm or run.net.kind_of(run.head) != "label_words":
         return []
     return [word_id(run.net.model, word) for word in run.form.label_words or []]
 
 
 def _masked_lm(run: Loaded, config: Any, state: dict[str, Tensor]) -> Any:
-    """The checkpoint's own masked-LM model with the run's encoder and head in it. Its decoder is a copy of the word
-    embeddings no more where the run's mask, training or head has made the two differ.
+    """Return the checkpoint's own masked-LM model with the run's encoder and head.
+
+    Its decoder is no longer tied to the word embeddings if the run's mask, training or head has made the two differ.
     """
     import transformers
 
     source: Any = run.net.model.masked_lm()
     decoder, embeddings = source.get_output_embeddings(), run.net.prefix + run.net.model.family.embeddings
-    own: dict[str, Tensor] = {n: p.detach().cpu() for n, p in run.net.heads[run.head].named_parameters()}
-    words, bias, ids = own.pop("words"), own.pop("bias"), word_ids(run) or list(range(len(decoder.bias)))
-    weight, offset = decoder.weight.detach().clone(), decoder.bias.detach().clone()
-    weight[ids], offset[ids] = words, bias
+    head: dict[str, Tensor] = {n: p.detach().cpu() for n, p in run.net.heads[run.head].named_parameters()}
+    words, bias, ids = head.pop("words"), head.pop("bias"), word_ids(run) or list(range(len(decoder.bias)))
+    weight, all_biases = decoder.weight.detach().clone(), decoder.bias.detach().clone()
+    weight[ids], all_biases[ids] = words, bias
     if not torch.equal(weight[ids], words):
-        raise BadInput("two label words are one and the same, and were trained apart: no stock class can hold that")
+        raise BadInput(
+            "two label words are the same word but were trained to different weights; no stock class can represent that"
+        )
     config.tie_word_embeddings = bool(config.tie_word_embeddings) and torch.equal(weight, state[embeddings])
     model: Any = transformers.AutoModelForMaskedLM.from_config(config)
-    rest = source.state_dict()
-    place = next(n for n, m in source.named_modules() if m is decoder)
-    biases = [n for n, x in rest.items() if x.data_ptr() == decoder.bias.data_ptr()]  # BERT's has two names
-    return _filled(model, rest | state | own | {f"{place}.weight": weight} | dict.fromkeys(biases, offset))
+    checkpoint = source.state_dict()
+    path = next(n for n, m in source.named_modules() if m is decoder)
+    biases = [n for n, x in checkpoint.items() if x.data_ptr() == decoder.bias.data_ptr()]  # BERT's has two names
+    decoder_state = {f"{path}.weight": weight} | dict.fromkeys(biases, all_biases)
+    return _fill(model, checkpoint | state | head | decoder_state)
 
 
-def _filled(model: nn.Module, state: dict[str, Tensor]) -> Any:
-    """`model` with every weight from `state`; what it has no place for (a pooler that nothing reads) is left out."""
-    wanted = model.state_dict()
-    model.load_state_dict({n: state[n] for n in wanted})
+def _fill(model: nn.Module, state: dict[str, Tensor]) -> Any:
+    """Load `state` into `model`. Weights that the model lacks, as a pooler that nothing reads, are left out."""
+    model.load_state_dict({n: state[n] for n in model.state_dict()})
     return model.eval()

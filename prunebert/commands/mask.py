@@ -1,4 +1,4 @@
-"""`prunebert mask`: look at mask files, combine two, read the published formats."""
+"""`prunebert mask`: describe mask files, combine two of them, and import published formats."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ from prunebert.system.console import arguments, say
 if TYPE_CHECKING:
     from prunebert.masks.maskfile import MaskFile
 
-DOES = """Masks say which weights stay. Where a FILE is read, a run's directory stands for its masks.
+DESCRIPTION = """A mask file lists which weights are kept. FILE, A and B can also be a run's directory.
 
-  prunebert mask info FILE
-  prunebert mask and A B [OUT]         weights that both keep; without OUT the overlap is only told
-  prunebert mask or|xor|diff A B [OUT]  that either keeps; exactly one; A but not B
+  prunebert mask info FILE              model, size and sparsity
+  prunebert mask and A B [OUT]          weights that both keep; without OUT only the overlap is printed
+  prunebert mask or A B [OUT]           weights that either keeps
+  prunebert mask xor A B [OUT]          weights that exactly one keeps
+  prunebert mask diff A B [OUT]         weights that A keeps and B does not
   prunebert mask import smp FILE.npy OUT model=bert-base
   prunebert mask import tamt|tickets mask.pt OUT model=bert-base model.name=FOLDER
 
-What is written can be a method's masks: method=magnitude method.masks=OUT."""
+A method can use the file OUT as its masks: method=magnitude method.masks=OUT."""
+# The name of an operation, its description, and the operation on two bool masks.
 OPERATIONS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
     "and": ("weights that both keep", lambda a, b: a & b),
     "or": ("weights that either keeps", lambda a, b: a | b),
@@ -35,108 +38,120 @@ FORMATS = ("smp", "tamt", "tickets")
 Compose = Callable[[list[str]], tuple[dict[str, Any], Callable[..., Any]]]
 
 
-def main(words: list[str], compose: Compose) -> None:
-    """Do what the first word says; `compose` makes a configuration of the words that tell an import its model."""
-    parser = arguments("mask", DOES)
-    what = parser.add_subparsers(dest="what", required=True, metavar="info|and|or|xor|diff|import")
-    what.add_parser("info", help="model, size, sparsity").add_argument("file", metavar="FILE")
-    for name, (does, _) in OPERATIONS.items():
-        both = what.add_parser(name, help=does)
-        both.add_argument("a", metavar="A")
-        both.add_argument("b", metavar="B")
-        both.add_argument("out", metavar="OUT", nargs="?")
-        both.add_argument("--force", action="store_true", help="also if the two were found on different weights")
-    other = what.add_parser("import", help="a published format")
-    other.add_argument("format", choices=FORMATS)
-    other.add_argument("file", metavar="FILE")
-    other.add_argument("out", metavar="OUT")
-    other.add_argument("words", metavar="model=…", nargs="*", help="the model that the masks are of")
-    asked = parser.parse_args(words)
-    if asked.what == "info":
-        _info(Path(asked.file).expanduser())
-    elif asked.what == "import":
-        _import(asked, compose)
+def main(argv: list[str], compose: Compose) -> None:
+    """Describe, combine or import mask files.
+
+    Args:
+        argv: the action and its arguments.
+        compose: makes a configuration of the overrides that name an import's model. It returns the configuration and
+            the function that builds objects.
+    """
+    parser = arguments("mask", DESCRIPTION)
+    actions = parser.add_subparsers(dest="action", required=True, metavar="info|and|or|xor|diff|import")
+    actions.add_parser("info", help="model, size, sparsity").add_argument("file", metavar="FILE")
+    for name, (description, _) in OPERATIONS.items():
+        combine = actions.add_parser(name, help=description)
+        combine.add_argument("a", metavar="A")
+        combine.add_argument("b", metavar="B")
+        combine.add_argument("out", metavar="OUT", nargs="?")
+        combine.add_argument("--force", action="store_true", help="also combine masks of different weights")
+    importer = actions.add_parser("import", help="read a published format")
+    importer.add_argument("format", choices=FORMATS)
+    importer.add_argument("file", metavar="FILE")
+    importer.add_argument("out", metavar="OUT")
+    importer.add_argument("overrides", metavar="model=…", nargs="*", help="the model that the masks belong to")
+    options = parser.parse_args(argv)
+    if options.action == "info":
+        _show(Path(options.file).expanduser())
+    elif options.action == "import":
+        _import(options, compose)
     else:
-        _combine(asked)
+        _combine(options)
 
 
-def _info(path: Path) -> None:
+def _show(path: Path) -> None:
     from prunebert.analysis import topology
     from prunebert.masks.top_v import sparsity
 
     file = artifacts.masks(path)
-    say(f"{path}: {_told(file)}, sparsity {sparsity(file.masks):.6f}")
+    say(f"{path}: {_counts(file)}, sparsity {sparsity(file.masks):.6f}")
     say(f"found on {file.model}, weights {file.weights_hash}")
-    kinds: dict[str, list[dict[str, Any]]] = {}
+    patterns: dict[str, list[dict[str, Any]]] = {}  # names with * for the layer
     for name, mask in file.masks.items():
-        kinds.setdefault(re.sub(r"\.\d+\.", ".*.", name), []).append(topology.matrix(mask))
-    for kind, matrices in kinds.items():
+        patterns.setdefault(re.sub(r"\.\d+\.", ".*.", name), []).append(topology.matrix(mask))
+    for pattern, matrices in patterns.items():
         kept, size = (sum(m["kept"] for m in matrices), sum(m["shape"][0] * m["shape"][1] for m in matrices))
         dead = [sum(m[f"dead_{side}"] for m in matrices) for side in ("rows", "columns")]
-        say(f"  {kind}: {kept:,} of {size:,} ({kept / size:.2%}) stay, {dead[0]:,} rows and {dead[1]:,} columns empty")
+        empty = f"{dead[0]:,} rows and {dead[1]:,} columns empty"
+        say(f"  {pattern}: {kept:,} of {size:,} ({kept / size:.2%}) kept, {empty}")
 
 
-def _combine(asked: Namespace) -> None:
+def _combine(options: Namespace) -> None:
     from prunebert.masks.maskfile import MaskFile
     from prunebert.masks.top_v import kept, sparsity
 
-    out = _free(asked.out)
-    a, b = (artifacts.masks(Path(path).expanduser()) for path in (asked.a, asked.b))
-    if a.weights_hash != b.weights_hash and not asked.force:
+    out = _new_file(options.out)
+    a, b = (artifacts.masks(Path(path).expanduser()) for path in (options.a, options.b))
+    if a.weights_hash != b.weights_hash and not options.force:
         raise BadInput(
-            f"{asked.a} was found on {a.model}, {asked.b} on {b.model}: other weights; --force does it still"
+            f"{options.a} was found on {a.model} and {options.b} on {b.model}, whose weights differ; --force combines "
+            "them anyway"
         )
     shapes = [{n: m.shape for n, m in file.masks.items()} for file in (a, b)]
     if shapes[0] != shapes[1]:
-        odd = sorted(n for n, _ in shapes[0].items() ^ shapes[1].items())
-        raise BadInput(f"{asked.a} and {asked.b} cover different matrices ({odd[0]} is not in both alike)")
+        different = min(n for n, _ in shapes[0].items() ^ shapes[1].items())
+        raise BadInput(
+            f"{options.a} and {options.b} cover different matrices ({different} is missing in one or has another shape)"
+        )
     both, either = (kept({n: op(m, b.masks[n]) for n, m in a.masks.items()}) for op in (_and, _or))
-    does, operation = OPERATIONS[asked.what]
-    found = MaskFile({n: operation(m, b.masks[n]) for n, m in a.masks.items()}, a.model, a.weights_hash)
+    description, operation = OPERATIONS[options.action]
+    combined = MaskFile({n: operation(m, b.masks[n]) for n, m in a.masks.items()}, a.model, a.weights_hash)
     say(f"A keeps {kept(a.masks):,}, B {kept(b.masks):,}, both {both:,}, Jaccard {both / either if either else 1:.6f}")
-    say(f"{asked.what}, {does}: {_told(found)}, sparsity {sparsity(found.masks):.6f}")
+    say(f"{options.action}, {description}: {_counts(combined)}, sparsity {sparsity(combined.masks):.6f}")
     if out:
-        _write(out, found)
+        _write(out, combined)
 
 
 _and, _or = OPERATIONS["and"][1], OPERATIONS["or"][1]
 
 
-def _import(asked: Namespace, compose: Compose) -> None:
-    path, out = Path(asked.file).expanduser(), _free(asked.out)
-    for word in asked.words:
-        if not re.match(r"model[.=]", word):
-            raise BadInput(f"{word}: only model=… and model.KEY=… may follow OUT")
+def _import(options: Namespace, compose: Compose) -> None:
+    path, out = Path(options.file).expanduser(), _new_file(options.out)
+    for override in options.overrides:
+        if not re.match(r"model[.=]", override):
+            raise BadInput(f"{override}: only model=… and model.KEY=… may follow OUT")
     if not path.is_file():
         raise BadInput(f"{path}: there is no such file")
-    fields, build = compose(asked.words)
+    fields, build = compose(options.overrides)
     from prunebert.commands import mask_formats
     from prunebert.masks.maskfile import MaskFile
     from prunebert.masks.top_v import sparsity
     from prunebert.network.subnetwork import SubNetwork
 
     net = SubNetwork(build(fields["model"]))
-    encoder, every = net.prunable(), net.prunable(EVERY_MATRIX)
-    if asked.format == "smp":
+    encoder = net.prunable()
+    if options.format == "smp":
         masks = mask_formats.smp(path, encoder)
     else:
-        masks = mask_formats.dictionary(path, encoder, {n: p for n, p in every.items() if n not in encoder}, net.prefix)
+        optional = {n: p for n, p in net.prunable(EVERY_MATRIX).items() if n not in encoder}
+        masks = mask_formats.dictionary(path, encoder, optional, net.prefix)
     file = MaskFile(net.use(masks).masks, net.model.name, net.model.weights_hash)
-    say(f"{path}: {_told(file)} of {net.model.name}, sparsity {sparsity(file.masks):.6f}")
+    say(f"{path}: {_counts(file)} of {net.model.name}, sparsity {sparsity(file.masks):.6f}")
     _write(out, file)
 
 
-def _told(file: MaskFile) -> str:
+def _counts(file: MaskFile) -> str:
     from prunebert.masks.top_v import kept
 
     size = sum(mask.numel() for mask in file.masks.values())
-    return f"{len(file.masks)} matrices, {kept(file.masks):,} of {size:,} weights stay"
+    return f"{len(file.masks)} matrices, {kept(file.masks):,} of {size:,} weights kept"
 
 
-def _free(out: str | None) -> Path | None:
+def _new_file(out: str | None) -> Path | None:
+    """Return the path of OUT, or None without OUT. Raises BadInput if the file exists."""
     path = Path(out).expanduser() if out else None
     if path and path.exists():
-        raise BadInput(f"{path} is there already; choose another file")
+        raise BadInput(f"{path} exists already; choose another file")
     return path
 
 

@@ -1,4 +1,4 @@
-"""`prunebert status DIR…`: every run below some folders, done, running, stopped, stale, failed or missing."""
+"""`prunebert status DIR…`: list the runs below some folders and the state of each."""
 
 from __future__ import annotations
 
@@ -16,114 +16,118 @@ from prunebert.runs import sweep as runs_sweep
 from prunebert.settings.overrides import folder_of
 from prunebert.system.console import arguments, say, table_console
 
-DOES = """Where every run below some folders stands:
+DESCRIPTION = """List every run below some folders with its state:
 
-  done      it has its result, or the same words have one in another directory here
+  done      it has a result, or a run with the same settings has one in another directory here
   running   a process holds its lock
-  stopped   it ended early with a checkpoint, by a signal
-  stale     nobody works on it, and it left no word why: it was killed, or its machine went down
-  failed    it ended with an error, the last line of its log
-  missing   a cell of a sweep's grid that was never started
+  stopped   a signal ended it early, and it has a checkpoint
+  stale     no process works on it and its log gives no reason: it was killed, or its machine went down
+  failed    it ended with an error, which is the last line of its log
+  missing   a cell of a sweep that was never started
 
-The same command goes on where a stopped or stale run has its last checkpoint."""
+The same command continues a stopped or stale run from its last checkpoint."""
 STATES = ("done", "running", "stopped", "stale", "failed", "missing", "unknown")
-AGAIN = ("stopped", "stale", "failed", "missing")
+UNFINISHED = ("stopped", "stale", "failed", "missing")
 
 
 @dataclass(frozen=True)
-class Standing:
-    """One run or missing cell. command: what does it, or goes on with it."""
+class RunState:
+    """The state of one run or missing cell."""
 
-    where: str
-    state: str
-    told: str
-    command: str
+    directory: str  # of the run; for a missing cell of its sweep
+    state: str  # one of STATES
+    detail: str  # the score, the progress, the error, or the overrides of a missing cell
+    command_line: str  # starts or continues the run; empty for the state "unknown"
 
 
-def main(words: list[str]) -> None:
-    """Print the table, or with --failed the commands of what is not done, one a line."""
-    parser = arguments("status", DOES)
+def main(argv: list[str]) -> None:
+    """Print the table, or with --failed the command lines of the unfinished runs."""
+    parser = arguments("status", DESCRIPTION)
     parser.add_argument("dirs", metavar="DIR", nargs="+", type=Path, help="runs, sweeps, or folders of them")
-    parser.add_argument("--failed", action="store_true", help="print the commands to run again, and nothing else")
-    asked = parser.parse_intermixed_args(words)
-    for root in asked.dirs:
+    parser.add_argument(
+        "--failed", action="store_true", help="print only the commands of the unfinished runs, one per line"
+    )
+    options = parser.parse_intermixed_args(argv)
+    for root in options.dirs:
         if not root.is_dir():
             raise BadInput(f"{root}: there is no such directory")
-    found = standings(asked.dirs)
-    if asked.failed:
-        for one in found:
-            if one.state in AGAIN:
-                say(one.command)
+    states = run_states(options.dirs)
+    if options.failed:
+        for run in states:
+            if run.state in UNFINISHED:
+                say(run.command_line)
         return
-    show(found)
+    show(states)
 
 
-def standings(roots: list[Path]) -> list[Standing]:
-    """Every run once, in the order of their directories; then what is missing of each sweep."""
-    runs = list(dict.fromkeys(run for root in roots for run in discover.started_runs(root)))
-    found = [_standing(run) for run in runs]
-    started = [w for run in runs for w in runs_sweep.recorded_words(run)]
-    done = {
-        _what(w): one.where
-        for run, one in zip(runs, found, strict=True)
-        if one.state == "done"
-        for w in runs_sweep.recorded_words(run)
+def run_states(roots: list[Path]) -> list[RunState]:
+    """Return the state of every run once, in the order of the directories, then those of each sweep's missing cells."""
+    runs = list(dict.fromkeys(run for root in roots for run in discover.traces(root)))
+    states = [_run_state(run) for run in runs]
+    overrides = [runs_sweep.words(run) for run in runs]
+    finished = {
+        _settings(words): run.directory
+        for run, recorded in zip(states, overrides, strict=True)
+        if run.state == "done"
+        for words in recorded
     }
-    for i, run in enumerate(runs):
-        since = [done[_what(w)] for w in runs_sweep.recorded_words(run) if found[i].state in AGAIN and _what(w) in done]
-        if since:
-            found[i] = replace(found[i], state="done", told=f"again, in {since[0]}")
+    for i, recorded in enumerate(overrides):
+        if states[i].state in UNFINISHED:
+            repeated = [finished[_settings(words)] for words in recorded if _settings(words) in finished]
+            if repeated:
+                states[i] = replace(states[i], state="done", detail=f"repeated in {repeated[0]}")
+    started = [words for recorded in overrides for words in recorded]
     for sweep in dict.fromkeys(s for root in roots for s in discover.sweeps(root)):
         try:
             for swept, cell in runs_sweep.never_started(sweep, started):
-                place = sweep / folder_of(cell)
-                found.append(Standing(str(sweep), "missing", " ".join(swept), _command(cell, place)))
+                command_line = _command_line(cell, sweep / folder_of(cell))
+                states.append(RunState(str(sweep), "missing", " ".join(swept), command_line))
         except BadInput as error:
-            found.append(Standing(str(sweep), "unknown", f"whether cells are missing: {error}", ""))
-    return found
+            states.append(RunState(str(sweep), "unknown", f"cannot list missing cells: {error}", ""))
+    return states
 
 
-def _what(words: list[str]) -> frozenset[str]:
-    """A command line without the words that change no number."""
-    return frozenset(runs_sweep.science(words) | {w for w in words if w.startswith("experiment=")})
+def _settings(overrides: list[str]) -> frozenset[str]:
+    """Return the overrides that can change a result."""
+    return frozenset(runs_sweep.science(overrides) | {w for w in overrides if w.startswith("experiment=")})
 
 
-def _standing(run: Path) -> Standing:
+def _run_state(run: Path) -> RunState:
     try:
-        command = _command([*discover.search(run), *discover.overrides(run)], run)
+        command_line = _command_line([*discover.search(run), *discover.overrides(run)], run)
     except BadInput:
-        command = f"# {run}: its command is not known"
-    last, entry = discover.last_words(run), discover.last_entry(run)
-    if artifacts.is_finished(run):
+        command_line = f"# {run}: its command is not recorded"
+    last_line, last_entry = discover.last_words(run), discover.last_entry(run)
+    if discover.finished(run):
         try:
             row = artifacts.result(run)
-            return Standing(str(run), "done", f"{row['metric']} {row['score']:.4f}", command)
+            return RunState(str(run), "done", f"{row['metric']} {row['score']:.4f}", command_line)
         except (BadInput, KeyError) as error:
-            return Standing(str(run), "failed", str(error), command)
-    if claim.is_running(run):
-        return Standing(str(run), "running", discover.progress(run) or last, command)
-    if " ERROR " in entry:
-        return Standing(str(run), "failed", last.partition(" ERROR ")[2] or last, command)
-    state = "stopped" if "stopped by" in entry else "stale"
-    return Standing(str(run), state, discover.progress(run) or last, command)
+            return RunState(str(run), "failed", str(error), command_line)
+    if claim.busy(run):
+        return RunState(str(run), "running", discover.progress(run) or last_line, command_line)
+    if " ERROR " in last_entry:
+        return RunState(str(run), "failed", last_line.partition(" ERROR ")[2] or last_line, command_line)
+    state = "stopped" if "stopped by" in last_entry else "stale"
+    return RunState(str(run), state, discover.progress(run) or last_line, command_line)
 
 
-def _command(words: list[str], run: Path) -> str:
-    """What does the run, in its directory; an experiment's own sweep is left out."""
-    alone = ["hydra.mode=RUN"] if any(w.startswith("experiment=") for w in words) else []
-    quoted = str(run).replace("'", "\\'")  # for Hydra's grammar; for the shell shlex quotes it again
-    return "prunebert " + shlex.join([*words, *alone, f"hydra.run.dir='{quoted}'"])
+def _command_line(overrides: list[str], run: Path) -> str:
+    """Return the command line that does the run in its directory, without the sweep of an experiment."""
+    mode = ["hydra.mode=RUN"] if any(w.startswith("experiment=") for w in overrides) else []
+    quoted = str(run).replace("'", "\\'")  # for Hydra's grammar; shlex quotes it again for the shell
+    return "prunebert " + shlex.join([*overrides, *mode, f"hydra.run.dir='{quoted}'"])
 
 
-def show(found: list[Standing]) -> None:
-    """The table, and a line of sums."""
+def show(states: list[RunState]) -> None:
+    """Print the table and the number of runs in each state."""
     table = Table()
-    for column in ("run", "state", ""):
+    for column in ("run", "state", "detail"):
         table.add_column(column, overflow="fold")
-    for one in found:
-        table.add_row(escape(one.where), one.state, escape(one.told))
+    for run in states:
+        table.add_row(escape(run.directory), run.state, escape(run.detail))
     table_console().print(table)
-    counts = Counter(one.state for one in found)
+    counts = Counter(run.state for run in states)
     say(", ".join(f"{counts[state]} {state}" for state in STATES if counts[state]) or "no run was started here")
-    if any(one.state in AGAIN for one in found):
-        say("`prunebert status DIR… --failed` prints the commands that are left to run")
+    if any(run.state in UNFINISHED for run in states):
+        say("`prunebert status DIR… --failed` prints the commands of the unfinished runs")

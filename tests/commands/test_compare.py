@@ -1,4 +1,4 @@
-"""`prunebert compare` end to end on toy runs, and what a run's topology.json says of magnitude."""
+"""`prunebert compare` end to end on toy runs, and the comparison with magnitude in a run's topology.json."""
 
 import json
 import struct
@@ -23,7 +23,7 @@ from tests.toys import save_model
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Four pruned runs and a dense one in a sweep's layout, over a three-layer network; one has masks for a pooler."""
+    """Four pruned runs and a dense one in a sweep's layout, over three layers. One has a mask for the pooler."""
     root = tmp_path_factory.mktemp("runs")
     names = [f"bert.encoder.layer.{n}.{k}.weight" for n in range(3) for k in ("attention.self.query", "output.dense")]
     for i, (method, sparsity, seed) in enumerate(
@@ -32,8 +32,10 @@ def runs(tmp_path_factory):
         run = root / f"{i}-{method}"
         (run / ".hydra").mkdir(parents=True)
         random = np.random.default_rng(i)
-        more = ["bert.pooler.dense.weight"] if method == "tamt" else []
-        masks = {n: torch.from_numpy(random.random((9, 9)) >= sparsity + 0.02 * j) for j, n in enumerate(names + more)}
+        pooler = ["bert.pooler.dense.weight"] if method == "tamt" else []
+        masks = {
+            n: torch.from_numpy(random.random((9, 9)) >= sparsity + 0.02 * j) for j, n in enumerate(names + pooler)
+        }
         if method == "dense":
             masks = {n: torch.ones(9, 9).bool() for n in names}
         files.write(run, "masks.safetensors", maskfile.encode(MaskFile(masks, "toy", "hash")))
@@ -44,15 +46,15 @@ def runs(tmp_path_factory):
 
 
 def size_of(png):
-    """Width and height of a PNG whose every chunk is whole."""
+    """Return width and height of a PNG, after checking that every chunk is whole."""
     assert png[:8] == b"\x89PNG\r\n\x1a\n"
-    at, size = 8, None
-    while at < len(png):
-        length, kind = struct.unpack(">I4s", png[at : at + 8])
-        (told,) = struct.unpack(">I", png[at + 8 + length : at + 12 + length])
-        assert told == zlib.crc32(png[at + 4 : at + 8 + length])
-        size = struct.unpack(">II", png[at + 8 : at + 16]) if kind == b"IHDR" else size
-        at += 12 + length
+    offset, size = 8, None
+    while offset < len(png):
+        length, chunk_type = struct.unpack(">I4s", png[offset : offset + 8])
+        (checksum,) = struct.unpack(">I", png[offset + 8 + length : offset + 12 + length])
+        assert checksum == zlib.crc32(png[offset + 4 : offset + 8 + length])
+        size = struct.unpack(">II", png[offset + 8 : offset + 16]) if chunk_type == b"IHDR" else size
+        offset += 12 + length
     return size
 
 
@@ -63,26 +65,24 @@ def test_a_sweep_is_compared(cli, runs, tmp_path):
     assert "compare.json and compare.png are in where/to" in printed.splitlines()[-1]
     assert "masks of 4 runs" in printed and "smp 0.8 x" not in printed and "smp seed 1" in printed
     assert f"removed nothing or everything: {runs}/3-dense" in printed
-    assert (
-        "masks over different sets, compared on the matrices both have: 3 of 6 pairs" in printed
-        and "(smp seed 0 leaves out 0, tamt seed 0 1)" in printed
-    )
-    found = json.loads((tmp_path / "where/to/compare.json").read_text())
-    assert found["labels"] == ["smp seed 0", "smp seed 1", "imp seed 0", "tamt seed 0"]
-    assert found == overlap.comparison(artifacts.finished_runs(runs))
+    assert "3 of 6 pairs cover different sets and are compared on the matrices that both cover" in printed
+    assert "matrices left out, for example: 0 of smp seed 0, 1 of tamt seed 0" in printed
+    comparison = json.loads((tmp_path / "where/to/compare.json").read_text())
+    assert comparison["labels"] == ["smp seed 0", "smp seed 1", "imp seed 0", "tamt seed 0"]
+    assert comparison == overlap.comparison(artifacts.finished_runs(runs))
     masks = [artifacts.packed_masks(runs / d) for d in ("0-smp", "1-smp", "2-imp", "4-tamt")]
     for i in range(4):
         for j in range(4):
-            told = overlap.pair(masks[i], masks[j])
+            numbers = overlap.pair(masks[i], masks[j])
             for key in ("jaccard", "expected_jaccard", "beyond_chance", "mean_jaccard", "layer_budget_correlation"):
-                assert found[key][i][j] == pytest.approx(told[key])
-            assert found["within"][i][j] == pytest.approx(told["within"]["beyond_chance"])
-    assert [(p["a"], p["b"]) for p in found["pairs"]] == [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
-    assert len(found["matrices"]) == 7 and sorted(found["order"]) == [0, 1, 2, 3]
-    for p in found["pairs"]:
-        told = overlap.pair(masks[p["a"]], masks[p["b"]])["matrices"]
-        for name, value in zip(found["matrices"], p["matrices"]["jaccard"], strict=True):
-            assert value == (told[name]["jaccard"] if name in told else None)
+                assert comparison[key][i][j] == pytest.approx(numbers[key])
+            assert comparison["within"][i][j] == pytest.approx(numbers["within"]["beyond_chance"])
+    assert [(p["a"], p["b"]) for p in comparison["pairs"]] == [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
+    assert len(comparison["matrices"]) == 7 and sorted(comparison["order"]) == [0, 1, 2, 3]
+    for p in comparison["pairs"]:
+        matrices = overlap.pair(masks[p["a"]], masks[p["b"]])["matrices"]
+        for name, value in zip(comparison["matrices"], p["matrices"]["jaccard"], strict=True):
+            assert value == (matrices[name]["jaccard"] if name in matrices else None)
     width, height = size_of((tmp_path / "where/to/compare.png").read_bytes())
     assert width > 600 and height > 300
 
@@ -94,7 +94,7 @@ def test_runs_by_name_each_once(cli, runs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ([], "required: RUN; usage: prunebert compare"),
         (["{}", "--out"], "usage: prunebert compare"),
@@ -108,29 +108,30 @@ def test_runs_by_name_each_once(cli, runs, tmp_path):
         (["{}/0-smp", "broken"], "masks.safetensors cannot be read"),
     ],
 )
-def test_what_cannot_be_compared_is_one_line_and_leaves_nothing(cli, runs, tmp_path, words, told):
+def test_a_refused_comparison_is_one_line_and_leaves_nothing(cli, runs, tmp_path, words, message):
     (tmp_path / "file").write_text("")
-    for name, of in (("other", maskfile.encode(MaskFile({"w": torch.eye(3).bool()}, "toy", "?"))), ("broken", b"")):
+    other = maskfile.encode(MaskFile({"w": torch.eye(3).bool()}, "toy", "?"))
+    for name, content in (("other", other), ("broken", b"")):
         (tmp_path / name / ".hydra").mkdir(parents=True)
-        files.write(tmp_path / name, "masks.safetensors", of)
-        files.write(tmp_path / name, "result.json", (runs / "0-smp/result.json").read_bytes())
+        artifacts.write(tmp_path / name, "masks.safetensors", content)
+        artifacts.write(tmp_path / name, "result.json", (runs / "0-smp/result.json").read_bytes())
     before = set(tmp_path.rglob("*"))
     status, printed = cli("compare", *(w.format(runs) for w in words))
-    assert status == 2 and told in printed and len(printed.strip().splitlines()) == 1
+    assert status == 2 and message in printed and len(printed.strip().splitlines()) == 1
     assert set(tmp_path.rglob("*")) == before
 
 
 def test_a_picture_of_runs_without_any_overlap(runs):
-    found = overlap.comparison(artifacts.finished_runs(runs))
-    found["beyond_chance"] = [[None] * 4] * 4
-    found["runs"][0]["layers"]["1"] = 0.0  # nothing left of a layer
-    assert size_of(compare_figure.png(found))
+    comparison = overlap.comparison(artifacts.finished_runs(runs))
+    comparison["beyond_chance"] = [[None] * 4] * 4
+    comparison["runs"][0]["layers"]["1"] = 0.0  # a layer that keeps nothing
+    assert size_of(compare_figure.png(comparison))
 
 
-def test_budgets_are_told_against_the_run():
+def test_allocations_are_relative_to_the_run():
     runs = [{"layers": {"10": 0.1, "2": 0.4, "pooler": 0.2}, "size": 10, "kept": 2}]
     runs.append({"layers": {"2": 0.0, "10": 0.5}, "size": 8, "kept": 4})
-    values, columns = compare_figure.relative_budgets(runs)
+    values, columns = compare_figure.relative_allocations(runs)
     assert columns == ["2", "10", "pooler"]
     assert np.array_equal(values, [[1, -1, 0], [np.nan, 0, np.nan]], equal_nan=True)
 
@@ -146,38 +147,39 @@ def test_comparing_needs_no_torch(runs, tmp_path):
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, timeout=120)
 
 
-# what a run says of magnitude
+# a run against magnitude
 
 
 @pytest.mark.parametrize(("method", "trained"), [("magnitude", True), ("smp", False), ("dense", True)])
-def test_a_run_is_held_against_the_magnitudes_of_its_checkpoint(cli, toy, tmp_path, method, trained):
-    """One-shot magnitude is its own global ranking though its weights were trained since."""
+def test_a_run_is_compared_with_the_magnitudes_of_its_checkpoint(cli, toy, tmp_path, method, trained):
+    """One-shot magnitude equals the checkpoint's global ranking, although its weights were trained afterwards."""
     assert cli(*toy, f"method={method}", "sparsity=0.7")[0] == 0
     assert (tmp_path / "run/weights.safetensors").exists() == trained
-    told = artifacts.topology(tmp_path / "run")
-    assert told["sparsity_encoder"] <= told["sparsity_effective"] == told["effective"]["sparsity_encoder"]
+    topology = artifacts.topology(tmp_path / "run")
+    assert topology["sparsity_encoder"] <= topology["sparsity_effective"] == topology["effective"]["sparsity_encoder"]
     if method == "dense":
-        assert told["magnitude"] is None and told["sparsity_effective"] == 0
+        assert topology["magnitude"] is None and topology["sparsity_effective"] == 0
         return
     stored = load_file(f"{next(w for w in toy if 'model.name' in w).split('=')[1]}/model.safetensors")
     mask = artifacts.masks(tmp_path / "run").masks
-    shared = left = 0
+    shared = total = 0
     for name, m in mask.items():
-        best = stored[name].abs().flatten().argsort(descending=True)[: int(m.sum())]
-        shared, left = shared + int(m.flatten()[best].sum()), left + int(m.sum())
-    assert told["magnitude"]["local"]["shared"] == shared and told["magnitude"]["local"]["kept"] == [left, left]
-    assert (told["magnitude"]["global"]["jaccard"] == 1) == (method == "magnitude")
+        largest = stored[name].abs().flatten().argsort(descending=True)[: int(m.sum())]
+        shared, total = shared + int(m.flatten()[largest].sum()), total + int(m.sum())
+    local = topology["magnitude"]["local"]
+    assert local["shared"] == shared and local["kept"] == [total, total]
+    assert (topology["magnitude"]["global"]["jaccard"] == 1) == (method == "magnitude")
 
 
-def test_the_checkpoint_is_read_once_more(tmp_path):
+def test_the_checkpoint_is_read_again(tmp_path):
     folder = save_model(tmp_path / "model")
     model = models.load(str(folder))
     before = {n: p.detach().clone() for n, p in model.encoder.named_parameters()}
     for p in model.encoder.parameters():
         p.data.add_(1)
-    again = model.pretrained()
-    assert again.keys() == before.keys() - set(model.fresh) and model.fresh
-    assert all(torch.equal(again[n], before[n]) for n in again)
+    pretrained = model.pretrained()
+    assert pretrained.keys() == before.keys() - set(model.fresh) and model.fresh
+    assert all(torch.equal(pretrained[n], before[n]) for n in pretrained)
     stored = load_file(folder / "model.safetensors")
     save_file({n: x + 1 for n, x in stored.items()}, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(BadInput, match="has changed since"):
@@ -187,11 +189,11 @@ def test_the_checkpoint_is_read_once_more(tmp_path):
         model.pretrained()
 
 
-def test_a_checkpoint_that_is_gone_costs_only_that_number(cli, toy, tmp_path, monkeypatch):
-    def gone(self):
+def test_without_its_checkpoint_a_run_lacks_only_that_comparison(cli, toy, tmp_path, monkeypatch):
+    def missing(self):
         raise BadInput("gone")
 
-    monkeypatch.setattr(models.Model, "pretrained", gone)
+    monkeypatch.setattr(models.Model, "pretrained", missing)
     status, printed = cli(*toy, "method=magnitude")
     assert status == 0 and "topology.json is without the overlap with the checkpoint's largest weights: gone" in printed
     assert artifacts.topology(tmp_path / "run")["magnitude"] is None and (tmp_path / "run/result.json").is_file()
@@ -203,5 +205,6 @@ def test_a_pooler_that_the_head_does_not_read_is_on_no_path(cli, toy, tmp_path, 
     words = [f"model.name={folder}" if "model.name" in w else w for w in toy]
     status, printed = cli(*words, f"method={method}", "sparsity=0.4", "prunable=encoder_pooler")
     assert status == 0, printed
-    told = artifacts.topology(tmp_path / "run")
-    assert told["kinds"]["pooler"]["kept"] > 0 and (told["effective"]["kinds"]["pooler"]["kept"] > 0) == reads
+    topology = artifacts.topology(tmp_path / "run")
+    assert topology["kinds"]["pooler"]["kept"] > 0
+    assert (topology["effective"]["kinds"]["pooler"]["kept"] > 0) == reads

@@ -19,7 +19,7 @@ TRAINED = ("method=magnitude", "sparsity=0.6")
 
 @pytest.fixture
 def other(tmp_path):
-    """A file of 60 other rows: `label` as in the run's, `word` a name of its own, `three` of three classes."""
+    """A file of 60 other rows. `label` is as in the run's file, `word` has other names, `three` has three classes."""
     table = rows(60, seed=5).assign(word=lambda t: t.label.map({0: "neg", 1: "pos"}), three=lambda t: t.index % 3)
     table.to_csv(tmp_path / "other.csv", index=False)
     return table
@@ -30,16 +30,16 @@ def content(root):
 
 
 @pytest.mark.parametrize("words", [SMP, TRAINED, ("method=abp", "sparsity=0.5")])
-def test_without_words_it_repeats_the_run_and_writes_nothing_into_it(finished, cli, tmp_path, words):
+def test_without_overrides_it_repeats_the_scores_and_writes_nothing_into_the_run(finished, cli, tmp_path, words):
     run = finished(*words)
     before, facts = content(run), artifacts.result(run)
     status, printed = cli("evaluate", str(run), "impl.threads=1", "--out", "found.json")
     assert status == 0, printed
-    found = json.loads((tmp_path / "found.json").read_text())
-    assert {k: found[k] for k in ("metric", "score", "metrics", "majority", "data", "form")} == {
+    result = json.loads((tmp_path / "found.json").read_text())
+    assert {k: result[k] for k in ("metric", "score", "metrics", "majority", "data", "form")} == {
         k: facts[k] for k in ("metric", "score", "metrics", "majority", "data", "form")
     }
-    assert f"accuracy {facts['score']:.4f}" in printed and content(run) == before
+    assert f"accuracy {facts['score']:.4f} (constant baseline " in printed and content(run) == before
     assert [p.name for p in tmp_path.iterdir()] == ["found.json"]
 
 
@@ -47,36 +47,36 @@ def test_without_words_it_repeats_the_run_and_writes_nothing_into_it(finished, c
 def test_another_file_scores_what_the_loaded_run_predicts(finished, cli, tmp_path, other, words):
     run = finished(*words)
     accuracy = np.mean(np.array(prunebert.load(run).predict(other.sentence.tolist())) == other.label.astype(str))
-    for asked in (
+    for overrides in (
         ["task.eval=other.csv"],
         ["task=file", "task.eval=other.csv", "task.text=sentence"],
-        ["task=file", "task.eval=other.csv", "task.text=sentence", "task.labels=[1,0]"],  # the same in another order
+        ["task=file", "task.eval=other.csv", "task.text=sentence", "task.labels=[1,0]"],  # in another order
     ):
-        status, printed = cli("evaluate", str(run), *asked, "impl.threads=1", "--out", "found.json")
+        status, printed = cli("evaluate", str(run), *overrides, "impl.threads=1", "--out", "found.json")
         assert status == 0, printed
-        found = json.loads((tmp_path / "found.json").read_text())
-        if words == SMP and "task.labels=[1,0]" in asked:
-            accuracy = 1 - accuracy  # the words go to the labels in the order typed
-        assert found["score"] == pytest.approx(accuracy) and found["data"]["source"].endswith("csv")
+        result = json.loads((tmp_path / "found.json").read_text())
+        if words == SMP and "task.labels=[1,0]" in overrides:
+            accuracy = 1 - accuracy  # label words are assigned to the labels in the order given
+        assert result["score"] == pytest.approx(accuracy) and result["data"]["source"].endswith("csv")
 
 
-def test_classes_of_other_names_are_told_apart_by_name(finished, cli, tmp_path, other):
+def test_classes_are_matched_by_name(finished, cli, tmp_path, other):
     run = finished(*TRAINED, "task.labels=[bad,good]")
     accuracy = json.loads((run / "result.json").read_text())["score"]
-    assert accuracy == artifacts.result(finished(*TRAINED))["score"]  # names are only names
-    asked = ["task=file", "task.eval=other.csv", "task.text=sentence", "task.label=word"]
-    status, printed = cli("evaluate", str(run), *asked)
+    assert accuracy == artifacts.result(finished(*TRAINED))["score"]  # names change no score
+    overrides = ["task=file", "task.eval=other.csv", "task.text=sentence", "task.label=word"]
+    status, printed = cli("evaluate", str(run), *overrides)
     assert status == 2 and "is labelled 'pos'" in printed and "labels are bad, good" in printed
-    status, printed = cli("evaluate", str(run), *asked, "task.labels=[neg,pos]")
-    assert status == 2 and "was trained for the classes bad, good, and this task has the classes neg, pos" in printed
+    status, printed = cli("evaluate", str(run), *overrides, "task.labels=[neg,pos]")
+    assert status == 2 and "was trained for the classes bad, good, but this task has the classes neg, pos" in printed
 
 
 def test_a_frozen_head_of_words_goes_to_a_task_of_other_words(finished, cli, tmp_path, other):
-    """Three classes read as three words: what the stock masked-LM model says with θ ⊙ M in it."""
+    """Three classes become three words. The score is that of the stock masked-LM model with the weights θ ⊙ M."""
     run = finished(*SMP)
-    asked = ["task=file", "task.eval=other.csv", "task.text=[sentence,second]", "task.label=three"]
-    asked += ["task.labels=[0,1,2]", "task.label_words=[yes,maybe,no]"]
-    status, printed = cli("evaluate", str(run), *asked, "impl.threads=1", "--out", "found.json")
+    overrides = ["task=file", "task.eval=other.csv", "task.text=[sentence,second]", "task.label=three"]
+    overrides += ["task.labels=[0,1,2]", "task.label_words=[yes,maybe,no]"]
+    status, printed = cli("evaluate", str(run), *overrides, "impl.threads=1", "--out", "found.json")
     assert status == 0, printed
     folder = artifacts.result(run)["checkpoint"]["name"]
     model = transformers.AutoModelForMaskedLM.from_pretrained(folder).eval()
@@ -93,20 +93,20 @@ def test_a_frozen_head_of_words_goes_to_a_task_of_other_words(finished, cli, tmp
 def test_numbers_and_deltas(finished, cli, tmp_path, other):
     run = finished(*TRAINED, "task.kind=regression", "task.label=number")
     assert cli("export", str(run), "delta", "--sparse")[0] == 0
-    asked = ["task=file", "task.eval=other.csv", "task.text=sentence", "task.label=number", "impl.threads=1"]
-    status, printed = cli("evaluate", "delta", *asked, "--out", "found.json")
+    overrides = ["task=file", "task.eval=other.csv", "task.text=sentence", "task.label=number", "impl.threads=1"]
+    status, printed = cli("evaluate", "delta", *overrides, "--out", "found.json")
     assert status == 0, printed
-    told = prunebert.load(run).predict(other.sentence.tolist())
-    expected = pd.Series(told).corr(other.number)
+    predictions = prunebert.load(run).predict(other.sentence.tolist())
+    expected = pd.Series(predictions).corr(other.number)
     assert json.loads((tmp_path / "found.json").read_text())["metrics"]["pearson"] == pytest.approx(expected, abs=1e-4)
-    status, printed = cli("evaluate", "delta", *asked[:3], "task.kind=classification")
-    assert status == 2 and "was trained for numbers, and this task has the classes 0, 1" in printed
+    status, printed = cli("evaluate", "delta", *overrides[:3], "task.kind=classification")
+    assert status == 2 and "was trained for numbers, but this task has the classes 0, 1" in printed
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
-        (["sparsity=0.5"], "sparsity=0.5: evaluate takes keys of task, corpus, impl"),
+        (["sparsity=0.5"], "sparsity=0.5: evaluate accepts only keys of task, corpus, impl"),
         (["task.evil=x"], "did you mean task.eval?"),
         (["task=smt2"], "did you mean sst2?"),
         (["task.eval=nowhere.csv"], "there is no such file"),
@@ -118,18 +118,18 @@ def test_numbers_and_deltas(finished, cli, tmp_path, other):
         (["--outt=x"], "unrecognized arguments: --outt=x; usage: prunebert evaluate"),
     ],
 )
-def test_what_does_not_fit_is_one_line_and_status_2(finished, cli, tmp_path, other, words, told):
+def test_bad_input_is_one_line_and_status_2(finished, cli, tmp_path, other, words, message):
     status, printed = cli("evaluate", str(finished(*TRAINED)), *words)
     lines = [line for line in printed.strip().splitlines() if "once for this data" not in line]
-    assert status == 2 and told in printed and len(lines) == 1, printed
+    assert status == 2 and message in printed and len(lines) == 1, printed
     assert [p.name for p in tmp_path.iterdir()] == ["other.csv"]
 
 
 def test_a_task_of_another_form_and_a_missing_run_are_refused(finished, cli, questions, text):
     status, printed = cli("evaluate", str(finished(*SMP)), *questions)
-    assert status == 2 and "smp of file gives labels of texts, and this task wants spans of text" in printed
+    assert status == 2 and "smp of file predicts labels of texts, but this task needs spans of text" in printed
     status, printed = cli("evaluate", str(finished(*SMP)), "task=mlm", "task.block=16", *text)
-    assert status == 2 and "this task wants words" in printed
+    assert status == 2 and "this task needs words" in printed
     assert cli("evaluate", "nowhere") == (2, "prunebert: nowhere: there is no such directory\n")
 
 

@@ -1,4 +1,4 @@
-"""`prunebert export`: stock transformers makes the run's predictions of the folder and the raw evaluation file."""
+"""`prunebert export`: stock transformers makes the run's predictions from the folder and the raw evaluation file."""
 
 import json
 import re
@@ -45,27 +45,29 @@ def families(tmp_path_factory, model_folder):
 
 @pytest.fixture(scope="session")
 def exported(finished, families, text, tmp_path_factory):
-    """(the run's directory, the folder that it was exported to), each made once."""
+    """A function that returns (the run's directory, the folder it was exported to). Each is made once."""
     from prunebert.commands.export import main
 
-    root, made = tmp_path_factory.mktemp("exported"), {}
+    root, folders = tmp_path_factory.mktemp("exported"), {}
 
     def call(family, words):
         key = (family, *words)
-        if key not in made:
-            typed = [w for w in words if w != "corpus"] + (text if "corpus" in words else [])
-            run = finished(f"model.name={families[family]}", *typed)
-            main([str(run), str(root / str(len(made)))])
-            made[key] = run, root / str(len(made))
-        return made[key]
+        if key not in folders:
+            overrides = [w for w in words if w != "corpus"] + (text if "corpus" in words else [])
+            run = finished(f"model.name={families[family]}", *overrides)
+            main([str(run), str(root / str(len(folders)))])
+            folders[key] = run, root / str(len(folders))
+        return folders[key]
 
     return call
 
 
 def stock(name, out):
-    """The class says nothing is missing, and nothing is too much."""
+    """Load the folder. The class reports no missing and no unexpected weights."""
     model, info = getattr(transformers, name).from_pretrained(out, output_loading_info=True)
-    poolers = {k for k in info["missing_keys"] if name == ENCODER and k.startswith("pooler.")}  # RoBERTa's, unread
+    poolers = {
+        k for k in info["missing_keys"] if name == ENCODER and k.startswith("pooler.")
+    }  # RoBERTa's, which nothing reads
     assert not (info["missing_keys"] - poolers or info["unexpected_keys"] or info["mismatched_keys"])
     return model.eval()
 
@@ -88,8 +90,8 @@ def test_stock_transformers_predicts_as_the_run_did(exported, data_folder, name,
         elif name == MASKED_LM:
             facts = json.loads((out / "prunebert.json").read_text())
             ids = [word["id"] for word in facts["label_words"]]
-            told = transformers.AutoTokenizer.from_pretrained(out).convert_ids_to_tokens(ids)
-            assert told == [w["word"] for w in facts["label_words"]] and facts["class"] == name
+            tokens = transformers.AutoTokenizer.from_pretrained(out).convert_ids_to_tokens(ids)
+            assert tokens == [w["word"] for w in facts["label_words"]] and facts["class"] == name
             logits = model(**inputs).logits[:, facts["position"], ids]
         else:
             head = load_file(out / "head.safetensors")
@@ -101,8 +103,8 @@ def test_stock_transformers_predicts_as_the_run_did(exported, data_folder, name,
     assert np.allclose(logits, np.stack(stored.scores), atol=1e-5)
     if "task.kind=regression" not in words:
         assert logits.argmax(-1).tolist() == stored.prediction.tolist()
-    rights = {file.stat().st_mode for file in out.iterdir()}
-    assert rights == {(run / "result.json").stat().st_mode}  # whoever may read the run may read this
+    modes = {file.stat().st_mode for file in out.iterdir()}
+    assert modes == {(run / "result.json").stat().st_mode}  # whoever may read the run may read the folder
     masks = artifacts.masks(run).masks
     weights = load_file(out / "model.safetensors")
     prefix = "" if name == ENCODER else f"{family}."
@@ -116,21 +118,21 @@ def test_the_readme_computes_these_logits(exported, name, family, words):
     run, out = exported(family, words)
     readme = (out / "README.md").read_text()
     code = re.search(r"```python\n(.*?)```", readme, re.S)[1].replace(f'"{out.name}', f'"{out}')
-    space = {}
-    exec(code.replace('"a text"', '"a good film"').replace('"its second"', '"it was"'), space)
+    namespace = {}
+    exec(code.replace('"a text"', '"a good film"').replace('"its second"', '"it was"'), namespace)
     second = [["it was"]] if PAIR in words else []
-    assert torch.allclose(space["logits"], prunebert.load(run).logits(["a good film"], *second), atol=1e-5)
+    assert torch.allclose(namespace["logits"], prunebert.load(run).logits(["a good film"], *second), atol=1e-5)
     facts = json.loads((run / "result.json").read_text())
-    for told in (facts["command"], f"{facts['score']:.6f}", *(f"{facts[k]:.6f}" for k in facts if "sparsity_" in k)):
-        assert told in readme
+    for text in (facts["command"], f"{facts['score']:.6f}", *(f"{facts[k]:.6f}" for k in facts if "sparsity_" in k)):
+        assert text in readme
 
 
-def test_labels_have_names_and_the_pipeline_tells_them(exported, data_folder):
+def test_labels_have_names_and_the_pipeline_returns_them(exported, data_folder):
     run, out = exported("bert", RUNS[4][2])
     pipeline = transformers.pipeline("text-classification", model=str(out), device="cpu")
     texts = pd.read_csv(data_folder / "eval.csv").sentence.tolist()
-    told = [answer["label"] for answer in pipeline(texts, truncation=True)]
-    assert told == [["no", "yes"][p] for p in pd.read_parquet(run / "predictions.parquet").prediction]
+    labels = [answer["label"] for answer in pipeline(texts, truncation=True)]
+    assert labels == [["no", "yes"][p] for p in pd.read_parquet(run / "predictions.parquet").prediction]
     _, number = exported("bert", RUNS[6][2])
     config = transformers.AutoConfig.from_pretrained(number)
     assert (config.num_labels, config.problem_type) == (1, "regression")
@@ -141,21 +143,21 @@ def test_questions_through_the_stock_class(finished, questions, tmp_path, cli, h
     run = finished("method=smp", f"method.head={head}", *questions)
     assert cli("export", str(run), "out")[0] == 0
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
-    asked, context = ["what was it"], ["the dull film was great it was a bright scene"]
-    inputs = tokenizer(asked, context, truncation="only_second", return_tensors="pt")
+    question, context = ["what was it"], ["the dull film was great it was a bright scene"]
+    inputs = tokenizer(question, context, truncation="only_second", return_tensors="pt")
     with torch.no_grad():
         if head == "linear":
-            found = stock("AutoModelForQuestionAnswering", tmp_path / "out")(**inputs)
-            logits = torch.stack([found.start_logits, found.end_logits], -1)
+            outputs = stock("AutoModelForQuestionAnswering", tmp_path / "out")(**inputs)
+            logits = torch.stack([outputs.start_logits, outputs.end_logits], -1)
         else:
             words = json.loads((tmp_path / "out/prunebert.json").read_text())["label_words"]
             assert [w["word"] for w in words] == ["yes", "no"]
             logits = stock(MASKED_LM, tmp_path / "out")(**inputs).logits[..., [w["id"] for w in words]]
-    assert torch.allclose(logits, prunebert.load(run).logits(asked, context), atol=1e-5)
+    assert torch.allclose(logits, prunebert.load(run).logits(question, context), atol=1e-5)
 
 
 def test_a_masked_lm_run_is_the_whole_masked_lm_model(finished, text, tmp_path, cli):
-    """Trained weights under embeddings' masks: the decoder is a copy no more, and the file says so."""
+    """With trained weights and a mask on the embeddings, the decoder is no longer tied, and the config records it."""
     run = finished("method=magnitude", "task=mlm", "task.block=16", EMBEDDINGS, "fit.head_lr=0.01", *text)
     assert cli("export", str(run), "out")[0] == 0
     model, loaded = stock(MASKED_LM, tmp_path / "out"), prunebert.load(run)
@@ -187,7 +189,7 @@ def test_the_delta_and_the_checkpoint_are_the_run(exported, cli, tmp_path, name,
         assert all(stored[n].numel() == int(m.sum()) for n, m in masks.items() if n in stored)
         assert (tmp_path / "delta/delta.safetensors").stat().st_size < (run / "weights.safetensors").stat().st_size
     total = sum(p.stat().st_size for p in (tmp_path / "delta").iterdir())
-    assert f"{total:,} bytes" in printed and ("Weights were trained" in printed) == trained
+    assert f"{total:,} bytes" in printed and ("because they were trained" in printed) == trained
     assert cli("info", "delta")[0] == 0
     assert cli("export", "delta", "again", "--sparse")[0] == 0
     for file in (tmp_path / "delta").iterdir():
@@ -199,8 +201,8 @@ def test_nothing_is_overwritten_and_nothing_is_left_half_done(exported, cli, tmp
     (tmp_path / "full").mkdir()
     (tmp_path / "full/mine").touch()
     (tmp_path / "empty").mkdir()
-    for words, told in (
-        ((str(run), "full"), "full exists and is not empty"),
+    for words, message in (
+        ((str(run), "full"), "full is there already and not empty"),
         ((str(run),), "required: OUT; usage: prunebert export"),
         ((str(run), "x", "--spares"), "--spares; usage: prunebert export"),
         (("nowhere", "x"), "there is no such directory"),
@@ -208,7 +210,7 @@ def test_nothing_is_overwritten_and_nothing_is_left_half_done(exported, cli, tmp
         ((str(run), "x", "--model", "./nowhere"), "there is no such folder"),
     ):
         status, printed = cli("export", *words)
-        assert status == 2 and told in printed and len(printed.strip().splitlines()) == 1, printed
+        assert status == 2 and message in printed and len(printed.strip().splitlines()) == 1, printed
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty", "full"]
 
     def broken(*_):

@@ -1,4 +1,4 @@
-"""`prunebert mask`: against sets, numpy, and files as torch.nn.utils.prune and SMP's layout make them."""
+"""`prunebert mask` against sets, numpy, and files made by torch.nn.utils.prune and in SMP's layout."""
 
 import math
 
@@ -46,44 +46,43 @@ def members(masks):
     ("name", "operation"),
     [("and", set.intersection), ("or", set.union), ("xor", set.symmetric_difference), ("diff", set.difference)],
 )
-def test_two_masks_are_two_sets(cli, tmp_path, pair, name, operation):
+def test_masks_combine_as_sets(cli, tmp_path, pair, name, operation):
     status, printed = cli("mask", name, "a", "b", "out")
     assert status == 0, printed
     a, b = map(members, pair)
-    found = maskfile.read(tmp_path / "out")
-    assert members(found.masks) == operation(a, b) and (found.model, found.weights_hash) == ("m", "h")
+    combined = maskfile.read(tmp_path / "out")
+    assert members(combined.masks) == operation(a, b) and (combined.model, combined.weights_hash) == ("m", "h")
     assert f"A keeps {len(a)}, B {len(b)}, both {len(a & b)}, Jaccard {len(a & b) / len(a | b):.6f}" in printed
-    assert f"{len(operation(a, b))} of 23 weights stay" in printed
+    assert f"{len(operation(a, b))} of 23 weights kept" in printed
     before = (tmp_path / "out").read_bytes()
-    assert cli("mask", name, "b", "a", "out") == (2, "prunebert: out is there already; choose another file\n")
+    assert cli("mask", name, "b", "a", "out") == (2, "prunebert: out exists already; choose another file\n")
     assert (tmp_path / "out").read_bytes() == before
     assert cli("mask", name, "a", "b")[0] == 0 and len(list(tmp_path.iterdir())) == 3
 
 
-def test_info_counts_what_is_in_the_file(cli, tmp_path, pair):
+def test_info_counts_the_weights_of_the_file(cli, tmp_path, pair):
     mask = torch.zeros(4, 6, dtype=torch.bool)
     mask[1, [0, 2]] = mask[3, 0] = True
     names = [f"bert.encoder.layer.{i}.output.dense.weight" for i in (0, 11)]
     artifacts.write_masks(tmp_path / "x", MaskFile(dict.fromkeys(names, mask), "m", "h"))
     status, printed = cli("mask", "info", "x")
-    assert status == 0 and "2 matrices, 6 of 48 weights stay, sparsity 0.875000" in printed
-    assert "bert.encoder.layer.*.output.dense.weight: 6 of 48 (12.50%) stay, 4 rows and 8 columns empty" in printed
+    assert status == 0 and "2 matrices, 6 of 48 weights kept, sparsity 0.875000" in printed
+    assert "bert.encoder.layer.*.output.dense.weight: 6 of 48 (12.50%) kept, 4 rows and 8 columns empty" in printed
 
 
-def test_masks_of_other_weights_only_by_force(cli, tmp_path, pair):
+def test_masks_of_other_weights_combine_only_with_force(cli, tmp_path, pair):
     artifacts.write_masks(tmp_path / "b2", MaskFile(pair[1], "n", "g"))
     assert cli("mask", "and", "a", "b2", "out") == (
         2,
-        "prunebert: a was found on m, b2 on n: other weights; --force does it still\n",
+        "prunebert: a was found on m and b2 on n, whose weights differ; --force combines them anyway\n",
     )
     assert cli("mask", "and", "a", "b2", "out", "--force")[0] == 0
     assert members(maskfile.read(tmp_path / "out").masks) == members(pair[0]) & members(pair[1])
     artifacts.write_masks(tmp_path / "c", MaskFile({n: m for n, m in list(pair[1].items())[:1]}, "m", "h"))
     status, printed = cli("mask", "or", "a", "c", "--force")
-    assert (
-        status == 2 and "cover different matrices (bert.encoder.layer.1.output.dense.weight is not in both" in printed
-    )
-    for words, told in (
+    assert status == 2
+    assert "cover different matrices (bert.encoder.layer.1.output.dense.weight is missing in one" in printed
+    for words, message in (
         ((), "required"),
         (("nand", "a", "b"), "invalid choice: 'nand'"),
         (("and", "a"), "required: B; usage: prunebert mask and"),
@@ -93,11 +92,11 @@ def test_masks_of_other_weights_only_by_force(cli, tmp_path, pair):
         (("and", "a", "b", "no/where"), "cannot be written to"),
     ):
         status, printed = cli("mask", *words)
-        assert status == 2 and told in printed, printed
+        assert status == 2 and message in printed, printed
 
 
-def test_smps_bits_in_smps_order(tmp_path):
-    """Twelve layers, so that 10 sorts before 2; bytes made by hand from a string of bits."""
+def test_smps_bits_are_read_in_smps_order(tmp_path):
+    """There are twelve layers, because 10 sorts before 2. The bytes are made by hand from a string of bits."""
     shapes = {f"bert.encoder.layer.{i}.{kind}.weight": (3, i + 1) for i in range(12) for kind in LAYER}
     masks = random_masks(0, shapes)
     bits = ""
@@ -108,8 +107,8 @@ def test_smps_bits_in_smps_order(tmp_path):
     packed = np.array([int(bits[i : i + 8], 2) for i in range(0, len(bits), 8)], dtype=np.uint8)
     np.save(tmp_path / "x.npy", packed)
     weights = {n: torch.zeros(shape) for n, shape in shapes.items()}
-    found = mask_formats.smp(tmp_path / "x.npy", weights)
-    assert list(found) == list(shapes) and all(torch.equal(found[n], masks[n]) for n in masks)
+    read_masks = mask_formats.smp(tmp_path / "x.npy", weights)
+    assert list(read_masks) == list(shapes) and all(torch.equal(read_masks[n], masks[n]) for n in masks)
     for bad in (packed[:-1], packed.astype(bool), np.append(packed, packed[:1])):
         np.save(tmp_path / "x.npy", bad)
         with pytest.raises(BadInput, match="a mask of this model is"):
@@ -124,15 +123,15 @@ def test_smps_file_becomes_a_mask_file_of_the_model(cli, tmp_path, model_folder,
     np.save(tmp_path / "x.npy", np.packbits(np.concatenate([masks[n].numpy().ravel() for n in sorted(masks)])))
     status, printed = cli("mask", "import", "smp", "x.npy", "out", f"model.name={model_folder}")
     assert status == 0, printed
-    found = maskfile.read(tmp_path / "out")
-    assert found.weights_hash == net.model.weights_hash and all(torch.equal(found.masks[n], masks[n]) for n in masks)
-    assert net.use(found).masks.keys() == masks.keys()
+    file = maskfile.read(tmp_path / "out")
+    assert file.weights_hash == net.model.weights_hash and all(torch.equal(file.masks[n], masks[n]) for n in masks)
+    assert net.use(file).masks.keys() == masks.keys()
     assert math.isclose(1 - sum(int(m.sum()) for m in masks.values()) / 16384, float(printed.split()[-4]), abs_tol=1e-6)
 
 
 @pytest.fixture
 def pruned(model_folder):
-    """The stock model, each encoder matrix and the pooler pruned by torch as BERT-Tickets' code does."""
+    """The masks of a stock model whose encoder matrices and pooler torch pruned, as BERT-Tickets' code does."""
     model = transformers.AutoModelForSequenceClassification.from_pretrained(model_folder)
     for name, module in model.named_modules():
         if isinstance(module, torch.nn.Linear) and name != "classifier":
@@ -151,36 +150,39 @@ def test_a_published_dictionary_becomes_a_methods_masks(cli, toy, tmp_path, mode
         expected[name] = stored[name] = random_masks(0, {name: net.parameters_of()[name].shape})[name]
     if style == "data parallel":
         stored = {f"module.{k}": v.to(torch.uint8) for k, v in pruned.items()}
-    assert any("pooler" in k for k in stored)  # the toy checkpoint has none
+    assert any("pooler" in k for k in stored)  # the toy checkpoint has no pooler
     torch.save(stored, tmp_path / "mask.pt")
     status, printed = cli("mask", "import", style.split()[0].replace("data", "tickets"), "mask.pt", "out", toy[6])
     assert status == 0, printed
-    found = maskfile.read(tmp_path / "out").masks
-    assert found.keys() == expected.keys() and all(torch.equal(found[n], expected[n]) for n in expected)
+    masks = maskfile.read(tmp_path / "out").masks
+    assert masks.keys() == expected.keys() and all(torch.equal(masks[n], expected[n]) for n in expected)
     if style == "tickets":
         words = ["method=magnitude", "prunable=encoder", "sparsity=0.5", "method.masks=out"]
         status, printed = cli(*toy, *words)
         assert status == 0, printed
-        kept = artifacts.masks(tmp_path / "run").masks
-        assert all(torch.equal(kept[n], expected[n]) for n in expected)
+        run_masks = artifacts.masks(tmp_path / "run").masks
+        assert all(torch.equal(run_masks[n], expected[n]) for n in expected)
         status, printed = cli(*toy, *words[:2], "sparsity=0.6", "method.masks=out", "hydra.run.dir=x")
         assert status == 2 and "method.masks=out: its sparsity is 0.5" in printed
 
 
-def test_what_is_no_such_dictionary_is_told(tmp_path, pruned, net):
+def test_a_file_that_is_no_such_dictionary_is_refused(tmp_path, pruned, net):
     encoder, file = dict(net.prunable()), tmp_path / "mask.pt"
     name = "bert.encoder.layer.0.output.dense.weight"
-    for stored, told in (
-        ([1, 2], "is no dictionary of tensors"),
-        ({"a": "b"}, "is no dictionary of tensors"),
-        (pruned | {"bert.encoder.layer.2.output.dense.weight_mask": torch.ones(1)}, "is no matrix of this model"),
-        (pruned | {f"{name}_mask": torch.ones(2, 2)}, r"is \[2, 2\], in this model \[32, 64\]"),
-        (pruned | {f"{name}_mask": torch.full((32, 64), 0.5)}, "other values than 0 and 1"),
+    for stored, message in (
+        ([1, 2], "is not a dictionary of tensors"),
+        ({"a": "b"}, "is not a dictionary of tensors"),
+        (
+            pruned | {"bert.encoder.layer.2.output.dense.weight_mask": torch.ones(1)},
+            "is not a prunable matrix of this model",
+        ),
+        (pruned | {f"{name}_mask": torch.ones(2, 2)}, r"is \[2, 2\], but \[32, 64\] in this model"),
+        (pruned | {f"{name}_mask": torch.full((32, 64), 0.5)}, "values other than 0 and 1"),
         ({k: v for k, v in pruned.items() if "layer.1" in k}, "lacks 6 of this model's 12 encoder matrices"),
         (net, "cannot be read as a dictionary"),  # pickled code is not run
     ):
         torch.save(stored, file)
-        with pytest.raises(BadInput, match=told):
+        with pytest.raises(BadInput, match=message):
             mask_formats.dictionary(file, encoder, {}, "bert.")
     file.write_bytes(b"nothing")
     with pytest.raises(BadInput, match="cannot be read"):

@@ -1,4 +1,4 @@
-"""`prunebert status` on a sweep in which everything happened."""
+"""`prunebert status` on a sweep with cells in every state."""
 
 import json
 import shlex
@@ -11,9 +11,9 @@ from tests.runs.test_resume import SHORT, Killed, killed_at, start
 
 @pytest.fixture
 def sweep(cli, toy, tmp_path, monkeypatch):
-    """A sweep of five cells: done, failed, killed at step 4 of 9, and two never started."""
-    usual = [w for w in toy if not w.startswith("hydra")]
-    words = ["-m", *usual, *SHORT, "method=random,magnitude", "fit.lr=1e-3,1e30", "fit.clip=1e30", "fit.steps=40"]
+    """A sweep of four cells: one done, one failed, one killed at the 60th step overall, one never started."""
+    settings = [w for w in toy if not w.startswith("hydra")]
+    words = ["-m", *settings, *SHORT, "method=random,magnitude", "fit.lr=1e-3,1e30", "fit.clip=1e30", "fit.steps=40"]
     with monkeypatch.context() as patch:
         killed_at({60}, patch)
         with pytest.raises(Killed):
@@ -21,7 +21,7 @@ def sweep(cli, toy, tmp_path, monkeypatch):
     return tmp_path / "sweep"
 
 
-def test_every_state_is_told(cli, sweep):
+def test_every_state_is_printed(cli, sweep):
     status, printed = cli("status", "sweep")
     flat = "".join(printed.split())
     assert status == 0 and "1done,1stale,1failed,1missing" in flat.replace("│", "")
@@ -36,10 +36,10 @@ def test_failed_prints_commands_that_finish_the_sweep(cli, sweep, tmp_path):
         words = [w for w in command[1:] if w not in ("fit.lr=1e+30", "fit.lr=1e30")]
         cli(*words, *(["fit.lr=1e-4"] if len(words) < len(command) - 1 else []))
     _, printed = cli("status", "sweep")
-    assert "4 done" in printed and "│ stale" not in printed  # what was diverging is missing under its old words
+    assert "4 done" in printed and "│ stale" not in printed  # the diverged cell ran with another lr
 
 
-def test_what_was_done_again_elsewhere_is_not_left_to_run(cli, toy, tmp_path, monkeypatch):
+def test_a_run_repeated_elsewhere_is_done(cli, toy, tmp_path, monkeypatch):
     words = [*toy, *SHORT, "method=magnitude"]
     with monkeypatch.context() as patch:
         killed_at({4}, patch)
@@ -51,15 +51,15 @@ def test_what_was_done_again_elsewhere_is_not_left_to_run(cli, toy, tmp_path, mo
     assert cli(*words, "hydra.run.dir=runs/two", "impl.threads=1")[0] == 0
     assert cli("status", "runs", "--failed")[1] == ""
     printed = cli("status", "runs")[1]
-    assert "3 done" in printed and "again, in" in printed
+    assert "3 done" in printed and "repeated in" in printed
 
 
-def test_a_missing_cell_is_done_in_its_own_folder_whatever_its_words(cli, toy, tmp_path):
-    """Quoted for its =, a + before it, a number spelt otherwise, and an experiment, which folders do not tell."""
+def test_a_missing_cell_runs_in_its_own_folder_however_its_overrides_are_written(cli, toy, tmp_path):
+    """A quoted value with =, a leading +, another spelling of a number, and an experiment, which no folder names."""
     (train,) = (w.partition("=")[2] for w in toy if w.startswith("task.train"))
     shutil.copy(train, tmp_path / "a=b.csv")
-    usual = [w for w in toy if not w.startswith(("hydra", "task.train"))]
-    words = ["-m", "experiment=quickstart", "model=bert-base", *usual, f"++task.train='{tmp_path / 'a=b.csv'}'"]
+    settings = [w for w in toy if not w.startswith(("hydra", "task.train"))]
+    words = ["-m", "experiment=quickstart", "model=bert-base", *settings, f"++task.train='{tmp_path / 'a=b.csv'}'"]
     words += ["method=random,magnitude", "sparsity=.50", "hydra.callbacks.around.report=false", "hydra.sweep.dir=sweep"]
     assert cli(*words)[0] == 0
     cells = sorted(p.parent for p in (tmp_path / "sweep").rglob("result.json"))
@@ -73,28 +73,28 @@ def test_a_missing_cell_is_done_in_its_own_folder_whatever_its_words(cli, toy, t
     assert status == 0 and printed.count("finished before") == 2
 
 
-def breaks(*_, **__):
+def out_of_memory(*_, **__):
     raise RuntimeError("CUDA out of memory")
 
 
 def test_a_cell_that_broke_is_failed(cli, toy, monkeypatch):
     words = ["-m", *[w for w in toy if not w.startswith("hydra")], "method=magnitude", "hydra.sweep.dir=sweep"]
     with monkeypatch.context() as patch:
-        patch.setattr("prunebert.run.run", breaks)
+        patch.setattr("prunebert.run.run", out_of_memory)
         status, printed = cli(*words)
     assert status == 1 and printed.count("Traceback") == 1
     _, printed = cli("status", "sweep")
     assert "1 failed" in printed and "RuntimeError: CUDA out of memory" in printed and "stale" not in printed
 
 
-def test_a_single_run_that_broke_is_failed_and_told_once(cli, toy, tmp_path, capsys, monkeypatch):
+def test_a_single_run_that_broke_is_failed_and_logged_once(cli, toy, tmp_path, capsys, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("prunebert.run.run", breaks)
-        with pytest.raises(RuntimeError):  # Python tells it at the end of the process
+        patch.setattr("prunebert.run.run", out_of_memory)
+        with pytest.raises(RuntimeError):  # Python prints it at the end of the process
             cli(*toy, "method=magnitude")
     assert "Traceback" not in "".join(capsys.readouterr())
-    kept = (tmp_path / "run/run.log").read_text()
-    assert kept.count("Traceback") == 1 and kept.rstrip().endswith("RuntimeError: CUDA out of memory")
+    log = (tmp_path / "run/run.log").read_text()
+    assert log.count("Traceback") == 1 and log.rstrip().endswith("RuntimeError: CUDA out of memory")
     _, printed = cli("status", "run")
     assert "failed" in printed and "CUDA out of memory" in printed
 
