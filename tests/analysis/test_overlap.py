@@ -1,4 +1,4 @@
-"""Overlap from packed bits against sets, scipy's distributions, Pearson's r and a clustering done by hand."""
+"""Overlap from packed bits against sets, scipy's distributions, Pearson's r and a clustering by hand."""
 
 import json
 import math
@@ -30,16 +30,16 @@ def packed(masks, model="bert", weights_hash="h"):
 
 
 def members(masks, names):
-    """The kept weights as a set of (name, position)."""
+    """Return the kept weights as a set of (name, position)."""
     return {(n, i) for n in names for i in masks[n].flatten().nonzero()[:, 0].tolist()}
 
 
 def by_sets(a, b, names):
-    """Every number of one urn, from Python sets and scipy's hypergeometric distribution."""
+    """Return every number of one urn, from Python sets and scipy's hypergeometric distribution."""
     A, B = members(a, names), members(b, names)
     n, s = sum(a[name].numel() for name in names), len(A & B)
     chance = scipy.stats.hypergeom(n, len(A), len(B))
-    with np.errstate(all="ignore"):  # scipy finds the kurtosis too
+    with np.errstate(all="ignore"):  # scipy computes the kurtosis too
         E, most, sd = chance.mean(), min(len(A), len(B)), chance.std()
     return {
         "size": n,
@@ -52,11 +52,11 @@ def by_sets(a, b, names):
     }
 
 
-def same(found, expected):
-    assert found.keys() == expected.keys()
+def assert_equal(numbers, expected):
+    assert numbers.keys() == expected.keys()
     for key, value in expected.items():
-        assert (found[key] is None) == (value is None), key
-        assert found[key] == (pytest.approx(value, abs=1e-9) if value is not None else None), key
+        assert (numbers[key] is None) == (value is None), key
+        assert numbers[key] == (pytest.approx(value, abs=1e-9) if value is not None else None), key
 
 
 DENSITIES = st.sampled_from([0.0, 0.02, 0.3, 0.5, 0.9, 1.0])
@@ -64,44 +64,44 @@ DENSITIES = st.sampled_from([0.0, 0.02, 0.3, 0.5, 0.9, 1.0])
 
 @settings(deadline=None, max_examples=60, derandomize=True)
 @given(st.integers(0, 2**32), DENSITIES, DENSITIES)
-def test_packed_bits_tell_what_sets_tell(seed, first, second):
+def test_packed_bits_give_the_numbers_of_sets(seed, first, second):
     a, b = draw(seed, first), draw(seed + 1, second)
-    found = overlap.pair(packed(a), packed(b))
-    assert list(found["matrices"]) == list(SHAPES)
-    for name, each in found["matrices"].items():
-        same(each, by_sets(a, b, [name]))
-    whole = by_sets(a, b, list(SHAPES))
-    same({k: found[k] for k in whole}, whole)
-    known = [m["jaccard"] for m in found["matrices"].values() if m["jaccard"] is not None]
-    assert found["mean_jaccard"] == (pytest.approx(np.mean(known)) if known else None)
-    assert json.loads(json.dumps(found)) == found
+    numbers = overlap.pair(packed(a), packed(b))
+    assert list(numbers["matrices"]) == list(SHAPES)
+    for name, matrix in numbers["matrices"].items():
+        assert_equal(matrix, by_sets(a, b, [name]))
+    overall = by_sets(a, b, list(SHAPES))
+    assert_equal({k: numbers[k] for k in overall}, overall)
+    jaccards = [m["jaccard"] for m in numbers["matrices"].values() if m["jaccard"] is not None]
+    assert numbers["mean_jaccard"] == (pytest.approx(np.mean(jaccards)) if jaccards else None)
+    assert json.loads(json.dumps(numbers)) == numbers
 
 
 def test_by_hand():
     a, b = torch.tensor([[1, 1, 1, 1, 0, 0, 0, 0, 0, 0]]).bool(), torch.tensor([[1, 1, 1, 0, 1, 0, 0, 0, 0, 0]]).bool()
-    found = overlap.pair(packed({"w": a}), packed({"w": b}))
+    numbers = overlap.pair(packed({"w": a}), packed({"w": b}))
     # 3 of 5 shared; by chance 4 · 4 / 10 = 1.6, at the most 4; variance 16 · 36 / (100 · 9)
-    assert found["jaccard"] == 0.6 and found["expected_jaccard"] == pytest.approx(1.6 / 6.4)
-    assert found["beyond_chance"] == pytest.approx(1.4 / 2.4) and found["z"] == pytest.approx(1.4 / 0.8)
+    assert numbers["jaccard"] == 0.6 and numbers["expected_jaccard"] == pytest.approx(1.6 / 6.4)
+    assert numbers["beyond_chance"] == pytest.approx(1.4 / 2.4) and numbers["z"] == pytest.approx(1.4 / 0.8)
 
 
-def test_masks_of_one_density_share_d_over_2_minus_d_by_chance():
+def test_masks_of_density_d_share_d_over_2_minus_d_by_chance():
     for d in (0.1, 0.3):
-        half = torch.arange(1000) < 1000 * d
-        assert overlap.pair(packed({"w": half}), packed({"w": half}))["expected_jaccard"] == pytest.approx(d / (2 - d))
+        mask = torch.arange(1000) < 1000 * d
+        assert overlap.pair(packed({"w": mask}), packed({"w": mask}))["expected_jaccard"] == pytest.approx(d / (2 - d))
 
 
-def test_random_masks_are_at_chance_within_and_not_overall_when_their_budgets_agree():
-    """Two lots with the same uneven budget: one urn sees overlap, an urn a matrix does not."""
+def test_random_masks_of_one_allocation_are_at_chance_within_but_not_overall():
+    """Two random masks have the same uneven allocation. One urn finds overlap; one urn per matrix does not."""
     shapes = {"full": (200, 200), "empty": (200, 200)}
     a, b = ({n: draw(10 * i, d, {n: shapes[n]})[n] for n, d in (("full", 0.6), ("empty", 0.05))} for i in (1, 2))
-    found = overlap.pair(packed(a), packed(b))
-    assert found["beyond_chance"] > 0.2 and found["z"] > 50
-    assert abs(found["within"]["beyond_chance"]) < 0.02 and abs(found["within"]["z"]) < 4
+    numbers = overlap.pair(packed(a), packed(b))
+    assert numbers["beyond_chance"] > 0.2 and numbers["z"] > 50
+    assert abs(numbers["within"]["beyond_chance"]) < 0.02 and abs(numbers["within"]["z"]) < 4
 
 
-def test_within_is_drawn_in_every_matrix():
-    """Expectation and deviation against 4,000 draws of b within its matrices."""
+def test_within_draws_in_every_matrix():
+    """Compare expectation and deviation with 4,000 draws of b within its matrices."""
     shapes = {"x": (6, 7), "y": (5, 5)}
     a, b = draw(1, 0.5, shapes), draw(2, 0.3, shapes)
     random = np.random.default_rng(0)
@@ -118,19 +118,19 @@ def test_within_is_drawn_in_every_matrix():
 
 @pytest.mark.parametrize(("first", "second"), [(0.0, 0.0), (1.0, 1.0), (0.0, 0.4), (1.0, 0.4), (0.0, 1.0)])
 def test_a_full_or_empty_mask_has_no_overlap_beyond_chance(first, second):
-    found = overlap.pair(packed(draw(0, first)), packed(draw(1, second)))
-    for entry in (found, found["within"], *found["matrices"].values()):
+    numbers = overlap.pair(packed(draw(0, first)), packed(draw(1, second)))
+    for entry in (numbers, numbers["within"], *numbers["matrices"].values()):
         assert entry["beyond_chance"] is None and entry["z"] is None
 
 
-def test_one_mask_within_another_is_1_and_masks_apart_are_below_0():
+def test_nested_masks_are_1_and_disjoint_masks_are_below_0():
     a = draw(0, 0.6)
     inside = {n: m & (torch.rand(m.shape, generator=torch.Generator().manual_seed(1)) < 0.5) for n, m in a.items()}
     assert overlap.pair(packed(a), packed(inside))["beyond_chance"] == pytest.approx(1)
     assert overlap.pair(packed(a), packed({n: ~m for n, m in a.items()}))["beyond_chance"] < 0
 
 
-# what cannot be compared
+# masks that cannot be compared
 
 
 def test_other_weights_are_refused():
@@ -144,44 +144,44 @@ def test_no_matrix_in_common_is_refused(shapes):
         overlap.pair(packed(draw(0, 0.5)), packed(draw(0, 0.5, shapes)))
 
 
-def test_different_sets_compare_on_what_both_have():
+def test_different_sets_are_compared_on_the_matrices_of_both():
     a, b = draw(0, 0.4), draw(1, 0.5)
     fewer = {n: m for n, m in b.items() if n != "pooler"} | {"other": torch.ones(2, 2).bool()}
-    found = overlap.pair(packed(a), packed(fewer))
-    assert found["only"] == [1, 1] and "pooler" not in found["matrices"]
+    numbers = overlap.pair(packed(a), packed(fewer))
+    assert numbers["only"] == [1, 1] and "pooler" not in numbers["matrices"]
     names = [n for n in SHAPES if n != "pooler"]
-    whole = by_sets(a, b, names)
-    same({k: found[k] for k in whole}, whole)
+    overall = by_sets(a, b, names)
+    assert_equal({k: numbers[k] for k in overall}, overall)
     assert overlap.pair(packed(a), packed(b))["only"] == [0, 0]
 
 
-# budgets of layers
+# allocations to layers
 
 
-def test_layer_budgets_correlate_as_pearson_says():
+def test_layer_allocations_correlate_as_in_scipy():
     shapes = {f"x.layer.{n}.{k}": (9, 10 + n) for n in (10, 2, 0, 7) for k in "ab"} | {"pooler": (50, 50)}
     a, b = (
         {n: draw(i, 0.2 + 0.07 * ((i * len(n) + int(n[8:9] or 0)) % 9), {n: s})[n] for n, s in shapes.items()}
         for i in (3, 4)
     )
-    each = [
+    fractions = [
         [torch.cat([m[f"x.layer.{n}.{k}"].flatten() for k in "ab"]).double().mean().item() for n in (10, 2, 0, 7)]
         for m in (a, b)
     ]
-    found = overlap.pair(packed(a), packed(b))["layer_budget_correlation"]
-    assert found == pytest.approx(scipy.stats.pearsonr(*each).statistic)
-    budgets = overlap.layer_fractions(packed(a), shapes)
-    assert list(budgets) == ["10", "2", "0", "7", "pooler"] and list(budgets.values())[:4] == pytest.approx(each[0])
+    correlation = overlap.pair(packed(a), packed(b))["layer_budget_correlation"]
+    assert correlation == pytest.approx(scipy.stats.pearsonr(*fractions).statistic)
+    layers = overlap.layer_fractions(packed(a), shapes)
+    assert list(layers) == ["10", "2", "0", "7", "pooler"] and list(layers.values())[:4] == pytest.approx(fractions[0])
 
 
-def test_a_uniform_budget_correlates_with_nothing():
-    def kept(counts):
+def test_a_uniform_allocation_has_no_correlation():
+    def keeping(counts):
         return packed({f"x.layer.{i}.w": torch.arange(100).reshape(10, 10) < c for i, c in enumerate(counts)})
 
-    uneven = kept([90, 50, 10, 20])
-    assert overlap.pair(uneven, kept([50, 51, 50, 50]))["layer_budget_correlation"] is None  # but for rounding
-    assert overlap.pair(uneven, kept([50, 40, 60, 50]))["layer_budget_correlation"] is not None
-    assert overlap.pair(kept([90, 10]), kept([80, 20]))["layer_budget_correlation"] is None  # two points
+    uneven = keeping([90, 50, 10, 20])
+    assert overlap.pair(uneven, keeping([50, 51, 50, 50]))["layer_budget_correlation"] is None  # but for rounding
+    assert overlap.pair(uneven, keeping([50, 40, 60, 50]))["layer_budget_correlation"] is not None
+    assert overlap.pair(keeping([90, 10]), keeping([80, 20]))["layer_budget_correlation"] is None  # two points
 
 
 def test_layers_of_every_family():
@@ -200,32 +200,32 @@ def test_layers_of_every_family():
 
 
 @pytest.mark.parametrize("size", [1, 7, 8, 9, 63, 64, 65, 127, 1000])
-def test_padding_counts_nowhere(tmp_path, size):
-    """A file with ones in what is left of its last byte, checksum and all, is read as if there were zeros."""
+def test_padding_bits_are_ignored(tmp_path, size):
+    """A file with ones in the unused bits of its last byte, and a fitting checksum, is read as if they were zeros."""
     mask = torch.rand(size, generator=torch.Generator().manual_seed(size)) < 0.5
     clean = packed({"w": mask})
     dirty = clean.bits["w"].copy()
     dirty[-1] |= (1 << -size % 8) - 1
-    told = {"format": maskfile.FORMAT, "version": "1", "bitorder": "big", "model": "bert", "weights_hash": "h"}
-    told |= {"shapes": json.dumps({"w": [size]}), "kept": json.dumps({"w": int(mask.sum())})}
-    told["sha256"] = maskfile._digest(told, {"w": dirty})
-    (tmp_path / "f").write_bytes(maskfile.save({"w": dirty}, told))
-    found = maskfile.read_packed(tmp_path / "f")
-    assert found.bits["w"].tolist() == clean.bits["w"].tolist() and found.kept == clean.kept
+    metadata = {"format": maskfile.FORMAT, "version": "1", "bitorder": "big", "model": "bert", "weights_hash": "h"}
+    metadata |= {"shapes": json.dumps({"w": [size]}), "kept": json.dumps({"w": int(mask.sum())})}
+    metadata["sha256"] = maskfile._digest(metadata, {"w": dirty})
+    (tmp_path / "f").write_bytes(maskfile.save({"w": dirty}, metadata))
+    file = maskfile.read_packed(tmp_path / "f")
+    assert file.bits["w"].tolist() == clean.bits["w"].tolist() and file.kept == clean.kept
     assert torch.equal(maskfile.read(tmp_path / "f").masks["w"], mask)
-    assert overlap.shared_bits(found.bits["w"], clean.bits["w"]) == int(mask.sum())
+    assert overlap.shared_bits(file.bits["w"], clean.bits["w"]) == int(mask.sum())
 
 
-def test_read_packed_is_what_pack_made(tmp_path):
+def test_read_packed_returns_what_pack_made(tmp_path):
     file = MaskFile(draw(0, 0.3), "bert", "h")
     (tmp_path / "f").write_bytes(maskfile.encode(file))
-    found, made = maskfile.read_packed(tmp_path / "f"), pack(file)
-    assert (found.shapes, found.kept, found.model, found.weights_hash) == (made.shapes, made.kept, "bert", "h")
-    assert all(np.array_equal(found.bits[n], made.bits[n]) for n in SHAPES)
+    stored, made = maskfile.read_packed(tmp_path / "f"), pack(file)
+    assert (stored.shapes, stored.kept, stored.model, stored.weights_hash) == (made.shapes, made.kept, "bert", "h")
+    assert all(np.array_equal(stored.bits[n], made.bits[n]) for n in SHAPES)
 
 
 def test_a_pair_of_bert_base_masks_takes_less_than_a_second():
-    """84,934,656 random bits each; 5 ms on an idle core."""
+    """Each mask has 84,934,656 random bits. An idle core needs 5 ms."""
     widths = [(768, 768)] * 4 + [(3072, 768), (768, 3072)]
     shapes = {f"bert.encoder.layer.{n}.{k}.weight": s for n in range(12) for k, s in enumerate(widths)}
     random = np.random.default_rng(0)
@@ -235,10 +235,11 @@ def test_a_pair_of_bert_base_masks_takes_less_than_a_second():
         return Packed(bits, shapes, {n: int(np.bitwise_count(x).sum(dtype=int)) for n, x in bits.items()}, "bert", "h")
 
     a, b = mask(), mask()
-    began = time.perf_counter()
-    found = overlap.pair(a, b)
-    assert time.perf_counter() - began < 1
-    assert found["size"] == 84_934_656 and abs(found["z"]) < 5 and found["jaccard"] == pytest.approx(1 / 3, abs=1e-3)
+    start = time.perf_counter()
+    numbers = overlap.pair(a, b)
+    assert time.perf_counter() - start < 1
+    assert numbers["size"] == 84_934_656 and abs(numbers["z"]) < 5
+    assert numbers["jaccard"] == pytest.approx(1 / 3, abs=1e-3)
 
 
 # clustering
@@ -246,18 +247,19 @@ def test_a_pair_of_bert_base_masks_takes_less_than_a_second():
 
 def test_the_nearest_are_joined_first():
     overlaps = [[1, 0.1, 0.8, None], [0.1, 1, 0.2, 0.6], [0.8, 0.2, 1, 0.0], [None, 0.6, 0.0, 1]]
-    found = overlap.cluster(overlaps)
+    tree = overlap.cluster(overlaps)
     # 0 and 2 at 0.2, 1 and 3 at 0.4, the two at the mean of 0.9, 1 (null), 0.8, 1
-    assert [row[:2] for row in found["linkage"]] == [[0, 2], [1, 3], [4, 5]]
-    assert [row[2] for row in found["linkage"]] == pytest.approx([0.2, 0.4, 0.925])
-    assert {frozenset(found["order"][:2]), frozenset(found["order"][2:])} == {frozenset({0, 2}), frozenset({1, 3})}
+    assert [row[:2] for row in tree["linkage"]] == [[0, 2], [1, 3], [4, 5]]
+    assert [row[2] for row in tree["linkage"]] == pytest.approx([0.2, 0.4, 0.925])
+    assert {frozenset(tree["order"][:2]), frozenset(tree["order"][2:])} == {frozenset({0, 2}), frozenset({1, 3})}
 
 
-def test_labels_tell_what_differs():
+def test_labels_show_the_settings_that_differ():
     row = dict.fromkeys(overlap.AXES, "x") | {"seed": 0, "sparsity": 0.9, "directory": "d"}
     rows = [row | {"method": "smp"}, row | {"method": "imp", "seed": 1}, row | {"method": "imp", "sparsity": 0.5}]
     assert overlap.labels(rows) == ["smp 0.9 seed 0", "imp 0.9 seed 1", "imp 0.5 seed 0"]
     other = row | {"method": "imp", "distill": "y", "prunable": "z", "seed": 3}
-    assert overlap.labels([row, other]) == ["x seed 0", "imp seed 3"]  # a method's own settings tell nothing more
+    # settings other than COMMON_AXES that differ only between methods are not shown
+    assert overlap.labels([row, other]) == ["x seed 0", "imp seed 3"]
     assert overlap.labels([row, other, row | {"prunable": "z"}]) == ["x x seed 0", "imp z seed 3", "x z seed 0"]
     assert overlap.labels([row, row | {"directory": "e"}]) == ["x (d)", "x (e)"]

@@ -1,4 +1,4 @@
-"""Topology of masks drawn by hand, every number counted on paper."""
+"""Topology of masks drawn by hand. Every number was counted on paper."""
 
 import json
 
@@ -18,7 +18,7 @@ THIN = torch.tensor([[0, 0, 0, 0], [1, 0, 1, 1], [0, 0, 0, 0], [1, 0, 0, 1]]).bo
 WIDE = torch.tensor([[1, 0, 0, 0, 0, 0], [0, 1, 1, 0, 0, 0]]).bool()
 
 
-def test_matrix_counts_what_is_kept_and_what_is_dead():
+def test_matrix_counts_kept_weights_and_dead_rows_and_columns():
     assert topology.matrix(SQUARE) == {
         "shape": [4, 4],
         "kept": 6,
@@ -82,7 +82,7 @@ def described():
     return topology.describe(MASKS, PLACES.__getitem__, 2)
 
 
-def test_describe_tells_layers_and_kinds(described):
+def test_describe_sums_over_layers_and_kinds(described):
     # layer 0: 6 + 6 of 32; layer 1: 3 of 12 and 5 of 16; layer -1: all 16
     assert described["layers"] == {
         "0": {"kept": 12, "size": 32, "remaining": 0.375},
@@ -97,7 +97,7 @@ def test_describe_tells_layers_and_kinds(described):
     }
 
 
-def test_describe_tells_every_matrix_and_the_heads_of_those_that_have_them(described):
+def test_describe_lists_every_matrix_and_the_heads_of_those_that_have_them(described):
     assert list(described["matrices"]) == ["q0", "o0", "i1", "q1", "p"]
     assert described["matrices"]["q1"] == {
         "layer": 1,
@@ -130,7 +130,7 @@ SIZES = {
 
 
 def test_the_removed_fraction_under_every_denominator():
-    masks = {"q0": SQUARE, "i1": WIDE, "p": THIN}  # 10 of 16, 9 of 12 and 11 of 16 are gone; the others are dense
+    masks = {"q0": SQUARE, "i1": WIDE, "p": THIN}  # 10 of 16, 9 of 12 and 11 of 16 are removed; the others are dense
     assert topology.denominators(masks, SIZES, 200) == {
         "sparsity_encoder": 19 / 60,
         "sparsity_encoder_pooler": 30 / 76,
@@ -139,9 +139,9 @@ def test_the_removed_fraction_under_every_denominator():
     }
 
 
-def test_a_mask_outside_a_set_counts_only_where_it_belongs():
-    gone = topology.denominators({"e": torch.zeros(4, 10).bool()}, SIZES, 400)
-    assert gone == {
+def test_a_mask_outside_a_set_counts_only_in_the_sets_that_have_it():
+    fractions = topology.denominators({"e": torch.zeros(4, 10).bool()}, SIZES, 400)
+    assert fractions == {
         "sparsity_encoder": 0.0,
         "sparsity_encoder_pooler": 0.0,
         "sparsity_encoder_pooler_embeddings": 40 / 116,
@@ -149,7 +149,7 @@ def test_a_mask_outside_a_set_counts_only_where_it_belongs():
     }
 
 
-def test_a_dense_network_has_removed_nothing():
+def test_a_dense_network_has_sparsity_0():
     assert set(topology.denominators({}, SIZES, 200).values()) == {0.0}
 
 
@@ -161,49 +161,49 @@ def facts(masks=None, pooled=True):
     return topology.facts(masks, PLACES.__getitem__, 2, SIZES, 200, pooled=pooled)
 
 
-def test_facts_hold_what_the_single_functions_tell():
-    found = facts()
+def test_facts_contain_the_numbers_of_the_single_functions():
+    everything = facts()
     for part in (topology.describe(MASKS, PLACES.__getitem__, 2), topology.denominators(MASKS, SIZES, 200)):
-        assert part.items() <= found.items()
-    assert found["degrees"]["q0"] == degrees(SQUARE, "query")
-    assert found["dead"] == dead_units(MASKS, PLACES.__getitem__, 2)
-    assert json.loads(json.dumps(found)) == found
+        assert part.items() <= everything.items()
+    assert everything["degrees"]["q0"] == degrees(SQUARE, "query")
+    assert everything["dead"] == dead_units(MASKS, PLACES.__getitem__, 2)
+    assert json.loads(json.dumps(everything)) == everything
 
 
 def test_the_effective_sparsity_is_that_of_the_weights_on_paths():
-    # layer 0: values and keys are dense, so only columns of o0 matter, which does not matter to q0; column 2 is empty:
-    # no weight of q0 or o0 is lost. layer 1: all are kept. So nothing is lost but the pooler where it is not read
+    # Layer 0: values and keys are dense, so only empty columns of o0 could matter, and they do not matter to q0.
+    # Column 2 is empty, and no weight of q0 or o0 is lost. Layer 1 loses none either. Only an unread pooler is lost.
     assert facts()["sparsity_effective"] == 1 - 36 / 76
-    found = facts(pooled=False)
-    assert found["sparsity_effective"] == 1 - 20 / 76
-    assert found["sparsity_encoder"] == found["effective"]["sparsity_encoder"] == 40 / 60
-    assert found["effective"]["sparsity_encoder_pooler"] == 56 / 76
-    assert found["effective"]["kinds"]["pooler"] == {"kept": 0, "size": 16, "remaining": 0.0}
+    numbers = facts(pooled=False)
+    assert numbers["sparsity_effective"] == 1 - 20 / 76
+    assert numbers["sparsity_encoder"] == numbers["effective"]["sparsity_encoder"] == 40 / 60
+    assert numbers["effective"]["sparsity_encoder_pooler"] == 56 / 76
+    assert numbers["effective"]["kinds"]["pooler"] == {"kept": 0, "size": 16, "remaining": 0.0}
     masks = {"q0": SQUARE, "o0": torch.tensor([[1, 1, 0, 0]] * 4).bool()}  # head 1 is dead; its rows of q0 keep 4
-    found = facts(masks)
-    assert found["effective"]["matrices"]["q0"] == {"kept": 2, "size": 16, "remaining": 0.125}
-    assert found["sparsity_effective"] == 1 - 10 / 32 and found["sparsity_encoder"] == 18 / 60
-    assert found["dead"]["heads"] == {"0": [1]}
+    numbers = facts(masks)
+    assert numbers["effective"]["matrices"]["q0"] == {"kept": 2, "size": 16, "remaining": 0.125}
+    assert numbers["sparsity_effective"] == 1 - 10 / 32 and numbers["sparsity_encoder"] == 18 / 60
+    assert numbers["dead"]["heads"] == {"0": [1]}
 
 
-def test_shares_of_the_budget_against_a_uniform_one():
-    found = facts()["budget"]
-    assert found["layers"] == {  # 12 of 36 kept, 32 of 76 weights, …
+def test_an_allocation_against_the_uniform_one():
+    allocation = facts()["budget"]
+    assert allocation["layers"] == {  # 12 of 36 kept, 32 of 76 weights, …
         "0": {"share": 12 / 36, "uniform": 32 / 76, "ratio": pytest.approx((12 / 36) / (32 / 76))},
         "1": {"share": 8 / 36, "uniform": 28 / 76, "ratio": pytest.approx((8 / 36) / (28 / 76))},
         "-1": {"share": 16 / 36, "uniform": 16 / 76, "ratio": pytest.approx((16 / 36) / (16 / 76))},
     }
-    assert found["moved"]["layers"] == pytest.approx(16 / 36 - 16 / 76)  # what the pooler has too much
-    assert found["kinds"]["query"]["share"] == 11 / 36
+    assert allocation["moved"]["layers"] == pytest.approx(16 / 36 - 16 / 76)  # the pooler's excess
+    assert allocation["kinds"]["query"]["share"] == 11 / 36
     # q0, o0: 6 kept of 16; i1: 3 of 12; q1: 5 of 16; p: 16 of 16
     shares, sizes = [x / 36 for x in (6, 6, 3, 5, 16)], [x / 76 for x in (16, 16, 12, 16, 16)]
     expected = sum(abs(x - y) for x, y in zip(shares, sizes, strict=True)) / 2
-    assert found["moved"]["matrices"] == pytest.approx(expected)
-    even = facts({"q0": torch.eye(4).bool(), "o0": torch.eye(4).bool()})["budget"]
-    assert even["moved"] == {"layers": 0, "kinds": 0, "matrices": 0}
-    nothing = facts({"q0": torch.zeros(4, 4).bool()})["budget"]
-    assert nothing["layers"]["0"] == {"share": None, "uniform": 1.0, "ratio": None}
-    assert nothing["moved"]["layers"] is None
+    assert allocation["moved"]["matrices"] == pytest.approx(expected)
+    uniform = facts({"q0": torch.eye(4).bool(), "o0": torch.eye(4).bool()})["budget"]
+    assert uniform["moved"] == {"layers": 0, "kinds": 0, "matrices": 0}
+    empty = facts({"q0": torch.zeros(4, 4).bool()})["budget"]
+    assert empty["layers"]["0"] == {"share": None, "uniform": 1.0, "ratio": None}
+    assert empty["moved"]["layers"] is None
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -212,25 +212,25 @@ def test_overlap_with_magnitude_by_sorting(seed):
     shapes, scale = {"a": (6, 8), "b": (10, 5), "c": (3, 7)}, {"a": 1.0, "b": 3.0, "c": 0.2}
     W = {n: random.normal(size=s) * scale[n] for n, s in shapes.items()}
     M = {n: random.random(s) < 0.4 for n, s in shapes.items()}
-    found = topology.against_magnitude(
+    numbers = topology.against_magnitude(
         {n: torch.from_numpy(m) for n, m in M.items()}, {n: torch.from_numpy(w) for n, w in W.items()}
     )
     total, size = sum(m.sum() for m in M.values()), sum(m.size for m in M.values())
     cut = np.sort(np.concatenate([np.abs(w).ravel() for w in W.values()]))[-total]
-    one = {n: np.abs(w) >= cut for n, w in W.items()}
-    local = {n: np.abs(w) >= np.sort(np.abs(w).ravel())[-M[n].sum()] for n, w in W.items()}
-    for key, mask in (("global", one), ("local", local)):
+    global_top = {n: np.abs(w) >= cut for n, w in W.items()}
+    local_top = {n: np.abs(w) >= np.sort(np.abs(w).ravel())[-M[n].sum()] for n, w in W.items()}
+    for key, mask in (("global", global_top), ("local", local_top)):
         assert sum(m.sum() for m in mask.values()) == total
         shared = sum((mask[n] & M[n]).sum() for n in M)
-        assert found[key]["kept"] == [total, total] and found[key]["shared"] == shared
-        assert found[key]["jaccard"] == pytest.approx(shared / (2 * total - shared))
+        assert numbers[key]["kept"] == [total, total] and numbers[key]["shared"] == shared
+        assert numbers[key]["jaccard"] == pytest.approx(shared / (2 * total - shared))
         expected = total**2 / size if key == "global" else sum(m.sum() ** 2 / m.size for m in M.values())
-        assert found[key]["beyond_chance"] == pytest.approx((shared - expected) / (total - expected))
+        assert numbers[key]["beyond_chance"] == pytest.approx((shared - expected) / (total - expected))
     for n, m in M.items():
-        assert found["local"]["matrices"][n]["shared"] == (local[n] & m).sum()
+        assert numbers["local"]["matrices"][n]["shared"] == (local_top[n] & m).sum()
 
 
-def test_a_magnitude_mask_is_all_magnitude():
+def test_a_magnitude_mask_overlaps_fully_with_magnitude():
     W = {n: torch.randn(12, 9, generator=torch.Generator().manual_seed(i)) * (i + 1) for i, n in enumerate("abc")}
     S = {n: w.abs() for n, w in W.items()}
     assert topology.against_magnitude(keep_top(S, 0.7, "global"), W)["global"]["beyond_chance"] == 1

@@ -1,4 +1,4 @@
-"""Models and data sets from the hub (a local one, see hub_server), from its cache, and neither."""
+"""Models and data sets from the hub (a local one, see hub_server), from its cache, and without both."""
 
 import json
 import os
@@ -17,39 +17,39 @@ from prunebert.network import models
 from prunebert.system import hub
 from tests.hub_server import Dying, make_bert, make_glue, serving
 
-NOBODY = "http://127.0.0.1:1"
-OTHERS = ("task.data_dir", "task=file", "task.train", "task=rotten_tomatoes")
-LIMIT = 10  # seconds to an answer without network, on a machine that is not busy
+NO_HUB = "http://127.0.0.1:1"  # nothing listens there
+OTHER_SOURCES = ("task.data_dir", "task=file", "task.train", "task=rotten_tomatoes")
+LIMIT = 10  # seconds until a refusal without network, on an idle machine
 
 
 class Run:
-    """`prunebert method=smp task=TASK fit=smoke …` in a process of its own, as the libraries read HF_* at import."""
+    """`prunebert method=smp task=TASK fit=smoke …` in its own process, because the libraries read HF_* at import."""
 
     def __init__(self, folder: Path, endpoint: str, home: Path, task: str, *words: str) -> None:
         folder.mkdir(exist_ok=True)
         self.out = folder / "outputs" / task
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "TRANSFORMERS_"))}
-        kept = {k: v for k, v in kept.items() if not k.lower().endswith("_proxy")}
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "TRANSFORMERS_"))}
+        env = {k: v for k, v in env.items() if not k.lower().endswith("_proxy")}
         command = [sys.executable, "-m", "prunebert", "method=smp", f"task={task}", "fit=smoke", "impl=cpu"]
-        began = time.monotonic()
-        done = subprocess.run(
+        start = time.monotonic()
+        process = subprocess.run(
             [*command, f"hydra.run.dir={self.out}", *words],
-            env=kept | {"HF_ENDPOINT": endpoint, "HF_HOME": str(home)},
+            env=env | {"HF_ENDPOINT": endpoint, "HF_HOME": str(home)},
             cwd=folder,
             capture_output=True,
             text=True,
             timeout=120,
             check=False,
         )
-        self.seconds = time.monotonic() - began
-        self.status, self.printed = done.returncode, done.stdout + done.stderr
+        self.seconds = time.monotonic() - start
+        self.status, self.printed = process.returncode, process.stdout + process.stderr
 
     def result(self) -> dict:
         assert self.status == 0, self.printed
         return json.loads((self.out / "result.json").read_text())
 
     def refusal(self) -> str:
-        """The one line it ended with. Nothing of it is left on the disk."""
+        """Return the one line that the run printed. A refused run leaves nothing on the disk."""
         assert self.status == 2, self.printed
         assert len(self.printed.splitlines()) == 1, self.printed
         assert not self.out.exists()
@@ -72,20 +72,23 @@ def live(content):
 
 @pytest.fixture(scope="module")
 def rte(live, tmp_path_factory):
-    """A run that had everything from the hub."""
+    """A run that loaded everything from the hub."""
     folder = tmp_path_factory.mktemp("rte")
     return Run(folder, live, folder / "home", "rte")
 
 
 @pytest.fixture
 def in_time(rte):
-    """Below the limit; on a busy machine, no later than a run that trained, as the imports are most of either."""
+    """A function that returns whether a run ended in time.
+
+    The limit is LIMIT. On a busy machine it is the time of a run that trained, because imports are most of either.
+    """
     return lambda run: run.seconds < max(LIMIT, rte.seconds + hub.PATIENCE)
 
 
 @pytest.fixture
 def silent():
-    """The address of a hub that takes connections and never answers."""
+    """The address of a hub that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
@@ -100,11 +103,11 @@ def test_rte_and_bert_come_from_the_hub(rte):
     }
     assert row["model"] == "bert-base-uncased" and row["settings"]["head"] == "label_words"
     assert row["metrics"].keys() == {"accuracy"} and row["majority"] == {"accuracy": 0.5}
-    assert not (rte.out / "head.safetensors").exists()  # label words are the model's own and frozen: nothing to keep
+    assert not (rte.out / "head.safetensors").exists()  # label words are frozen weights of the model
 
 
 @pytest.mark.slow
-def test_mnli_has_both_accuracies_and_then_runs_from_the_cache(content, tmp_path):
+def test_mnli_has_both_accuracies_and_runs_again_from_the_cache(content, tmp_path):
     home = tmp_path / "home"
     with serving(content) as url:
         first = Run(tmp_path / "on", url, home, "mnli").result()
@@ -112,22 +115,22 @@ def test_mnli_has_both_accuracies_and_then_runs_from_the_cache(content, tmp_path
     assert first["data"]["rows"] == {"train": 45, "matched": 18, "mismatched": 15}
     assert first["metrics"].keys() == {"accuracy_matched", "accuracy_mismatched"}
     assert first["model"] == "bert-base-uncased" and first["settings"]["head"] == "label_words"
-    for same in ("data", "metrics", "majority", "weights_hash"):
-        assert first[same] == second[same]
+    for key in ("data", "metrics", "majority", "weights_hash"):
+        assert first[key] == second[key]
 
 
 def test_no_network_and_no_cached_model(in_time, tmp_path):
-    run = Run(tmp_path, NOBODY, tmp_path / "home", "rte")
-    assert "model.name=bert-base-uncased" in run.refusal() and NOBODY in run.printed and "model=tiny" in run.printed
+    run = Run(tmp_path, NO_HUB, tmp_path / "home", "rte")
+    assert "model.name=bert-base-uncased" in run.refusal() and NO_HUB in run.printed and "model=tiny" in run.printed
     assert in_time(run), run.seconds
 
 
 @pytest.mark.slow
 def test_no_network_and_no_cached_data(in_time, content, tmp_path):
     model = content / "models" / "bert-base-uncased"
-    run = Run(tmp_path, NOBODY, tmp_path / "home", "rte", f"model.name={model}")
-    assert "task=rte" in run.refusal() and NOBODY in run.printed
-    assert [source for source in OTHERS if source not in run.printed] == []
+    run = Run(tmp_path, NO_HUB, tmp_path / "home", "rte", f"model.name={model}")
+    assert "task=rte" in run.refusal() and NO_HUB in run.printed
+    assert [source for source in OTHER_SOURCES if source not in run.printed] == []
     assert in_time(run), run.seconds
 
 
@@ -138,7 +141,7 @@ def test_a_hub_that_never_answers(silent, in_time, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_hub_that_dies_halfway_is_told_in_one_line_and_the_next_try_gets_all(content, tmp_path):
+def test_a_hub_that_dies_halfway_is_reported_in_one_line_and_the_next_try_succeeds(content, tmp_path):
     with serving(content, Dying) as url:
         run = Run(tmp_path / "first", url, tmp_path / "home", "rte")
     assert run.status == 2 and "Traceback" not in run.printed
@@ -154,8 +157,8 @@ def test_the_hub_does_not_know_the_model(live, tmp_path):
 
 
 @pytest.fixture
-def asked_anew(monkeypatch):
-    """hub.prepare without its memory; what it changes in this process is put back."""
+def fresh_hub(monkeypatch):
+    """hub.prepare with an empty cache. Yields a function that returns the settings which `prepare` changes."""
     import datasets
     import huggingface_hub
 
@@ -168,28 +171,28 @@ def asked_anew(monkeypatch):
 
 
 @pytest.mark.parametrize(("code", "answered"), [(404, True), (501, True), (502, False), (503, False), (504, False)])
-def test_an_error_is_an_answer_unless_a_gateway_gives_it(code, answered, asked_anew, monkeypatch):
+def test_an_error_is_an_answer_unless_a_gateway_gives_it(code, answered, fresh_hub, monkeypatch):
     def refuse(request, timeout):
         raise urllib.error.HTTPError(request.full_url, code, "", {}, None)
 
     monkeypatch.setattr("urllib.request.urlopen", refuse)
     assert hub.prepare() is answered
-    assert asked_anew() == ((False, False, "0") if answered else (True, True, "1"))
+    assert fresh_hub() == ((False, False, "0") if answered else (True, True, "1"))
 
 
-def test_a_name_server_that_never_answers(asked_anew, monkeypatch):
-    over = threading.Event()
+def test_a_name_server_that_never_answers(fresh_hub, monkeypatch):
+    finished = threading.Event()
     monkeypatch.setattr(hub, "PATIENCE", 0.05)
-    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: over.wait(LIMIT) and [])
-    began = time.monotonic()
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: finished.wait(LIMIT) and [])
+    start = time.monotonic()
     assert hub.prepare() is False
-    assert time.monotonic() - began < LIMIT / 2
-    over.set()
-    assert asked_anew() == (True, True, "1")
+    assert time.monotonic() - start < LIMIT / 2
+    finished.set()
+    assert fresh_hub() == (True, True, "1")
 
 
-def test_a_folder_that_is_no_model_is_not_looked_for_on_the_hub(tmp_path, monkeypatch):
-    monkeypatch.setattr(hub, "prepare", lambda: pytest.fail("the hub was asked"))
+def test_a_folder_without_a_model_is_not_searched_on_the_hub(tmp_path, monkeypatch):
+    monkeypatch.setattr(hub, "prepare", lambda: pytest.fail("the hub was contacted"))
     with pytest.raises(BadInput, match="cannot be loaded") as error:
         models.load(str(tmp_path))
     assert "\n" not in str(error.value) and "not cached" not in str(error.value)

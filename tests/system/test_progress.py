@@ -1,4 +1,4 @@
-"""What is told of a phase while it trains."""
+"""The progress of a phase."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from prunebert.system.progress import clock
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "text"),
     [
         (0, "00:00:00"),
         (59.9, "00:00:59"),
@@ -16,5 +16,5 @@ from prunebert.system.progress import clock
         (4e5, "111:06:40"),
     ],
 )
-def test_hours_go_on_beyond_a_day(seconds, told):
-    assert clock(seconds) == told
+def test_hours_go_on_beyond_a_day(seconds, text):
+    assert clock(seconds) == text

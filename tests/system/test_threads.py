@@ -1,4 +1,4 @@
-"""Threads that wait for each other, beside other runs on the same cores."""
+"""Threads that wait for each other while other runs use the same cores."""
 
 import os
 import subprocess
@@ -15,16 +15,15 @@ torch.ones(9**6).sum()
 
 
 @pytest.mark.parametrize(
-    ("told", "spins"),
+    ("settings", "spins"),
     [({}, "1000"), ({"GOMP_SPINCOUNT": "77"}, "77"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "0")],
 )
-def test_threads_that_wait_give_way_soon_unless_told_otherwise(told, spins):
-    """As GNU OpenMP says it was told, in a process of its own."""
+def test_waiting_threads_yield_soon_unless_the_user_sets_otherwise(settings, spins):
+    """GNU OpenMP prints its settings; the check runs in a process of its own."""
     env = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
-    done = subprocess.run(
-        [sys.executable, "-c", WAIT], env=env | {"OMP_DISPLAY_ENV": "verbose"} | told, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    if "GOMP_SPINCOUNT" not in done.stderr:
+    env |= {"OMP_DISPLAY_ENV": "verbose"} | settings
+    process = subprocess.run([sys.executable, "-c", WAIT], env=env, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    if "GOMP_SPINCOUNT" not in process.stderr:
         pytest.skip("torch's OpenMP is not GNU's here")
-    assert f"GOMP_SPINCOUNT = '{spins}'" in done.stderr
+    assert f"GOMP_SPINCOUNT = '{spins}'" in process.stderr
