@@ -94,8 +94,8 @@ def measures(urns: Iterable[Urn]) -> dict[str, Any]:
 def shared_bits(x: np.ndarray, y: np.ndarray) -> int:
     """Return |A ∧ B| of two packed masks, uint8. Eight bytes are counted at a time."""
     whole = x.size // 8 * 8
-    both = (x[:whole].view(np.uint64) & y[:whole].view(np.uint64), x[whole:] & y[whole:])
-    return sum(int(np.bitwise_count(bits).sum(dtype=np.int64)) for bits in both)
+    common = (x[:whole].view(np.uint64) & y[:whole].view(np.uint64), x[whole:] & y[whole:])
+    return sum(int(np.bitwise_count(bits).sum(dtype=np.int64)) for bits in common)
 
 
 def layer_of(name: str) -> str:

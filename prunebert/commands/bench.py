@@ -96,13 +96,13 @@ def variants(run: Loaded) -> tuple[dict[str, nn.Module], str]:
     csr, removed = copy.deepcopy(zeros), copy.deepcopy(zeros)
     matrices = bench_models.to_csr(csr, names)
     counts = bench_models.remove_dead(removed, family, run.net.model.heads, activation)
-    both = copy.deepcopy(removed)
-    bench_models.to_csr(both, names)
+    removed_csr = copy.deepcopy(removed)
+    bench_models.to_csr(removed_csr, names)
     summary = (
         f"{counts.heads} of {counts.all_heads} heads and {counts.neurons:,} of {counts.all_neurons:,} neurons are dead "
         f"and removed, {matrices} matrices are CSR"
     )
-    return {"dense": dense, "zeros": zeros, "csr": csr, "removed": removed, "removed+csr": both}, summary
+    return {"dense": dense, "zeros": zeros, "csr": csr, "removed": removed, "removed+csr": removed_csr}, summary
 
 
 def _bare(run: Loaded) -> bool:
@@ -140,9 +140,9 @@ def measure(models: dict[str, nn.Module], batch: int, length: int, repeats: int,
 
     from prunebert.commands import bench_models
 
-    first = next(iter(models.values()))
-    device = next(first.parameters()).device
-    config: Any = first.config
+    dense = models["dense"]
+    device = next(dense.parameters()).device
+    config: Any = dense.config
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(5, config.vocab_size, (batch, length), generator=generator).to(device)
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}

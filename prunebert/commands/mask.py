@@ -80,10 +80,10 @@ def _show(path: Path) -> None:
     for name, mask in file.masks.items():
         patterns.setdefault(re.sub(r"\.\d+\.", ".*.", name), []).append(topology.matrix(mask))
     for pattern, matrices in patterns.items():
-        kept, size = (sum(m["kept"] for m in matrices), sum(m["shape"][0] * m["shape"][1] for m in matrices))
+        count, size = (sum(m["kept"] for m in matrices), sum(m["shape"][0] * m["shape"][1] for m in matrices))
         dead = [sum(m[f"dead_{side}"] for m in matrices) for side in ("rows", "columns")]
         empty = f"{dead[0]:,} rows and {dead[1]:,} columns empty"
-        say(f"  {pattern}: {kept:,} of {size:,} ({kept / size:.2%}) kept, {empty}")
+        say(f"  {pattern}: {count:,} of {size:,} ({count / size:.2%}) kept, {empty}")
 
 
 def _combine(options: Namespace) -> None:
@@ -103,10 +103,11 @@ def _combine(options: Namespace) -> None:
         raise BadInput(
             f"{options.a} and {options.b} cover different matrices ({different} is missing in one or has another shape)"
         )
-    both, either = (kept({n: op(m, b.masks[n]) for n, m in a.masks.items()}) for op in (_and, _or))
+    intersection, union = (kept({n: op(m, b.masks[n]) for n, m in a.masks.items()}) for op in (_and, _or))
     description, operation = OPERATIONS[options.action]
     combined = MaskFile({n: operation(m, b.masks[n]) for n, m in a.masks.items()}, a.model, a.weights_hash)
-    say(f"A keeps {kept(a.masks):,}, B {kept(b.masks):,}, both {both:,}, Jaccard {both / either if either else 1:.6f}")
+    jaccard = intersection / union if union else 1
+    say(f"A keeps {kept(a.masks):,}, B {kept(b.masks):,}, both {intersection:,}, Jaccard {jaccard:.6f}")
     say(f"{options.action}, {description}: {_counts(combined)}, sparsity {sparsity(combined.masks):.6f}")
     if out:
         _write(out, combined)

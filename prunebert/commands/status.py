@@ -64,19 +64,19 @@ def run_states(roots: list[Path]) -> list[RunState]:
     """Return the state of every run once, in the order of the directories, then those of each sweep's missing cells."""
     runs = list(dict.fromkeys(run for root in roots for run in discover.traces(root)))
     states = [_run_state(run) for run in runs]
-    overrides = [runs_sweep.words(run) for run in runs]
+    recorded_overrides = [runs_sweep.words(run) for run in runs]  # at most one command line per run
     finished = {
-        _settings(words): run.directory
-        for run, recorded in zip(states, overrides, strict=True)
+        _settings(overrides): run.directory
+        for run, recorded in zip(states, recorded_overrides, strict=True)
         if run.state == "done"
-        for words in recorded
+        for overrides in recorded
     }
-    for i, recorded in enumerate(overrides):
+    for i, recorded in enumerate(recorded_overrides):
         if states[i].state in UNFINISHED:
-            repeated = [finished[_settings(words)] for words in recorded if _settings(words) in finished]
+            repeated = [finished[_settings(overrides)] for overrides in recorded if _settings(overrides) in finished]
             if repeated:
                 states[i] = replace(states[i], state="done", detail=f"repeated in {repeated[0]}")
-    started = [words for recorded in overrides for words in recorded]
+    started = [overrides for recorded in recorded_overrides for overrides in recorded]
     for sweep in dict.fromkeys(s for root in roots for s in discover.sweeps(root)):
         try:
             for swept, cell in runs_sweep.never_started(sweep, started):

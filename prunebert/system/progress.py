@@ -67,8 +67,8 @@ class Progress:
 
 def clock(seconds: float) -> str:
     """Return the time as HH:MM:SS. The hours go on beyond 24."""
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{rest:02}"
+    minutes, seconds = divmod(int(seconds), 60)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
 
 
 def terminal_handler() -> logging.Handler:

@@ -219,9 +219,14 @@ def test_padding_bits_are_ignored(tmp_path, size):
 def test_read_packed_returns_what_pack_made(tmp_path):
     file = MaskFile(draw(0, 0.3), "bert", "h")
     (tmp_path / "f").write_bytes(maskfile.encode(file))
-    stored, made = maskfile.read_packed(tmp_path / "f"), pack(file)
-    assert (stored.shapes, stored.kept, stored.model, stored.weights_hash) == (made.shapes, made.kept, "bert", "h")
-    assert all(np.array_equal(stored.bits[n], made.bits[n]) for n in SHAPES)
+    stored, packed_file = maskfile.read_packed(tmp_path / "f"), pack(file)
+    assert (stored.shapes, stored.kept, stored.model, stored.weights_hash) == (
+        packed_file.shapes,
+        packed_file.kept,
+        "bert",
+        "h",
+    )
+    assert all(np.array_equal(stored.bits[n], packed_file.bits[n]) for n in SHAPES)
 
 
 def test_a_pair_of_bert_base_masks_takes_less_than_a_second():
