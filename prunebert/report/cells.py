@@ -1,4 +1,7 @@
-"""Cells: a variant at a sparsity, over its seeds; and the tables method × sparsity that they make."""
+"""Average the runs of each cell, and arrange the cells as method × sparsity.
+
+A cell is one variant at one sparsity; its runs differ only in the seed.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +9,26 @@ import math
 
 import pandas as pd
 
-from prunebert.report.variants import OF
+from prunebert.report.variants import DENOMINATORS
 
 LOWER_IS_BETTER = ("perplexity",)
 
 
 def cells(runs: pd.DataFrame, metric: str | None = None) -> pd.DataFrame:
-    """Of one table: a row per label and sparsity with mean and standard deviation (n - 1) of a metric over the seeds.
+    """Return one row per label and sparsity, with the mean and standard deviation (n - 1) over the seeds.
 
-    metric: another one than that which stands for the run; cells whose runs lack it are left out.
+    Args:
+        runs: the runs of one table.
+        metric: the metric to average; None averages `score`. Cells whose runs lack the metric are left out.
     """
     value = runs["score"] if metric is None else runs["metrics"].map(lambda m: m.get(metric, math.nan))
-    known = runs.assign(value=value)[value.notna()]
-    grouped = known.groupby(["label", "sparsity"], sort=False)
+    scored = runs.assign(value=value)[value.notna()]
+    grouped = scored.groupby(["label", "sparsity"], sort=False)
     return grouped.agg(
         method=("method", "first"),
-        of=("of", "first"),
+        denominator=("denominator", "first"),
         variant=("variant", "first"),
-        short=("short", "first"),
+        short_label=("short_label", "first"),
         mean=("value", "mean"),
         sd=("value", "std"),
         n=("value", "size"),
@@ -33,27 +38,33 @@ def cells(runs: pd.DataFrame, metric: str | None = None) -> pd.DataFrame:
     ).reset_index()
 
 
-def grid(found: pd.DataFrame, lower_is_better: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(texts, best): label × sparsity, "0.7741 ± 0.0051 (3)" and whether it is the best mean of its column.
+def grid(cell_means: pd.DataFrame, lower_is_better: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return two tables label × sparsity: the texts, and whether each is the best mean of its column.
 
-    Best among those whose sparsity is a fraction of the same matrices, where there are two of them at least.
+    A text reads "0.7741 ± 0.0051 (3)". Only cells with the same denominator compete for the best mean. A cell without
+    a competitor is not marked.
     """
-    text = found.assign(text=[told(m, sd, n) for m, sd, n in zip(found["mean"], found["sd"], found["n"], strict=True)])
-    rank = found.groupby(["of", "sparsity"])["mean"]
-    best = (found["mean"] == rank.transform("min" if lower_is_better else "max")) & (rank.transform("size") > 1)
-    texts = text.pivot(index="label", columns="sparsity", values="text")
-    bold = found.assign(best=best).pivot(index="label", columns="sparsity", values="best")
-    rows = found.sort_values("order")["label"].drop_duplicates()
-    return texts.loc[rows].fillna(""), bold.loc[rows].eq(True)
+    columns = (cell_means["mean"], cell_means["sd"], cell_means["n"])
+    texts = cell_means.assign(text=[format_mean(mean, sd, n) for mean, sd, n in zip(*columns, strict=True)])
+    competitors = cell_means.groupby(["denominator", "sparsity"])["mean"]
+    best_mean = competitors.transform("min" if lower_is_better else "max")
+    best = (cell_means["mean"] == best_mean) & (competitors.transform("size") > 1)
+    text_grid = texts.pivot(index="label", columns="sparsity", values="text")
+    best_grid = cell_means.assign(best=best).pivot(index="label", columns="sparsity", values="best")
+    labels = cell_means.sort_values("order")["label"].drop_duplicates()
+    return text_grid.loc[labels].fillna(""), best_grid.loc[labels].eq(True)
 
 
-def told(mean: float, sd: float, n: int) -> str:
-    """Mean, standard deviation where there are two seeds at least, number of seeds."""
+def format_mean(mean: float, sd: float, n: int) -> str:
+    """Format a mean with the number of seeds, and with the standard deviation if there are at least two seeds."""
     return f"{mean:.4f} ± {sd:.4f} ({n})" if n > 1 else f"{mean:.4f} ({n})"
 
 
-def denominator(found: pd.DataFrame) -> pd.Series:
-    """label -> what its sparsity is a fraction of, in words; a dash for what is never pruned."""
-    pruned = found.groupby("label")["sparsity"].max() > 0
-    names = found.groupby("label")["of"].first().map(lambda of: OF.get(of, of))
+def denominator(cell_means: pd.DataFrame) -> pd.Series:
+    """Map each label to the name of its denominator: the weights its sparsity is a fraction of.
+
+    A label that is never pruned gets a dash.
+    """
+    pruned = cell_means.groupby("label")["sparsity"].max() > 0
+    names = cell_means.groupby("label")["denominator"].first().map(lambda name: DENOMINATORS.get(name, name))
     return names.where(pruned, "–")

@@ -1,4 +1,4 @@
-"""From directories to a table with a row a run, and to all that is not in it: failed, missing, damaged, replaced."""
+"""Read finished runs into one table, a row per run, and list every run that is missing, damaged or replaced."""
 
 from __future__ import annotations
 
@@ -13,129 +13,149 @@ import pandas as pd
 from prunebert.choices import PRUNABLE
 from prunebert.errors import BadInput
 from prunebert.report import rows, variants
-from prunebert.report.rows import NEEDED, WORDS
+from prunebert.report.rows import REQUIRED, TEXT_FIELDS
 from prunebert.runs import artifacts, discover
 from prunebert.runs import sweep as runs_sweep
 from prunebert.system.console import counted, short
 
 NUMBERS = ("majority_score", "seconds", "seconds_per_step", "steps", "peak_memory_bytes", "trained_parameters")
-SPARSITIES = tuple(f"sparsity_{which}" for which in (*PRUNABLE, "model"))
-OFF_TARGET = 0.005  # asked and measured sparsity differ by more than this
+SPARSITIES = tuple(f"sparsity_{prunable}" for prunable in (*PRUNABLE, "model"))
+OFF_TARGET = 0.005  # largest difference between requested and measured sparsity that is not reported
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """What a reader of the tables must know. kind: "did not finish", "missing", "not used", "replaced", "scores only",
-    "off target" or "mixed"."""
+    """One problem that a reader of the tables must know about."""
 
-    kind: str
-    where: str
-    what: str
+    kind: str  # "did not finish", "missing", "not used", "replaced", "scores only", "off target", "mixed", "not in …"
+    location: str  # the directory, table row, sweep or cell
+    reason: str
 
 
 @dataclass(frozen=True)
 class Collected:
-    """runs: one row a run; `row` is its result.json, `table`, `variant`, `label`, `of` are what `variants` adds.
+    """All runs that were read, and the problems met on the way.
 
-    `files`: whether its directory is at hand, and not only its row of an earlier report's table, `source`.
+    Besides the fields of result.json, `runs` has these columns:
+        row: the whole result.json.
+        directory: the run's directory.
+        has_files: whether that directory can be read; False for a row of an earlier report's table.
+        source: the file of that table, or "".
+        table, variant, label, short_label, denominator, order: see `variants.add_labels`.
     """
 
-    runs: pd.DataFrame
+    runs: pd.DataFrame  # a row per run
     troubles: list[Trouble]
-    finished: int
+    finished: int  # finished runs, including those that a newer run replaced
 
 
 def collect(roots: Iterable[Path]) -> Collected:
-    """Every run below `roots`, and in those of them that are results tables of an earlier report.
+    """Read every run below `roots`; a root may also be the results table of an earlier report.
 
-    Raises BadInput if one of them is neither directory nor such a table, or if no run of them finished.
+    Raises:
+        BadInput: a root is neither a directory nor a results table, or no run has finished.
     """
-    troubles, found = [], []
+    troubles, results = [], []
     seen: set[Path] = set()
     started: list[list[str]] = []
     roots = list(dict.fromkeys(roots))
     for root in roots:
         if rows.is_table(root):
-            some, unused = _of_table(root)
+            root_results, unused = _read_table(root)
         else:
-            below = _below(root, seen)
-            started += [words for directory in below for words in runs_sweep.recorded_words(directory)]
-            some, unused = _of_directories(below)
-        found += some
+            directories = _new_directories(root, seen)
+            started += [overrides for directory in directories for overrides in runs_sweep.words(directory)]
+            root_results, unused = _read_directories(directories)
+        results += root_results
         troubles += unused
-    if not found:
-        asked = ", ".join(map(str, roots))
-        rest = "".join(f"\n  {t.where} {t.kind}, {t.what}" for t in troubles)
-        raise BadInput(f"{asked}: there is no finished run that can be read{rest}")
+    if not results:
+        names = ", ".join(map(str, roots))
+        reasons = "".join(f"\n  {t.location} {t.kind}, {t.reason}" for t in troubles)
+        raise BadInput(f"{names}: there is no finished run that can be read{reasons}")
     for sweep in dict.fromkeys(s for root in roots for s in discover.sweeps(root)):
-        troubles += [Trouble("missing", short(sweep), told) for told in runs_sweep.missing(sweep, started)]
-    found = _once(found)
-    runs = variants.told(pd.DataFrame(found))
+        troubles += [Trouble("missing", short(sweep), cell) for cell in runs_sweep.missing(sweep, started)]
+    results = _without_duplicates(results)
+    runs = variants.add_labels(pd.DataFrame(results))
     runs, replaced = _newest(runs)
     troubles += replaced + _scores_only(runs) + _off_target(runs) + _mixed(runs)
-    return Collected(runs, troubles, len(found))
+    return Collected(runs, troubles, len(results))
 
 
-def _below(root: Path, seen: set[Path]) -> list[Path]:
-    """Every run's directory that is not yet `seen`, and now is. Raises BadInput if `root` is no directory."""
+def _new_directories(root: Path, seen: set[Path]) -> list[Path]:
+    """Return every run's directory below `root` that is not in `seen`, and add it to `seen`.
+
+    Raises:
+        BadInput: `root` is not a directory.
+    """
     if not root.is_dir():
-        told = " is neither a directory nor a results.csv or results.parquet"
-        raise BadInput(f"{root}{told if root.exists() else ': there is no such directory'}")
-    below = {directory.resolve(): directory for directory in reversed(list(discover.started_runs(root)))}
-    found = [directory for place, directory in reversed(below.items()) if place not in seen]
-    seen.update(below)
-    return found
+        problem = " is neither a directory nor a results.csv or results.parquet"
+        raise BadInput(f"{root}{problem if root.exists() else ': there is no such directory'}")
+    by_path = {directory.resolve(): directory for directory in reversed(list(discover.traces(root)))}
+    new = [directory for path, directory in reversed(by_path.items()) if path not in seen]
+    seen.update(by_path)
+    return new
 
 
-def _of_directories(directories: list[Path]) -> tuple[list[dict[str, Any]], list[Trouble]]:
-    """What is known of each finished run; and those that are not, or are damaged."""
-    found, troubles = [], []
+def _read_directories(directories: list[Path]) -> tuple[list[dict[str, Any]], list[Trouble]]:
+    """Return the facts of each finished run, and a trouble for each run that is unfinished or damaged."""
+    results, troubles = [], []
     for directory in directories:
-        if not artifacts.is_finished(directory):
-            told = f"or still runs; the last line of its log: {discover.last_words(directory)}"
-            troubles.append(Trouble("did not finish", short(directory), told))
+        if not discover.finished(directory):
+            reason = f"or is still running; the last line of its log: {discover.last_words(directory)}"
+            troubles.append(Trouble("did not finish", short(directory), reason))
             continue
         try:
             facts = _facts(artifacts.result(directory), "its result.json")
         except BadInput as error:
             troubles.append(Trouble("not used", short(directory), str(error)))
             continue
-        place = {"directory": directory, "files": True, "source": "", "written": discover.finish_time(directory)}
-        found.append(facts | place | {"pooler": _has_pooler(directory)})
-    return found, troubles
+        origin = {"directory": directory, "has_files": True, "source": "", "written": discover.written(directory)}
+        results.append(facts | origin | {"has_pooler": _has_pooler(directory)})
+    return results, troubles
 
 
-def _of_table(file: Path) -> tuple[list[dict[str, Any]], list[Trouble]]:
-    """The same of the rows of an earlier report's table, which are older than any directory. Raises BadInput if it is
-    no such table."""
-    found, troubles = [], []
+def _read_table(file: Path) -> tuple[list[dict[str, Any]], list[Trouble]]:
+    """Return the same for the rows of an earlier report's table. Such a row counts as older than any directory.
+
+    Raises:
+        BadInput: the file is not a results table.
+    """
+    results, troubles = [], []
     names, cells = rows.read(file)
     for number, line in enumerate(cells, 1):
         try:
-            row = rows.nested(names, line)
-            place = {"directory": row.pop("directory", "not told"), "files": False, "source": short(file)}
-            of = row.pop("of", "")  # in older tables not told: what the name says
-            place |= {"written": -math.inf, "pooler": (of, row.get("prunable")) != ("encoder", "encoder_pooler")}
-            found.append(_facts(row, "it") | place)
+            row = rows.parse_row(names, line)
+            origin = {"directory": row.pop("directory", "unknown"), "has_files": False, "source": short(file)}
+            denominator = row.pop("of", "")  # older tables lack it; then `prunable` is trusted
+            has_pooler = (denominator, row.get("prunable")) != ("encoder", "encoder_pooler")
+            results.append(_facts(row, "it") | origin | {"written": -math.inf, "has_pooler": has_pooler})
         except BadInput as error:
             troubles.append(Trouble("not used", f"{short(file)}, row {number}", str(error)))
-    return found, troubles
+    return results, troubles
 
 
-def _facts(row: dict[str, Any], what: str) -> dict[str, Any]:
-    """One row of the table. Raises BadInput for a result (`what`) that lacks something or holds what it should not."""
-    for key, kind in NEEDED.items():
+def _facts(row: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return one row of the table.
+
+    Args:
+        row: a result.json.
+        name: what error messages call it.
+
+    Raises:
+        BadInput: a field is missing or has the wrong type.
+    """
+    for key, kind in REQUIRED.items():
         value = row.get(key)
         fits = isinstance(value, int | float) if kind is float else isinstance(value, kind)
         if not fits or isinstance(value, bool):
-            raise BadInput(f"{what} is damaged: {key} is {str(value)[:60]}, no {kind.__name__}")
+            raise BadInput(f"{name} is damaged: {key} is {str(value)[:60]}, not {kind.__name__}")
     if not math.isfinite(row["score"]):
         raise BadInput(f"its score is {row['score']}")
     measured = {key: _number(row.get(key)) for key in (*NUMBERS, *SPARSITIES)}
     return {
-        **{key: row[key] for key in NEEDED},
+        **{key: row[key] for key in REQUIRED},
         **measured,
-        **{key: str(row.get(key) or ("none" if key in ("distill", "augment") else "")) for key in WORDS},
+        **{key: str(row.get(key) or ("none" if key in ("distill", "augment") else "")) for key in TEXT_FIELDS},
         "metrics": {k: float(v) for k, v in row["metrics"].items() if math.isfinite(_number(v))},
         "measured": measured.get(f"sparsity_{row['prunable']}", math.nan),
         "row": row,
@@ -143,72 +163,74 @@ def _facts(row: dict[str, Any], what: str) -> dict[str, Any]:
 
 
 def _number(value: Any) -> float:
+    """Return the value as a float, or NaN if it is not a number."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
 
 
 def _has_pooler(directory: Path) -> bool:
-    """Whether the checkpoint's pooler could be pruned; encoder_pooler is just the encoder where it has none."""
+    """Return whether the checkpoint has a pooler to prune. Without one, encoder_pooler is the same as encoder."""
     try:
         return "pooler" in artifacts.topology(directory).get("kinds", {})
     except BadInput:
-        return True  # what the name says
+        return True  # without topology.json, `prunable` is trusted
 
 
-def _once(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without the rows of tables whose run has its directory here, or stands in a later row."""
-    here = {facts["identity"] for facts in found if facts["files"]}
-    last = {facts["identity"]: k for k, facts in enumerate(found)}
+def _without_duplicates(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Drop each table row whose run's directory was read as well, or that a later row repeats."""
+    in_directories = {facts["identity"] for facts in results if facts["has_files"]}
+    last_index = {facts["identity"]: k for k, facts in enumerate(results)}
     return [
         facts
-        for k, facts in enumerate(found)
-        if facts["files"] or not facts["identity"] or (facts["identity"] not in here and last[facts["identity"]] == k)
+        for k, facts in enumerate(results)
+        if facts["has_files"]
+        or not facts["identity"]
+        or (facts["identity"] not in in_directories and last_index[facts["identity"]] == k)
     ]
 
 
 def _newest(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[Trouble]]:
-    """Of runs with the same settings and seed the one written last."""
+    """Of the runs with the same settings and seed, keep only the one written last."""
     runs = runs.sort_values("written", kind="stable")
-    cell = ["table", "variant", "sparsity", "seed"]
-    kept = runs.drop_duplicates(cell, keep="last")
-    by_cell = {tuple(row[c] for c in cell): row for _, row in kept.iterrows()}
+    key = ["table", "variant", "sparsity", "seed"]
+    newest = runs.drop_duplicates(key, keep="last")
+    by_key = {tuple(row[c] for c in key): row for _, row in newest.iterrows()}
     troubles = []
-    for _, row in runs[runs.duplicated(cell, keep="last")].iterrows():
-        newer = by_cell[tuple(row[c] for c in cell)]
-        why = "which was written later" if newer["files"] else f"the later row, of {newer['source']}"
-        told = f"same settings and seed as {_place(newer)}, {why}"
-        troubles.append(Trouble("replaced", _place(row), told))
-    return kept.sort_values("order", kind="stable").reset_index(drop=True), troubles
+    for _, row in runs[runs.duplicated(key, keep="last")].iterrows():
+        newer = by_key[tuple(row[c] for c in key)]
+        why = "which was written later" if newer["has_files"] else f"a later row of {newer['source']}"
+        troubles.append(Trouble("replaced", _location(row), f"same settings and seed as {_location(newer)}, {why}"))
+    return newest.sort_values("order", kind="stable").reset_index(drop=True), troubles
 
 
-def _place(run: pd.Series) -> str:
-    """Where a run lies; of a row of a table what it says, which may be on another machine."""
-    return short(run["directory"]) if run["files"] else str(run["directory"])
+def _location(run: pd.Series) -> str:
+    """Return a run's directory. That of a table row may be on another machine, so it is not shortened."""
+    return short(run["directory"]) if run["has_files"] else str(run["directory"])
 
 
 def _scores_only(runs: pd.DataFrame) -> list[Trouble]:
-    """A line for each table of an earlier report."""
-    told = "only their scores and costs are in the tables; masks, topology and predictions are not at hand"
-    tables = runs[~runs["files"]].groupby("source", sort=False)
-    return [Trouble("scores only", str(file), f"{counted(len(own), 'row')}: {told}") for file, own in tables]
+    """Return a line for each table of an earlier report."""
+    reason = "the tables have only their scores and costs; masks, topology and predictions are not available"
+    tables = runs[~runs["has_files"]].groupby("source", sort=False)
+    return [Trouble("scores only", str(file), f"{counted(len(read), 'row')}: {reason}") for file, read in tables]
 
 
 def _off_target(runs: pd.DataFrame) -> list[Trouble]:
-    off = runs[(runs["measured"] - runs["sparsity"]).abs() > OFF_TARGET]
+    """Return a line for each run whose measured sparsity is not the requested one."""
+    off_target = runs[(runs["measured"] - runs["sparsity"]).abs() > OFF_TARGET]
     return [
-        Trouble("off target", _place(r), f"asked {r['sparsity']:g}, measured {r['measured']:.4f}")
-        for _, r in off.iterrows()
+        Trouble("off target", _location(run), f"requested {run['sparsity']:g}, measured {run['measured']:.4f}")
+        for _, run in off_target.iterrows()
     ]
 
 
 def _mixed(runs: pd.DataFrame) -> list[Trouble]:
-    """Cells whose seeds ran on different commits or devices: told, since their mean is over both."""
+    """Return a line for each cell whose seeds ran on different commits or devices, because its mean mixes them."""
     troubles = []
     for (table, label, sparsity), cell in runs.groupby(["table", "label", "sparsity"], sort=False):
         for key, name in (("git_commit", "commits"), ("device", "devices")):
             values = sorted(set(cell[key]))
             if len(values) > 1:
                 shown = ", ".join(v[:40] or "unknown" for v in values)
-                troubles.append(
-                    Trouble("mixed", f"{table}: {label} at {sparsity:g}", f"its seeds ran on {name} {shown}")
-                )
+                reason = f"its seeds ran on different {name}: {shown}"
+                troubles.append(Trouble("mixed", f"{table}: {label} at {sparsity:g}", reason))
     return troubles

@@ -1,4 +1,4 @@
-"""`prunebert report DIR…`: from finished runs to report.html, results.csv and .parquet, tables.tex and the figures."""
+"""`prunebert report DIR…`: write report.html, results.csv and .parquet, tables.tex and figures from finished runs."""
 
 from __future__ import annotations
 
@@ -16,91 +16,104 @@ from prunebert.report.collect import Collected, Trouble
 from prunebert.runs import artifacts
 from prunebert.system.console import arguments, counted, say, short
 
-DOES = "From finished runs to report.html, results.csv and .parquet, tables.tex and the figures."
-DIRS = "runs, sweeps, or folders of them; results.csv or results.parquet of an earlier report"
+DESCRIPTION = "Write report.html, results.csv and .parquet, tables.tex and figures from finished runs."
+DIRS = "runs, sweeps, or folders of them; or results.csv or results.parquet of an earlier report"
 
 
 def main(words: list[str]) -> None:
-    """Read the command's words, write the report, say where it is."""
-    parser = arguments("report", DOES)
+    """Parse the command line `words`, write the report and print its path."""
+    parser = arguments("report", DESCRIPTION)
     parser.add_argument("dirs", nargs="+", type=Path, metavar="DIR", help=DIRS)
     parser.add_argument(
-        "--out", type=Path, help="where it goes; the default is report/ in the first DIR, or beside it if it is a file"
+        "--out", type=Path, help="output folder; default: report/ in the first DIR, or beside it if file"
     )
-    parser.add_argument("--baseline", metavar="METHOD", help="compare with it; the default is magnitude, if there")
-    asked = parser.parse_intermixed_args(words)
-    file = write(asked.dirs, asked.out, asked.baseline)
+    parser.add_argument("--baseline", metavar="METHOD", help="compare with this method; default: magnitude, if it ran")
+    options = parser.parse_intermixed_args(words)
+    file = write(options.dirs, options.out, options.baseline)
     say(f"report: {short(file)}")
 
 
 def write(dirs: list[Path], out: Path | None = None, baseline: str | None = None) -> Path:
-    """Everything, into `out` (default: report/ in the first of `dirs`, or beside that file); report.html's path.
+    """Write the whole report and return the path of report.html.
 
-    Raises BadInput for what is no directory and no results table, no finished run at all, an unknown baseline, or where
-    nothing can be written.
+    Args:
+        dirs: directories of runs, or results tables of earlier reports.
+        out: the output folder; default: report/ in the first of `dirs`, or beside it if that is a file.
+        baseline: the method that the others are compared with; default: magnitude, if it ran.
+
+    Raises:
+        BadInput: one of `dirs` cannot be read, no run has finished, no run has the baseline's method, or `out` cannot
+            be written to.
     """
     collected = collect.collect(dirs)
     runs, troubles = collected.runs, list(collected.troubles)
-    method = differences.baseline(runs, baseline)
-    out = artifacts.report_folder(dirs[0] if dirs[0].is_dir() else dirs[0].parent) if out is None else out
+    baseline = differences.choose_baseline(runs, baseline)
+    out = artifacts.report(dirs[0] if dirs[0].is_dir() else dirs[0].parent) if out is None else out
     try:
         (out / "figures").mkdir(parents=True, exist_ok=True)
-        draw = partial(page.drawn, folder=out / "figures")
-        found, text = [], [latex.HEAD]
-        for name, rows in runs.groupby("table", sort=False):
-            gaps = differences.differences(rows, method)
-            found.append(sections.of_table(str(name), rows, gaps, method, draw, troubles))
-            text += _tex(str(name), rows, gaps, method)
-        whole = [sections.of_troubles(collected, troubles), *found, sections.of_methods()]
-        html = page.html("prunebert report", _summary(collected, dirs), _trouble(troubles), whole)
-        table = flat(runs)
-        table.to_csv(out / "results.csv", index=False)
-        table.to_parquet(out / "results.parquet", index=False)
-        (out / "tables.tex").write_text("\n".join(text), "utf-8")
+        draw = partial(page.draw_picture, folder=out / "figures")
+        table_sections, latex_parts = [], [latex.HEAD]
+        for name, table_runs in runs.groupby("table", sort=False):
+            gaps = differences.differences(table_runs, baseline)
+            table_sections.append(sections.table_section(str(name), table_runs, gaps, baseline, draw, troubles))
+            latex_parts += _latex_tables(str(name), table_runs, gaps, baseline)
+        all_sections = [
+            sections.trouble_section(collected, troubles),
+            *table_sections,
+            sections.reading_section(),
+        ]
+        html = page.render("prunebert report", _summary(collected, dirs), _count_troubles(troubles), all_sections)
+        results = flatten(runs)
+        results.to_csv(out / "results.csv", index=False)
+        results.to_parquet(out / "results.parquet", index=False)
+        (out / "tables.tex").write_text("\n".join(latex_parts), "utf-8")
         (out / "report.html").write_text(html, "utf-8")
     except OSError as error:
         raise BadInput(f"--out={out} cannot be written to: {error.strerror}") from error
     return out / "report.html"
 
 
-def flat(runs: pd.DataFrame) -> pd.DataFrame:
-    """A row a run: what the report made of it, then all of its result.json, nested names dotted; lists, and values that
-    are of several types in different runs, as JSON."""
+def flatten(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return results.csv: a row per run, with the report's own columns first and then all of its result.json.
+
+    Nested names are joined by dots. Lists are written as JSON. So are the values of a column that have several types.
+    """
     facts = pd.json_normalize(runs["row"].tolist()).set_index(runs.index)
     for column in facts:
         values = facts[column][facts[column].map(lambda v: isinstance(v, list) or pd.notna(v))]
-        kinds = {type(v) for v in values}
-        if list in kinds or not (kinds <= {int, float} or len(kinds) < 2):
+        types = {type(v) for v in values}
+        if list in types or not (types <= {int, float} or len(types) < 2):
             facts[column] = values.map(lambda v: v if isinstance(v, str) else json.dumps(v)).reindex(facts.index)
-    ours = runs[["table", "label", "of", "measured"]].assign(directory=runs["directory"].map(str))
-    return pd.concat([ours, facts], axis=1)
+    added = runs[["table", "label", "denominator", "measured"]].rename(columns={"denominator": "of"})
+    return pd.concat([added.assign(directory=runs["directory"].map(str)), facts], axis=1)
 
 
-def _tex(name: str, runs: pd.DataFrame, gaps: pd.DataFrame, baseline: str | None) -> list[str]:
-    """A table method × sparsity for each metric, and the differences."""
-    main = runs["metric"].iloc[0]
+def _latex_tables(name: str, runs: pd.DataFrame, gaps: pd.DataFrame, baseline: str | None) -> list[str]:
+    """Return a table method × sparsity for each metric, and the table of differences."""
+    main_metric = runs["metric"].iloc[0]
     parts = []
-    for metric in (main, *sorted({m for each in runs["metrics"] for m in each} - {main})):
-        found = cells.cells(runs, None if metric == main else metric)
+    for metric in (main_metric, *sorted({m for metrics in runs["metrics"] for m in metrics} - {main_metric})):
+        cell_means = cells.cells(runs, None if metric == main_metric else metric)
         lower = metric in cells.LOWER_IS_BETTER
-        parts.append(latex.scores(found, table=name, metric=metric, lower_is_better=lower))
+        parts.append(latex.scores(cell_means, table=name, metric=metric, lower_is_better=lower))
     if len(gaps):
-        parts.append(latex.differences(gaps, table=name, metric=main, method=str(baseline)))
+        parts.append(latex.differences(gaps, table=name, metric=main_metric, method=str(baseline)))
     return parts
 
 
 def _summary(collected: Collected, dirs: list[Path]) -> list[str]:
+    """Return the first paragraphs of the page: what was read, when, and what lies beside the page."""
     runs = collected.runs
-    kinds = (("methods", "method"), ("tasks with models", "table"), ("sparsities", "sparsity"), ("seeds", "seed"))
-    counts = ", ".join(f"{name} {runs[column].nunique()}" for name, column in kinds)
-    made = pd.Timestamp.now().strftime("%Y-%m-%d %H:%M")
+    columns = (("methods", "method"), ("tasks with models", "table"), ("sparsities", "sparsity"), ("seeds", "seed"))
+    counts = ", ".join(f"{name} {runs[column].nunique()}" for name, column in columns)
+    date = pd.Timestamp.now().strftime("%Y-%m-%d %H:%M")
     return [
         f"{counted(collected.finished, 'finished run')} from {', '.join(map(str, dirs))}: {counts}.",
-        f"Written by prunebert {__version__} on {made}. Beside this page: results.csv and results.parquet "
-        "(a row a run), tables.tex, figures/.",
+        f"Written by prunebert {__version__} on {date}. Beside this page: results.csv and results.parquet "
+        "(a row per run), tables.tex, figures/.",
     ]
 
 
-def _trouble(troubles: list[Trouble]) -> str:
-    """The first thing a reader sees."""
+def _count_troubles(troubles: list[Trouble]) -> str:
+    """Return the number of troubles of each kind, or "" if there are none."""
     return "; ".join(f"{count} {kind}" for kind, count in Counter(t.kind for t in troubles).items())

@@ -1,4 +1,4 @@
-"""The table of differences: every row of a task's table against a baseline, seed by seed and example by example."""
+"""Compare every row of a table with a baseline method, seed by seed and example by example."""
 
 from __future__ import annotations
 
@@ -15,45 +15,54 @@ from prunebert.report.statistics import Test, holm, over_examples, over_seeds
 from prunebert.report.variants import AXES
 
 DEFAULT = "magnitude"
+COLUMNS = ["label", "sparsity", "against", "other_denominator", "seeds", "difference", "examples", "by_seed"]
 
 
-def baseline(runs: pd.DataFrame, asked: str | None) -> str | None:
-    """The method that others are compared with: the one asked for, else magnitude if there, else none.
+def choose_baseline(runs: pd.DataFrame, requested: str | None) -> str | None:
+    """Return the baseline method: the requested one, else magnitude if it ran, else None.
 
-    Raises BadInput if there is no run of the one asked for.
+    Raises:
+        BadInput: no run has the requested method.
     """
-    there = list(dict.fromkeys(runs["method"]))
-    if asked is None:
-        return DEFAULT if DEFAULT in there else None
-    if asked not in there:
-        raise bad_choice("--baseline", asked, there)
-    return asked
+    methods = list(dict.fromkeys(runs["method"]))
+    if requested is None:
+        return DEFAULT if DEFAULT in methods else None
+    if requested not in methods:
+        raise bad_choice("--baseline", requested, methods)
+    return requested
 
 
 def differences(runs: pd.DataFrame, method: str | None) -> pd.DataFrame:
-    """A row per cell of one table (`runs`) that has a counterpart of the baseline: the mean difference over the seeds
-    in common, the two tests, and their p-values corrected together."""
-    load = cache(lambda directory, metric: examples.per_example(directory, metric))
+    """Return a row for each cell that has a counterpart of the baseline `method`.
+
+    A row has the mean difference over the common seeds, both tests, and their p-values corrected together.
+
+    Args:
+        runs: the runs of one table.
+        method: the baseline; None gives an empty table.
+    """
+    load = cache(lambda directory, metric: examples.example_scores(directory, metric))
     rows = []
     for (label, sparsity), ours in runs.groupby(["label", "sparsity"], sort=False):
         theirs = _counterpart(runs[runs["method"] == method], ours)
         if theirs is None:
             continue
         pairs = ours.merge(theirs, on="seed", suffixes=("", "_base")).sort_values("seed")
-        gap = (
+        difference = (
             (pairs["score"] - pairs["score_base"]).mean()
             if len(pairs)
             else ours["score"].mean() - theirs["score"].mean()
         )
+        same_denominator = ours["denominator"].iloc[0] == theirs["denominator"].iloc[0]
         rows.append(
             {
                 "label": label,
                 "sparsity": sparsity,
                 "against": theirs["label"].iloc[0],
-                "other_of": ours["of"].iloc[0] != theirs["of"].iloc[0] and theirs["sparsity"].iloc[0] > 0,
+                "other_denominator": not same_denominator and theirs["sparsity"].iloc[0] > 0,
                 "seeds": len(pairs),
-                "difference": gap,
-                "examples": _examples(pairs, load),
+                "difference": difference,
+                "examples": _test_examples(pairs, load),
                 "by_seed": over_seeds(pairs["score"].tolist(), pairs["score_base"].tolist()),
             }
         )
@@ -65,35 +74,38 @@ def differences(runs: pd.DataFrame, method: str | None) -> pd.DataFrame:
     return table
 
 
-COLUMNS = ["label", "sparsity", "against", "other_of", "seeds", "difference", "examples", "by_seed"]
-
-
 def _counterpart(candidates: pd.DataFrame, ours: pd.DataFrame) -> pd.DataFrame | None:
-    """The baseline's runs at the same sparsity, or its only ones where it removes nothing (dense); of several variants
-    that which shares most with `ours` (denominator, budget, teacher, augmentation, training data)."""
+    """Return the baseline's runs that `ours` are compared with, or None.
+
+    They have the same sparsity. A baseline that removes nothing (dense) has only one sparsity, so that one is used.
+    Of several variants, the one that shares most of `AXES` with `ours` is used.
+
+    Args:
+        candidates: all runs of the baseline in this table.
+        ours: the runs of one cell.
+    """
     label, sparsity = ours["label"].iloc[0], ours["sparsity"].iloc[0]
     if (candidates["sparsity"] > 0).any():
         candidates = candidates[candidates["sparsity"] == sparsity]
     candidates = candidates[candidates["label"] != label]
-    if candidates.empty or (ours["method"].iloc[0] == candidates["method"].iloc[0] and _first(candidates, ours)):
+    if candidates.empty:
         return None
+    is_baseline = ours["method"].iloc[0] == candidates["method"].iloc[0]
+    if is_baseline and ours["order"].min() < candidates["order"].min():
+        return None  # the baseline's first variant is the reference for its other variants
     facts = ours["facts"].iloc[0]
-    shared = candidates["facts"].map(lambda f: sum(f[a] == facts[a] for a in AXES))
-    best = candidates[shared == shared.max()]
-    return best[best["label"] == best["label"].iloc[0]]
+    shared = candidates["facts"].map(lambda f: sum(f[axis] == facts[axis] for axis in AXES))
+    closest = candidates[shared == shared.max()]
+    return closest[closest["label"] == closest["label"].iloc[0]]
 
 
-def _first(candidates: pd.DataFrame, ours: pd.DataFrame) -> bool:
-    """Of the baseline's own variants the first one stands, the others are compared with it."""
-    return bool(ours["order"].min() < candidates["order"].min())
-
-
-def _examples(pairs: pd.DataFrame, load: Any) -> Test:
-    there = pairs[pairs["files"] & pairs["files_base"]]
-    if len(there) < len(pairs):
-        if there.empty:
-            return Test(None, "predictions not at hand")
-        return replace(_examples(there, load), part=f"{len(there)} of {len(pairs)} seeds")
+def _test_examples(pairs: pd.DataFrame, load: Any) -> Test:
+    """Test over examples, on the seeds whose predictions are available on both sides."""
+    readable = pairs[pairs["has_files"] & pairs["has_files_base"]]
+    if len(readable) < len(pairs):
+        if readable.empty:
+            return Test(None, "predictions not available")
+        return replace(_test_examples(readable, load), part=f"{len(readable)} of {len(pairs)} seeds")
     sides: tuple[list[pd.Series], list[pd.Series]] = ([], [])
     try:
         for _, pair in pairs.iterrows():

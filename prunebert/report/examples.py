@@ -1,4 +1,4 @@
-"""What a run got right, example by example: the numbers that two runs on the same examples are paired by."""
+"""Score a run's predictions example by example, to pair it with another run on the same examples."""
 
 from __future__ import annotations
 
@@ -14,18 +14,24 @@ from prunebert.runs import artifacts
 REGRESSION = ("pearson", "spearman")
 
 
-def per_example(directory: Path, metric: str) -> pd.Series:
-    """By (split, id), higher is better: 1 or 0 for right or wrong; a question's exact match or F1; the share of a
-    block's hidden tokens that were told; of a regression minus the absolute error.
+def example_scores(directory: Path, metric: str) -> pd.Series:
+    """Return a score for each (split, id); higher is better.
 
-    Of the splits only that of `metric`, where it names one (accuracy_matched). Raises BadInput where the run left
-    nothing that can be read so.
+    - classification: 1 for right, 0 for wrong
+    - regression: minus the absolute error
+    - questions: the exact match or the F1
+    - masked language modelling: the share of a block's hidden tokens that were predicted
+
+    If the metric names a split, as accuracy_matched does, only that split is scored.
+
+    Raises:
+        BadInput: predictions.parquet is missing, damaged or cannot be scored.
     """
     table = artifacts.predictions(directory)
     if not {"split", "id", "label", "prediction"} <= set(table) or table.empty:
         raise BadInput(f"{directory}: predictions.parquet lacks its columns")
-    named = table["split"].map(lambda split: metric.endswith(f"_{split}"))
-    table = table[named] if named.any() else table
+    in_split = table["split"].map(lambda split: metric.endswith(f"_{split}"))
+    table = table[in_split] if in_split.any() else table
     table = table.set_index(["split", "id"])
     if table.index.has_duplicates:
         raise BadInput(f"{directory}: predictions.parquet has an example twice")
@@ -41,22 +47,23 @@ def _scores(prediction: pd.Series, label: pd.Series, metric: str) -> pd.Series:
             return -(prediction - label).abs()
         return (prediction == label).astype(float)
     golds = label.map(json.loads)
-    if golds.map(lambda g: bool(g) and isinstance(g[0], int)).any():
-        asked = golds[golds.map(len) > 0]
-        found = prediction[asked.index].map(json.loads)
-        return pd.Series([np.equal(p, g).mean() for p, g in zip(found, asked, strict=True)], asked.index)
-    from prunebert.metrics import question_score  # evaluate takes seconds to import
+    if golds.map(lambda g: bool(g) and isinstance(g[0], int)).any():  # token ids: masked language modelling
+        hidden = golds[golds.map(len) > 0]
+        predicted = prediction[hidden.index].map(json.loads)
+        return pd.Series([np.equal(p, g).mean() for p, g in zip(predicted, hidden, strict=True)], hidden.index)
+    from prunebert.metrics import of_question  # importing evaluate takes seconds
 
-    kind, no_answer = "exact" if metric == "exact" else "f1", bool((golds.map(len) == 0).any())
+    kind = "exact" if metric == "exact" else "f1"
+    no_answer = bool((golds.map(len) == 0).any())
     pairs = zip(prediction, golds, strict=True)
     return pd.Series([question_score(kind, p, g, no_answer) for p, g in pairs], label.index)
 
 
 def unit(metric: str, task: str) -> str:
-    """What is compared example by example, in words."""
+    """Name what is compared example by example."""
     if metric in REGRESSION:
         return "absolute error"
     if task == "mlm":
-        return "share of a block's hidden tokens told right"
-    own = {"exact": "exact match", "f1": "F1 of the answer"} if "squad" in task else {}
-    return own.get(metric, "right or wrong")
+        return "share of a block's hidden tokens predicted correctly"
+    squad_units = {"exact": "exact match", "f1": "F1 of the answer"} if "squad" in task else {}
+    return squad_units.get(metric, "right or wrong")

@@ -1,4 +1,4 @@
-"""The tables method × sparsity and the differences for a paper: LaTeX, with booktabs."""
+"""Format the tables method × sparsity and the differences as LaTeX with booktabs."""
 
 from __future__ import annotations
 
@@ -24,43 +24,44 @@ SIGNS = str.maketrans(
 )
 
 
-def scores(found: pd.DataFrame, *, table: str, metric: str, lower_is_better: bool) -> str:
-    """method × sparsity, the best of each column (among the same denominator) in bold."""
-    texts, best = cells.grid(found, lower_is_better)
+def scores(cell_means: pd.DataFrame, *, table: str, metric: str, lower_is_better: bool) -> str:
+    """Return the table method × sparsity. The best mean of a column among the same denominator is bold."""
+    texts, best = cells.grid(cell_means, lower_is_better)
     texts.columns = [f"{s:g}" for s in texts]
-    texts.insert(0, "of", cells.denominator(found)[texts.index])
+    texts.insert(0, "sparsity of", cells.denominator(cell_means)[texts.index])
     texts.index.name = texts.columns.name = None
     bold = best.set_axis(texts.columns[1:], axis=1).reindex(columns=texts.columns, fill_value=False)
     style = texts.style.apply(lambda _: bold.replace({True: "textbf:--rwrap;", False: ""}), axis=None)
-    return _written(style, f"{table}: {metric} by sparsity", "ll" + "r" * (texts.shape[1] - 1))
+    return _to_latex(style, f"{table}: {metric} by sparsity", "ll" + "r" * (texts.shape[1] - 1))
 
 
-def differences(found: pd.DataFrame, *, table: str, metric: str, method: str) -> str:
-    """Differences to the baseline with both tests' corrected p-values."""
+def differences(gaps: pd.DataFrame, *, table: str, metric: str, method: str) -> str:
+    """Return the differences to the baseline `method`, with the corrected p-values of both tests."""
     rows = pd.DataFrame(
         {
-            "sparsity": found["sparsity"].map("{:g}".format),
-            "seeds": found["seeds"].map(str),
-            "difference": found["difference"].map("{:+.4f}".format),
-            "p, examples": [_p(t, p) for t, p in zip(found["examples"], found["examples_holm"], strict=True)],
-            "p, seeds": [_p(t, p) for t, p in zip(found["by_seed"], found["by_seed_holm"], strict=True)],
+            "sparsity": gaps["sparsity"].map("{:g}".format),
+            "seeds": gaps["seeds"].map(str),
+            "difference": gaps["difference"].map("{:+.4f}".format),
+            "p, examples": [_format_p(t, p) for t, p in zip(gaps["examples"], gaps["examples_holm"], strict=True)],
+            "p, seeds": [_format_p(t, p) for t, p in zip(gaps["by_seed"], gaps["by_seed_holm"], strict=True)],
         }
-    ).set_axis(found["label"])
+    ).set_axis(gaps["label"])
     rows.index.name = None
     caption = f"{table}: {metric} minus that of {method}; p-values after Holm's correction"
-    return _written(rows.style, caption, "l" + "r" * rows.shape[1])
+    return _to_latex(rows.style, caption, "l" + "r" * rows.shape[1])
 
 
-def _p(test: Test, corrected: float | None) -> str:
-    told = test.why if test.p is None else f"{corrected:.4f}" if corrected and corrected >= 0.0001 else "< 0.0001"
-    return f"{told} ({test.part})" if test.part else told
+def _format_p(test: Test, corrected: float | None) -> str:
+    """Format the corrected p-value, or the reason why there is none."""
+    text = test.reason if test.p is None else f"{corrected:.4f}" if corrected and corrected >= 0.0001 else "< 0.0001"
+    return f"{text} ({test.part})" if test.part else text
 
 
-def _written(style: pd.io.formats.style.Styler, caption: str, columns: str) -> str:
-    style.format(escaped).format_index(escaped, axis=0).format_index(escaped, axis=1)
-    return style.to_latex(hrules=True, column_format=columns, position_float="centering", caption=escaped(caption))
+def _to_latex(style: pd.io.formats.style.Styler, caption: str, columns: str) -> str:
+    style.format(escape).format_index(escape, axis=0).format_index(escape, axis=1)
+    return style.to_latex(hrules=True, column_format=columns, position_float="centering", caption=escape(caption))
 
 
-def escaped(text: object) -> str:
-    """Any text as LaTeX prints it."""
+def escape(text: object) -> str:
+    """Escape LaTeX's special characters."""
     return " ".join(str(text).split()).translate(SIGNS)

@@ -1,4 +1,4 @@
-"""report.html: one file that needs no other, no network and no program but a browser."""
+"""Write report.html: a single file that a browser shows without a network."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from prunebert.report.tables import Table
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure in both themes, as base64 of PNG files."""
+    """A figure in both themes."""
 
-    name: str
+    name: str  # of its files in figures/
     caption: str
-    light: str
-    dark: str
-    width: int
+    light: str  # a PNG file in base64
+    dark: str  # the same in the dark theme
+    width: int  # in CSS pixels
 
 
 @dataclass(frozen=True)
 class Part:
-    """What stands in a section, in this order. text: a paragraph a line. folded: behind this line is the table."""
+    """A part of a section. The page shows its fields in this order."""
 
     heading: str = ""
-    text: str = ""
+    text: str = ""  # a paragraph per line
     table: Table | None = None
-    folded: str = ""
+    folded: str = ""  # if given, the table is folded behind this line
     figure: Picture | None = None
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading of the page and what stands under it. anchor: its name in links."""
+    """A section of the page."""
 
     title: str
-    anchor: str
+    anchor: str  # its name in links
     parts: list[Part] = field(default_factory=list)
 
 
-def html(title: str, summary: list[str], trouble: str, sections: list[Section]) -> str:
-    """The page. Every text that came from a file is escaped by the template."""
+def render(title: str, summary: list[str], trouble: str, sections: list[Section]) -> str:
+    """Return the page's HTML. The template escapes every text."""
     from jinja2 import Environment, StrictUndefined
 
     source = (files("prunebert.report") / "page.html").read_text("utf-8")
@@ -52,20 +52,20 @@ def html(title: str, summary: list[str], trouble: str, sections: list[Section]) 
     return template.render(title=title, summary=summary, trouble=trouble, sections=sections)
 
 
-def drawn(drawing: Drawing, folder: Path) -> Picture:
-    """Draw a figure: NAME.png and NAME.pdf in `folder`, and both themes for the page."""
+def draw_picture(drawing: Drawing, folder: Path) -> Picture:
+    """Draw a figure, write NAME.png and NAME.pdf into `folder`, and return both themes for the page."""
     import matplotlib
 
-    shown = {}
+    png = {}
     for theme in (LIGHT, DARK):
         with matplotlib.rc_context(theme.rc()):
             figure = drawing.draw(theme=theme)
             stream = io.BytesIO()
             figure.savefig(stream, format="png", metadata={"Software": None})
-            shown[theme.name] = stream.getvalue()
+            png[theme.name] = stream.getvalue()
             if theme is LIGHT:
-                figure.set_layout_engine("none")  # all stays where it is, and need not be placed again
+                figure.set_layout_engine("none")  # keeps the layout of the PNG, and saves time
                 figure.savefig(folder / f"{drawing.name}.pdf", metadata={"CreationDate": None})
-    (folder / f"{drawing.name}.png").write_bytes(shown["light"])
-    encoded = {name: base64.b64encode(png).decode() for name, png in shown.items()}
+    (folder / f"{drawing.name}.png").write_bytes(png["light"])
+    encoded = {theme: base64.b64encode(content).decode() for theme, content in png.items()}
     return Picture(drawing.name, drawing.caption, encoded["light"], encoded["dark"], round(figure.get_figwidth() * 130))

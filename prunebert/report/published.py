@@ -1,11 +1,17 @@
-"""Published results: numbers that others printed, each with its source, read from published.csv.
+"""Read published.csv: results that papers and repositories report, each with its source.
 
-Its columns: source; read ("paper" or "readme": there, "slides": the authors', "quoted": `source` quotes others); model,
-task, metric, method in prunebert's names, with "not told" where the source leaves a metric open, and other words for
-what prunebert has not (method cap, metric accuracy_pooled); variant, settings that the number belongs to
-("allocation=local|score": one of them); sparsity, the fraction removed; denominator, what it is a fraction of; kd, the
-teacher's kind or "no"; epochs, score, std, seeds where told; note. Scores are fractions, as runs have them.
-Left out: averages over tasks, and compressed models of the same tables that prune nothing.
+Its columns:
+    source: see `CITED`.
+    read: where the number was read: "paper", "readme", "slides" (the authors'), or "quoted" (`source` quotes others).
+    model, task, metric, method: prunebert's names. A metric that the source leaves open is "not told". Methods and
+        metrics that prunebert lacks have other names (method cap, metric accuracy_pooled).
+    variant: settings that the number belongs to; "allocation=local|score" means either of the two.
+    sparsity: the fraction removed.
+    denominator: what the sparsity is a fraction of.
+    kd: the kind of the teacher, or "no".
+    epochs, score, std, seeds: empty where the source does not state them. Scores are fractions, as in runs.
+    note: free text.
+Averages over tasks are left out, and so are compressed models that prune nothing.
 """
 
 from __future__ import annotations
@@ -27,44 +33,56 @@ CITED = {
     "SparseBERT README": "Xu et al., NAACL 2021: README of their code",
     "oBERT README": "Kurtic et al., EMNLP 2022: README of their code",
 }
-READ = {"paper": "read in the paper", "readme": "the repository's README", "slides": "the authors' slides"}
-READ["quoted"] = "quoted there from another paper"
-TEXT = ("source", "read", "model", "task", "metric", "method", "variant", "denominator", "kd", "note")
+READ = {
+    "paper": "read in the paper",
+    "readme": "the repository's README",
+    "slides": "the authors' slides",
+    "quoted": "quoted there from another paper",
+}
+TEXT_COLUMNS = ("source", "read", "model", "task", "metric", "method", "variant", "denominator", "kd", "note")
 
 
-def table() -> pd.DataFrame:
-    """Every published number, a row each."""
+def read_table() -> pd.DataFrame:
+    """Return published.csv, a row per number."""
     with (files("prunebert.report") / "published.csv").open(encoding="utf-8") as stream:
-        open_ended = {column: [""] for column in ("epochs", "std", "seeds")}
-        return pd.read_csv(stream, dtype=dict.fromkeys(TEXT, "str"), keep_default_na=False, na_values=open_ended)
+        empty_is_nan = {column: [""] for column in ("epochs", "std", "seeds")}
+        return pd.read_csv(
+            stream, dtype=dict.fromkeys(TEXT_COLUMNS, "str"), keep_default_na=False, na_values=empty_is_nan
+        )
 
 
 def points(published: pd.DataFrame, model: str, task: str, metric: str) -> pd.DataFrame:
-    """The numbers of a model, task and metric. A model's folder or organisation does not count, its name does."""
+    """Return the numbers of a model, task and metric. Of a model's path only the last part counts."""
     name = model.rstrip("/").rpartition("/")[2]
     return published[(published.model == name) & (published.task == task) & (published.metric == metric)]
 
 
-def beside(cell: pd.DataFrame, published: pd.DataFrame) -> list[dict[str, Any]]:
-    """Of one cell (`cell`: the runs of a variant at a sparsity), each metric's mean beside every published number that
-    agrees in model, task, metric, method, its variant, sparsity, what that is a fraction of, and teacher or none."""
+def comparisons(cell: pd.DataFrame, published: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return each published number that matches a cell, with the cell's mean of the same metric.
+
+    A number matches if model, task, metric, method, variant, sparsity, denominator and teacher are the same.
+
+    Args:
+        cell: the runs of one variant at one sparsity.
+        published: see `read_table`.
+    """
     run = cell.iloc[0]
-    own = settings(run["row"])
+    run_settings = settings(run["row"])
     rows = []
-    for metric in sorted({m for found in cell["metrics"] for m in found}):
+    for metric in sorted({m for metrics in cell["metrics"] for m in metrics}):
         values = cell["metrics"].map(lambda m, metric=metric: m.get(metric)).dropna()
-        near = points(published, run["model"], run["task"], metric)
-        near = near[(near.method == run["method"]) & ((near.sparsity - run["sparsity"]).abs() < 5e-5)]
+        matches = points(published, run["model"], run["task"], metric)
+        matches = matches[(matches.method == run["method"]) & ((matches.sparsity - run["sparsity"]).abs() < 5e-5)]
         if run["sparsity"] > 0:
-            near = near[near.denominator == run["of"]]
+            matches = matches[matches.denominator == run["denominator"]]
         teacher = "no" if run["distill"] == "none" else run["distill"]
-        near = near[near.kd == teacher]
-        for _, point in near[near.variant.map(lambda v: _fits(v, own))].iterrows():
+        matches = matches[matches.kd == teacher]
+        for _, point in matches[matches.variant.map(lambda v: _has_settings(run_settings, v))].iterrows():
             rows.append({"metric": metric, "mean": values.mean(), "sd": values.std(), "n": len(values), **point})
     return rows
 
 
-def _fits(variant: str, own: dict[str, str]) -> bool:
-    """Whether a run's settings are those that a published number belongs to."""
-    asked = [word.split("=") for word in variant.split(";") if word]
-    return all(own.get(key) in values.split("|") for key, values in asked)
+def _has_settings(run_settings: dict[str, str], variant: str) -> bool:
+    """Return whether a run has the settings that a published number belongs to."""
+    required = [word.split("=") for word in variant.split(";") if word]
+    return all(run_settings.get(key) in values.split("|") for key, values in required)

@@ -1,4 +1,4 @@
-"""The report's sections: of every table of runs what is tabulated, tested and drawn, with the words that go with it."""
+"""Build the sections of the report: for each table of runs, its tables, tests and figures with their explanations."""
 
 from __future__ import annotations
 
@@ -11,176 +11,193 @@ from pathlib import Path
 import pandas as pd
 
 from prunebert.errors import BadInput
-from prunebert.report import budgets, cells, curves, examples, maps, published, tables
+from prunebert.report import allocation, cells, curves, examples, maps, published, tables
 from prunebert.report.collect import Collected, Trouble
 from prunebert.report.page import Part, Picture, Section
-from prunebert.report.statistics import TOLD
+from prunebert.report.statistics import EXPLANATION
 from prunebert.report.style import Drawing
 from prunebert.runs import artifacts
 
 Draw = Callable[[Drawing], Picture]
-MOST = 24  # runs in an overlap matrix one by one; of more there are means over the seeds
-COMPARED = 120  # runs that are compared at all; of more the lowest seeds of each row
+MAX_SINGLE = 24  # runs; a larger overlap matrix shows means over the seeds instead of single runs
+MAX_COMPARED = 120  # runs; of more, only the lowest seeds of each variant are compared
 READING = (
-    "A cell is the mean over seeds ± their standard deviation (n - 1), and the number of seeds in brackets. Sparsity "
-    "is the fraction removed, of the matrices that its row names; bold is the best mean of its column among rows whose "
-    "sparsity is a fraction of the same matrices. Rows are apart wherever more than sparsity and seed differs, and say "
-    "in what; figures tell no more of it than sets their lines apart."
+    "A cell shows the mean over seeds ± their standard deviation (n - 1), and the number of seeds in brackets. "
+    "Sparsity is the fraction removed. Its row names the matrices that it is a fraction of. Bold is the best mean of a "
+    "column among rows whose sparsity is a fraction of the same matrices. Runs share a row if they differ only in "
+    "sparsity and seed. A row's name lists the settings in which it differs from the others; figure legends show only "
+    "what distinguishes the lines. The constant baseline always answers the commonest training label, or the mean."
 )
 
 
-def of_table(
+def table_section(
     name: str, runs: pd.DataFrame, gaps: pd.DataFrame, baseline: str | None, draw: Draw, troubles: list[Trouble]
 ) -> Section:
-    """All about the runs of one task, model and evaluation data; gaps: of compare.differences. What cannot be read on
-    the way goes to `troubles`."""
+    """Return the section of one table: one task, model and evaluation data.
+
+    Args:
+        name: the table's name.
+        runs: the runs of the table.
+        gaps: see `prunebert.report.differences.differences`.
+        baseline: the method that the others are compared with, or None.
+        draw: draws a figure.
+        troubles: what cannot be read is appended here.
+    """
     metric, task = runs["metric"].iloc[0], runs["task"].iloc[0]
-    found = cells.cells(runs)
+    cell_means = cells.cells(runs)
     lower = metric in cells.LOWER_IS_BETTER
-    rows = runs["row"].iloc[0].get("data")
-    held = {k: v for k, v in (rows.get("rows") or {}).items() if k != "train"} if isinstance(rows, dict) else {}
-    size = ", ".join(f"{count:,} examples of {split}" for split, count in held.items() if isinstance(count, int))
-    majority = runs["majority_score"].dropna()
-    always = f" The constant answer, the commonest or the mean, gives {majority.iloc[0]:.4f}." if len(majority) else ""
-    parts = [Part("Scores", f"{metric}{' on ' + size if size else ''}.{always}", tables.scores(found, lower))]
-    for other in sorted({m for each in runs["metrics"] for m in each} - {metric}):
+    constant_scores = runs["majority_score"].dropna()
+    text = f"{metric}{_evaluation_data(runs)}."
+    if len(constant_scores):
+        text += f" The constant baseline scores {constant_scores.iloc[0]:.4f}."
+    parts = [Part("Scores", text, tables.scores(cell_means, lower))]
+    for other in sorted({m for metrics in runs["metrics"] for m in metrics} - {metric}):
         table = tables.scores(cells.cells(runs, other), other in cells.LOWER_IS_BETTER)
         parts.append(Part(table=table, folded=f"The same for {other}"))
     parts.append(_differences(gaps, baseline, metric, task))
-    numbers = published.table()
-    parts += _beside(runs, numbers)
-    near = published.points(numbers, runs["model"].iloc[0], task, metric)
+    numbers = published.read_table()
+    parts += _published(runs, numbers)
+    points = published.points(numbers, runs["model"].iloc[0], task, metric)
     caption = f"{name}: {metric} against sparsity; mean and a band of one standard deviation over seeds."
-    if len(near):
-        caption += " Published points: shape for the source, colour for the method, filled where a teacher helped; they"
-        caption += " stand a little to the right of their sparsity."
-    level = majority.iloc[0] if len(majority) else math.nan
-    curve = partial(curves.scores, found, near, metric=metric, majority=level)
+    if len(points):
+        caption += " Published points: the shape shows the source, the colour the method. They are filled if a teacher"
+        caption += " was used, and drawn a little to the right of their sparsity."
+    constant_score = constant_scores.iloc[0] if len(constant_scores) else math.nan
+    curve = partial(curves.draw_scores, cell_means, points, metric=metric, constant_score=constant_score)
     parts.append(Part("Score against sparsity", figure=draw(_drawing(f"score {name}", caption, curve))))
-    pruned = runs[(runs["sparsity"] > 0) & runs["files"]]
-    for sparsity, some in pruned.groupby("sparsity"):
-        parts += _density(name, float(str(sparsity)), some, draw, troubles)
-    parts += _shift(name, pruned, draw, troubles)
-    for sparsity, some in pruned.groupby("sparsity"):
-        parts += _overlap(name, float(str(sparsity)), some, draw, troubles)
-    caption = f"{name}: each run a tick, the mean a bar. Time and memory compare only on one, otherwise idle, device."
-    drawing = _drawing(f"cost {name}", caption, partial(curves.costs, runs))
-    told = "Peak memory on a CPU is that of the process so far, which in a sweep is all runs before it as well."
-    parts.append(Part("Time and memory", told, tables.costs(runs), figure=draw(drawing)))
-    told = "The sparsities are measured from the masks, under all four denominators."
-    parts.append(Part("Every run and its command", told, tables.every_run(runs)))
+    pruned = runs[(runs["sparsity"] > 0) & runs["has_files"]]
+    for sparsity, sparsity_runs in pruned.groupby("sparsity"):
+        parts += _density(name, float(str(sparsity)), sparsity_runs, draw, troubles)
+    parts += _allocation(name, pruned, draw, troubles)
+    for sparsity, sparsity_runs in pruned.groupby("sparsity"):
+        parts += _overlap(name, float(str(sparsity)), sparsity_runs, draw, troubles)
+    caption = f"{name}: a tick for each run, a bar for the mean. Compare time and memory only on one, otherwise idle,"
+    drawing = _drawing(f"cost {name}", f"{caption} device.", partial(curves.draw_costs, runs))
+    text = "On a CPU, peak memory is the peak of the whole process. In a sweep it includes all earlier runs."
+    parts.append(Part("Time and memory", text, tables.costs(runs), figure=draw(drawing)))
+    text = "The sparsities are measured from the masks, under all four denominators."
+    parts.append(Part("Every run and its command", text, tables.every_run(runs)))
     return Section(name, slug(name), parts)
 
 
-def of_troubles(collected: Collected, troubles: list[Trouble]) -> Section:
-    """What failed, what is missing, what was left out."""
-    told = f"{len(collected.runs)} runs are in the tables" + ("." if troubles else ", every one that was started.")
+def trouble_section(collected: Collected, troubles: list[Trouble]) -> Section:
+    """Return the section on runs that failed, are missing or were left out."""
+    text = f"The tables contain {len(collected.runs)} runs" + ("." if troubles else ", every one that was started.")
     table = tables.troubles(troubles) if troubles else None
-    return Section("What failed or is missing", "missing", [Part(text=told, table=table)])
+    return Section("What failed or is missing", "missing", [Part(text=text, table=table)])
 
 
-def of_methods() -> Section:
-    """How numbers were made."""
-    cited = "\n".join(f"{name}: {source}." for name, source in published.CITED.items())
+def reading_section() -> Section:
+    """Return the section that explains how the numbers were made."""
+    sources = "\n".join(f"{name}: {source}." for name, source in published.CITED.items())
     numbers = (
-        "Published numbers are shown beside a measured one only where model, task, metric, method and its variant, "
-        "sparsity and what it is a fraction of, and teacher or none all agree; budgets (epochs, seeds) may still "
-        f"differ and are told. None of them was measured here.\n{cited}"
+        "A published number is compared with a measured one only if all of these are the same: model, task, metric, "
+        "method and its variant, sparsity and its denominator, and teacher. Epochs and seeds may still differ; the "
+        f"table lists them. None of the published numbers was measured here.\n{sources}"
     )
-    heads = ("Tables", "Tests", "Published numbers")
-    parts = [Part(head, text) for head, text in zip(heads, (READING, TOLD, numbers), strict=True)]
+    parts = [Part("Tables", READING), Part("Tests", EXPLANATION), Part("Published numbers", numbers)]
     return Section("How to read this", "reading", parts)
 
 
-def _differences(found: pd.DataFrame, baseline: str | None, metric: str, task: str) -> Part:
+def _evaluation_data(runs: pd.DataFrame) -> str:
+    """Describe the evaluation data: " on 872 examples of validation", or "" if it is unknown."""
+    data = runs["row"].iloc[0].get("data")
+    splits = (data.get("rows") or {}) if isinstance(data, dict) else {}
+    sizes = [f"{n:,} examples of {split}" for split, n in splits.items() if split != "train" and isinstance(n, int)]
+    return f" on {', '.join(sizes)}" if sizes else ""
+
+
+def _differences(gaps: pd.DataFrame, baseline: str | None, metric: str, task: str) -> Part:
     title = f"Differences to {baseline}" if baseline else "Differences to a baseline"
     if baseline is None:
-        return Part(title, "No baseline: there is no run of magnitude, and no other was asked for (--baseline METHOD).")
-    if found.empty:
-        return Part(title, f"No other row has a sparsity at which there is a run of {baseline}.")
-    told = (
+        return Part(title, "No baseline: magnitude did not run, and no other was requested (--baseline METHOD).")
+    if gaps.empty:
+        return Part(title, f"No other row shares a sparsity with a run of {baseline}.")
+    text = (
         f"{metric} minus that of {baseline}, over the seeds that both have. Examples are compared by "
         f"{examples.unit(metric, task)}. Bold: below 0.05 after Holm's correction. The tests are explained under "
         "“How to read this”."
     )
-    return Part(title, told, tables.differences(found))
+    return Part(title, text, tables.differences(gaps))
 
 
-def _beside(runs: pd.DataFrame, numbers: pd.DataFrame) -> list[Part]:
-    table = tables.beside_published(runs, numbers)
-    title = "Beside published results"
+def _published(runs: pd.DataFrame, numbers: pd.DataFrame) -> list[Part]:
+    table = tables.published_comparisons(runs, numbers)
+    title = "Published results"
     if table.rows:
-        return [Part(title, "Where all that is compared agrees; what remains different is the budget.", table)]
-    known = numbers[numbers.task == runs["task"].iloc[0]]["model"].unique()
-    told = f"for this task those at hand are of {', '.join(known)}" if len(known) else "none at hand are of this task"
-    return [Part(title, f"No published number agrees with a run in all that must agree; {told}.")]
+        return [Part(title, "Everything but the training budget is the same.", table)]
+    models = numbers[numbers.task == runs["task"].iloc[0]]["model"].unique()
+    known = f"those for this task are of {', '.join(models)}" if len(models) else "there are none for this task"
+    return [Part(title, f"No published number matches a run; {known}.")]
 
 
 def _density(name: str, sparsity: float, runs: pd.DataFrame, draw: Draw, troubles: list[Trouble]) -> list[Part]:
-    means, rests, unread = maps.remaining(runs)
-    troubles += [Trouble("not in the density map", f"{name} at {sparsity:g}", told) for told in unread]
-    if not means:
+    layer_means, outside_means, messages = maps.remaining(runs)
+    troubles += [Trouble("not in the density map", f"{name} at {sparsity:g}", message) for message in messages]
+    if not layer_means:
         return []
-    caption = (
-        f"{name}, sparsity {sparsity:g}: the fraction of weights that remains, by layer and kind of matrix, mean over"
+    caption = f"{name}, sparsity {sparsity:g}: the fraction of weights that remains, by layer and kind of matrix. Each"
+    caption += " value is the mean over the runs. All panels share one scale. Below a panel: what is pruned outside the"
+    drawing = _drawing(
+        f"density {name} {sparsity:g}", f"{caption} layers.", partial(maps.draw_density, layer_means, outside_means)
     )
-    caption += " the runs; all panels on one scale. What is pruned outside the layers stands below its panel."
-    drawing = _drawing(f"density {name} {sparsity:g}", caption, partial(maps.density, means, rests))
     return [Part(f"Weights left at {sparsity:g}", figure=draw(drawing))]
 
 
-def _shift(name: str, runs: pd.DataFrame, draw: Draw, troubles: list[Trouble]) -> list[Part]:
-    """How budgets change with sparsity, by kind of matrix and by layer."""
+def _allocation(name: str, runs: pd.DataFrame, draw: Draw, troubles: list[Trouble]) -> list[Part]:
+    """Return how the allocation changes with sparsity, by kind of matrix and by layer."""
     parts = []
     for by in ("kinds", "layers"):
-        found, unread = budgets.ratios(runs, by)
-        if by == "kinds":  # layers stand beside them in the same file
-            troubles += [Trouble("not in the budgets", name, told) for told in unread]
-        shown, even = budgets.uneven(found)
-        if not shown or found["part"].nunique() < 2:
+        table, messages = allocation.ratios(runs, by)
+        if by == "kinds":  # both are read from the same file, so the messages are the same
+            troubles += [Trouble("not in the allocation figure", name, message) for message in messages]
+        shown, uniform = allocation.split_uniform(table)
+        if not shown or table["part"].nunique() < 2:
             continue
-        caption = (
-            f"{name}: the remaining fraction of each of the {by}, divided by that of all prunable weights, against "
-        )
-        caption += "sparsity, mean over seeds."
-        low = found["ratio"][found["label"].isin(shown)].min() < budgets.FEWEST
-        caption += f" What is below ×1/{1 / budgets.FEWEST:g} is drawn there." if low else ""
-        caption += f" Uniform, not drawn: {', '.join(even)}." if even else ""
-        drawing = _drawing(f"budget {by} {name}", caption, partial(budgets.shift, found, shown))
-        parts.append(Part(f"Budget of the {by} against sparsity", figure=draw(drawing)))
+        caption = f"{name}: the remaining fraction of each of the {by}, divided by that of all prunable weights,"
+        caption += " against sparsity. Each value is the mean over seeds."
+        if table["ratio"][table["label"].isin(shown)].min() < allocation.LOWEST_RATIO:
+            caption += (
+                f" Ratios below ×1/{1 / allocation.LOWEST_RATIO:g} are drawn at ×1/{1 / allocation.LOWEST_RATIO:g}."
+            )
+        caption += f" Uniform, not drawn: {', '.join(uniform)}." if uniform else ""
+        drawing = _drawing(f"budget {by} {name}", caption, partial(allocation.draw_allocation, table, shown))
+        parts.append(Part(f"Allocation among the {by} against sparsity", figure=draw(drawing)))
     return parts
 
 
 def _overlap(name: str, sparsity: float, runs: pd.DataFrame, draw: Draw, troubles: list[Trouble]) -> list[Part]:
-    where, readable = f"{name} at {sparsity:g}", []
-    each = len(runs) <= MOST
-    most = COMPARED // runs["variant"].nunique() if len(runs) > COMPARED else len(runs)
-    some = runs.sort_values("seed", kind="stable").groupby("variant").head(max(1, most))
-    for _, run in some.sort_values("order").iterrows():
+    location, readable = f"{name} at {sparsity:g}", []
+    single = len(runs) <= MAX_SINGLE
+    seeds_each = MAX_COMPARED // runs["variant"].nunique() if len(runs) > MAX_COMPARED else len(runs)
+    compared = runs.sort_values("seed", kind="stable").groupby("variant").head(max(1, seeds_each))
+    for _, run in compared.sort_values("order").iterrows():
         try:
             artifacts.packed_masks(Path(run["directory"]))
             readable.append(run)
         except BadInput as error:
-            troubles.append(Trouble("not in the overlap matrix", where, str(error)))
+            troubles.append(Trouble("not in the overlap matrix", location, str(error)))
     if len(readable) < 2:
         return []
     try:
-        taken, values = maps.overlap_table([Path(run["directory"]) for run in readable])
+        indices, values = maps.overlap_table([Path(run["directory"]) for run in readable])
     except BadInput as error:
-        troubles.append(Trouble("not in the report", where, f"overlap matrix: {error}"))
+        troubles.append(Trouble("not in the report", location, f"overlap matrix: {error}"))
         return []
     caption = (
-        f"{where}: overlap of every two masks beyond chance; 1 the same weights, 0 what chance gives, below 0 fewer."
+        f"{location}: overlap of every two masks beyond chance: 1 for the same weights, 0 for as many common weights as"
+        " chance gives, below 0 for fewer."
     )
-    seeds = each and runs["seed"].nunique() > 1
-    labels = [readable[i]["short"] + (f", seed {readable[i]['seed']}" if seeds else "") for i in taken]
-    if not each:
+    with_seeds = single and runs["seed"].nunique() > 1
+    labels = [readable[i]["short_label"] + (f", seed {readable[i]['seed']}" if with_seeds else "") for i in indices]
+    if not single:
         labels, values = maps.over_seeds(labels, values)
-        caption += " Means over all pairs of runs; on the diagonal between the seeds of one row."
-    diagonal = "a run with itself" if each else "other seeds of the same row"
-    caption += "" if len(some) == len(runs) else f" Of {len(runs)} runs the {len(taken)} with the lowest seeds."
+        caption += " Means over all pairs of runs; the diagonal compares the seeds of one row."
+    diagonal = "a run with itself" if single else "other seeds of the same row"
+    if len(compared) < len(runs):
+        caption += f" Of {len(runs)} runs, the {len(indices)} with the lowest seeds are compared."
     drawing = _drawing(
-        f"overlap {name} {sparsity:g}", caption, partial(maps.overlap, labels, values, diagonal=diagonal)
+        f"overlap {name} {sparsity:g}", caption, partial(maps.draw_overlap, labels, values, diagonal=diagonal)
     )
     return [Part(f"Overlap at {sparsity:g}", figure=draw(drawing))]
 
@@ -190,5 +207,5 @@ def _drawing(name: str, caption: str, draw: Callable) -> Drawing:
 
 
 def slug(text: str) -> str:
-    """A file name or an anchor."""
+    """Turn a text into a file name or an anchor."""
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:120]

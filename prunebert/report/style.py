@@ -1,4 +1,4 @@
-"""How every figure looks: two themes, and for each method one colour and one mark that it keeps in all figures."""
+"""Define the look of all figures: two themes, and one colour and one mark for each method."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-WIDTH = 7.0  # inches, the text of a page
-# After Okabe & Ito and Tol, without what vanishes on white or on black; marks tell the near ones apart.
+WIDTH = 7.0  # inches, the text width of a page
+# After Okabe & Ito and Tol, without colours that vanish on white or on black. Marks distinguish similar colours.
 METHODS = {
     "dense": ("#8C6BB1", "o"),
     "random": ("#999999", "x"),
@@ -23,26 +23,26 @@ METHODS = {
     "tamt": ("#009E73", "X"),
     "abp": ("#CC79A7", "h"),
     "smp": ("#EE3377", "*"),
-    "obert": ("#77AA44", "p"),  # published only, from here on
+    "obert": ("#77AA44", "p"),  # this and the next: published only
     "cap": ("#BB8866", "p"),
     "supertickets": ("#6699CC", "p"),
     "feature_extraction": ("#AA7799", "p"),
 }
-OTHERS = ("#B8A000", "#5E8C8C", "#C06C84")  # methods of your own, by name
-LINES = ("-", "--", ":", "-.")  # of a method's variants
+OTHER_COLOURS = ("#B8A000", "#5E8C8C", "#C06C84")  # for other methods, chosen by their name
+LINES = ("-", "--", ":", "-.")  # for the variants of a method
 
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of a figure: what it is drawn on, text and axes, and the grid's lines."""
+    """The colours of a figure."""
 
     name: str
-    paper: str
-    ink: str
-    grid: str
+    paper: str  # background
+    ink: str  # text and axes
+    grid: str  # grid lines
 
     def rc(self) -> dict[Any, Any]:
-        """matplotlib's settings."""
+        """Return matplotlib's settings."""
         ink = dict.fromkeys(
             ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "legend.labelcolor"),
             self.ink,
@@ -52,7 +52,7 @@ class Theme:
             **ink,
             **paper,
             "grid.color": self.grid,
-            "text.parse_math": False,  # a $ in a name is a $
+            "text.parse_math": False,  # a $ in a name is no formula
             "font.size": 8,
             "axes.titlesize": 8,
             "axes.spines.top": False,
@@ -73,15 +73,15 @@ DARK = Theme("dark", "#16181c", "#e4e4e4", "#3a3d44")
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure to be drawn, once in each theme. name: of its files; caption: what is seen; draw(theme=…) makes it."""
+    """A figure that will be drawn once in each theme."""
 
-    name: str
+    name: str  # of its files
     caption: str
-    draw: Callable[..., Figure]
+    draw: Callable[..., Figure]  # called as draw(theme=…)
 
 
 def look(method: str) -> tuple[str, str]:
-    """(colour, mark) of a method, always the same."""
+    """Return the colour and the mark of a method."""
     if method in METHODS:
         return METHODS[method]
-    return OTHERS[sum(method.encode()) % len(OTHERS)], "d"
+    return OTHER_COLOURS[sum(method.encode()) % len(OTHER_COLOURS)], "d"

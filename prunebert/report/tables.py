@@ -1,4 +1,4 @@
-"""Tables as the page shows them: columns, rows of cells, and what a cell's text is sorted by."""
+"""Build the tables of the page: columns, rows of cells, and the numbers that cells are sorted by."""
 
 from __future__ import annotations
 
@@ -11,88 +11,99 @@ import pandas as pd
 from prunebert.report import cells, published
 from prunebert.report.collect import SPARSITIES, Trouble
 from prunebert.report.statistics import Test
-from prunebert.report.variants import OF
+from prunebert.report.variants import DENOMINATORS
 from prunebert.system.console import short
 
 
 @dataclass(frozen=True)
 class Cell:
-    """text as shown; sort: a number to sort by instead of the text; kind: "", "best", "muted", "long" or "code"."""
+    """A cell of a table."""
 
     text: str
-    sort: float | None = None
-    kind: str = ""
+    sort: float | None = None  # sorts the column instead of the text
+    kind: str = ""  # "", "best", "muted", "long" or "code"
 
 
 @dataclass(frozen=True)
 class Table:
-    """A row has a cell for each column. note: a sentence below the table."""
+    """A table of the page."""
 
     columns: list[str]
-    rows: list[list[Cell]]
-    note: str = ""
+    rows: list[list[Cell]]  # a cell for each column
+    note: str = ""  # text below the table
 
 
 def number(value: Any, form: str = "{:,.4f}", kind: str = "") -> Cell:
-    """A dash for what is not known."""
-    known = value is not None and not pd.isna(value)
-    return Cell(form.format(value), float(value), kind) if known else Cell("–", -math.inf, "muted")
+    """Return a cell with a number, or a dash if the value is missing."""
+    missing = value is None or pd.isna(value)
+    return Cell("–", -math.inf, "muted") if missing else Cell(form.format(value), float(value), kind)
 
 
-def scores(found: pd.DataFrame, lower_is_better: bool) -> Table:
-    """method × sparsity, the best of a column marked."""
-    texts, best = cells.grid(found, lower_is_better)
-    of = cells.denominator(found)
-    means = found.pivot(index="label", columns="sparsity", values="mean")
-    steps = found.groupby("label")["steps"]
+def scores(cell_means: pd.DataFrame, lower_is_better: bool) -> Table:
+    """Return the table method × sparsity, with the best mean of each column marked."""
+    texts, best = cells.grid(cell_means, lower_is_better)
+    denominators = cells.denominator(cell_means)
+    means = cell_means.pivot(index="label", columns="sparsity", values="mean")
+    steps = cell_means.groupby("label")["steps"]
     rows = []
     for label in texts.index:
-        row = [Cell(label), Cell(of[label], kind="muted"), _steps(steps.get_group(label))]
+        row = [Cell(label), Cell(denominators[label], kind="muted"), _range(steps.get_group(label))]
         for sparsity in texts:
             mark = "best" if best.at[label, sparsity] else ""
             text = texts.at[label, sparsity]
             row.append(Cell(text, means.at[label, sparsity], mark) if text else number(None))
         rows.append(row)
-    note = "Bold: the best mean of its column among rows whose sparsity is of the same matrices. "
-    note += "Steps: of all phases, a teacher's among them."
+    note = "Bold: the best mean of its column among rows with the same “sparsity of”. "
+    note += "Steps: the sum over all phases, including a teacher's."
     return Table(["method", "sparsity of", "steps", *(f"{s:g}" for s in texts)], rows, note)
 
 
-def _steps(values: pd.Series) -> Cell:
-    few, many = values.min(), values.max()
-    return Cell(f"{few:,.0f} to {many:,.0f}", few) if few < many else number(few, "{:,.0f}")
+def _range(values: pd.Series) -> Cell:
+    """Return a cell with the smallest and the largest value, or one number if they are equal."""
+    low, high = values.min(), values.max()
+    return Cell(f"{low:,.0f} to {high:,.0f}", low) if low < high else number(low, "{:,.0f}")
 
 
-def differences(found: pd.DataFrame) -> Table:
-    """Of compare.differences."""
+def differences(gaps: pd.DataFrame) -> Table:
+    """Return the table of differences to the baseline.
+
+    Args:
+        gaps: see `prunebert.report.differences.differences`.
+    """
     columns = ["method", "sparsity", "against", "seeds", "difference"]
     columns += ["won : lost", "p, examples", "Holm", "p, seeds", "Holm"]
     rows = []
-    for _, row in found.iterrows():
-        against = str(row["against"]) + ("\N{NO-BREAK SPACE}†" if row["other_of"] else "")
+    for _, row in gaps.iterrows():
+        against = str(row["against"]) + ("\N{NO-BREAK SPACE}†" if row["other_denominator"] else "")
         line = [Cell(row["label"]), number(row["sparsity"], "{:g}"), Cell(against), number(row["seeds"], "{:d}")]
         line.append(number(row["difference"], "{:+.4f}"))
-        line.append(Cell(_with(row["examples"].won, row["examples"].part)))
+        line.append(Cell(_with_part(row["examples"].wins, row["examples"].part)))
         for column in ("examples", "by_seed"):
             test: Test = row[column]
-            line += [_p(test.p, test.why), _p(row[f"{column}_holm"], "–", 0.05)]
+            line += [_p(test.p, test.reason), _p(row[f"{column}_holm"], "–", 0.05)]
         rows.append(line)
-    note = "† their sparsities are fractions of different matrices." if found["other_of"].any() else ""
+    note = "† The two sparsities are fractions of different matrices." if gaps["other_denominator"].any() else ""
     return Table(columns, rows, note)
 
 
-def _with(text: str, part: str) -> str:
+def _with_part(text: str, part: str) -> str:
     return f"{text} ({part})" if part else text
 
 
 def _p(value: float | None, instead: str, bold_below: float = 0.0) -> Cell:
+    """Return a cell with a p-value, or with the text `instead` if there is none."""
     if value is None or pd.isna(value):
         return Cell(instead, math.inf, "muted")
     return Cell("< 0.0001" if value < 0.0001 else f"{value:.4f}", value, "best" if value < bold_below else "")
 
 
-def beside_published(runs: pd.DataFrame, numbers: pd.DataFrame) -> Table:
-    """Every cell of one table beside the published numbers that agree with it."""
+def published_comparisons(runs: pd.DataFrame, numbers: pd.DataFrame) -> Table:
+    """Return a row for each published number that matches a cell.
+
+    Args:
+        runs: the runs of one table.
+        numbers: the published numbers.
+    """
     columns = [
         "method",
         "sparsity",
@@ -101,25 +112,23 @@ def beside_published(runs: pd.DataFrame, numbers: pd.DataFrame) -> Table:
         "published",
         "measured − published",
         "source",
-        "their budget",
+        "published training",
     ]
     rows = []
     for (label, sparsity), cell in runs.groupby(["label", "sparsity"], sort=False):
-        for found in published.beside(cell, numbers):
-            epochs = f"{found['epochs']:g} epochs" if pd.notna(found["epochs"]) else "not told"
-            seeds = f", {found['seeds']:g} seeds" if pd.notna(found["seeds"]) else ""
-            told = f"{found['source']} ({published.READ[found['read']]})" + (
-                f"; {found['note']}" if found["note"] else ""
-            )
+        for match in published.comparisons(cell, numbers):
+            epochs = f"{match['epochs']:g} epochs" if pd.notna(match["epochs"]) else "unknown"
+            seeds = f", {match['seeds']:g} seeds" if pd.notna(match["seeds"]) else ""
+            source = f"{match['source']} ({published.READ[match['read']]})"
             rows.append(
                 [
                     Cell(label),
                     number(sparsity, "{:g}"),
-                    Cell(found["metric"]),
-                    Cell(cells.told(found["mean"], found["sd"], found["n"]), found["mean"]),
-                    number(found["score"], "{:.4g}" + (f" ± {found['std']:.4g}" if pd.notna(found["std"]) else "")),
-                    number(found["mean"] - found["score"], "{:+.4f}"),
-                    Cell(told, kind="long"),
+                    Cell(match["metric"]),
+                    Cell(cells.format_mean(match["mean"], match["sd"], match["n"]), match["mean"]),
+                    number(match["score"], "{:.4g}" + (f" ± {match['std']:.4g}" if pd.notna(match["std"]) else "")),
+                    number(match["mean"] - match["score"], "{:+.4f}"),
+                    Cell(f"{source}; {match['note']}" if match["note"] else source, kind="long"),
                     Cell(epochs + seeds),
                 ]
             )
@@ -127,8 +136,8 @@ def beside_published(runs: pd.DataFrame, numbers: pd.DataFrame) -> Table:
 
 
 def costs(runs: pd.DataFrame) -> Table:
-    """Time and memory of each cell; devices are never mixed."""
-    columns = ["method", "sparsity", "device", "runs", "steps", "seconds a step", "seconds", "peak memory, GiB"]
+    """Return the time and memory of each cell, with a row per device."""
+    columns = ["method", "sparsity", "device", "runs", "steps", "seconds per step", "seconds", "peak memory, GiB"]
     rows = []
     for (label, sparsity, device), cell in runs.groupby(["label", "sparsity", "device"], sort=False):
         line = [Cell(label), number(sparsity, "{:g}"), Cell(device or "unknown"), number(len(cell), "{:d}")]
@@ -140,20 +149,20 @@ def costs(runs: pd.DataFrame) -> Table:
 
 
 def every_run(runs: pd.DataFrame) -> Table:
-    """Each run with the command that repeats it, where it lies and its four measured sparsities."""
-    columns = ["method", "asked", "seed", "score", "command that repeats it", "prunebert at commit", "directory"]
+    """Return each run with the command that repeats it, its directory and its four measured sparsities."""
+    columns = ["method", "sparsity", "seed", "score", "command that repeats it", "prunebert at commit", "directory"]
     rows = []
     for _, run in runs.iterrows():
         line = [Cell(run["label"]), number(run["sparsity"], "{:g}"), number(run["seed"], "{:d}"), number(run["score"])]
-        commit = run["git_commit"][:10] + (", changed since" if run["row"].get("git_dirty") else "")
+        commit = run["git_commit"][:10] + (" with local changes" if run["row"].get("git_dirty") else "")
         line += [Cell(run["command"], kind="code"), Cell(commit or "installed package")]
         line.append(Cell(short(run["directory"]), kind="long"))
         line += [number(run[key]) for key in SPARSITIES]
         rows.append([*line, number(run["majority_score"]), number(run["seconds"], "{:,.1f}")])
-    return Table([*columns, *OF.values(), "whole model", "constant answer", "seconds"], rows)
+    return Table([*columns, *DENOMINATORS.values(), "whole model", "constant baseline", "seconds"], rows)
 
 
-def troubles(found: list[Trouble]) -> Table:
-    return Table(
-        ["what", "where", "why"], [[Cell(t.kind), Cell(t.where, kind="long"), Cell(t.what, kind="long")] for t in found]
-    )
+def troubles(troubles: list[Trouble]) -> Table:
+    """Return a row for each trouble."""
+    rows = [[Cell(t.kind), Cell(t.location, kind="long"), Cell(t.reason, kind="long")] for t in troubles]
+    return Table(["problem", "where", "why"], rows)

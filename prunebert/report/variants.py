@@ -1,4 +1,7 @@
-"""Variants: which runs may be averaged. Runs are of one variant if nothing but sparsity and seed tells them apart."""
+"""Decide which runs may be averaged, and label them.
+
+Runs belong to one variant if they differ only in sparsity and seed.
+"""
 
 from __future__ import annotations
 
@@ -13,193 +16,231 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from prunebert.report.rows import plain
+from prunebert.report.rows import parse_cell
 from prunebert.runs import artifacts
 from prunebert.settings import signature
 
-ORDER = (
+METHOD_ORDER = (
     *("dense", "random", "magnitude", "imp", "gmp", "movement", "soft_movement", "l0"),
     *("sparsebert", "tamt", "abp", "smp"),
 )
-AXES = ("prunable", "fit", "distill", "augment", "train")  # told wherever a table's rows differ in them
-UNDER = {"fit": ("fit.", "mask_fit.", "teacher_fit.", "distill.fit."), "distill": ("distill.",)}
-SILENT = {"distill": "none", "augment": "none"}
-OF = {
+AXES = ("prunable", "fit", "distill", "augment", "train")  # a label names each of these that differs within a table
+AXIS_SETTINGS = {"fit": ("fit.", "mask_fit.", "teacher_fit.", "distill.fit."), "distill": ("distill.",)}
+UNLABELLED = {"distill": "none", "augment": "none"}  # values that a label leaves out
+DENOMINATORS = {
     "encoder": "encoder",
     "encoder_pooler": "+ pooler",
     "encoder_pooler_embeddings": "+ word embeddings",
 }
 
 
-def told(runs: pd.DataFrame) -> pd.DataFrame:
-    """With columns: `table` (runs of one task, model and evaluation data), `variant`, its `label` in that table and a
-    `short` one for figures, `of` (what the sparsity is a fraction of, the same for all that may be compared), `order`
-    (where the row stands)."""
+def add_labels(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs with these columns added.
+
+    denominator: what the sparsity is a fraction of; runs with the same one may be compared.
+    facts: the settings that identify the variant.
+    variant: a hash of the method and the facts.
+    table: the name of the table; a table holds one task, model and evaluation data.
+    label: the variant's name in its table.
+    short_label: the same for figures, with fewer settings.
+    order: the position of the row.
+    """
     runs = runs.copy()
-    runs["of"] = [
-        "encoder" if p == "encoder_pooler" and not has else p
-        for p, has in zip(runs["prunable"], runs["pooler"], strict=True)
+    runs["denominator"] = [
+        "encoder" if prunable == "encoder_pooler" and not has_pooler else prunable
+        for prunable, has_pooler in zip(runs["prunable"], runs["has_pooler"], strict=True)
     ]
-    places = [d if here else None for d, here in zip(runs["directory"], runs["files"], strict=True)]
-    rows = filled(runs["row"], places)
-    runs["facts"] = [_identity(row, of) for row, of in zip(rows, runs["of"], strict=True)]
+    directories = [d if has_files else None for d, has_files in zip(runs["directory"], runs["has_files"], strict=True)]
+    rows = fill_defaults(runs["row"], directories)
+    runs["facts"] = [_facts(row, name) for row, name in zip(rows, runs["denominator"], strict=True)]
     runs["variant"] = [_digest([m, f]) for m, f in zip(runs["method"], runs["facts"], strict=True)]
-    runs["table"] = _tables(runs)
-    runs[["label", "short"]] = ""
-    for _, rows in runs.groupby("table", sort=False):
-        for column, names in zip(("label", "short"), _labels(rows.drop_duplicates("variant")), strict=True):
-            runs.loc[rows.index, column] = rows["variant"].map(names)
-    rank = {method: i for i, method in enumerate(ORDER)}
-    by = pd.DataFrame(
+    runs["table"] = _table_names(runs)
+    runs[["label", "short_label"]] = ""
+    for _, table_runs in runs.groupby("table", sort=False):
+        names = _labels(table_runs.drop_duplicates("variant"))
+        for column, by_variant in zip(("label", "short_label"), names, strict=True):
+            runs.loc[table_runs.index, column] = table_runs["variant"].map(by_variant)
+    rank = {method: i for i, method in enumerate(METHOD_ORDER)}
+    sort_keys = pd.DataFrame(
         {"table": runs["table"], "rank": runs["method"].map(lambda m: rank.get(m, len(rank)))}
         | {k: runs[k] for k in ("method", "label", "sparsity", "seed")}
     )
-    runs["order"] = pd.Series(range(len(by)), index=by.sort_values(list(by)).index)
+    runs["order"] = pd.Series(range(len(runs)), index=sort_keys.sort_values(list(sort_keys)).index)
     return runs
 
 
 def settings(row: dict[str, Any]) -> dict[str, str]:
-    """A run's settings, dotted, without its sparsity and seed, which are told elsewhere and vary within a cell.
+    """Return a run's settings with dotted names, without those that vary within a cell or are axes.
 
-    The same for a row of a table, which tells neither 1 from 1.0 nor null from nothing.
+    The result is the same for a result.json and for a row of a table, although a table cannot distinguish 1 from 1.0
+    or null from a missing value.
     """
-    asked, seed = row["sparsity"], row["seed"]
-    kept = {}
-    for key, value in _flat(row["settings"], ""):
-        last = key.rpartition(".")[2]
-        told = key in AXES or (key in ("sparsity", "schedule.final") and value == asked)
-        if told or last in ("seed", "shared") or value in (None, ""):
+    sparsity, seed = row["sparsity"], row["seed"]
+    settings = {}
+    for key, value in _dotted(row["settings"], ""):
+        name = key.rpartition(".")[2]
+        listed = key in AXES or (key in ("sparsity", "schedule.final") and value == sparsity)
+        if listed or name in ("seed", "shared") or value in (None, ""):
             continue
-        if isinstance(value, str):  # the path of another run, of the same sparsity and seed
-            value = value.replace(f"seed={seed}", "seed=*").replace(f"sparsity={asked:g}", "sparsity=*")
-        value = plain(value)
-        kept[key] = value if isinstance(value, str) else json.dumps(value)
-    return kept
+        if isinstance(value, str):  # the path of another run, which has the same sparsity and seed
+            value = value.replace(f"seed={seed}", "seed=*").replace(f"sparsity={sparsity:g}", "sparsity=*")
+        value = parse_cell(value)
+        settings[key] = value if isinstance(value, str) else json.dumps(value)
+    return settings
 
 
-def _flat(node: Any, path: str) -> Iterator[tuple[str, Any]]:
+def _dotted(node: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield every leaf of nested settings with its dotted name."""
     if not isinstance(node, dict):
         yield path.removesuffix("._target_"), node
         return
     for key, value in node.items():
-        yield from _flat(value, f"{path}.{key}" if path else str(key))
+        yield from _dotted(value, f"{path}.{key}" if path else str(key))
 
 
-def _identity(row: dict[str, Any], of: str) -> dict[str, str]:
-    axes = {k: str(row.get(k) or "none") for k in ("fit", "distill", "augment")}
-    return {"prunable": of, **axes, "train": _train(row), **settings(row)}
+def _facts(row: dict[str, Any], denominator: str) -> dict[str, str]:
+    """Return all that identifies a run's variant besides the method: the axes, then the settings."""
+    options = {axis: str(row.get(axis) or "none") for axis in ("fit", "distill", "augment")}
+    return {"prunable": denominator, **options, "train": _training_rows(row), **settings(row)}
 
 
-def _train(row: dict[str, Any]) -> str:
-    """The training data in words; augmented rows are drawn anew for every seed, so only their number counts."""
+def _training_rows(row: dict[str, Any]) -> str:
+    """Describe the training data by its number of rows and fingerprint.
+
+    Augmented rows are drawn anew for every seed, so only their number counts.
+    """
     data = row["data"] if isinstance(row.get("data"), dict) else {}
-    count, mark = _part(data, "rows").get("train"), _part(data, "fingerprint").get("train", "")
-    told = f"{count:,} rows" if isinstance(count, int) else "unknown"
-    return told if data.get("augmented") else f"{told} {str(mark)[:8]}".strip()
+    count, fingerprint = _group(data, "rows").get("train"), _group(data, "fingerprint").get("train", "")
+    text = f"{count:,} rows" if isinstance(count, int) else "unknown"
+    return text if data.get("augmented") else f"{text} {str(fingerprint)[:8]}".strip()
 
 
-def _tables(runs: pd.DataFrame) -> list[str]:
-    """A name for the table of each run, as short as still tells it from the others."""
+def _table_names(runs: pd.DataFrame) -> list[str]:
+    """Return the name of each run's table: task and model, and what else distinguishes it from other tables."""
     keys = []
     for row in runs["row"]:
         data = row["data"] if isinstance(row.get("data"), dict) else {}
-        marks = _part(data, "fingerprint") or _part(data, "rows")
-        held = json.dumps({s: m for s, m in marks.items() if s != "train"}, sort_keys=True)
+        fingerprints = _group(data, "fingerprint") or _group(data, "rows")
+        evaluation = json.dumps({s: mark for s, mark in fingerprints.items() if s != "train"}, sort_keys=True)
         weights = str(row.get("weights_hash") or row["model"])
-        keys.append((row["task"], weights, row["metric"], held, json.dumps(data.get("labels"))))
-    names = {key: f"{key[0]}, {_last_of(row['model'])}" for key, row in zip(keys, runs["row"], strict=True)}
+        keys.append((row["task"], weights, row["metric"], evaluation, json.dumps(data.get("labels"))))
+    names = {key: f"{key[0]}, {_base_name(row['model'])}" for key, row in zip(keys, runs["row"], strict=True)}
     for name in set(names.values()):
-        alike = [key for key in names if names[key] == name]
-        for part, word in enumerate(("", "weights {:.8}", "{}", "evaluation data {:.8}", "labels {:.60}")):
-            if len({key[part] for key in alike}) > 1:
-                names |= {k: f"{names[k]}, {word.format(_digest(k[3]) if part == 3 else k[part])}" for k in alike}
+        namesakes = [key for key in names if names[key] == name]
+        for part, form in enumerate(("", "weights {:.8}", "{}", "evaluation data {:.8}", "labels {:.60}")):
+            if len({key[part] for key in namesakes}) > 1:
+                for key in namesakes:
+                    names[key] += f", {form.format(_digest(key[3]) if part == 3 else key[part])}"
     return [names[key] for key in keys]
 
 
-def _last_of(path: str) -> str:
+def _base_name(path: str) -> str:
     return path.rstrip("/").rpartition("/")[2]
 
 
-def _labels(rows: pd.DataFrame) -> tuple[dict[str, str], dict[str, str]]:
-    """variant -> label, for the variants of one table: the method, and all in which it differs from others; and the
-    same with no more settings than it takes to tell them apart."""
-    facts = pd.DataFrame(rows["facts"].tolist(), index=rows["variant"]).fillna("-")
-    method = rows.set_index("variant")["method"]
-    common = [k for k in AXES if k != "prunable" and facts[k].nunique() > 1]
+def _labels(variants: pd.DataFrame) -> tuple[dict[str, str], dict[str, str]]:
+    """Map each variant of a table to its label and to its short label.
+
+    A label is the method and everything in which it differs from other rows. A short label has only the settings that
+    distinguish the method's variants.
+
+    Args:
+        variants: one run of each variant.
+    """
+    facts = pd.DataFrame(variants["facts"].tolist(), index=variants["variant"]).fillna("-")
+    method = variants.set_index("variant")["method"]
+    table_axes = [axis for axis in AXES if axis != "prunable" and facts[axis].nunique() > 1]
     labels: dict[str, str] = {}
-    short: dict[str, str] = {}
+    short_labels: dict[str, str] = {}
     for name in method.unique():
-        own = facts[method == name]
-        differing = sorted(k for k in own if own[k].nunique() > 1)  # whatever order a table has
-        axes = [k for k in AXES if k in common or k in differing]
-        rest = [k for k in differing if k not in AXES and not _follows(own, k, axes)]
-        for variant, values in own.iterrows():
-            of_axes = [f"{k}={values[k]}" for k in axes if values[k] != SILENT.get(k) or k in differing]
-            for found, keys in ((labels, rest), (short, _enough(own, axes, rest))):
-                off = [k for k in keys if found is short and values[k] == "false"]  # its other is on, and says so
-                words = of_axes + [f"{k}={_last(values[k])}" for k in keys if k not in off]
-                found[str(variant)] = f"{name} ({', '.join(words)})" if words else str(name)
-    return labels, short
+        method_facts = facts[method == name]
+        # sorted: the order of columns differs from table to table
+        differing = sorted(k for k in method_facts if method_facts[k].nunique() > 1)
+        axes = [axis for axis in AXES if axis in table_axes or axis in differing]
+        others = [k for k in differing if k not in AXES and not _implied(method_facts, k, axes)]
+        short_keys = _distinguishing(method_facts, axes, others)
+        for variant, values in method_facts.iterrows():
+            named_axes = [axis for axis in axes if values[axis] != UNLABELLED.get(axis) or axis in differing]
+            # a short label shows a switch only where it is on
+            shown_keys = [k for k in short_keys if values[k] != "false"]
+            labels[str(variant)] = _label(str(name), values, named_axes, others)
+            short_labels[str(variant)] = _label(str(name), values, named_axes, shown_keys)
+    return labels, short_labels
 
 
-def _enough(own: pd.DataFrame, axes: list[str], rest: list[str]) -> list[str]:
-    """Which of `rest` it takes beside `axes` to tell the rows apart; budgets and teachers come last."""
-
-    def told_apart(keys: list[str]) -> int:
-        return len(own[keys].drop_duplicates()) if keys else 1
-
-    found: list[str] = []
-    for key in sorted(rest, key=lambda k: k.startswith(sum(UNDER.values(), ()))):
-        if told_apart([*axes, *found, key]) > told_apart([*axes, *found]):
-            found.append(key)
-    return found
+def _label(method: str, values: pd.Series, axes: list[str], keys: list[str]) -> str:
+    """Format a label: the method, then its axes and settings in brackets."""
+    words = [f"{axis}={values[axis]}" for axis in axes] + [f"{key}={_class_name(values[key])}" for key in keys]
+    return f"{method} ({', '.join(words)})" if words else method
 
 
-def _follows(own: pd.DataFrame, key: str, axes: list[str]) -> bool:
-    """Whether a setting that belongs to an axis is told by the option's name: fit.lr by fit=quick."""
-    return any(key.startswith(UNDER.get(axis, ())) and own.groupby(axis)[key].nunique().max() == 1 for axis in axes)
+def _distinguishing(method_facts: pd.DataFrame, axes: list[str], keys: list[str]) -> list[str]:
+    """Return the keys that, with the axes, suffice to distinguish the rows. Settings of an axis are tried last."""
+
+    def count_distinct(columns: list[str]) -> int:
+        return len(method_facts[columns].drop_duplicates()) if columns else 1
+
+    chosen: list[str] = []
+    for key in sorted(keys, key=lambda k: k.startswith(sum(AXIS_SETTINGS.values(), ()))):
+        if count_distinct([*axes, *chosen, key]) > count_distinct([*axes, *chosen]):
+            chosen.append(key)
+    return chosen
 
 
-def _last(value: str) -> str:
+def _implied(method_facts: pd.DataFrame, key: str, axes: list[str]) -> bool:
+    """Return whether an axis implies the setting, as fit=quick implies fit.lr."""
+    return any(
+        key.startswith(AXIS_SETTINGS.get(axis, ())) and method_facts.groupby(axis)[key].nunique().max() == 1
+        for axis in axes
+    )
+
+
+def _class_name(value: str) -> str:
+    """Shorten prunebert.schedules.Linear to Linear."""
     return value.rpartition(".")[2] if value.startswith("prunebert.") else value
 
 
-def _part(data: dict[str, Any], key: str) -> dict[str, Any]:
-    found = data.get(key)
-    return found if isinstance(found, dict) else {}
+def _group(data: dict[str, Any], key: str) -> dict[str, Any]:
+    group = data.get(key)
+    return group if isinstance(group, dict) else {}
 
 
 def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def filled(rows: Iterable[dict[str, Any]], directories: Iterable[Path | None]) -> list[dict[str, Any]]:
-    """`rows` (result.json each), their `settings` with the defaults of what other runs of the method have besides.
+def fill_defaults(rows: Iterable[dict[str, Any]], directories: Iterable[Path | None]) -> list[dict[str, Any]]:
+    """Add to each row's settings the defaults of settings that only other runs of its method have.
 
-    The default is that of the method's signature, as for identities; a setting that has none there stays away. A run
-    without a directory is of the method that has its name here.
+    The default is that of the method's signature, as for a run's identity. A setting without a default there stays
+    absent. A run without a directory is assumed to use prunebert's own method of that name.
+
+    Args:
+        rows: a result.json per run.
+        directories: the runs' directories; None for a row of a table.
     """
     pairs = list(zip(rows, directories, strict=True))
-    known: dict[str, set[str]] = {}
+    method_settings: dict[str, set[str]] = {}
     for row, _ in pairs:
-        known.setdefault(row["method"], set()).update(row["settings"])
-    found = []
+        method_settings.setdefault(row["method"], set()).update(row["settings"])
+    complete_rows = []
     for row, directory in pairs:
-        lacking = known[row["method"]] - row["settings"].keys()
-        usual = _defaults(row["method"], directory) if lacking else {}
-        found.append(row | {"settings": {k: usual[k] for k in sorted(lacking & usual.keys())} | row["settings"]})
-    return found
+        missing = method_settings[row["method"]] - row["settings"].keys()
+        defaults = _defaults(row["method"], directory) if missing else {}
+        added = {k: defaults[k] for k in sorted(missing & defaults.keys())}
+        complete_rows.append(row | {"settings": added | row["settings"]})
+    return complete_rows
 
 
 def _defaults(name: str, directory: Path | None) -> dict[str, Any]:
-    """Of the method that the run's recorded configuration names; none where it names none."""
-    config = yaml.safe_load(artifacts.config(directory)) if directory else {"method": _packaged(name)}
+    """Return the defaults of the method that a run's recorded configuration names; {} if it names none."""
+    config = yaml.safe_load(artifacts.config(directory)) if directory else {"method": _packaged_config(name)}
     method = config.get("method") if isinstance(config, dict) else None
     return signature.defaults(str(method.get("_target_"))) if isinstance(method, dict) else {}
 
 
 @cache
-def _packaged(name: str) -> Any:
-    """conf/method/NAME.yaml, if there is one."""
+def _packaged_config(name: str) -> Any:
+    """Return conf/method/NAME.yaml, or None if there is no such file."""
     file = files("prunebert.conf") / "method" / f"{name}.yaml"
     return yaml.safe_load(file.read_text("utf-8")) if file.is_file() else None

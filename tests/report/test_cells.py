@@ -52,7 +52,7 @@ def test_differences_are_paired_by_seed_tested_twice_and_corrected_together(run,
     ours, theirs = [0.8, 0.75, 0.78], [0.7, 0.68, 0.65]
     assert found.at["smp", "difference"] == pytest.approx(np.mean(ours) - np.mean(theirs))
     assert found.at["smp", "by_seed"].p == pytest.approx(stats.ttest_rel(ours, theirs).pvalue)
-    assert found.at["smp", "examples"].won == "15 : 0"  # examples 20 to 34, each won under one seed at least, once
+    assert found.at["smp", "examples"].wins == "15 : 0"  # examples 20 to 34, each won under one seed at least, once
     assert found.at["smp", "examples"].p == pytest.approx(2 / 2**15)
     raw = [found.at[label, test].p for label in found.index for test in ("examples", "by_seed")]
     smallest = found.at["smp", "examples_holm"] / found.at["smp", "examples"].p
@@ -67,9 +67,9 @@ def test_too_few_seeds_no_common_seed_and_unreadable_predictions_are_words_not_n
     run("g2", "gmp", 0.5, 2)
     (run("r0", "random", 0.5, 0) / "predictions.parquet").unlink()
     found = differences.differences(collect([tmp_path]).runs, "magnitude").set_index("label")
-    assert found.at["smp", "by_seed"].why == "too few seeds (2)" and found.at["smp", "by_seed"].p is None
-    assert found.at["gmp", "examples"].why == "no seed in common" and found.at["gmp", "seeds"] == 0
-    assert "cannot be read" in found.at["random", "examples"].why
+    assert found.at["smp", "by_seed"].reason == "too few seeds (2)" and found.at["smp", "by_seed"].p is None
+    assert found.at["gmp", "examples"].reason == "no seed in common" and found.at["gmp", "seeds"] == 0
+    assert "cannot be read" in found.at["random", "examples"].reason
 
 
 def test_the_baseline_is_the_variant_most_alike_and_dense_is_one_for_every_sparsity(run, tmp_path):
@@ -93,11 +93,11 @@ def test_the_baseline_is_the_variant_most_alike_and_dense_is_one_for_every_spars
 def test_which_baseline(run, tmp_path):
     run("a", "smp")
     runs = collect([tmp_path]).runs
-    assert differences.baseline(runs, None) is None and differences.baseline(runs, "smp") == "smp"
+    assert differences.choose_baseline(runs, None) is None and differences.choose_baseline(runs, "smp") == "smp"
     with pytest.raises(BadInput, match="--baseline=spm: allowed are smp; did you mean smp"):
-        differences.baseline(runs, "spm")
+        differences.choose_baseline(runs, "spm")
     run("b", "magnitude")
-    assert differences.baseline(collect([tmp_path]).runs, None) == "magnitude"
+    assert differences.choose_baseline(collect([tmp_path]).runs, None) == "magnitude"
 
 
 def test_latex_has_booktabs_bold_and_no_bare_sign(run, tmp_path):
@@ -115,4 +115,4 @@ def test_latex_has_booktabs_bold_and_no_bare_sign(run, tmp_path):
         assert part in text
     gaps = differences.differences(runs, "smp")
     assert r"too few seeds (1)" in latex.differences(gaps, table="t", metric="accuracy", method="smp")
-    assert latex.escaped("a±b \\ ~^$<") == r"a$\pm$b \textbackslash{} \textasciitilde{}\textasciicircum{}\$$<$"
+    assert latex.escape("a±b \\ ~^$<") == r"a$\pm$b \textbackslash{} \textasciitilde{}\textasciicircum{}\$$<$"

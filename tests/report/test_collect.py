@@ -30,7 +30,9 @@ def test_of_the_same_run_twice_the_newest_counts_and_that_is_said(run, tmp_path)
     run("new", wrong=10, written=200)
     found = collect([tmp_path])
     assert found.runs["score"].tolist() == [0.9] and kinds(found) == ["replaced"]
-    assert found.troubles[0].where.endswith("old") and found.troubles[0].what.endswith("new, which was written later")
+    assert found.troubles[0].location.endswith("old") and found.troubles[0].reason.endswith(
+        "new, which was written later"
+    )
 
 
 def test_a_run_without_a_result_is_told_with_its_last_words(run, tmp_path):
@@ -39,7 +41,7 @@ def test_a_run_without_a_result_is_told_with_its_last_words(run, tmp_path):
     (tmp_path / "bytes").mkdir()
     started(tmp_path / "bytes/x", ["seed=1"])
     (tmp_path / "bytes/x/run.log").write_bytes(b"\xff\xfe the end")
-    told = {t.where.rpartition("/")[2]: t.what for t in collect([tmp_path]).troubles}
+    told = {t.location.rpartition("/")[2]: t.reason for t in collect([tmp_path]).troubles}
     assert told["broke"].endswith("last line of its log: 10:00:01 ERROR the disk is full")
     assert told["x"].endswith("the end") and len(told) == 2
 
@@ -48,13 +50,13 @@ RESULTS = {
     "not JSON": ("{", "damaged: Expecting"),
     "no table": ("[1, 2]", "damaged: it holds no table of names and values"),
     "not text": (b"\xff\xff", "damaged: 'utf-8' codec"),
-    "lacks keys": ("{}", "damaged: method is None, no str"),
-    "no score": ({"score": "high"}, "damaged: score is high, no float"),
-    "score is true": ({"score": True}, "damaged: score is True, no float"),
+    "lacks keys": ("{}", "damaged: method is None, not str"),
+    "no score": ({"score": "high"}, "damaged: score is high, not float"),
+    "score is true": ({"score": True}, "damaged: score is True, not float"),
     "score is NaN": ({"score": math.nan}, "its score is nan"),
-    "seed is a word": ({"seed": "one"}, "damaged: seed is one, no int"),
-    "settings are a list": ({"settings": [1]}, "damaged: settings is [1], no dict"),
-    "metrics are null": ({"metrics": None}, "damaged: metrics is None, no dict"),
+    "seed is a word": ({"seed": "one"}, "damaged: seed is one, not int"),
+    "settings are a list": ({"settings": [1]}, "damaged: settings is [1], not dict"),
+    "metrics are null": ({"metrics": None}, "damaged: metrics is None, not dict"),
 }
 
 
@@ -66,7 +68,7 @@ def test_a_damaged_result_is_a_line_under_not_used(run, tmp_path, content, told)
         content = json.dumps(json.loads(bad.read_text()) | content)
     bad.write_bytes(content if isinstance(content, bytes) else content.encode())
     found = collect([tmp_path])
-    assert len(found.runs) == 1 and kinds(found) == ["not used"] and told in found.troubles[0].what
+    assert len(found.runs) == 1 and kinds(found) == ["not used"] and told in found.troubles[0].reason
 
 
 def test_a_run_whose_other_files_are_gone_is_still_in_the_table(run, tmp_path):
@@ -83,7 +85,7 @@ def test_a_sparsity_that_was_missed_and_seeds_of_two_commits_are_told(run, tmp_p
     run("c", "smp", seed=1, git_commit="d" * 40)
     found = collect([tmp_path])
     assert kinds(found) == ["off target", "mixed"]
-    assert found.troubles[0].what == "asked 0.9, measured 0.8500" and "commits" in found.troubles[1].what
+    assert found.troubles[0].reason == "requested 0.9, measured 0.8500" and "commits" in found.troubles[1].reason
 
 
 def test_nothing_to_report_on_is_bad_input(tmp_path):
@@ -103,11 +105,11 @@ def test_cells_that_a_sweep_never_started_are_told_unless_another_folder_has_the
     started(tmp_path / "s/b", words.format("smp", 1, 1).split(), "broke")
     run("elsewhere/c", "magnitude", seed=0, command="prunebert " + words.format("magnitude", 0, 8))
     found = collect([tmp_path])
-    told = [t.what for t in found.troubles if t.kind == "missing"]
+    told = [t.reason for t in found.troubles if t.kind == "missing"]
     assert told == ["never started: method=magnitude seed=1"]
     started(tmp_path / "elsewhere/d", words.format("magnitude", 1, 8).split(), "broke")  # begun is begun
     assert [t.kind for t in collect([tmp_path]).troubles if t.kind == "missing"] == []
-    assert [t.what for t in collect([tmp_path / "s"]).troubles if t.kind == "missing"] == [
+    assert [t.reason for t in collect([tmp_path / "s"]).troubles if t.kind == "missing"] == [
         "never started: method=magnitude seed=0",
         "never started: method=magnitude seed=1",
     ]

@@ -33,7 +33,7 @@ def undrawn(monkeypatch):
         (folder / f"{drawing.name}.png").touch()
         return Picture(drawing.name, drawing.caption, "", "", 900)
 
-    monkeypatch.setattr("prunebert.report.page.drawn", drawn)
+    monkeypatch.setattr("prunebert.report.page.draw_picture", drawn)
 
 
 def page(root):
@@ -142,17 +142,19 @@ def test_runs_of_an_earlier_report_and_own_ones_stand_in_the_same_tables(undrawn
     status, printed = cli("report", "published/results.csv")
     assert status == 0 and printed == "report: published/report/report.html\n"
     text = page(tmp_path / "published/report")
-    assert "0.8700 ± 0.0100 (3)" in text and "predictions not at hand" in text
-    assert "9 rows: only their scores and costs are in the tables" in text and "1 scores only" in text
+    assert "0.8700 ± 0.0100 (3)" in text and "predictions not available" in text
+    assert "9 rows: the tables have only their scores and costs" in text and "1 scores only" in text
     assert not list(tmp_path.glob("published/report/figures/density*")) and "not in the" not in text
     for seed in (2, 3):
         run(f"own/{seed}", "smp", 0.9, seed, wrong=10)
     status, printed = cli("report", "own", "published/results.parquet")
     assert status == 0 and printed == "report: own/report/report.html\n"
     text = page(tmp_path / "own/report")
-    assert f"{(0.88 + 0.87 + 0.9 + 0.9) / 4:.4f} ± " in text and "(4)" in text and "8 rows: only" in text
+    assert (
+        f"{(0.88 + 0.87 + 0.9 + 0.9) / 4:.4f} ± " in text and "(4)" in text and "8 rows: the tables have only" in text
+    )
     assert len(list(tmp_path.glob("own/report/figures/density*"))) == 1
-    assert re.findall(r"\d+ not in the \w+", text) == ["2 not in the budgets"]
+    assert re.findall(r"\d+ not in the \w+", text) == ["2 not in the allocation"]
 
 
 def test_several_tables_figures_and_metrics(undrawn, cli, run, tmp_path):
@@ -173,7 +175,7 @@ BAD = [
     (["file"], "file is neither a directory nor a results.csv or results.parquet"),
     (
         ["other.csv"],
-        "other.csv is no results table of a report: it lacks the columns command, metric, model, prunable,",
+        "other.csv is not a results table of a report: it lacks the columns command, metric, model, prunable,",
     ),
     (["lab", "--baseline", "smo"], "--baseline=smo: allowed are dense, magnitude, smp; did you mean smp?"),
     (["lab", "--out", "file/x"], "--out=file/x cannot be written to"),

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from prunebert.errors import BadInput
-from prunebert.report.examples import per_example, unit
+from prunebert.report.examples import example_scores, unit
 
 
 def predictions(root, labels, answers, splits="validation", ids=None):
@@ -19,7 +19,7 @@ def predictions(root, labels, answers, splits="validation", ids=None):
 
 def test_classes_are_right_or_wrong(tmp_path):
     root = predictions(tmp_path, [0, 1, 2], [0, 2, 2])
-    assert per_example(root, "matthews").to_dict() == {
+    assert example_scores(root, "matthews").to_dict() == {
         ("validation", "0"): 1.0,
         ("validation", "1"): 0.0,
         ("validation", "2"): 1.0,
@@ -29,32 +29,32 @@ def test_classes_are_right_or_wrong(tmp_path):
 
 def test_a_metric_of_one_split_counts_only_that_split(tmp_path):
     root = predictions(tmp_path, [0, 0, 0], [0, 1, 1], ["matched", "matched", "mismatched"])
-    assert per_example(root, "accuracy_matched").tolist() == [1, 0]
-    assert per_example(root, "accuracy_mismatched").tolist() == [0] and len(per_example(root, "accuracy")) == 3
+    assert example_scores(root, "accuracy_matched").tolist() == [1, 0]
+    assert example_scores(root, "accuracy_mismatched").tolist() == [0] and len(example_scores(root, "accuracy")) == 3
 
 
 def test_a_regression_is_worth_minus_its_error(tmp_path):
     root = predictions(tmp_path, [1.0, 4.0], [1.5, 2.0])
-    assert per_example(root, "spearman").tolist() == [-0.5, -2.0] and unit("pearson", "stsb") == "absolute error"
+    assert example_scores(root, "spearman").tolist() == [-0.5, -2.0] and unit("pearson", "stsb") == "absolute error"
 
 
 def test_a_question_has_an_exact_match_and_an_f1(tmp_path):
     golds = [["the old man", "a man"], ["Paris"], ["x y"]]
     root = predictions(tmp_path, [json.dumps(g) for g in golds], ["old man", "paris!", "z"])
-    assert per_example(root, "exact").tolist() == [1, 1, 0]
-    assert per_example(root, "f1").tolist() == [1, 1, 0]
+    assert example_scores(root, "exact").tolist() == [1, 1, 0]
+    assert example_scores(root, "f1").tolist() == [1, 1, 0]
     root = predictions(tmp_path, [json.dumps(["old grey man"])], ["old man"])
-    assert per_example(root, "f1").tolist() == [pytest.approx(0.8)] and unit("f1", "squad") == "F1 of the answer"
+    assert example_scores(root, "f1").tolist() == [pytest.approx(0.8)] and unit("f1", "squad") == "F1 of the answer"
 
 
 def test_a_question_without_an_answer_wants_none(tmp_path):
     root = predictions(tmp_path, ["[]", "[]", '["a b"]'], ["", "b", "b"])
-    assert per_example(root, "f1").tolist() == [1, 0, 1]  # "a" is an article
+    assert example_scores(root, "f1").tolist() == [1, 0, 1]  # "a" is an article
 
 
 def test_a_block_is_worth_its_share_of_tokens(tmp_path):
     root = predictions(tmp_path, ["[5, 6]", "[7]", "[]"], ["[5, 9]", "[7]", "[]"])
-    assert per_example(root, "accuracy").tolist() == [0.5, 1.0]
+    assert example_scores(root, "accuracy").tolist() == [0.5, 1.0]
 
 
 @pytest.mark.parametrize("damage", ["gone", "bytes", "columns", "twice", "not JSON", "empty"])
@@ -70,4 +70,4 @@ def test_what_cannot_be_read_is_bad_input(tmp_path, damage):
     if damage == "empty":
         predictions(tmp_path, [], [])
     with pytest.raises(BadInput, match=r"predictions\.parquet"):
-        per_example(root, "f1")
+        example_scores(root, "f1")

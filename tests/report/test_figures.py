@@ -32,7 +32,7 @@ def contrast(one, two):
 
 
 def test_every_method_has_a_look_of_its_own_that_is_seen_on_both_papers(theme):
-    assert set(variants.ORDER) <= set(style.METHODS) and len(set(style.METHODS.values())) == len(style.METHODS)
+    assert set(variants.METHOD_ORDER) <= set(style.METHODS) and len(set(style.METHODS.values())) == len(style.METHODS)
     assert len({colour for colour, _ in style.METHODS.values()}) == len(style.METHODS)
     for method in (*style.METHODS, "mine", "yours"):
         assert contrast(style.look(method)[0], theme.paper) > 2, method
@@ -40,7 +40,7 @@ def test_every_method_has_a_look_of_its_own_that_is_seen_on_both_papers(theme):
     assert contrast(theme.ink, theme.paper) > 7
 
 
-def drawn(run, tmp_path, theme, task="mnli", majority=0.35):
+def drawn(run, tmp_path, theme, task="mnli", constant_score=0.35):
     for method, level in (("smp", 10), ("magnitude", 20)):
         for sparsity in (0.5, 0.9):
             for seed in (0, 1):
@@ -56,8 +56,8 @@ def drawn(run, tmp_path, theme, task="mnli", majority=0.35):
                 )
     run("d", "dense", 0.0, task=task, metric="accuracy_matched", wrong=5)
     found = cells.cells(collect([tmp_path]).runs)
-    points = published.points(published.table(), "bert-base-uncased", task, "accuracy_matched")
-    figure = curves.scores(found, points, metric="accuracy_matched", majority=majority, theme=theme)
+    points = published.points(published.read_table(), "bert-base-uncased", task, "accuracy_matched")
+    figure = curves.draw_scores(found, points, metric="accuracy_matched", constant_score=constant_score, theme=theme)
     figure.canvas.draw()
     return figure, points
 
@@ -102,7 +102,9 @@ def test_the_axis_begins_where_the_runs_do_and_numbers_of_variants_are_apart(run
         for sparsity in (0.5, 0.9):
             run(f"{k}{sparsity}", "smp", sparsity, settings={"k": k}, wrong=20 + k // 5)
     found = cells.cells(collect([tmp_path]).runs)
-    figure = curves.scores(found, published.table()[:0], metric="accuracy", majority=math.nan, theme=theme)
+    figure = curves.draw_scores(
+        found, published.read_table()[:0], metric="accuracy", constant_score=math.nan, theme=theme
+    )
     figure.canvas.draw()
     (axes,) = figure.axes
     assert axes.get_xticklabels()[0].get_text() == ".5"
@@ -114,7 +116,9 @@ def test_long_labels_stay_within_the_figure_and_a_dollar_is_a_dollar(run, tmp_pa
     for k in range(12):
         run(str(k), "smp", settings={"a_long_name": f"value $\\{k}", "another_long_name": f"some {k} words " * 6})
     found = cells.cells(collect([tmp_path]).runs)
-    figure = curves.scores(found, published.table()[:0], metric="accuracy", majority=math.nan, theme=theme)
+    figure = curves.draw_scores(
+        found, published.read_table()[:0], metric="accuracy", constant_score=math.nan, theme=theme
+    )
     figure.canvas.draw()
     legend = figure.legends[0].get_window_extent()
     assert legend.x0 >= 0 and legend.x1 <= figure.get_figwidth() * figure.dpi
@@ -134,7 +138,7 @@ def test_density_is_the_mean_of_the_runs(run, tmp_path, theme):
     means, rests, unread = maps.remaining(collect([tmp_path]).runs)
     assert means["smp"].tolist() == [[0.5] * 6, [0.5, pytest.approx(0.3), 0.5, 0.5, 0.5, 0.5]]
     assert rests == {"smp": {"pooler": pytest.approx(0.3)}} and len(unread) == 1
-    figure = maps.density(means, rests, theme)
+    figure = maps.draw_density(means, rests, theme)
     image = figure.axes[0].images[0]
     assert image.get_array().tolist() == means["smp"].tolist() and image.get_clim() == (0, 0.5)
     assert figure.axes[0].get_xlabel() == "pooler 30.0% left"
@@ -144,16 +148,16 @@ def test_density_is_the_mean_of_the_runs(run, tmp_path, theme):
 @pytest.mark.parametrize("n", [2, 12, 20])
 def test_overlap_is_the_matrix_it_is_given(theme, n):
     values = np.linspace(-0.2, 1, n * n).reshape(n, n)
-    figure = maps.overlap([f"method {i}" for i in range(n)], values, theme)
+    figure = maps.draw_overlap([f"method {i}" for i in range(n)], values, theme)
     figure.canvas.draw()
     assert np.allclose(figure.axes[0].images[0].get_array(), values)
-    assert len(figure.axes[0].texts) == (n * n if n <= maps.NAMED else 0)
+    assert len(figure.axes[0].texts) == (n * n if n <= maps.MAX_NUMBERED else 0)
     for ticks in (figure.axes[0].get_xticklabels(), figure.axes[0].get_yticklabels()):
         assert [t.get_text() for t in ticks] == [f"method {i}" for i in range(n)]
 
 
 def test_names_too_long_for_the_overlap_are_numbers_with_a_key(theme):
-    figure = maps.overlap(["short", "long " * 20], np.eye(2), theme, "a run with itself")
+    figure = maps.draw_overlap(["short", "long " * 20], np.eye(2), theme, "a run with itself")
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["1", "2"]
     assert figure.legends[0].get_texts()[0].get_text() == "1  short"
     assert figure.axes[0].get_xlabel() == "on the diagonal: a run with itself"
@@ -176,7 +180,7 @@ def test_costs_are_dots_and_means_and_devices_are_apart(run, tmp_path, theme):
     run("a", "smp", seed=0, seconds=2.0)
     run("b", "smp", seed=1, seconds=4.0)
     run("c", "smp", seed=2, seconds=1.0, device="GPU", peak_memory_bytes=None)
-    figure = curves.costs(collect([tmp_path]).runs, theme)
+    figure = curves.draw_costs(collect([tmp_path]).runs, theme)
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["smp on cpu, 1 threads", "smp on GPU"]
     assert [bar.get_width() for bar in figure.axes[1].patches] == [3, 1]
     assert [bar.get_width() for bar in figure.axes[2].patches] == [1, 0]

@@ -6,10 +6,10 @@ import pytest
 
 from prunebert.report import published
 from prunebert.report.collect import collect
-from prunebert.report.tables import beside_published
+from prunebert.report.tables import published_comparisons
 from prunebert.settings import checks
 
-TABLE = published.table()
+TABLE = published.read_table()
 KEY = ["source", "model", "task", "metric", "method", "variant", "sparsity", "denominator", "kd", "epochs"]
 
 
@@ -74,7 +74,7 @@ def beside(run, tmp_path, method="smp", sparsity=0.9, **given):
     facts = {"task": "mnli", "metric": "accuracy_matched", "score": score, "metrics": {"accuracy_matched": score}}
     settings = {"fit": {"steps": 9}, "allocation": "score"}
     run("x", method, sparsity, **facts | {"settings": settings} | given)
-    rows = beside_published(collect([tmp_path]).runs, TABLE).rows
+    rows = published_comparisons(collect([tmp_path]).runs, TABLE).rows
     return [(row[4].text, row[5].text) for row in rows]
 
 

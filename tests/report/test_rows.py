@@ -11,8 +11,8 @@ import pytest
 from prunebert.errors import BadInput
 from prunebert.report import differences, latex, tables
 from prunebert.report.collect import collect
-from prunebert.report.command import flat
-from prunebert.report.rows import nested, plain, read
+from prunebert.report.command import flatten
+from prunebert.report.rows import parse_cell, parse_row, read
 
 PUBLISHED = Path(__file__).parents[2] / "results/main/results.csv"
 CELL = ["table", "label", "sparsity"]
@@ -21,7 +21,7 @@ BOTH = pytest.mark.parametrize("ending", ["csv", "parquet"])
 
 def written(root, file, *, gone=False):
     """The table that a report on `root` writes; gone: nothing else is left."""
-    table = flat(collect([root]).runs)
+    table = flatten(collect([root]).runs)
     table.to_csv(file, index=False) if file.suffix == ".csv" else table.to_parquet(file, index=False)
     if gone:
         shutil.rmtree(root)
@@ -31,13 +31,13 @@ def written(root, file, *, gone=False):
 def test_the_results_of_this_repository_give_their_tables_again():
     file = pd.read_csv(PUBLISHED, low_memory=False)
     found = collect([PUBLISHED])
-    assert len(found.runs) == found.finished == len(file) > 400 and not found.runs["files"].any()
+    assert len(found.runs) == found.finished == len(file) > 400 and not found.runs["has_files"].any()
     assert set(zip(found.runs["table"], found.runs["label"], strict=True)) == set(
         zip(file["table"], file["label"], strict=True)
     )
     ours, theirs = (each.groupby(CELL)["score"].agg(["mean", "std", "size"]) for each in (found.runs, file))
     pd.testing.assert_frame_equal(ours, theirs)
-    assert [(t.where.rpartition("/")[2], t.what[:10]) for t in found.troubles if t.kind != "mixed"] == [
+    assert [(t.location.rpartition("/")[2], t.reason[:10]) for t in found.troubles if t.kind != "mixed"] == [
         ("results.csv", f"{len(file)} rows: ")
     ]
 
@@ -55,7 +55,7 @@ def test_a_row_is_the_runs_result_again(run, tmp_path, ending):
         del row["settings"]["fit"]["keep"]  # nothing and null are the same there
         originals[str(root)] = row
     names, lines = read(written(lab, tmp_path / f"results.{ending}"))
-    rows = [nested(names, line) for line in lines]
+    rows = [parse_row(names, line) for line in lines]
     assert {row.pop("of") for row in rows} == {"encoder"}
     assert {row.pop("directory"): row for row in rows} == originals
     kinds = {key: type(value) for key, value in rows[0]["settings"]["fit"].items()}
@@ -68,7 +68,7 @@ CELLS += [("paper", "paper"), ("null", "null"), ("[open", "[open"), ('{"a": 1}',
 
 @pytest.mark.parametrize(("cell", "expected"), CELLS, ids=[str(c) for c, _ in CELLS])
 def test_what_a_cell_says(cell, expected):
-    assert plain(cell) == expected and type(plain(cell)) is type(expected)
+    assert parse_cell(cell) == expected and type(parse_cell(cell)) is type(expected)
 
 
 @BOTH
@@ -87,7 +87,7 @@ def test_rows_and_directories_with_the_same_settings_are_one_variant_with_one_la
             "smp (head=words, masks=runs/x)": [0, 1],
         }
         assert runs["variant"].nunique() == 2
-        assert runs[runs["seed"] > 1]["files"].all() and not runs[runs["seed"] < 2]["files"].any()
+        assert runs[runs["seed"] > 1]["has_files"].all() and not runs[runs["seed"] < 2]["has_files"].any()
         mean = runs[runs["label"].str.contains("linear")]["score"].mean()
         assert mean == pytest.approx((0.90 + 0.89 + 0.88 + 0.87) / 4)
 
@@ -115,7 +115,7 @@ def test_encoder_pooler_of_a_model_without_a_pooler_stays_the_encoder(run, tmp_p
     table = written(tmp_path / "lab", tmp_path / f"results.{ending}")
     shutil.rmtree(tmp_path / "lab/0")
     runs = collect([tmp_path / "lab", table]).runs
-    assert set(runs["of"]) == {"encoder"} and runs["variant"].nunique() == 1 and len(runs) == 2
+    assert set(runs["denominator"]) == {"encoder"} and runs["variant"].nunique() == 1 and len(runs) == 2
 
 
 def test_of_a_run_given_twice_the_directory_counts_then_the_table_named_last(run, tmp_path):
@@ -125,12 +125,12 @@ def test_of_a_run_given_twice_the_directory_counts_then_the_table_named_last(run
     again = tmp_path / "second.csv"
     again.write_text(first.read_text().replace("0.8,", "0.7,"))
     found = collect([again, tmp_path / "a", first])
-    assert found.runs["score"].tolist() == [0.9, 0.8] and found.runs["files"].all() and found.troubles == []
+    assert found.runs["score"].tolist() == [0.9, 0.8] and found.runs["has_files"].all() and found.troubles == []
     assert found.finished == 2
     for given, score in (([first, again], 0.7), ([again, first], 0.8)):
         found = collect(given)
         assert found.runs["score"].tolist() == [0.9, score]
-        assert [(t.kind, t.where) for t in found.troubles] == [("scores only", str(given[1]))]
+        assert [(t.kind, t.location) for t in found.troubles] == [("scores only", str(given[1]))]
 
 
 def test_examples_are_tested_over_the_seeds_whose_predictions_are_here(run, tmp_path):
@@ -141,7 +141,7 @@ def test_examples_are_tested_over_the_seeds_whose_predictions_are_here(run, tmp_
     table = written(tmp_path / "0", tmp_path / "results.csv", gone=True)
     gaps = differences.differences(collect([tmp_path / "1", table]).runs, "magnitude")
     (test,) = gaps["examples"]
-    assert (test.p, test.won, test.part) == (2 * 0.5**10, "10 : 0", "1 of 2 seeds")
+    assert (test.p, test.wins, test.part) == (2 * 0.5**10, "10 : 0", "1 of 2 seeds")
     assert gaps["difference"].tolist() == pytest.approx([0.0]) and gaps["seeds"].tolist() == [2]
     assert "10 : 0 (1 of 2 seeds)" in [cell.text for cell in tables.differences(gaps).rows[0]]
     told = latex.differences(gaps, table="t", metric="accuracy", method="magnitude")
@@ -154,8 +154,8 @@ def test_a_row_whose_cell_is_there_under_another_identity_is_replaced_and_that_i
     new = run("b/0", wrong=20, identity="y", written=1)
     found = collect([tmp_path / "b", table])
     assert found.runs["score"].tolist() == [0.8] and found.runs["directory"].tolist() == [new]
-    assert [(t.kind, t.where) for t in found.troubles] == [("replaced", str(old))]
-    assert found.troubles[0].what == f"same settings and seed as {new}, which was written later"
+    assert [(t.kind, t.location) for t in found.troubles] == [("replaced", str(old))]
+    assert found.troubles[0].reason == f"same settings and seed as {new}, which was written later"
 
 
 def same(a, b):
@@ -172,16 +172,16 @@ def test_written_again_the_same_rows_are_read_again(run, tmp_path, ending):
     file = written(tmp_path / "lab", tmp_path / "own.csv")
     read_once = collect([PUBLISHED, file]).runs
     again = tmp_path / f"again.{ending}"
-    table = flat(read_once)
+    table = flatten(read_once)
     table.to_csv(again, index=False) if ending == "csv" else table.to_parquet(again, index=False)
     same(read_once, collect([again]).runs)
 
 
 DAMAGE = {
-    "no score": ("score", "", "it is damaged: score is None, no float"),
-    "a word for a score": ("score", "high", "it is damaged: score is high, no float"),
-    "half a seed": ("seed", "0.5", "it is damaged: seed is 0.5, no int"),
-    "no command": ("command", "", "it is damaged: command is None, no str"),
+    "no score": ("score", "", "it is damaged: score is None, not float"),
+    "a word for a score": ("score", "high", "it is damaged: score is high, not float"),
+    "half a seed": ("seed", "0.5", "it is damaged: seed is 0.5, not int"),
+    "no command": ("command", "", "it is damaged: command is None, not str"),
     "value and group": ("settings.head.x", "1", "it is damaged: head in settings.head.x is a value and a group of"),
     "group and value": ("metrics", "1", "it is damaged: metrics is a value and a group of values"),
 }
@@ -202,7 +202,7 @@ def test_a_damaged_row_is_a_line_under_not_used(run, tmp_path, column, cell, tol
     found = collect([file])
     assert found.runs["seed"].tolist() == [0]
     trouble = found.troubles[0]
-    assert (trouble.kind, trouble.where) == ("not used", f"{file}, row 2") and trouble.what.startswith(told)
+    assert (trouble.kind, trouble.location) == ("not used", f"{file}, row 2") and trouble.reason.startswith(told)
 
 
 def test_a_table_that_breaks_off_keeps_its_whole_rows(run, tmp_path):
@@ -211,7 +211,7 @@ def test_a_table_that_breaks_off_keeps_its_whole_rows(run, tmp_path):
     file = written(tmp_path / "lab", tmp_path / "results.csv")
     file.write_text(file.read_text()[:-80])
     found = collect([file])
-    assert found.runs["seed"].tolist() == [0] and " cells for " in found.troubles[0].what
+    assert found.runs["seed"].tolist() == [0] and " cells for " in found.troubles[0].reason
 
 
 BAD = {

@@ -15,7 +15,7 @@ def series(values):
 def test_one_seed_is_mcnemars_exact_test():
     ours, theirs = series([1] * 6 + [0] * 1 + [1] * 5 + [0] * 3), series([0] * 6 + [1] * 1 + [1] * 5 + [0] * 3)
     found = over_examples([ours], [theirs])
-    assert found.won == "6 : 1"
+    assert found.wins == "6 : 1"
     assert found.p == pytest.approx(2 * (1 + 7) / 2**7)  # P(at most 1 of 7), both sides
 
 
@@ -24,14 +24,14 @@ def test_several_seeds_are_no_more_examples():
     ours, theirs = series([1, 1, 1, 1, 1, 0]), series([0, 0, 0, 0, 0, 1])
     assert over_examples([ours] * 4, [theirs] * 4) == over_examples([ours], [theirs])
     a, b = [series([1, 0, 1]), series([0, 1, 1])], [series([0, 0, 0]), series([1, 0, 0])]
-    assert over_examples(a, b).won == "2 : 0"
+    assert over_examples(a, b).wins == "2 : 0"
 
 
 def test_examples_are_aligned_by_name_and_others_are_refused():
     ours, theirs = series([1, 1, 1, 0, 0]), series([1, 0, 0, 0, 0])
     assert over_examples([ours], [theirs[::-1]]) == over_examples([ours], [theirs])
     for other in (theirs[:4], theirs.rename({"x0": "y0"})):
-        assert over_examples([ours], [other]).p is None and "same examples" in over_examples([ours], [other]).why
+        assert over_examples([ours], [other]).p is None and "same examples" in over_examples([ours], [other]).reason
         assert over_examples([ours, ours], [theirs, other]).p is None
     assert over_examples([], []).p is None
 
@@ -42,13 +42,13 @@ def test_graded_scores_are_ranked_by_wilcoxon():
     means = (ours[0] - theirs[0] + ours[1] - theirs[1]).to_numpy() / 2
     found = over_examples(ours, theirs)
     assert found.p == pytest.approx(stats.wilcoxon(means).pvalue)
-    assert found.won == f"{(means > 0).sum()} : {(means < 0).sum()}"
+    assert found.wins == f"{(means > 0).sum()} : {(means < 0).sum()}"
 
 
 @pytest.mark.parametrize("values", [[0.5] * 4, [1, 0, 1, 0]])
 def test_where_no_example_differs_p_is_1(values):
     found = over_examples([series(values)], [series(values)])
-    assert found.p == 1 and found.won == "0 : 0"
+    assert found.p == 1 and found.wins == "0 : 0"
 
 
 def test_few_graded_examples_with_ties_are_tested_without_a_warning():
@@ -62,12 +62,12 @@ def test_seeds_are_paired_and_fewer_than_three_are_not_tested():
     assert over_seeds(ours, theirs).p == pytest.approx(2 * stats.t.sf(t, 2))
     for n in (0, 1, 2):
         assert over_seeds(ours[:n], theirs[:n]).p is None
-        assert over_seeds(ours[:n], theirs[:n]).why == f"too few seeds ({n})"
+        assert over_seeds(ours[:n], theirs[:n]).reason == f"too few seeds ({n})"
 
 
 def test_differences_without_a_spread_have_no_p():
-    assert over_seeds([0.5, 0.6, 0.7], [0.4, 0.5, 0.6]).why == "seeds differ alike"
-    assert over_seeds([0.5] * 3, [0.5] * 3).why == "no seed differs"
+    assert over_seeds([0.5, 0.6, 0.7], [0.4, 0.5, 0.6]).reason == "all seeds differ equally"
+    assert over_seeds([0.5] * 3, [0.5] * 3).reason == "no seed differs"
 
 
 def test_holm_by_hand():

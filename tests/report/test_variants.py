@@ -66,7 +66,7 @@ def test_in_figures_a_label_tells_no_more_than_sets_variants_apart(run, tmp_path
     assert sorted(runs["label"])[:2] == [
         f"random (fit.lr={lr}, keep_pretrained={k})" for lr, k in ((1, "false"), (3, "true"))
     ]
-    assert sorted(runs["short"]) == [
+    assert sorted(runs["short_label"]) == [
         "random",
         "random (keep_pretrained=true)",
         "smp (head=linear, fit.lr=1)",
@@ -111,7 +111,7 @@ def test_a_pooler_that_is_not_there_makes_no_other_denominator(run, tmp_path):
         del topology["kinds"]["pooler"]
         (root / "topology.json").write_text(json.dumps(topology))
     runs = collect([tmp_path]).runs
-    assert set(runs["of"]) == {"encoder"} and runs["variant"].nunique() == 1
+    assert set(runs["denominator"]) == {"encoder"} and runs["variant"].nunique() == 1
 
 
 def test_other_models_tasks_and_evaluation_data_are_other_tables_with_names_of_their_own(run, tmp_path):

@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from prunebert.report import budgets, maps, sections, style
+from prunebert.report import allocation, maps, sections, style
 from prunebert.report.collect import collect
 
 
@@ -29,20 +29,20 @@ def runs(run, tmp_path):
 
 
 def test_ratios_are_means_over_seeds_and_what_is_no_layer_is_none(runs):
-    kinds, unread = budgets.ratios(runs, "kinds")
+    kinds, unread = allocation.ratios(runs, "kinds")
     found = kinds.set_index(["label", "sparsity", "part"])["ratio"]
     assert found["smp", 0.5, "key"] == pytest.approx(0.95) and found["smp", 0.9, "key"] == pytest.approx(0.3)
     assert found["smp", 0.9, "embeddings"] == 1 and "l0" not in found.index.get_level_values("label")
-    assert set(budgets.ratios(runs, "layers")[0]["part"]) == {"0", "1"}
+    assert set(allocation.ratios(runs, "layers")[0]["part"]) == {"0", "1"}
     assert len(unread) == 1 and "damaged" in unread[0]
-    assert budgets.uneven(kinds) == (["smp"], ["gmp"])  # imp is known at one sparsity only
+    assert allocation.split_uniform(kinds) == (["smp"], ["gmp"])  # imp is known at one sparsity only
 
 
 @pytest.mark.parametrize("theme", [style.LIGHT, style.DARK], ids=lambda t: t.name)
 def test_the_picture_has_a_line_a_part_and_names_them(runs, theme):
-    found, _ = budgets.ratios(runs, "kinds")
+    found, _ = allocation.ratios(runs, "kinds")
     with matplotlib.rc_context(theme.rc()):
-        figure = budgets.shift(found, ["smp"], theme)
+        figure = allocation.draw_allocation(found, ["smp"], theme)
         figure.canvas.draw()
     (axes,) = figure.axes
     lines = {line.get_label(): line for line in axes.get_lines()}
@@ -54,19 +54,19 @@ def test_the_picture_has_a_line_a_part_and_names_them(runs, theme):
 
 def test_the_report_draws_kinds_and_layers_and_says_who_is_uniform(runs):
     captions, troubles = [], []
-    sections._shift("toy", runs, lambda drawing: captions.append(drawing.caption), troubles)
+    sections._allocation("toy", runs, lambda drawing: captions.append(drawing.caption), troubles)
     assert len(captions) == 2 and all("Uniform, not drawn: gmp." in caption for caption in captions)
-    assert not any("drawn there" in caption for caption in captions)
-    assert [t.kind for t in troubles] == ["not in the budgets"]
+    assert not any("drawn at" in caption for caption in captions)
+    assert [t.kind for t in troubles] == ["not in the allocation figure"]
 
 
 def test_what_is_too_little_to_draw_is_told(run, tmp_path):
     for sparsity in (0.5, 0.9):
         told(run(f"l0{sparsity}", "l0", sparsity), {"key": 0.001, "query": 2.0}, {"0": 1.0, "1": 1.0})
     drawings = []
-    sections._shift("toy", collect([tmp_path]).runs, drawings.append, [])
+    sections._allocation("toy", collect([tmp_path]).runs, drawings.append, [])
     (drawing,) = drawings
-    assert "What is below ×1/64 is drawn there." in drawing.caption
+    assert "Ratios below ×1/64 are drawn at ×1/64." in drawing.caption
     with matplotlib.rc_context(style.LIGHT.rc()):
         figure = drawing.draw(theme=style.LIGHT)
         figure.canvas.draw()
@@ -77,9 +77,9 @@ def test_every_column_of_panels_tells_its_sparsities(run, tmp_path):
     for method in ("smp", "l0", "imp", "gmp", "abp"):
         for sparsity in (0.5, 0.9):
             told(run(f"{method}{sparsity}", method, sparsity), {"key": 0.5, "query": 2.0}, {"0": 1.0, "1": 1.0})
-    found, _ = budgets.ratios(collect([tmp_path]).runs, "kinds")
+    found, _ = allocation.ratios(collect([tmp_path]).runs, "kinds")
     with matplotlib.rc_context(style.LIGHT.rc()):
-        figure = budgets.shift(found, budgets.uneven(found)[0], style.LIGHT)
+        figure = allocation.draw_allocation(found, allocation.split_uniform(found)[0], style.LIGHT)
         figure.canvas.draw()
     drawn = [[t.label1.get_visible() for t in axes.xaxis.get_major_ticks()] for axes in figure.axes]
     assert len(drawn) == 5 and not any(drawn[0]) and all(all(drawn[i]) for i in (1, 2, 3, 4))
@@ -94,7 +94,7 @@ def test_many_runs_are_compared_as_means_over_seeds(run, tmp_path, monkeypatch):
     monkeypatch.setattr(maps, "overlap_table", lambda runs: (list(range(len(runs))), values))
     drawings = []
     sections._overlap("toy", 0.5, collect([tmp_path]).runs, drawings.append, [])
-    assert "between the seeds of one row" in drawings[0].caption
+    assert "compares the seeds of one row" in drawings[0].caption
     assert drawings[0].draw.args[0] == ["gmp", "smp"]
     assert drawings[0].draw.args[1].tolist() == [[0.5, 0.25], [0.25, 0.75]]
 

@@ -1,0 +1,124 @@
+"""Draw how a method's allocation among parts of the network changes with sparsity."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
+
+from prunebert.errors import BadInput
+from prunebert.report.curves import sparsity_axis
+from prunebert.report.maps import ACROSS, KINDS, SHORT
+from prunebert.report.style import LINES, WIDTH, Theme
+from prunebert.runs import artifacts
+
+OUTSIDE = ("pooler", "embeddings")
+UNIFORM = 0.02  # an allocation with all ratios this close to 1 counts as uniform
+COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#A6761D", "#E69F00", "#D55E00", "#999999", "#CC79A7")
+LOWEST_RATIO = 2**-6  # lower ratios are drawn here
+
+
+def ratios(runs: pd.DataFrame, by: str) -> tuple[pd.DataFrame, list[str]]:
+    """Return the ratio of each part's remaining fraction to that of all prunable weights, and messages.
+
+    Args:
+        runs: runs with their directories.
+        by: "kinds" of matrices, or "layers"; the pooler and the embeddings belong to no layer and are left out there.
+
+    Returns:
+        A table with the columns label, sparsity, part and ratio (mean over runs); and a message for each run whose
+        topology.json cannot be read.
+    """
+    rows, messages = [], []
+    for _, run in runs.iterrows():
+        try:
+            parts = artifacts.topology(Path(run["directory"]))["budget"][by]
+            part_ratios = {p: float(entry["ratio"]) for p, entry in parts.items() if not str(p).startswith("-")}
+        except (BadInput, KeyError, TypeError, ValueError, AttributeError) as error:
+            messages.append(f"the allocation in topology.json of {run['directory']} cannot be read: {error}")
+            continue
+        rows += [(run["short_label"], run["sparsity"], part, ratio) for part, ratio in part_ratios.items()]
+    table = pd.DataFrame(rows, columns=["label", "sparsity", "part", "ratio"])
+    return table.groupby(["label", "sparsity", "part"], sort=False)["ratio"].mean().reset_index(), messages
+
+
+def split_uniform(table: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Return the labels whose allocation is not uniform, and those whose allocation is.
+
+    A label with only one sparsity is in neither list.
+    """
+    several = table.groupby("label", sort=False)["sparsity"].nunique() > 1
+    labels = several.index[several]
+    uneven = (table["ratio"] - 1).abs().groupby(table["label"], sort=False).max() > UNIFORM
+    return [label for label in labels if uneven[label]], [label for label in labels if not uneven[label]]
+
+
+def draw_allocation(table: pd.DataFrame, shown: list[str], theme: Theme) -> Figure:
+    """Draw one panel per label: the ratios of its parts against sparsity, both on logarithmic scales.
+
+    Args:
+        table: see `ratios`.
+        shown: the labels to draw.
+        theme: the figure's colours.
+    """
+    parts = sorted(table["part"].unique(), key=_rank)
+    clipped = table["ratio"][table["label"].isin(shown)].min() < LOWEST_RATIO
+    across = min(ACROSS, max(len(shown), 2))
+    down = -(-len(shown) // ACROSS)
+    figure = Figure(figsize=(WIDTH, 1.75 * down + 0.7))
+    panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
+    for axes, label in zip(panels, shown, strict=False):
+        for part, line in table[table["label"] == label].groupby("part", sort=False):
+            line = line.sort_values("sparsity")
+            axes.plot(line["sparsity"], line["ratio"].clip(lower=LOWEST_RATIO), **_line_style(parts, str(part)))
+        axes.axhline(1, color=theme.ink, linewidth=0.6)
+        axes.set_title("\n".join(textwrap.wrap(label, 23)))
+        axes.set_yscale("log", base=2)
+        axes.yaxis.set_major_formatter(lambda y, _: _format_ratio(y))
+        if clipped:
+            axes.yaxis.set_major_locator(LogLocator(4))  # puts a tick at the lowest ratio
+        axes.grid(True, linewidth=0.5)
+    sparsity_axis(panels[0], sorted(table["sparsity"].unique()))
+    panels[0].set_xlabel("")
+    for axes in panels[max(len(shown) - across, 0) : len(shown)]:
+        axes.xaxis.set_tick_params(labelbottom=True)  # the row below may be shorter
+        axes.set_xlabel("sparsity")
+    for axes in panels[len(shown) :]:
+        axes.remove()
+    figure.supylabel("remaining fraction ÷ that of all prunable weights", fontsize=8)
+    lines = {str(line.get_label()): line for axes in panels[: len(shown)] for line in axes.get_lines()[:-1]}
+    names = [name for name in map(_name, parts) if name in lines]
+    figure.legend([lines[n] for n in names], names, loc="outside lower center", ncols=min(len(names), 8))
+    return figure
+
+
+def _format_ratio(ratio: float) -> str:
+    """Format a ratio as ×2 or ×1/2."""
+    text = f"×{ratio:g}" if ratio >= 1 else f"×1/{1 / ratio:g}"
+    return f"≤ {text}" if ratio <= LOWEST_RATIO else text
+
+
+def _rank(part: str) -> tuple[int, int | str]:
+    """Sort layers by number, then kinds in their usual order, then all else by name."""
+    if part.isdigit():
+        return 0, int(part)
+    return (1, (*KINDS, *OUTSIDE).index(part)) if part in (*KINDS, *OUTSIDE) else (2, part)
+
+
+def _name(part: str) -> str:
+    return f"layer {part}" if part.isdigit() else dict(zip(KINDS, SHORT, strict=True)).get(part, part)
+
+
+def _line_style(parts: list[str], part: str) -> dict[str, Any]:
+    """Return the colour and line style of a part, the same in every panel. Layers go from dark to light."""
+    index = parts.index(part)
+    if part.isdigit():
+        colour: Any = colormaps["viridis"](index / max(len(parts), 2))
+        return {"color": colour, "marker": ".", "label": _name(part)}
+    line = LINES[index // len(COLOURS) % len(LINES)]
+    return {"color": COLOURS[index % len(COLOURS)], "linestyle": line, "marker": ".", "label": _name(part)}
