@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 #SBATCH --job-name=prunebert --requeue --open-mode=append --signal=USR1@120
-# A sweep as a Slurm job array, without Hydra's sweeps and without submitit: scripts/array.sh OUT WORD...
-# It submits itself, a task for every cell. Preempted, requeued, or 120 seconds before its time is over, a task writes a
-# checkpoint, and goes on from there when its turn comes again. What sbatch needs it also takes from the environment:
+# Run a sweep as a Slurm job array, without Hydra's sweeps and without submitit: scripts/array.sh OUT WORD...
+# The script submits itself, with an array task for every combination (cell). A task writes a checkpoint if it is preempted,
+# requeued, or 120 seconds before its time limit. When it starts again, it continues from the checkpoint. sbatch also
+# reads its options from the environment:
 #   SBATCH_PARTITION=gpu SBATCH_TIMELIMIT=4:00:00 METHODS="smp movement" SEEDS="0 1 2" scripts/array.sh runs task=rte
 set -uo pipefail
 out=${1:?usage: scripts/array.sh OUT WORD...}

@@ -1,7 +1,7 @@
-"""Samples of QQP, QNLI and MNLI kept as JSON ({"0": {"text_a", "text_b", "label"}, …}) → files in GLUE's own layout.
+"""Convert samples of QQP, QNLI and MNLI from JSON to GLUE's own layout: python scripts/glue_10k.py FROM TO
 
-python scripts/glue_10k.py FROM TO      FROM/QQP/{train,dev}.json → TO/QQP/{train,dev}.tsv, and QNLI; MNLI if
-it is there, with dev_matched.tsv (task=mnli_matched)
+FROM/QQP/{train,dev}.json becomes TO/QQP/{train,dev}.tsv, and likewise QNLI. MNLI is converted if FROM has it;
+its dev.json becomes dev_matched.tsv (task=mnli_matched). A JSON file reads {"0": {"text_a", "text_b", "label"}, …}.
 """
 
 import csv
@@ -17,13 +17,13 @@ COLUMNS = {
 
 
 def convert(source: Path, target: Path) -> None:
-    """A file of a task: tab-separated without quotes, so white space within a text becomes one space."""
+    """Convert one file. The target has tabs and no quotes, so white space within a text becomes one space."""
     rows = json.loads(source.read_text("utf-8")).values()
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("w", encoding="utf-8", newline="") as file:
-        out = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_NONE, quotechar=None, lineterminator="\n")
-        out.writerow(COLUMNS[source.parent.name])
-        out.writerows([*(" ".join(row[k].split()) for k in ("text_a", "text_b")), row["label"]] for row in rows)
+        writer = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_NONE, quotechar=None, lineterminator="\n")
+        writer.writerow(COLUMNS[source.parent.name])
+        writer.writerows([*(" ".join(row[k].split()) for k in ("text_a", "text_b")), row["label"]] for row in rows)
 
 
 if __name__ == "__main__":

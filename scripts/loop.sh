@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A sweep as a plain loop, without Hydra's: scripts/loop.sh OUT WORD...
-# Start it again after an interruption, or on several machines that share OUT: every cell has a directory of its own, what
-# is done is not done again, what broke off goes on, and a cell that another process works on is waited for.
+# Run a sweep as a plain loop, without Hydra's sweeps: scripts/loop.sh OUT WORD...
+# Start it again after an interruption, or on several machines that share OUT. Every combination (cell) has its own
+# directory. A finished cell is skipped, an interrupted one continues, and a cell of another process is waited for.
 #   METHODS="smp movement" SPARSITIES="0.9 0.97" SEEDS="0 1 2" scripts/loop.sh runs task=rte
 set -uo pipefail
 out=${1:?usage: scripts/loop.sh OUT WORD...}
@@ -13,7 +13,7 @@ for method in ${METHODS:-smp movement magnitude}; do
       prunebert "method=$method" "sparsity=$sparsity" "seed=$seed" "$@" "hydra.run.dir=$out/$method-$sparsity-$seed"
       status=$?
       if [ "$status" -eq 75 ] || [ "$status" -eq 130 ]; then
-        echo "stopped; the same command goes on" >&2
+        echo "stopped; the same command continues" >&2
         exit "$status"
       fi
       [ "$status" -eq 0 ] || failed=1

@@ -1,6 +1,7 @@
-"""Step cost and memory against the number of prunable weights: scripts/plot_scaling.py JSON… OUT.png
+"""Plot step cost and memory against the number of prunable weights: scripts/plot_scaling.py JSON… OUT.png
 
-JSON: what scripts/bench_step.py wrote with --out, times and --memory. One method, "smp local", beside full fine-tuning.
+JSON: files that scripts/bench_step.py wrote with --out, for times and for --memory. The figure compares one method,
+"smp local", with full fine-tuning.
 """
 
 from __future__ import annotations
@@ -18,23 +19,25 @@ METHOD = "smp local"
 
 
 def main() -> None:
+    """Read the measurements and write the figure."""
     *sources, out = sys.argv[1:]
     if not sources:
         raise SystemExit(__doc__)
-    found = [json.loads(Path(source).read_text()) for source in sources]
-    rows = [row for one in found for row in one["rows"] if row["method"] == METHOD]
+    measurements = [json.loads(Path(source).read_text()) for source in sources]
+    rows = [row for measurement in measurements for row in measurement["rows"] if row["method"] == METHOD]
     size = {row["model"]: row["scores"] for row in rows if "scores" in row}
     times = sorted((row for row in rows if "seconds_masked" in row), key=lambda row: row["scores"])
     memory = sorted((row for row in rows if "mebibytes" in row), key=lambda row: size[row["model"]])
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    at = [row["scores"] for row in times]
-    left.plot(at, [row["seconds_dense"] for row in times], "o-", color="0.5", label="full fine-tuning")
-    left.plot(at, [row["seconds_masked"] for row in times], "o-", color="C0", label=METHOD)
-    left.plot(at, [row["seconds_choice"] for row in times], "s--", color="C1", label="choosing its masks")
-    left.set_ylabel("seconds a step")
-    at = [size[row["model"]] for row in memory]
-    right.plot(at, [row["mebibytes"] / row["by_dense"] for row in memory], "o-", color="0.5", label="full fine-tuning")
-    right.plot(at, [row["mebibytes"] for row in memory], "o-", color="C0", label=METHOD)
+    sizes = [row["scores"] for row in times]
+    left.plot(sizes, [row["seconds_dense"] for row in times], "o-", color="0.5", label="full fine-tuning")
+    left.plot(sizes, [row["seconds_masked"] for row in times], "o-", color="C0", label=METHOD)
+    left.plot(sizes, [row["seconds_choice"] for row in times], "s--", color="C1", label="selecting its masks")
+    left.set_ylabel("seconds per step")
+    sizes = [size[row["model"]] for row in memory]
+    dense_memory = [row["mebibytes"] / row["by_dense"] for row in memory]
+    right.plot(sizes, dense_memory, "o-", color="0.5", label="full fine-tuning")
+    right.plot(sizes, [row["mebibytes"] for row in memory], "o-", color="C0", label=METHOD)
     right.set_ylabel("peak memory, MiB")
     for axes in (left, right):
         axes.set(xscale="log", yscale="log", xlabel="prunable weights")
@@ -42,9 +45,9 @@ def main() -> None:
         axes.grid(alpha=0.3, which="both")
         axes.legend(frameon=False)
     for row in times:
-        at = row["scores"], row["seconds_choice"]
-        left.annotate(row["model"], at, (0, -9), textcoords="offset points", ha="center", va="top")
-    about = found[0]["about"]
+        point = row["scores"], row["seconds_choice"]
+        left.annotate(row["model"], point, (0, -9), textcoords="offset points", ha="center", va="top")
+    about = measurements[0]["about"]
     figure.suptitle(f"batch {about['batch']} × {about['length']} tokens; {about['hardware']}", fontsize=8)
     figure.savefig(out, dpi=150)
 

@@ -1,10 +1,11 @@
-"""results.csv of `prunebert report` → the tables of a page, between their marks. A test holds page and runs together.
+"""Fill the tables of a page from results.csv of `prunebert report`. A test compares the page with the results.
 
 python scripts/results_table.py results/main/results.csv README.md
 
-`<!-- results/main/results.csv -->` begins the table of scores, `<!-- results/main/results.csv claims -->` that of the
-papers' claims, `<!-- results/budget/results.csv steps -->` that of other numbers of steps, beside main's;
-`<!-- end -->` ends each.
+These marks begin a table, and `<!-- end -->` ends it:
+    <!-- results/main/results.csv -->           scores
+    <!-- results/main/results.csv claims -->    the papers' claims
+    <!-- results/budget/results.csv steps -->   scores after other numbers of steps than main's
 """
 
 import sys
@@ -14,12 +15,12 @@ import pandas as pd
 
 END = "<!-- end -->"
 MAIN = "main/results.csv"
-AT = 0.9  # the sparsity whose tasks are told one by one
-NO_BETTER = 0.005  # half a point above the constant answer is still no better
+MAIN_SPARSITY = 0.9  # the table of scores shows each task at this sparsity
+NO_BETTER = 0.005  # a score less than half a point above the constant baseline counts as no better
 COLUMNS = ["label", "task", "sparsity", "seed", "metric", "score", "majority_score"]
-BUDGET = ["method", "settings.fit.steps", "settings.keep_pretrained"]
+STEP_COLUMNS = ["method", "settings.fit.steps", "settings.keep_pretrained"]
 FROZEN = "magnitude (keep_pretrained=true)"
-CLAIMS = (  # this one's score is above that one's, at this sparsity
+CLAIMS = (  # (a, b, s): the score of a is above that of b at the sparsity s
     ("smp", "soft_movement", 0.9),
     ("soft_movement", "movement", 0.9),
     ("movement", "l0", 0.9),
@@ -31,141 +32,174 @@ CLAIMS = (  # this one's score is above that one's, at this sparsity
 )
 
 
-def table(runs: pd.DataFrame) -> str:
-    """A row a method: its score on each task at AT, mean ± standard deviation over seeds (none of a single one); then,
-    at each sparsity, the mean of these means over the tasks that have the most common metric, where it ran on all of
-    them. A run that is no better than the constant answer, the first row, leaves a † in its cell.
+def score_table(runs: pd.DataFrame) -> str:
+    """Return a table with a row per method; the first row is the constant baseline.
+
+    The first columns are the scores on each task at MAIN_SPARSITY: mean ± standard deviation over seeds. A single run
+    has no standard deviation. The other columns are, for each sparsity, the mean of these means over the tasks with the
+    most common metric. A method that did not run on all of them has none. A † marks a cell in which at least one run
+    is no better than the constant baseline.
     """
-    runs = runs.assign(label=short(runs["label"]))
+    runs = runs.assign(label=short_labels(runs["label"]))
     tasks, sparsities = sorted(runs["task"].unique()), sorted(s for s in runs["sparsity"].unique() if s > 0)
     metric, constant = (runs.groupby("task")[c].first() for c in ("metric", "majority_score"))
-    common = metric.mode()[0]
-    alike = [t for t in tasks if metric[t] == common]
-    by = runs.assign(lost=_lost(runs)).groupby(["label", "task", "sparsity"], sort=False)
-    mean, sd, lost = by["score"].mean(), by["score"].std(), by["lost"].any()
+    common_metric = metric.mode()[0]
+    averaged_tasks = [t for t in tasks if metric[t] == common_metric]
+    cells = runs.assign(no_better=_no_better(runs)).groupby(["label", "task", "sparsity"], sort=False)
+    mean, sd, no_better = cells["score"].mean(), cells["score"].std(), cells["no_better"].any()
 
-    def told(at: tuple[str, str, float]) -> str:
-        if at not in mean:
+    def format_cell(cell: tuple[str, str, float]) -> str:
+        if cell not in mean:
             return ""
-        return f"{mean[at]:.3f}" + ("" if pd.isna(sd[at]) else f" ± {sd[at]:.3f}") + (" †" if lost[at] else "")
+        spread = "" if pd.isna(sd[cell]) else f" ± {sd[cell]:.3f}"
+        return f"{mean[cell]:.3f}{spread}" + (" †" if no_better[cell] else "")
 
-    def over(means: list[float | None]) -> str:
+    def format_mean(means: list[float | None]) -> str:
         return "" if None in means else f"{sum(means) / len(means):.3f}"
 
-    head = ["method", *(f"{t} at {AT:g}, {metric[t]}" for t in tasks), *(f"mean {common} at {s:g}" for s in sparsities)]
+    head = ["method", *(f"{t} at {MAIN_SPARSITY:g}, {metric[t]}" for t in tasks)]
+    head += [f"mean {common_metric} at {s:g}" for s in sparsities]
     lines = [_row(head), _row(["---"] * len(head))]
-    always = [over([constant[t] for t in alike])] * len(sparsities)
-    lines.append(_row(["constant answer", *(f"{constant[t]:.3f}" for t in tasks), *always]))
+    constant_means = [format_mean([constant[t] for t in averaged_tasks])] * len(sparsities)
+    lines.append(_row(["constant baseline", *(f"{constant[t]:.3f}" for t in tasks), *constant_means]))
     for label in runs["label"].drop_duplicates():
         pruned = bool((runs["sparsity"][runs["label"] == label] > 0).any())
-        cells = [told((label, t, AT if pruned else 0.0)) for t in tasks]
-        cells += [over([mean.get((label, t, s if pruned else 0.0)) for t in alike]) for s in sparsities]
-        lines.append(_row([label, *cells]))
+        texts = [format_cell((label, t, MAIN_SPARSITY if pruned else 0.0)) for t in tasks]
+        for s in sparsities:
+            texts.append(format_mean([mean.get((label, t, s if pruned else 0.0)) for t in averaged_tasks]))
+        lines.append(_row([label, *texts]))
     return "\n".join(lines)
 
 
-def claims(runs: pd.DataFrame) -> str:
-    """A row a claim: the mean difference over the seeds in common on each task, in points, with a † where a run of
-    either is no better than the constant answer; in how many tasks that mean is above 0; in how many pairs of runs
-    of one task and seed the difference is. Tasks and seeds without both are left out.
+def claims_table(runs: pd.DataFrame) -> str:
+    """Return a table with a row per claim.
+
+    A row has the mean difference on each task, in points, over the seeds that both methods have. It also has the number
+    of tasks in which that mean is above 0, and the number of pairs of runs (same task and seed) in which the difference
+    is. Tasks and seeds that one of the two lacks are left out. A † marks a difference in which at least one run is no
+    better than the constant baseline.
     """
-    runs = runs.assign(label=short(runs["label"]), lost=_lost(runs))
+    runs = runs.assign(label=short_labels(runs["label"]), no_better=_no_better(runs))
     tasks = sorted(runs["task"].unique())
-    runs = runs.set_index(["label", "sparsity", "task", "seed"])[["score", "lost"]]
-    head = ["score above", "at", *tasks, "tasks in which it holds", "pairs of runs"]
+    runs = runs.set_index(["label", "sparsity", "task", "seed"])[["score", "no_better"]]
+    head = ["score above", "sparsity", *tasks, "tasks in which it holds", "pairs of runs"]
     lines = [_row(head), _row(["---"] * len(head))]
     for ours, theirs, sparsity in CLAIMS:
         if not {ours, theirs} <= {*runs.index.get_level_values("label")}:
             continue
-        both = [_of(runs, label, sparsity) for label in (ours, theirs)]
-        pairs = pd.merge(*both, left_index=True, right_index=True, suffixes=("", "_theirs"))
+        sides = [_runs_of(runs, label, sparsity) for label in (ours, theirs)]
+        pairs = pd.merge(*sides, left_index=True, right_index=True, suffixes=("", "_theirs"))
         if pairs.empty:
             continue
         gaps = pairs["score"] - pairs["score_theirs"]
-        by_task, lost = gaps.groupby("task").mean(), (pairs["lost"] | pairs["lost_theirs"]).groupby("task").any()
-        cells = [f"{100 * by_task[t]:+.1f}{' †' if lost[t] else ''}" if t in by_task else "" for t in tasks]
-        counts = [f"{(x > 0).sum()} of {len(x)}" for x in (by_task, gaps)]
+        task_gaps = gaps.groupby("task").mean()
+        no_better = (pairs["no_better"] | pairs["no_better_theirs"]).groupby("task").any()
+        cells = [f"{100 * task_gaps[t]:+.1f}{' †' if no_better[t] else ''}" if t in task_gaps else "" for t in tasks]
+        counts = [f"{(x > 0).sum()} of {len(x)}" for x in (task_gaps, gaps)]
         lines.append(_row([f"{ours} over {theirs}", f"{sparsity:g}", *cells, *counts]))
     return "\n".join(lines)
 
 
-def steps(runs: pd.DataFrame, usual: pd.DataFrame) -> str:
-    """A row a method: its score after so many steps of what becomes the sub-network, on each task and at the sparsity
-    of `runs`; those of the usual number are the same seed's in `usual`. A † as in the table of scores.
+def steps_table(runs: pd.DataFrame, main_runs: pd.DataFrame) -> str:
+    """Return a table with a row per method: its score after several numbers of steps, by task and sparsity.
+
+    Steps are those of the sub-network, see `total_steps`. A † is explained at `score_table`.
+
+    Args:
+        runs: runs with other numbers of steps; they determine tasks, sparsities and seeds.
+        main_runs: runs with the number of steps of the main results; those with the same seeds are added.
     """
-    runs = pd.concat([usual, runs], ignore_index=True)
-    kept = runs["settings.keep_pretrained"].map(lambda x: str(x) == "True")
-    runs = runs.assign(
-        name=runs["method"] + kept.map({True: " (keep_pretrained=true)", False: ""}),
-        budget=all_steps(runs),
-        cell=[f"{x:.3f}{' †' if lost else ''}" for x, lost in zip(runs["score"], _lost(runs), strict=True)],
+    all_runs = pd.concat([main_runs, runs], ignore_index=True)
+    keep_pretrained = all_runs["settings.keep_pretrained"].map(lambda x: str(x) == "True")
+    scores = zip(all_runs["score"], _no_better(all_runs), strict=True)
+    all_runs = all_runs.assign(
+        name=all_runs["method"] + keep_pretrained.map({True: " (keep_pretrained=true)", False: ""}),
+        steps=total_steps(all_runs),
+        cell=[f"{score:.3f}{' †' if no_better else ''}" for score, no_better in scores],
     )
-    own = runs.iloc[len(usual) :]
-    parts = own[own["sparsity"] > 0].groupby(["task", "sparsity", "seed"])
+    other_runs = all_runs.iloc[len(main_runs) :]
+    parts = other_runs[other_runs["sparsity"] > 0].groupby(["task", "sparsity", "seed"])
     head, columns = ["method"], []
     for (task, sparsity, seed), _ in parts:
-        here = runs[(runs["task"] == task) & (runs["seed"] == seed) & runs["sparsity"].isin([0.0, sparsity])]
-        for budget, some in here.groupby("budget"):
-            head.append(f"{task} at {sparsity:g}, {budget} steps")
-            columns.append(some.drop_duplicates("name").set_index("name")["cell"])
+        same_part = (all_runs["task"] == task) & (all_runs["seed"] == seed) & all_runs["sparsity"].isin([0.0, sparsity])
+        for steps, column in all_runs[same_part].groupby("steps"):
+            head.append(f"{task} at {sparsity:g}, {steps} steps")
+            columns.append(column.drop_duplicates("name").set_index("name")["cell"])
     lines = [_row(head), _row(["---"] * len(head))]
-    for name in own["name"].drop_duplicates():
+    for name in other_runs["name"].drop_duplicates():
         lines.append(_row([name, *(column.get(name, "") for column in columns)]))
     return "\n".join(lines)
 
 
-def all_steps(runs: pd.DataFrame) -> pd.Series:
-    """Of what becomes the sub-network. IMP's rounds share them, three of the same number (at 0.5 there are two), and 3
-    of 33 are 100."""
+def total_steps(runs: pd.DataFrame) -> pd.Series:
+    """Return the number of steps that train the sub-network, rounded to tens.
+
+    IMP is counted with three rounds of fit.steps each, although it has two at sparsity 0.5. Rounding turns 3 × 33 into
+    100.
+    """
     rounds = runs["method"].map(lambda m: 3 if m == "imp" else 1)
     return (runs["settings.fit.steps"] * rounds).round(-1).astype(int)
 
 
-def _lost(runs: pd.DataFrame) -> pd.Series:
+def _no_better(runs: pd.DataFrame) -> pd.Series:
+    """Return whether each run is no better than the constant baseline."""
     return runs["score"] < runs["majority_score"] + NO_BETTER
 
 
-def _of(runs: pd.DataFrame, label: str, sparsity: float) -> pd.DataFrame:
-    """By task and seed; of what removes nothing (dense) its only ones."""
-    own = runs.xs(label, level="label")
-    at = 0.0 if (own.index.get_level_values("sparsity") == 0).all() else sparsity
-    return own[own.index.get_level_values("sparsity") == at].droplevel("sparsity")
+def _runs_of(runs: pd.DataFrame, label: str, sparsity: float) -> pd.DataFrame:
+    """Return a method's runs at a sparsity, by task and seed. A method that removes nothing (dense) has only 0."""
+    method_runs = runs.xs(label, level="label")
+    sparsities = method_runs.index.get_level_values("sparsity")
+    wanted = 0.0 if (sparsities == 0).all() else sparsity
+    return method_runs[sparsities == wanted].droplevel("sparsity")
 
 
-def mark(results: str | Path, what: str = "") -> str:
-    """Where a table of results/NAME/results.csv begins; what: "claims"."""
-    return f"<!-- results/{Path(results).resolve().parent.name}/results.csv {f'{what} ' if what else ''}-->"
+def begin_mark(results: str | Path, table: str = "") -> str:
+    """Return the mark that begins a table of results/NAME/results.csv. `table` is "", "claims" or "steps"."""
+    return f"<!-- results/{Path(results).resolve().parent.name}/results.csv {f'{table} ' if table else ''}-->"
 
 
-def filled(page: str, results: str | Path) -> str:
-    """`page` with each table anew that it has marks for. Raises ValueError where it has none."""
-    if (begin := mark(results, "steps")) in page:
-        both = (pd.read_csv(f, usecols=[*COLUMNS, *BUDGET]) for f in (results, Path(results).parents[1] / MAIN))
-        return between(page, steps(*both), begin)
-    runs, tables = pd.read_csv(results, usecols=COLUMNS), {mark(results): table, mark(results, "claims"): claims}
-    there = [begin for begin in tables if begin in page]
-    for begin in there or [mark(results)]:
-        page = between(page, tables[begin](runs), begin)
+def fill(page: str, results: str | Path) -> str:
+    """Return the page with each of its tables of these results replaced.
+
+    Raises:
+        ValueError: the page has no mark for these results.
+    """
+    if (begin := begin_mark(results, "steps")) in page:
+        files = (results, Path(results).parents[1] / MAIN)
+        runs, main_runs = (pd.read_csv(file, usecols=[*COLUMNS, *STEP_COLUMNS]) for file in files)
+        return replace_table(page, steps_table(runs, main_runs), begin)
+    runs = pd.read_csv(results, usecols=COLUMNS)
+    tables = {begin_mark(results): score_table, begin_mark(results, "claims"): claims_table}
+    marks = [begin for begin in tables if begin in page]
+    for begin in marks or [begin_mark(results)]:
+        page = replace_table(page, tables[begin](runs), begin)
     return page
 
 
-def between(text: str, new: str, begin: str) -> str:
-    """`text` with `new` between `begin` and the next end. Raises ValueError without them, or with two of `begin`."""
-    before, found, rest = text.partition(begin)
-    _, end, after = rest.partition(END)
-    if not (found and end) or begin in rest:
+def replace_table(page: str, table: str, begin: str) -> str:
+    """Return the page with `table` between the mark `begin` and the next end.
+
+    Raises:
+        ValueError: one of the two marks is missing, or `begin` occurs twice.
+    """
+    before, begin_found, rest = page.partition(begin)
+    _, end_found, after = rest.partition(END)
+    if not (begin_found and end_found) or begin in rest:
         raise ValueError(f"there must be one {begin} and after it one {END}")
-    return f"{before}{begin}\n{new}\n{END}{after}"
+    return f"{before}{begin}\n{table}\n{END}{after}"
 
 
-def short(labels: pd.Series) -> pd.Series:
-    """Without the settings that tell variants apart, but for those that are on: `random (keep_pretrained=true)`. As
-    they are where two would become the same."""
+def short_labels(labels: pd.Series) -> pd.Series:
+    """Remove the settings from the labels, except switches that are on: `random (keep_pretrained=true)`.
+
+    If two labels would become equal, all stay as they are.
+    """
     names = {}
     for label in labels.unique():
-        name, _, words = label.removesuffix(")").partition(" (")
-        on = [word for word in words.split(", ") if word.endswith("=true")]
-        names[label] = f"{name} ({', '.join(on)})" if on else name
+        name, _, settings = label.removesuffix(")").partition(" (")
+        switches = [setting for setting in settings.split(", ") if setting.endswith("=true")]
+        names[label] = f"{name} ({', '.join(switches)})" if switches else name
     return labels.map(names) if len(set(names.values())) == len(names) else labels
 
 
@@ -176,5 +210,5 @@ def _row(cells: list[str]) -> str:
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit("usage: python scripts/results_table.py RESULTS.CSV PAGE.MD")
-    page = Path(sys.argv[2])
-    page.write_text(filled(page.read_text("utf-8"), sys.argv[1]), "utf-8")
+    page_file = Path(sys.argv[2])
+    page_file.write_text(fill(page_file.read_text("utf-8"), sys.argv[1]), "utf-8")

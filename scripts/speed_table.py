@@ -1,16 +1,18 @@
-"""results/speed/*.json of scripts/bench_step.py → the table of a page, between its marks. A test holds both together.
+"""Fill the speed tables of pages from results/speed/*.json of scripts/bench_step.py. A test compares them.
 
 python scripts/speed_table.py README.md results/README.md
 
-`<!-- results/speed -->` begins the table of all methods, `<!-- results/speed short -->` that of a few, both on the CPU;
-`<!-- results/speed gpu -->` that of all on a GPU; `<!-- end -->` ends each.
+These marks begin a table, and `<!-- end -->` ends it:
+    <!-- results/speed -->          all methods on the CPU
+    <!-- results/speed short -->    a few methods on the CPU
+    <!-- results/speed gpu -->      all methods on a GPU
 """
 
 import json
 import sys
 from pathlib import Path
 
-from results_table import between
+from results_table import replace_table
 
 SPEED = Path(__file__).resolve().parents[1] / "results" / "speed"
 METHODS = (
@@ -29,43 +31,52 @@ COLUMNS = {
 }
 
 
-def table(methods: tuple[str, ...] = (), device: str = "cpu") -> str:
-    """A row a model and method, of these or of all, on this device: ratios, a blank where it was not measured."""
+def speed_table(methods: tuple[str, ...] = (), device: str = "cpu") -> str:
+    """Return a table of ratios with a row per model and method. A cell that was not measured is blank.
+
+    Args:
+        methods: the methods to show; () shows all.
+        device: "cpu" or "cuda".
+    """
     rows: dict[tuple[str, str], dict[str, float]] = {}
     for file in sorted(SPEED.glob("*.json")):
-        found = json.loads(file.read_text("utf-8"))
-        about = found["about"]
+        measurement = json.loads(file.read_text("utf-8"))
+        about = measurement["about"]
         if about["compile"] or about["threads"] or about["device"] != device:
             continue
-        for row in found["rows"]:
-            told = {"memory": row["by_dense"]} if "mebibytes" in row else row
-            rows.setdefault((row["model"], row["method"]), {}).update(told)
-    order = sorted(rows, key=lambda at: (MODELS.index(at[0]), METHODS.index(at[1])))
-    columns = {title: key for title, key in COLUMNS.items() if any(key in own for own in rows.values())}
+        for row in measurement["rows"]:
+            ratios = {"memory": row["by_dense"]} if "mebibytes" in row else row
+            rows.setdefault((row["model"], row["method"]), {}).update(ratios)
+    order = sorted(rows, key=lambda key: (MODELS.index(key[0]), METHODS.index(key[1])))
+    columns = {title: key for title, key in COLUMNS.items() if any(key in ratios for ratios in rows.values())}
     lines = [["model", "method", *columns], ["---"] * (len(columns) + 2)]
     for model, method in order:
         if methods and method not in methods:
             continue
-        own = rows[model, method]
-        lines.append([model, method, *(f"{own[key]:.2f}" if key in own else "" for key in columns.values())])
+        ratios = rows[model, method]
+        lines.append([model, method, *(f"{ratios[key]:.2f}" if key in ratios else "" for key in columns.values())])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def filled(page: str) -> str:
-    """`page` with each table anew that it has marks for. Raises ValueError without any."""
+def fill(page: str) -> str:
+    """Return the page with each of its speed tables replaced.
+
+    Raises:
+        ValueError: the page has no mark of a speed table.
+    """
     tables: dict[str, tuple] = {
         "<!-- results/speed -->": (),
         "<!-- results/speed short -->": (SHORT,),
         "<!-- results/speed gpu -->": ((), "cuda"),
     }
-    there = [begin for begin in tables if begin in page]
-    for begin in there or tables:
-        page = between(page, table(*tables[begin]), begin)
+    marks = [begin for begin in tables if begin in page]
+    for begin in marks or tables:
+        page = replace_table(page, speed_table(*tables[begin]), begin)
     return page
 
 
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit("usage: python scripts/speed_table.py PAGE.MD…")
-    for page in map(Path, sys.argv[1:]):
-        page.write_text(filled(page.read_text("utf-8")), "utf-8")
+    for page_file in map(Path, sys.argv[1:]):
+        page_file.write_text(fill(page_file.read_text("utf-8")), "utf-8")
