@@ -1,4 +1,4 @@
-"""Finished runs made by hand: a directory as run.py leaves it, with numbers that a test chooses."""
+"""Make directories of finished runs, as run.py writes them, with numbers that a test chooses."""
 
 from __future__ import annotations
 
@@ -19,14 +19,23 @@ from prunebert.report import maps
 
 KINDS = ("query", "key", "value", "attention-output", "intermediate", "output")
 LABELS = [0, 1] * 50
-OVERLAP = maps.overlap_table  # itself; tests of the rest have a stand-in
+OVERLAP = maps.overlap_table  # the real function; most tests replace it
 
 
-def finished(root: Path, method: str = "magnitude", sparsity: float = 0.5, seed: int = 0, **given: Any) -> Path:
-    """Write a run. given: any key of result.json; wrong, of the 100 examples; layers; written, in seconds."""
-    wrong, layers, written = given.pop("wrong", 20), given.pop("layers", 2), given.pop("written", 1000 + seed)
-    labels = np.array(given.pop("labels", LABELS))
-    prediction = given.pop("prediction", np.where(np.arange(len(labels)) < wrong, 1 - labels, labels))
+def finished(root: Path, method: str = "magnitude", sparsity: float = 0.5, seed: int = 0, **changes: Any) -> Path:
+    """Write a finished run and return its directory.
+
+    Args:
+        root: the directory.
+        method: the method.
+        sparsity: the requested sparsity.
+        seed: the seed.
+        changes: keys of result.json; or `wrong`, the number of wrong predictions of 100; `labels`; `prediction`;
+            `layers`; or `written`, the time of writing in seconds.
+    """
+    wrong, layers, written = changes.pop("wrong", 20), changes.pop("layers", 2), changes.pop("written", 1000 + seed)
+    labels = np.array(changes.pop("labels", LABELS))
+    prediction = changes.pop("prediction", np.where(np.arange(len(labels)) < wrong, 1 - labels, labels))
     score = float(np.mean(labels == prediction))
     removed = 0.0 if method == "dense" else sparsity
     row = {
@@ -64,7 +73,7 @@ def finished(root: Path, method: str = "magnitude", sparsity: float = 0.5, seed:
         "git_commit": "c" * 40,
         "git_dirty": False,
         "status": "complete",
-    } | given
+    } | changes
     root.mkdir(parents=True)
     started(root, row["command"].split()[1:])
     remaining = 1 - row["sparsity"]
@@ -90,16 +99,16 @@ def finished(root: Path, method: str = "magnitude", sparsity: float = 0.5, seed:
 
 
 def started(root: Path, overrides: Sequence[str], last_line: str = "") -> Path:
-    """A run that has begun and left no result."""
+    """Write a run that started and has no result."""
     (root / ".hydra").mkdir(parents=True)
     (root / ".hydra/overrides.yaml").write_text(json.dumps(list(overrides)))
     if last_line:
-        (root / "run.log").write_text(f"10:00:00 INFO began\n{last_line}\n")
+        (root / "run.log").write_text(f"10:00:00 INFO started\n{last_line}\n")
     return root
 
 
 def sweep(root: Path, task: Sequence[str], params: dict[str, str] | None = None) -> Path:
-    """Hydra's record of a sweep."""
+    """Write Hydra's record of a sweep."""
     root.mkdir(parents=True, exist_ok=True)
     content = {"hydra": {"overrides": {"task": list(task)}, "sweeper": {"params": params}}}
     (root / "multirun.yaml").write_text(json.dumps(content))
@@ -108,7 +117,7 @@ def sweep(root: Path, task: Sequence[str], params: dict[str, str] | None = None)
 
 @pytest.fixture(autouse=True, scope="module")
 def overlap():
-    """What prunebert.overlap would find, in no time."""
+    """Replace the overlap of masks by a constant, which is faster."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(maps, "overlap_table", lambda runs: (list(range(len(runs))), np.eye(len(runs))))
         yield
@@ -116,5 +125,5 @@ def overlap():
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., Path]:
-    """run("name", method, sparsity, seed, …) below tmp_path."""
-    return lambda name, *args, **given: finished(tmp_path / name, *args, **given)
+    """Return a function that writes a run below tmp_path: run("name", method, sparsity, seed, …)."""
+    return lambda name, *args, **changes: finished(tmp_path / name, *args, **changes)

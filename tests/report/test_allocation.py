@@ -1,4 +1,4 @@
-"""Budgets against sparsity: ratios as topology.json has them, averaged by hand; and what the picture holds."""
+"""Test the allocation against sparsity: ratios of topology.json, averaged by hand, and the figure's contents."""
 
 import json
 
@@ -10,7 +10,7 @@ from prunebert.report import allocation, maps, sections, style
 from prunebert.report.collect import collect
 
 
-def told(root, kinds, layers):
+def write_allocation(root, kinds, layers):
     topology = json.loads((root / "topology.json").read_text())
     topology["budget"] = {k: {p: {"ratio": r} for p, r in v.items()} for k, v in (("kinds", kinds), ("layers", layers))}
     (root / "topology.json").write_text(json.dumps(topology))
@@ -21,28 +21,30 @@ def runs(run, tmp_path):
     for sparsity, key in ((0.5, 0.9), (0.9, 0.25)):
         for seed in (0, 1):
             kinds = {"key": key + 0.1 * seed, "query": 1.5, "embeddings": 1.0}
-            told(run(f"smp{sparsity}{seed}", "smp", sparsity, seed), kinds, {"0": 1.2, "1": 0.8, "-1": 1.0})
-            told(run(f"gmp{sparsity}{seed}", "gmp", sparsity, seed), {"key": 1.01, "query": 0.99}, {"0": 1.0, "1": 1.0})
-    told(run("once", "imp", 0.9), {"key": 0.1, "query": 2.0}, {"0": 2.0, "1": 0.1})
+            write_allocation(run(f"smp{sparsity}{seed}", "smp", sparsity, seed), kinds, {"0": 1.2, "1": 0.8, "-1": 1.0})
+            write_allocation(
+                run(f"gmp{sparsity}{seed}", "gmp", sparsity, seed), {"key": 1.01, "query": 0.99}, {"0": 1.0, "1": 1.0}
+            )
+    write_allocation(run("once", "imp", 0.9), {"key": 0.1, "query": 2.0}, {"0": 2.0, "1": 0.1})
     (run("damaged", "l0") / "topology.json").write_text('{"budget": {"kinds": []}}')
     return collect([tmp_path]).runs
 
 
-def test_ratios_are_means_over_seeds_and_what_is_no_layer_is_none(runs):
-    kinds, unread = allocation.ratios(runs, "kinds")
-    found = kinds.set_index(["label", "sparsity", "part"])["ratio"]
-    assert found["smp", 0.5, "key"] == pytest.approx(0.95) and found["smp", 0.9, "key"] == pytest.approx(0.3)
-    assert found["smp", 0.9, "embeddings"] == 1 and "l0" not in found.index.get_level_values("label")
+def test_ratios_are_means_over_seeds_and_leave_out_what_is_no_layer(runs):
+    kinds, messages = allocation.ratios(runs, "kinds")
+    ratios = kinds.set_index(["label", "sparsity", "part"])["ratio"]
+    assert ratios["smp", 0.5, "key"] == pytest.approx(0.95) and ratios["smp", 0.9, "key"] == pytest.approx(0.3)
+    assert ratios["smp", 0.9, "embeddings"] == 1 and "l0" not in ratios.index.get_level_values("label")
     assert set(allocation.ratios(runs, "layers")[0]["part"]) == {"0", "1"}
-    assert len(unread) == 1 and "damaged" in unread[0]
-    assert allocation.split_uniform(kinds) == (["smp"], ["gmp"])  # imp is known at one sparsity only
+    assert len(messages) == 1 and "damaged" in messages[0]
+    assert allocation.split_uniform(kinds) == (["smp"], ["gmp"])  # imp has only one sparsity
 
 
 @pytest.mark.parametrize("theme", [style.LIGHT, style.DARK], ids=lambda t: t.name)
-def test_the_picture_has_a_line_a_part_and_names_them(runs, theme):
-    found, _ = allocation.ratios(runs, "kinds")
+def test_the_figure_has_a_line_per_part_and_names_them(runs, theme):
+    table, _ = allocation.ratios(runs, "kinds")
     with matplotlib.rc_context(theme.rc()):
-        figure = allocation.draw_allocation(found, ["smp"], theme)
+        figure = allocation.draw_allocation(table, ["smp"], theme)
         figure.canvas.draw()
     (axes,) = figure.axes
     lines = {line.get_label(): line for line in axes.get_lines()}
@@ -52,7 +54,7 @@ def test_the_picture_has_a_line_a_part_and_names_them(runs, theme):
     assert axes.get_title() == "smp"
 
 
-def test_the_report_draws_kinds_and_layers_and_says_who_is_uniform(runs):
+def test_the_report_draws_kinds_and_layers_and_lists_uniform_methods(runs):
     captions, troubles = [], []
     sections._allocation("toy", runs, lambda drawing: captions.append(drawing.caption), troubles)
     assert len(captions) == 2 and all("Uniform, not drawn: gmp." in caption for caption in captions)
@@ -60,9 +62,9 @@ def test_the_report_draws_kinds_and_layers_and_says_who_is_uniform(runs):
     assert [t.kind for t in troubles] == ["not in the allocation figure"]
 
 
-def test_what_is_too_little_to_draw_is_told(run, tmp_path):
+def test_the_caption_reports_ratios_too_low_to_draw(run, tmp_path):
     for sparsity in (0.5, 0.9):
-        told(run(f"l0{sparsity}", "l0", sparsity), {"key": 0.001, "query": 2.0}, {"0": 1.0, "1": 1.0})
+        write_allocation(run(f"l0{sparsity}", "l0", sparsity), {"key": 0.001, "query": 2.0}, {"0": 1.0, "1": 1.0})
     drawings = []
     sections._allocation("toy", collect([tmp_path]).runs, drawings.append, [])
     (drawing,) = drawings
@@ -73,16 +75,18 @@ def test_what_is_too_little_to_draw_is_told(run, tmp_path):
     assert {"≤ ×1/64", "×1"} <= {tick.get_text() for tick in figure.axes[0].get_yticklabels()}
 
 
-def test_every_column_of_panels_tells_its_sparsities(run, tmp_path):
+def test_every_column_of_panels_shows_its_sparsities(run, tmp_path):
     for method in ("smp", "l0", "imp", "gmp", "abp"):
         for sparsity in (0.5, 0.9):
-            told(run(f"{method}{sparsity}", method, sparsity), {"key": 0.5, "query": 2.0}, {"0": 1.0, "1": 1.0})
-    found, _ = allocation.ratios(collect([tmp_path]).runs, "kinds")
+            write_allocation(
+                run(f"{method}{sparsity}", method, sparsity), {"key": 0.5, "query": 2.0}, {"0": 1.0, "1": 1.0}
+            )
+    table, _ = allocation.ratios(collect([tmp_path]).runs, "kinds")
     with matplotlib.rc_context(style.LIGHT.rc()):
-        figure = allocation.draw_allocation(found, allocation.split_uniform(found)[0], style.LIGHT)
+        figure = allocation.draw_allocation(table, allocation.split_uniform(table)[0], style.LIGHT)
         figure.canvas.draw()
-    drawn = [[t.label1.get_visible() for t in axes.xaxis.get_major_ticks()] for axes in figure.axes]
-    assert len(drawn) == 5 and not any(drawn[0]) and all(all(drawn[i]) for i in (1, 2, 3, 4))
+    visible = [[t.label1.get_visible() for t in axes.xaxis.get_major_ticks()] for axes in figure.axes]
+    assert len(visible) == 5 and not any(visible[0]) and all(all(visible[i]) for i in (1, 2, 3, 4))
 
 
 def test_many_runs_are_compared_as_means_over_seeds(run, tmp_path, monkeypatch):

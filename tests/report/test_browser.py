@@ -1,4 +1,4 @@
-"""The page in a real browser: no error, nothing loaded, tables that sort by mouse and keyboard, both colour schemes."""
+"""Test the page in a real browser: no error, no request, sorting by mouse and keyboard, both colour schemes."""
 
 import shutil
 
@@ -19,7 +19,7 @@ FLAGS = (
 def browser(tmp_path_factory):
     webdriver = pytest.importorskip("selenium.webdriver", reason="pip install 'prunebert[browser]'")
     if not (CHROMIUM and DRIVER):
-        pytest.skip("no chromium with chromedriver here: apt-get install chromium chromium-driver")
+        pytest.skip("chromium with chromedriver is not installed: apt-get install chromium chromium-driver")
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
@@ -56,18 +56,18 @@ def test_tables_sort_by_mouse_and_by_keyboard(opened):
     head = opened.find_elements(By.CSS_SELECTOR, "table")[0].find_elements(By.CSS_SELECTOR, "th")[-1]
     button = head.find_element(By.TAG_NAME, "button")
     button.click()
-    assert opened.execute_script(METHODS) == ["dense", "magnitude", "gmp", "smp"]  # dense has none at 0.9
+    assert opened.execute_script(METHODS) == ["dense", "magnitude", "gmp", "smp"]  # dense has no cell at 0.9
     assert head.get_attribute("aria-sort") == "ascending"
     button.send_keys(Keys.ENTER)
     assert opened.execute_script(METHODS) == ["smp", "gmp", "magnitude", "dense"]
     assert head.get_attribute("aria-sort") == "descending"
-    first = opened.find_elements(By.CSS_SELECTOR, "table th button")[0]
-    first.send_keys(Keys.SPACE)
+    first_button = opened.find_elements(By.CSS_SELECTOR, "table th button")[0]
+    first_button.send_keys(Keys.SPACE)
     assert opened.execute_script(METHODS) == ["dense", "gmp", "magnitude", "smp"]
     assert head.get_attribute("aria-sort") is None and not errors(opened)
 
 
-def test_tables_and_figures_are_there_and_nothing_was_loaded(opened):
+def test_tables_and_figures_are_shown_and_nothing_was_loaded(opened):
     counts = "return ['h2', 'table', 'img', 'td code'].map(tag => document.querySelectorAll(tag).length)"
     assert opened.execute_script(counts) == [3, 4, 4, 8]
     assert opened.execute_script("return [...document.images].every(i => i.complete && i.naturalWidth > 500)")

@@ -1,4 +1,4 @@
-"""Means, deviations and the best of a column, by hand; differences to a baseline against scipy."""
+"""Test means, deviations and the best of a column by hand, and differences to a baseline against scipy."""
 
 import numpy as np
 import pytest
@@ -22,8 +22,8 @@ def test_mean_deviation_number_and_best(run, tmp_path):
         0.5: {"dense": "", "magnitude": "0.8000 ± 0.1000 (3)", "abp": "0.9900 (1)", "smp": "0.8500 (1)"},
         0.9: {"dense": "", "magnitude": "", "abp": "", "smp": "0.5000 (1)"},
     }
-    marked = [(row, column) for row in best.index for column in best if best.at[row, column]]
-    assert marked == [("smp", 0.5)]  # abp's .5 is of other matrices, and alone nobody is best
+    bold = [(row, column) for row in best.index for column in best if best.at[row, column]]
+    assert bold == [("smp", 0.5)]  # abp's 0.5 is a fraction of other matrices; a single cell is not marked
     assert cells.denominator(cells.cells(collect([tmp_path]).runs)).to_dict() == {
         "dense": "–",
         "magnitude": "encoder",
@@ -36,8 +36,8 @@ def test_perplexity_is_better_lower_and_only_runs_that_have_it_count(run, tmp_pa
     run("a", metrics={"accuracy": 0.5, "perplexity": 9.0})
     run("b", "smp", metrics={"accuracy": 0.5, "perplexity": 7.0})
     run("c", "gmp")
-    found = cells.cells(collect([tmp_path]).runs, "perplexity")
-    texts, best = cells.grid(found, lower_is_better=True)
+    cell_means = cells.cells(collect([tmp_path]).runs, "perplexity")
+    texts, best = cells.grid(cell_means, lower_is_better=True)
     assert list(texts.index) == ["magnitude", "smp"] and best[0.5].to_dict() == {"magnitude": False, "smp": True}
 
 
@@ -47,39 +47,41 @@ def test_differences_are_paired_by_seed_tested_twice_and_corrected_together(run,
         for seed, count in enumerate(counts):
             run(f"{method}{seed}", method, 0.5, seed, wrong=count)
     run("lone", "smp", 0.9, 0)
-    found = differences.differences(collect([tmp_path]).runs, "magnitude").set_index("label")
-    assert list(found.index) == ["gmp", "smp"] and (found["seeds"] == 3).all()  # 0.9 has no counterpart
+    gaps = differences.differences(collect([tmp_path]).runs, "magnitude").set_index("label")
+    assert list(gaps.index) == ["gmp", "smp"] and (gaps["seeds"] == 3).all()  # 0.9 has no counterpart
     ours, theirs = [0.8, 0.75, 0.78], [0.7, 0.68, 0.65]
-    assert found.at["smp", "difference"] == pytest.approx(np.mean(ours) - np.mean(theirs))
-    assert found.at["smp", "by_seed"].p == pytest.approx(stats.ttest_rel(ours, theirs).pvalue)
-    assert found.at["smp", "examples"].wins == "15 : 0"  # examples 20 to 34, each won under one seed at least, once
-    assert found.at["smp", "examples"].p == pytest.approx(2 / 2**15)
-    raw = [found.at[label, test].p for label in found.index for test in ("examples", "by_seed")]
-    smallest = found.at["smp", "examples_holm"] / found.at["smp", "examples"].p
-    assert min(raw) == found.at["smp", "examples"].p and smallest == pytest.approx(4)
+    assert gaps.at["smp", "difference"] == pytest.approx(np.mean(ours) - np.mean(theirs))
+    assert gaps.at["smp", "by_seed"].p == pytest.approx(stats.ttest_rel(ours, theirs).pvalue)
+    assert (
+        gaps.at["smp", "examples"].wins == "15 : 0"
+    )  # examples 20 to 34, each won under at least one seed and counted once
+    assert gaps.at["smp", "examples"].p == pytest.approx(2 / 2**15)
+    p_values = [gaps.at[label, test].p for label in gaps.index for test in ("examples", "by_seed")]
+    factor = gaps.at["smp", "examples_holm"] / gaps.at["smp", "examples"].p
+    assert min(p_values) == gaps.at["smp", "examples"].p and factor == pytest.approx(4)
 
 
-def test_too_few_seeds_no_common_seed_and_unreadable_predictions_are_words_not_numbers(run, tmp_path):
+def test_too_few_seeds_no_common_seed_and_unreadable_predictions_give_a_reason_instead_of_p(run, tmp_path):
     run("m0", "magnitude", 0.5, 0)
     run("m1", "magnitude", 0.5, 1)
     run("s0", "smp", 0.5, 0)
     run("s1", "smp", 0.5, 1)
     run("g2", "gmp", 0.5, 2)
     (run("r0", "random", 0.5, 0) / "predictions.parquet").unlink()
-    found = differences.differences(collect([tmp_path]).runs, "magnitude").set_index("label")
-    assert found.at["smp", "by_seed"].reason == "too few seeds (2)" and found.at["smp", "by_seed"].p is None
-    assert found.at["gmp", "examples"].reason == "no seed in common" and found.at["gmp", "seeds"] == 0
-    assert "cannot be read" in found.at["random", "examples"].reason
+    gaps = differences.differences(collect([tmp_path]).runs, "magnitude").set_index("label")
+    assert gaps.at["smp", "by_seed"].reason == "too few seeds (2)" and gaps.at["smp", "by_seed"].p is None
+    assert gaps.at["gmp", "examples"].reason == "no seed in common" and gaps.at["gmp", "seeds"] == 0
+    assert "cannot be read" in gaps.at["random", "examples"].reason
 
 
-def test_the_baseline_is_the_variant_most_alike_and_dense_is_one_for_every_sparsity(run, tmp_path):
+def test_the_closest_variant_is_the_baseline_and_dense_serves_every_sparsity(run, tmp_path):
     run("m", "magnitude", distill="none")
     run("mk", "magnitude", distill="logits")
     run("s", "smp", distill="logits")
     run("d", "dense", 0.0)
     runs = collect([tmp_path]).runs
-    found = differences.differences(runs, "magnitude")
-    assert dict(zip(found["label"], found["against"], strict=True)) == {
+    gaps = differences.differences(runs, "magnitude")
+    assert dict(zip(gaps["label"], gaps["against"], strict=True)) == {
         "smp (distill=logits)": "magnitude (distill=logits)",
         "magnitude (distill=none)": "magnitude (distill=logits)",
     }
@@ -90,7 +92,7 @@ def test_the_baseline_is_the_variant_most_alike_and_dense_is_one_for_every_spars
     assert differences.differences(runs, None).empty
 
 
-def test_which_baseline(run, tmp_path):
+def test_the_baseline_is_the_requested_method_or_magnitude(run, tmp_path):
     run("a", "smp")
     runs = collect([tmp_path]).runs
     assert differences.choose_baseline(runs, None) is None and differences.choose_baseline(runs, "smp") == "smp"
@@ -100,7 +102,7 @@ def test_which_baseline(run, tmp_path):
     assert differences.choose_baseline(collect([tmp_path]).runs, None) == "magnitude"
 
 
-def test_latex_has_booktabs_bold_and_no_bare_sign(run, tmp_path):
+def test_latex_has_booktabs_bold_and_no_unescaped_sign(run, tmp_path):
     run("a", "my_method", wrong=5, model="50%_of & #1")
     run("b", "smp", model="50%_of & #1")
     runs = collect([tmp_path]).runs

@@ -1,4 +1,4 @@
-"""From directories to a table, and all that is not in it told: nothing vanishes and nothing crashes."""
+"""Test that runs are collected into a table, and that each run left out is reported."""
 
 import json
 import math
@@ -16,34 +16,34 @@ def kinds(collected):
     return [t.kind for t in collected.troubles]
 
 
-def test_runs_of_several_folders_make_one_table_each_run_once(run, tmp_path):
+def test_runs_of_several_folders_are_in_one_table_each_run_once(run, tmp_path):
     run("a/outputs/1", seed=0)
     run("a/multirun/x/seed=1", seed=1)
     run("b/2", "smp", seed=0)
-    found = collect([tmp_path / "a", tmp_path / "b", tmp_path / "a/outputs", tmp_path / "b/2"])
-    assert [(r.method, r.seed) for r in found.runs.itertuples()] == [("magnitude", 0), ("magnitude", 1), ("smp", 0)]
-    assert found.troubles == [] and found.finished == 3
+    collected = collect([tmp_path / "a", tmp_path / "b", tmp_path / "a/outputs", tmp_path / "b/2"])
+    assert [(r.method, r.seed) for r in collected.runs.itertuples()] == [("magnitude", 0), ("magnitude", 1), ("smp", 0)]
+    assert collected.troubles == [] and collected.finished == 3
 
 
-def test_of_the_same_run_twice_the_newest_counts_and_that_is_said(run, tmp_path):
+def test_the_newest_of_two_equal_runs_counts_and_the_other_is_reported(run, tmp_path):
     run("old", wrong=50, written=100)
     run("new", wrong=10, written=200)
-    found = collect([tmp_path])
-    assert found.runs["score"].tolist() == [0.9] and kinds(found) == ["replaced"]
-    assert found.troubles[0].location.endswith("old") and found.troubles[0].reason.endswith(
+    collected = collect([tmp_path])
+    assert collected.runs["score"].tolist() == [0.9] and kinds(collected) == ["replaced"]
+    assert collected.troubles[0].location.endswith("old") and collected.troubles[0].reason.endswith(
         "new, which was written later"
     )
 
 
-def test_a_run_without_a_result_is_told_with_its_last_words(run, tmp_path):
-    run("done")
-    started(tmp_path / "broke", ["seed=1"], "10:00:01 ERROR the disk is full")
+def test_a_run_without_a_result_is_reported_with_its_last_log_line(run, tmp_path):
+    run("complete")
+    started(tmp_path / "failed", ["seed=1"], "10:00:01 ERROR the disk is full")
     (tmp_path / "bytes").mkdir()
     started(tmp_path / "bytes/x", ["seed=1"])
     (tmp_path / "bytes/x/run.log").write_bytes(b"\xff\xfe the end")
-    told = {t.location.rpartition("/")[2]: t.reason for t in collect([tmp_path]).troubles}
-    assert told["broke"].endswith("last line of its log: 10:00:01 ERROR the disk is full")
-    assert told["x"].endswith("the end") and len(told) == 2
+    reasons = {t.location.rpartition("/")[2]: t.reason for t in collect([tmp_path]).troubles}
+    assert reasons["failed"].endswith("last line of its log: 10:00:01 ERROR the disk is full")
+    assert reasons["x"].endswith("the end") and len(reasons) == 2
 
 
 RESULTS = {
@@ -60,18 +60,18 @@ RESULTS = {
 }
 
 
-@pytest.mark.parametrize(("content", "told"), RESULTS.values(), ids=RESULTS)
-def test_a_damaged_result_is_a_line_under_not_used(run, tmp_path, content, told):
+@pytest.mark.parametrize(("content", "message"), RESULTS.values(), ids=RESULTS)
+def test_a_damaged_result_is_a_line_under_not_used(run, tmp_path, content, message):
     run("good")
-    bad = run("bad", seed=1) / "result.json"
+    bad_file = run("bad", seed=1) / "result.json"
     if isinstance(content, dict):
-        content = json.dumps(json.loads(bad.read_text()) | content)
-    bad.write_bytes(content if isinstance(content, bytes) else content.encode())
-    found = collect([tmp_path])
-    assert len(found.runs) == 1 and kinds(found) == ["not used"] and told in found.troubles[0].reason
+        content = json.dumps(json.loads(bad_file.read_text()) | content)
+    bad_file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    collected = collect([tmp_path])
+    assert len(collected.runs) == 1 and kinds(collected) == ["not used"] and message in collected.troubles[0].reason
 
 
-def test_a_run_whose_other_files_are_gone_is_still_in_the_table(run, tmp_path):
+def test_a_run_whose_other_files_are_missing_is_still_in_the_table(run, tmp_path):
     root = run("copied")
     shutil.rmtree(root / ".hydra")
     for name in ("topology.json", "predictions.parquet"):
@@ -79,13 +79,15 @@ def test_a_run_whose_other_files_are_gone_is_still_in_the_table(run, tmp_path):
     assert len(collect([tmp_path]).runs) == 1
 
 
-def test_a_sparsity_that_was_missed_and_seeds_of_two_commits_are_told(run, tmp_path):
+def test_an_off_target_sparsity_and_seeds_of_two_commits_are_reported(run, tmp_path):
     run("a", "l0", 0.9, sparsity_encoder=0.85)
     run("b", "smp", seed=0)
     run("c", "smp", seed=1, git_commit="d" * 40)
-    found = collect([tmp_path])
-    assert kinds(found) == ["off target", "mixed"]
-    assert found.troubles[0].reason == "requested 0.9, measured 0.8500" and "commits" in found.troubles[1].reason
+    collected = collect([tmp_path])
+    assert kinds(collected) == ["off target", "mixed"]
+    assert (
+        collected.troubles[0].reason == "requested 0.9, measured 0.8500" and "commits" in collected.troubles[1].reason
+    )
 
 
 def test_nothing_to_report_on_is_bad_input(tmp_path):
@@ -98,16 +100,18 @@ def test_nothing_to_report_on_is_bad_input(tmp_path):
         collect([tmp_path])
 
 
-def test_cells_that_a_sweep_never_started_are_told_unless_another_folder_has_them(run, tmp_path):
+def test_cells_that_a_sweep_never_started_are_reported_unless_another_folder_has_them(run, tmp_path):
     sweep(tmp_path / "s", ["method=smp,magnitude", "seed=range(0,2)", "task=toy", "impl.threads=1"])
     words = "method={} seed={} task=toy impl.threads={}"
     run("s/a", "smp", seed=0, command="prunebert " + words.format("smp", 0, 1))
-    started(tmp_path / "s/b", words.format("smp", 1, 1).split(), "broke")
+    started(tmp_path / "s/b", words.format("smp", 1, 1).split(), "failed")
     run("elsewhere/c", "magnitude", seed=0, command="prunebert " + words.format("magnitude", 0, 8))
-    found = collect([tmp_path])
-    told = [t.reason for t in found.troubles if t.kind == "missing"]
-    assert told == ["never started: method=magnitude seed=1"]
-    started(tmp_path / "elsewhere/d", words.format("magnitude", 1, 8).split(), "broke")  # begun is begun
+    collected = collect([tmp_path])
+    missing = [t.reason for t in collected.troubles if t.kind == "missing"]
+    assert missing == ["never started: method=magnitude seed=1"]
+    started(
+        tmp_path / "elsewhere/d", words.format("magnitude", 1, 8).split(), "failed"
+    )  # a failed run counts as started
     assert [t.kind for t in collect([tmp_path]).troubles if t.kind == "missing"] == []
     assert [t.reason for t in collect([tmp_path / "s"]).troubles if t.kind == "missing"] == [
         "never started: method=magnitude seed=0",

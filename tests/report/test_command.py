@@ -1,4 +1,4 @@
-"""`prunebert report` end to end, on runs made by hand: every file, everything escaped, one line for bad input."""
+"""Test `prunebert report` end to end on runs made by hand: its files, escaping, and one line for bad input."""
 
 import json
 import re
@@ -21,19 +21,19 @@ def runs(run, tmp_path):
     for method, wrong in (("dense", 5), ("magnitude", 20), ("smp", 12)):
         for seed in range(3):
             run(f"lab/{method}{seed}", method, 0.9, seed, wrong=wrong + seed)
-    started(tmp_path / "lab/broke", ["seed=9"], f"ERROR {EVIL}")
+    started(tmp_path / "lab/failed", ["seed=9"], f"ERROR {EVIL}")
     return tmp_path / "lab"
 
 
 @pytest.fixture
 def undrawn(monkeypatch):
-    """Figures take most of the time, and are drawn in some tests only."""
+    """Replace the figures by empty files, because drawing takes most of the time."""
 
-    def drawn(drawing, folder):
+    def draw_picture(drawing, folder):
         (folder / f"{drawing.name}.png").touch()
         return Picture(drawing.name, drawing.caption, "", "", 900)
 
-    monkeypatch.setattr("prunebert.report.page.draw_picture", drawn)
+    monkeypatch.setattr("prunebert.report.page.draw_picture", draw_picture)
 
 
 def page(root):
@@ -55,8 +55,8 @@ def test_everything_is_written_into_the_first_folder(cli, runs, tmp_path):
         assert Image.open(out / f"figures/{name}.png").size[0] > 500
         assert (out / f"figures/{name}.pdf").read_bytes().startswith(b"%PDF")
     text = page(out)
-    for told in ("0.8700 ± 0.0100 (3)", "prunebert method=smp sparsity=0.9 seed=2", "1 did not finish", "won : lost"):
-        assert told in text
+    for part in ("0.8700 ± 0.0100 (3)", "prunebert method=smp sparsity=0.9 seed=2", "1 did not finish", "won : lost"):
+        assert part in text
     tables = (out / "tables.tex").read_text()
     assert tables.count(r"\toprule") == 2 and r"\textbf{0.8700 $\pm$ 0.0100 (3)}" in tables
     csv, parquet = pd.read_csv(out / "results.csv"), pd.read_parquet(out / "results.parquet")
@@ -67,7 +67,7 @@ def test_everything_is_written_into_the_first_folder(cli, runs, tmp_path):
     assert csv["score"].tolist() == pytest.approx(parquet["score"].tolist())
 
 
-def test_a_second_report_replaces_the_first_and_is_no_run_itself(undrawn, cli, runs):
+def test_a_second_report_replaces_the_first_and_does_not_count_as_a_run(undrawn, cli, runs):
     assert cli("report", "lab")[0] == 0
     shutil.rmtree(runs / "smp0")
     assert cli("report", "lab")[0] == 0
@@ -75,9 +75,9 @@ def test_a_second_report_replaces_the_first_and_is_no_run_itself(undrawn, cli, r
 
 
 def test_out_and_baseline(undrawn, cli, runs, tmp_path):
-    assert cli("report", "lab/smp0", "lab/smp1", "lab/dense0", "--out", "there/deep", "--baseline", "dense")[0] == 0
-    assert "Differences to dense" in page(tmp_path / "there/deep") and not (runs / "smp0/report").exists()
-    assert "too few seeds (1)" in page(tmp_path / "there/deep")
+    assert cli("report", "lab/smp0", "lab/smp1", "lab/dense0", "--out", "new/deep", "--baseline", "dense")[0] == 0
+    assert "Differences to dense" in page(tmp_path / "new/deep") and not (runs / "smp0/report").exists()
+    assert "too few seeds (1)" in page(tmp_path / "new/deep")
 
 
 def test_the_page_needs_nothing_from_outside(undrawn, cli, runs):
@@ -88,7 +88,7 @@ def test_the_page_needs_nothing_from_outside(undrawn, cli, runs):
     assert "prefers-color-scheme: dark" in text and text.count("<h2") == 3
 
 
-def test_whatever_stands_in_a_file_is_text(cli, run, tmp_path):
+def test_text_of_a_file_is_escaped(cli, run, tmp_path):
     facts = {
         "model": EVIL,
         "command": EVIL,
@@ -103,7 +103,7 @@ def test_whatever_stands_in_a_file_is_text(cli, run, tmp_path):
     run("lab/a", EVIL, metrics={EVIL: 0.5}, data=data, settings=settings, **facts)
     run("lab/b", "smp", metrics={EVIL: 0.5}, data=data, settings={}, **facts)
     run(f"lab/{EVIL.replace('/', '')}", "gmp", metrics={EVIL: 0.5}, data=data, settings={}, prunable=EVIL, **facts)
-    started(tmp_path / "lab/broke", [], EVIL)
+    started(tmp_path / "lab/failed", [], EVIL)
     status, printed = cli("report", "lab", "--baseline", "smp")
     assert status == 0, printed
     text = page(tmp_path / "lab/report")
@@ -111,7 +111,7 @@ def test_whatever_stands_in_a_file_is_text(cli, run, tmp_path):
     assert "<script>" not in (tmp_path / "lab/report/tables.tex").read_text()
 
 
-def test_damaged_runs_of_every_sort_leave_a_report(undrawn, cli, runs):
+def test_a_report_is_written_in_spite_of_damaged_runs(undrawn, cli, runs):
     (runs / "smp0/result.json").write_text("{")
     (runs / "smp1/topology.json").write_text("[]")
     (runs / "smp2/predictions.parquet").write_bytes(b"no")
@@ -123,7 +123,7 @@ def test_damaged_runs_of_every_sort_leave_a_report(undrawn, cli, runs):
     status, printed = cli("report", "lab")
     assert status == 0, printed
     text = page(runs / "report")
-    for told in (
+    for part in (
         "1 not used",
         "missing",
         "never started: seed=3",
@@ -131,12 +131,12 @@ def test_damaged_runs_of_every_sort_leave_a_report(undrawn, cli, runs):
         "topology.json",
         "not in the overlap",
     ):
-        assert told in text, told
+        assert part in text, part
 
 
-def test_runs_of_an_earlier_report_and_own_ones_stand_in_the_same_tables(undrawn, cli, runs, run, tmp_path):
-    (runs / "broke/.hydra/overrides.yaml").unlink()
-    (runs / "broke/.hydra").rmdir()
+def test_runs_of_an_earlier_report_and_new_ones_are_in_the_same_tables(undrawn, cli, runs, run, tmp_path):
+    (runs / "failed/.hydra/overrides.yaml").unlink()
+    (runs / "failed/.hydra").rmdir()
     assert cli("report", "lab", "--out", "published")[0] == 0
     shutil.rmtree(runs)
     status, printed = cli("report", "published/results.csv")
@@ -146,14 +146,14 @@ def test_runs_of_an_earlier_report_and_own_ones_stand_in_the_same_tables(undrawn
     assert "9 rows: the tables have only their scores and costs" in text and "1 scores only" in text
     assert not list(tmp_path.glob("published/report/figures/density*")) and "not in the" not in text
     for seed in (2, 3):
-        run(f"own/{seed}", "smp", 0.9, seed, wrong=10)
-    status, printed = cli("report", "own", "published/results.parquet")
-    assert status == 0 and printed == "report: own/report/report.html\n"
-    text = page(tmp_path / "own/report")
+        run(f"new/{seed}", "smp", 0.9, seed, wrong=10)
+    status, printed = cli("report", "new", "published/results.parquet")
+    assert status == 0 and printed == "report: new/report/report.html\n"
+    text = page(tmp_path / "new/report")
     assert (
         f"{(0.88 + 0.87 + 0.9 + 0.9) / 4:.4f} ± " in text and "(4)" in text and "8 rows: the tables have only" in text
     )
-    assert len(list(tmp_path.glob("own/report/figures/density*"))) == 1
+    assert len(list(tmp_path.glob("new/report/figures/density*"))) == 1
     assert re.findall(r"\d+ not in the \w+", text) == ["2 not in the allocation"]
 
 
@@ -183,23 +183,23 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("words", "told"), BAD, ids=lambda x: " ".join(x) if isinstance(x, list) else "")
-def test_bad_input_is_one_line_and_status_2(cli, runs, tmp_path, words, told):
+@pytest.mark.parametrize(("words", "message"), BAD, ids=lambda x: " ".join(x) if isinstance(x, list) else "")
+def test_bad_input_is_one_line_and_status_2(cli, runs, tmp_path, words, message):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
     (tmp_path / "other.csv").write_text("method,task,seed\nsmp,rte,0\n")
     status, printed = cli("report", *words)
-    assert status == 2 and told in printed and len(printed.strip().splitlines()) == 1, printed
+    assert status == 2 and message in printed and len(printed.strip().splitlines()) == 1, printed
 
 
-def test_a_real_sweep_with_a_hole_and_a_failure(undrawn, cli, toy, tmp_path):
-    """Two methods, one of which fails; a cell removed by hand; what Hydra and run.py wrote is read."""
+def test_a_real_sweep_with_a_missing_cell_and_a_failed_run(undrawn, cli, toy, tmp_path):
+    """One of two methods fails, and a cell is removed by hand. Hydra's and run.py's own files are read."""
     words = [w for w in toy if not w.startswith(("task.label_words", "hydra.run.dir"))]
     words += ["method=random,smp", "seed=0,1", "sparsity=0.9", "hydra.sweep.dir=sweep"]
     status, printed = cli("-m", *words)
     assert status == 1 and "report on all of them: prunebert report sweep" in printed
-    (gone,) = (tmp_path / "sweep").glob("*method=random*seed=1*")
-    shutil.rmtree(gone)
+    (removed,) = (tmp_path / "sweep").glob("*method=random*seed=1*")
+    shutil.rmtree(removed)
     assert cli("report", "sweep")[0] == 0
     text = page(tmp_path / "sweep/report")
     assert "2 did not finish; 1 missing" in text and "never started: method=random seed=1" in text

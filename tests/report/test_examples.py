@@ -1,4 +1,4 @@
-"""What each form of task's predictions are worth, example by example, counted on paper."""
+"""Test the scores of single examples for each form of task, against values computed by hand."""
 
 import json
 
@@ -9,16 +9,16 @@ from prunebert.errors import BadInput
 from prunebert.report.examples import example_scores, unit
 
 
-def predictions(root, labels, answers, splits="validation", ids=None):
+def write_predictions(root, labels, predictions, splits="validation", ids=None):
     root.mkdir(exist_ok=True)
-    names = ids or [str(i) for i in range(len(labels))]
-    table = {"split": splits, "id": names, "label": labels, "prediction": answers}
+    ids = ids or [str(i) for i in range(len(labels))]
+    table = {"split": splits, "id": ids, "label": labels, "prediction": predictions}
     pd.DataFrame(table).to_parquet(root / "predictions.parquet")
     return root
 
 
 def test_classes_are_right_or_wrong(tmp_path):
-    root = predictions(tmp_path, [0, 1, 2], [0, 2, 2])
+    root = write_predictions(tmp_path, [0, 1, 2], [0, 2, 2])
     assert example_scores(root, "matthews").to_dict() == {
         ("validation", "0"): 1.0,
         ("validation", "1"): 0.0,
@@ -28,46 +28,46 @@ def test_classes_are_right_or_wrong(tmp_path):
 
 
 def test_a_metric_of_one_split_counts_only_that_split(tmp_path):
-    root = predictions(tmp_path, [0, 0, 0], [0, 1, 1], ["matched", "matched", "mismatched"])
+    root = write_predictions(tmp_path, [0, 0, 0], [0, 1, 1], ["matched", "matched", "mismatched"])
     assert example_scores(root, "accuracy_matched").tolist() == [1, 0]
     assert example_scores(root, "accuracy_mismatched").tolist() == [0] and len(example_scores(root, "accuracy")) == 3
 
 
-def test_a_regression_is_worth_minus_its_error(tmp_path):
-    root = predictions(tmp_path, [1.0, 4.0], [1.5, 2.0])
+def test_a_regression_scores_minus_its_error(tmp_path):
+    root = write_predictions(tmp_path, [1.0, 4.0], [1.5, 2.0])
     assert example_scores(root, "spearman").tolist() == [-0.5, -2.0] and unit("pearson", "stsb") == "absolute error"
 
 
 def test_a_question_has_an_exact_match_and_an_f1(tmp_path):
     golds = [["the old man", "a man"], ["Paris"], ["x y"]]
-    root = predictions(tmp_path, [json.dumps(g) for g in golds], ["old man", "paris!", "z"])
+    root = write_predictions(tmp_path, [json.dumps(g) for g in golds], ["old man", "paris!", "z"])
     assert example_scores(root, "exact").tolist() == [1, 1, 0]
     assert example_scores(root, "f1").tolist() == [1, 1, 0]
-    root = predictions(tmp_path, [json.dumps(["old grey man"])], ["old man"])
+    root = write_predictions(tmp_path, [json.dumps(["old grey man"])], ["old man"])
     assert example_scores(root, "f1").tolist() == [pytest.approx(0.8)] and unit("f1", "squad") == "F1 of the answer"
 
 
-def test_a_question_without_an_answer_wants_none(tmp_path):
-    root = predictions(tmp_path, ["[]", "[]", '["a b"]'], ["", "b", "b"])
+def test_a_question_without_an_answer_requires_an_empty_prediction(tmp_path):
+    root = write_predictions(tmp_path, ["[]", "[]", '["a b"]'], ["", "b", "b"])
     assert example_scores(root, "f1").tolist() == [1, 0, 1]  # "a" is an article
 
 
-def test_a_block_is_worth_its_share_of_tokens(tmp_path):
-    root = predictions(tmp_path, ["[5, 6]", "[7]", "[]"], ["[5, 9]", "[7]", "[]"])
+def test_a_block_scores_its_share_of_correct_tokens(tmp_path):
+    root = write_predictions(tmp_path, ["[5, 6]", "[7]", "[]"], ["[5, 9]", "[7]", "[]"])
     assert example_scores(root, "accuracy").tolist() == [0.5, 1.0]
 
 
-@pytest.mark.parametrize("damage", ["gone", "bytes", "columns", "twice", "not JSON", "empty"])
-def test_what_cannot_be_read_is_bad_input(tmp_path, damage):
-    root = predictions(tmp_path, ["[1", "2"], ["x", "y"], ids=["0", "0"] if damage == "twice" else None)
+@pytest.mark.parametrize("damage", ["missing", "bytes", "columns", "twice", "not JSON", "empty"])
+def test_unreadable_predictions_are_bad_input(tmp_path, damage):
+    root = write_predictions(tmp_path, ["[1", "2"], ["x", "y"], ids=["0", "0"] if damage == "twice" else None)
     file = root / "predictions.parquet"
-    if damage == "gone":
+    if damage == "missing":
         file.unlink()
     if damage == "bytes":
         file.write_bytes(b"PAR1 no")
     if damage == "columns":
         pd.DataFrame({"split": ["a"]}).to_parquet(file)
     if damage == "empty":
-        predictions(tmp_path, [], [])
+        write_predictions(tmp_path, [], [])
     with pytest.raises(BadInput, match=r"predictions\.parquet"):
         example_scores(root, "f1")

@@ -1,4 +1,4 @@
-"""What the figures hold, asked of matplotlib: the values, the marks, the colours that stay the same."""
+"""Test the contents of the figures with matplotlib: values, marks and constant colours."""
 
 import math
 from itertools import pairwise
@@ -20,18 +20,18 @@ def theme(request):
         yield request.param
 
 
-def contrast(one, two):
-    """WCAG 2's ratio of two colours."""
+def contrast(colour, other_colour):
+    """Return the contrast ratio of two colours by WCAG 2."""
 
     def luminance(colour):
-        part = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in colors.to_rgb(colour)]
-        return 0.2126 * part[0] + 0.7152 * part[1] + 0.0722 * part[2]
+        rgb = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in colors.to_rgb(colour)]
+        return 0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2]
 
-    light, dark = sorted((luminance(one), luminance(two)), reverse=True)
+    light, dark = sorted((luminance(colour), luminance(other_colour)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 
 
-def test_every_method_has_a_look_of_its_own_that_is_seen_on_both_papers(theme):
+def test_every_method_has_its_own_look_that_is_visible_in_both_themes(theme):
     assert set(variants.METHOD_ORDER) <= set(style.METHODS) and len(set(style.METHODS.values())) == len(style.METHODS)
     assert len({colour for colour, _ in style.METHODS.values()}) == len(style.METHODS)
     for method in (*style.METHODS, "mine", "yours"):
@@ -40,7 +40,7 @@ def test_every_method_has_a_look_of_its_own_that_is_seen_on_both_papers(theme):
     assert contrast(theme.ink, theme.paper) > 7
 
 
-def drawn(run, tmp_path, theme, task="mnli", constant_score=0.35):
+def draw_curves(run, tmp_path, theme, task="mnli", constant_score=0.35):
     for method, level in (("smp", 10), ("magnitude", 20)):
         for sparsity in (0.5, 0.9):
             for seed in (0, 1):
@@ -55,15 +55,17 @@ def drawn(run, tmp_path, theme, task="mnli", constant_score=0.35):
                     wrong=wrong,
                 )
     run("d", "dense", 0.0, task=task, metric="accuracy_matched", wrong=5)
-    found = cells.cells(collect([tmp_path]).runs)
+    cell_means = cells.cells(collect([tmp_path]).runs)
     points = published.points(published.read_table(), "bert-base-uncased", task, "accuracy_matched")
-    figure = curves.draw_scores(found, points, metric="accuracy_matched", constant_score=constant_score, theme=theme)
+    figure = curves.draw_scores(
+        cell_means, points, metric="accuracy_matched", constant_score=constant_score, theme=theme
+    )
     figure.canvas.draw()
     return figure, points
 
 
 def test_lines_bands_levels_and_published_points(run, tmp_path, theme):
-    figure, points = drawn(run, tmp_path, theme)
+    figure, points = draw_curves(run, tmp_path, theme)
     (axes,) = figure.axes
     lines = {(line.get_color(), len(line.get_xdata())): line for line in axes.lines if line.get_linestyle() == "-"}
     smp = lines[style.look("smp")[0], 2]
@@ -78,14 +80,14 @@ def test_lines_bands_levels_and_published_points(run, tmp_path, theme):
     hollow = sum(m.get_markerfacecolor() == theme.paper for m in marks)
     assert hollow == (points["kd"] == "no").sum()
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
-    for told in ("smp, 2 seeds", "dense, 1 seed", "published: SMP Table 1", "obert: published only"):
-        assert told in texts
+    for text in ("smp, 2 seeds", "dense, 1 seed", "published: SMP Table 1", "obert: published only"):
+        assert text in texts
     assert any("±1 standard deviation" in text for text in texts)
-    assert any("0.3500, not shown" in text for text in texts)  # far below all else
+    assert any("0.3500, not shown" in text for text in texts)  # far below everything else
 
 
-def test_ticks_tell_the_sparsities_apart_and_nothing_is_cut_off(run, tmp_path, theme):
-    figure, _ = drawn(run, tmp_path, theme)
+def test_ticks_do_not_overlap_and_nothing_is_cut_off(run, tmp_path, theme):
+    figure, _ = draw_curves(run, tmp_path, theme)
     (axes,) = figure.axes
     ticks = axes.get_xticklabels()
     assert {".5", ".9", ".95", ".97"} <= {tick.get_text() for tick in ticks}
@@ -96,14 +98,14 @@ def test_ticks_tell_the_sparsities_apart_and_nothing_is_cut_off(run, tmp_path, t
     assert figure.legends[0].get_window_extent().x1 <= width and figure.legends[0].get_window_extent().x0 >= 0
 
 
-def test_the_axis_begins_where_the_runs_do_and_numbers_of_variants_are_apart(run, tmp_path, theme):
+def test_the_axis_begins_at_the_lowest_sparsity_and_line_numbers_do_not_overlap(run, tmp_path, theme):
     run("d", "dense", 0.0)
     for k in range(6):
         for sparsity in (0.5, 0.9):
             run(f"{k}{sparsity}", "smp", sparsity, settings={"k": k}, wrong=20 + k // 5)
-    found = cells.cells(collect([tmp_path]).runs)
+    cell_means = cells.cells(collect([tmp_path]).runs)
     figure = curves.draw_scores(
-        found, published.read_table()[:0], metric="accuracy", constant_score=math.nan, theme=theme
+        cell_means, published.read_table()[:0], metric="accuracy", constant_score=math.nan, theme=theme
     )
     figure.canvas.draw()
     (axes,) = figure.axes
@@ -112,12 +114,12 @@ def test_the_axis_begins_where_the_runs_do_and_numbers_of_variants_are_apart(run
     assert len(boxes) == 6 and all(a.y1 < b.y0 for a, b in pairwise(boxes))
 
 
-def test_long_labels_stay_within_the_figure_and_a_dollar_is_a_dollar(run, tmp_path, theme):
+def test_long_labels_stay_within_the_figure_and_a_dollar_is_no_formula(run, tmp_path, theme):
     for k in range(12):
         run(str(k), "smp", settings={"a_long_name": f"value $\\{k}", "another_long_name": f"some {k} words " * 6})
-    found = cells.cells(collect([tmp_path]).runs)
+    cell_means = cells.cells(collect([tmp_path]).runs)
     figure = curves.draw_scores(
-        found, published.read_table()[:0], metric="accuracy", constant_score=math.nan, theme=theme
+        cell_means, published.read_table()[:0], metric="accuracy", constant_score=math.nan, theme=theme
     )
     figure.canvas.draw()
     legend = figure.legends[0].get_window_extent()
@@ -128,19 +130,19 @@ def test_long_labels_stay_within_the_figure_and_a_dollar_is_a_dollar(run, tmp_pa
 def test_density_is_the_mean_of_the_runs(run, tmp_path, theme):
     import json
 
-    for seed, share in ((0, 0.2), (1, 0.4)):
+    for seed, fraction in ((0, 0.2), (1, 0.4)):
         root = run(f"s{seed}", "smp", 0.5, seed)
         topology = json.loads((root / "topology.json").read_text())
-        topology["matrices"]["layer.1.key"]["remaining"] = share
-        topology["matrices"]["pooler"] = {"layer": -1, "kind": "pooler", "remaining": share}
+        topology["matrices"]["layer.1.key"]["remaining"] = fraction
+        topology["matrices"]["pooler"] = {"layer": -1, "kind": "pooler", "remaining": fraction}
         (root / "topology.json").write_text(json.dumps(topology))
     (run("m", "magnitude") / "topology.json").write_text("{}")
-    means, rests, unread = maps.remaining(collect([tmp_path]).runs)
-    assert means["smp"].tolist() == [[0.5] * 6, [0.5, pytest.approx(0.3), 0.5, 0.5, 0.5, 0.5]]
-    assert rests == {"smp": {"pooler": pytest.approx(0.3)}} and len(unread) == 1
-    figure = maps.draw_density(means, rests, theme)
+    layer_means, outside_means, messages = maps.remaining(collect([tmp_path]).runs)
+    assert layer_means["smp"].tolist() == [[0.5] * 6, [0.5, pytest.approx(0.3), 0.5, 0.5, 0.5, 0.5]]
+    assert outside_means == {"smp": {"pooler": pytest.approx(0.3)}} and len(messages) == 1
+    figure = maps.draw_density(layer_means, outside_means, theme)
     image = figure.axes[0].images[0]
-    assert image.get_array().tolist() == means["smp"].tolist() and image.get_clim() == (0, 0.5)
+    assert image.get_array().tolist() == layer_means["smp"].tolist() and image.get_clim() == (0, 0.5)
     assert figure.axes[0].get_xlabel() == "pooler 30.0% left"
     assert [t.get_text() for t in figure.axes[0].texts][7] == "30%"
 
@@ -156,7 +158,7 @@ def test_overlap_is_the_matrix_it_is_given(theme, n):
         assert [t.get_text() for t in ticks] == [f"method {i}" for i in range(n)]
 
 
-def test_names_too_long_for_the_overlap_are_numbers_with_a_key(theme):
+def test_labels_too_long_for_the_overlap_are_numbered(theme):
     figure = maps.draw_overlap(["short", "long " * 20], np.eye(2), theme, "a run with itself")
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["1", "2"]
     assert figure.legends[0].get_texts()[0].get_text() == "1  short"
@@ -165,18 +167,18 @@ def test_names_too_long_for_the_overlap_are_numbers_with_a_key(theme):
 
 def test_runs_that_removed_nothing_are_left_out_of_the_overlap(monkeypatch, tmp_path):
     runs = [tmp_path / "a", tmp_path / "b", tmp_path / "c"]
-    found = {"left_out": [str(runs[1])], "beyond_chance": [[1, 0.5], [0.5, None]]}
-    monkeypatch.setattr(maps, "comparison", lambda runs: found)
-    taken, values = OVERLAP(runs)
-    assert taken == [0, 2] and values[0].tolist() == [1, 0.5] and np.isnan(values[1, 1])
+    overlaps = {"left_out": [str(runs[1])], "beyond_chance": [[1, 0.5], [0.5, None]]}
+    monkeypatch.setattr(maps, "table", lambda runs: overlaps)
+    indices, values = OVERLAP(runs)
+    assert indices == [0, 2] and values[0].tolist() == [1, 0.5] and np.isnan(values[1, 1])
 
 
 def test_the_real_overlap_of_a_run_with_itself_is_1(run):
-    taken, values = OVERLAP([run("a", "smp"), run("b", "magnitude")])
-    assert taken == [0, 1] and np.allclose(values, 1)  # the masks made by hand are the same
+    indices, values = OVERLAP([run("a", "smp"), run("b", "magnitude")])
+    assert indices == [0, 1] and np.allclose(values, 1)  # all masks made by hand are equal
 
 
-def test_costs_are_dots_and_means_and_devices_are_apart(run, tmp_path, theme):
+def test_costs_are_means_and_each_device_has_a_bar(run, tmp_path, theme):
     run("a", "smp", seed=0, seconds=2.0)
     run("b", "smp", seed=1, seconds=4.0)
     run("c", "smp", seed=2, seconds=1.0, device="GPU", peak_memory_bytes=None)
@@ -186,7 +188,7 @@ def test_costs_are_dots_and_means_and_devices_are_apart(run, tmp_path, theme):
     assert [bar.get_width() for bar in figure.axes[2].patches] == [1, 0]
 
 
-def test_a_topology_of_other_kinds_is_a_line_not_a_crash(run, tmp_path):
+def test_a_topology_with_unknown_kinds_is_reported(run, tmp_path):
     (run("a") / "topology.json").write_text('{"matrices": {"x": {"layer": 0, "kind": "other", "remaining": 1}}}')
-    means, _, unread = maps.remaining(collect([tmp_path]).runs)
-    assert means == {} and len(unread) == 1
+    layer_means, _, messages = maps.remaining(collect([tmp_path]).runs)
+    assert layer_means == {} and len(messages) == 1

@@ -1,4 +1,4 @@
-"""The published numbers: how many of each source, spot values of the papers' tables, and what is set beside what."""
+"""Test the published numbers: counts by source, values of the papers' tables, and which match a run."""
 
 import math
 
@@ -27,11 +27,11 @@ def test_how_many_numbers_each_source_has():
     assert set(TABLE["source"]) == set(published.CITED) and set(TABLE["read"]) == set(published.READ)
 
 
-def test_no_number_is_there_twice():
+def test_no_number_occurs_twice():
     assert not TABLE.duplicated(KEY).any()
 
 
-def test_every_number_is_a_fraction_with_words_that_are_known():
+def test_every_number_is_a_fraction_with_known_names():
     assert TABLE["score"].between(-0.1, 1).all() and TABLE["sparsity"].between(0, 0.9999).all()
     assert (TABLE.loc[TABLE["method"] == "dense", "sparsity"] == 0).all()
     assert set(TABLE["denominator"]) == {*checks.PRUNABLE, "other"}
@@ -65,25 +65,26 @@ SPOTS = [
 @pytest.mark.parametrize("spot", SPOTS, ids=lambda s: f"{s[0]} {s[1]} {s[3]} {s[5]}")
 def test_spot_values(spot):
     columns = ["source", "task", "metric", "method", "variant", "sparsity", "kd"]
-    found = TABLE[(TABLE["model"] == "bert-base-uncased") & (TABLE[columns] == list(spot[:-1])).all(axis=1)]
-    assert found["score"].tolist() == [spot[-1]]
+    rows = TABLE[(TABLE["model"] == "bert-base-uncased") & (TABLE[columns] == list(spot[:-1])).all(axis=1)]
+    assert rows["score"].tolist() == [spot[-1]]
 
 
-def beside(run, tmp_path, method="smp", sparsity=0.9, **given):
-    score = given.pop("score", 0.83)
+def compare(run, tmp_path, method="smp", sparsity=0.9, **changes):
+    """Return (published, measured - published) for each number that matches a run."""
+    score = changes.pop("score", 0.83)
     facts = {"task": "mnli", "metric": "accuracy_matched", "score": score, "metrics": {"accuracy_matched": score}}
     settings = {"fit": {"steps": 9}, "allocation": "score"}
-    run("x", method, sparsity, **facts | {"settings": settings} | given)
+    run("x", method, sparsity, **facts | {"settings": settings} | changes)
     rows = published_comparisons(collect([tmp_path]).runs, TABLE).rows
     return [(row[4].text, row[5].text) for row in rows]
 
 
-def test_measured_minus_published_where_all_agrees(run, tmp_path):
-    assert beside(run, tmp_path) == [("0.825", "+0.0050")]
+def test_measured_minus_published_where_everything_matches(run, tmp_path):
+    assert compare(run, tmp_path) == [("0.825", "+0.0050")]
 
 
 @pytest.mark.parametrize(
-    "other",
+    "changes",
     [
         {"task": "rte"},
         {"metric": "accuracy", "metrics": {"accuracy": 0.83}},
@@ -96,18 +97,18 @@ def test_measured_minus_published_where_all_agrees(run, tmp_path):
     ],
     ids=str,
 )
-def test_nothing_is_set_beside_what_does_not_agree(run, tmp_path, other):
-    assert beside(run, tmp_path, **other) == []
+def test_a_run_that_differs_matches_no_number(run, tmp_path, changes):
+    assert compare(run, tmp_path, **changes) == []
 
 
-def test_a_teacher_and_a_folders_name_count(run, tmp_path):
-    assert beside(run, tmp_path, distill="logits", model="google-bert/bert-base-uncased") == [("0.837", "-0.0070")]
+def test_the_teacher_and_the_last_part_of_a_models_path_count(run, tmp_path):
+    assert compare(run, tmp_path, distill="logits", model="google-bert/bert-base-uncased") == [("0.837", "-0.0070")]
 
 
-def test_a_dense_run_has_every_dense_number_beside_it_whatever_is_pruned_elsewhere(run, tmp_path):
-    assert [p for p, _ in beside(run, tmp_path, "dense", 0.0)] == ["0.845", "0.845", "0.8454"]
+def test_a_dense_run_matches_every_dense_number_whatever_the_denominator(run, tmp_path):
+    assert [p for p, _ in compare(run, tmp_path, "dense", 0.0)] == ["0.845", "0.845", "0.8454"]
 
 
-def test_numbers_not_told_stay_open():
+def test_missing_facts_stay_empty():
     assert math.isnan(TABLE[TABLE["source"] == "SMP Table 1"]["std"].iloc[0])
     assert (TABLE[TABLE["metric"] == "not told"]["note"] != "").all()

@@ -1,4 +1,4 @@
-"""Runs of which only the row of an earlier report is left: the same row again, in the same tables as directories."""
+"""Test runs of which only the row of an earlier report is left: they are read back into the same tables."""
 
 import csv
 import json
@@ -19,42 +19,42 @@ CELL = ["table", "label", "sparsity"]
 BOTH = pytest.mark.parametrize("ending", ["csv", "parquet"])
 
 
-def written(root, file, *, gone=False):
-    """The table that a report on `root` writes; gone: nothing else is left."""
+def write_table(root, file, *, remove=False):
+    """Write the table of a report on `root`. remove: delete `root` afterwards."""
     table = flatten(collect([root]).runs)
     table.to_csv(file, index=False) if file.suffix == ".csv" else table.to_parquet(file, index=False)
-    if gone:
+    if remove:
         shutil.rmtree(root)
     return file
 
 
-def test_the_results_of_this_repository_give_their_tables_again():
-    file = pd.read_csv(PUBLISHED, low_memory=False)
-    found = collect([PUBLISHED])
-    assert len(found.runs) == found.finished == len(file) > 400 and not found.runs["has_files"].any()
-    assert set(zip(found.runs["table"], found.runs["label"], strict=True)) == set(
-        zip(file["table"], file["label"], strict=True)
+def test_the_results_of_this_repository_give_the_same_tables():
+    table = pd.read_csv(PUBLISHED, low_memory=False)
+    collected = collect([PUBLISHED])
+    assert len(collected.runs) == collected.finished == len(table) > 400 and not collected.runs["has_files"].any()
+    assert set(zip(collected.runs["table"], collected.runs["label"], strict=True)) == set(
+        zip(table["table"], table["label"], strict=True)
     )
-    ours, theirs = (each.groupby(CELL)["score"].agg(["mean", "std", "size"]) for each in (found.runs, file))
+    ours, theirs = (runs.groupby(CELL)["score"].agg(["mean", "std", "size"]) for runs in (collected.runs, table))
     pd.testing.assert_frame_equal(ours, theirs)
-    assert [(t.location.rpartition("/")[2], t.reason[:10]) for t in found.troubles if t.kind != "mixed"] == [
-        ("results.csv", f"{len(file)} rows: ")
+    assert [(t.location.rpartition("/")[2], t.reason[:10]) for t in collected.troubles if t.kind != "mixed"] == [
+        ("results.csv", f"{len(table)} rows: ")
     ]
 
 
 @BOTH
-def test_a_row_is_the_runs_result_again(run, tmp_path, ending):
+def test_a_row_is_read_back_as_the_runs_result(run, tmp_path, ending):
     settings = {"fit": {"steps": 5, "lr": 1e-5, "keep": None}, "on": True, "words": ["Yes", "1.0"], "sparsity": 0.5}
     versions = {"torch": "2.10", "python": "3"}
     lab = tmp_path / "lab"
-    given = [settings | {"temperature": 1.0}, settings | {"temperature": "paper", "at": {"end": 0.8, "n": 1}}]
+    run_settings = [settings | {"temperature": 1.0}, settings | {"temperature": "paper", "at": {"end": 0.8, "n": 1}}]
     originals = {}
-    for seed, each in enumerate(given):
-        root = run(f"lab/{seed}", "smp", 0.5, seed, settings=each, versions=versions, git_commit="123e4567")
+    for seed, changed in enumerate(run_settings):
+        root = run(f"lab/{seed}", "smp", 0.5, seed, settings=changed, versions=versions, git_commit="123e4567")
         row = json.loads((root / "result.json").read_text())
-        del row["settings"]["fit"]["keep"]  # nothing and null are the same there
+        del row["settings"]["fit"]["keep"]  # a table cannot distinguish null from a missing value
         originals[str(root)] = row
-    names, lines = read(written(lab, tmp_path / f"results.{ending}"))
+    names, lines = read(write_table(lab, tmp_path / f"results.{ending}"))
     rows = [parse_row(names, line) for line in lines]
     assert {row.pop("of") for row in rows} == {"encoder"}
     assert {row.pop("directory"): row for row in rows} == originals
@@ -67,7 +67,7 @@ CELLS += [("paper", "paper"), ("null", "null"), ("[open", "[open"), ('{"a": 1}',
 
 
 @pytest.mark.parametrize(("cell", "expected"), CELLS, ids=[str(c) for c, _ in CELLS])
-def test_what_a_cell_says(cell, expected):
+def test_a_cell_is_read_as_a_number_list_or_boolean(cell, expected):
     assert parse_cell(cell) == expected and type(parse_cell(cell)) is type(expected)
 
 
@@ -77,7 +77,7 @@ def test_rows_and_directories_with_the_same_settings_are_one_variant_with_one_la
     for seed in (0, 1):
         run(f"lab/{seed}", "smp", 0.5, seed, wrong=10 + seed, settings=settings)
         run(f"lab/m{seed}", "smp", 0.5, seed, wrong=30 + seed, settings=settings | {"masks": "runs/x", "head": "words"})
-    table = written(tmp_path / "lab", tmp_path / f"results.{ending}", gone=True)
+    table = write_table(tmp_path / "lab", tmp_path / f"results.{ending}", remove=True)
     for seed in (2, 3):
         run(f"own/{seed}", "smp", 0.5, seed, wrong=10 + seed, settings=settings)
     for roots in ([table, tmp_path / "own"], [tmp_path / "own", table]):
@@ -92,11 +92,11 @@ def test_rows_and_directories_with_the_same_settings_are_one_variant_with_one_la
         assert mean == pytest.approx((0.90 + 0.89 + 0.88 + 0.87) / 4)
 
 
-def test_a_row_that_is_older_than_a_setting_has_the_default_of_the_method_of_its_name(run, tmp_path):
-    """gmp's train_embeddings, true in its signature; no method here is called theirs."""
+def test_a_row_older_than_a_setting_gets_the_default_of_the_method_with_its_name(run, tmp_path):
+    """The setting is gmp's train_embeddings, true in its signature. prunebert has no method `theirs`."""
     for method in ("gmp", "theirs"):
         run(f"lab/{method}", method, settings={})
-    table = written(tmp_path / "lab", tmp_path / "results.csv", gone=True)
+    table = write_table(tmp_path / "lab", tmp_path / "results.csv", remove=True)
     for method in ("gmp", "theirs"):
         run(f"own/{method}", method, seed=1, settings={"train_embeddings": True})
     assert collect([table, tmp_path / "own"]).runs.groupby("method")["variant"].nunique().to_dict() == {
@@ -112,69 +112,73 @@ def test_encoder_pooler_of_a_model_without_a_pooler_stays_the_encoder(run, tmp_p
         topology = json.loads((root / "topology.json").read_text())
         del topology["kinds"]["pooler"]
         (root / "topology.json").write_text(json.dumps(topology))
-    table = written(tmp_path / "lab", tmp_path / f"results.{ending}")
+    table = write_table(tmp_path / "lab", tmp_path / f"results.{ending}")
     shutil.rmtree(tmp_path / "lab/0")
     runs = collect([tmp_path / "lab", table]).runs
     assert set(runs["denominator"]) == {"encoder"} and runs["variant"].nunique() == 1 and len(runs) == 2
 
 
-def test_of_a_run_given_twice_the_directory_counts_then_the_table_named_last(run, tmp_path):
+def test_of_a_run_given_twice_the_directory_counts_or_else_the_last_table(run, tmp_path):
     run("a/0", wrong=10, identity="x")
     run("a/1", wrong=20, seed=1, identity="y")
-    first = written(tmp_path / "a", tmp_path / "first.csv")
-    again = tmp_path / "second.csv"
-    again.write_text(first.read_text().replace("0.8,", "0.7,"))
-    found = collect([again, tmp_path / "a", first])
-    assert found.runs["score"].tolist() == [0.9, 0.8] and found.runs["has_files"].all() and found.troubles == []
-    assert found.finished == 2
-    for given, score in (([first, again], 0.7), ([again, first], 0.8)):
-        found = collect(given)
-        assert found.runs["score"].tolist() == [0.9, score]
-        assert [(t.kind, t.location) for t in found.troubles] == [("scores only", str(given[1]))]
+    first_file = write_table(tmp_path / "a", tmp_path / "first.csv")
+    second_file = tmp_path / "second.csv"
+    second_file.write_text(first_file.read_text().replace("0.8,", "0.7,"))
+    collected = collect([second_file, tmp_path / "a", first_file])
+    assert (
+        collected.runs["score"].tolist() == [0.9, 0.8]
+        and collected.runs["has_files"].all()
+        and collected.troubles == []
+    )
+    assert collected.finished == 2
+    for roots, score in (([first_file, second_file], 0.7), ([second_file, first_file], 0.8)):
+        collected = collect(roots)
+        assert collected.runs["score"].tolist() == [0.9, score]
+        assert [(t.kind, t.location) for t in collected.troubles] == [("scores only", str(roots[1]))]
 
 
-def test_examples_are_tested_over_the_seeds_whose_predictions_are_here(run, tmp_path):
-    """Of seed 1 the one has ten right that the other has wrong; seed 0, where it is the other way, is a row alone."""
+def test_examples_are_tested_over_the_seeds_with_predictions(run, tmp_path):
+    """For seed 1, smp has ten right that magnitude has wrong. For seed 0 it is the reverse, but only rows are left."""
     for method, wrong in (("magnitude", (20, 20)), ("smp", (30, 10))):
         for seed in (0, 1):
             run(f"{seed}/{method}", method, seed=seed, wrong=wrong[seed])
-    table = written(tmp_path / "0", tmp_path / "results.csv", gone=True)
+    table = write_table(tmp_path / "0", tmp_path / "results.csv", remove=True)
     gaps = differences.differences(collect([tmp_path / "1", table]).runs, "magnitude")
     (test,) = gaps["examples"]
     assert (test.p, test.wins, test.part) == (2 * 0.5**10, "10 : 0", "1 of 2 seeds")
     assert gaps["difference"].tolist() == pytest.approx([0.0]) and gaps["seeds"].tolist() == [2]
     assert "10 : 0 (1 of 2 seeds)" in [cell.text for cell in tables.differences(gaps).rows[0]]
-    told = latex.differences(gaps, table="t", metric="accuracy", method="magnitude")
-    assert "0.0020 (1 of 2 seeds)" in told
+    text = latex.differences(gaps, table="t", metric="accuracy", method="magnitude")
+    assert "0.0020 (1 of 2 seeds)" in text
 
 
-def test_a_row_whose_cell_is_there_under_another_identity_is_replaced_and_that_is_said(run, tmp_path):
+def test_a_row_with_another_identity_in_the_same_cell_is_replaced_and_reported(run, tmp_path):
     old = run("a/0", wrong=10, identity="x", written=9e9)
-    table = written(tmp_path / "a", tmp_path / "results.csv", gone=True)
+    table = write_table(tmp_path / "a", tmp_path / "results.csv", remove=True)
     new = run("b/0", wrong=20, identity="y", written=1)
-    found = collect([tmp_path / "b", table])
-    assert found.runs["score"].tolist() == [0.8] and found.runs["directory"].tolist() == [new]
-    assert [(t.kind, t.location) for t in found.troubles] == [("replaced", str(old))]
-    assert found.troubles[0].reason == f"same settings and seed as {new}, which was written later"
+    collected = collect([tmp_path / "b", table])
+    assert collected.runs["score"].tolist() == [0.8] and collected.runs["directory"].tolist() == [new]
+    assert [(t.kind, t.location) for t in collected.troubles] == [("replaced", str(old))]
+    assert collected.troubles[0].reason == f"same settings and seed as {new}, which was written later"
 
 
-def same(a, b):
-    """Whether two frames of runs agree, but for which file they were read from."""
+def assert_same_runs(a, b):
+    """Compare two frames of runs, ignoring the files that they were read from."""
     facts = ["row", "facts", "metrics", "settings", "source"]
     pd.testing.assert_frame_equal(a.drop(columns=facts), b.drop(columns=facts))
     assert all(a[key].tolist() == b[key].tolist() for key in facts[:-1])
 
 
 @BOTH
-def test_written_again_the_same_rows_are_read_again(run, tmp_path, ending):
+def test_a_table_written_twice_is_read_as_the_same_runs(run, tmp_path, ending):
     run("lab/0", "smp", 0.9, settings={"b": 1.0, "a": [1.5], "fit": {"lr": 0.1}}, metrics={"accuracy": 0.8, "f1": 1.0})
     run("lab/1", "smp", 0.9, settings={"a": [], "b": "paper", "c": False}, git_commit="")
-    file = written(tmp_path / "lab", tmp_path / "own.csv")
+    file = write_table(tmp_path / "lab", tmp_path / "own.csv")
     read_once = collect([PUBLISHED, file]).runs
-    again = tmp_path / f"again.{ending}"
+    second_file = tmp_path / f"second.{ending}"
     table = flatten(read_once)
-    table.to_csv(again, index=False) if ending == "csv" else table.to_parquet(again, index=False)
-    same(read_once, collect([again]).runs)
+    table.to_csv(second_file, index=False) if ending == "csv" else table.to_parquet(second_file, index=False)
+    assert_same_runs(read_once, collect([second_file]).runs)
 
 
 DAMAGE = {
@@ -187,11 +191,11 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize(("column", "cell", "told"), DAMAGE.values(), ids=DAMAGE)
-def test_a_damaged_row_is_a_line_under_not_used(run, tmp_path, column, cell, told):
+@pytest.mark.parametrize(("column", "cell", "message"), DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_row_is_a_line_under_not_used(run, tmp_path, column, cell, message):
     for seed in (0, 1):
         run(f"lab/{seed}", seed=seed)
-    file = written(tmp_path / "lab", tmp_path / "results.csv")
+    file = write_table(tmp_path / "lab", tmp_path / "results.csv")
     with file.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     rows[1][column] = cell
@@ -199,19 +203,19 @@ def test_a_damaged_row_is_a_line_under_not_used(run, tmp_path, column, cell, tol
         table = csv.DictWriter(stream, list(rows[1]), restval="")
         table.writeheader()
         table.writerows(rows)
-    found = collect([file])
-    assert found.runs["seed"].tolist() == [0]
-    trouble = found.troubles[0]
-    assert (trouble.kind, trouble.location) == ("not used", f"{file}, row 2") and trouble.reason.startswith(told)
+    collected = collect([file])
+    assert collected.runs["seed"].tolist() == [0]
+    trouble = collected.troubles[0]
+    assert (trouble.kind, trouble.location) == ("not used", f"{file}, row 2") and trouble.reason.startswith(message)
 
 
-def test_a_table_that_breaks_off_keeps_its_whole_rows(run, tmp_path):
+def test_a_truncated_table_keeps_its_complete_rows(run, tmp_path):
     for seed in (0, 1):
         run(f"lab/{seed}", seed=seed)
-    file = written(tmp_path / "lab", tmp_path / "results.csv")
+    file = write_table(tmp_path / "lab", tmp_path / "results.csv")
     file.write_text(file.read_text()[:-80])
-    found = collect([file])
-    assert found.runs["seed"].tolist() == [0] and " cells for " in found.troubles[0].reason
+    collected = collect([file])
+    assert collected.runs["seed"].tolist() == [0] and " cells for " in collected.troubles[0].reason
 
 
 BAD = {
@@ -222,9 +226,9 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("name", "content", "told"), [(n, *rest) for n, rest in BAD.items()], ids=BAD)
-def test_what_is_no_results_table_is_bad_input(tmp_path, name, content, told):
+@pytest.mark.parametrize(("name", "content", "message"), [(name, *rest) for name, rest in BAD.items()], ids=BAD)
+def test_a_file_that_is_no_results_table_is_bad_input(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(BadInput) as error:
         collect([tmp_path / name])
-    assert told in str(error.value) and "\n" not in str(error.value)
+    assert message in str(error.value) and "\n" not in str(error.value)

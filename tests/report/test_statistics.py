@@ -1,4 +1,4 @@
-"""The tests against scipy and against counts on paper; what has too few seeds gets no p."""
+"""Compare the tests with scipy and with counts by hand. Too few seeds give no p-value."""
 
 import numpy as np
 import pandas as pd
@@ -14,20 +14,20 @@ def series(values):
 
 def test_one_seed_is_mcnemars_exact_test():
     ours, theirs = series([1] * 6 + [0] * 1 + [1] * 5 + [0] * 3), series([0] * 6 + [1] * 1 + [1] * 5 + [0] * 3)
-    found = over_examples([ours], [theirs])
-    assert found.wins == "6 : 1"
-    assert found.p == pytest.approx(2 * (1 + 7) / 2**7)  # P(at most 1 of 7), both sides
+    result = over_examples([ours], [theirs])
+    assert result.wins == "6 : 1"
+    assert result.p == pytest.approx(2 * (1 + 7) / 2**7)  # P(at most 1 of 7), both sides
 
 
-def test_several_seeds_are_no_more_examples():
-    """The same answers under four seeds give what one seed gives; an example won once and lost once is a tie."""
+def test_several_seeds_do_not_multiply_the_examples():
+    """Four seeds with the same answers give the result of one. An example won once and lost once is a tie."""
     ours, theirs = series([1, 1, 1, 1, 1, 0]), series([0, 0, 0, 0, 0, 1])
     assert over_examples([ours] * 4, [theirs] * 4) == over_examples([ours], [theirs])
     a, b = [series([1, 0, 1]), series([0, 1, 1])], [series([0, 0, 0]), series([1, 0, 0])]
     assert over_examples(a, b).wins == "2 : 0"
 
 
-def test_examples_are_aligned_by_name_and_others_are_refused():
+def test_examples_are_aligned_by_name_and_other_examples_are_refused():
     ours, theirs = series([1, 1, 1, 0, 0]), series([1, 0, 0, 0, 0])
     assert over_examples([ours], [theirs[::-1]]) == over_examples([ours], [theirs])
     for other in (theirs[:4], theirs.rename({"x0": "y0"})):
@@ -36,19 +36,19 @@ def test_examples_are_aligned_by_name_and_others_are_refused():
     assert over_examples([], []).p is None
 
 
-def test_graded_scores_are_ranked_by_wilcoxon():
+def test_graded_scores_are_tested_by_wilcoxon():
     random = np.random.default_rng(0)
     ours, theirs = [[series(random.random(40)) for _ in range(2)] for _ in range(2)]
     means = (ours[0] - theirs[0] + ours[1] - theirs[1]).to_numpy() / 2
-    found = over_examples(ours, theirs)
-    assert found.p == pytest.approx(stats.wilcoxon(means).pvalue)
-    assert found.wins == f"{(means > 0).sum()} : {(means < 0).sum()}"
+    result = over_examples(ours, theirs)
+    assert result.p == pytest.approx(stats.wilcoxon(means).pvalue)
+    assert result.wins == f"{(means > 0).sum()} : {(means < 0).sum()}"
 
 
 @pytest.mark.parametrize("values", [[0.5] * 4, [1, 0, 1, 0]])
 def test_where_no_example_differs_p_is_1(values):
-    found = over_examples([series(values)], [series(values)])
-    assert found.p == 1 and found.wins == "0 : 0"
+    result = over_examples([series(values)], [series(values)])
+    assert result.p == 1 and result.wins == "0 : 0"
 
 
 def test_few_graded_examples_with_ties_are_tested_without_a_warning():
@@ -71,6 +71,6 @@ def test_differences_without_a_spread_have_no_p():
 
 
 def test_holm_by_hand():
-    """0.01·4, 0.02·3, 0.03·2 (raised to the one before), 0.04·1 (raised likewise); at most 1; the order kept."""
+    """0.01·4, 0.02·3, 0.03·2 (at least the one before), 0.04·1 (likewise). At most 1. The order stays."""
     assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
     assert holm([0.5, 0.9]) == [1.0, 1.0] and holm([0.2]) == [0.2] and holm([]) == []

@@ -1,4 +1,4 @@
-"""Runs are averaged only if nothing but the seed tells them apart, and rows say in what they differ."""
+"""Test that only runs that differ in nothing but the seed are averaged, and that labels list differences."""
 
 import pytest
 
@@ -14,8 +14,8 @@ def labels(tmp_path):
 def test_seed_and_sparsity_make_no_variant(run, tmp_path):
     for seed in (0, 1):
         for s in (0.5, 0.9):
-            other = f"runs/seed={seed},sparsity={s}"
-            settings = {"fit": FIT, "schedule": {"final": s}, "sparsity": s, "seed": seed, "budget": other}
+            other_run = f"runs/seed={seed},sparsity={s}"
+            settings = {"fit": FIT, "schedule": {"final": s}, "sparsity": s, "seed": seed, "budget": other_run}
             run(f"{seed}{s}", "smp", s, seed, settings=settings)
     runs = collect([tmp_path]).runs
     assert runs["variant"].nunique() == 1 and set(runs["label"]) == {"smp"}
@@ -40,13 +40,13 @@ DIFFERENCES = [
 
 
 @pytest.mark.parametrize(("change", "expected"), DIFFERENCES, ids=lambda x: str(next(iter(x))) if x else "")
-def test_whatever_else_differs_is_a_row_of_its_own_and_says_so(run, tmp_path, change, expected):
+def test_any_other_difference_makes_a_row_and_is_in_its_label(run, tmp_path, change, expected):
     run("a", "smp", settings={"fit": FIT})
     run("b", "smp", **{"settings": {"fit": FIT}} | change)
     assert sorted(labels(tmp_path)) == sorted(expected)
 
 
-def test_what_an_options_name_says_is_not_repeated(run, tmp_path):
+def test_settings_implied_by_an_option_are_not_repeated(run, tmp_path):
     run("a", "smp", settings={"fit": {"steps": 5, "lr": 1}})
     run("b", "smp", fit="paper", settings={"fit": {"steps": 500, "lr": 2}})
     run("c", "smp", fit="paper", settings={"fit": {"steps": 600, "lr": 2}})
@@ -57,9 +57,9 @@ def test_what_an_options_name_says_is_not_repeated(run, tmp_path):
     ]
 
 
-def test_in_figures_a_label_tells_no_more_than_sets_variants_apart(run, tmp_path):
-    for k, (kept, lr) in enumerate([(False, 1), (True, 3)]):
-        run(f"a{k}", "random", settings={"fit": {"lr": lr}, "keep_pretrained": kept})
+def test_a_short_label_has_only_what_distinguishes_variants(run, tmp_path):
+    for k, (keep_pretrained, lr) in enumerate([(False, 1), (True, 3)]):
+        run(f"a{k}", "random", settings={"fit": {"lr": lr}, "keep_pretrained": keep_pretrained})
     for k, (head, lr) in enumerate([("linear", 1), ("words", 1), ("words", 2)]):
         run(f"b{k}", "smp", settings={"fit": {"lr": lr}, "head": head, "same_as_head": head})
     runs = collect([tmp_path]).runs
@@ -75,20 +75,20 @@ def test_in_figures_a_label_tells_no_more_than_sets_variants_apart(run, tmp_path
     ]
 
 
-def test_a_run_that_is_older_than_a_setting_has_its_default(run, tmp_path):
-    """gmp's train_embeddings, true in its signature; keep_pretrained has no default there."""
+def test_a_run_older_than_a_setting_gets_its_default(run, tmp_path):
+    """The setting is gmp's train_embeddings, true in its signature. keep_pretrained has no default there."""
     for k, settings in enumerate([{}, {"train_embeddings": True}, {"train_embeddings": False}]):
         root = run(str(k), "gmp", seed=k, settings=settings)
         (root / ".hydra/config.yaml").write_text("method: {_target_: prunebert.methods.gradual.gmp}\n")
-    found = collect([tmp_path]).runs.set_index("seed")["label"].to_dict()
+    labels_by_seed = collect([tmp_path]).runs.set_index("seed")["label"].to_dict()
     true, false = (f"gmp (train_embeddings={x})" for x in ("true", "false"))
-    assert found == {0: true, 1: true, 2: false}
+    assert labels_by_seed == {0: true, 1: true, 2: false}
     root = run("3", "gmp", seed=3, settings={"keep_pretrained": False, "train_embeddings": True})
     (root / ".hydra/config.yaml").write_text("no: method\n")
     assert collect([tmp_path]).runs["variant"].nunique() == 3
 
 
-def test_a_budget_or_teacher_that_only_some_methods_have_is_told(run, tmp_path):
+def test_a_label_has_a_fit_or_teacher_that_only_some_methods_have(run, tmp_path):
     run("a", "gmp")
     run("b", "sparsebert", distill="tinybert")
     run("c", "smp", fit="paper")
@@ -102,7 +102,7 @@ def test_augmented_rows_differ_by_seed_and_are_one_variant(run, tmp_path):
     assert collect([tmp_path]).runs["variant"].nunique() == 1
 
 
-def test_a_pooler_that_is_not_there_makes_no_other_denominator(run, tmp_path):
+def test_without_a_pooler_the_denominator_is_the_encoder(run, tmp_path):
     import json
 
     for name, prunable in (("a", "encoder"), ("b", "encoder_pooler")):
@@ -114,15 +114,15 @@ def test_a_pooler_that_is_not_there_makes_no_other_denominator(run, tmp_path):
     assert set(runs["denominator"]) == {"encoder"} and runs["variant"].nunique() == 1
 
 
-def test_other_models_tasks_and_evaluation_data_are_other_tables_with_names_of_their_own(run, tmp_path):
+def test_other_models_tasks_and_evaluation_data_have_other_tables(run, tmp_path):
     data = {"rows": {"validation": 7}, "fingerprint": {"validation": "w"}}
     run("a")
     run("b", task="rte")
-    run("c", model="/home/me/bert-base-uncased")  # the same weights in a folder
+    run("c", model="/home/me/bert-base-uncased")  # the same weights in another folder
     run("d", weights_hash="b" * 64)
     run("e", data=data | {"labels": ["no", "yes"]})
     tables = collect([tmp_path]).runs.set_index("directory")["table"]
     tables = {path.name: table for path, table in tables.items()}
     assert tables.pop("b") == "rte, bert-base-uncased"
-    assert len(set(tables.values())) == 3 and len(tables) == 3  # c is a again
+    assert len(set(tables.values())) == 3 and len(tables) == 3  # c and a share a table
     assert "weights bbbbbbbb" in tables["d"] and "evaluation data" in tables["e"]
