@@ -1,4 +1,4 @@
-"""AbP's ablations: shuffled masks, noisy weights."""
+"""Test AbP's ablations: shuffled masks and noisy weights."""
 
 import pytest
 import torch
@@ -11,42 +11,42 @@ from tests.methods.test_abp import ABP, play
 
 @pytest.fixture
 def plain(model_folder, task, impl):
-    """The masks of a run without ablation."""
+    """Return the masks of a run without ablation."""
     net = SubNetwork(models.load(str(model_folder)))
     play(abp(net, task, **ABP), net, impl)
     return net.masks
 
 
 def ablated(net, task, impl, kind):
-    """The programme's phases; the head's values and the encoder's when the last phase began and after it."""
-    before, begun = net.snapshot(net.add_head(task.form(), "layer_mix")), []
+    """Run an ablation, and return all values before it and after it."""
+    before, starts = net.snapshot(net.add_head(task.form(), "layer_mix")), []
 
     def watch(phase, t, M):
-        if phase.name == "head" and not begun:
-            begun.append((net.snapshot(phase.head), M))
+        if phase.name == "head" and not starts:
+            starts.append((net.snapshot(phase.head), M))
 
-    done = play(abp(net, task, **ABP | {"ablation": kind}), net, impl, watch)
-    assert [phase.name for phase, _ in done] == ["prune", "head"]
-    assert {g.name for g in done[1][0].train} == {"head"}
-    start, M = begun[0]
+    results = play(abp(net, task, **ABP | {"ablation": kind}), net, impl, watch)
+    assert [phase.name for phase, _ in results] == ["prune", "head"]
+    assert {g.name for g in results[1][0].train} == {"head"}
+    start, M = starts[0]
     head = [n for n in before if n.startswith("head.")]
     assert len(head) == 5 and all(torch.equal(start[n], before[n]) for n in head)  # a new head
-    after = net.snapshot(done[1][0].head)
+    after = net.snapshot(results[1][0].head)
     assert all(not torch.equal(after[n], before[n]) for n in head)
     assert all(torch.equal(after[n], start[n]) for n in after if not n.startswith("head."))
     assert all(torch.equal(M[n], net.masks[n]) for n in net.masks) and M.keys() == net.masks.keys()
     return before, after
 
 
-def test_shuffle_keeps_every_matrix_count_and_nothing_else(net, task, impl, plain):
+def test_shuffle_preserves_only_the_count_of_every_matrix(net, task, impl, plain):
     before, after = ablated(net, task, impl, "shuffle")
     assert all(torch.equal(after[n], x) for n, x in before.items() if not n.startswith("head."))
     assert net.masks.keys() == plain.keys() and len(plain) == 13
     for n, m in net.masks.items():
         assert m.dtype == torch.bool and m.sum() == plain[n].sum()
-        kept_share = float(plain[n].float().mean())
-        agree = float((m == plain[n]).float().mean())  # by chance p² + (1-p)²
-        assert agree == pytest.approx(kept_share**2 + (1 - kept_share) ** 2, abs=0.06)
+        density = float(plain[n].float().mean())
+        agreement = float((m == plain[n]).float().mean())  # by chance p² + (1-p)²
+        assert agreement == pytest.approx(density**2 + (1 - density) ** 2, abs=0.06)
 
 
 def test_reinit_multiplies_every_weight_by_about_one(net, task, impl, plain):
@@ -58,7 +58,5 @@ def test_reinit_multiplies_every_weight_by_about_one(net, task, impl, plain):
     assert ratio.numel() > 15_000
     assert float(ratio.mean()) == pytest.approx(1, abs=1e-3) and float(ratio.std()) == pytest.approx(0.01, rel=0.05)
     assert all(not torch.equal(after[n], before[n]) for n in pretrained)
-    first, second = (
-        after[n] / before[n] for n in pretrained if n.endswith(("query.weight", "key.weight")) and "r.0" in n
-    )
-    assert not torch.allclose(first, second, atol=1e-3)
+    query, key = (after[n] / before[n] for n in pretrained if n.endswith(("query.weight", "key.weight")) and "r.0" in n)
+    assert not torch.allclose(query, key, atol=1e-3)

@@ -1,4 +1,4 @@
-"""AbP's own γ (control=paper), and its literal update of θ."""
+"""Test AbP with the paper's γ (control=paper), and its literal update of θ."""
 
 import logging
 from dataclasses import replace
@@ -13,25 +13,25 @@ from prunebert.schedules import Cubic
 from tests.methods.test_abp import ABP, FIT, FLAT, WIDE, play, size_of, steep
 
 
-def test_gamma_of_the_paper_is_constant_with_the_rates_decay(net, task, impl):
-    """α = 0, so θ moves by γ alone, which goes before each gradient: at step k by γ · Σ of k rates, 1 + 5/6 + …"""
+def test_gamma_of_the_paper_decays_with_the_rate(net, task, impl):
+    """With α = 0, θ changes by γ alone, before each gradient: at step k by γ · Σ of k rates, 1 + 5/6 + …"""
     start = initial(net, WIDE, 0.01, 0.001)
     settings = ABP | {"control": "paper", "gamma": 1e-3, "score_lr": 0.0, "schedule": Cubic(0.999)}
-    down = []
+    mean_decreases = []
 
     def watch(phase, t, M):
         theta = phase.train[0].tensors
-        fall = torch.cat([(start[n] - theta[n].detach()).flatten() for n in theta])
-        assert fall.max() - fall.min() < 1e-7  # the same for all
+        decrease = torch.cat([(start[n] - theta[n].detach()).flatten() for n in theta])
+        assert decrease.max() - decrease.min() < 1e-7  # equal for all
         assert all(torch.equal(M[n] != 0, theta[n] > 0) for n in theta)
-        down.append(float(fall.mean()))
+        mean_decreases.append(float(decrease.mean()))
 
     play(abp(net, task, **settings), net, impl, watch)
-    assert down == pytest.approx([1e-3 * sum((6 - i) / 6 for i in range(k)) for k in range(1, 7)], abs=1e-7)
+    assert mean_decreases == pytest.approx([1e-3 * sum((6 - i) / 6 for i in range(k)) for k in range(1, 7)], abs=1e-7)
 
 
-def test_the_last_steps_gamma_counts(net, task, impl):
-    """Alg. 1: θ ← θ - α∇ - γ1 is one step; after a single one with γ above all of θ₀ nothing is left."""
+def test_the_last_steps_gamma_is_applied(net, task, impl):
+    """Alg. 1: θ ← θ - α∇ - γ1 is one step. After one step with γ above all of θ₀, nothing remains."""
     settings = {
         "control": "paper",
         "gamma": 1.0,
@@ -49,20 +49,20 @@ def test_control_paper_has_no_end_at_sparsity_0(net, task):
 
 
 def test_control_paper_ends_when_the_target_is_met(net, task, impl, caplog):
-    """Not before, not a step later; and nothing is said, as the target was met."""
-    forward = []
+    """It ends at that step, without a warning."""
+    sparsities = []
     settings = ABP | {"control": "paper", "gamma": 2.5e-3, "score_lr": 1e-5, "schedule": Cubic(0.6)}
     settings |= {"fit": replace(FIT, steps=12, decay="constant")}
     with caplog.at_level(logging.WARNING):
         ((phase, trained),) = play(
-            abp(net, task, **settings), net, impl, lambda _, t, M: forward.append(1 - kept(M) / size_of(M))
+            abp(net, task, **settings), net, impl, lambda _, t, M: sparsities.append(1 - kept(M) / size_of(M))
         )
-    assert trained.steps == len(forward) < 12 and phase.steps == 12
-    assert 1 - kept(net.masks) / size_of(net.masks) >= 0.6 and all(s < 0.6 for s in forward[:-1])
+    assert trained.steps == len(sparsities) < 12 and phase.steps == 12
+    assert 1 - kept(net.masks) / size_of(net.masks) >= 0.6 and all(s < 0.6 for s in sparsities[:-1])
     assert not caplog.records
 
 
-def test_control_paper_says_when_it_falls_short(net, task, impl, caplog):
+def test_control_paper_warns_when_it_falls_short(net, task, impl, caplog):
     settings = ABP | {"control": "paper", "gamma": 1e-4, "score_lr": 1e-5, "schedule": Cubic(0.6)}
     with caplog.at_level(logging.WARNING):
         ((_, trained),) = play(abp(net, task, **settings), net, impl)
@@ -71,25 +71,25 @@ def test_control_paper_says_when_it_falls_short(net, task, impl, caplog):
 
 
 def test_sgd_is_the_literal_update(net, task, impl):
-    """θ - α∇, where ∇ = ∂L/∂W' ⊙ W ⊙ σ(θ)(1 - σ(θ)) comes from the weights' own gradient, not from the masks'."""
+    """θ - α∇, where ∇ = ∂L/∂W' ⊙ W ⊙ σ(θ)(1 - σ(θ)) is computed from the gradient of the weights."""
     key, alpha = steep(net, task), 50.0
     settings = {"fit": replace(FLAT, steps=1), "optimizer": "sgd", "score_lr": alpha, "schedule": Cubic(0.4, 0, 1)}
     start = initial(net, WIDE, 0.01, 0.001)
     flat = torch.cat([x.flatten() for x in start.values()]).sort().values
     theta = {n: x - flat[round(0.4 * flat.numel()) - 1] for n, x in start.items()}
-    own = net.prunable(WIDE)
-    read = {n: (own[n] * (theta[n] > 0)).detach().requires_grad_(True) for n in theta}
+    W = net.prunable(WIDE)
+    masked = {n: (W[n] * (theta[n] > 0)).detach().requires_grad_(True) for n in theta}
     batch = next(task.batches(16, 0))
-    task.loss(net(batch, key, theta=read), batch)["task"].backward()
+    task.loss(net(batch, key, theta=masked), batch)["task"].backward()
     ((phase, _),) = play(abp(net, task, **ABP | settings), net, impl)
     for n, x in phase.train[0].tensors.items():
-        slope = read[n].grad * own[n].detach() * theta[n].sigmoid() * (1 - theta[n].sigmoid())
+        slope = masked[n].grad * W[n].detach() * theta[n].sigmoid() * (1 - theta[n].sigmoid())
         assert slope.abs().max() > 1e-6
         assert torch.allclose(x, theta[n] - alpha * slope, rtol=1e-4, atol=1e-6)
 
 
 def test_adam_moves_every_score_with_a_gradient_by_alpha(net, task, impl):
-    """Adam's first step is ±α (ε aside); what has no gradient follows γ alone."""
+    """Adam's first step is ±α, apart from ε. A score without a gradient follows γ alone."""
     steep(net, task)
     settings = {"fit": replace(FLAT, steps=1), "score_lr": 1e-3, "schedule": Cubic(0.4, 0, 1)}
     start = initial(net, WIDE, 0.01, 0.001)
@@ -98,7 +98,7 @@ def test_adam_moves_every_score_with_a_gradient_by_alpha(net, task, impl):
     words = moves.pop("bert.embeddings.word_embeddings.weight")
     full = torch.cat([x.flatten() for x in moves.values()])
     assert (full.abs() < 1.001e-3).all() and ((full.abs() - 1e-3).abs() < 2e-5).float().mean() > 0.5
-    told = next(task.batches(16, 0)).inputs["input_ids"].unique()
-    unseen = torch.ones(len(words), dtype=torch.bool).index_fill(0, told, False)
+    seen_words = next(task.batches(16, 0)).inputs["input_ids"].unique()
+    unseen = torch.ones(len(words), dtype=torch.bool).index_fill(0, seen_words, False)
     assert words[unseen].abs().max() < 1e-7 and (words[~unseen].abs() > 9e-4).float().mean() > 0.5
     assert 0 < unseen.sum() < len(words)

@@ -1,4 +1,4 @@
-"""AbP's phases, its head on a stock model's hidden states, and what a run leaves."""
+"""Test AbP's phases, its head on a stock model's hidden states, and the files of a run."""
 
 from types import SimpleNamespace
 
@@ -23,15 +23,15 @@ def test_phases(net, task):
     assert phases(net, task) == phases(net, task, control="paper") == phases(net, task, recovery=False) == ["prune"]
     assert phases(net, task, ablation="shuffle") == ["prune", "head"]
     assert phases(net, task, ablation="reinit", control="paper") == ["prune", "head"]
-    only = {c: next(abp(net, task, **ABP | {"control": c})) for c in ("schedule", "paper")}
-    assert (only["schedule"].settled, only["paper"].settled) == (0.8, 1.0)
-    assert not only["schedule"].stop(1.0)
+    by_control = {c: next(abp(net, task, **ABP | {"control": c})) for c in ("schedule", "paper")}
+    assert (by_control["schedule"].settled, by_control["paper"].settled) == (0.8, 1.0)
+    assert not by_control["schedule"].stop(1.0)
 
 
 @pytest.mark.parametrize("family", ["bert", "distilbert"])
 @pytest.mark.parametrize("span", [False, True])
 def test_the_head_on_a_stock_models_hidden_states(tmp_path, task, family, span):
-    """Σ_l softmax(mix)_l h_l over the layers (not the embeddings), a ReLU layer, a linear one; under masks."""
+    """Σ_l softmax(mix)_l h_l over the layers, not the embeddings; then a ReLU and a linear layer; under masks."""
     folder = save_model(tmp_path / family, family)
     net = SubNetwork(models.load(str(folder))).eval()
     form = Form("stub", span, False, False, False, outputs=3, max_length=16)
@@ -45,7 +45,7 @@ def test_the_head_on_a_stock_models_hidden_states(tmp_path, task, family, span):
         "out.weight": (2 if span else 3, 32),
         "out.bias": (2 if span else 3,),
     }
-    assert not head["mix"].any()  # equal weights at first
+    assert not head["mix"].any()  # initially equal weights
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for p in head.values():
@@ -64,14 +64,14 @@ def test_the_head_on_a_stock_models_hidden_states(tmp_path, task, family, span):
         mixed = mixed if span else mixed[:, 0]
         middle = (mixed @ head["hidden.weight"].T + head["hidden.bias"]).clamp(min=0)
         expected = middle @ head["out.weight"].T + head["out.bias"]
-        found = net(type(batch)(inputs, batch.labels, batch.rows), key, masks).logits
+        logits = net(type(batch)(inputs, batch.labels, batch.rows), key, masks).logits
         unmasked = net(type(batch)(inputs, batch.labels, batch.rows), key).logits
     assert expected.shape == ((4, hidden[0].shape[1], 2) if span else (4, 3))
-    assert torch.allclose(found, expected, atol=1e-4) and not torch.allclose(found, unmasked, atol=1e-2)
+    assert torch.allclose(logits, expected, atol=1e-4) and not torch.allclose(logits, unmasked, atol=1e-2)
     assert (middle == 0).any() and (middle > 0).any()
 
 
-def test_scores_follow_the_tasks_loss_and_no_other_term(net, task):
+def test_the_loss_is_the_tasks_and_has_no_other_term(net, task):
     phase = next(abp(net, task, **ABP))
     batch = next(task.batches(4, 0))
     net.eval()
@@ -81,7 +81,7 @@ def test_scores_follow_the_tasks_loss_and_no_other_term(net, task):
     assert terms["task"].item() == pytest.approx(F.cross_entropy(out.logits, batch.labels).item(), rel=1e-6)
 
 
-def test_a_run_leaves_masks_and_a_head_and_no_weights(cli, toy, tmp_path):
+def test_a_run_writes_masks_and_a_head_and_no_weights(cli, toy, tmp_path):
     import json
 
     from safetensors import safe_open

@@ -1,4 +1,4 @@
-"""Every method on every form of task, through the command line with fit=smoke."""
+"""Run every method on every form of task, through the command line with fit=smoke."""
 
 import json
 
@@ -22,7 +22,7 @@ PHASES = {
     "tamt": ["mask-training", "finetune"],
     "sparsebert": ["teacher", "prune"],
 }
-FROZEN = {"smp", "abp"}  # the others leave weights of their own behind
+FROZEN = {"smp", "abp"}  # the other methods write weights
 EXTRA = {"imp": ["method.step=0.45"], "tamt": ["method.corpus.block=16"]}
 FORMS = {
     "classification": ["task.label_words=[terrible,great]"],
@@ -37,13 +37,13 @@ FORMS = {
 }
 
 
-def test_the_matrix_is_whole():
+def test_every_method_is_in_the_matrix():
     assert sorted(PHASES) == options("method")
 
 
 @pytest.mark.parametrize("sparsity", [0.0, *(pytest.param(s, marks=pytest.mark.slow) for s in (0.3, 0.5)), 0.97])
 @pytest.mark.parametrize("method", sorted(PHASES.keys() - {"dense"}))
-def test_the_sparsity_asked_is_the_one_on_the_disk(cli, toy, tmp_path, text, method, sparsity):
+def test_the_requested_sparsity_is_that_of_the_files(cli, toy, tmp_path, text, method, sparsity):
     step = ["method.step=0.5"] if method == "imp" else EXTRA.get(method, [])
     status, printed = cli(*toy, *text, f"method={method}", *step, f"sparsity={sparsity}")
     assert status == 0, printed
@@ -71,7 +71,7 @@ def test_a_method_runs_on_a_form_of_task(cli, toy, tmp_path, questions, text, me
     removed = size - sum(int(m.sum()) for m in masks.values())
     if method == "dense":
         assert removed == 0
-    else:  # under the denominator of the method's paper, to the weight
+    else:  # of the method's own denominator, exact to one weight
         assert abs(removed - 0.9 * size) <= 1 and row[f"sparsity_{row['prunable']}"] == pytest.approx(removed / size)
     assert (tmp_path / "run/weights.safetensors").exists() == (method not in FROZEN)
     if method not in FROZEN:

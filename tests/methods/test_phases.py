@@ -1,4 +1,4 @@
-"""Every method's programme through the one loop: phases, sparsity, what moves and what does not."""
+"""Train the phases of the methods: their names, their sparsity, what changes and what does not."""
 
 import json
 
@@ -44,11 +44,11 @@ FIXED = {
     "masks": None,
     "keep_pretrained": False,
 }
-LOT = {"seed": 4, "budget": None, "budget_by": "matrix"}
+RANDOM = {"seed": 4, "budget": None, "budget_by": "matrix"}
 
 
 def run(method, net, task, impl, **settings):
-    """All phases through the loop; returns their names, the lines recorded, and the programme's phases."""
+    """Train all phases. Return their names, the recorded lines, and the phases."""
     names, lines, phases = [], [], []
     for i, phase in enumerate(method(net, task, **settings)):
         train(net, phase, seed=i, impl=impl, record=lines.append, score=lambda: 0.0)
@@ -74,7 +74,7 @@ def test_smp_freezes_every_weight_and_meets_its_sparsity(net, task, impl, s, all
     assert kept(net.masks) == total - round(total * s)
     assert all(m.dtype == torch.bool for m in net.masks.values())
     assert {g.name for g in phases[0].train} == {"scores"}
-    assert any(S.any() for S in phases[0].train[0].tensors.values())  # the scores did move
+    assert any(S.any() for S in phases[0].train[0].tensors.values())  # the scores changed
     assert lines[-1]["sparsity"] == pytest.approx(s, abs=1e-4)
 
 
@@ -90,7 +90,7 @@ def test_smp_scores_follow_minus_gradient_times_weight():
     M = top(S, 8)
     ((W * straight_through({"w": M}, {"w": S})["w"]) @ x * c).sum().backward()
     expected = torch.tensor([[1.0, -4, 0, -0.5, -3], [0, -2, 0, -1, -6], [4, 8, 0, -2, 0], [0.5, 0, 0, -1.5, -4.5]])
-    assert torch.equal(S.grad, expected)  # also where M = 0: a removed weight's score still learns
+    assert torch.equal(S.grad, expected)  # also where M = 0: the scores of removed weights still learn
 
 
 def test_smp_penalty_rises_with_the_sparsity(net, task):
@@ -113,12 +113,12 @@ def test_smp_score_allocation_gives_more_to_layers_with_higher_scores(net):
     assert top_v(net, S, 0.9, "global", 1.0)[query[0]].all()
 
 
-def test_smp_with_a_new_head_trains_it_and_nothing_else(net, task, impl):
+def test_smp_with_a_new_head_trains_only_the_head_and_the_scores(net, task, impl):
     key = net.add_head(task.form(), "linear")
     before = net.snapshot(key)
     run(smp, net, task, impl, **SMP | {"schedule": Cubic(0.5), "head": "linear"})
-    moved = {n for n, x in net.snapshot(key).items() if not torch.equal(x, before[n])}
-    assert moved == {
+    changed = {n for n, x in net.snapshot(key).items() if not torch.equal(x, before[n])}
+    assert changed == {
         "head.classifier.weight",
         "head.classifier.bias",
         "bert.pooler.dense.weight",
@@ -143,30 +143,30 @@ def test_smp_with_a_teacher_trains_it_first_and_returns_to_the_pretrained_weight
 )
 def test_one_shot_methods_fine_tune_under_a_fixed_mask(net, task, impl, method, scope):
     weights = {n: w.detach().clone() for n, w in net.prunable().items()}
-    extra = LOT if method is random else {}
+    extra = RANDOM if method is random else {}
     names, _, _ = run(method, net, task, impl, sparsity=0.7, **FIXED | {"scope": scope}, **extra)
     assert names == ["finetune"] and sparsity(net.masks) == pytest.approx(0.7, abs=1e-4)
     assert all(not torch.equal(w, weights[n]) for n, w in net.prunable().items())
     if method is one_shot:
         flat = torch.cat([w.abs().flatten() for w in weights.values()]).sort(descending=True).values
         for n, w in weights.items():
-            here = flat if scope == "global" else w.abs().flatten().sort(descending=True).values
+            magnitudes = flat if scope == "global" else w.abs().flatten().sort(descending=True).values
             count = round(0.3 * flat.numel()) if scope == "global" else int(net.masks[n].sum())
             assert scope == "global" or abs(count - 0.3 * w.numel()) < 1
-            assert torch.equal(net.masks[n], w.abs() >= here[count - 1])  # no ties among these weights
+            assert torch.equal(net.masks[n], w.abs() >= magnitudes[count - 1])  # no ties among these weights
 
 
-def test_random_masks_differ_by_seed_alone(model_folder, task, impl):
+def test_random_masks_depend_only_on_the_seed(model_folder, task, impl):
     def masks(seed):
         net = SubNetwork(models.load(str(model_folder)))
-        return next(random(net, task, sparsity=0.5, **FIXED | LOT | {"seed": seed})).masks(1.0, True)
+        return next(random(net, task, sparsity=0.5, **FIXED | RANDOM | {"seed": seed})).masks(1.0, True)
 
     a, b, c = masks(0), masks(0), masks(1)
     assert all(torch.equal(a[n], b[n]) for n in a) and not any(torch.equal(a[n], c[n]) for n in a)
 
 
 def test_a_pruned_weight_never_reaches_the_output(net, task, impl):
-    """What fine-tuning does to a removed weight (weight decay, momentum) does not come back through it."""
+    """The values of removed weights, which fine-tuning changes, have no effect on the output."""
     _, _, phases = run(one_shot, net, task, impl, sparsity=0.7, **FIXED)
     batch = next(task.eval_batches("validation", 8))
     net.eval()
@@ -178,7 +178,7 @@ def test_a_pruned_weight_never_reaches_the_output(net, task, impl):
 
 
 def test_dense_learns_the_toy_task(net, task, impl):
-    """The label is told by one word: every example must come out right."""
+    """One word determines the label, so nearly every prediction must be right."""
     from prunebert.training.evaluate import evaluate
 
     fit = Fit(epochs=1, steps=120, batch_size=16, lr=2e-3, head_lr=2e-3)
@@ -194,7 +194,7 @@ def test_a_bad_number_of_pruning_steps_is_refused(net, task):
 
 
 def test_logits_distillation_by_hand(net, task):
-    """(1-w) CE + w T² KL(teacher ‖ student) of two rows against torch's distributions; zero where they agree."""
+    """(1-w) CE + w T² KL(teacher ‖ student) against torch's distributions; zero if both agree."""
     from types import SimpleNamespace
 
     key = net.add_head(task.form(), "linear")
@@ -202,14 +202,14 @@ def test_logits_distillation_by_hand(net, task):
     next(phases)
     with pytest.raises(StopIteration) as stop:
         next(phases)
-    teach = stop.value.value
+    distillation_loss = stop.value.value
     batch = next(task.batches(4, 0))
     with net.evaluation_mode():
         teacher = net(batch, key).logits
-    same = teach(SimpleNamespace(logits=teacher), batch, {"task": torch.tensor(3.0)})
-    assert same["task"].item() == 1.5 and same["kd_logits"].item() == pytest.approx(0, abs=1e-6)
+    equal_terms = distillation_loss(SimpleNamespace(logits=teacher), batch, {"task": torch.tensor(3.0)})
+    assert equal_terms["task"].item() == 1.5 and equal_terms["kd_logits"].item() == pytest.approx(0, abs=1e-6)
     student = torch.randn(4, 2, generator=torch.Generator().manual_seed(0), requires_grad=True)
-    kd = teach(SimpleNamespace(logits=student), batch, {"task": torch.tensor(3.0)})["kd_logits"]
+    kd = distillation_loss(SimpleNamespace(logits=student), batch, {"task": torch.tensor(3.0)})["kd_logits"]
     p, q = (torch.distributions.Categorical(logits=x / 2) for x in (teacher, student))
     assert kd.item() == pytest.approx(0.5 * 4 * torch.distributions.kl_divergence(p, q).mean().item(), rel=1e-5)
     kd.backward()

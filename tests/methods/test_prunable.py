@@ -1,4 +1,4 @@
-"""`prunable`: one set of matrices for all methods, and every denominator measured."""
+"""Test `prunable`: one set of matrices for all methods, and the measured sparsity under every denominator."""
 
 import json
 
@@ -32,30 +32,30 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize("method", PUBLISHED)
-def test_one_word_sets_what_every_method_prunes(method):
+def test_one_option_sets_what_every_method_prunes(method):
     assert {*PUBLISHED, "dense"} == set(options("method"))
     assert composed(f"method={method}")["method"]["prunable"] == PUBLISHED[method]
-    which = "encoder" if PUBLISHED[method] != "encoder" else WIDE
-    cfg = composed(f"method={method}", f"prunable={which}")
+    other_set = "encoder" if PUBLISHED[method] != "encoder" else WIDE
+    cfg = composed(f"method={method}", f"prunable={other_set}")
     checks.config(cfg)
-    assert cfg["method"]["prunable"] == cfg["prunable"] == which
+    assert cfg["method"]["prunable"] == cfg["prunable"] == other_set
 
 
-def test_what_is_said_of_a_method_goes_before_what_is_said_of_all():
+def test_method_prunable_overrides_prunable():
     cfg = composed("method=abp", "prunable=encoder", "method.prunable=encoder_pooler")
     assert cfg["method"]["prunable"] == "encoder_pooler"
     assert composed("method=abp", "prunable=paper")["method"]["prunable"] == WIDE
 
 
 @pytest.mark.parametrize("words", ["prunable=encodr", "method.prunable=encodr"])
-def test_a_set_that_is_none_is_told(words):
+def test_an_unknown_set_is_refused(words):
     with pytest.raises(BadInput, match=rf"^{words}: allowed are .*did you mean encoder\?"):
         checks.config(composed("method=abp", words))
 
 
 @pytest.mark.parametrize("pooled", [False, True])
 def test_every_denominator_is_measured(cli, toy, tmp_path, pooled):
-    """Counted from the mask file and a stock model's parameters; a pooler counts where the checkpoint has one."""
+    """Counts come from the mask file and a stock model. A pooler counts if the checkpoint has one."""
     folder = save_model(tmp_path / "model", masked_lm=not pooled)
     words = [w for w in toy if "threads" not in w and "model.name" not in w] + [
         f"model.name={folder}",
@@ -67,12 +67,12 @@ def test_every_denominator_is_measured(cli, toy, tmp_path, pooled):
     stock = transformers.AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2)
     sizes = {n: p.numel() for n, p in stock.named_parameters()}
     encoder = [n for n in sizes if ".layer." in n and n.endswith("weight") and "LayerNorm" not in n]
-    pooler, words_ = ["bert.pooler.dense.weight"] if pooled else [], ["bert.embeddings.word_embeddings.weight"]
-    assert set(removed) == {*encoder, *pooler, *words_} and len(encoder) == 12 and row["prunable"] == WIDE
+    pooler, embeddings = ["bert.pooler.dense.weight"] if pooled else [], ["bert.embeddings.word_embeddings.weight"]
+    assert set(removed) == {*encoder, *pooler, *embeddings} and len(encoder) == 12 and row["prunable"] == WIDE
     for key, names in (
         ("sparsity_encoder", encoder),
         ("sparsity_encoder_pooler", encoder + pooler),
-        (f"sparsity_{WIDE}", encoder + pooler + words_),
+        (f"sparsity_{WIDE}", encoder + pooler + embeddings),
     ):
         expected = sum(removed[n] for n in names) / sum(sizes[n] for n in names)
         assert row[key] == pytest.approx(expected, abs=1e-12)
@@ -97,5 +97,5 @@ def test_the_sets_on_a_checkpoint_with_a_pooler(tmp_path, task, prunable):
         prunable, 14
     )
     flat = np.sort(np.concatenate([stock[n].detach().abs().numpy().ravel() for n in names]))
-    cut = flat[round(0.4 * len(flat))]  # the smallest that stays
+    cut = flat[round(0.4 * len(flat))]  # the smallest remaining magnitude
     assert all(np.array_equal(M[f"bert.{n}"].numpy(), stock[n].detach().abs().numpy() >= cut) for n in names)

@@ -1,4 +1,4 @@
-"""SMP's equations on numbers worked out by hand; the network is a stand-in that only names its matrices."""
+"""Test SMP's equations against numbers computed by hand, on a stand-in network that only names its matrices."""
 
 import math
 from types import SimpleNamespace
@@ -13,7 +13,7 @@ from prunebert.masks.penalty import penalise
 from prunebert.masks.top_v import kept
 from prunebert.methods.smp import budgets, paper_steps, top_v
 
-few = settings(deadline=None, max_examples=100, derandomize=True)
+hypothesis_settings = settings(deadline=None, max_examples=100, derandomize=True)
 LOG3 = math.log(3)  # σ(log 3) = 3/4, σ(-log 3) = 1/4
 
 
@@ -26,8 +26,8 @@ LOG3 = math.log(3)  # σ(log 3) = 3/4, σ(-log 3) = 1/4
         ([0.5, 0.25, 0.25], 0.2, [0.3, 0.15, 0.15]),  # L v = 0.6, split 2 : 1 : 1
         ([3.0, 1.0], 0.3, [0.45, 0.15]),
         ([1.0, 3.0], 0.3, [0.15, 0.45]),
-        ([2.0, 1.0, 1.0], 2 / 3, [1.0, 0.5, 0.5]),  # the first lies just at the cap
-        ([8.0, 1.0, 1.0], 0.5, [1.0, 0.25, 0.25]),  # 1.2 .15 .15: 0.5 is left for the two
+        ([2.0, 1.0, 1.0], 2 / 3, [1.0, 0.5, 0.5]),  # the first reaches the cap exactly
+        ([8.0, 1.0, 1.0], 0.5, [1.0, 0.25, 0.25]),  # 1.2 .15 .15: 0.5 remains for the other two
         ([16.0, 6.0, 1.0, 1.0], 0.6, [1.0, 1.0, 0.2, 0.2]),  # 1.6 .6 .1 .1, then 1 1.05 .175 .175, then 0.4 for two
         ([1.0, 16.0, 1.0, 6.0], 0.6, [0.2, 1.0, 0.2, 1.0]),
         ([27.0, 9.0, 3.0, 1.0], 0.9, [1.0, 1.0, 1.0, 0.6]),  # capped one after the other
@@ -42,7 +42,7 @@ def test_budgets_by_hand(strength, v, expected):
 
 
 def water_level(strength: list[float], v: float) -> list[float]:
-    """The same by another road: min(1, c R_l), with c found by bisection so that the sum is L v."""
+    """Compute the same differently: min(1, c R_l), where bisection finds the c that makes the sum L v."""
     low, high = 0.0, 2 / min(strength)
     for _ in range(200):
         c = (low + high) / 2
@@ -50,13 +50,13 @@ def water_level(strength: list[float], v: float) -> list[float]:
     return [min(1.0, high * r) for r in strength]
 
 
-@few
+@hypothesis_settings
 @given(st.lists(st.floats(1e-3, 1), min_size=1, max_size=24), st.floats(0, 1))
-def test_the_mean_budget_is_v_and_none_is_above_the_whole(strength, v):
-    found = budgets(strength, v)
-    assert math.fsum(found) / len(found) == pytest.approx(v, abs=1e-12)
-    assert all(-1e-12 <= x <= 1 for x in found)
-    assert found == pytest.approx(water_level(strength, v), abs=1e-9)
+def test_the_mean_budget_is_v_and_none_exceeds_1(strength, v):
+    shares = budgets(strength, v)
+    assert math.fsum(shares) / len(shares) == pytest.approx(v, abs=1e-12)
+    assert all(-1e-12 <= x <= 1 for x in shares)
+    assert shares == pytest.approx(water_level(strength, v), abs=1e-9)
 
 
 @pytest.mark.parametrize("strength", [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
@@ -77,7 +77,7 @@ def test_budgets_of_layers_without_any_strength(strength):
         (0.9, 27_660, True, 22_660),  # SQuAD
         (0.5, 27_660, True, 22_660),
         (0.3, 73_632, False, 5_250),  # 70 % remaining
-        (0.3, 6_900, False, 5_250),  # MRPC, and so every task that is long enough
+        (0.3, 6_900, False, 5_250),  # MRPC, and every other task with enough steps
         (0.2, 73_632, False, 3_500),  # 80 % remaining
         (0.2, 6_900, False, 3_500),
         (0.3, 27_660, True, 5_000),
@@ -92,7 +92,7 @@ def test_paper_steps_are_the_released_scripts(sparsity, steps, span, N):
 @pytest.mark.parametrize(
     "sparsity, steps, span, N",
     [
-        (0.9, 30_000, False, 17_700),  # nothing would be left: 0.59 of the run
+        (0.9, 30_000, False, 17_700),  # the script's number would leave none: 0.59 of the run
         (0.9, 19_644, False, 11_590),  # QNLI
         (0.3, 5_249, False, 3_097),
         (0.3, 5_250, False, 5_250),
@@ -102,24 +102,24 @@ def test_paper_steps_are_the_released_scripts(sparsity, steps, span, N):
         (0.9, 1, True, 1),
     ],
 )
-def test_paper_steps_of_a_short_run_are_a_share_of_it(sparsity, steps, span, N):
+def test_paper_steps_of_a_short_run_are_a_fraction_of_it(sparsity, steps, span, N):
     assert paper_steps(sparsity, steps, span) == N
 
 
-@few
+@hypothesis_settings
 @given(st.floats(0, 0.9999), st.integers(1, 100_000), st.booleans())
-def test_paper_steps_lie_within_the_run(sparsity, steps, span):
+def test_paper_steps_are_within_the_run(sparsity, steps, span):
     assert 1 <= paper_steps(sparsity, steps, span) <= steps
 
 
 # R(S)
 
 
-def test_R_is_the_mean_over_matrices_whatever_their_size():
+def test_R_is_the_mean_over_matrices_of_any_size():
     S = {"a": torch.zeros(2, 3), "b": torch.tensor([[LOG3, LOG3]])}
     assert penalise(S, 1.0).item() == pytest.approx((0.5 + 0.75) / 2)  # not the (6 · 0.5 + 2 · 0.75) / 8 of all weights
-    one = {"a": torch.tensor([[LOG3, -LOG3], [0.0, LOG3]])}
-    assert penalise(one, 1.0).item() == pytest.approx((0.75 + 0.25 + 0.5 + 0.75) / 4)
+    single = {"a": torch.tensor([[LOG3, -LOG3], [0.0, LOG3]])}
+    assert penalise(single, 1.0).item() == pytest.approx((0.75 + 0.25 + 0.5 + 0.75) / 4)
 
 
 def test_the_gradient_of_R():
@@ -149,7 +149,7 @@ def stand_in(S, pretrained=True):
     )
 
 
-def counted(M):
+def count_remaining(M):
     return {n: int(m.sum()) for n, m in M.items()}
 
 
@@ -162,33 +162,33 @@ def test_score_allocation_shares_within_each_kind():
     }
     M = top_v(stand_in(S), S, 0.6, "score", 1.0)
     # query: 2 · 0.4 · 3/5 and 2 · 0.4 · 2/5 of 100 weights; output: equal, 0.4 of 200 each
-    assert counted(M) == {"0.query": 48, "1.query": 32, "0.output": 80, "1.output": 80}
-    assert counted(top_v(stand_in(S), S, 0.6, "local", 1.0)) == dict.fromkeys(
+    assert count_remaining(M) == {"0.query": 48, "1.query": 32, "0.output": 80, "1.output": 80}
+    assert count_remaining(top_v(stand_in(S), S, 0.6, "local", 1.0)) == dict.fromkeys(
         ["0.query", "1.query"], 40
     ) | dict.fromkeys(["0.output", "1.output"], 80)
 
 
-def test_score_allocation_takes_the_temperature():
+def test_score_allocation_uses_the_temperature():
     S = {"0.query": torch.full((10, 10), 4 * LOG3), "1.query": torch.full((10, 10), -4 * LOG3)}
-    assert counted(top_v(stand_in(S), S, 0.6, "score", 4.0)) == {"0.query": 60, "1.query": 20}
+    assert count_remaining(top_v(stand_in(S), S, 0.6, "score", 4.0)) == {"0.query": 60, "1.query": 20}
     # with p = 1 σ(4 log 3) = 81/82: 2 · 0.4 · 81/82 and 2 · 0.4 / 82
-    assert counted(top_v(stand_in(S), S, 0.6, "score", 1.0)) == {"0.query": 79, "1.query": 1}
+    assert count_remaining(top_v(stand_in(S), S, 0.6, "score", 1.0)) == {"0.query": 79, "1.query": 1}
 
 
-def test_score_allocation_meets_the_asked_sparsity_where_a_layer_is_full():
+def test_score_allocation_meets_the_sparsity_if_a_layer_is_full():
     S = {f"{i}.key": torch.full((10, 10), v) for i, v in enumerate([LOG3, -9.0, -9.0])}
     M = top_v(stand_in(S), S, 0.5, "score", 1.0)
-    assert counted(M) == {"0.key": 100, "1.key": 25, "2.key": 25}
+    assert count_remaining(M) == {"0.key": 100, "1.key": 25, "2.key": 25}
 
 
 def test_global_allocation_ranks_all_matrices_together():
     S = {"0.query": torch.full((10, 10), 2.0), "1.output": torch.full((10, 10), 1.0)}
-    assert counted(top_v(stand_in(S), S, 0.4, "global", 1.0)) == {"0.query": 100, "1.output": 20}
+    assert count_remaining(top_v(stand_in(S), S, 0.4, "global", 1.0)) == {"0.query": 100, "1.output": 20}
 
 
-@few
+@hypothesis_settings
 @given(st.lists(st.floats(-6, 6), min_size=1, max_size=4), st.floats(0, 0.999), st.sampled_from([1.0, 4.0]))
-def test_score_allocation_removes_what_is_asked(values, sparsity, p):
+def test_score_allocation_removes_the_requested_fraction(values, sparsity, p):
     S = {f"{i}.{kind}": torch.full((5, 7), v) for i, v in enumerate(values) for kind in ("query", "value")}
     M = top_v(stand_in(S), S, sparsity, "score", p)
     assert abs(kept(M) - 35 * len(S) * (1 - sparsity)) <= 0.5 + 1e-6

@@ -1,4 +1,4 @@
-"""SMP's phase: first scores, schedule, λ(t), who is trained."""
+"""Test SMP's phase: initial scores, schedule, λ(t), and what trains."""
 
 import math
 from types import SimpleNamespace
@@ -14,7 +14,7 @@ from prunebert.fit import Fit
 from prunebert.masks.top_v import counts, kept
 from prunebert.methods.smp import budgets, counts_on_device, initial_scores, smp
 from prunebert.schedules import Cubic
-from tests.methods.test_smp_equations import counted, stand_in
+from tests.methods.test_smp_equations import count_remaining, stand_in
 
 
 def test_initial_scores():
@@ -26,7 +26,7 @@ def test_initial_scores():
         initial_scores(net, "encoder", "magnitud")
 
 
-# the phase: schedule, λ(t), who trains
+# the phase: schedule, λ(t), what trains
 
 SETTINGS = {
     "fit": Fit(epochs=1, steps=10, batch_size=2, lr=0.0, head_lr=0.25),
@@ -43,13 +43,13 @@ SETTINGS = {
 }
 
 
-def phase(S=None, *, final=0.8, pretrained=True, **change):
+def phase(S=None, *, final=0.8, pretrained=True, **changes):
     S = {"0.query": torch.zeros(10, 10), "1.query": torch.zeros(10, 10)} if S is None else S
     task = SimpleNamespace(
         train_rows=100, span=False, form=lambda: None, loss=lambda out, batch: {"task": torch.tensor(7.0)}
     )
-    (found,) = smp(stand_in(S, pretrained), task, **SETTINGS | {"schedule": Cubic(final=final)} | change)
-    return found
+    (prune_phase,) = smp(stand_in(S, pretrained), task, **SETTINGS | {"schedule": Cubic(final=final)} | changes)
+    return prune_phase
 
 
 @pytest.mark.parametrize("t, kept_weights", [(0.0, 200), (0.25, 60), (0.5, 40), (0.75, 40), (1.0, 40)])
@@ -72,24 +72,24 @@ def test_the_penalty_rises_with_the_sparsity(t, value):
 
 def test_only_scores_train_under_a_pretrained_head():
     S = {"0.query": torch.zeros(10, 10)}
-    found = phase(S)
-    assert [(g.name, g.lr, g.weight_decay) for g in found.train] == [("scores", 0.02, 0.0)]
-    assert found.train[0].tensors is S and found.name == "prune"
-    fresh = phase(S, pretrained=False)
-    assert [(g.name, g.lr) for g in fresh.train] == [("scores", 0.02), ("head", 0.25)]
+    scores_only = phase(S)
+    assert [(g.name, g.lr, g.weight_decay) for g in scores_only.train] == [("scores", 0.02, 0.0)]
+    assert scores_only.train[0].tensors is S and scores_only.name == "prune"
+    with_new_head = phase(S, pretrained=False)
+    assert [(g.name, g.lr) for g in with_new_head.train] == [("scores", 0.02), ("head", 0.25)]
 
 
 def test_scores_get_the_gradient_of_the_masks_and_follow_it():
     S = {"0.query": torch.zeros(2, 2, requires_grad=True)}
-    found = phase(S, final=0.5)
+    prune_phase = phase(S, final=0.5)
     G = torch.tensor([[3.0, -1.0], [2.0, -5.0]])
-    M = found.masks(1.0, False)["0.query"]
+    M = prune_phase.masks(1.0, False)["0.query"]
     assert M.tolist() == [[1.0, 1.0], [0.0, 0.0]]
     M.backward(G)
     assert torch.equal(S["0.query"].grad, G)
     with torch.no_grad():
-        S["0.query"] -= S["0.query"].grad  # Eq. 3: S falls where ∂L/∂M is above 0, removed weights come back
-    assert found.masks(1.0, True)["0.query"].tolist() == [[False, True], [False, True]]
+        S["0.query"] -= S["0.query"].grad  # Eq. 3: S falls where ∂L/∂M is above 0; removed weights return
+    assert prune_phase.masks(1.0, True)["0.query"].tolist() == [[False, True], [False, True]]
 
 
 @pytest.mark.parametrize("final, kept_weights", [(0.3, (99, 41)), (0.4, (100, 20))])
@@ -99,8 +99,8 @@ def test_the_papers_temperature_is_4_up_to_30_percent_removed(final, kept_weight
         "0.query": torch.full((10, 10), 4 * math.log(0.99 / 0.01)),
         "1.query": torch.full((10, 10), 4 * math.log(0.41 / 0.59)),
     }
-    found = counted(phase(S, final=final, allocation="score").masks(1.0, True))
-    assert (found["0.query"], found["1.query"]) == kept_weights
+    remaining = count_remaining(phase(S, final=final, allocation="score").masks(1.0, True))
+    assert (remaining["0.query"], remaining["1.query"]) == kept_weights
 
 
 @pytest.mark.parametrize("N", [0, -1, 11])
@@ -110,8 +110,10 @@ def test_pruning_must_end_within_the_run(N):
 
 
 def test_the_papers_N_of_a_short_run():
-    found = phase(prune_steps="paper", final=0.9)  # 0.59 of 10 steps: N = 6
-    assert kept(found.masks(0.6, True)) == 20 and kept(found.masks(0.5, True)) == 21  # 0.9 (1 - (1/6)³) = 0.8958
+    prune_phase = phase(prune_steps="paper", final=0.9)  # 0.59 of 10 steps: N = 6
+    assert (
+        kept(prune_phase.masks(0.6, True)) == 20 and kept(prune_phase.masks(0.5, True)) == 21
+    )  # 0.9 (1 - (1/6)³) = 0.8958
 
 
 @settings(max_examples=60, deadline=None)
@@ -120,8 +122,8 @@ def test_the_papers_N_of_a_short_run():
     st.floats(0, 1, width=32) | st.none(),
     st.sampled_from([0.0, 0.03, 0.1, 0.5, 0.9, 1.0]),
 )
-def test_budgets_where_the_host_does_not_look_are_the_same(strengths, pooler, v):
-    """Eq. 4 and the rounding of all matrices' counts, as tensors; a tie of remainders may fall the other way."""
+def test_budgets_computed_on_the_device_are_the_same(strengths, pooler, v):
+    """Eq. 4 and the rounding of all matrices' counts, as tensors. A tie of remainders may be broken differently."""
     kinds = [[f"{layer}.{kind}" for layer in range(3)] for kind in range(len(strengths))]
     R = {
         n: torch.tensor(r) for names, row in zip(kinds, strengths, strict=True) for n, r in zip(names, row, strict=True)
@@ -134,6 +136,6 @@ def test_budgets_where_the_host_does_not_look_are_the_same(strengths, pooler, v)
     for names in kinds:
         shares |= dict(zip(names, budgets([R[n].item() for n in names], v), strict=True))
     expected = counts(sizes, {n: 1 - shares[n] for n in sizes})
-    found = counts_on_device(R, kinds, sizes, v).tolist()
-    assert sum(found) == sum(expected.values())
-    assert all(abs(a - b) <= 1 for a, b in zip(found, expected.values(), strict=True))
+    device_counts = counts_on_device(R, kinds, sizes, v).tolist()
+    assert sum(device_counts) == sum(expected.values())
+    assert all(abs(a - b) <= 1 for a, b in zip(device_counts, expected.values(), strict=True))

@@ -1,4 +1,4 @@
-"""Soft movement and the force that steers it: numbers by hand, a sort, and runs on the toy net."""
+"""Test soft movement and the control of its penalty: numbers by hand, a sort, and runs on the toy model."""
 
 import itertools
 import logging
@@ -39,7 +39,7 @@ SOFT = {
 
 
 class Bare(nn.Module):
-    """Matrices for an encoder: L = Σ c (W ⊙ M) x of the first one, which is W above."""
+    """An encoder of plain matrices. The loss is L = Σ c (W ⊙ M) x of the first one, which is W above."""
 
     prefix = "bert."
 
@@ -80,13 +80,13 @@ def warned(caplog):
     return [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
 
 
-def first(method, net, **settings):
-    """The phase of `method` on `net`, and the scores it trains."""
+def first_phase(method, net, **settings):
+    """Return the phase of `method` on `net`, and the scores that it trains."""
     phase = next(method(net, BARE, **settings))
     return phase, next(g.tensors for g in phase.train if g.name == "scores")
 
 
-def put(S, values):
+def set_scores(S, values):
     with torch.no_grad():
         S["w"].copy_(torch.as_tensor(values))
 
@@ -96,8 +96,8 @@ def put(S, values):
 
 def test_scores_follow_minus_gradient_times_weight_also_where_removed():
     net = Bare()
-    phase, S = first(soft, net, **SOFT | {"control": "none", "penalty": 0.0})
-    put(S, torch.arange(-11.0, 9.0).view(4, 5) / 4)  # the first three lie below log(1/9) = -2.197
+    phase, S = first_phase(soft, net, **SOFT | {"control": "none", "penalty": 0.0})
+    set_scores(S, torch.arange(-11.0, 9.0).view(4, 5) / 4)  # the first three are below log(1/9) = -2.197
     S["w"].requires_grad_(True)
     M = phase.masks(1.0, False)
     assert M["w"].tolist() == [[0, 0, 0, 1, 1], [1] * 5, [1] * 5, [1] * 5]
@@ -107,12 +107,12 @@ def test_scores_follow_minus_gradient_times_weight_also_where_removed():
 
 
 def test_one_step_of_the_loop_by_hand(impl):
-    """Adam's first step is lr · sign(gradient): of S by SLOPE, of W by c xᵀ where M = 1, at rates of their own."""
+    """Adam's first step is lr · sign(gradient): SLOPE for S, and c xᵀ where M = 1 for W, each with its own rate."""
     net = Bare()
     fit = Fit(epochs=1, steps=1, batch_size=4, lr=0.01, head_lr=0, clip=1e9)
-    phase, S = first(soft, net, **SOFT | {"fit": fit, "control": "none", "penalty": 0.0, "score_lr": 0.25})
+    phase, S = first_phase(soft, net, **SOFT | {"fit": fit, "control": "none", "penalty": 0.0, "score_lr": 0.25})
     S0 = torch.tensor([[-9.0, 0, 0, 0, -9], [0] * 5, [0] * 5, [1] * 5])
-    put(S, S0)
+    set_scores(S, S0)
     train(net, phase, seed=0, impl=impl, record=lambda line: None, score=lambda: 0.0)
     torch.testing.assert_close(S["w"], S0 - 0.25 * torch.tensor(SLOPE).sign())
     torch.testing.assert_close(net.W.detach(), W - 0.01 * (torch.outer(c, x) * (S0 > -9)).sign())
@@ -124,14 +124,14 @@ def test_one_step_of_the_loop_by_hand(impl):
 )
 def test_a_weight_stays_where_sigma_of_its_score_is_above_tau(t, cut):
     """τ(t) = 0.1 (1 - (1-u)³), u = (t - 0.2)/0.6: 0.0875 at u = 1/2, 0.0578125 at 1/4, 0.1 at 1."""
-    phase, S = first(soft, Bare(), **SOFT | {"control": "none"})
-    put(S, (cut + torch.linspace(-1, 1, 20)).view(4, 5))
+    phase, S = first_phase(soft, Bare(), **SOFT | {"control": "none"})
+    set_scores(S, (cut + torch.linspace(-1, 1, 20)).view(4, 5))
     assert phase.masks(t, True)["w"].flatten().tolist() == [False] * 10 + [True] * 10
     assert torch.equal(phase.masks(t, False)["w"], phase.masks(t, True)["w"].float())
     assert phase.masks(0.2, True)["w"].all()  # τ = 0 until the warm-up ends
 
 
-def test_the_floor_is_the_largest_half_percent_of_each_matrix_rounded_up():
+def test_the_largest_half_percent_of_each_matrix_rounded_up_always_remain():
     S = {n: torch.full((size,), -50.0) for n, size in (("a", 20), ("b", 400), ("c", 401), ("d", 20))}
     S["b"][[7, 300]] = torch.tensor([-49.0, -48.0])
     S["d"][3] = 0.0
@@ -140,15 +140,15 @@ def test_the_floor_is_the_largest_half_percent_of_each_matrix_rounded_up():
         "a": [0],
         "b": [7, 300],
         "c": [0, 1, 2],
-        "d": [3],  # the one above τ is the floor
+        "d": [3],  # the only one above τ
     }
 
 
 @pytest.mark.parametrize(("t", "expected"), [(0.1, 0.0), (0.2, 0.0), (0.5, 350.0), (0.8, 400.0), (1.0, 400.0)])
-def test_without_control_lambda_is_tied_to_tau(t, expected):
+def test_without_control_lambda_follows_tau(t, expected):
     """λ_f τ(t)/τ_f = 400 · 7/8 at half the schedule; S = 0 makes R one half."""
     net = Bare()
-    phase, _ = first(soft, net, **SOFT | {"control": "none"})
+    phase, _ = first_phase(soft, net, **SOFT | {"control": "none"})
     out = net(None, "head", phase.masks(t, False))
     terms = phase.loss(out, None, t) | phase.penalty(t)
     assert list(terms) == ["task", "sparsity"]
@@ -163,52 +163,54 @@ def test_the_penalty_is_the_mean_over_matrices_of_their_means():
     assert S["b"].grad.flatten().tolist() == pytest.approx([0.1875 / 8] * 4)
 
 
-def test_the_exact_cut_is_one_ranking_over_all_matrices_above_the_floor():
+def test_the_exact_cut_ranks_all_matrices_together():
     draw = np.random.default_rng(0)
     a, b = draw.normal(size=(40, 10)), draw.normal(size=(30, 20)) - 100
     S = {"a": torch.tensor(a), "b": torch.tensor(b)}
-    M = exactly(S, 0.8)  # 200 of 1,000 stay: 3 of b, which it owes to the floor, 197 of a
+    M = exactly(S, 0.8)  # 200 of 1,000 remain: the minimum of 3 of b, and 197 of a
     assert torch.equal(M["b"].flatten(), torch.tensor(b.ravel() >= np.sort(b.ravel())[-3]))
     assert torch.equal(M["a"].flatten(), torch.tensor(a.ravel() >= np.sort(a.ravel())[-197]))
 
 
 @pytest.mark.parametrize("s", [0.0, 0.3, 0.5, 0.9, 0.97])
-def test_the_asked_sparsity_from_the_schedules_end_on(net, task, impl, s, caplog):
-    before, seen = net.snapshot(net.add_head(task.form(), "linear")), []
+def test_the_requested_sparsity_from_the_schedules_end_on(net, task, impl, s, caplog):
+    before, masks_by_step = net.snapshot(net.add_head(task.form(), "linear")), []
     (phase,), lines = play(
         soft(net, task, **SOFT | {"sparsity": s, "tau": Cubic(0.1, 0.2, 0.6)}),
         net,
         impl,
-        lambda _, masks: seen.append(masks),
+        lambda _, masks: masks_by_step.append(masks),
     )
     assert exact(net, s) and all(m.dtype == torch.bool for m in net.masks.values())
     total = sum(m.numel() for m in net.masks.values())
-    assert len(seen) == 4 and [kept(m) for m in seen[2:]] == [total - round(total * s)] * 2  # t = 0.6 and 0.8
-    assert kept(seen[0]) == total and phase.settled == 0.6
+    assert (
+        len(masks_by_step) == 4 and [kept(m) for m in masks_by_step[2:]] == [total - round(total * s)] * 2
+    )  # t = 0.6 and 0.8
+    assert kept(masks_by_step[0]) == total and phase.settled == 0.6
     assert [line["sparsity"] for line in lines if "sparsity" in line][2:] == pytest.approx([s] * 3, abs=1 / total)
     after = net.snapshot("toy_linear")
-    still = {n for n in before if torch.equal(before[n], after[n])}
-    assert still == {n for n in before if n.startswith("bert.embeddings")}
+    unchanged = {n for n in before if torch.equal(before[n], after[n])}
+    assert unchanged == {n for n in before if n.startswith("bert.embeddings")}
     S = phase.train[-1].tensors
     reached = abs(sum(int((x <= math.log(1 / 9)).sum()) for x in S.values()) / total - s) < 0.005
-    assert reached == (s == 0) and (s == 0) == (not warned(caplog))  # five steps are too few, which is told
+    assert reached == (s == 0) and (s == 0) == (not warned(caplog))  # five steps are too few, which gives a warning
 
 
-def test_the_force_brings_the_sparsity_before_the_count_is_fixed(net, task, impl, caplog):
-    """The lines before the schedule's end are 1[σ(S) > τ(t)] with nothing counted off."""
+def test_the_penalty_reaches_the_sparsity_before_the_count_is_fixed(net, task, impl, caplog):
+    """Before the schedule's end, masks are 1[σ(S) > τ(t)] without an exact count."""
     fit = Fit(epochs=1, steps=300, batch_size=4, lr=1e-4, head_lr=1e-3)
     programme = soft(net, task, **SOFT | {"fit": fit, "sparsity": 0.9, "tau": Cubic(0.1, 0.1, 0.8), "score_lr": 0.3})
     _, lines = play(programme, net, impl)
     last = [line for line in lines if line["t"] < 0.8][-1]
     assert last["t"] > 0.79 and last["sparsity"] == pytest.approx(0.9, abs=0.005)
     assert last["sparsity"] != pytest.approx(0.9, abs=1e-5) and exact(net, 0.9)
-    assert not warned(caplog)  # below the cut itself it is as many, to half a point
+    assert not warned(caplog)  # the number below the cut is right to half a point
     path = [next(line["sparsity"] for line in lines if line["t"] >= t) for t in (0.05, 0.2, 0.4, 0.6)]
-    assert path[0] == 0 and path == sorted(path) and path[2] < 0.88  # it came there little by little
+    assert path[0] == 0 and path == sorted(path) and path[2] < 0.88  # the sparsity grew gradually
 
 
 @pytest.mark.parametrize("penalty", [0.0, 0.1])
-def test_without_control_the_sparsity_is_what_lambda_leaves(net, task, impl, penalty, caplog):
+def test_without_control_lambda_determines_the_sparsity(net, task, impl, penalty, caplog):
     caplog.set_level(logging.INFO)
     fit = Fit(epochs=1, steps=8, batch_size=4, lr=1e-3, head_lr=1e-3)
     settings = SOFT | {"fit": fit, "control": "none", "penalty": penalty, "score_lr": 0.7, "tau": Cubic(0.1, 0, 0.5)}
@@ -219,13 +221,13 @@ def test_without_control_the_sparsity_is_what_lambda_leaves(net, task, impl, pen
         expected = S[n].ravel() > math.log(1 / 9)
         expected[largest] = True
         assert np.array_equal(m.numpy().ravel(), expected)
-    found = sum(int((s <= math.log(1 / 9)).sum()) for s in S.values()) / sum(s.size for s in S.values())
-    assert (0.3 < found < 0.99) if penalty else (0.001 < found < 0.1)
+    measured = sum(int((s <= math.log(1 / 9)).sum()) for s in S.values()) / sum(s.size for s in S.values())
+    assert (0.3 < measured < 0.99) if penalty else (0.001 < measured < 0.1)
     assert f"λ_f = {penalty:g} left sparsity {sparsity(net.masks):.4f}; sparsity=0.5 was not aimed at" in caplog.text
 
 
 @pytest.mark.parametrize("final", [0.0, 0.5, 0.7, 1.0])
-def test_a_tau_that_scores_of_zero_do_not_pass_is_refused(final):
+def test_a_tau_that_removes_scores_of_zero_is_refused(final):
     with pytest.raises(BadInput, match=r"method\.tau\.final"):
-        phase, _ = first(soft, Bare(), **SOFT | {"tau": Cubic(final, 0.2, 0.8)})
+        phase, _ = first_phase(soft, Bare(), **SOFT | {"tau": Cubic(final, 0.2, 0.8)})
         phase.loss(SimpleNamespace(logits=W @ x), None, 0.3)

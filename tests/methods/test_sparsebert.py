@@ -1,4 +1,4 @@
-"""SparseBERT: its teacher first, then pruned little by little; and what the command line makes of teachers."""
+"""Test SparseBERT, which prunes gradually under a teacher, and the command line's choice of teachers."""
 
 import json
 import math
@@ -44,7 +44,7 @@ TEACHER_FIRST = {
 
 
 @pytest.mark.parametrize("name", TEACHER_FIRST)
-def test_a_teachers_phase_leaves_the_sparsity_as_it_was_asked(net, task, impl, tmp_path, name):
+def test_a_teachers_phase_does_not_change_the_sparsity(net, task, impl, tmp_path, name):
     method, settings = TEACHER_FIRST[name]
     if name == "tamt":
         (tmp_path / "a.txt").write_text("the film was good\na dull plot and a bright scene it was not bad\n" * 20)
@@ -57,9 +57,9 @@ def test_a_teachers_phase_leaves_the_sparsity_as_it_was_asked(net, task, impl, t
     assert exact(net, 0.6) and len(net.masks) == 12
 
 
-def test_sparsebert_prunes_the_pretrained_network_little_by_little(net, task, impl):
+def test_sparsebert_prunes_the_pretrained_network_gradually(net, task, impl):
     key = net.add_head(task.form(), "linear")
-    before, seen = net.snapshot(key), []
+    before, masks_by_step = net.snapshot(key), []
     fit = Fit(epochs=1, steps=6, batch_size=4, lr=5e-2, head_lr=1e-3, eval_every=1)
     kd = partial(distill.tinybert, fit=FIT, **NO, **TINYBERT)
     settings = {"fit": fit, "schedule": Cubic(0.8), "updates": 3, "prunable": "encoder", "head": "linear"}
@@ -70,19 +70,21 @@ def test_sparsebert_prunes_the_pretrained_network_little_by_little(net, task, im
     assert any(not torch.equal(before[n], x) for n, x in net.snapshot(key).items())
     prune = next(programme)
     assert prune.name == "prune" and prune.needs == ("hidden", "attention")
-    assert all(torch.equal(before[n], x) for n, x in net.snapshot(key).items())  # the student starts anew
-    _, lines = play([prune], net, impl, lambda _, masks: seen.append(masks))
+    assert all(
+        torch.equal(before[n], x) for n, x in net.snapshot(key).items()
+    )  # the student starts from the pretrained weights
+    _, lines = play([prune], net, impl, lambda _, masks: masks_by_step.append(masks))
     assert next(programme, None) is None
-    shares = [0.8 * (1 - (1 - u) ** 3) for u in (0, 1 / 3, 1 / 3, 2 / 3, 2 / 3, 1)]
+    expected = [0.8 * (1 - (1 - u) ** 3) for u in (0, 1 / 3, 1 / 3, 2 / 3, 2 / 3, 1)]
     steps = [line for line in lines if "lr" in line]
-    assert [line["sparsity"] for line in steps] == pytest.approx(shares, abs=1e-4)
-    assert exact(net, 0.8) and all((net.masks[n] <= m).all() for masks in seen for n, m in masks.items())
-    for n, m in net.masks.items():  # in every matrix the same, to a weight
+    assert [line["sparsity"] for line in steps] == pytest.approx(expected, abs=1e-4)
+    assert exact(net, 0.8) and all((net.masks[n] <= m).all() for masks in masks_by_step for n, m in masks.items())
+    for n, m in net.masks.items():  # every matrix has the same sparsity, to one weight
         assert abs(int(m.sum()) - 0.2 * m.numel()) < 1, n
     assert {n for n in steps[0] if n.startswith("loss_")} == {"loss_kd_attention", "loss_kd_hidden", "loss_kd_logits"}
 
 
-def test_sparsebert_of_spans_is_finite(model, impl, spans):
+def test_sparseberts_losses_on_spans_are_finite(model, impl, spans):
     net = SubNetwork(model)
     kd = partial(distill.tinybert, fit=FIT, **NO, **TINYBERT)
     settings = {"fit": FIT, "schedule": Cubic(0.5), "updates": 100, "prunable": "encoder", "head": "linear"}
@@ -95,28 +97,31 @@ def test_sparsebert_of_spans_is_finite(model, impl, spans):
 # --- the configuration ------------------------------------------------------------------------------------------------
 
 
-def test_sparsebert_asks_for_its_teacher_and_the_command_line_has_the_last_word():
-    def of(*words):
+def test_sparsebert_selects_its_teacher_unless_the_command_line_names_one():
+    def teacher_kind(*words):
         return composed("fit=smoke", *words)["method"].get("distill", {}).get("_target_", "").rpartition(".")[2]
 
-    assert of("method=sparsebert") == "tinybert" and of("method=gmp") == "none"
-    assert of("method=sparsebert", "distill=none") == "none" and of("distill=logits", "method=sparsebert") == "logits"
+    assert teacher_kind("method=sparsebert") == "tinybert" and teacher_kind("method=gmp") == "none"
+    assert (
+        teacher_kind("method=sparsebert", "distill=none") == "none"
+        and teacher_kind("distill=logits", "method=sparsebert") == "logits"
+    )
 
 
-def test_the_label_of_a_run_says_who_taught(cli, toy, tmp_path, monkeypatch):
+def test_the_label_of_a_run_has_its_teacher(cli, toy, tmp_path, monkeypatch):
     status, printed = cli(*toy, "method=sparsebert", "sparsity=0.5")
     assert status == 0, printed
     row = json.loads((tmp_path / "run/result.json").read_text())
     assert row["distill"] == "tinybert" and list(row["phases"]) == ["teacher", "prune"]
     labels = []
 
-    def stop(method, task, model, out, conditions):
-        labels.append((conditions.labels["distill"], method.keywords.get("distill")))
-        raise BadInput("enough")
+    def stop(*args, **kwargs):
+        labels.append((kwargs["labels"]["distill"], args[0].keywords.get("distill")))
+        raise BadInput("stopped")
 
     monkeypatch.setattr("prunebert.run.run", stop)
     for words in (["method=sparsebert", "distill=none"], ["method=dense", "distill=logits"]):
         status, printed = cli(*toy, *words, "hydra.run.dir=x")
-        assert status == 2 and printed.endswith("prunebert: enough\n")
+        assert status == 2 and printed.endswith("prunebert: stopped\n")
     assert labels[0][0] == "none" and labels[0][1].func is distill.none
-    assert labels[1] == ("none", None)  # dense takes no teacher, whoever is named
+    assert labels[1] == ("none", None)  # dense takes no teacher, whatever the command line says

@@ -1,4 +1,4 @@
-"""gmp, imp and movement: what shrinks, what may come back, what is rewound, and that the sparsity is exact."""
+"""Test gmp, imp and movement: what shrinks, what may return, what is rewound, and that the sparsity is exact."""
 
 from itertools import pairwise
 
@@ -23,7 +23,7 @@ MOVEMENT = BASE | {"score_lr": 0.5}
 
 
 def play(programme, net, impl, watch=lambda phase, masks: None):
-    """Every phase through the loop; `watch` sees each step's hard masks."""
+    """Train every phase; `watch` gets the hard masks of each evaluation. Return the phases and the recorded lines."""
     phases, lines = [], []
     for i, phase in enumerate(programme):
 
@@ -37,12 +37,13 @@ def play(programme, net, impl, watch=lambda phase, masks: None):
 
 
 def exact(net, s):
+    """Return whether the masks have exactly the sparsity s."""
     total = sum(m.numel() for m in net.masks.values())
     return kept(net.masks) == total - round(total * s) if net.masks else s == 0
 
 
 @pytest.mark.parametrize("s", [0.0, 0.3, 0.5, 0.9, 0.97])
-def test_the_asked_sparsity_is_the_measured_one(net, task, impl, s):
+def test_the_requested_sparsity_is_measured(net, task, impl, s):
     before = net.snapshot(net.add_head(task.form(), "linear"))
     short = {"fit": Fit(epochs=1, steps=2, batch_size=8, lr=1e-3, head_lr=1e-3)}
     for method, settings in (
@@ -59,53 +60,55 @@ def test_the_asked_sparsity_is_the_measured_one(net, task, impl, s):
 def test_gmp_masks_only_shrink_and_follow_the_schedule_in_steps(net, task, impl):
     fit = Fit(
         epochs=1, steps=8, batch_size=16, lr=5e-2, head_lr=1e-3, eval_every=1
-    )  # a rate that turns magnitudes over
-    seen = []
+    )  # a rate that changes the order of magnitudes
+    masks_by_step = []
     settings = GMP | {"fit": fit, "updates": 4, "schedule": Cubic(0.8)}
     programme = gmp(net, task, **settings)
     start = net.prunable()
-    play(programme, net, impl, lambda _, masks: seen.append({n: m.clone() for n, m in masks.items()}))
-    seen.append(net.masks)
-    assert all((late[n] <= early[n]).all() for early, late in pairwise(seen) for n in start)
+    play(programme, net, impl, lambda _, masks: masks_by_step.append({n: m.clone() for n, m in masks.items()}))
+    masks_by_step.append(net.masks)
+    assert all((late[n] <= early[n]).all() for early, late in pairwise(masks_by_step) for n in start)
     total = sum(m.numel() for m in net.masks.values())
     expected = [0.8 * (1 - (1 - u) ** 3) for u in (0, 0.25, 0.25, 0.5, 0.5, 0.75, 0.75, 1)]
-    assert [1 - kept(m) / total for m in seen] == pytest.approx(expected, abs=1e-4)
+    assert [1 - kept(m) / total for m in masks_by_step] == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize(("end", "settled"), [(0.29, 30), (0.5, 50), (0.57, 58), (0.58, 59), (0.605, 61), (1.0, 100)])
-def test_gmp_is_settled_from_the_step_of_100_at_which_its_last_mask_stands(net, task, end, settled):
-    """0.29 · 100, 0.57 · 100 and 0.58 · 100 are floats just below the whole number: that tick comes a step later."""
+def test_gmp_is_settled_from_the_step_of_its_last_mask_on(net, task, end, settled):
+    """0.29 · 100, 0.57 · 100 and 0.58 · 100 are floats just below an integer, so their last mask is a step later."""
     phase = next(gmp(net, task, **GMP | {"schedule": Cubic(0.9, 0.0, end)}))
     final = [k for k in range(1, 101) if phase.masks(k / 100, True) and phase.memory["sparsity"] == 0.9]
     assert final == [k for k in range(1, 101) if k / 100 >= phase.settled] == [*range(settled, 101)]
 
 
 def test_gmp_by_hand(net, task):
-    """The second cut ranks |W| as it then is, among what the first left."""
+    """The second cut ranks the current |W| of the weights that the first cut left."""
     phase = next(gmp(net, task, **GMP | {"schedule": Cubic(0.75), "updates": 2}))
     name = next(iter(net.prunable()))
-    first = phase.masks(0.5, False)[name].clone()
+    first_mask = phase.masks(0.5, False)[name].clone()
     W = net.prunable()[name]
     with torch.no_grad():
-        W[~first] = 100.0  # what is gone cannot come back, however large
-        W[first] = torch.arange(1.0, int(first.sum()) + 1)
-    last = phase.masks(1.0, True)[name]
-    count = int(last.sum())
+        W[~first_mask] = 100.0  # removed weights never return, however large
+        W[first_mask] = torch.arange(1.0, int(first_mask.sum()) + 1)
+    last_mask = phase.masks(1.0, True)[name]
+    count = int(last_mask.sum())
     assert abs(count - 0.25 * W.numel()) < 1
-    assert torch.equal(last, first & W.gt(int(first.sum()) - count))
+    assert torch.equal(last_mask, first_mask & W.gt(int(first_mask.sum()) - count))
 
 
-def test_movement_lets_weights_come_back_and_freezes_the_embeddings(net, task, impl):
+def test_movement_lets_weights_return_and_freezes_the_embeddings(net, task, impl):
     fit = Fit(epochs=1, steps=12, batch_size=16, lr=1e-3, head_lr=1e-3, eval_every=1)
-    seen = []
+    masks_by_step = []
     before = net.snapshot(net.add_head(task.form(), "linear"))
     programme = hard(net, task, **MOVEMENT | {"fit": fit, "schedule": Cubic(0.5, 0.0, 0.3)})
-    phases, _ = play(programme, net, impl, lambda _, masks: seen.append({n: m.clone() for n, m in masks.items()}))
-    back = sum(int((~early[n] & late[n]).sum()) for early, late in pairwise(seen) for n in early)
-    assert back > 0
+    phases, _ = play(
+        programme, net, impl, lambda _, masks: masks_by_step.append({n: m.clone() for n, m in masks.items()})
+    )
+    returned = sum(int((~early[n] & late[n]).sum()) for early, late in pairwise(masks_by_step) for n in early)
+    assert returned > 0
     after = net.snapshot("toy_linear")
-    still = {n for n in before if torch.equal(before[n], after[n])}
-    assert still == {n for n in before if n.startswith("bert.embeddings")} and len(still) == 5
+    unchanged = {n for n in before if torch.equal(before[n], after[n])}
+    assert unchanged == {n for n in before if n.startswith("bert.embeddings")} and len(unchanged) == 5
     assert {g.name for g in phases[0].train} == {"weights", "biases", "head", "scores"}
     assert phases[0].settled == 0.3
 
@@ -120,21 +123,21 @@ def test_movement_is_dense_until_its_warm_up_ends(net, task):
 def test_imp_trains_prunes_and_rewinds(net, task, impl):
     key = net.add_head(task.form(), "linear")
     theta = {n: x for n, x in net.snapshot(key).items() if not n.startswith("head.")}
-    begun, ended, masks = [], [], []
+    starts, ends, masks = [], [], []
     programme = imp(net, task, **IMP | {"sparsity": 0.55, "step": 0.2})
     for i, phase in enumerate(programme):
-        begun.append({n: p.detach().clone() for n, p in net.parameters_of().items()})
+        starts.append({n: p.detach().clone() for n, p in net.parameters_of().items()})
         masks.append(phase.masks(0.0, True))
         train(net, phase, seed=i, impl=impl, record=lambda line: None, score=lambda: 0.0)
-        ended.append((phase.name, {n: p.detach().clone() for n, p in net.parameters_of().items()}))
-    assert [name for name, _ in ended] == ["round-1", "round-2", "round-3", "finetune"]
-    assert all(torch.equal(state[n], theta[n]) for state in begun for n in theta)  # every round starts from θ₀
+        ends.append((phase.name, {n: p.detach().clone() for n, p in net.parameters_of().items()}))
+    assert [name for name, _ in ends] == ["round-1", "round-2", "round-3", "finetune"]
+    assert all(torch.equal(state[n], theta[n]) for state in starts for n in theta)  # every round starts from θ₀
     total = sum(w.numel() for w in net.prunable().values())
     assert [total - kept(m) if m else 0 for m in masks] == [round(total * s) for s in (0, 0.2, 0.4, 0.55)]
-    for k in range(3):  # each mask: the largest trained weights of the round before, among those that were left
+    for k in range(3):  # each mask has the largest trained weights of the previous round, among the remaining ones
         for n, m in masks[k + 1].items():
-            rank = (ended[k][1][n].abs() * (masks[k][n] if masks[k] else 1)).flatten()
-            smallest_kept, largest_gone = rank[m.flatten()].min(), rank[~m.flatten()].max()
-            assert smallest_kept >= largest_gone and (not masks[k] or (m <= masks[k][n]).all())
+            rank = (ends[k][1][n].abs() * (masks[k][n] if masks[k] else 1)).flatten()
+            smallest_remaining, largest_removed = rank[m.flatten()].min(), rank[~m.flatten()].max()
+            assert smallest_remaining >= largest_removed and (not masks[k] or (m <= masks[k][n]).all())
     with pytest.raises(BadInput, match=r"method\.step=0"):
         next(imp(net, task, **IMP | {"sparsity": 0.5, "step": 0}))

@@ -1,4 +1,4 @@
-"""TAMT in small: its settings, some text, phases played through the loop."""
+"""Fixtures for TAMT: small settings, some text, and a function that trains phases."""
 
 import zlib
 from functools import partial
@@ -43,7 +43,7 @@ def text_file(tmp_path_factory):
 
 @pytest.fixture
 def read(text_file):
-    """What `method.corpus` becomes: the text's masked-LM task, still to be loaded."""
+    """Return what `method.corpus` becomes: a function that loads the text's masked-LM task."""
     texts = partial(corpus, name="own", file=str(text_file), holdout=0.2, hub=None, package=None, text="text")
     return partial(mlm_task, name="own", corpus=texts, block=16, rate=0.15)
 
@@ -54,19 +54,23 @@ def text(read, net):
 
 
 def play(programme, net, impl, watch=lambda phase, t, M: None):
-    """Every phase through the loop. `watch` sees each step's masks, as the forward pass has them."""
-    done, lines = [], []
+    """Train every phase. `watch` gets each step's masks, as the forward pass uses them.
+
+    Returns:
+        (phase, result of train) for each phase, and the recorded lines.
+    """
+    results, lines = [], []
     for phase in programme:
 
         def score(phase=phase):
             return evaluate(net, phase.task, phase.head, impl).score
 
-        seed = zlib.crc32(phase.name.encode())  # as run.py has it at seed 0
+        seed = zlib.crc32(phase.name.encode())  # as in run.py for seed 0
         trained = train(net, watched(phase, watch), seed=seed, impl=impl, record=lines.append, score=score)
-        done.append((phase, trained))
-    return done, lines
+        results.append((phase, trained))
+    return results, lines
 
 
-def phase_1(net, text, **changed):
+def phase_1(net, text, **changes):
     settings = {"fit": MASK_FIT, "sparsity": 0.7, "objective": "mlm", "stop": None, "tau": 0.01, "prunable": WIDE}
-    return mask_training(net, text, **settings | changed)
+    return mask_training(net, text, **settings | changes)

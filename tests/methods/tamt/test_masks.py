@@ -1,4 +1,4 @@
-"""TAMT: its initial scores, its two objectives, when the masks are taken."""
+"""Test TAMT's first phase: its initial scores, its objectives, and when it ends."""
 
 import zlib
 from dataclasses import replace
@@ -21,17 +21,17 @@ from tests.toys import save_model
 
 
 @pytest.mark.parametrize("tau", [0.01, 0.03])
-def test_the_first_scores_are_twice_tau_on_the_largest_weights(net, text, tau):
-    """Against numpy's sort of every matrix by itself, n(1 - s) of it to within one."""
+def test_the_initial_scores_are_twice_tau_on_the_largest_weights(net, text, tau):
+    """Compare with numpy's sort of every matrix: n(1 - s) of its weights, to within one."""
     for s in (0.0, 0.3, 0.5, 0.9, 0.97):
         S = phase_1(net, text, sparsity=s, tau=tau).train[0].tensors
         assert len(S) == 13 and S.keys() == net.prunable(WIDE).keys()
         for n, x in S.items():
             W = net.prunable(WIDE)[n].detach().abs().numpy()
-            on = x.numpy() != 0
-            assert abs(on.sum() - (1 - s) * W.size) < 1 and set(np.unique(x)) <= {0.0, np.float32(2 * tau)}
-            cut = np.sort(W.ravel())[::-1][on.sum() - 1]  # 0 among [PAD]'s, all of them equal
-            assert (on == (cut <= W)).all() or (cut == 0 and on[W > 0].all())
+            is_set = x.numpy() != 0
+            assert abs(is_set.sum() - (1 - s) * W.size) < 1 and set(np.unique(x)) <= {0.0, np.float32(2 * tau)}
+            cut = np.sort(W.ravel())[::-1][is_set.sum() - 1]  # it may be 0: the embedding of [PAD] is all 0
+            assert (is_set == (cut <= W)).all() or (cut == 0 and is_set[W > 0].all())
         total = sum(x.numel() for x in S.values())
         assert abs(sum(int((x == 0).sum()) for x in S.values()) - s * total) <= 1
 
@@ -39,33 +39,33 @@ def test_the_first_scores_are_twice_tau_on_the_largest_weights(net, text, tau):
 @pytest.mark.parametrize("objective", ["mlm", "kd", "mlm_kd"])
 def test_masks_are_exact_at_every_step_and_only_scores_learn(model, text, impl, objective):
     for s in (0.0, 0.3, 0.5, 0.9, 0.97):
-        net, seen = SubNetwork(model), []
+        net, masks_by_step = SubNetwork(model), []
         before = net.snapshot(net.add_head(text.form(), "linear" if "mlm" in objective else "states"))
 
-        def watch(phase, t, M, s=s, seen=seen):
+        def watch(phase, t, M, s=s, masks_by_step=masks_by_step):
             total = sum(m.numel() for m in M.values())
             assert total == 2 * (4 * 32 * 32 + 2 * 32 * 64) + 81 * 32 and abs(total - kept(M) - s * total) <= 1
             assert all(abs(int((m != 0).sum()) - (1 - s) * m.numel()) < 1 for m in M.values())  # in every matrix
-            seen.append({n: m.detach() != 0 for n, m in M.items()})
+            masks_by_step.append({n: m.detach() != 0 for n, m in M.items()})
 
         ((phase, _),), _ = play(iter([phase_1(net, text, sparsity=s, objective=objective)]), net, impl, watch)
         after = net.snapshot(phase.head)
-        moved = {n for n in before if not torch.equal(before[n], after[n])}
+        changed = {n for n in before if not torch.equal(before[n], after[n])}
         head = {n for n in before if n.startswith("head.")}
         assert len(before) - len(head) == 39 and len(head) == (6 if "mlm" in objective else 0)
-        assert moved == (head - {"head.words"} if "mlm" in objective else set())
+        assert changed == (head - {"head.words"} if "mlm" in objective else set())
         S = phase.train[0].tensors
         assert {g.name for g in phase.train if g.tensors} == {"scores", *(["head"] if "mlm" in objective else [])}
-        assert S.keys() == net.masks.keys() and len(seen) == 5
-        assert s == 0 or any(not torch.equal(seen[0][n], net.masks[n]) for n in S)
-        for n, m in net.masks.items():  # M = 1[S > φ], φ such that the rest goes
+        assert S.keys() == net.masks.keys() and len(masks_by_step) == 5
+        assert s == 0 or any(not torch.equal(masks_by_step[0][n], net.masks[n]) for n in S)
+        for n, m in net.masks.items():  # M = 1[S > φ], with φ for the sparsity
             assert m.all() or S[n][m].min() >= S[n][~m].max()
-        moves = [float(((x - 0.02) * x).abs().max()) for x in S.values()]  # off their first two values, in every matrix
-        assert s == 0 or min(moves) > 1e-6
+        distances = [float(((x - 0.02) * x).abs().max()) for x in S.values()]  # from the two initial values
+        assert s == 0 or min(distances) > 1e-6
 
 
 class OneMatrix:
-    """A network of one matrix, enough of it for phase 1 to be looked at by hand."""
+    """A network of one matrix, for a calculation by hand."""
 
     def __init__(self, W):
         self.W, self.masks = W, {}
@@ -84,29 +84,31 @@ class OneMatrix:
 
 
 def test_straight_through_by_hand():
-    """∂L/∂S = ∂L/∂W' ⊙ W on a 4x5 matrix, for the removed too; the mask follows when S does."""
+    """∂L/∂S = ∂L/∂W' ⊙ W on a 4x5 matrix, also for removed weights; the mask follows S."""
     W = torch.tensor([[1.0, -2, 3, 0.5, -1], [0, 1, 1, -1, 2], [2, 2, -2, 1, 0], [1, 0, 0, 3, -3]])
     x, c = torch.tensor([1.0, 2, 0, -1, 3]), torch.tensor([1.0, -1, 2, 0.5])
     phase = phase_1(OneMatrix(W), SimpleNamespace(train_rows=8, form=lambda: None), sparsity=0.6)
     S = phase.train[0].tensors["w"].requires_grad_(True)
-    first = torch.tensor([[0.0, 1, 1, 0, 0], [0, 0, 0, 0, 1], [1, 1, 1, 0, 0], [0, 0, 0, 1, 1]])  # |W| of 2 and 3
-    assert torch.equal(S.detach(), 0.02 * first)
+    initial_mask = torch.tensor(
+        [[0.0, 1, 1, 0, 0], [0, 0, 0, 0, 1], [1, 1, 1, 0, 0], [0, 0, 0, 1, 1]]
+    )  # |W| of 2 and 3
+    assert torch.equal(S.detach(), 0.02 * initial_mask)
     M = phase.masks(0.2, False)["w"]
-    assert torch.equal(M, first) and torch.equal(phase.masks(0.2, True)["w"], first.bool())
+    assert torch.equal(M, initial_mask) and torch.equal(phase.masks(0.2, True)["w"], initial_mask.bool())
     ((W * M) @ x * c).sum().backward()
     slope = torch.tensor([[1.0, -4, 0, -0.5, -3], [0, -2, 0, -1, -6], [4, 8, 0, -2, 0], [0.5, 0, 0, -1.5, -4.5]])
     assert torch.equal(S.grad, slope)
     with torch.no_grad():
-        S -= 0.005 * S.grad  # 0.02 - 0.005 · 4 = 0 where it was 4, and 0.005 · 3 = 0.015 where it was -3 and out
-    then = first.clone()
-    then[0, 4], then[2, 1], then[2, 0] = 1, 0, 0
-    then[1, 1] = 1  # 0.005 · 2, the eighth; so has [2, 3], which comes later
-    assert torch.equal(phase.masks(0.4, True)["w"], then.bool())
+        S -= 0.005 * S.grad  # 0.02 - 0.005 · 4 = 0 where it was 4; 0.005 · 3 = 0.015 where it was -3 and removed
+    next_mask = initial_mask.clone()
+    next_mask[0, 4], next_mask[2, 1], next_mask[2, 0] = 1, 0, 0
+    next_mask[1, 1] = 1  # 0.005 · 2, the eighth; [2, 3] has the same score but comes later
+    assert torch.equal(phase.masks(0.4, True)["w"], next_mask.bool())
 
 
 @pytest.mark.parametrize("objective", ["mlm", "kd"])
 def test_the_first_step_is_adams_along_the_slope(net, text, impl, objective):
-    """±lr against the sign of ∂L/∂W' ⊙ W, whose gradient is the weights' own; dropout is off for it."""
+    """±lr against the sign of ∂L/∂W' ⊙ W, computed from the gradient of the weights, without dropout."""
     for module in net.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
@@ -116,33 +118,33 @@ def test_the_first_step_is_adams_along_the_slope(net, text, impl, objective):
     fit = replace(MASK_FIT, steps=1, lr=1e-3, clip=1e9)
     phase = phase_1(net, text, fit=fit, objective=objective)
     start = {n: x.clone() for n, x in phase.train[0].tensors.items()}
-    own = net.prunable(WIDE)
-    read = {n: (own[n] * (start[n] > 0.01)).detach().requires_grad_(True) for n in own}
+    W = net.prunable(WIDE)
+    masked = {n: (W[n] * (start[n] > 0.01)).detach().requires_grad_(True) for n in W}
     seed = zlib.crc32(b"mask-training")
     batch = next(phase.task.batches(8, seed))
-    terms = phase.loss(net(batch, phase.head, theta=read, needs=("hidden",)), batch, 1.0)
+    terms = phase.loss(net(batch, phase.head, theta=masked, needs=("hidden",)), batch, 1.0)
     sum(terms.values()).backward()
     play(iter([phase]), net, impl)
-    told = 0
+    count = 0
     for n, x in phase.train[0].tensors.items():
-        slope = read[n].grad * own[n].detach()
+        slope = masked[n].grad * W[n].detach()
         clear = slope.abs() > 1e-5
         assert torch.allclose((x - start[n])[clear], -1e-3 * slope.sign()[clear], rtol=2e-3)
-        told += int(clear.sum())
-    assert told > 3000
+        count += int(clear.sum())
+    assert count > 3000
 
 
-def halves(net):
-    """A mask of half of every matrix, drawn by lot."""
+def random_halves(net):
+    """Return masks with a random half of every matrix."""
     generator = torch.Generator().manual_seed(3)
     return {n: torch.rand(w.shape, generator=generator) < 0.5 for n, w in net.prunable(WIDE).items()}
 
 
 @pytest.mark.parametrize("padded", [False, True])
 def test_the_objective_is_one_minus_the_cosine_over_layers_and_tokens(net, text, model_folder, padded):
-    """Two stock models, one with zeros for what is removed, and dot products by hand; padding is no token."""
+    """Compare with two stock models, one with zeros for removed weights. Padding does not count as a token."""
     phase = phase_1(net, text, objective="mlm_kd")
-    batch, masks = next(text.batches(4, 0)), halves(net)
+    batch, masks = next(text.batches(4, 0)), random_halves(net)
     if padded:
         attention = batch.inputs["attention_mask"].clone()
         attention[1, 9:] = attention[2, 3:] = 0
@@ -154,40 +156,40 @@ def test_the_objective_is_one_minus_the_cosine_over_layers_and_tokens(net, text,
             for n, p in stock.named_parameters():
                 p.mul_(masks.get("bert." + n, torch.ones(())) if zeroed else 1)
             hidden.append(stock(**batch.inputs, output_hidden_states=True).hidden_states)
-    each = []
+    layer_means = []
     for layer in (1, 2):
         a, b = (h[layer].double() for h in hidden)
         cosines = (a * b).sum(-1) / ((a * a).sum(-1).sqrt() * (b * b).sum(-1).sqrt())
         tokens = [float(1 - c) for row, c in enumerate(cosines) for c in c[batch.inputs["attention_mask"][row] == 1]]
         assert len(tokens) == (16 + 9 + 3 + 16 if padded else 64)
-        each.append(np.mean(tokens))
+        layer_means.append(np.mean(tokens))
     net.eval()
     out = net(batch, phase.head, masks, needs=phase.needs)
     terms = phase.loss(out, batch, 0.5)
-    assert terms.keys() == {"mlm", "kd_hidden"} and np.mean(each) > 0.01
-    assert terms["kd_hidden"].item() == pytest.approx(np.mean(each), rel=1e-4)
+    assert terms.keys() == {"mlm", "kd_hidden"} and np.mean(layer_means) > 0.01
+    assert terms["kd_hidden"].item() == pytest.approx(np.mean(layer_means), rel=1e-4)
     assert terms["mlm"].item() == text.loss(out, batch)["mlm"].item()
 
 
 def test_objectives_name_their_terms(net, text):
-    batch, masks = next(text.batches(4, 0)), halves(net)
+    batch, masks = next(text.batches(4, 0)), random_halves(net)
     for objective, expected in (("mlm", {"mlm"}), ("kd", {"kd_hidden"}), ("mlm_kd", {"mlm", "kd_hidden"})):
         phase = phase_1(net, text, objective=objective)
         assert phase.needs == (("hidden",) if "kd" in objective else ())
         assert phase.loss(net(batch, phase.head, masks, needs=phase.needs), batch, 0.5).keys() == expected
 
 
-def test_where_nothing_is_removed_the_student_is_the_teacher(net, text):
+def test_without_pruning_the_student_equals_the_teacher(net, text):
     phase = phase_1(net, text, objective="kd", sparsity=0.0)
     batch = next(text.batches(4, 0))
     net.eval()
-    same = phase.loss(net(batch, phase.head, phase.masks(1.0, False), needs=phase.needs), batch, 0.5)["kd_hidden"]
-    other = phase.loss(net(batch, phase.head, halves(net), needs=phase.needs), batch, 0.5)["kd_hidden"]
-    assert abs(same.item()) < 1e-6 and other.item() > 1e-2
+    dense_loss = phase.loss(net(batch, phase.head, phase.masks(1.0, False), needs=phase.needs), batch, 0.5)["kd_hidden"]
+    pruned_loss = phase.loss(net(batch, phase.head, random_halves(net), needs=phase.needs), batch, 0.5)["kd_hidden"]
+    assert abs(dense_loss.item()) < 1e-6 and pruned_loss.item() > 1e-2
 
 
-def test_without_a_masked_lm_head_the_hidden_states_alone_can_teach(tmp_path, read, impl):
-    """The score is the cosine of stock models' states, by dot products; what asks for words says that it cannot."""
+def test_without_a_masked_lm_head_only_hidden_states_can_be_distilled(tmp_path, read, impl):
+    """The score is the cosine of stock models' states. An objective that predicts words is refused."""
     folder = save_model(tmp_path / "bare", masked_lm=False)
     net = SubNetwork(models.load(name=str(folder)))
     text = read(tokenizer=net.model.tokenizer, positions=net.model.positions)
@@ -206,16 +208,16 @@ def test_without_a_masked_lm_head_the_hidden_states_alone_can_teach(tmp_path, re
         with torch.no_grad():
             a, b = (s(**batch.inputs, output_hidden_states=True).hidden_states for s in stock)
         for i, row in enumerate(batch.rows.tolist()):
-            real = batch.inputs["attention_mask"][i] == 1
-            x, y = (torch.stack([h[layer][i][real] for layer in (1, 2)]).double() for h in (a, b))
+            is_token = batch.inputs["attention_mask"][i] == 1
+            x, y = (torch.stack([h[layer][i][is_token] for layer in (1, 2)]).double() for h in (a, b))
             rows[row] = float(((x * y).sum(-1) / (x.norm(dim=-1) * y.norm(dim=-1))).mean())
-    found = evaluate(net, phase.task, phase.head, impl)
-    assert found.metrics == {"cosine": found.score}
-    assert found.score == pytest.approx(np.mean(list(rows.values())), abs=1e-5) and found.score < 0.999
-    assert found.predictions.prediction.tolist() == pytest.approx([rows[i] for i in range(len(rows))], abs=1e-5)
+    result = evaluate(net, phase.task, phase.head, impl)
+    assert result.metrics == {"cosine": result.score}
+    assert result.score == pytest.approx(np.mean(list(rows.values())), abs=1e-5) and result.score < 0.999
+    assert result.predictions.prediction.tolist() == pytest.approx([rows[i] for i in range(len(rows))], abs=1e-5)
 
 
-def test_the_teacher_rests_and_has_no_gradient(net, text):
+def test_the_teacher_is_in_evaluation_mode_and_has_no_gradient(net, text):
     phase = phase_1(net, text, objective="kd")
     for group in phase.train:
         for x in group.tensors.values():
@@ -224,17 +226,17 @@ def test_the_teacher_rests_and_has_no_gradient(net, text):
     net.train()
     students = [net(batch, phase.head, phase.masks(0.5, False), needs=phase.needs) for _ in range(2)]
     assert not torch.equal(students[0].hidden[2], students[1].hidden[2])  # the student has dropout
-    first, again = (phase.loss(students[0], batch, 0.5)["kd_hidden"] for _ in range(2))
-    assert torch.equal(first, again)  # the teacher has none
+    kd_loss, repeated_loss = (phase.loss(students[0], batch, 0.5)["kd_hidden"] for _ in range(2))
+    assert torch.equal(kd_loss, repeated_loss)  # the teacher has none
     assert net.training and all(m.training for m in net.modules())
     for parameter in net.parameters():
-        parameter.requires_grad_(True)  # even so
+        parameter.requires_grad_(True)  # even then the teacher has no gradient
     fixed = SimpleNamespace(hidden=tuple(h.detach() for h in students[0].hidden))
-    assert not phase.loss(fixed, batch, 0.5)["kd_hidden"].requires_grad and first.requires_grad
+    assert not phase.loss(fixed, batch, 0.5)["kd_hidden"].requires_grad and kd_loss.requires_grad
 
 
 def test_the_papers_steps():
-    """The checkpoints its code took from a run of 27,920 steps, and their fraction of a shorter run."""
+    """The paper's code uses these checkpoints of a run of 27,920 steps; a shorter run uses the same fraction."""
     table = {0.5: 11_000, 0.6: 14_000, 0.7: 17_000, 0.8: 20_000, 0.9: 22_000}
     assert {s: paper_steps(s, 27_920) for s in table} == table
     assert {s: paper_steps(s, 2_792) for s in table} == {s: steps // 10 for s, steps in table.items()}
@@ -245,8 +247,8 @@ def test_the_papers_steps():
 @pytest.mark.parametrize(
     ("stop", "s", "steps"), [(3, 0.7, 3), (None, 0.7, 5), (5, 0.7, 5), ("paper", 0.5, 2), (1, 0.5, 1)]
 )
-def test_where_phase_1_ends(net, text, impl, stop, s, steps):
-    """The rate is that of the whole schedule: a run that ends early is a longer one's beginning."""
+def test_the_step_at_which_phase_1_ends(net, text, impl, stop, s, steps):
+    """The rate follows the whole schedule: a phase that ends early equals the beginning of a longer one."""
     ((phase, trained),), lines = play(iter([phase_1(net, text, stop=stop, sparsity=s)]), net, impl)
     assert (
         trained.steps == steps == phase.planned
@@ -254,12 +256,12 @@ def test_where_phase_1_ends(net, text, impl, stop, s, steps):
         and [line["step"] for line in lines] == list(range(1, steps + 1))
     )
     assert [line["lr"] for line in lines] == pytest.approx([5e-3 * (5 - i) / 5 for i in range(steps)])
-    taken = net.masks
-    seen = []
+    final_masks = net.masks
+    masks_by_step = []
     other = SubNetwork(net.model)
-    play(iter([phase_1(other, text, sparsity=s)]), other, impl, lambda _, t, M: seen.append(M))
+    play(iter([phase_1(other, text, sparsity=s)]), other, impl, lambda _, t, M: masks_by_step.append(M))
     if steps < 5:
-        assert all(torch.equal(m, seen[steps][n] != 0) for n, m in taken.items())
+        assert all(torch.equal(m, masks_by_step[steps][n] != 0) for n, m in final_masks.items())
 
 
 @pytest.mark.parametrize("stop", [6, -1])
@@ -268,6 +270,6 @@ def test_a_bad_number_of_mask_steps_is_refused(net, text, stop):
         phase_1(net, text, stop=stop)
 
 
-def test_no_mask_steps_at_all_are_refused(net, text):
+def test_zero_mask_steps_are_refused(net, text):
     with pytest.raises(BadInput, match="between 1 and 5"):
         phase_1(net, text, stop=0)
