@@ -1,16 +1,22 @@
-"""What a masked training step costs beside a plain one: scripts/bench_step.py MODEL… [--device cuda --precision bf16]
+"""Measure what a masked training step costs: scripts/bench_step.py MODEL… [--device cuda --precision bf16]
 
-MODEL: tiny, minilm, or bert-base and bert-large in their published sizes, randomly initialised. Steps are those of a
-run (prunebert/step.py), halfway through it, on random words without padding, 32 texts of 40 tokens. Every method takes
-turns with full AdamW fine-tuning, with fine-tuning under frozen embeddings, with the first under the AdamW that torch
-takes when none of its fused ones is asked for, and with a floor: a step that trains the encoder's matrices and the head
-alone, without masks, so that any that trains a score for each of their weights does what it does and more. All in one
-process, in a new order each round; a ratio is the median over rounds of its step's time by theirs in the same round. So
-are its masks alone against one comparison of all its scores with a number. First a method takes some steps by itself:
-of scores that start all equal, as movement's, far more change sides in the first few steps than later. Nothing else
-should run meanwhile; GOMP_SPINCOUNT=1000 in the environment is what prunebert sets for its runs.
+MODEL is tiny, minilm, or bert-base and bert-large in their published sizes with random weights. The steps are those of
+a run (prunebert/training/step.py), from its middle on. The data are random words: 32 texts of 40 tokens, no padding.
 
---memory: instead of times the peak of memory beyond the imported libraries', every method in a process of its own.
+Each method alternates with these references, in one process and in a new order each round:
+    dense: full AdamW fine-tuning
+    frozen: the same with frozen embeddings
+    unfused: the first with the AdamW that torch takes by default, not a fused one
+    floor: a step that trains only the encoder's matrices and the head, without masks. A method that trains a score for
+        each of these weights does at least this work.
+A ratio is the median over rounds of the method's time divided by the reference's in the same round. The method's masks
+alone are compared in the same way with one comparison of all its scores with a number.
+
+Before the first round, each method takes some steps. If all scores start equal, as movement's do, many more masks
+change in the first steps than later. Nothing else should run on the machine. Set GOMP_SPINCOUNT=1000 in the
+environment, as prunebert does for its runs.
+
+--memory measures memory, not time: the peak beyond the imported libraries' memory, each method in its own process.
 """
 
 from __future__ import annotations
@@ -43,78 +49,82 @@ from prunebert.training.step import Stepper
 
 SIZES = {"bert-base": (768, 12, 12), "bert-large": (1024, 24, 16)}
 METHODS = {
-    "smp local": ["method=smp", "method.allocation=local", "method.head=linear"],  # λ_R = 0, as fit=quick has it
+    "smp local": ["method=smp", "method.allocation=local", "method.head=linear"],  # λ_R = 0, as in fit=quick
     "smp local, λ_R = 400": ["method=smp", "method.allocation=local", "method.head=linear", "method.penalty=400"],
     "smp score": ["method=smp", "method.allocation=score", "method.head=linear"],
     "smp global": ["method=smp", "method.allocation=global", "method.head=linear"],
     "abp": ["method=abp"],
-    "tamt, phase 1": ["method=tamt"],  # needs a masked-LM head, which minilm lacks; beside fine-tuning on the same text
+    # it needs a masked-LM head, which minilm lacks; it is compared with fine-tuning on the same text
+    "tamt, phase 1": ["method=tamt"],
     "movement": ["method=movement"],
     "soft_movement": ["method=soft_movement"],
     "gmp": ["method=gmp"],
 }
-BESIDE = ("dense", "frozen", "unfused", "floor")
+REFERENCES = ("dense", "frozen", "unfused", "floor")
 STEPS = 100_000
 
 
 def main() -> None:
+    """Measure all methods on all models, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+", metavar="MODEL", choices=["tiny", "minilm", *SIZES])
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
-    parser.add_argument("--beside", nargs="+", default=list(BESIDE), choices=BESIDE)
+    parser.add_argument("--beside", nargs="+", default=list(REFERENCES), choices=REFERENCES)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--before", type=int, default=20, help="steps that a method takes before its first round")
+    parser.add_argument("--before", type=int, default=20, help="steps of each method before its first round")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--length", type=int, default=40)
     parser.add_argument("--sparsity", type=float, default=0.9)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="fp32")
-    parser.add_argument("--together", type=int, default=1, help="steps from one reading of the clock to the next")
+    parser.add_argument("--together", type=int, default=1, help="steps per reading of the clock")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--memory", action="store_true", help="measure memory, not time")
-    parser.add_argument("--out", type=Path, help="write all of it into this JSON file")
-    asked = parser.parse_args()
-    impl = Impl(device=asked.device, precision=asked.precision, compile=asked.compile, threads=asked.threads)
+    parser.add_argument("--out", type=Path, help="write all measurements to this JSON file")
+    options = parser.parse_args()
+    impl = Impl(device=options.device, precision=options.precision, compile=options.compile, threads=options.threads)
     impl.start()
     rows: list[dict] = []
     with tempfile.TemporaryDirectory() as folder:
-        for name in asked.models:
-            words = common(name, Path(folder), asked)
-            if asked.memory:
-                rows += memory(name, words, impl, asked.methods)
+        for name in options.models:
+            words = common_words(name, Path(folder), options)
+            if options.memory:
+                rows += memory(name, words, impl, options.methods)
                 continue
-            plain = beside(words, impl, asked.beside)
-            for method in sorted(asked.methods, key=lambda m: m.startswith("tamt")):
+            reference_steps = references(words, impl, options.beside)
+            for method in sorted(options.methods, key=lambda m: m.startswith("tamt")):
                 block = []
                 if method.startswith("tamt"):
                     if name == "minilm":
                         continue
-                    block = [f"method.corpus.block={asked.length}"]
+                    block = [f"method.corpus.block={options.length}"]
                     text = [w for w in words if not w.startswith("task")]
-                    plain = beside([*text, "task=mlm", f"task.block={asked.length}"], impl, asked.beside)
+                    reference_steps = references(
+                        [*text, "task=mlm", f"task.block={options.length}"], impl, options.beside
+                    )
                 masked = Steps([*METHODS[method], *block, *words], impl)
-                for _ in range(asked.before):
+                for _ in range(options.before):
                     masked()
                 row = {"model": name, "method": method, "scores": sum(s.numel() for s in masked.scores.values())}
-                row |= measure(plain | {"masked": masked}, impl, asked.rounds, asked.together)
-                rows.append(row | choice(masked, impl, asked.rounds, asked.together))
+                row |= measure(reference_steps | {"masked": masked}, impl, options.rounds, options.together)
+                rows.append(row | choice(masked, impl, options.rounds, options.together))
                 show(rows[-1:], hardware(impl.describe()))
-    show(rows, hardware(impl.describe()), MEMORY if asked.memory else TIME)
-    if asked.out:
-        about = {k: v for k, v in vars(asked).items() if k != "out"} | {"hardware": hardware(impl.describe())}
-        asked.out.write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n")
+    show(rows, hardware(impl.describe()), MEMORY if options.memory else TIME)
+    if options.out:
+        about = {k: v for k, v in vars(options).items() if k != "out"} | {"hardware": hardware(impl.describe())}
+        options.out.write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n")
 
 
-def common(name: str, folder: Path, asked: argparse.Namespace) -> list[str]:
-    """Words for a model and for data of texts that are exactly so long."""
+def common_words(name: str, folder: Path, options: argparse.Namespace) -> list[str]:
+    """Write data of texts with exactly `options.length` tokens, and return the command line for it and a model."""
     tokenizer = models.load(**_model("tiny")).tokenizer
-    known = [w for w, i in tokenizer.get_vocab().items() if w.isalpha() and w.isascii() and len(w) > 3]
-    draw = np.random.default_rng(0)
-    texts = [" ".join(draw.choice(sorted(known), asked.length - 2)) for _ in range(64 * asked.batch)]
-    file, plain = folder / "train.csv", folder / "text.txt"
-    file.write_text("text,label\n" + "".join(f"{text},{i % 2}\n" for i, text in enumerate(texts)))
-    plain.write_text("\n".join(texts) + "\n")
+    vocabulary = [w for w, i in tokenizer.get_vocab().items() if w.isalpha() and w.isascii() and len(w) > 3]
+    generator = np.random.default_rng(0)
+    texts = [" ".join(generator.choice(sorted(vocabulary), options.length - 2)) for _ in range(64 * options.batch)]
+    train_file, text_file = folder / "train.csv", folder / "text.txt"
+    train_file.write_text("text,label\n" + "".join(f"{text},{i % 2}\n" for i, text in enumerate(texts)))
+    text_file.write_text("\n".join(texts) + "\n")
     model = [f"model={name}"]
     if name in SIZES:
         width, layers, heads = SIZES[name]
@@ -130,9 +140,10 @@ def common(name: str, folder: Path, asked: argparse.Namespace) -> list[str]:
         tokenizer.save_pretrained(folder / name)
     return [
         *model,
-        *("task=file", f"task.train={file}", "task.text=text", "task.label=label", f"task.max_length={asked.length}"),
-        *("fit=quick", f"fit.steps={STEPS}", f"fit.batch_size={asked.batch}", f"sparsity={asked.sparsity}"),
-        *(f"corpus.file={plain}", f"mask_fit.steps={STEPS}", f"mask_fit.batch_size={asked.batch}"),
+        *("task=file", f"task.train={train_file}", "task.text=text", "task.label=label"),
+        f"task.max_length={options.length}",
+        *("fit=quick", f"fit.steps={STEPS}", f"fit.batch_size={options.batch}", f"sparsity={options.sparsity}"),
+        *(f"corpus.file={text_file}", f"mask_fit.steps={STEPS}", f"mask_fit.batch_size={options.batch}"),
     ]
 
 
@@ -142,8 +153,13 @@ def _model(name: str) -> dict:
 
 
 class Steps:
-    """A method's first phase, from its middle on; called, it takes a step. only: what of the network is trained, by
-    the names in BESIDE, if not what the method says."""
+    """A method's first phase, from its middle on. Each call takes a step.
+
+    Args:
+        words: the command line.
+        impl: the device and precision.
+        only: "frozen" or "floor" replaces what the method trains, see REFERENCES.
+    """
 
     def __init__(self, words: list[str], impl: Impl, only: str = "") -> None:
         fields, build = checked(words)
@@ -167,36 +183,41 @@ class Steps:
         self.number += 1
 
 
-def beside(words: list[str], impl: Impl, names: list[str]) -> dict[str, Callable[[], object]]:
-    """Fine-tuning of everything; of everything but the embeddings; of everything, by the AdamW torch defaults to; of
-    the encoder's matrices and the head alone."""
-    found = {name: Steps(["method=dense", *words], impl, name) for name in names}
-    for optimizer in found["unfused"].take.optimizers if "unfused" in names else []:
+def references(words: list[str], impl: Impl, names: list[str]) -> dict[str, Callable[[], object]]:
+    """Return the references by name, see the head of this file."""
+    steps = {name: Steps(["method=dense", *words], impl, name) for name in names}
+    for optimizer in steps["unfused"].take.optimizers if "unfused" in names else []:
         for group in optimizer.param_groups:
             group["fused"] = False
-    return dict(found)
+    return dict(steps)
 
 
 def measure(steps: dict[str, Callable[[], object]], impl: Impl, rounds: int, together: int = 1) -> dict[str, float]:
-    """Medians over rounds of so many together: seconds of each one, and the ratio of "masked" to the others within a
-    round."""
-    taken: dict[str, list[float]] = {name: [] for name in steps}
+    """Return medians over rounds: the seconds of each arm, and the ratios of "masked" to the others.
+
+    Args:
+        steps: the arms by name; each call takes a step.
+        impl: the device and precision.
+        rounds: the number of rounds.
+        together: calls per reading of the clock.
+    """
+    times: dict[str, list[float]] = {name: [] for name in steps}
     for number in range(rounds + 2):
         for name in random.sample(list(steps), len(steps)):
             _wait(impl)
-            began = time.perf_counter()
+            start = time.perf_counter()
             for _ in range(together):
                 steps[name]()
             _wait(impl)
             if number > 1:  # the first two allocate and warm up
-                taken[name].append((time.perf_counter() - began) / together)
-    found = {f"seconds_{name}": statistics.median(x) for name, x in taken.items()}
-    pairs = {n: zip(taken["masked"], x, strict=True) for n, x in taken.items() if n != "masked"}
-    return found | {f"by_{n}": statistics.median(m / x for m, x in pair) for n, pair in pairs.items()}
+                times[name].append((time.perf_counter() - start) / together)
+    medians = {f"seconds_{name}": statistics.median(x) for name, x in times.items()}
+    pairs = {n: zip(times["masked"], x, strict=True) for n, x in times.items() if n != "masked"}
+    return medians | {f"by_{n}": statistics.median(m / x for m, x in pair) for n, pair in pairs.items()}
 
 
 def choice(masked: Steps, impl: Impl, rounds: int, together: int) -> dict[str, float]:
-    """The time of its masks alone, by one comparison of all scores with a number."""
+    """Return the time of the masks alone, and its ratio to one comparison of all scores with a number."""
     if not masked.scores:
         return {}
     t = masked.number / STEPS
@@ -204,26 +225,26 @@ def choice(masked: Steps, impl: Impl, rounds: int, together: int) -> dict[str, f
         "masked": lambda: masked.phase.masks(t, True),
         "compare": lambda: {n: s.detach() > 0.1 for n, s in masked.scores.items()},
     }
-    found = measure(arms, impl, 4 * rounds, together)
-    return {"seconds_choice": found["seconds_masked"], "choice_by_compare": found["by_compare"]}
+    times = measure(arms, impl, 4 * rounds, together)
+    return {"seconds_choice": times["seconds_masked"], "choice_by_compare": times["by_compare"]}
 
 
 def memory(name: str, words: list[str], impl: Impl, methods: list[str]) -> list[dict]:
-    """Peaks of three steps of each."""
+    """Return the peak memory of three steps of each method."""
     arms = {m: METHODS[m] for m in methods if not m.startswith("tamt")}
     frozen, dense = (peak(["method=dense", *words], impl, only) for only in ("frozen", ""))
     rows = []
-    for method, own in arms.items():
-        used = peak([*own, *words], impl, "")
+    for method, method_words in arms.items():
+        used = peak([*method_words, *words], impl, "")
         row = {"model": name, "method": method, "mebibytes": used / 2**20}
         rows.append(row | {"by_dense": used / dense, "by_frozen": used / frozen})
     return rows
 
 
 def peak(words: list[str], impl: Impl, only: str) -> int:
-    """In a new process."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as one:
-        return one.submit(_peak, words, impl, only).result()
+    """Return the peak memory in bytes beyond the imported libraries', measured in a new process."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_peak, words, impl, only).result()
 
 
 def _peak(words: list[str], impl: Impl, only: str) -> int:
@@ -244,12 +265,12 @@ TIME = {
     "model": "model",
     "method": "method",
     "scores": "scores",
-    "seconds_masked": "ms a step",
+    "seconds_masked": "ms per step",
     "by_dense": "÷ full fine-tuning",
     "by_frozen": "÷ embeddings frozen",
     "by_unfused": "÷ default AdamW",
     "by_floor": "÷ floor",
-    "seconds_choice": "ms to choose",
+    "seconds_choice": "ms to select masks",
     "choice_by_compare": "÷ one comparison",
 }
 MEMORY = {
@@ -261,14 +282,17 @@ MEMORY = {
 }
 
 
-def show(rows: list[dict], where: str, columns: dict[str, str] = TIME) -> None:
-    table = Table(caption=where)
+def show(rows: list[dict], caption: str, columns: dict[str, str] = TIME) -> None:
+    """Print the rows as a table."""
+    table = Table(caption=caption)
     for title in columns.values():
         table.add_column(title, justify="left" if title in ("model", "method") else "right")
     for row in rows:
         cells = [row.get(key, "") for key in columns]
-        told = [f"{1000 * v:,.1f}" if k.startswith("seconds") and v else v for k, v in zip(columns, cells, strict=True)]
-        table.add_row(*[f"{v:,.2f}" if isinstance(v, float) else f"{v:,}" if isinstance(v, int) else v for v in told])
+        values = [
+            f"{1000 * v:,.1f}" if k.startswith("seconds") and v else v for k, v in zip(columns, cells, strict=True)
+        ]
+        table.add_row(*[f"{v:,.2f}" if isinstance(v, float) else f"{v:,}" if isinstance(v, int) else v for v in values])
     Console(width=150).print(table)
 
 

@@ -52,9 +52,8 @@ def test_differences_are_paired_by_seed_tested_twice_and_corrected_together(run,
     ours, theirs = [0.8, 0.75, 0.78], [0.7, 0.68, 0.65]
     assert gaps.at["smp", "difference"] == pytest.approx(np.mean(ours) - np.mean(theirs))
     assert gaps.at["smp", "by_seed"].p == pytest.approx(stats.ttest_rel(ours, theirs).pvalue)
-    assert (
-        gaps.at["smp", "examples"].wins == "15 : 0"
-    )  # examples 20 to 34, each won under at least one seed and counted once
+    # examples 20 to 34, each won under at least one seed and counted once
+    assert gaps.at["smp", "examples"].wins == "15 : 0"
     assert gaps.at["smp", "examples"].p == pytest.approx(2 / 2**15)
     p_values = [gaps.at[label, test].p for label in gaps.index for test in ("examples", "by_seed")]
     factor = gaps.at["smp", "examples_holm"] / gaps.at["smp", "examples"].p
