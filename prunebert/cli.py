@@ -127,7 +127,7 @@ class CommandLine:
             if not sweep:
                 _stop(message, status=1)
         except Exception:  # a sweep goes on whatever breaks in one cell
-            log.exception("this run broke", extra={"told_later": not sweep})
+            log.exception("this run broke", extra={"printed_at_exit": not sweep})
             if not sweep:
                 raise
         return None
@@ -191,7 +191,7 @@ class Around(Callback):
         from prunebert.commands import info
 
         sweep = Path(config.hydra.sweep.dir)
-        failed = bool(self.refused) if config.dry else info.table(sweep)
+        failed = bool(self.refused) if config.dry else info.show_sweep(sweep)
         if self.report and not config.dry:
             from prunebert.report.command import main as report  # importing matplotlib and scipy takes seconds
 

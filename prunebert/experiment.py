@@ -63,7 +63,7 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
     if fields["dry"]:
         from prunebert.commands import dry_run
 
-        untrained = build(dry_run.alone(fields["method"]))
+        untrained = build(dry_run.without_stored_teacher(fields["method"]))
         dry_run.show(untrained, task, model, directory, run_identity, labels, fields["seed"])
         guard.discard(directory)
         return

@@ -50,7 +50,7 @@ def main(argv: list[str]) -> None:
     if options.repeats < MIN_REPETITIONS:
         raise BadInput(f"--repeats={options.repeats}: must be at least {MIN_REPETITIONS}")
     out = out_file(options.out)
-    artifacts.result(artifacts.home(Path(options.run).expanduser()))  # refuse a missing run before the slow imports
+    artifacts.result(artifacts.resolve_pointer(Path(options.run).expanduser()))  # before the slow imports
     from prunebert.runs.load import load
     from prunebert.system.impl import Impl
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from prunebert.analysis import overlap
 from prunebert.errors import BadInput
-from prunebert.runs import artifacts
+from prunebert.runs import artifacts, files
 from prunebert.system.console import arguments, say, table_console
 
 DESCRIPTION = """Measure how much the masks of every two finished runs share. The result is a table, compare.json and
@@ -36,8 +36,8 @@ def main(argv: list[str]) -> None:
     comparison = overlap.comparison(runs)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        artifacts.write(out, "compare.json", (json.dumps(comparison) + "\n").encode())
-        artifacts.write(out, "compare.png", picture(comparison))
+        files.write(out, "compare.json", (json.dumps(comparison) + "\n").encode())
+        files.write(out, "compare.png", picture(comparison))
     except OSError as error:
         raise BadInput(f"--out={out} cannot be written to: {error.strerror}") from error
     show(comparison)

@@ -30,8 +30,8 @@ def show(
         labels: the row's labels.
         seed: the run's seed.
     """
-    earlier = claim.find(directory, identity)
-    if earlier and artifacts.complete(earlier, identity):
+    earlier = claim.find_run(directory, identity)
+    if earlier and artifacts.holds_result_of(earlier, identity):
         state = f"done, in {short(earlier)}"
     elif earlier:
         state = f"started, in {short(earlier)}"

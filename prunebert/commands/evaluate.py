@@ -44,7 +44,7 @@ def main(argv: list[str], compose: Compose) -> None:
     parser.add_argument("--out", help="JSON file for the results")
     parser.add_argument("--model", help="the model's checkpoint, if it has moved: a folder or hub id")
     options = parser.parse_intermixed_args(argv)
-    root = artifacts.home(Path(options.run).expanduser())
+    root = artifacts.resolve_pointer(Path(options.run).expanduser())
     facts = artifacts.result(root)
     for override in options.overrides:
         if _key(override).split(".")[0] not in GROUPS and _key(override) != "hydra.searchpath":
@@ -84,7 +84,7 @@ def score_run(run: Loaded, fields: dict[str, Any], build: Callable[..., Any], gi
     model = run.net.model
     node = _complete(fields["task"], run.form, given)
     task = build(node)(tokenizer=model.tokenizer, positions=model.positions, augment=None)
-    baseline = task.majority()
+    baseline = task.baseline()
     if task.score not in baseline:
         raise BadInput(f"task.score={task.score}: {task.name}'s metrics are {', '.join(baseline)}")
     key = _head_for(run, task.form())
@@ -146,7 +146,7 @@ def _head_for(run: Loaded, form: Form) -> str:
         return run.head
     new_key = f"{run.head}_there"
     if run.frozen_head and run.net.kind_of(run.head) == "label_words":
-        return run.net.place_head(new_key, "label_words", form)
+        return run.net.add_head_as(new_key, "label_words", form)
     if form.regression != trained.regression or set(form.labels) != set(trained.labels):
         raise BadInput(
             f"task={form.name}: {name} was trained for {_classes(trained)}, but this task has {_classes(form)} "

@@ -29,9 +29,9 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--sparse", action="store_true", help="write the task delta instead")
     parser.add_argument("--model", help="the model's checkpoint, if it has moved: a folder or hub id")
     options = parser.parse_args(argv)
-    root, out = artifacts.home(Path(options.run).expanduser()), Path(options.out).expanduser()
+    root, out = artifacts.resolve_pointer(Path(options.run).expanduser()), Path(options.out).expanduser()
     artifacts.result(root)  # refuse a missing run before the slow imports
-    artifacts.refuse_full(out)
+    files.refuse_full(out)
     from prunebert.runs.load import load
 
     run = load(root, model=options.model)
@@ -81,7 +81,7 @@ def export_delta(run: Loaded, root: Path, out: Path) -> int:
 
 
 def _print_sizes(run: Loaded, out: Path, dense: int) -> None:
-    sizes = artifacts.files(out)
+    sizes = artifacts.file_sizes(out)
     total = sum(sizes.values())
     say(f"{out}: the task delta, {total:,} bytes, {total / dense:.2%} of dense encoder and head ({dense:,} bytes)")
     for name, size in sizes.items():

@@ -32,7 +32,7 @@ def main(argv: list[str]) -> None:
     """Show a finished run, or the table of a sweep."""
     parser = arguments("info", DESCRIPTION)
     parser.add_argument("run", metavar="RUN", type=Path, help="directory of one run or of a sweep")
-    root = artifacts.home(parser.parse_args(argv).run)
+    root = artifacts.resolve_pointer(parser.parse_args(argv).run)
     if not (root / artifacts.CONFIG).is_dir() and artifacts.runs(root):
         show_sweep(root)
         return
@@ -60,7 +60,7 @@ def main(argv: list[str]) -> None:
         "remaining weights by kind",
         {kind: f"{entry['remaining']:.2%} of {entry['size']:,}" for kind, entry in kinds.items()},
     )
-    _print_section("files (bytes)", {name: f"{size:,}" for name, size in artifacts.files(root).items()})
+    _print_section("files (bytes)", {name: f"{size:,}" for name, size in artifacts.file_sizes(root).items()})
     rich.get_console().print(f"repeat with: {row['command']}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -62,9 +62,9 @@ def main(argv: list[str]) -> None:
 
 def run_states(roots: list[Path]) -> list[RunState]:
     """Return the state of every run once, in the order of the directories, then those of each sweep's missing cells."""
-    runs = list(dict.fromkeys(run for root in roots for run in discover.traces(root)))
+    runs = list(dict.fromkeys(run for root in roots for run in discover.started_runs(root)))
     states = [_run_state(run) for run in runs]
-    recorded_overrides = [runs_sweep.words(run) for run in runs]  # at most one command line per run
+    recorded_overrides = [runs_sweep.recorded_words(run) for run in runs]  # at most one command line per run
     finished = {
         _settings(overrides): run.directory
         for run, recorded in zip(states, recorded_overrides, strict=True)
@@ -98,13 +98,13 @@ def _run_state(run: Path) -> RunState:
     except BadInput:
         command_line = f"# {run}: its command is not recorded"
     last_line, last_entry = discover.last_words(run), discover.last_entry(run)
-    if discover.finished(run):
+    if artifacts.is_finished(run):
         try:
             row = artifacts.result(run)
             return RunState(str(run), "done", f"{row['metric']} {row['score']:.4f}", command_line)
         except (BadInput, KeyError) as error:
             return RunState(str(run), "failed", str(error), command_line)
-    if claim.busy(run):
+    if claim.is_running(run):
         return RunState(str(run), "running", discover.progress(run) or last_line, command_line)
     if " ERROR " in last_entry:
         return RunState(str(run), "failed", last_line.partition(" ERROR ")[2] or last_line, command_line)

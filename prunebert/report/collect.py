@@ -64,7 +64,7 @@ def collect(roots: Iterable[Path]) -> Collected:
             root_results, unused = _read_table(root)
         else:
             directories = _new_directories(root, seen)
-            started += [overrides for directory in directories for overrides in runs_sweep.words(directory)]
+            started += [overrides for directory in directories for overrides in runs_sweep.recorded_words(directory)]
             root_results, unused = _read_directories(directories)
         results += root_results
         troubles += unused
@@ -90,7 +90,7 @@ def _new_directories(root: Path, seen: set[Path]) -> list[Path]:
     if not root.is_dir():
         problem = " is neither a directory nor a results.csv or results.parquet"
         raise BadInput(f"{root}{problem if root.exists() else ': there is no such directory'}")
-    by_path = {directory.resolve(): directory for directory in reversed(list(discover.traces(root)))}
+    by_path = {directory.resolve(): directory for directory in reversed(list(discover.started_runs(root)))}
     new = [directory for path, directory in reversed(by_path.items()) if path not in seen]
     seen.update(by_path)
     return new
@@ -100,7 +100,7 @@ def _read_directories(directories: list[Path]) -> tuple[list[dict[str, Any]], li
     """Return the facts of each finished run, and a trouble for each run that is unfinished or damaged."""
     results, troubles = [], []
     for directory in directories:
-        if not discover.finished(directory):
+        if not artifacts.is_finished(directory):
             reason = f"or is still running; the last line of its log: {discover.last_words(directory)}"
             troubles.append(Trouble("did not finish", short(directory), reason))
             continue
@@ -109,7 +109,7 @@ def _read_directories(directories: list[Path]) -> tuple[list[dict[str, Any]], li
         except BadInput as error:
             troubles.append(Trouble("not used", short(directory), str(error)))
             continue
-        origin = {"directory": directory, "has_files": True, "source": "", "written": discover.written(directory)}
+        origin = {"directory": directory, "has_files": True, "source": "", "written": discover.finish_time(directory)}
         results.append(facts | origin | {"has_pooler": _has_pooler(directory)})
     return results, troubles
 

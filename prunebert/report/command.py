@@ -48,7 +48,7 @@ def write(dirs: list[Path], out: Path | None = None, baseline: str | None = None
     collected = collect.collect(dirs)
     runs, troubles = collected.runs, list(collected.troubles)
     baseline = differences.choose_baseline(runs, baseline)
-    out = artifacts.report(dirs[0] if dirs[0].is_dir() else dirs[0].parent) if out is None else out
+    out = artifacts.report_folder(dirs[0] if dirs[0].is_dir() else dirs[0].parent) if out is None else out
     try:
         (out / "figures").mkdir(parents=True, exist_ok=True)
         draw = partial(page.draw_picture, folder=out / "figures")

@@ -51,7 +51,7 @@ def _scores(prediction: pd.Series, label: pd.Series, metric: str) -> pd.Series:
         hidden = golds[golds.map(len) > 0]
         predicted = prediction[hidden.index].map(json.loads)
         return pd.Series([np.equal(p, g).mean() for p, g in zip(predicted, hidden, strict=True)], hidden.index)
-    from prunebert.metrics import of_question  # importing evaluate takes seconds
+    from prunebert.metrics import question_score  # importing evaluate takes seconds
 
     kind = "exact" if metric == "exact" else "f1"
     no_answer = bool((golds.map(len) == 0).any())

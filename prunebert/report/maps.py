@@ -160,6 +160,6 @@ def _text_colour(dark: bool) -> str:
 
 def overlap_table(runs: list[Path]) -> tuple[list[int], np.ndarray]:
     """Return the indices of the runs that removed weights, and the overlap beyond chance of every two of them."""
-    overlaps = table(runs)
+    overlaps = comparison(runs)
     indices = [i for i, run in enumerate(runs) if str(run) not in overlaps["left_out"]]
     return indices, np.asarray(overlaps["beyond_chance"], dtype=float)

@@ -184,9 +184,7 @@ def text_task(
             f"task.max_length={max_length}: the model reads at most {positions} tokens (and at least 8 are needed)"
         )
     if not train and (eval or text or label != "label"):
-        raise BadInput(
-            "task.eval, task.text and task.label describe your own file; name it with task.train=FILE"
-        )
+        raise BadInput("task.eval, task.text and task.label describe your own file; name it with task.train=FILE")
     if train:
         text_columns = [text] if isinstance(text, str) else text
         if not text_columns:

@@ -113,8 +113,8 @@ def test_a_refused_comparison_is_one_line_and_leaves_nothing(cli, runs, tmp_path
     other = maskfile.encode(MaskFile({"w": torch.eye(3).bool()}, "toy", "?"))
     for name, content in (("other", other), ("broken", b"")):
         (tmp_path / name / ".hydra").mkdir(parents=True)
-        artifacts.write(tmp_path / name, "masks.safetensors", content)
-        artifacts.write(tmp_path / name, "result.json", (runs / "0-smp/result.json").read_bytes())
+        files.write(tmp_path / name, "masks.safetensors", content)
+        files.write(tmp_path / name, "result.json", (runs / "0-smp/result.json").read_bytes())
     before = set(tmp_path.rglob("*"))
     status, printed = cli("compare", *(w.format(runs) for w in words))
     assert status == 2 and message in printed and len(printed.strip().splitlines()) == 1

@@ -165,7 +165,7 @@ def test_the_requested_sparsity_and_the_folded_network_bit_for_bit(net, task, im
         expected = [net(batch, "toy_linear", gates).logits for batch in batches]
         plain = net(batches[0], "toy_linear", {n: m > 0 for n, m in gates.items()}).logits
     assert next(programme, None) is None
-    with net.resting():
+    with net.evaluation_mode():
         logits = [net(batch, "toy_linear", net.masks).logits for batch in batches]
     assert len(logits) == 3 and all(torch.equal(a, b) for a, b in zip(logits, expected, strict=True))
     assert not torch.allclose(plain, expected[0], atol=1e-5)  # the gates make a difference of at least 2e-4

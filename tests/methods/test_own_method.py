@@ -1,4 +1,4 @@
-"""Test a user's own method outside this repository, written as in the README."""
+"""A method and two tasks of a user's own: CONTRIBUTING.md's examples, written out and run outside this repository."""
 
 import json
 import os
@@ -13,36 +13,103 @@ import pytest
 
 from prunebert.masks import maskfile
 
-METHOD = """
-from prunebert.masks.top_v import keep_top
-from prunebert.training.phase import finetune
-
-
-def magnitude(net, task, *, fit, sparsity, head):
-    S = {n: W.detach().abs() for n, W in net.prunable("encoder").items()}
-    M = keep_top(S, sparsity, scope="local")
-    yield from finetune(net, task, net.add_head(task.form(), head), fit, masks=M)
-"""
-YAML = "_target_: lab.mine.magnitude\n_partial_: true\nfit: ${fit}\nsparsity: ${sparsity}\nhead: linear\n"
+PAGE = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
+FILES = re.findall(r"^```(?:python|yaml|csv)\n# (\S+)\n(.*?)^```$", PAGE, re.M | re.S)
+COMMANDS = re.findall(r"^```bash\n(.*?)^```$", PAGE, re.M | re.S)
 SEARCH = "hydra.searchpath=[pkg://lab.conf]"
 
 
-def test_its_sparsity_is_recorded_and_its_commands_can_be_repeated(prunebert, toy, tmp_path):
-    """result.json has the masks' sparsity, an unused setting is reported, and printed commands find the method."""
-    (tmp_path / "lab/conf/method").mkdir(parents=True)
-    (tmp_path / "lab/mine.py").write_text(METHOD)
-    (tmp_path / "lab/conf/method/mine.yaml").write_text(YAML)
-    path = os.pathsep.join(p for p in (str(tmp_path), os.environ.get("PYTHONPATH", "")) if p)
-    words = [*toy, "method=mine", "sparsity=0.7"]
-    process = prunebert(SEARCH, *words, "prunable=encoder_pooler", PYTHONPATH=path)
-    assert process.returncode == 0, process.stderr
-    assert "method=mine takes no prunable: prunable=encoder_pooler is not used" in process.stdout + process.stderr
+@pytest.fixture
+def lab(tmp_path):
+    """Writes every example of the page into an empty directory, as a reader would. Returns its PYTHONPATH."""
+    for name, text in FILES:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (tmp_path / "lab/conf/__init__.py").touch()
+    return os.pathsep.join(p for p in (str(tmp_path), os.environ.get("PYTHONPATH", "")) if p)
+
+
+def bash(block, folder):
+    """Run a block of commands. Raises if one fails."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PATH": path}
+    command = ["bash", "-euc", block]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def results(folder):
+    """The rows of all runs below a folder, by task."""
+    rows = [(p.parent, json.loads(p.read_text())) for p in folder.glob("outputs/**/result.json")]
+    return {row["task"]: (run, row) for run, row in rows}
+
+
+def measured_sparsity(run):
+    masks = maskfile.read(run / "masks.safetensors").masks.values()
+    kept, size = sum(int(m.sum()) for m in masks), sum(m.numel() for m in masks)
+    return 1 - kept / size
+
+
+def test_the_page_has_every_file_that_its_commands_need():
+    assert {name for name, _ in FILES} == {
+        *("lab/mine.py", "lab/conf/method/mine.yaml", "films.csv"),
+        *("lab/topics.py", "lab/conf/task/topics.yaml", "lab/conf/task/films.yaml"),
+    }
+    assert len(COMMANDS) == 2 and sum(block.count("prunebert '") for block in COMMANDS) == 3
+
+
+def test_the_method_runs_as_the_page_shows_it(lab, tmp_path):
+    printed = bash(COMMANDS[0], tmp_path)
+    run, row = results(tmp_path)["rotten_tomatoes"]
+    assert row["method"] == "mine" and row["sparsity"] == 0.7 and row["prunable"] == "encoder"
+    assert abs(measured_sparsity(run) - 0.7) < 1e-4 and row["phases"].keys() == {"finetune"}
+    assert "not available" not in printed  # Hydra's warning about a folder without __init__.py
+
+
+def test_the_tasks_run_as_the_page_shows_them(lab, tmp_path):
+    bash(COMMANDS[1], tmp_path)
+    rows = results(tmp_path)
+    assert rows.keys() == {"films", "topics"}
+    assert {task: row["metric"] for task, (_, row) in rows.items()} == {"films": "f1", "topics": "f1"}
+    run, row = rows["topics"]
+    predicted = pd.read_parquet(run / "predictions.parquet")
+    assert predicted.label.tolist() == ["music", "music actors"]
+    assert row["data"]["rows"] == {"train": 6, "validation": 2}
+    # 3 of 6 training rows have the plot and 3 the actors, which is no majority: the constant baseline names no topic
+    assert row["majority"] == {"f1": 0.0}
+
+
+def test_prunable_reaches_the_method(lab, prunebert, toy, tmp_path):
+    done = prunebert(SEARCH, *toy, "method=mine", "sparsity=0.7", "prunable=encoder_pooler_embeddings", PYTHONPATH=lab)
+    assert done.returncode == 0, done.stderr
     row = json.loads((tmp_path / "run/result.json").read_text())
-    masks = maskfile.read(tmp_path / "run/masks.safetensors").masks.values()
-    remaining, size = sum(int(m.sum()) for m in masks), sum(m.numel() for m in masks)
-    assert row["sparsity"] == 0.7 and row["prunable"] == "encoder" and abs(size - remaining - 0.7 * size) <= 1
-    repeated = prunebert(*shlex.split(row["command"])[1:], "hydra.run.dir=run", PYTHONPATH=path)
-    assert repeated.returncode == 0 and "finished before" in repeated.stdout + repeated.stderr
+    assert row["prunable"] == "encoder_pooler_embeddings" and abs(measured_sparsity(tmp_path / "run") - 0.7) < 1e-3
+    assert any("embeddings" in name for name in maskfile.read(tmp_path / "run/masks.safetensors").masks)
+    done = prunebert(SEARCH, *toy, "method=mine", "method.head=liner", PYTHONPATH=lab)
+    assert done.returncode == 2 and "linear" in done.stderr  # the annotation from prunebert.choices is checked
+
+
+def test_without_prunable_it_is_recorded_as_pruned_and_its_commands_run_again(lab, prunebert, toy, tmp_path):
+    """The row has the masks' sparsity; an unused prunable= triggers a warning; printed commands find the method."""
+    for name, old, new in (
+        ("lab/conf/method/mine.yaml", "prunable: ${published:encoder}", ""),
+        ("lab/mine.py", "prunable: Prunable, ", ""),
+        ("lab/mine.py", "net.prunable(prunable)", 'net.prunable("encoder")'),
+    ):
+        text = (tmp_path / name).read_text()
+        assert text.count(old) == 1
+        (tmp_path / name).write_text(text.replace(old, new))
+    done = prunebert(SEARCH, *toy, "method=mine", "sparsity=0.7", "prunable=encoder_pooler", PYTHONPATH=lab)
+    assert done.returncode == 0, done.stderr
+    warning = r"method=mine .*prunable=encoder_pooler.* (not used|unused)"
+    assert re.search(warning, done.stdout + done.stderr)
+    row = json.loads((tmp_path / "run/result.json").read_text())
+    assert row["sparsity"] == 0.7 and row["prunable"] == "encoder"
+    assert abs(measured_sparsity(tmp_path / "run") - 0.7) < 1e-4
+    again = prunebert(*shlex.split(row["command"])[1:], "hydra.run.dir=run", PYTHONPATH=lab)
+    assert again.returncode == 0 and "finished before" in again.stdout + again.stderr
     (tmp_path / "run/result.json").unlink()
     (command,) = prunebert("status", "run", "--failed").stdout.splitlines()
     assert command.startswith(f"prunebert {shlex.quote(SEARCH)} ")

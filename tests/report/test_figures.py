@@ -168,7 +168,7 @@ def test_labels_too_long_for_the_overlap_are_numbered(theme):
 def test_runs_that_removed_nothing_are_left_out_of_the_overlap(monkeypatch, tmp_path):
     runs = [tmp_path / "a", tmp_path / "b", tmp_path / "c"]
     overlaps = {"left_out": [str(runs[1])], "beyond_chance": [[1, 0.5], [0.5, None]]}
-    monkeypatch.setattr(maps, "table", lambda runs: overlaps)
+    monkeypatch.setattr(maps, "comparison", lambda runs: overlaps)
     indices, values = OVERLAP(runs)
     assert indices == [0, 2] and values[0].tolist() == [1, 0.5] and np.isnan(values[1, 1])
 

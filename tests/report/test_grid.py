@@ -1,4 +1,4 @@
-"""Test that a sweep's missing cells are listed. A real sweep's record is read in test_command."""
+"""A sweep's grid against what was started, by its words; a real sweep's record is read in test_command."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def test_the_values_of_a_sweep(value, choices):
         assert axis(f"key={value}") == [f"key={choice}" for choice in choices]
 
 
-def test_a_grid_with_sweeper_params_and_numbers_in_any_spelling(tmp_path):
+def test_a_grid_by_the_sweepers_params_and_numbers_however_they_are_written(tmp_path):
     root = sweep(
         tmp_path, ["experiment=quickstart", "sparsity=.5,0.90"], {"method": "dense,smp", "sparsity": "0.1,0.2"}
     )
@@ -49,12 +49,25 @@ def test_a_grid_with_sweeper_params_and_numbers_in_any_spelling(tmp_path):
     ]
 
 
-def test_unreadable_grids_are_reported_and_a_long_list_is_cut(tmp_path):
+def test_what_cannot_be_read_is_said_and_a_long_list_is_cut(tmp_path):
     assert "not known" in runs_sweep.missing(sweep(tmp_path / "a", ["method=glob(*)"]), [])[0]
     assert "not known" in runs_sweep.missing(tmp_path / "nowhere", [])[0]
     (sweep(tmp_path / "b", []) / "multirun.yaml").write_text("hydra: [")
     assert "not known" in runs_sweep.missing(tmp_path / "b", [])[0]
     (tmp_path / "b/multirun.yaml").write_text("hydra: 3")
     assert "not known" in runs_sweep.missing(tmp_path / "b", [])[0]
-    lines = runs_sweep.missing(sweep(tmp_path / "c", ["seed=range(0,100)"]), [])
-    assert len(lines) == runs_sweep.SHOWN + 1 and lines[-1] == f"never started: {100 - runs_sweep.SHOWN} more cells"
+    told = runs_sweep.missing(sweep(tmp_path / "c", ["seed=range(0,100)"]), [])
+    assert len(told) == runs_sweep.SHOWN + 1 and told[-1] == f"never started: {100 - runs_sweep.SHOWN} more cells"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("sparsity=0.90", "sparsity=.9"),
+        ("++fit.lr=1e-3", "fit.lr=0.001"),
+        ("k='a b'", 'k="a b"'),
+        ("k=/x y", r"k=/x\ y"),
+    ],
+)
+def test_words_that_mean_the_same_have_one_spelling(one, other):
+    assert canonical(one) == canonical(other) != canonical("k=0.91")
