@@ -1,7 +1,9 @@
-"""History: which weights were removed at some moment of a phase, and how often weights changed sides."""
+"""History: which weights were removed at some step of a phase, and how often weights changed sides."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -10,37 +12,106 @@ from torch import Tensor
 from prunebert.masks.chunks import changed
 from prunebert.masks.top_v import Masks
 
-ROW = "all, in a row"  # the name of what is kept on a GPU
-Moved = dict[str, tuple[Tensor, Tensor, Tensor]]  # a mask as seen last, as seen now, flat positions that changed
+Changes = dict[str, tuple[Tensor, Tensor, Tensor]]  # last step's mask, this step's, flat positions that differ
+ROW = "all, in a row"  # the only name in an InRow's dicts; checkpoints have it too
+PARTS = ("stays", "ever", "flips", "first")
 
 
 class History:
-    """Sees the masks of every step. A weight has recovered if it stays at the end but was once removed (AbP, §1.7 of
-    our notes: 12.3 % of the survivors at 99 % on MNLI).
+    """Sees the masks of every step.
+
+    A weight has recovered if it stays at the end but was once removed (AbP: 12.3 % of the survivors at 99 % on MNLI).
     """
 
     def __init__(self) -> None:
-        self.seen: Masks | None = None
-        self.stays: dict[str, Tensor] = {}
-        self.ever: dict[str, Tensor] = {}
-        self.flips: dict[str, Tensor] = {}
-        self.first: dict[str, Tensor] = {}
         self.steps = 0
+        self.record: ByMatrix | InRow = ByMatrix()
+        self._last: Masks | None = None
 
-    def see(self, masks: Masks) -> Moved:
-        """One step's masks; a removed weight is one whose value is 0. The same object again costs nothing. Returns
-        where each has changed, on the CPU and from the second on."""
+    def see(self, masks: Masks) -> Changes:
+        """Count one step's masks. A weight is removed where its mask is 0. Passing the same mask object again is free.
+
+        Returns:
+            Where each mask has changed since the last step; on the CPU only.
+        """
         self.steps += 1
-        moved: Moved = {}
-        if masks is self.seen:
-            return moved
-        self.seen = masks
-        there = any(mask.device.type != "cpu" for mask in masks.values())
-        if self.stays and (ROW in self.stays) != there:
-            self._arrange(masks, there)
-        if there:
-            self._see_elsewhere(masks)
-            return moved
+        if masks is self._last:
+            return {}
+        self._last = masks
+        kind = record_for(masks)
+        if not isinstance(self.record, kind):  # the first masks, or a checkpoint from another device
+            self.record = kind.converted(self.record, masks)
+        return self.record.see(masks)
+
+    def facts(self, final: Masks) -> dict[str, Any]:
+        """Return the counts that topology.json reports.
+
+        recovered: weights of `final` that were once removed, in all and by matrix, and their share of `final`'s
+            weights.
+        flips: changes of side, in all and per weight and step. A first removal is one.
+        at_once: flips of the first step. If the masks never change these are all flips.
+        """
+        record = ByMatrix.converted(self.record, final)
+        recovered = {n: int((final[n].bool() & record.ever[n]).sum()) for n in record.stays}
+        survivors = sum(int(torch.count_nonzero(m)) for m in final.values())
+        flips, size = sum(int(f) for f in record.flips.values()), sum(m.numel() for m in record.stays.values())
+        return {
+            "recovered": sum(recovered.values()),
+            "recovered_share": sum(recovered.values()) / survivors if survivors else 0.0,
+            "recovered_by_matrix": recovered,
+            "flips": flips,
+            "at_once": sum(int(f) for f in record.first.values()),
+            "flip_rate": flips / (size * self.steps) if size else 0.0,
+        }
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the record as named tensors, for a checkpoint. A checkpoint continues on any device."""
+        return {f"{part}.{n}": x for part in PARTS for n, x in getattr(self.record, part).items()}
+
+    def restore(self, tensors: Mapping[str, Tensor], steps: int) -> None:
+        """Continue from what `tensors` returned, after this many steps."""
+        parts: dict[str, dict[str, Tensor]] = {part: {} for part in PARTS}
+        for name, x in tensors.items():
+            part, _, matrix = name.partition(".")
+            parts[part][matrix] = x
+        self.record = InRow(**parts) if ROW in parts["stays"] else ByMatrix(**parts)
+        self.steps = steps
+
+
+@dataclass
+class Record:
+    """What is recorded of a phase's masks, by matrix or under ROW."""
+
+    stays: dict[str, Tensor] = field(default_factory=dict)  # bool: the last step's masks
+    ever: dict[str, Tensor] = field(default_factory=dict)  # bool: True = removed at some step
+    flips: dict[str, Tensor] = field(default_factory=dict)  # 0-d: how often weights changed sides
+    first: dict[str, Tensor] = field(default_factory=dict)  # 0-d: how many the first step removed
+
+
+class ByMatrix(Record):
+    """The record on the CPU: every matrix by itself."""
+
+    @classmethod
+    def converted(cls, record: Record, like: Masks) -> ByMatrix:
+        """Return a record by matrix, with the shapes of `like`. Counts of a row go to its first matrix."""
+        if isinstance(record, cls):
+            return record
+        names = sorted(like)
+
+        def by_matrix(row: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            parts = row[ROW].split([like[n].numel() for n in names])
+            return {n: part.view(like[n].shape) for n, part in zip(names, parts, strict=True)}
+
+        def on_first(row: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            return {n: row[ROW] if i == 0 else torch.zeros_like(row[ROW]) for i, n in enumerate(names)}
+
+        if not record.stays:
+            return cls()
+        return cls(by_matrix(record.stays), by_matrix(record.ever), on_first(record.flips), on_first(record.first))
+
+    def see(self, masks: Masks) -> Changes:
+        """Count one step's masks; return where they changed."""
+        changes: Changes = {}
         for name, mask in masks.items():
             stays = mask if mask.dtype == torch.bool else mask.detach() != 0
             if name not in self.stays:
@@ -48,58 +119,48 @@ class History:
                 self.flips[name] = torch.count_nonzero(self.ever[name])
                 self.first[name] = self.flips[name].clone()
             else:
-                at = changed(self.stays[name], stays)
-                moved[name] = self.stays[name], stays, at
-                self.flips[name] += len(at)
-                self.ever[name].view(-1)[at[~stays.reshape(-1)[at]]] = True
+                positions = changed(self.stays[name], stays)
+                changes[name] = self.stays[name], stays, positions
+                self.flips[name] += len(positions)
+                self.ever[name].view(-1)[positions[~stays.reshape(-1)[positions]]] = True
             self.stays[name] = stays
-        return moved
+        return changes
 
-    def _see_elsewhere(self, masks: Masks) -> None:
-        """The same without a number that the host would wait for, and of all matrices in a row, under ROW: telling a
-        GPU what to do takes as long as the GPU takes to do it."""
+
+class InRow(Record):
+    """The record on a GPU: all matrices in one row, in the order of their names.
+
+    The host never waits for a value. One row needs few kernels, because launching a kernel takes as long as running it.
+    """
+
+    @classmethod
+    def converted(cls, record: Record, like: Masks) -> InRow:
+        """Return a record in a row."""
+        if isinstance(record, cls):
+            return record
+        if not record.stays:
+            return cls()
+        return cls(
+            *({ROW: torch.cat([part[n].view(-1) for n in sorted(like)])} for part in (record.stays, record.ever)),
+            *({ROW: torch.stack(list(part.values())).sum()} for part in (record.flips, record.first)),
+        )
+
+    def see(self, masks: Masks) -> Changes:
+        """Count one step's masks. Where they changed is not returned: nothing on a GPU asks for it."""
         stays = torch.cat(
             [(m if m.dtype == torch.bool else m.detach() != 0).view(-1) for _, m in sorted(masks.items())]
         )
-        gone = ~stays
+        removed = ~stays
         if not self.stays:
-            self.ever[ROW], self.flips[ROW] = gone, torch.count_nonzero(gone)
+            self.ever[ROW], self.flips[ROW] = removed, torch.count_nonzero(removed)
             self.first[ROW] = self.flips[ROW].clone()
         else:
             self.flips[ROW] += torch.count_nonzero(stays ^ self.stays[ROW])
-            self.ever[ROW] |= gone
+            self.ever[ROW] |= removed
         self.stays[ROW] = stays
+        return {}
 
-    def _arrange(self, like: Masks, row: bool) -> None:
-        """All in a row, or by matrix: a checkpoint may go on on another device than it was written on."""
-        for kept in (self.stays, self.ever):
-            if row:
-                found = {ROW: torch.cat([kept[n].view(-1) for n in sorted(like)])}
-            else:
-                parts = kept[ROW].split([m.numel() for _, m in sorted(like.items())])
-                found = {n: part.view(m.shape) for (n, m), part in zip(sorted(like.items()), parts, strict=True)}
-            kept.clear()
-            kept.update(found)
-        for counted in (self.flips, self.first):
-            total = torch.stack(list(counted.values())).sum()
-            counted.clear()
-            counted.update({n: total if i == 0 else torch.zeros_like(total) for i, n in enumerate(self.stays)})
 
-    def facts(self, final: Masks) -> dict[str, Any]:
-        """recovered: weights of `final` that were once removed, in all and by matrix, and their share of `final`'s
-        weights. flips: changes of side (a first removal is one), in all and a weight and step; at_once: those of the
-        first step, all there are where the masks never changed.
-        """
-        if ROW in self.stays:
-            self._arrange(final, row=False)
-        back = {n: int((final[n].bool() & self.ever[n]).sum()) for n in self.stays}
-        left = sum(int(torch.count_nonzero(m)) for m in final.values())
-        flips, size = sum(int(f) for f in self.flips.values()), sum(m.numel() for m in self.stays.values())
-        return {
-            "recovered": sum(back.values()),
-            "recovered_share": sum(back.values()) / left if left else 0.0,
-            "recovered_by_matrix": back,
-            "flips": flips,
-            "at_once": sum(int(f) for f in self.first.values()),
-            "flip_rate": flips / (size * self.steps) if size else 0.0,
-        }
+def record_for(masks: Masks) -> type[ByMatrix | InRow]:
+    """Return the kind of record for the device that the masks are on."""
+    return InRow if any(m.device.type != "cpu" for m in masks.values()) else ByMatrix

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from prunebert.masks.chunks import pieces, room_for
-from prunebert.masks.top_v import Scores, Window, on_gpu, quantile
+from prunebert.masks.selection import Scalar, kernels_take
+from prunebert.masks.top_v import Scores, TopV
 
 log = logging.getLogger(__name__)
 
@@ -34,17 +35,17 @@ class Force:
     unit: float = 1.0
     gain: float = 80.0
     hold: float = 200.0
-    near: Window = field(default_factory=Window)
+    rank: TopV = field(default_factory=lambda: TopV("global"))
     memory: dict[str, Any] = field(default_factory=lambda: {"total": 0.0, "last": 0.0, "value": 0.0})
 
-    def __call__(self, scores: Scores, t: float) -> float | Tensor:
+    def __call__(self, scores: Scores, t: float) -> Scalar:
         """λ at progress t, to be asked once a step; on a GPU a 0-d tensor there, for which the host does not wait."""
         now = self.memory
         if self.sparsity == 0 or t < self.start or now["last"] >= 1:
             return now["value"]
         u = min((t - self.start) / (self.end - self.start), 1.0)
         way = self.origin - self.cut
-        e = (quantile(scores, self.sparsity, self.near) - self.cut) / way - (1 - u) ** 2
+        e = (self.rank.quantile(scores, self.sparsity) - self.cut) / way - (1 - u) ** 2
         now["total"] += e * (u - now["last"])
         now["value"] = self.unit * sinh(self.gain * e + self.hold * now["total"])
         now["last"] = u
@@ -58,7 +59,7 @@ class Force:
         return now["value"]
 
 
-def sinh(x: float | Tensor) -> float | Tensor:
+def sinh(x: Scalar) -> Scalar:
     """Of x within ±10."""
     return x.clamp(-10.0, 10.0).sinh() if isinstance(x, Tensor) else math.sinh(max(-10.0, min(10.0, x)))
 
@@ -69,7 +70,7 @@ def below(scores: Scores, cut: float) -> float:
 
 
 @torch.no_grad()
-def penalise(S: Scores, force: float | Tensor, above: float = 0.0) -> Tensor:
+def penalise(S: Scores, force: Scalar, above: float = 0.0) -> Tensor:
     """λ R(S), R = mean over matrices of mean σ(S - above); λ ∂R/∂S = λ σ(1 - σ) / (matrices · weights in each) is added
     to the gradient of S here, piece by piece, so that no σ(S) of full size is made. Nothing is at λ = 0.
 
@@ -77,7 +78,7 @@ def penalise(S: Scores, force: float | Tensor, above: float = 0.0) -> Tensor:
     """
     if not isinstance(force, Tensor) and force == 0:
         return next(iter(S.values())).new_zeros(())
-    if on_gpu(S.values()):
+    if kernels_take(S.values()):
         from prunebert.masks import penalty_cuda
 
         return (force * penalty_cuda.means(list(S.values()), above, force=force).mean()).float()
@@ -99,7 +100,7 @@ def penalise(S: Scores, force: float | Tensor, above: float = 0.0) -> Tensor:
 
 def mean_sigmas(S: Scores, temperature: float = 1.0) -> dict[str, Tensor]:
     """mean σ(s/p) of every matrix, without a gradient, piece by piece."""
-    if on_gpu(S.values()):
+    if kernels_take(S.values()):
         from prunebert.masks import penalty_cuda
 
         return dict(zip(S, penalty_cuda.means([s.detach() for s in S.values()], temperature=temperature), strict=True))

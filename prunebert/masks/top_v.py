@@ -1,296 +1,173 @@
-"""Masks: which weights stay. Pure functions from scores S to masks M, both dicts of parameter name -> tensor."""
+"""M = Top_v(S): which weights stay. Scores S and masks M are dicts of parameter name -> tensor.
+
+`TopV` ranks the scores of a run step after step. `keep_top` ranks once.
+"""
 
 from __future__ import annotations
 
-import logging
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
-from typing import Any
+from collections.abc import Iterable, Mapping
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from prunebert.errors import BadInput, Diverged, bad_choice
-from prunebert.masks import chunks
-from prunebert.masks.chunks import differing
+from prunebert.errors import BadInput, bad_choice
+from prunebert.masks.chunks import larger
+from prunebert.masks.selection import Counts, Groups, Scalar, Selected, Selection, selection_for
 
 Scores = dict[str, Tensor]  # real, same shape as the weight each ranks
 Masks = Mapping[str, Tensor]  # bool: True = the weight stays. Float in the forward pass where a gradient flows to S
 
-log = logging.getLogger(__name__)
-NAN = "the scores became NaN, so no mask can be ranked from them; lower the learning rate"
+SCOPES = ["local", "global"]
 
 
-@dataclass
-class Window:
-    """Two bounds around the cut that was found last. Kept from step to step they save time, and change no result."""
+class TopV:
+    """Ranks one set of scores step after step: `rank = TopV(scope)`, then `M = rank(S, sparsity)`.
 
-    low: float = math.nan
-    high: float = math.nan
-    cut: float = math.nan
-    there: Tensor | None = None  # the same on a GPU, of several groups at once: radix.py
+    It remembers where the cut was in the last step. That saves time and changes no mask. Among equal scores the earlier
+    position stays.
+    """
 
-    def known(self) -> bool:
-        """Whether there are any."""
-        return self.low < self.high
+    def __init__(self, scope: str = "local") -> None:
+        """scope: "local" ranks every matrix by itself, "global" all matrices together."""
+        if scope not in SCOPES:
+            raise bad_choice("scope", scope, SCOPES)
+        self.scope = scope
+        self._selection: Selection | None = None
 
-    def follow(self, cut: float, width: float, within: int, size: int) -> None:
-        """Look for the next cut around this one: as far on either side as four times what it has moved, or `width` in
-        all, within which were so many of `size` scores, if that is more, or half of it where they were many. No wider
-        than holds 1 in 200 (of few scores 1,000), and nowhere if the cut moves further than that; nor if `width` is 0
-        or not finite.
-        """
-        moved, self.cut = abs(cut - self.cut), cut
-        moved = 0.0 if math.isnan(moved) else moved
-        widest = width * max(size / 200, 1000) / within
-        many = within > max(size / 2000, 64)
-        width = min(max(width / 2 if many else width, 8 * moved), widest)
-        lost = not math.isfinite(width) or 4 * moved > widest
-        self.low, self.high = (math.nan, math.nan) if lost else (cut - width / 2, cut + width / 2)
+    def __call__(self, S: Scores, sparsity: float | dict[str, float]) -> dict[str, Tensor]:
+        """Remove exactly this fraction: one for all matrices or, with scope "local", one for each."""
+        if self.scope == "local":
+            per_matrix = sparsity if isinstance(sparsity, dict) else dict.fromkeys(S, sparsity)
+            return self.keep(S, list(counts({n: s.numel() for n, s in S.items()}, per_matrix).values()))
+        if isinstance(sparsity, dict):
+            raise BadInput("scope=global: one ranking over all matrices has one sparsity, not one for each")
+        return self._together(S, sparsity, runner_up=False)[0]
 
-    def shift(self, amount: float | Tensor) -> None:
-        """The scores have moved down."""
-        if self.there is not None:
-            self.there[:3] -= amount
-        elif not math.isnan(self.cut):
-            self.low, self.high, self.cut = (x - float(amount) for x in (self.low, self.high, self.cut))
+    def keep(self, S: Scores, counts: Counts) -> dict[str, Tensor]:
+        """Keep the `counts` largest scores of each matrix: [matrices], in the order of S."""
+        selected = self._select([[s.detach().flatten()] for s in S.values()], counts, runner_up=False)
+        return {n: mask.view_as(s) for (n, s), ((mask,), _) in zip(S.items(), selected, strict=True)}
+
+    def cut(self, S: Scores, sparsity: float) -> tuple[dict[str, Tensor], Scalar]:
+        """Rank all matrices together. Return M and the largest score it removes, -inf if it removes none."""
+        return self._together(S, sparsity, runner_up=True)
+
+    def quantile(self, S: Scores, sparsity: float) -> Scalar:
+        """Return the largest score that `cut` removes, in double precision."""
+        largest = self.cut(S, sparsity)[1]
+        return largest.double() if isinstance(largest, Tensor) else largest
+
+    def with_floor(self, S: Scores, sparsity: float, floor: float) -> dict[str, Tensor]:
+        """Rank all matrices together, but keep at least the fraction `floor` of each, its largest scores."""
+        selection = self._selection_for(S.values())
+        if selection.reads_values:
+            M = self._together(S, sparsity, runner_up=False)[0]
+            if all(_reaches(m, floor) for m in M.values()):
+                return M
+        floors = _floors(S, floor)
+        raised = {n: s.detach().masked_fill(floors[n], math.inf) for n, s in S.items()}
+        rank = TopV("global") if selection.reads_values else self  # other cuts than those of the ranking above
+        return rank._together(raised, sparsity, runner_up=False)[0]
+
+    def shift(self, S: Scores, amount: Scalar) -> None:
+        """S ← S - amount, in place and outside of any gradient."""
+        if self._selection is not None:
+            self._selection.shift(amount)
+        with torch.no_grad():
+            for s in S.values():
+                s.sub_(amount)
+
+    def _together(self, S: Scores, sparsity: float, runner_up: bool) -> tuple[dict[str, Tensor], Scalar]:
+        flats = [s.detach().flatten() for s in S.values()]
+        ((masks, largest),) = self._select([flats], [_stay(S, sparsity)], runner_up)
+        return {n: mask.view_as(s) for (n, s), mask in zip(S.items(), masks, strict=True)}, largest
+
+    def _select(self, groups: Groups, counts: Counts, runner_up: bool) -> list[Selected]:
+        selection = self._selection_for(x for group in groups for x in group)
+        return selection.select(groups, counts, runner_up)
+
+    def _selection_for(self, scores: Iterable[Tensor]) -> Selection:
+        if self._selection is None:
+            self._selection = selection_for(scores)
+        return self._selection
 
 
-Near = defaultdict[str, Window]  # by matrix; of a ranking of all together under ""
+def keep_top(S: Scores, sparsity: float | dict[str, float], scope: str = "local") -> dict[str, Tensor]:
+    """M = Top_v(S), once, removing exactly this fraction. For scores of a training step see TopV.
+
+    scope="local": the fraction (one for all, or one for each matrix) is removed in every matrix.
+    scope="global": one ranking over all matrices together.
+    """
+    return TopV(scope)(S, sparsity)
 
 
-def top(scores: Tensor, count: int, near: Window | None = None) -> Tensor:
-    """Top_v(S): True at exactly `count` largest scores; among equal scores the earlier position stays.
+def keep_above(S: Scores, cut: float, floor: float) -> Masks:
+    """M = 1[S > cut], but at least the fraction `floor` of each matrix stays, its largest scores."""
+    M = {n: larger(s.detach(), cut) for n, s in S.items()}
+    read = selection_for(S.values()).reads_values
+    short = {n: s for n, s in S.items() if not (read and _reaches(M[n], floor))}
+    return M | {n: M[n] | mask for n, mask in _floors(short, floor).items()}
+
+
+def top(scores: Tensor, count: int) -> Tensor:
+    """Return True at exactly the `count` largest scores; among equal scores the earlier position stays.
 
     Any shape in, the same shape out (bool). Raises Diverged if the scores hold NaN.
     """
-    (mask,), _ = select([scores.detach().flatten()], count, near, runner_up=False)
-    return mask.view_as(scores)
+    return TopV().keep({"": scores}, [count])[""]
 
 
-def tops(S: Scores, counts: list[int] | Tensor, near: Near | None = None) -> dict[str, Tensor]:
-    """`top` of every matrix; counts in the order of S, on a GPU maybe a tensor there: [matrices]."""
-    if any(s.device.type != "cpu" for s in S.values()):
-        found = elsewhere(
-            [[s.detach().flatten().float()] for s in S.values()], counts, None if near is None else near[""]
-        )
-        return {n: mask.view_as(s) for (n, s), ((mask,), _) in zip(S.items(), found, strict=True)}
-    return {
-        n: top(s, int(k), near[n] if near is not None else None) for (n, s), k in zip(S.items(), counts, strict=True)
-    }
+def quantile(S: Scores, sparsity: float) -> Scalar:
+    """Return the largest score that a global ranking removes, once; -inf if it removes none."""
+    return TopV("global").quantile(S, sparsity)
 
 
-def select(
-    parts: list[Tensor], count: int, previous_window: Window | None = None, runner_up: bool = True
-) -> tuple[list[Tensor], float | Tensor]:
-    """Top_v(S) over several flat tensors as over one in a row: their bool masks, in the order of `parts`, and the
-    largest score that is removed, -inf if none is: on the CPU a float, elsewhere a 0-d tensor there.
-
-    count: how many stay, of all parts together. previous_window: where the cut was the last time; it is tried first and
-    moved to where the cut is now. runner_up=False: the largest removed score is not needed, and may be -inf.
-
-    On the CPU by Floyd & Rivest's idea, without a copy of them all: 2 n^(2/3) scores, evenly spaced, tell two bounds
-    between which the cut almost surely lies. What is above both stays; only the few in between are sorted. If the cut
-    is not there, all are. A previous window's bounds are narrower, around the last step's cut; scores that had one are
-    not looked through for NaN again, which a training step does not let come about (step.py). On other
-    devices see `elsewhere`.
-    """
-    previous_window = previous_window or Window()
-    scores = [x.float() if x.dtype in (torch.float16, torch.bfloat16) else x for x in parts]
-    if any(x.device.type != "cpu" for x in scores):
-        return elsewhere([scores], [count], previous_window)[0]
-    flats = [x.numpy() for x in scores]  # numpy compares twice as fast as torch
-    size = sum(len(x) for x in flats)
-    if count <= 0 or count >= size or not previous_window.known():
-        largest = np.array([x.max(initial=-math.inf) for x in flats])
-        if np.isnan(largest).any():
-            raise Diverged(NAN)
-    if count <= 0 or count >= size:
-        every = [torch.full_like(x, count > 0, dtype=torch.bool) for x in parts]
-        return every, float(largest.max()) if count <= 0 < size else -math.inf
-    for window in _windows(flats, count, size, previous_window):
-        low, high, width = window
-        split, still_to_keep = _split(flats, count, low, high)
-        if still_to_keep:
-            break
-    else:
-        raise Diverged(NAN)
-    values = [x[positions] for x, (_, positions) in zip(flats, split, strict=True)]
-    candidates = np.concatenate(values)
-    order = np.partition(candidates, len(candidates) - still_to_keep)
-    removed, stay = order[:-still_to_keep], order[-still_to_keep:]
-    cut, below = stay[0], removed.max(initial=-math.inf)
-    ties = int(np.count_nonzero(stay == cut))
-    for (mask, positions), value in zip(split, values, strict=True):
-        mask[positions[value >= cut]] = True
-        if below == cut:
-            equal = positions[value == cut]
-            mask[equal[ties:]] = False
-            ties = max(ties - len(equal), 0)
-    previous_window.follow(float(cut), width, len(candidates), size)
-    if below == -math.inf and runner_up:
-        below = max(float(x[x < low].max(initial=-math.inf)) for x in flats)
-    return [torch.from_numpy(mask) for mask, _ in split], float(below)
+def removes(S: Scores, sparsity: float) -> bool:
+    """Return whether a global ranking removes any score."""
+    return _stay(S, sparsity) < sum(s.numel() for s in S.values())
 
 
-def elsewhere(
-    groups: list[list[Tensor]], counts: list[int] | Tensor, window: Window | None = None
-) -> list[tuple[list[Tensor], Tensor]]:
-    """`select` of several groups at once, not on the CPU: without the host's waiting for the device, and so NaN is not
-    raised for (see train.py), but ranks as the largest. On CUDA by radix.py where Triton is there, as it is with torch
-    on Linux; else by a stable sort.
-    """
-    if on_gpu(x for group in groups for x in group):
-        from prunebert.masks import selection_cuda
-
-        window = window or Window()
-        found, largest, window.there = selection_cuda.select(groups, counts, window.there)
-        return list(zip(found, largest, strict=True))
-    numbers = counts.tolist() if isinstance(counts, Tensor) else counts
-    return [by_sorting(group, count) for group, count in zip(groups, numbers, strict=True)]
+def _stay(S: Scores, sparsity: float) -> int:
+    """How many scores a global ranking keeps."""
+    size = sum(s.numel() for s in S.values())
+    return round(size - size * sparsity)
 
 
-def on_gpu(scores: Iterable[Tensor]) -> bool:
-    """Whether Triton's kernels can take them: float32, in a row, on the current CUDA device, and Triton works."""
-    scores = list(scores)
-    if not all(x.is_cuda and x.dtype == torch.float32 and x.is_contiguous() for x in scores):
-        return False
-    return {x.get_device() for x in scores} == {torch.cuda.current_device()} and _triton()
+def _floors(S: Scores, floor: float) -> dict[str, Tensor]:
+    """True at the largest scores of each matrix, the fraction `floor` of it, rounded up."""
+    return TopV().keep(S, [_least(s, floor) for s in S.values()])
 
 
-@cache
-def _triton() -> bool:
-    """Whether radix.py works here: its histogram's mask is there since torch 2.8's Triton, which needs a C compiler."""
-    if find_spec("triton") is None or tuple(int(x) for x in torch.__version__.split(".")[:2]) < (2, 8):
-        return False
-    try:
-        from prunebert.masks import selection_cuda
-
-        selection_cuda.select([[torch.arange(3.0, device="cuda")]], [1])
-    except Exception as error:  # noqa: BLE001  whatever Triton lacks
-        log.warning("Triton does not work here, masks are sorted instead: %s", str(error).partition("\n")[0])
-        return False
-    return True
+def _reaches(M: Tensor, floor: float) -> bool:
+    """Whether at least the fraction `floor` of a matrix stays. The host waits for the answer."""
+    return int(torch.count_nonzero(M)) >= _least(M, floor)
 
 
-def by_sorting(parts: list[Tensor], count: int) -> tuple[list[Tensor], Tensor]:
-    """`select` as it is defined: by a stable sort of all of them."""
-    together = torch.cat(parts)
-    count = min(max(count, 0), len(together))
-    values, order = together.sort(descending=True, stable=True)
-    mask = torch.zeros_like(together, dtype=torch.bool).index_fill_(0, order[:count], True)
-    largest = values[count] if count < len(values) else values.new_full((), -math.inf)
-    return list(mask.split([len(x) for x in parts])), largest
-
-
-def _windows(flats: list[Any], count: int, size: int, previous: Window) -> Iterator[tuple[float, float, float]]:
-    """Where to look for the cut, in order: (low, high, width of the next step's window); at last everywhere."""
-    if previous.known():
-        yield previous.low, previous.high, previous.high - previous.low
-    low, high = _bounds(flats, count, size)
-    inner = np.nextafter(low, np.inf, dtype=flats[0].dtype), np.nextafter(high, -np.inf, dtype=flats[0].dtype)
-    if inner[0] < inner[1]:  # without the scores that many may share, 0 say
-        yield float(inner[0]), float(inner[1]), (high - low) / 4
-    yield low, high, (high - low) / 4
-    yield -math.inf, math.inf, math.nan
-
-
-def _bounds(flats: list[Any], count: int, size: int) -> tuple[float, float]:
-    """Two scores between which the count-th largest lies, but for one draw in a thousand."""
-    apart = max(1, round(size ** (1 / 3) / 2))
-    sample = np.concatenate([x[::apart] for x in flats])
-    drawn = len(sample)
-    rank, width = drawn * count / size, 3.5 * math.sqrt(drawn * count / size * (1 - count / size)) + 2
-    low, high = drawn - 1 - math.ceil(rank + width), drawn - 1 - math.floor(rank - width)
-    order = np.sort(sample)
-    return float(order[low]) if low >= 0 else -math.inf, float(order[high]) if high < drawn else math.inf
-
-
-def _split(flats: list[Any], count: int, low: float, high: float) -> tuple[list[tuple[Any, Any]], int]:
-    """Of each, a mask of what is above `high`, and the positions of its candidates, from `low` to `high`, in order; and
-    how many of all candidates still have to be kept, 0 if the cut is not among them."""
-    found, still_to_keep = [], count
-    for x in flats:
-        step = chunks.SIZE
-        above, candidates, room = np.empty(len(x), bool), [], np.empty(min(len(x), step), bool)
-        for start in range(0, max(len(x), 1), step):
-            part = x[start : start + step]
-            over = np.greater(part, high, out=above[start : start + step])
-            candidates.append(start + differing(over, np.greater_equal(part, low, out=room[: len(part)])))
-        found.append((above, np.concatenate(candidates)))
-        still_to_keep -= int(np.count_nonzero(above))
-    return found, still_to_keep if 0 < still_to_keep <= sum(len(positions) for _, positions in found) else 0
+def _least(x: Tensor, floor: float) -> int:
+    return math.ceil(floor * x.numel())
 
 
 def counts(sizes: dict[str, int], sparsity: dict[str, float]) -> dict[str, int]:
-    """Weights to keep in each matrix: within 1 of n(1-s), and together exactly round(Σ n(1-s)).
+    """Return how many weights of each matrix stay: within 1 of n(1-s), and together exactly round(Σ n(1-s)).
 
-    Largest remainders decide who gets the last ones, so the sparsity asked is the one measured to within one weight.
+    The largest remainders get the last weights. The measured sparsity is then within one weight of the configured one.
     """
     exact = {n: size - size * sparsity[n] for n, size in sizes.items()}
-    kept = {n: int(x + 1e-6) for n, x in exact.items()}  # 1e-6: 10 * (1 - 0.9) must floor to 1
-    short = round(sum(exact.values())) - sum(kept.values())
-    by_remainder = sorted(exact, key=lambda n: (kept[n] - exact[n], n))
+    stay = {n: int(x + 1e-6) for n, x in exact.items()}  # 1e-6: 10 * (1 - 0.9) must floor to 1
+    short = round(sum(exact.values())) - sum(stay.values())
+    by_remainder = sorted(exact, key=lambda n: (stay[n] - exact[n], n))
     for n in by_remainder[: max(short, 0)]:
-        kept[n] += 1
-    return kept
-
-
-def keep_top(
-    S: Scores, sparsity: float | dict[str, float], scope: str = "local", near: Near | None = None
-) -> dict[str, Tensor]:
-    """M = Top_v(S), removing exactly the asked fraction.
-
-    scope="local": the fraction (one for all, or one per matrix) is removed in every matrix.
-    scope="global": one ranking over all matrices together. near: where the cuts were the last time, to be quicker.
-    """
-    near = Near(Window) if near is None else near
-    if scope == "local":
-        per_matrix = sparsity if isinstance(sparsity, dict) else dict.fromkeys(S, sparsity)
-        kept = counts({n: s.numel() for n, s in S.items()}, per_matrix)
-        return tops(S, [kept[n] for n in S], near)
-    if scope == "global":
-        if isinstance(sparsity, dict):
-            raise BadInput("scope=global: one ranking over all matrices has one sparsity, not one for each")
-        return ranked(S, sparsity, near[""])[0]
-    raise bad_choice("scope", scope, ["local", "global"])
-
-
-def ranked(S: Scores, sparsity: float, near: Window | None = None) -> tuple[dict[str, Tensor], float | Tensor]:
-    """M = Top_v(S) over all matrices together, and the largest score it removes; -inf if it removes none."""
-    flats = [s.detach().flatten() for s in S.values()]
-    size = sum(len(x) for x in flats)
-    masks, largest = select(flats, round(size - size * sparsity), near)
-    return {n: mask.view_as(s) for (n, s), mask in zip(S.items(), masks, strict=True)}, largest
-
-
-def quantile(S: Scores, sparsity: float, near: Window | None = None) -> float | Tensor:
-    """The largest score that is removed when the asked fraction of all scores together is; -inf if none is. On a GPU a
-    0-d tensor there, of the precision of a float."""
-    largest = ranked(S, sparsity, near)[1]
-    return largest.double() if isinstance(largest, Tensor) else largest
-
-
-def shift(S: Scores, amount: float | Tensor, near: Window | None = None) -> None:
-    """S ← S - amount, in place, outside of any gradient; near moves along."""
-    if near:
-        near.shift(amount)
-    with torch.no_grad():
-        for s in S.values():
-            s.sub_(amount)
+        stay[n] += 1
+    return stay
 
 
 def kept(masks: Masks) -> int:
-    """How many weights stay, over all matrices."""
+    """Return how many weights stay, over all matrices."""
     return sum(int(torch.count_nonzero(m)) for m in masks.values())
 
 
 def sparsity(masks: Masks) -> float:
-    """Fraction removed of the weights that have a mask; 0 where there is none."""
+    """Return the fraction removed of the weights that have a mask; 0 if none has one."""
     total = sum(m.numel() for m in masks.values())
     return 1 - kept(masks) / total if total else 0.0

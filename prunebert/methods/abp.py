@@ -39,7 +39,8 @@ from prunebert.choices import Head, Prunable
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks.apply import straight_through
-from prunebert.masks.top_v import Masks, Scores, Window, ranked, shift
+from prunebert.masks.draws import normal_like, shuffled
+from prunebert.masks.top_v import Masks, Scalar, Scores, TopV, removes
 from prunebert.masks.top_v import sparsity as measured
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.schedules import Cubic
@@ -74,7 +75,7 @@ def abp(
     before = net.snapshot(key) if ablation != "none" else {}
     theta = initial(net, prunable, init_mean, init_std)
     gone: dict[str, Tensor] = {}
-    near = Window()
+    rank = TopV("global")
     steps, s_f = fit.steps_for(task.train_rows), schedule.final
 
     def masks(t: float, hard: bool) -> Masks:
@@ -82,15 +83,13 @@ def abp(
             theta[n].data.masked_fill_(mask, -torch.inf)
         if control == "paper":
             if not hard:  # before the step's gradient instead of after it; n steps, n times γ
-                shift(theta, gamma * fit.rate(round(t * steps) - 1, steps))
+                rank.shift(theta, gamma * fit.rate(round(t * steps) - 1, steps))
             M = {n: x.detach() > 0 for n, x in theta.items()}
         else:
-            M, largest = ranked(theta, schedule(t), near)
+            M, largest = rank.cut(theta, schedule(t))
             if not hard:
-                size = sum(x.numel() for x in theta.values())
-                some = not gone and round(size - size * schedule(t)) < size
-                gamma_now = largest if some else push(theta, M, largest)  # some: a GPU need not be asked
-                shift(theta, gamma_now, near)  # exactly the removed are now ≤ 0
+                finite = recovery and removes(theta, schedule(t))  # then `largest` is γ and need not be read
+                rank.shift(theta, largest if finite else push(theta, M, largest))  # exactly the removed are now ≤ 0
         if not recovery and not hard:
             gone.update({n: ~m for n, m in M.items()})
         if hard:
@@ -127,13 +126,10 @@ def abp(
 def initial(net: SubNetwork, prunable: str, mean: float, std: float) -> Scores:
     """θ₀ ~ N(mean, std), drawn from the run's seed alone."""
     generator = net.generator("scores")
-    return {
-        n: torch.randn(W.shape, generator=generator).mul_(std).add_(mean).to(W.device)
-        for n, W in net.prunable(prunable).items()
-    }
+    return {n: normal_like(W, generator, mean, std) for n, W in net.prunable(prunable).items()}
 
 
-def push(theta: Scores, M: Masks, largest: float | Tensor) -> float | Tensor:
+def push(theta: Scores, M: Masks, largest: Scalar) -> Scalar:
     """The γ after which θ ≤ 0 for what M removes, up to `largest`, and θ > 0 for what stays (but for ties at 0)."""
     if largest > -torch.inf:
         return largest
@@ -142,14 +138,8 @@ def push(theta: Scores, M: Masks, largest: float | Tensor) -> float | Tensor:
     return min(0.0, smallest - 1e-6)
 
 
-def shuffled(mask: Tensor, generator: torch.Generator) -> Tensor:
-    """The same number of ones, elsewhere in the matrix."""
-    order = torch.randperm(mask.numel(), generator=generator).to(mask.device)
-    return mask.flatten()[order].view_as(mask)
-
-
 @torch.no_grad()
 def reinitialise(net: SubNetwork, generator: torch.Generator) -> None:
     """w ← w · N(1, 0.01) for every pre-trained weight."""
     for w in net.parameters_of("pretrained").values():
-        w.mul_(1 + 0.01 * torch.randn(w.shape, generator=generator).to(w.device))
+        w.mul_(normal_like(w, generator, mean=1, std=0.01))

@@ -27,7 +27,7 @@ from prunebert.choices import EVERY_MATRIX, Head, Prunable
 from prunebert.distill import Distill
 from prunebert.fit import Fit
 from prunebert.masks.penalty import Force, penalise
-from prunebert.masks.top_v import Masks, Window, ranked, shift
+from prunebert.masks.top_v import Masks, Scalar, TopV
 from prunebert.masks.top_v import sparsity as measured
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.schedules import Cubic
@@ -60,19 +60,19 @@ def l0(
     kd = yield from distill(net, task)
     S = net.new_scores(prunable, OPEN)
     steered = control == "sparsity"
-    force, near = Force(sparsity, CUT, OPEN, schedule.start, schedule.end), Window()
+    force, rank = Force(sparsity, CUT, OPEN, schedule.start, schedule.end), TopV("global")
 
     def masks(t: float, hard: bool) -> Masks:
         if not steered or t < schedule.end:
             return {n: gate(s, hard) for n, s in S.items()}
-        M, largest = ranked(S, sparsity, near)
+        M, largest = rank.cut(S, sparsity)
         above = largest - CUT if sparsity else 0.0
         if hard:  # a weight that stays has a gate above 0, however little
             return {n: gate(s - above, hard).clamp_min(1e-6) * M[n] for n, s in S.items()}
-        shift(S, above, near)
+        rank.shift(S, above)
         return {n: gate(s, hard) * M[n] for n, s in S.items()}
 
-    def lam(t: float) -> float | Tensor:
+    def lam(t: float) -> Scalar:
         return force(S, t) if steered else penalty
 
     yield Phase(

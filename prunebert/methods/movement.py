@@ -16,7 +16,7 @@ from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.fit import Fit
 from prunebert.masks.apply import straight_through
-from prunebert.masks.top_v import Masks, Near, Window, keep_top
+from prunebert.masks.top_v import Masks, TopV
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.schedules import Cubic
 from prunebert.tasks.task import Task
@@ -40,10 +40,10 @@ def hard(
     key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
     S = net.new_scores(prunable)
-    near = Near(Window)
+    rank = TopV(scope)
 
     def masks(t: float, hard: bool) -> Masks:
-        M = keep_top(S, schedule(t), scope, near)
+        M = rank(S, schedule(t))
         return M if hard else straight_through(M, S)
 
     yield Phase(

@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-import torch
+from torch import Generator
 
 from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
+from prunebert.masks.draws import uniform_like
 from prunebert.masks.top_v import keep_top
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.runs.reuse import allocation_of, masks_of
@@ -44,8 +45,8 @@ def random(
     """Phases: (teacher,) finetune or head, under one mask drawn from `seed` alone."""
     if budget and (masks or scope == "global"):
         raise BadInput(f"method.budget={budget}: tells every matrix's share; leave method.masks and scope=global out")
-    generator = torch.Generator().manual_seed(seed)
-    S = {n: torch.rand(W.shape, generator=generator).to(W.device) for n, W in net.prunable(prunable).items()}
+    generator = Generator().manual_seed(seed)
+    S = {n: uniform_like(W, generator) for n, W in net.prunable(prunable).items()}
     if masks:
         M = masks_of(masks, net, prunable, sparsity)
     else:

@@ -26,19 +26,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import lru_cache
 from typing import Literal
-
-import torch
-from torch import Tensor
 
 from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.errors import BadInput, bad_choice
 from prunebert.fit import Fit
+from prunebert.masks.allocation import allocate
 from prunebert.masks.apply import straight_through
 from prunebert.masks.penalty import mean_sigmas, penalise
-from prunebert.masks.top_v import Masks, Near, Scores, Window, keep_top, tops
+from prunebert.masks.top_v import Masks, Scores, TopV
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.schedules import Cubic
 from prunebert.tasks.task import Task
@@ -81,10 +78,10 @@ def smp(
     p = (4.0 if schedule.final <= 0.3 else 1.0) if temperature == "paper" else temperature
     kd = yield from distill(net, task)
     S = initial_scores(net, prunable, score_init)
-    near = Near(Window)
+    rank = ranking(allocation)
 
     def masks(t: float, hard: bool) -> Masks:
-        M = top_v(net, S, schedule(t), allocation, p, near)
+        M = top_v(net, S, schedule(t), allocation, p, rank)
         return M if hard else straight_through(M, S)
 
     def lam(t: float) -> float:
@@ -115,85 +112,27 @@ def initial_scores(net: SubNetwork, prunable: str, init: str) -> Scores:
 
 
 def top_v(
-    net: SubNetwork, S: Scores, sparsity: float, allocation: str, temperature: float, near: Near | None = None
+    net: SubNetwork, S: Scores, sparsity: float, allocation: str, temperature: float, rank: TopV | None = None
 ) -> Masks:
-    """M from S under one of the three allocations; `sparsity` of all prunable weights is removed in each."""
-    if allocation in ("local", "global"):
-        return keep_top(S, sparsity, allocation, near)
+    """M from S under one of the three allocations; each removes `sparsity` of all prunable weights.
+
+    rank: As `ranking` makes it; carries time-saving state from step to step.
+    """
+    rank = rank or ranking(allocation)
     if allocation != "score":
-        raise bad_choice("method.allocation", allocation, ["local", "score", "global"])
+        return rank(S, sparsity)
     kinds: dict[str, list[str]] = {}
     for n in S:
         kinds.setdefault(net.place(n)[1], []).append(n)
-    R, remaining = mean_sigmas(S, temperature), dict[str, float]()
-    if any(r.device.type != "cpu" for r in R.values()):
-        return tops(
-            S, counts_on_device(R, list(kinds.values()), {n: s.numel() for n, s in S.items()}, 1 - sparsity), near
-        )
-    for names in kinds.values():
-        strength = torch.stack([R[n] for n in names]).tolist()
-        remaining |= dict(zip(names, budgets(strength, 1 - sparsity), strict=True))
-    return keep_top(S, {n: 1 - v for n, v in remaining.items()}, near=near)
+    R = mean_sigmas(S, temperature)
+    return rank.keep(S, allocate(R, list(kinds.values()), {n: s.numel() for n, s in S.items()}, 1 - sparsity))
 
 
-def budgets(strength: list[float], v: float) -> list[float]:
-    """Eq. 4 for the L layers of one kind: v_l = L v R_l / Σ R, capped at 1 with the excess handed to the others.
-
-    The mean of the result is v exactly; every entry is within 0 and 1.
-    """
-    left, capped = len(strength) * v, [False] * len(strength)
-    while True:
-        total = sum(r for r, c in zip(strength, capped, strict=True) if not c)
-        equal = 1 / max(capped.count(False), 1)  # where every strength left has underflown to 0
-        share = [1.0 if c else left * (r / total if total else equal) for r, c in zip(strength, capped, strict=True)]
-        over = [x > 1 and not c for x, c in zip(share, capped, strict=True)]
-        if not any(over):
-            return share
-        capped = [c or o for c, o in zip(capped, over, strict=True)]
-        left = len(strength) * v - sum(capped)
-        if all(capped):
-            return [1.0] * len(strength)
-
-
-def counts_on_device(R: dict[str, Tensor], kinds: list[list[str]], sizes: dict[str, int], v: float) -> Tensor:
-    """How many weights of each matrix stay, [matrices], in the order of R: `budgets` of every kind and masks.counts of
-    them, made where R is, so that the host need not wait for a GPU.
-
-    Of a kind's L layers the c strongest are capped, c the least for which no other gets more than 1:
-    v_l = (L v - c) R_l / Σ R of the others.
-    """
-    strength = torch.stack(list(R.values())).double()
-    place, exist, alphabetic, size = _tables(tuple(R), tuple(map(tuple, kinds)), tuple(sizes.values()), strength.device)
-    r, order = torch.where(exist, strength[place], -1.0).sort(dim=1, descending=True)
-    r.clamp_min_(0)
-    layers, c = exist.sum(1, keepdim=True), torch.arange(r.shape[1], device=r.device)
-    others, left = r.flip(1).cumsum(1).flip(1), layers * v - c
-    equal = left / (layers - c).clamp_min(1)  # where every strength left has underflown to 0
-    strongest = torch.where(others > 0, left * r / others, equal)
-    capped = (strongest <= 1).int().argmax(1, keepdim=True)
-    total, left, equal = (x.gather(1, capped) for x in (others, left, equal))
-    share = torch.where(c < capped, 1.0, torch.where(total > 0, left * r / total, equal).clamp_max(1.0))
-    v_l = torch.zeros_like(strength).index_add_(
-        0, place.gather(1, order).view(-1), torch.where(c < layers, share, 0.0).view(-1)
-    )
-    exact = size - size * (1 - v_l)
-    stay = (exact + 1e-6).floor()
-    by_remainder = alphabetic[(stay - exact)[alphabetic].argsort(stable=True)]
-    one_more = torch.arange(len(size), device=size.device) < exact.sum().round() - stay.sum()
-    return stay.index_add_(0, by_remainder, one_more.double()).long()
-
-
-@lru_cache(8)
-def _tables(
-    names: tuple[str, ...], kinds: tuple[tuple[str, ...], ...], sizes: tuple[int, ...], device: torch.device
-) -> tuple[Tensor, ...]:
-    """Where in `names` the layers of every kind are, [kinds, most layers], and which exist; the alphabetic order of
-    names; sizes."""
-    deepest = max(map(len, kinds))
-    place = [[names.index(k[i]) if i < len(k) else 0 for i in range(deepest)] for k in kinds]
-    exist = [[i < len(k) for i in range(deepest)] for k in kinds]
-    alphabetic = sorted(range(len(names)), key=names.__getitem__)
-    return tuple(torch.tensor(x, device=device) for x in (place, exist, alphabetic, sizes))
+def ranking(allocation: str) -> TopV:
+    """The ranking under an allocation: of all matrices together, or of each."""
+    if allocation not in ("local", "score", "global"):
+        raise bad_choice("method.allocation", allocation, ["local", "score", "global"])
+    return TopV("global" if allocation == "global" else "local")
 
 
 def paper_steps(sparsity: float, steps: int, span: bool) -> int:

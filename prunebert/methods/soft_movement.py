@@ -16,17 +16,13 @@ import math
 from collections.abc import Iterator
 from typing import Literal
 
-import torch
-from torch import Tensor
-
 from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks.apply import straight_through
-from prunebert.masks.chunks import larger
 from prunebert.masks.penalty import Force, penalise
-from prunebert.masks.top_v import Masks, Near, Scores, Window, keep_top, tops
+from prunebert.masks.top_v import Masks, Scalar, Scores, TopV, keep_above
 from prunebert.masks.top_v import sparsity as measured
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.schedules import Cubic
@@ -60,14 +56,14 @@ def soft(
     S = net.new_scores(prunable)
     steered = control == "sparsity"
     cut = math.log(tau.final / (1 - tau.final))  # σ(cut) = τ_f
-    near = Near(Window)
+    rank = TopV("global")
     force = Force(sparsity, cut, origin=0.0, start=tau.start, end=tau.end)
 
     def masks(t: float, hard: bool) -> Masks:
-        M = exactly(S, sparsity, near) if steered and t >= tau.end else above(S, tau(t))
+        M = rank.with_floor(S, sparsity, FLOOR) if steered and t >= tau.end else above(S, tau(t))
         return M if hard else straight_through(M, S)
 
-    def lam(t: float) -> float | Tensor:
+    def lam(t: float) -> Scalar:
         return force(S, t) if steered else penalty * tau(t) / tau.final
 
     yield Phase(
@@ -90,32 +86,4 @@ def soft(
 
 def above(S: Scores, tau: float) -> Masks:
     """1[σ(S) > τ] = 1[S > log τ/(1 - τ)], and the FLOOR of every matrix."""
-    cut = math.log(tau / (1 - tau)) if tau > 0 else -math.inf
-    M = {n: larger(s.detach(), cut) for n, s in S.items()}
-    short = floor({n: S[n] for n in M if not full(M[n])})
-    return M | {n: M[n] | f for n, f in short.items()}
-
-
-def exactly(S: Scores, sparsity: float, near: Near | None = None) -> Masks:
-    """The largest scores of all matrices together, exactly as many as asked, the FLOOR of every matrix first."""
-    M = keep_top(S, sparsity, "global", near)
-    if all(map(full, M.values())):
-        return M
-    kept = floor(S)
-    return keep_top({n: s.detach().masked_fill(kept[n], math.inf) for n, s in S.items()}, sparsity, "global")
-
-
-def full(M: Tensor) -> bool:
-    """Whether the largest scores, as M has them, are the FLOOR and more. On a GPU this is not asked, so that the host
-    need not wait: the answer is no."""
-    return M.device.type == "cpu" and int(torch.count_nonzero(M)) >= least(M)
-
-
-def least(s: Tensor) -> int:
-    """How many weights of a matrix stay at least."""
-    return math.ceil(FLOOR * s.numel())
-
-
-def floor(S: Scores) -> Masks:
-    """True at the largest FLOOR of every matrix's scores."""
-    return tops(S, [least(s) for s in S.values()])
+    return keep_above(S, math.log(tau / (1 - tau)) if tau > 0 else -math.inf, FLOOR)

@@ -25,7 +25,7 @@ from prunebert.distill.likeness import likeness_task
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks.apply import straight_through
-from prunebert.masks.top_v import Masks, Near, Window, keep_top
+from prunebert.masks.top_v import Masks, TopV, keep_top
 from prunebert.methods.magnitude import magnitude
 from prunebert.network.interface import Batch, Outputs
 from prunebert.network.subnetwork import SubNetwork
@@ -93,13 +93,13 @@ def mask_training(
     goals = [text] if "mlm" in objective else []
     goals += [likeness_task(net, text)] if "kd" in objective else []
     key = net.add_head(goals[0].form(), "linear" if "mlm" in objective else "states")
-    near = Near(Window)
+    rank = TopV()
 
     def loss(out: Outputs, batch: Batch, t: float) -> Terms:
         return {name: term for goal in goals for name, term in goal.loss(out, batch).items()}
 
     def masks(t: float, hard: bool) -> Masks:
-        M = keep_top(S, sparsity, near=near)
+        M = rank(S, sparsity)
         return M if hard else straight_through(M, S)
 
     transform = {n: p for n, p in net.head_parameters(key).items() if n != "words"} if "mlm" in objective else {}

@@ -15,8 +15,9 @@ from torch.nn.functional import linear
 
 from prunebert.choices import EVERY_MATRIX, PRUNABLE
 from prunebert.errors import BadInput, bad_choice
-from prunebert.masks.apply import low_precision, masked
+from prunebert.masks.apply import masked
 from prunebert.masks.maskfile import MaskFile
+from prunebert.masks.products_cuda import low_precision
 from prunebert.masks.top_v import Masks, Scores
 from prunebert.network import heads
 from prunebert.network.interface import Batch, Form, Outputs

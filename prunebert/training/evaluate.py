@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from prunebert.errors import Diverged
-from prunebert.masks.apply import Products, keeping
+from prunebert.masks.apply import keeping, products_on
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.system.impl import Impl
 from prunebert.tasks.task import Task
@@ -38,8 +38,8 @@ def evaluate(net: SubNetwork, task: Task, head: str, impl: Impl, theta: dict[str
     Raises Diverged if an output is not finite.
     """
     predictions = {}
-    masks = keeping(net.masks, Products())
-    with net.evaluation_mode():
+    masks = keeping(net.masks, products_on(impl.torch_device))
+    with net.resting():
         for split in task.eval_splits:
             outputs: dict[int, np.ndarray] = {}
             for batch in prefetch(task.eval_batches(split, BATCH), impl.torch_device):

@@ -38,12 +38,10 @@ class Moment:
         state |= _under("trained", self.trained) | _under("masks", self.net.masks)
         state |= _under("memory", {k: v for k, v in self.phase.memory.items() if isinstance(v, Tensor)})
         for i, optimizer in enumerate(self.optimizers):
-            for j, slots in optimizer.state_dict()["state"].items():
-                state |= _under(f"optimizer.{i}.{j}", {k: v for k, v in slots.items() if isinstance(v, Tensor)})
-        for part in ("stays", "ever", "flips", "first"):
-            state |= _under(f"history.{part}", getattr(self.history, part))
-        state |= _under("best", self.best.state)
-        return {n: x.detach().to("cpu", copy=True).contiguous() for n, x in state.items()}
+            for j, state in optimizer.state_dict()["state"].items():
+                found |= _under(f"optimizer.{i}.{j}", {k: v for k, v in state.items() if isinstance(v, Tensor)})
+        found |= _under("history", self.history.tensors()) | _under("best", self.best.state)
+        return {n: x.detach().to("cpu", copy=True).contiguous() for n, x in found.items()}
 
     def values(self) -> dict[str, Any]:
         """Return the part of the state that is not tensors, as JSON takes it."""
@@ -73,9 +71,7 @@ class Moment:
                 j, _, key = name.partition(".")
                 state.setdefault(int(j), {})[key] = x
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        self.history.stays, self.history.ever = part("history.stays"), part("history.ever")
-        self.history.flips, self.history.first = part("history.flips"), part("history.first")
-        self.history.steps = values["history"]
+        self.history.restore(part("history"), values["history"])
         self.best.state = {n: x.cpu() for n, x in part("best").items()}
         self.best.score, self.best.step = values["best"]
         torch.set_rng_state(tensors["rng.cpu"])

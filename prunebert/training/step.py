@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from prunebert.errors import Diverged
-from prunebert.masks.apply import Products, Through, keeping
+from prunebert.masks.apply import Through, keeping, products_on
 from prunebert.masks.history import History
 from prunebert.masks.top_v import Masks
 from prunebert.network.interface import IGNORED, Batch
@@ -38,7 +38,7 @@ class Stepper:
             for kind, make in OPTIMIZERS.items()
             if any(g.optimizer == kind for g in self.groups)
         ]
-        self.history, self.products = History(), Products()
+        self.history, self.products = History(), products_on(impl.torch_device)
 
     def __call__(self, step: int, batch: Batch) -> tuple[Terms, Masks]:
         """Take step `step`, counted from 0: the terms of its loss, and the masks that tell what was removed."""

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from prunebert.masks import apply
+from prunebert.masks import products_cuda
 from prunebert.masks.apply import straight_through
 from prunebert.masks.top_v import keep_top, top
 
@@ -99,7 +99,7 @@ def test_all_matrices_by_one_function_are_each_by_its_own(slope, trained):
     asked = [*S.values(), *(W.values() if trained else ())]
     each = {n: straight_through(M, S, slope).times(n, W[n]) for n in "ab"}
     expected = torch.autograd.grad(sum((each[n].bfloat16() * c[n]).float().sum() for n in "ab"), asked)
-    both = apply._Together.apply(list(M.values()), [torch.bfloat16] * 2, slope, *W.values(), *S.values())
+    both = products_cuda._Together.apply(list(M.values()), [torch.bfloat16] * 2, slope, *W.values(), *S.values())
     assert all(torch.equal(p, each[n].bfloat16()) for n, p in zip("ab", both, strict=True))
     found = torch.autograd.grad(sum((p * c[n]).float().sum() for n, p in zip("ab", both, strict=True)), asked)
     for a, b in zip(found, expected, strict=True):
@@ -109,7 +109,7 @@ def test_all_matrices_by_one_function_are_each_by_its_own(slope, trained):
 def test_fixed_masks_by_one_function_train_the_weights():
     W = {n: torch.randn(5, 4).requires_grad_(True) for n in "ab"}
     M = {n: torch.rand(5, 4) > 0.5 for n in "ab"}
-    a, b = apply._Together.apply(list(M.values()), [torch.float32] * 2, None, *W.values())
+    a, b = products_cuda._Together.apply(list(M.values()), [torch.float32] * 2, None, *W.values())
     (2 * a.sum() + 3 * b.sum()).backward()
     assert torch.equal(a, W["a"] * M["a"]) and torch.equal(W["a"].grad, 2.0 * M["a"])
     assert torch.equal(W["b"].grad, 3.0 * M["b"])
@@ -118,6 +118,6 @@ def test_fixed_masks_by_one_function_train_the_weights():
 def test_what_nothing_reads_gets_no_gradient():
     S = {n: torch.randn(5, 4).requires_grad_(True) for n in "ab"}
     M = [s.detach() > 0 for s in S.values()]
-    a, _ = apply._Together.apply(M, [torch.float32] * 2, None, torch.ones(5, 4), torch.ones(5, 4), *S.values())
+    a, _ = products_cuda._Together.apply(M, [torch.float32] * 2, None, torch.ones(5, 4), torch.ones(5, 4), *S.values())
     a.sum().backward()
     assert S["a"].grad is not None and S["b"].grad is None

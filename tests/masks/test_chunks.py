@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prunebert.masks import chunks, penalty
-from prunebert.masks.apply import Products, keeping, straight_through
+from prunebert.masks.apply import keeping, straight_through
 from prunebert.masks.penalty import mean_sigmas, penalise
+from prunebert.masks.products import Products
+from prunebert.masks.top_v import TopV
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=100))
@@ -145,7 +147,7 @@ def test_the_force_may_be_a_tensor():
     for kind in (float, lambda x: torch.tensor(x, dtype=torch.float64)):
         monkey = pytest.MonkeyPatch()
         with monkey.context() as patch:
-            patch.setattr(penalty, "quantile", lambda S, s, near, kind=kind: kind(-0.1))
+            patch.setattr(TopV, "quantile", lambda rank, S, s, kind=kind: kind(-0.1))
             steer = penalty.Force(0.9, cut=-2.0, origin=0.0, start=0.1, end=0.9, gain=1.0, hold=1.0)
             calls.append([float(steer({"a": torch.zeros(3)}, t)) for t in (0.2, 0.4, 0.6)])
     assert calls[0] == pytest.approx(calls[1]) and len({round(c, 6) for c in calls[0]}) == 3

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from prunebert.fit import Fit
-from prunebert.masks.history import History
+from prunebert.masks.history import ByMatrix, History, InRow
 from prunebert.masks.top_v import keep_top
 from prunebert.methods.l0 import l0
 from prunebert.methods.movement import hard
@@ -36,15 +36,13 @@ def told_in_a_row(steps, final, change=None):
     history = History()
     for step, each in enumerate(steps):
         masks = dict(reversed(each.items())) if step % 2 else each  # a checkpoint brings them back in another order
-        history.steps += 1
-        if change is not None and step == abs(change):
-            history._arrange(masks, row=change < 0)
-        on_gpu = change is None or (step < change if change > 0 else step >= -change)
-        if on_gpu:
-            history._see_elsewhere(masks)
-        else:
-            history.steps -= 1
+        in_row = change is None or (step < change if change > 0 else step >= -change)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("prunebert.masks.history.record_for", lambda masks, kind=InRow if in_row else ByMatrix: kind)
             history.see(masks)
+        if step == 2:  # as a checkpoint does
+            tensors, history = history.tensors(), History()
+            history.restore(tensors, step + 1)
     return history.facts(final)
 
 

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunebert.masks.penalty import Force, below
-from prunebert.masks.top_v import keep_top, quantile, shift, sparsity
-from prunebert.methods.soft_movement import above, exactly
+from prunebert.masks.top_v import TopV, keep_above, keep_top, quantile, sparsity
 from tests.methods.test_soft_movement import warned
 
 
@@ -78,7 +77,7 @@ def test_quantile_and_keep_top_agree_on_half_a_weight():
 def test_shift_moves_all_scores_in_place_and_no_gradient_flows():
     S = {"a": torch.tensor([1.0, -2.0], requires_grad=True), "b": torch.zeros(1, 2)}
     held = S["a"]
-    shift(S, 0.75)
+    TopV("global").shift(S, 0.75)
     assert held.tolist() == [0.25, -2.75] and S["b"].tolist() == [[-0.75, -0.75]]
     assert held.is_leaf and held.requires_grad and held.grad is None
     assert sparsity({n: s > 0 for n, s in S.items()}) == 0.75
@@ -89,7 +88,13 @@ def test_where_every_matrix_has_its_floor_it_need_not_be_looked_for(monkeypatch,
     """Full or not: the same masks as with the floor first, ties included."""
     generator = torch.Generator().manual_seed(6)
     S = {n: (torch.randn(40, 30, generator=generator) + m).round(decimals=1) for n, m in (("a", 0), ("b", 0.7))}
-    short = exactly(S, sparsity), above(S, 0.6), above(S, 0.95)
-    monkeypatch.setattr("prunebert.methods.soft_movement.full", lambda M: False)
-    for quick, plain in zip(short, (exactly(S, sparsity), above(S, 0.6), above(S, 0.95)), strict=True):
+
+    def choices():
+        return TopV("global").with_floor(S, sparsity, 0.005), *(
+            keep_above(S, math.log(tau / (1 - tau)), 0.005) for tau in (0.6, 0.95)
+        )
+
+    without_floor = choices()
+    monkeypatch.setattr("prunebert.masks.top_v._reaches", lambda M, floor: False)
+    for quick, plain in zip(without_floor, choices(), strict=True):
         assert all(torch.equal(quick[n], plain[n]) for n in S)

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from prunebert.errors import Diverged
-from prunebert.masks import chunks, top_v
-from prunebert.masks.top_v import Near, Window, by_sorting, keep_top, select, shift, top
+from prunebert.masks import chunks, selection
+from prunebert.masks.selection import Window, by_sorting, select
+from prunebert.masks.top_v import TopV, keep_top, top
 
 DRAW = np.random.default_rng(3)
 LARGE = {
@@ -44,23 +45,25 @@ def test_nan_that_no_one_looked_for_is_told_where_it_leaves_no_cut():
     """A window says that there was none: then a step has seen to it. What comes past that is not ranked either."""
     for fill in (15_000, 20_000):
         x = torch.randn(20_000, generator=torch.Generator().manual_seed(0))
-        near = Window()
-        top(x, 5_000, near)
-        assert near.known()
+        window = Window()
+        select([x], 5_000, window)
+        assert window.known()
         x[:fill] = math.nan
         with pytest.raises(Diverged, match="NaN"):
-            top(x, 10_000, near)
+            select([x], 10_000, window)
 
 
 def test_a_shift_asks_no_other_device_where_the_cut_was():
-    shift({"a": torch.ones(3, device="meta")}, torch.zeros((), device="meta"), Window())  # a value there raises
+    x = torch.ones(3, device="meta")  # reading a value of it raises
+    TopV("global").shift({"a": x}, x.sum())
+    Window().shift(x.sum())
 
 
 def test_bounds_that_miss_cost_time_alone(monkeypatch):
     x = torch.randn(5000, generator=torch.Generator().manual_seed(0))
     right = top(x, 700)
     for wrong in ((2.0, 3.0), (-3.0, -2.0), (math.inf, math.inf), (-math.inf, -math.inf)):
-        monkeypatch.setattr(top_v, "_bounds", lambda *told, wrong=wrong: wrong)
+        monkeypatch.setattr(selection, "_bounds", lambda *told, wrong=wrong: wrong)
         assert torch.equal(top(x, 700), right)
 
 
@@ -79,7 +82,7 @@ def test_the_sort_of_other_devices_tells_the_same(name, share):
 @pytest.mark.parametrize("kind", ["drifting", "jumping", "shrinking", "collapsing", "ties", "infinite"])
 def test_where_the_last_cut_was_changes_no_mask(kind, scope):
     """Over 40 steps of scores that move, beside a ranking that remembers nothing. Some windows hit and some miss."""
-    draw, near, hits = np.random.default_rng(5), Near(Window), 0
+    draw, rank, hits = np.random.default_rng(5), TopV(scope), 0
     x = {"a": draw.normal(size=(90, 60)), "b": draw.normal(size=7000)}
     for step in range(40):
         moves = {n: draw.normal(size=v.shape) for n, v in x.items()}
@@ -94,8 +97,8 @@ def test_where_the_last_cut_was_changes_no_mask(kind, scope):
             seen = {n: np.where(v < -0.2, -np.inf, v) for n, v in seen.items()}
         S = {n: torch.from_numpy(v.astype(np.float32)) for n, v in seen.items()}
         s = 0.7 + step / 200
-        hits += sum(window.known() for window in near.values())
-        M = keep_top(S, s, scope, near)
+        M = rank(S, s)
+        hits += step < 39 and sum(window.known() for window in rank._selection.windows.values())
         assert all(torch.equal(M[n], m) for n, m in keep_top(S, s, scope).items())
     assert hits < 3 if kind == "collapsing" else hits > 20  # where the cut moves too far, no window is tried
 
@@ -103,8 +106,8 @@ def test_where_the_last_cut_was_changes_no_mask(kind, scope):
 def test_a_window_moves_with_the_scores(monkeypatch):
     """As AbP needs it, whose scores are shifted every step: nothing has to be sampled again."""
     S = {"a": torch.randn(200, 100, generator=torch.Generator().manual_seed(0))}
-    near = Window()
-    M, largest = top_v.ranked(S, 0.9, near)
-    monkeypatch.delattr(top_v, "_bounds")
-    top_v.shift(S, largest, near)
-    assert torch.equal(top_v.ranked(S, 0.9, near)[0]["a"], M["a"])
+    rank = TopV("global")
+    M, largest = rank.cut(S, 0.9)
+    monkeypatch.delattr(selection, "_bounds")
+    rank.shift(S, largest)
+    assert torch.equal(rank.cut(S, 0.9)[0]["a"], M["a"])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from prunebert.masks.top_v import by_sorting
+from prunebert.masks.selection import by_sorting
 
 radix = pytest.importorskip("prunebert.masks.selection_cuda", exc_type=ImportError)
 sigmas = pytest.importorskip("prunebert.masks.penalty_cuda", exc_type=ImportError)

@@ -9,15 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunebert.errors import BadInput
+from prunebert.masks.allocation import layer_shares
 from prunebert.masks.penalty import penalise
 from prunebert.masks.top_v import kept
-from prunebert.methods.smp import budgets, paper_steps, top_v
+from prunebert.methods.smp import paper_steps, top_v
 
 hypothesis_settings = settings(deadline=None, max_examples=100, derandomize=True)
 LOG3 = math.log(3)  # σ(log 3) = 3/4, σ(-log 3) = 1/4
 
 
-# budgets, Eq. 4
+# layer_shares, Eq. 4
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ LOG3 = math.log(3)  # σ(log 3) = 3/4, σ(-log 3) = 1/4
     ],
 )
 def test_budgets_by_hand(strength, v, expected):
-    assert budgets(strength, v) == pytest.approx(expected, abs=1e-12)
+    assert layer_shares(strength, v) == pytest.approx(expected, abs=1e-12)
 
 
 def water_level(strength: list[float], v: float) -> list[float]:
@@ -61,7 +62,7 @@ def test_the_mean_budget_is_v_and_none_exceeds_1(strength, v):
 
 @pytest.mark.parametrize("strength", [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 def test_budgets_of_layers_without_any_strength(strength):
-    assert sum(budgets(strength, 0.6)) == pytest.approx(1.8)
+    assert sum(layer_shares(strength, 0.6)) == pytest.approx(1.8)
 
 
 # paper_steps

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from prunebert import distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
+from prunebert.masks.allocation import _counts_on_device, layer_shares
 from prunebert.masks.top_v import counts, kept
-from prunebert.methods.smp import budgets, counts_on_device, initial_scores, smp
+from prunebert.methods.smp import initial_scores, smp
 from prunebert.schedules import Cubic
 from tests.methods.test_smp_equations import count_remaining, stand_in
 
@@ -134,7 +135,7 @@ def test_budgets_computed_on_the_device_are_the_same(strengths, pooler, v):
     sizes = {n: 1000 + 64 * (i % 3) for i, n in enumerate(R)}
     shares = {}
     for names in kinds:
-        shares |= dict(zip(names, budgets([R[n].item() for n in names], v), strict=True))
+        shares |= dict(zip(names, layer_shares([R[n].item() for n in names], v), strict=True))
     expected = counts(sizes, {n: 1 - shares[n] for n in sizes})
     device_counts = counts_on_device(R, kinds, sizes, v).tolist()
     assert sum(device_counts) == sum(expected.values())

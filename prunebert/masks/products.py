@@ -1,0 +1,81 @@
+"""W ⊙ M of one matrix with a gradient to its scores, and the products that a CPU keeps from step to step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from prunebert.masks.chunks import changed, pieces, room_for
+from prunebert.masks.history import Changes
+
+
+class Products:
+    """W ⊙ M on the CPU, kept from one step to the next.
+
+    For frozen weights it is updated only where M has changed. For trained weights it is recomputed into the same
+    buffer, because allocating is slower than multiplying.
+    """
+
+    def __init__(self) -> None:
+        self._products: dict[str, tuple[Tensor, Tensor, Tensor, int]] = {}  # W ⊙ M, M, W, and the version of W
+        self._changes: Changes = {}  # where masks have changed, as far as it is known
+        self._computed: set[str] = set()  # in this step, of trained weights
+
+    def step(self, changes: Changes) -> None:
+        """Start a step. Trained weights may have changed; their version does not show it under a fused AdamW."""
+        self._changes, self._computed = changes, set()
+
+    def times(self, name: str, W: Tensor, M: Tensor) -> Tensor | None:
+        """Return W ⊙ M, valid until the next step. None for masks of numbers, and for tensors not contiguous."""
+        if M.dtype != torch.bool or not (W.is_contiguous() and M.is_contiguous()):
+            return None
+        product, last_M, last_W, version = self._products.get(name, (None, M, None, 0))
+        trained = W.requires_grad and name not in self._computed
+        if product is None or last_W is not W or version != W._version or trained:
+            product = torch.empty_like(W, requires_grad=False) if product is None or last_W is not W else product
+            product.copy_(M).mul_(W.detach())
+            self._computed.add(name)
+        elif last_M is not M:
+            before, after, positions = self._changes.get(name, (None, None, None))
+            if positions is None or before is not last_M or after is not M:
+                positions = changed(last_M, M)
+            product.view(-1)[positions] = M.view(-1)[positions] * W.detach().view(-1)[positions]
+        self._products[name] = product, M, W, W._version
+        return product
+
+
+class Times(torch.autograd.Function):
+    """W ⊙ M;  ∂L/∂S = ∂L/∂(W ⊙ M) ⊙ W · dM/dS,   ∂L/∂W = ∂L/∂(W ⊙ M) ⊙ M.
+
+    The only full-size tensors allocated are the gradients and, if not kept, the product.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, W: Tensor, S: Tensor | None, M: Tensor, slope: float | None, product: Tensor | None
+    ) -> Tensor:
+        ctx.slope = slope
+        ctx.save_for_backward(W, S if slope is not None else None, M if ctx.needs_input_grad[0] else None)
+        return M.to(W.dtype, copy=True).mul_(W) if product is None else product.detach()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = gradients
+        W, S, M = ctx.saved_tensors
+        to_S = None
+        if ctx.needs_input_grad[1]:
+            to_S = gradient * W if S is None else _sloped(gradient, W.expand_as(S), S, ctx.slope)
+        return None if M is None else M.to(W.dtype, copy=True).mul_(gradient), to_S, None, None, None
+
+
+def _sloped(gradient: Tensor, W: Tensor, S: Tensor, slope: float) -> Tensor:
+    """Return gradient ⊙ W ⊙ t σ(tS)(1 - σ(tS)), piece by piece."""
+    to_S = torch.empty_like(S)
+    room = room_for(S), room_for(S)
+    for out, g, w, s, y, z in pieces(to_S, gradient.contiguous(), W.contiguous(), S, room=room):
+        torch.mul(s, slope, out=y).sigmoid_()
+        y.mul_(torch.sub(1, y, out=z)).mul_(slope)
+        torch.mul(g, w, out=out).mul_(y)
+    return to_S
