@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +83,13 @@ def test_a_file_is_short_and_imports_only_downwards(file):
     if room(name) == "methods":
         unseen = {other for other in ours(file) if not {other, room(other)} & METHODS_SEE}
         assert not unseen, f"{name} sees {unseen}"
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "methods").glob("*.py")), ids=module)
+def test_a_method_knows_no_hardware(file):
+    """Devices, kernels and what a ranking carries from step to step are the business of masks/."""
+    words = {"near", "window", "device", "cuda", "cpu", "gpu", "gpus", "triton", "numpy", "np", "kernel", "kernels"}
+    assert not words & set(re.findall(r"[a-z]+", file.read_text().lower()))
 
 
 def test_no_circle():
