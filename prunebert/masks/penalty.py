@@ -1,4 +1,4 @@
-"""Control: the penalty R(S), and the force λ on it that brings a method without a target to the sparsity asked for."""
+"""The penalty R(S), and the force λ on it that steers a method without a target to the configured sparsity."""
 
 from __future__ import annotations
 
@@ -19,12 +19,24 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Force:
-    """λ(t) such that the scores' quantile at `sparsity` lies at `cut` at progress `end`, leaving `origin` at `start`.
+    """λ(t) that brings the scores' quantile at `sparsity` from `origin` to `cut` between `start` and `end`.
 
-    A proportional-integral controller: λ = unit · sinh(gain · e + hold · ∫ e du), u from 0 to 1 between start and end,
-    e the quantile's height, in units of the whole way, above a way down that flattens out: (1-u)² is left at u. sinh
-    lets λ grow over many orders of magnitude, as models of different size need, and turn negative where scores sink too
-    fast by themselves. From `end` on λ stays as it is. Gain and hold: what kept model=tiny within 0.4 points (LOG.md).
+    It is a proportional-integral controller: λ = unit · sinh(gain · e + hold · ∫ e du). u runs from 0 to 1 between
+    start and end. e is the quantile's height above its path, in units of the whole way. The path flattens out: (1-u)²
+    of the way remains at u. sinh lets λ grow over many orders of magnitude, as models of different size need. It also
+    lets λ turn negative where scores sink too fast by themselves. From `end` on λ is constant.
+
+    Attributes:
+        sparsity: The fraction of all scores that shall lie below the cut.
+        cut: Where the quantile shall be at `end`.
+        origin: Where the quantile is at `start`.
+        start: The progress at which the steering begins.
+        end: The progress at which it ends.
+        unit: The scale of λ.
+        gain: Weight of the error. Gain and hold are what kept model=tiny within 0.4 points (LOG.md).
+        hold: Weight of the error's integral.
+        rank: Ranks the scores.
+        memory: The controller's state, for checkpoints.
     """
 
     sparsity: float
@@ -39,42 +51,47 @@ class Force:
     memory: dict[str, Any] = field(default_factory=lambda: {"total": 0.0, "last": 0.0, "value": 0.0})
 
     def __call__(self, scores: Scores, t: float) -> Scalar:
-        """λ at progress t, to be asked once a step; on a GPU a 0-d tensor there, for which the host does not wait."""
-        now = self.memory
-        if self.sparsity == 0 or t < self.start or now["last"] >= 1:
-            return now["value"]
+        """Return λ at progress t. Call it once a step."""
+        memory = self.memory
+        if self.sparsity == 0 or t < self.start or memory["last"] >= 1:
+            return memory["value"]
         u = min((t - self.start) / (self.end - self.start), 1.0)
         way = self.origin - self.cut
         e = (self.rank.quantile(scores, self.sparsity) - self.cut) / way - (1 - u) ** 2
-        now["total"] += e * (u - now["last"])
-        now["value"] = self.unit * sinh(self.gain * e + self.hold * now["total"])
-        now["last"] = u
+        memory["total"] += e * (u - memory["last"])
+        memory["value"] = self.unit * sinh(self.gain * e + self.hold * memory["total"])
+        memory["last"] = u
         if u == 1 and abs(below(scores, self.cut) - self.sparsity) > 0.005:
             log.warning(
-                "λ brought %.4f of the weights below the cut where %.4f was asked; the cut is moved for the rest. More "
-                "steps or another method.score_lr may come closer",
+                "λ brought %.4f of the weights below the cut, not %.4f as configured. The cut is moved for the rest. "
+                "More steps or another method.score_lr may come closer",
                 below(scores, self.cut),
                 self.sparsity,
             )
-        return now["value"]
+        return memory["value"]
 
 
 def sinh(x: Scalar) -> Scalar:
-    """Of x within ±10."""
+    """Return sinh(x), with x limited to ±10."""
     return x.clamp(-10.0, 10.0).sinh() if isinstance(x, Tensor) else math.sinh(max(-10.0, min(10.0, x)))
 
 
 def below(scores: Scores, cut: float) -> float:
-    """Fraction of all scores together at or below `cut`."""
+    """Return the fraction of all scores together at or below `cut`."""
     return sum(int((s <= cut).sum()) for s in scores.values()) / sum(s.numel() for s in scores.values())
 
 
 @torch.no_grad()
 def penalise(S: Scores, force: Scalar, above: float = 0.0) -> Tensor:
-    """λ R(S), R = mean over matrices of mean σ(S - above); λ ∂R/∂S = λ σ(1 - σ) / (matrices · weights in each) is added
-    to the gradient of S here, piece by piece, so that no σ(S) of full size is made. Nothing is at λ = 0.
+    """Return λ R(S), and add its gradient to the gradient of S. R = mean over matrices of mean σ(S - above).
 
-    force: λ, on a GPU maybe a 0-d tensor there.
+    λ ∂R/∂S = λ σ(1 - σ) / (matrices · weights in each) is added piece by piece, so no σ(S) of full size is allocated.
+    At λ = 0 nothing is added.
+
+    Args:
+        S: Scores.
+        force: λ.
+        above: What is subtracted from S.
     """
     if not isinstance(force, Tensor) and force == 0:
         return next(iter(S.values())).new_zeros(())
@@ -99,7 +116,7 @@ def penalise(S: Scores, force: Scalar, above: float = 0.0) -> Tensor:
 
 
 def mean_sigmas(S: Scores, temperature: float = 1.0) -> dict[str, Tensor]:
-    """mean σ(s/p) of every matrix, without a gradient, piece by piece."""
+    """Return mean σ(s/p) of every matrix, 0-d and without a gradient, computed piece by piece. temperature: p."""
     if kernels_take(S.values()):
         from prunebert.masks import penalty_cuda
 

@@ -1,5 +1,7 @@
-"""Sigmas: sums of σ(S) and the gradient of the penalty R(S) on a GPU, of all matrices in one pass; what control.py does
-piece by piece on the CPU, and the same numbers but for rounding (tests/masks/test_selection_cuda.py)."""
+"""Sums of σ(S) and the gradient of the penalty R(S) on a GPU, of all matrices in one pass.
+
+penalty.py computes the same piece by piece on the CPU, equal but for rounding (tests/masks/test_selection_cuda.py).
+"""
 
 from __future__ import annotations
 
@@ -12,21 +14,30 @@ from prunebert.masks.selection_cuda import BLOCK, layout, on_device, tensor_of
 
 
 def means(S: list[Tensor], above: float = 0.0, temperature: float = 1.0, force: float | Tensor | None = None) -> Tensor:
-    """mean σ((S - above)/p) of each contiguous float32 matrix: [matrices], float64. With a force λ the gradient of
-    λ · mean of these is added to that of every S (at p = 1)."""
+    """Return mean σ((S - above)/p) of each contiguous float32 matrix: [matrices], float64.
+
+    Args:
+        S: The matrices.
+        above: What is subtracted.
+        temperature: p.
+        force: λ. If given, the gradient of λ · mean of these means is added to that of every S (at p = 1).
+    """
     sizes, device = tuple(s.numel() for s in S), S[0].device
     first_block, _, _, _, blocks = layout(sizes, (1,) * len(S), device, BLOCK)
     sums = torch.empty(blocks, device=device)
     for s in S if force is not None else []:
         if s.grad is None:
             s.grad = torch.zeros_like(s)
-    at = on_device(tuple(s.data_ptr() for s in S), device)
-    to = at if force is None else on_device(tuple(s.grad.data_ptr() for s in S if s.grad is not None), device)
+    scores = on_device(tuple(s.data_ptr() for s in S), device)
+    gradients = (
+        scores if force is None else on_device(tuple(s.grad.data_ptr() for s in S if s.grad is not None), device)
+    )
     size = on_device(sizes, device)
     each = torch.zeros(len(S), device=device) if force is None else (1 / (len(S) * size) * force).float()
     wide = triton.next_power_of_2(len(S))
+    tables = (scores, gradients, first_block, size, each)
     _sums[(blocks,)](
-        at, to, first_block, size, each, sums, above, 1 / temperature, len(S), force is not None, wide=wide, block=BLOCK
+        *tables, sums, above, 1 / temperature, len(S), with_gradient=force is not None, wide=wide, block=BLOCK
     )
     until = torch.nn.functional.pad(sums.double().cumsum(0), (1, 0))
     return until[first_block].diff() / size
@@ -34,17 +45,17 @@ def means(S: list[Tensor], above: float = 0.0, temperature: float = 1.0, force: 
 
 @triton.jit
 def _sums(
-    at, to, first_block, sizes, each, sums, above, slope, lists, pushed: tl.constexpr,
+    scores, gradients, first_block, sizes, each, sums, above, slope, tensors, with_gradient: tl.constexpr,
     wide: tl.constexpr, block: tl.constexpr,
 ):  # fmt: skip
-    """Of one program's scores; and each σ(1 - σ) is added to their gradient."""
+    """Sum σ over one program's scores. With a gradient, add each · σ(1 - σ) to theirs."""
     program = tl.program_id(0).to(tl.int64)
-    tensor = tensor_of(program, first_block, lists, wide)
-    where = (program - tl.load(first_block + tensor)) * block + tl.arange(0, block)
-    real = where < tl.load(sizes + tensor)
-    score = tl.load(tl.load(at + tensor).to(tl.pointer_type(tl.float32)) + where, mask=real, other=0.0)
+    tensor = tensor_of(program, first_block, tensors, wide)
+    position = (program - tl.load(first_block + tensor)) * block + tl.arange(0, block)
+    exists = position < tl.load(sizes + tensor)
+    score = tl.load(tl.load(scores + tensor).to(tl.pointer_type(tl.float32)) + position, mask=exists, other=0.0)
     sigma = tl.sigmoid((score - above) * slope)
-    tl.store(sums + program, tl.sum(tl.where(real, sigma, 0.0), 0))
-    if pushed:
-        gradient = tl.load(to + tensor).to(tl.pointer_type(tl.float32)) + where
-        tl.store(gradient, tl.load(gradient, mask=real) + tl.load(each + tensor) * sigma * (1 - sigma), mask=real)
+    tl.store(sums + program, tl.sum(tl.where(exists, sigma, 0.0), 0))
+    if with_gradient:
+        gradient = tl.load(gradients + tensor).to(tl.pointer_type(tl.float32)) + position
+        tl.store(gradient, tl.load(gradient, mask=exists) + tl.load(each + tensor) * sigma * (1 - sigma), mask=exists)

@@ -50,7 +50,7 @@ def test_force_tells_when_the_cut_is_half_a_point_off(removed, told, caplog):
     force(S, 0.75)
     assert len(warned(caplog)) == told
     if told:
-        assert f"0.{removed}0 of the weights below the cut where 0.5000 was asked" in warned(caplog)[0]
+        assert f"0.{removed}0 of the weights below the cut, not 0.5000 as configured" in warned(caplog)[0]
     assert below(S, -2.0) == removed / 1000 and below(S, -3.0) == removed / 1000
 
 
