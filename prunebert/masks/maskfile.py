@@ -1,14 +1,10 @@
-"""The mask file: one bit for each prunable weight, in a safetensors file that describes itself.
+"""The mask file: one bit per prunable weight, in a safetensors file that describes itself.
 
-Each tensor is a matrix's mask, flattened row by row and packed eight weights to a byte. The first weight is the highest
-bit (`numpy.packbits`, bitorder "big"); the last byte is filled with zeros. The metadata, all text:
+Each tensor is the mask of one matrix, flattened row by row and packed eight weights to a byte. The first weight is in
+the highest bit (`numpy.packbits`, bitorder "big"), and the last byte is filled with zeros.
 
-- format, version, bitorder
-- model, weights_hash: the checkpoint's name and models.hash_of its encoder
-- shapes, kept: JSON by name; kept is the number of weights that stay
-- sha256: checksum over everything else, see `_digest`
-
-This module only encodes and decodes. runs/artifacts.py writes the file whole or not at all.
+The metadata are text: format, version, bitorder, model, weights_hash (models.hash_of over the encoder), shapes and kept
+(JSON by name), sha256 (`_digest`).
 """
 
 from __future__ import annotations
@@ -35,26 +31,26 @@ ENTRIES = {"model", "weights_hash", "shapes", "kept"}
 
 @dataclass(frozen=True)
 class MaskFile:
-    """Masks and the checkpoint that they belong to."""
+    """Masks and the checkpoint they belong to."""
 
-    masks: Masks  # bool by parameter name
+    masks: Masks  # bool, by parameter name
     model: str  # the checkpoint's name
-    weights_hash: str  # hash of the checkpoint's weights
+    weights_hash: str  # of the checkpoint's encoder
 
 
 @dataclass(frozen=True)
 class Packed:
-    """A mask file whose masks are still packed. All dicts are by parameter name."""
+    """A mask file whose masks are still packed. The dicts are by parameter name."""
 
-    bits: dict[str, np.ndarray]  # uint8, eight weights to a byte, zeros after the last weight
-    shapes: dict[str, tuple[int, ...]]  # of the matrices
-    kept: dict[str, int]  # number of weights that stay
+    bits: dict[str, np.ndarray]  # uint8; the unused bits of the last byte are 0
+    shapes: dict[str, tuple[int, ...]]  # of the masks
+    kept: dict[str, int]  # how many bits are set
     model: str  # the checkpoint's name
-    weights_hash: str  # hash of the checkpoint's weights
+    weights_hash: str  # of the checkpoint's encoder
 
 
 def pack(file: MaskFile) -> Packed:
-    """Pack masks eight weights to a byte."""
+    """Pack masks, eight weights to a byte."""
     return Packed(
         bits={n: np.packbits(m.cpu().numpy().reshape(-1)) for n, m in file.masks.items()},
         shapes={n: tuple(m.shape) for n, m in file.masks.items()},
@@ -65,7 +61,7 @@ def pack(file: MaskFile) -> Packed:
 
 
 def encode(file: MaskFile) -> bytes:
-    """Return the content of a mask file."""
+    """Return the content of the whole file."""
     packed = pack(file)
     metadata = {
         "format": FORMAT,
@@ -93,7 +89,7 @@ def read(path: Path) -> MaskFile:
 
 
 def read_packed(path: Path) -> Packed:
-    """Read and verify a file's packed masks. Raises BadInput, which names the file, for a damaged or foreign file."""
+    """Read and verify the bits of a file. Raises BadInput, which names the file, for any damage."""
     try:
         with safe_open(path, "numpy") as stream:
             metadata = stream.metadata() or {}
@@ -103,23 +99,23 @@ def read_packed(path: Path) -> Packed:
     if metadata.get("format") != FORMAT:
         raise BadInput(f"{path} is not a mask file of prunebert")
     if metadata.get("version") != VERSION:
-        raise BadInput(f"{path} is of version {metadata.get('version')}, this prunebert reads version {VERSION}")
+        raise BadInput(f"{path} has version {metadata.get('version')}; this prunebert reads version {VERSION}")
     if metadata.get("sha256") != _digest(metadata, packed) or not metadata.keys() >= ENTRIES:
         raise BadInput(f"{path} is damaged: its checksum does not match its content")
     shapes = {n: tuple(shape) for n, shape in json.loads(metadata["shapes"]).items()}
     kept = json.loads(metadata["kept"])
     bits = {n: _without_padding(packed[n], math.prod(shape)) for n, shape in shapes.items()}
-    for name, packed_mask in bits.items():
-        if packed_mask.size != math.ceil(math.prod(shapes[name]) / 8):
-            raise BadInput(f"{path} is damaged: {name} has {packed_mask.size} bytes for {list(shapes[name])} weights")
-        count = int(np.bitwise_count(packed_mask).sum(dtype=np.int64))
+    for name, mask in bits.items():
+        if mask.size != math.ceil(math.prod(shapes[name]) / 8):
+            raise BadInput(f"{path} is damaged: {name} has {mask.size} bytes for {list(shapes[name])} weights")
+        count = int(np.bitwise_count(mask).sum(dtype=np.int64))
         if count != kept[name]:
-            raise BadInput(f"{path} is damaged: {name} keeps {count} weights, its metadata says {kept[name]}")
+            raise BadInput(f"{path} is damaged: {name} keeps {count} weights, but the file says {kept[name]}")
     return Packed(bits, shapes, kept, metadata["model"], metadata["weights_hash"])
 
 
 def _without_padding(bits: np.ndarray, size: int) -> np.ndarray:
-    """Set the bits after the last of `size` weights to zero."""
+    """Return the bytes of `size` weights, with zeros after the last one. A file may have other bits there."""
     unused = -size % 8
     if unused and bits.size and bits[-1] & (1 << unused) - 1:
         bits = np.concatenate([bits[:-1], bits[-1:] >> unused << unused])
@@ -127,7 +123,7 @@ def _without_padding(bits: np.ndarray, size: int) -> np.ndarray:
 
 
 def _digest(metadata: dict[str, str], packed: dict[str, np.ndarray]) -> str:
-    """Return sha256 over all other metadata and all bits, each in the order of the names."""
+    """Return the sha256 over all other metadata and all bits, each in the order of the names."""
     digest = hashlib.sha256(json.dumps(sorted((k, v) for k, v in metadata.items() if k != "sha256")).encode())
     for name in sorted(packed):
         digest.update(name.encode())

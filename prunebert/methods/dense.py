@@ -1,4 +1,4 @@
-"""Dense: fine-tune everything, remove nothing. What every sub-network is compared with (Devlin et al. 2019, §4)."""
+"""Dense: fine-tune everything, remove nothing (Devlin et al. 2019, §4). Every sub-network is compared with it."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ from prunebert.training.phase import Phase, finetune
 
 
 def dense(net: SubNetwork, task: Task, *, fit: Fit, head: Head) -> Iterator[Phase]:
-    """M = 1. Phases: finetune."""
+    """Train with M = 1. Phases: finetune."""
     yield from finetune(net, task, net.add_head(task.form(), head), fit)

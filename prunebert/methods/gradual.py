@@ -1,12 +1,12 @@
-"""GMP, gradual magnitude pruning (Zhu & Gupta 2017): remove the smallest weights little by little while training them.
+"""GMP, gradual magnitude pruning (Zhu & Gupta 2017): remove the smallest weights step by step while training.
 
     s(t) = s_f (1 - (1 - u)³),   M_t = Top_v(|W_t| ⊙ M_{t-1}) in every matrix,   f(x; W_t ⊙ M_t)
 
-What is gone ranks last, so masks only shrink. As in SparseBERT's code the mask is made anew about 100 times a run and
-not at every step (`updates`); that code's last tick comes at 99 % of the run, here the final one is at its end.
+A removed weight ranks last, so masks only shrink. As in SparseBERT's code the mask is updated about 100 times a run
+(`updates`), not at every step. That code's last update comes at 99 % of the run; here it comes at the end.
 
-keep_pretrained=true: the survivors then go back to their pre-trained values and only a new head is trained, as AbP's
-paper has its baselines.
+keep_pretrained=true: afterwards the survivors are rewound to their pre-trained values and only a new head is trained,
+as for the baselines in AbP's paper.
 """
 
 from __future__ import annotations
@@ -40,14 +40,18 @@ def gmp(
     keep_pretrained: bool,
     train_embeddings: bool = True,
 ) -> Iterator[Phase]:
-    """Phases: (teacher,) prune(, head)."""
+    """Prune by magnitude, gradually. Phases: (teacher,) prune(, head).
+
+    updates: how often the mask is updated.
+    """
     key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
     theta = net.snapshot(key) if keep_pretrained else {}
     net.masks = keep_top(magnitude(net, prunable), 0.0)
-    memory = {"sparsity": 0.0}  # of the mask as it stands
+    memory = {"sparsity": 0.0}  # of the current mask
 
     def tick(t: float) -> float:
+        """Return the progress of the last update."""
         return 1.0 if t == 1 else math.floor(t * updates) / updates
 
     def masks(t: float, hard: bool) -> Masks:
@@ -56,7 +60,8 @@ def gmp(
             net.masks, memory["sparsity"] = keep_top(magnitude(net, prunable), s, scope), s
         return net.masks
 
-    last = math.ceil(schedule.end * updates) / updates  # and where 0.58 · 100 is 57.99…, the next moment after it
+    # The update at which the schedule ends. If rounding puts it below that (0.58 · 100 = 57.99…), the moment after it.
+    last = math.ceil(schedule.end * updates) / updates
     yield Phase(
         name="prune",
         task=task,

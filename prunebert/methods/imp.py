@@ -4,11 +4,13 @@ Networks", NeurIPS 2020; read from their code, our notes §5.3).
     for k = 1 … K:   train f(x; θ ⊙ M) to the end;   M ← Top_v(|θ| ⊙ M) at sparsity min(k · step, s), globally;   θ ← θ₀
     then train f(x; θ ⊙ M) once more
 
-A round removes `step` of the original weights, the paper's 10 %; K is the number of rounds that takes, the last one
-smaller if need be. Their code rewinds the encoder to the pre-trained weights and keeps the classifier that it has.
-Every round is a training of its own, with its learning rate down to 0. Their GLUE code starts each with the schedule of
-all ten (30 epochs), so that its rate falls by a tenth within one.
-keep_pretrained=true: the last training is of the head alone, over θ₀ ⊙ M, as AbP's paper has its baselines.
+A round removes the fraction `step` of the original weights, 10 % in the paper. K is the number of rounds needed; the
+last one may be smaller. Their code rewinds the encoder to the pre-trained weights and keeps the trained classifier.
+
+Every round here is a complete training, whose learning rate decays to 0. Their GLUE code starts each round with the
+schedule of all ten (30 epochs), so its rate falls by only a tenth within a round.
+
+keep_pretrained=true: the last training is of the head alone, over θ₀ ⊙ M, as for the baselines in AbP's paper.
 """
 
 from __future__ import annotations
@@ -41,9 +43,12 @@ def imp(
     distill: Distill,
     keep_pretrained: bool,
 ) -> Iterator[Phase]:
-    """Phases: (teacher,) round-1 … round-K, finetune or head; each of the length of `fit`."""
+    """Prune and rewind in rounds. Phases: (teacher,) round-1 … round-K, finetune or head, each as long as `fit`.
+
+    sparsity: of the last round. step: the fraction of the original weights that a round removes.
+    """
     if not 0 < step <= 1:
-        raise BadInput(f"method.step={step}: the fraction removed a round must be above 0 and at most 1")
+        raise BadInput(f"method.step={step}: the fraction removed per round must be above 0 and at most 1")
     key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
     theta = net.snapshot(key)  # θ₀

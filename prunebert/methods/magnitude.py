@@ -1,11 +1,12 @@
-"""Magnitude, one-shot: keep the largest pre-trained weights, then fine-tune them.
+"""One-shot magnitude pruning: keep the largest pre-trained weights, then fine-tune them.
 
     S = |θ₀|,  M = Top_v(S),  then min over θ of L(f(x; θ ⊙ M))
 
-Chen et al. 2020 ("BERT-Tickets", the OMP baseline; methods.md §5.3 of our notes, read from their code): one global
-ranking over the encoder's matrices and the pooler. TAMT's copy of it ranks in every matrix (scope=local).
-keep_pretrained=true: θ₀ stays and only the head is trained, as AbP's paper has its baselines. masks=RUN: a finished
-run's masks instead of S.
+It is the OMP baseline of Chen et al. 2020 ("BERT-Tickets", read from their code). They rank the encoder's matrices and
+the pooler globally. TAMT's copy of it ranks in every matrix (scope=local).
+
+keep_pretrained=true: θ₀ stays and only the head is trained, as for the baselines in AbP's paper.
+masks=RUN: use the masks of a finished run instead of S.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from prunebert.training.phase import Phase, finetune, train_head
 
 
 def magnitude(net: SubNetwork, prunable: str) -> Scores:
-    """S = |θ| ⊙ M: what is gone ranks last, so that masks of a later round can only shrink."""
+    """Return S = |θ| ⊙ M. A removed weight ranks last, so the masks of later rounds only shrink."""
     return {n: W.detach().abs() * net.masks.get(n, 1) for n, W in net.prunable(prunable).items()}
 
 
@@ -41,7 +42,7 @@ def one_shot(
     masks: str | None,
     keep_pretrained: bool,
 ) -> Iterator[Phase]:
-    """Phases: (teacher,) finetune or head, under the mask of the pre-trained weights' magnitudes."""
+    """Fine-tune under the mask of the pre-trained magnitudes. Phases: (teacher,) finetune or head."""
     if masks:
         M = masks_of(masks, net, prunable, sparsity)
     else:

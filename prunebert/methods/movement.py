@@ -1,10 +1,11 @@
-"""Movement pruning, hard top-v (Sanh, Wolf & Rush 2020; read from the released code, our notes §5.1).
+"""Movement pruning, hard top-v (Sanh, Wolf & Rush 2020; read from the released code).
 
     M = Top_v(S) in every matrix,   ∂L/∂S := ∂L/∂M = ∂L/∂W′ ⊙ W,   W and S trained together,   S₀ = 0
     s(t) = s_f (1 - (1 - u)³)   after a dense warm-up, then held at s_f
 
-A removed weight's score still learns, so it may come back. Word, position and type embeddings are frozen, as in the
-released code, unless train_embeddings. With distill=logits its weights are 0.5 and 0.5 at temperature 2.
+The score of a removed weight is still trained, so the weight may recover. Word, position and type embeddings are
+frozen, as in the released code, unless train_embeddings is true. With distill=logits the released code weights both
+losses by 0.5, at temperature 2.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def hard(
     distill: Distill,
     train_embeddings: bool = False,
 ) -> Iterator[Phase]:
-    """Phases: (teacher,) prune."""
+    """Train scores and weights together. Phases: (teacher,) prune."""
     key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
     S = net.new_scores(prunable)

@@ -1,10 +1,11 @@
-"""Random: a mask drawn by lot, then fine-tuned. The floor under every table.
+"""Random pruning: fine-tune under a mask drawn at random. It is the floor of every table.
 
 S ~ U(0, 1),  M = Top_v(S) in every matrix,  then min over θ of L(f(x; θ ⊙ M))
 
-budget=RUN: as many weights in each matrix as a finished run has there (its mask, shuffled within every matrix), or,
-with budget_by=layer, as many in each layer: it tells what a method's allocation is worth without its choice of weights.
-masks=RUN: a finished run's masks instead of S. keep_pretrained=true: θ stays and only the head is trained.
+budget=RUN: keep as many weights in each matrix as a finished run (its mask, shuffled within every matrix). With
+budget_by=layer, as many in each layer. This measures a method's allocation without its choice of weights.
+masks=RUN: use the masks of a finished run instead of S.
+keep_pretrained=true: θ stays and only the head is trained.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ def random(
     budget_by: Literal["matrix", "layer"],
     keep_pretrained: bool,
 ) -> Iterator[Phase]:
-    """Phases: (teacher,) finetune or head, under one mask drawn from `seed` alone."""
+    """Fine-tune under one mask drawn from `seed` alone. Phases: (teacher,) finetune or head."""
     if budget and (masks or scope == "global"):
-        raise BadInput(f"method.budget={budget}: tells every matrix's share; leave method.masks and scope=global out")
+        raise BadInput(f"method.budget={budget}: sets the sparsity of every matrix; leave out method.masks and scope=global")
     generator = Generator().manual_seed(seed)
     S = {n: uniform_like(W, generator) for n, W in net.prunable(prunable).items()}
     if masks:

@@ -1,4 +1,4 @@
-"""One optimizer step of a phase, and all that steps share: what is trained, the optimizers, the masks' history."""
+"""One optimizer step of a phase, and what the steps share: trained tensors, optimizers, the masks' history."""
 
 from __future__ import annotations
 
@@ -24,7 +24,15 @@ LOWER = "lower fit.lr, fit.head_lr or method.score_lr"
 
 
 class Stepper:
-    """`step(k, batch)`: everything in the phase's groups is trained on a global batch, nothing else gets a gradient."""
+    """Trains a phase step by step: `step(k, batch)`.
+
+    Only the tensors in the phase's groups get a gradient.
+
+    Attributes:
+        trained: The trained tensors, by "group.name".
+        history: The record of the masks.
+        products: What keeps W ⊙ M from step to step.
+    """
 
     def __init__(self, net: SubNetwork, phase: Phase, *, seed: int, impl: Impl) -> None:
         self.net, self.phase, self.seed, self.impl = net, phase, seed, impl
@@ -41,41 +49,53 @@ class Stepper:
         self.history, self.products = History(), products_on(impl.torch_device)
 
     def __call__(self, step: int, batch: Batch) -> tuple[Terms, Masks]:
-        """Take step `step`, counted from 0: the terms of its loss, and the masks that tell what was removed."""
+        """Take one step on a global batch.
+
+        Args:
+            step: Its number, from 0.
+            batch: The batch of all ranks; this rank takes its share.
+
+        Returns:
+            The terms of the loss, and the hard masks, which show what is removed.
+
+        Raises:
+            Diverged: A gradient is NaN. The trained tensors then still hold no NaN.
+        """
         phase, steps = self.phase, self.phase.steps
         t = (step + 1) / steps
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["full_lr"] * phase.fit.rate(step, steps)
-            optimizer.zero_grad(set_to_none=True)  # before the forward pass needs the memory
-        batch, part = share(batch)
+            optimizer.zero_grad(set_to_none=True)  # frees memory before the forward pass
+        batch, fraction = share(batch)
         batch = batch.to(self.impl.torch_device)
         masks = phase.masks(t, False)
-        told = phase.masks(t, True) if phase.drawn else masks.hard if isinstance(masks, Through) else masks
-        self.products.step(self.history.see(told))
+        hard_masks = phase.masks(t, True) if phase.drawn else masks.hard if isinstance(masks, Through) else masks
+        self.products.step(self.history.see(hard_masks))
         masks = keeping(masks, self.products)
         with self.impl.autocast(), distributed.own_random(self.seed, step, self.impl.torch_device):
             out = self.net(batch, phase.head, masks, needs=phase.needs)
             terms = phase.loss(out, batch, t)
         _total(terms).backward()
-        terms |= (penalty := phase.penalty(t))  # only now, when what the batch left in memory is gone
+        terms |= (penalty := phase.penalty(t))  # after backward(), when the batch's activations are freed
         if any(term.requires_grad for term in penalty.values()):
             _total(penalty).backward()
-        terms = distributed.average(self.trained.values(), terms, part)
+        terms = distributed.average(self.trained.values(), terms, fraction)
         norm = torch.nn.utils.clip_grad_norm_(self.trained.values(), phase.fit.clip)
-        if norm.device.type == "cpu" and not norm.isfinite() and _total(terms).isfinite():  # else train.py tells
-            self._look_for_nan(f"step {step + 1} of {steps} of phase {phase.name}")
+        # A loss that is not finite is reported by loop.py. On a GPU loop.py checks the trained tensors instead.
+        if norm.device.type == "cpu" and not norm.isfinite() and _total(terms).isfinite():
+            self._refuse_nan(f"step {step + 1} of {steps} of phase {phase.name}")
         for optimizer in self.optimizers:
             optimizer.step()
-        return terms, told
+        return terms, hard_masks
 
-    def _look_for_nan(self, when: str) -> None:
-        """Raises Diverged if a gradient has any: then what is trained never has."""
+    def _refuse_nan(self, when: str) -> None:
+        """Raise Diverged if a gradient is NaN, so that the trained tensors never are."""
         if any(x.grad is not None and x.grad.isnan().any() for x in self.trained.values()):
             raise Diverged(f"the gradient became NaN at {when}; {LOWER}")
 
     def end(self) -> int:
-        """Nothing is trained any more; returns how many parameters were: what nothing reads is not trained."""
+        """Stop training; return the number of parameters that received a gradient."""
         parameters = sum(x.numel() for x in self.trained.values() if x.grad is not None)
         for tensor in self.trained.values():
             tensor.requires_grad_(False)
@@ -84,10 +104,12 @@ class Stepper:
 
 
 def _total(terms: Terms) -> Tensor:
+    """Return the sum of the terms, 0-d float32."""
     return torch.stack([value.float() for value in terms.values()]).sum()
 
 
 def _parameters(group: Group) -> dict[str, Any]:
+    """Return a group as an optimizer takes it, with its full learning rate beside the current one."""
     return {
         "params": list(group.tensors.values()),
         "lr": group.lr,
@@ -97,13 +119,14 @@ def _parameters(group: Group) -> dict[str, Any]:
 
 
 def share(batch: Batch) -> tuple[Batch, float]:
-    """This rank's rows, and their part of what all labels of the global batch count. A rank for which no row is left
-    takes one that counts nothing.
+    """Return this rank's rows, and their fraction of the labels that count in the global batch.
+
+    A rank without rows takes one row that counts nothing.
     """
     if distributed.COUNT == 1:
         return batch, 1.0
-    mine = slice(distributed.RANK, None, distributed.COUNT) if len(batch.rows) > distributed.RANK else slice(0, 1)
-    inputs = {k: v[mine] for k, v in batch.inputs.items()}
-    part = replace(batch, inputs=inputs, labels=batch.labels[mine], rows=batch.rows[mine])
-    count = int((part.labels != IGNORED).sum()) if len(batch.rows) > distributed.RANK else 0
-    return part, count / int((batch.labels != IGNORED).sum())
+    rows = slice(distributed.RANK, None, distributed.COUNT) if len(batch.rows) > distributed.RANK else slice(0, 1)
+    inputs = {k: v[rows] for k, v in batch.inputs.items()}
+    local_batch = replace(batch, inputs=inputs, labels=batch.labels[rows], rows=batch.rows[rows])
+    count = int((local_batch.labels != IGNORED).sum()) if len(batch.rows) > distributed.RANK else 0
+    return local_batch, count / int((batch.labels != IGNORED).sum())
