@@ -1,29 +1,33 @@
-"""AbP, Adapting by Pruning (Gao, Colombo & Wang 2021, arXiv 2105.03343): every weight stays as pre-trained, and which
-of them are read is trained, together with a small head p.
+"""AbP, Adapting by Pruning (Gao, Colombo & Wang 2021, arXiv 2105.03343).
+
+It trains no weights, only which of them are used, together with a small head p. Every weight stays as pre-trained.
 
     f(x; w₀ ⊙ m, p),   m = σ(t_l θ),  t_l = 10⁵: in numbers 1[θ > 0]                                      (Eq. 1)
     ∇̃_θ L = ∇_m L ⊙ t_s σ(t_s θ)(1 - σ(t_s θ))          forward with t_l, backward with t_s = 1            (Eq. 4)
     p ← p - β ∇_p L,   θ ← θ - α ∇̃_θ L - γ 1             γ pushes all θ down                               (Eq. 6-7)
     until the fraction of θ ≤ 0 is the target: one global sparsity, embeddings pruned too                   (Alg. 1)
 
-A removed weight's θ still learns, so it may recover; topology.json counts it (`history`).
+The θ of a removed weight is still trained, so the weight may recover. topology.json counts these (`history`).
 
-Where the paper cannot be followed to the letter:
-- θ₀ ~ N(0.01, "variance 0.001") would start with 37.6 % of θ below 0, which the paper excludes: 0.001 is read as the
+Where the paper cannot be followed exactly:
+- θ₀. N(0.01, "variance 0.001") would start with 37.6 % of θ below 0, which the paper excludes. Here 0.001 is the
   standard deviation.
-- Plain SGD at α = 2e-5 moves θ by orders less than needed, and γ · steps cannot reach the targets on the small tasks
-  [I]. θ is trained by Adam, with an ε of 1e-12, as many of its gradients are below the usual 1e-8 (optimizer=sgd is
-  the literal update of θ, but for the clipped gradient and the decaying rate; the head has AdamW either way), and γ is
-  set anew at every step, so that exactly the scheduled fraction of θ is ≤ 0 (it may then be negative). control=paper
-  is Algorithm 1: a constant γ, with the learning rate's decay, and the phase ends once the target is met, or falls
-  short of it and says so.
-- The list of masked tensors is not in the paper. Here: encoder matrices, pooler, word embeddings. Its head does not
-  read the pooler, whose θ therefore only follow γ.
+- Optimizer. Plain SGD at α = 2e-5 moves θ by orders of magnitude too little (inferred). Here θ is trained by Adam, with
+  ε = 1e-12, because many gradients are below the usual 1e-8. optimizer=sgd is the literal update of θ, except that the
+  gradient is clipped and the rate decays. The head is trained by AdamW in both cases.
+- γ. On the small tasks γ · steps cannot reach the targets (inferred). Here γ is set at every step such that exactly the
+  scheduled fraction of θ is ≤ 0. It may be negative. control=paper is Algorithm 1: γ is constant but decays with the
+  learning rate. The phase ends once the target is met; if it is missed, a warning says so.
+- Masked tensors. The paper does not list them. Here they are the encoder's matrices, the pooler and the word
+  embeddings. Its head does not read the pooler, so the pooler's θ only follow γ.
 
-Ablations (its Tables 3, 4): recovery=false keeps removed what was removed; ablation=shuffle permutes the mask within
-every matrix and trains a new head; ablation=reinit multiplies every weight by N(1, 0.01) and trains a new head. Whether
-the paper shuffles within matrices or over all, and how it trains the head of either (it reports chance for the latter),
-is not said [U].
+Ablations (Tables 3, 4):
+- recovery=false: a removed weight stays removed.
+- ablation=shuffle: permute the mask within every matrix and train a new head.
+- ablation=reinit: multiply every weight by N(1, 0.01) and train a new head.
+
+The paper does not say whether it shuffles within matrices or over all, nor how it trains the head in either ablation
+(not verified). For noisy weights it reports chance.
 """
 
 from __future__ import annotations
@@ -68,30 +72,33 @@ def abp(
     prunable: Prunable,
     head: Head,
 ) -> Iterator[Phase]:
-    """score_lr: α. fit.head_lr: β. temperature: t_s. gamma: γ of control=paper. Phases: prune(, head)."""
+    """Train the masks of the pre-trained network. Phases: prune(, head).
+
+    score_lr: α. fit.head_lr: β. temperature: t_s. init_mean, init_std: of θ₀. gamma: γ of control=paper.
+    """
     if control == "paper" and schedule.final == 0:
-        raise BadInput("sparsity=0: method.control=paper ends as soon as the target is met, here before the first step")
+        raise BadInput("sparsity=0: method.control=paper ends when the target is met, here before the first step")
     key = net.add_head(task.form(), head)
     before = net.snapshot(key) if ablation != "none" else {}
     theta = initial(net, prunable, init_mean, init_std)
-    gone: dict[str, Tensor] = {}
+    removed: dict[str, Tensor] = {}  # with recovery=false: what was ever removed
     rank = TopV("global")
     steps, s_f = fit.steps_for(task.train_rows), schedule.final
 
     def masks(t: float, hard: bool) -> Masks:
-        for n, mask in gone.items():
+        for n, mask in removed.items():
             theta[n].data.masked_fill_(mask, -torch.inf)
         if control == "paper":
-            if not hard:  # before the step's gradient instead of after it; n steps, n times γ
+            if not hard:  # before the step's gradient instead of after it: n steps apply γ n times
                 rank.shift(theta, gamma * fit.rate(round(t * steps) - 1, steps))
             M = {n: x.detach() > 0 for n, x in theta.items()}
         else:
             M, largest = rank.cut(theta, schedule(t))
             if not hard:
-                finite = recovery and removes(theta, schedule(t))  # then `largest` is γ and need not be read
-                rank.shift(theta, largest if finite else push(theta, M, largest))  # exactly the removed are now ≤ 0
+                finite = recovery and removes(theta, schedule(t))  # `largest` is γ, and reading it would take time
+                rank.shift(theta, largest if finite else push(theta, M, largest))  # now θ ≤ 0 exactly where removed
         if not recovery and not hard:
-            gone.update({n: ~m for n, m in M.items()})
+            removed.update({n: ~m for n, m in M.items()})
         if hard:
             return M
         return straight_through(M, theta, slope=temperature)
@@ -109,10 +116,10 @@ def abp(
         loss=lambda out, batch, t: task.loss(out, batch),
         settled=schedule.end if control == "schedule" else 1.0,
         stop=lambda t: control == "paper" and measured(masks(t, True)) >= s_f,
-        memory=gone,
+        memory=removed,
     )
     if control == "paper" and measured(net.masks) < s_f:
-        log.warning("control=paper: γ = %g left sparsity %.4f, short of %g", gamma, measured(net.masks), s_f)
+        log.warning("control=paper: γ = %g reached sparsity %.4f, below the target %g", gamma, measured(net.masks), s_f)
     if ablation != "none":
         generator = net.generator("ablation")
         net.rewind(before, key)
@@ -124,16 +131,19 @@ def abp(
 
 
 def initial(net: SubNetwork, prunable: str, mean: float, std: float) -> Scores:
-    """θ₀ ~ N(mean, std), drawn from the run's seed alone."""
+    """Draw θ₀ ~ N(mean, std) from the run's seed alone."""
     generator = net.generator("scores")
     return {n: normal_like(W, generator, mean, std) for n, W in net.prunable(prunable).items()}
 
 
 def push(theta: Scores, M: Masks, largest: Scalar) -> Scalar:
-    """The γ after which θ ≤ 0 for what M removes, up to `largest`, and θ > 0 for what stays (but for ties at 0)."""
+    """Return the γ after which θ ≤ 0 where M removes, and θ > 0 where a weight stays (except ties at 0).
+
+    largest: the largest θ that M removes.
+    """
     if largest > -torch.inf:
         return largest
-    # nothing is removed, or nothing that is not at -inf already
+    # nothing is removed, or only θ that are -inf already
     smallest = min(float(x.detach()[M[n]].min()) for n, x in theta.items() if M[n].any())
     return min(0.0, smallest - 1e-6)
 

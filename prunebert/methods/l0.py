@@ -1,16 +1,18 @@
-"""L0 regularisation by hard-concrete gates (Louizos et al. 2018, as Sanh et al. 2020 run it on BERT; our notes §5.1).
+"""L0 regularisation by hard-concrete gates (Louizos et al. 2018, as Sanh et al. 2020 run it on BERT).
 
     s = σ((log u - log(1 - u) + S)/b),  u ~ U(0, 1) while training;   s = σ(S) afterwards
     m = min(1, max(0, s (r - l) + l)),   l = -0.1, r = 1.1, b = 2/3,   f(x; W ⊙ m),   S₀ = 2.197 (σ = 0.9)
-    L = L_task + λ(t) · mean over matrices of mean σ(S - b log(-l/r)),   which is the chance that m > 0
+    L = L_task + λ(t) · mean over matrices of mean σ(S - b log(-l/r)),   the probability that m > 0
 
-A weight is removed where its gate is 0, i.e. S ≤ log(-l/r). When training ends, the gates of the rest are multiplied
-into their weights, so that the network is again W ⊙ M.
+A weight is removed where its gate is 0: S ≤ log(-l/r), the cut. After training the other gates are multiplied into
+their weights, and the network is W ⊙ M again.
 
-The paper has no target: λ_f = 125 decides. Here (control=sparsity) λ is steered so that the asked fraction lies at that
-cut when the schedule ends; from then on all S are shifted by one constant a step, so that exactly that fraction does.
-control=none is the paper: λ(t) = λ_f from the first step on, for the command in its README has a threshold of 1 at both
-ends, and its code λ_f · threshold / final threshold.
+The paper has no target sparsity; λ_f = 125 decides. Here (control=sparsity) λ is steered until the schedule ends, to
+bring the configured fraction below the cut. From then on all S are shifted by one constant per step, and exactly that
+fraction lies below it.
+
+control=none is the paper: λ(t) = λ_f from the first step on. Its code has λ(t) = λ_f · threshold / final threshold, and
+the command in its README sets the threshold to 1 at both ends.
 """
 
 from __future__ import annotations
@@ -55,7 +57,11 @@ def l0(
     distill: Distill,
     train_embeddings: bool = False,
 ) -> Iterator[Phase]:
-    """schedule: when the steering begins and ends; its cube is not read. Phases: (teacher,) prune."""
+    """Train gates and weights together. Phases: (teacher,) prune.
+
+    schedule: only its start and end are used: when the steering begins and ends.
+    penalty: λ_f of control=none.
+    """
     key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
     S = net.new_scores(prunable, OPEN)
@@ -67,7 +73,7 @@ def l0(
             return {n: gate(s, hard) for n, s in S.items()}
         M, largest = rank.cut(S, sparsity)
         above = largest - CUT if sparsity else 0.0
-        if hard:  # a weight that stays has a gate above 0, however little
+        if hard:  # a gate above 0 marks a weight that stays
             return {n: gate(s - above, hard).clamp_min(1e-6) * M[n] for n, s in S.items()}
         rank.shift(S, above)
         return {n: gate(s, hard) * M[n] for n, s in S.items()}
@@ -91,12 +97,12 @@ def l0(
     )
     fold(net)
     if not steered:
-        found = measured(net.masks)
-        log.info("control=none: λ_f = %g left sparsity %.4f; sparsity=%g was not aimed at", penalty, found, sparsity)
+        reached = measured(net.masks)
+        log.info("control=none: λ_f = %g reached sparsity %.4f; sparsity=%g is no target", penalty, reached, sparsity)
 
 
 def gate(s: Tensor, hard: bool) -> Tensor:
-    """m of one matrix: sampled, or with `hard` the deterministic one."""
+    """Return m of one matrix: sampled or, with `hard`, deterministic."""
     if hard:
         return s.detach().sigmoid().mul_(R - L).add_(L).clamp_(0, 1)
     m: Tensor = _Sampled.apply(s)
@@ -104,8 +110,10 @@ def gate(s: Tensor, hard: bool) -> Tensor:
 
 
 class _Sampled(torch.autograd.Function):
-    """m of a draw of u, made in place. Where 0 < m < 1, dm/dS = (r - l) s (1 - s)/b = (m - l)(r - m)/((r - l) b), so
-    that m is all that is kept for it."""
+    """m of one draw of u, computed in place.
+
+    Where 0 < m < 1, dm/dS = (r - l) s (1 - s)/b = (m - l)(r - m)/((r - l) b). The backward pass needs only m.
+    """
 
     @staticmethod
     def forward(ctx: Any, S: Tensor) -> Tensor:
@@ -123,7 +131,7 @@ class _Sampled(torch.autograd.Function):
 
 @torch.no_grad()
 def fold(net: SubNetwork) -> None:
-    """W ← W ⊙ m where m > 0, and the masks are then m > 0: the same network, bit for bit."""
+    """Set W ← W ⊙ m where m > 0, and the masks to m > 0. The network is the same, bit for bit."""
     for n, W in net.prunable(EVERY_MATRIX).items():
         if n in net.masks:
             M = net.masks[n] > 0

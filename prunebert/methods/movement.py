@@ -4,8 +4,8 @@
     s(t) = s_f (1 - (1 - u)³)   after a dense warm-up, then held at s_f
 
 The score of a removed weight is still trained, so the weight may recover. Word, position and type embeddings are
-frozen, as in the released code, unless train_embeddings is true. With distill=logits the released code weights both
-losses by 0.5, at temperature 2.
+frozen, as in the released code, unless train_embeddings is true. With distill=logits both losses have weight 0.5, at
+temperature 2.
 """
 
 from __future__ import annotations

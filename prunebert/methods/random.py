@@ -45,7 +45,7 @@ def random(
 ) -> Iterator[Phase]:
     """Fine-tune under one mask drawn from `seed` alone. Phases: (teacher,) finetune or head."""
     if budget and (masks or scope == "global"):
-        raise BadInput(f"method.budget={budget}: sets the sparsity of every matrix; leave out method.masks and scope=global")
+        raise BadInput(f"method.budget={budget}: sets every matrix's sparsity; leave out method.masks and scope=global")
     generator = Generator().manual_seed(seed)
     S = {n: uniform_like(W, generator) for n, W in net.prunable(prunable).items()}
     if masks:

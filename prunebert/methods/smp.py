@@ -1,6 +1,6 @@
 """SMP, static model pruning (Jiang et al., "Pruning Pre-trained Language Models Without Fine-Tuning", ACL 2023).
 
-Every weight stays as pre-trained; only scores S are trained, and with them which weights are read:
+Every weight stays as pre-trained. Only scores S are trained, which decide which weights are used:
 
     a = (W ⊙ M) x,   M = Top_v(S),   ∂L/∂S := ∂L/∂M = ∂L/∂W′ ⊙ W,  W′ = W ⊙ M       (§3, Eq. 3)
     SMP-S:  v_c^l = L · v · R(S_c^l) / Σ_l′ R(S_c^l′),   R(S) = mean σ(S/p)                 (Eq. 4)
@@ -8,18 +8,21 @@ Every weight stays as pre-trained; only scores S are trained, and with them whic
     s(t) = s_f - s_f (1 - t/N)³ for t < N, then s_f                                         (Eq. 5)
 
 Where the paper and its released code disagree:
-- N. Paper §5.2: 7 epochs for > 70 % remaining, 3,500 steps for less. The code is the other way round and commented so;
-  the paper's sentence is swapped. `prune_steps=paper` is the code's rule (see `paper_steps`).
+- N. Paper §5.2: 7 epochs for > 70 % remaining, 3,500 steps for less. The code and its comment have it the other way
+  round: the paper's sentence is swapped. `prune_steps=paper` is the code's rule (see `paper_steps`).
 - λ(t). Paper: λ_R · v_t / v_f, tied to the schedule (`penalty_ramp=sparsity`). Code: λ_R (1 - (1 - t/T)³) over the
-  whole run T (`penalty_ramp=run`, default). The code's R is a mean (here), the paper's a sum.
-- Eq. 4 may ask for more than a whole matrix. The code then keeps it dense and ends below the asked number of weights;
-  here the budget is capped at 1 and the rest handed to the other layers of the same kind, so the asked sparsity is met.
-- The checkpoint kept (fit.keep=best) is one at exactly the final sparsity. Their code takes the best of those within
-  0.01 of it, and cuts that one to the final sparsity: at 3 % on MNLI from step 34,136 on, ours from N = 43,632.
-- SQuAD at 3 %: the code runs 20 epochs with N = 22,650 (fit.epochs=20 method.prune_steps=22650) and ramps λ over 27,660
-  of its steps; here λ ramps over the whole run.
-- STS-B with distillation: the code's KL over one logit is 0; here it is a squared difference (distill.py).
-- Label words go through the whole masked-LM head (code), not a bare dot product with h_[CLS] (paper); see heads.py.
+  whole run T (`penalty_ramp=run`, default).
+- R. The paper's is a sum, the code's a mean. Here it is a mean.
+- Eq. 4 may allocate more than a whole matrix. The code then keeps that matrix dense and ends with too few weights. Here
+  its share is capped at 1, the rest goes to the other layers of the same kind, and the configured sparsity is met.
+- Best checkpoint (fit.keep=best). Here it is one at exactly the final sparsity. Their code takes the best of those
+  within 0.01 of it, and prunes that one to the final sparsity. At 3 % on MNLI it looks from step 34,136 on, ours from
+  N = 43,632 on.
+- SQuAD at 3 %. The code runs 20 epochs with N = 22,650 (fit.epochs=20 method.prune_steps=22650) and ramps λ over 27,660
+  of its steps. Here λ ramps over the whole run.
+- STS-B with distillation. The code's KL over one logit is 0. Here it is a squared difference (distill/__init__.py).
+- Label words. They go through the whole masked-LM head (code), not a bare dot product with h_[CLS] (paper). See
+  network/heads.py.
 """
 
 from __future__ import annotations
@@ -59,13 +62,16 @@ def smp(
     head: Head,
     distill: Distill,
 ) -> Iterator[Phase]:
-    """allocation: "local" = SMP-L, "score" = SMP-S, "global" = the paper's ablation G. temperature: p of Eq. 4,
-    "paper" for the code's 4 at 70 % remaining and more, else 1. Its exceptions, at 50 % without distillation: MNLI
-    temperature=3; SQuAD temperature=4 prune_steps=5000.
+    """Train the scores of the pre-trained weights. Phases: (teacher,) prune.
 
-    score_init="magnitude" starts from S = |W| / mean |W| instead of the paper's 0: no published setting, but what
-    learns within a short budget. A new head (head="linear", the paper's ablation) trains at fit.head_lr.
-    Phases: (teacher,) prune.
+    allocation: "local" = SMP-L, "score" = SMP-S, "global" = the paper's ablation G.
+    temperature: p of Eq. 4. "paper" is the code's rule: 4 at 70 % remaining and more, else 1. Its exceptions are at
+        50 % without distillation: MNLI temperature=3; SQuAD temperature=4 prune_steps=5000.
+    score_init: "zero" is the paper's S = 0. "magnitude" starts from S = |W| / mean |W|; it is not published, but learns
+        within few steps.
+    penalty: λ_R.
+    prune_steps: N.
+    head: a new head ("linear", the paper's ablation) trains at fit.head_lr.
     """
     key = net.add_head(task.form(), head)
     steps = fit.steps_for(task.train_rows)
@@ -73,7 +79,7 @@ def smp(
     if not 1 <= N <= steps:
         raise BadInput(f"method.prune_steps={N}: the run has {steps} steps, so this must be between 1 and {steps}")
     if schedule.end != 1:
-        raise BadInput(f"method.schedule.end={schedule.end}: where SMP's schedule ends is method.prune_steps, in steps")
+        raise BadInput(f"method.schedule.end={schedule.end}: SMP's schedule ends at method.prune_steps, in steps")
     schedule = replace(schedule, end=N / steps)
     p = (4.0 if schedule.final <= 0.3 else 1.0) if temperature == "paper" else temperature
     kd = yield from distill(net, task)
@@ -87,13 +93,15 @@ def smp(
     def lam(t: float) -> float:
         return penalty * (1 - (1 - t) ** 3 if penalty_ramp == "run" else schedule(t) / (schedule.final or 1))
 
-    fresh = [] if net.heads[key].pretrained else [Group(name="head", tensors=net.head_parameters(key), lr=fit.head_lr)]
+    new_head = (
+        [] if net.heads[key].pretrained else [Group(name="head", tensors=net.head_parameters(key), lr=fit.head_lr)]
+    )
     yield Phase(
         name="prune",
         task=task,
         head=key,
         fit=fit,
-        train=[Group(name="scores", tensors=S, lr=score_lr), *fresh],
+        train=[Group(name="scores", tensors=S, lr=score_lr), *new_head],
         masks=masks,
         loss=lambda out, batch, t: kd(out, batch, task.loss(out, batch)),
         penalty=lambda t: {"sparsity": penalise(S, lam(t))},
@@ -103,7 +111,7 @@ def smp(
 
 
 def initial_scores(net: SubNetwork, prunable: str, init: str) -> Scores:
-    """S = 0 (the released code's), or S = |W| / mean |W| of each matrix."""
+    """Return S = 0 (the released code's), or S = |W| / mean |W| of each matrix."""
     if init == "zero":
         return net.new_scores(prunable)
     if init == "magnitude":
@@ -114,9 +122,9 @@ def initial_scores(net: SubNetwork, prunable: str, init: str) -> Scores:
 def top_v(
     net: SubNetwork, S: Scores, sparsity: float, allocation: str, temperature: float, rank: TopV | None = None
 ) -> Masks:
-    """M from S under one of the three allocations; each removes `sparsity` of all prunable weights.
+    """Return M from S under one of the three allocations. Each removes `sparsity` of all prunable weights.
 
-    rank: As `ranking` makes it; carries time-saving state from step to step.
+    temperature: p of Eq. 4. rank: what `ranking` returned, if this is called step after step.
     """
     rank = rank or ranking(allocation)
     if allocation != "score":
@@ -129,18 +137,23 @@ def top_v(
 
 
 def ranking(allocation: str) -> TopV:
-    """The ranking under an allocation: of all matrices together, or of each."""
+    """Return the ranking of an allocation: of all matrices together, or of each by itself."""
     if allocation not in ("local", "score", "global"):
         raise bad_choice("method.allocation", allocation, ["local", "score", "global"])
     return TopV("global" if allocation == "global" else "local")
 
 
 def paper_steps(sparsity: float, steps: int, span: bool) -> int:
-    """N as the released scripts set it for a run of `steps` steps.
+    """Return N as the released scripts set it for a run of `steps` steps. span: whether the task is SQuAD.
 
-    Up to 50 % remaining: steps - 30,000 (SQuAD: steps - 5,000). 70 % remaining: 5,250 (SQuAD 5,000); 80 %: 3,500
-    (SQuAD 5,000). Those scripts stop with an assertion where the run is no longer than that, i.e. for every GLUE task
-    but MNLI and QQP at 50 % or less; here N is then the share of MNLI's run, 0.59 of the steps.
+    | remaining  | GLUE           | SQuAD         |
+    |------------|----------------|---------------|
+    | up to 50 % | steps - 30,000 | steps - 5,000 |
+    | 70 %       | 5,250          | 5,000         |
+    | 80 %       | 3,500          | 5,000         |
+
+    Those scripts stop with an assertion if the run is not longer than that. At 50 % or less this is every GLUE task but
+    MNLI and QQP. Here N is then the fraction that it is of MNLI's run, 0.59 of the steps.
     """
     if sparsity >= 0.5:
         N = steps - (5_000 if span else 30_000)

@@ -1,12 +1,14 @@
-"""Soft movement pruning (Sanh, Wolf & Rush 2020; read from the released code, our notes §5.1).
+"""Soft movement pruning (Sanh, Wolf & Rush 2020; read from the released code).
 
     M = 1[σ(S) > τ(t)],   ∂L/∂S := ∂L/∂M,   W and S trained together,   S₀ = 0
     L = L_task + λ(t) · mean over matrices of mean σ(S),   τ(t): 0 → 0.1 cubic,   λ(t) = λ_f τ(t)/τ_f
     at least 0.5 % of every matrix stays
 
-The paper has no target: λ_f decides how much is left. Here (control=sparsity) λ is steered so that the asked fraction
-lies below τ_f when the schedule ends; from then on the cut is the one that removes exactly that fraction, over all
-matrices together as the common τ does. control=none is the paper: λ_f fixed, the sparsity what comes of it.
+The paper has no target sparsity; λ_f decides. Here (control=sparsity) λ is steered until the schedule ends, to bring
+the configured fraction below τ_f. From then on the cut removes exactly that fraction, over all matrices together, as
+the common τ does.
+
+control=none is the paper: λ_f is fixed, and the sparsity results from it.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from prunebert.tasks.task import Task
 from prunebert.training.phase import Group, Phase, weights
 
 log = logging.getLogger(__name__)
-FLOOR = 0.005  # of every matrix stays, whatever τ says
+FLOOR = 0.005  # the fraction of every matrix that stays under any τ
 
 
 def soft(
@@ -48,7 +50,10 @@ def soft(
     distill: Distill,
     train_embeddings: bool = False,
 ) -> Iterator[Phase]:
-    """Phases: (teacher,) prune."""
+    """Train scores and weights together. Phases: (teacher,) prune.
+
+    penalty: λ_f of control=none.
+    """
     if not 0 < tau.final < 0.5:
         raise BadInput(f"method.tau.final={tau.final}: must be above 0 and below 0.5, where the scores start")
     key = net.add_head(task.form(), head)
@@ -80,10 +85,10 @@ def soft(
         memory=force.memory,
     )
     if not steered:
-        found = measured(net.masks)
-        log.info("control=none: λ_f = %g left sparsity %.4f; sparsity=%g was not aimed at", penalty, found, sparsity)
+        reached = measured(net.masks)
+        log.info("control=none: λ_f = %g reached sparsity %.4f; sparsity=%g is no target", penalty, reached, sparsity)
 
 
 def above(S: Scores, tau: float) -> Masks:
-    """1[σ(S) > τ] = 1[S > log τ/(1 - τ)], and the FLOOR of every matrix."""
+    """Return 1[σ(S) > τ] = 1[S > log τ/(1 - τ)], and the FLOOR of every matrix."""
     return keep_above(S, math.log(tau / (1 - tau)) if tau > 0 else -math.inf, FLOOR)

@@ -1,16 +1,20 @@
-"""SparseBERT (Xu et al., "Rethinking Network Pruning – under the Pre-train and Fine-tune Paradigm", NAACL 2021): prune
-the pre-trained network while it is distilled from the fine-tuned one. Read from its code and slides; its text [U].
+"""SparseBERT (Xu et al., "Rethinking Network Pruning – under the Pre-train and Fine-tune Paradigm", NAACL 2021).
+
+It prunes the pre-trained network while distilling from the fine-tuned one. Read from its code and slides; its text is
+not verified.
 
     teacher: BERT fine-tuned on the task; student: pre-trained BERT, pruned by gradual magnitude,
-    M_t = Top_v(|W_t| ⊙ M_{t-1}) in every matrix, s(t) = s_f (1 - (1 - t)³), some 100 updates; a mask never regrows
+    M_t = Top_v(|W_t| ⊙ M_{t-1}) in every matrix, s(t) = s_f (1 - (1 - t)³), about 100 updates; a mask never regrows
     L = Σ_layers MSE(attention scores) + Σ_{layers + 1} MSE(hidden states) + CE(teacher's, student's logits), 1:1:1
 
-The loss has no labels in it, but for regression, where the last term is the squared error (see distill.tinybert).
+The loss does not use the labels. For regression the last term is the squared error (see distill.tinybert).
 
-Where the code is not followed: its teacher is never put into evaluation mode, so that it teaches with dropout; here it
-rests. Its classifier applies a ReLU to the pooled output, which its own teacher lacks; here both have BERT's head. Its
-last update comes at 99 % of the run; here the last is at the end. It trains on data augmented as in TinyBERT: that is
-augment=mlm, off by default. Its optimizer is BertAdam: no bias correction, weight decay on the head too; here AdamW.
+Where the code is not followed:
+- Its teacher is never put into evaluation mode and teaches with dropout. Here the teacher is in evaluation mode.
+- Its classifier applies a ReLU to the pooled output, which its own teacher lacks. Here both have BERT's head.
+- Its last update comes at 99 % of the run. Here it comes at the end.
+- It trains on data augmented as in TinyBERT. Here that is augment=mlm, off by default.
+- Its optimizer is BertAdam: no bias correction, and weight decay on the head too. Here it is AdamW.
 """
 
 from __future__ import annotations
@@ -38,7 +42,7 @@ def sparsebert(
     head: Head,
     distill: Distill,
 ) -> Iterator[Phase]:
-    """Phases: teacher, prune."""
+    """Prune by magnitude, gradually, under distillation. Phases: teacher, prune."""
     yield from gmp(
         net,
         task,

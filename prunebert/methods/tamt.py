@@ -1,17 +1,24 @@
-"""TAMT, task-agnostic mask training (Liu et al., "Learning to Win Lottery Tickets in BERT Transfer via Task-agnostic
-Mask Training", NAACL 2022). Read from its code; its text beyond the abstract [U].
+"""TAMT, task-agnostic mask training (Liu et al. 2022).
+
+"Learning to Win Lottery Tickets in BERT Transfer via Task-agnostic Mask Training", NAACL 2022. Read from its code; its
+text beyond the abstract is not verified.
 
     1. mask-training, on plain text, weights frozen:   M = 1[S > φ] in every matrix,   ∂L/∂S := ∂L/∂M
        S₀ = 2φ on the largest |W| of every matrix, as many as stay, else 0;   φ = 0.01 at first
        L = L_MLM,   or L_KD = mean over layers of mean over tokens of 1 - cos(h(W ⊙ M), h(W)),   or their sum
-    2. finetune, on the task: all surviving weights under that mask, which is good for any number of tasks (masks=RUN)
+    2. finetune, on the task: all surviving weights under that mask, which serves any number of tasks (masks=RUN)
 
-Where its code is not followed: it sets φ anew every 1,000 (MLM) or 100 (KD) steps and lets the sparsity drift between;
-here φ is the one that removes exactly s at every step, ties by position. Its KD teacher is not put into evaluation
-mode; here it rests; and its optimizer of KD is BertAdam, without bias correction, here AdamW. As in the code the
-pooler's scores get no gradient (nothing reads it), and with MLM the masked-LM head trains along, except for its
-decoder, whose weights are those of the unmasked embeddings; with KD alone the text is read as it is (its code hides
-one token of each). Left out: first scores drawn at random, fine-tuning on less data.
+Where its code is not followed:
+- It updates φ every 1,000 (MLM) or 100 (KD) steps, and the sparsity drifts in between. Here φ removes exactly s at
+  every step; ties are broken by position.
+- Its KD teacher is not put into evaluation mode. Here it is.
+- Its optimizer for KD is BertAdam, without bias correction. Here it is AdamW.
+- With KD alone its code masks one token of each text. Here the text is unchanged.
+- Random initial scores and fine-tuning on less data are left out.
+
+As in the code:
+- The pooler's scores get no gradient, because nothing reads the pooler.
+- With MLM the masked-LM head is trained too, except for its decoder, whose weights are the unmasked embeddings.
 """
 
 from __future__ import annotations
@@ -53,11 +60,14 @@ def tamt(
     head: Head,
     distill: Distill,
 ) -> Iterator[Phase]:
-    """corpus: the text's masked-LM task, still to be loaded. mask_fit: of phase 1, its lr that of the scores.
+    """Train masks on plain text, then fine-tune. Phases: (teacher,) mask-training, finetune.
 
-    mask_steps: where phase 1 ends, null for the end of mask_fit's schedule; "paper" for the checkpoints it took (see
-    `paper_steps`). tau: φ. masks: a finished run whose masks are taken instead of phase 1. distill: of phase 2.
-    Phases: (teacher,) mask-training, finetune; with masks=RUN without mask-training.
+    corpus: loads the text's masked-LM task.
+    mask_fit: the fit of phase 1; its lr is that of the scores.
+    mask_steps: the last step of phase 1; null for the end of mask_fit's schedule, "paper" for `paper_steps`.
+    tau: φ.
+    masks: a finished run whose masks are used; phase 1 is left out.
+    distill: of phase 2.
     """
     key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
@@ -80,8 +90,11 @@ def mask_training(
     tau: float,
     prunable: str,
 ) -> Phase:
-    """Phase 1: S alone learns (with MLM the head's transform and biases too). It scores by the words told, with KD
-    alone by the cosine of the two networks' hidden states.
+    """Return phase 1: only S is trained; with MLM the head's transform and biases too.
+
+    Its score is the accuracy of the predicted words. With KD alone it is the cosine of both networks' hidden states.
+
+    stop: mask_steps. tau: φ.
     """
     steps = fit.steps_for(text.train_rows)
     last = paper_steps(sparsity, steps) if stop == "paper" else steps if stop is None else stop
@@ -120,9 +133,10 @@ def mask_training(
 
 
 def paper_steps(sparsity: float, steps: int) -> int:
-    """Where in a run of 27,920 steps its masks were taken: 11,000 at 50 %, then 14, 17, 20 and 22 thousand at 90 %.
+    """Return the step at which the paper takes its masks, in a run of `steps` steps.
 
-    That is what IMP needs for the same sparsity at 10 % every 2,792 steps. A shorter run ends at the same fraction.
+    Of 27,920 steps these are 11,000 at 50 %, then 14, 17, 20 and 22 thousand at 90 %. IMP needs as many for the same
+    sparsity, at 10 % every 2,792 steps. A shorter run ends at the same fraction.
     """
     thousands = round((10 * sparsity - 1) * 2792, -3)
     return max(1, round(min(max(thousands, 1000), 27_920) / 27_920 * steps))

@@ -66,7 +66,7 @@ def test_control_paper_warns_when_it_falls_short(net, task, impl, caplog):
     settings = ABP | {"control": "paper", "gamma": 1e-4, "score_lr": 1e-5, "schedule": Cubic(0.6)}
     with caplog.at_level(logging.WARNING):
         ((_, trained),) = play(abp(net, task, **settings), net, impl)
-    assert trained.steps == 6 and "γ = 0.0001 left sparsity 0.0000, short of 0.6" in caplog.text
+    assert trained.steps == 6 and "γ = 0.0001 reached sparsity 0.0000, below the target 0.6" in caplog.text
     assert kept(net.masks) > 0.9 * size_of(net.masks)
 
 
