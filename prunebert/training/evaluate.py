@@ -39,7 +39,7 @@ def evaluate(net: SubNetwork, task: Task, head: str, impl: Impl, theta: dict[str
     """
     predictions = {}
     masks = keeping(net.masks, products_on(impl.torch_device))
-    with net.resting():
+    with net.evaluation_mode():
         for split in task.eval_splits:
             outputs: dict[int, np.ndarray] = {}
             for batch in prefetch(task.eval_batches(split, BATCH), impl.torch_device):

@@ -32,16 +32,16 @@ class Moment:
 
         They are the trained tensors, masks, memory, optimizers, random generators, history and best state.
         """
-        state: dict[str, Tensor] = {"rng.cpu": torch.get_rng_state()}
+        copies: dict[str, Tensor] = {"rng.cpu": torch.get_rng_state()}
         if torch.cuda.is_available():
-            state["rng.cuda"] = torch.cuda.get_rng_state()
-        state |= _under("trained", self.trained) | _under("masks", self.net.masks)
-        state |= _under("memory", {k: v for k, v in self.phase.memory.items() if isinstance(v, Tensor)})
+            copies["rng.cuda"] = torch.cuda.get_rng_state()
+        copies |= _under("trained", self.trained) | _under("masks", self.net.masks)
+        copies |= _under("memory", {k: v for k, v in self.phase.memory.items() if isinstance(v, Tensor)})
         for i, optimizer in enumerate(self.optimizers):
             for j, state in optimizer.state_dict()["state"].items():
-                found |= _under(f"optimizer.{i}.{j}", {k: v for k, v in state.items() if isinstance(v, Tensor)})
-        found |= _under("history", self.history.tensors()) | _under("best", self.best.state)
-        return {n: x.detach().to("cpu", copy=True).contiguous() for n, x in found.items()}
+                copies |= _under(f"optimizer.{i}.{j}", {k: v for k, v in state.items() if isinstance(v, Tensor)})
+        copies |= _under("history", self.history.tensors()) | _under("best", self.best.state)
+        return {n: x.detach().to("cpu", copy=True).contiguous() for n, x in copies.items()}
 
     def values(self) -> dict[str, Any]:
         """Return the part of the state that is not tensors, as JSON takes it."""

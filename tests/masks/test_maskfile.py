@@ -197,7 +197,7 @@ def test_kept_weights_that_do_not_fit_are_refused(file):
 
 @pytest.mark.parametrize("version", ["0", "2", "1.0"])
 def test_another_version_is_told(file, version):
-    content = put_together(encode(MaskFile(TWO, "bert", HASH)), version=version)
+    content = rebuilt(encode(MaskFile(TWO, "bert", HASH)), version=version)
     refused(file, content, f"version {version}; this prunebert reads version {maskfile.VERSION}")
 
 

@@ -54,7 +54,7 @@ def water_level(strength: list[float], v: float) -> list[float]:
 @hypothesis_settings
 @given(st.lists(st.floats(1e-3, 1), min_size=1, max_size=24), st.floats(0, 1))
 def test_the_mean_budget_is_v_and_none_exceeds_1(strength, v):
-    shares = budgets(strength, v)
+    shares = layer_shares(strength, v)
     assert math.fsum(shares) / len(shares) == pytest.approx(v, abs=1e-12)
     assert all(-1e-12 <= x <= 1 for x in shares)
     assert shares == pytest.approx(water_level(strength, v), abs=1e-9)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from prunebert import distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.masks.allocation import _counts_on_device, layer_shares
+from prunebert.masks.allocation import layer_shares
 from prunebert.masks.top_v import counts, kept
 from prunebert.methods.smp import initial_scores, smp
 from prunebert.schedules import Cubic
@@ -137,6 +137,6 @@ def test_budgets_computed_on_the_device_are_the_same(strengths, pooler, v):
     for names in kinds:
         shares |= dict(zip(names, layer_shares([R[n].item() for n in names], v), strict=True))
     expected = counts(sizes, {n: 1 - shares[n] for n in sizes})
-    device_counts = counts_on_device(R, kinds, sizes, v).tolist()
+    device_counts = _counts_on_device(R, kinds, sizes, v).tolist()
     assert sum(device_counts) == sum(expected.values())
     assert all(abs(a - b) <= 1 for a, b in zip(device_counts, expected.values(), strict=True))
