@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from prunebert import distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.masks.allocation import layer_shares
+from prunebert.masks.allocation import _counts_on_device, layer_shares
 from prunebert.masks.top_v import counts, kept
 from prunebert.methods.smp import initial_scores, smp
 from prunebert.schedules import Cubic

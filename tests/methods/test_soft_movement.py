@@ -14,8 +14,8 @@ from prunebert import distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks.penalty import penalise
-from prunebert.masks.top_v import kept, sparsity
-from prunebert.methods.soft_movement import above, soft
+from prunebert.masks.top_v import TopV, kept, sparsity
+from prunebert.methods.soft_movement import FLOOR, above, soft
 from prunebert.schedules import Cubic
 from prunebert.training.loop import train
 from tests.methods.test_trained_magnitude import exact, play
