@@ -1,4 +1,4 @@
-"""Straight through: masks forward, the gradient to the scores backward, by other formulations."""
+"""Straight-through masks and their gradients, against other formulations."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def test_the_forward_pass_is_the_mask_bit_for_bit(scale, dtype):
     bits = {torch.float32: torch.int32, torch.bfloat16: torch.int16}[dtype]
     assert through.dtype == dtype and through.requires_grad
     assert torch.equal(through.detach().view(bits), M.to(dtype).view(bits))
-    assert not torch.equal((M + S - S).detach(), M.to(dtype))  # the formula that rounds would have been noticed
+    assert not torch.equal((M + S - S).detach(), M.to(dtype))  # the formula that rounds would fail this test
 
 
 @pytest.mark.parametrize("scale", [1e-3, 100.0])
@@ -41,7 +41,7 @@ def test_a_float_mask_goes_through_too():
 
 
 def test_the_gradient_of_the_scores_is_that_of_the_masked_weights_times_the_weights():
-    """∂L/∂S = ∂L/∂W′ ⊙ W on a 4 × 5 matrix with L = ½ ‖W′x‖²: ∂L/∂W′ = (W′x) xᵀ. Removed weights get one too."""
+    """∂L/∂S = ∂L/∂W′ ⊙ W on a 4 × 5 matrix with L = ½ ‖W′x‖²: ∂L/∂W′ = (W′x) xᵀ. Removed weights get a gradient too."""
     W = torch.tensor([[1, 2, 0, -1, 3], [0, 1, 1, 2, -2], [4, 0, -3, 1, 1], [2, -1, 1, 0, 5]]).float()
     S = torch.tensor([[5, 1, 9, 2, 8], [9, 1, 2, 8, 7], [1, 9, 8, 7, 2], [9, 1, 8, 2, 3]]).float()
     x = torch.tensor([1.0, 2.0, -1.0, 0.0, 3.0])
@@ -70,39 +70,39 @@ def test_the_gradient_of_the_scores_is_that_of_the_masked_weights_times_the_weig
 
 
 @pytest.mark.parametrize("slope", [None, 1.0, 3.0])
-def test_the_product_made_in_one_go_is_the_one_made_in_two(slope):
+def test_times_agrees_with_multiplying_by_the_mask(slope):
     """times() against autograd's own W ⊙ m(S), with m's derivative written out: 1, or that of σ(tS)."""
     generator = torch.Generator().manual_seed(4)
     W, S, G = (torch.randn(6, 7, generator=generator).requires_grad_(True) for _ in range(3))
     M = keep_top({"w": S}, 0.6)
     through = straight_through(M, {"w": S}, slope)
-    found = torch.autograd.grad(through.times("w", W), (W, S), G.detach())
+    gradients = torch.autograd.grad(through.times("w", W), (W, S), G.detach())
     soft = S if slope is None else (slope * S).sigmoid()
     m = M["w"].float() + soft - soft.detach()
     expected = torch.autograd.grad(W * m, (W, S), G.detach())
     assert torch.equal(through.times("w", W), W * M["w"]) and torch.equal(through["w"], M["w"].float())
-    torch.testing.assert_close(found, expected)
-    still = straight_through(M, {"w": S.detach().requires_grad_(True)}, slope).times("w", W.detach())
-    still.backward(G.detach())  # frozen weights get no gradient
+    torch.testing.assert_close(gradients, expected)
+    product = straight_through(M, {"w": S.detach().requires_grad_(True)}, slope).times("w", W.detach())
+    product.backward(G.detach())  # frozen weights get no gradient
     assert W.grad is None
 
 
 @pytest.mark.parametrize("slope", [None, 1.5])
 @pytest.mark.parametrize("trained", [False, True])
-def test_all_matrices_by_one_function_are_each_by_its_own(slope, trained):
-    """As a GPU has it, and products of a lower precision are rounded as autocast would."""
+def test_one_function_for_all_matrices_agrees_with_one_for_each(slope, trained):
+    """As on a GPU. Products of lower precision are rounded as autocast rounds."""
     draw = torch.Generator().manual_seed(2)
     W = {n: torch.randn(5, 4, generator=draw).requires_grad_(trained) for n in "ab"}
     S = {n: torch.randn(5, 4, generator=draw).requires_grad_(True) for n in "ab"}
     M = {n: s.detach() > 0.2 for n, s in S.items()}
     c = {n: torch.randn(5, 4, generator=draw).bfloat16() for n in "ab"}
-    asked = [*S.values(), *(W.values() if trained else ())]
+    inputs = [*S.values(), *(W.values() if trained else ())]
     each = {n: straight_through(M, S, slope).times(n, W[n]) for n in "ab"}
-    expected = torch.autograd.grad(sum((each[n].bfloat16() * c[n]).float().sum() for n in "ab"), asked)
+    expected = torch.autograd.grad(sum((each[n].bfloat16() * c[n]).float().sum() for n in "ab"), inputs)
     both = products_cuda._Together.apply(list(M.values()), [torch.bfloat16] * 2, slope, *W.values(), *S.values())
     assert all(torch.equal(p, each[n].bfloat16()) for n, p in zip("ab", both, strict=True))
-    found = torch.autograd.grad(sum((p * c[n]).float().sum() for n, p in zip("ab", both, strict=True)), asked)
-    for a, b in zip(found, expected, strict=True):
+    gradients = torch.autograd.grad(sum((p * c[n]).float().sum() for n, p in zip("ab", both, strict=True)), inputs)
+    for a, b in zip(gradients, expected, strict=True):
         torch.testing.assert_close(a, b)
 
 
@@ -115,7 +115,7 @@ def test_fixed_masks_by_one_function_train_the_weights():
     assert torch.equal(W["b"].grad, 3.0 * M["b"])
 
 
-def test_what_nothing_reads_gets_no_gradient():
+def test_a_product_that_nothing_reads_gets_no_gradient():
     S = {n: torch.randn(5, 4).requires_grad_(True) for n in "ab"}
     M = [s.detach() > 0 for s in S.values()]
     a, _ = products_cuda._Together.apply(M, [torch.float32] * 2, None, torch.ones(5, 4), torch.ones(5, 4), *S.values())

@@ -1,4 +1,4 @@
-"""Large tensors a part at a time, where two masks differ, and what is built on both, beside the plain formulas."""
+"""Pieces of large tensors, where two masks differ, and what is built on both, against the plain formulas."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_pieces_cover_everything_once_and_in_order(monkeypatch, size):
 @pytest.mark.parametrize("above", [0.0, -1.5])
 @pytest.mark.parametrize("force", [0.0, 3.0, -0.2])
 def test_penalise_adds_the_gradient_of_R_and_mean_sigmas_are_its_parts(monkeypatch, force, above):
-    """Against autograd in double precision: the value, and what is added to a gradient that is there already."""
+    """Against autograd in double precision: the value, and what is added to an existing gradient."""
     monkeypatch.setattr(chunks, "SIZE", 7)
     draw = torch.Generator().manual_seed(0)
     S = {"a": 4 * torch.randn(5, 4, generator=draw), "b": 20 * torch.randn(3, 3, generator=draw)}
@@ -57,8 +57,10 @@ def test_penalise_adds_the_gradient_of_R_and_mean_sigmas_are_its_parts(monkeypat
 
 
 def test_products_kept_from_step_to_step_are_the_products():
-    """Through masks that change a little, wholly and not at all, other weights under the same name, and weights that
-    were written to; bit for bit, signs of zeros too."""
+    """Bit for bit, signs of zeros too.
+
+    The masks change a little, wholly and not at all. Weights are replaced under the same name, and written to.
+    """
     draw = torch.Generator().manual_seed(1)
     W, products, before = torch.randn(9, 7, generator=draw), Products(), None
     M = torch.rand(9, 7, generator=draw) < 0.5
@@ -72,10 +74,10 @@ def test_products_kept_from_step_to_step_are_the_products():
             W = torch.randn(9, 7, generator=draw)
         elif step == 12:
             W[0] = 5.0
-        if before is not None and step % 2:  # told in advance, as History tells
+        if before is not None and step % 2:  # known in advance, as from History
             products.step({"w": (before, M, chunks.changed(before, M))})
-        found = products.times("w", W, M)
-        assert torch.equal(found.view(torch.int32), (W * M).view(torch.int32))
+        product = products.times("w", W, M)
+        assert torch.equal(product.view(torch.int32), (W * M).view(torch.int32))
         before = M
 
 
@@ -93,10 +95,10 @@ def test_the_kept_product_carries_the_gradient():
         assert S.grad.tolist() == [[1.0, -20.0], [300.0, 500.0]]
 
 
-def test_the_kept_product_of_trained_weights_is_made_anew_every_step():
-    """Once, in the same memory, also where nothing tells that they changed, as the fused AdamW does not."""
+def test_the_kept_product_of_trained_weights_is_recomputed_every_step():
+    """Once a step and in the same buffer, even if no version shows the change, as under the fused AdamW."""
     W, M = torch.tensor([[1.0, -2.0], [3.0, 0.5]], requires_grad=True), torch.tensor([[True, False], [True, True]])
-    products, places = Products(), set()
+    products, addresses = Products(), set()
     masks = keeping({"w": M}, products)
     for factor in (2.0, 3.0):
         products.step({})
@@ -108,8 +110,8 @@ def test_the_kept_product_of_trained_weights_is_made_anew_every_step():
         assert torch.equal(first, W * M) and torch.equal(second, W * M)
         ((first + second) * torch.tensor([[1.0, 10.0], [100.0, 1000.0]])).sum().backward()
         assert W.grad.tolist() == [[2.0, 0.0], [200.0, 2000.0]]
-        places.add(first.data_ptr())
-    assert len(places) == 1
+        addresses.add(first.data_ptr())
+    assert len(addresses) == 1
 
 
 def test_masks_of_numbers_are_not_kept():
@@ -118,7 +120,7 @@ def test_masks_of_numbers_are_not_kept():
 
 
 def test_a_slope_over_several_pieces_against_autograd(monkeypatch):
-    """dM/dS = t σ(tS)(1 - σ(tS)) is what autograd makes of σ(tS)."""
+    """dM/dS = t σ(tS)(1 - σ(tS)) is autograd's derivative of σ(tS)."""
     monkeypatch.setattr(chunks, "SIZE", 7)
     draw = torch.Generator().manual_seed(2)
     W, G, S = (torch.randn(5, 9, generator=draw) for _ in range(3))
@@ -129,7 +131,7 @@ def test_a_slope_over_several_pieces_against_autograd(monkeypatch):
     assert torch.allclose(S.grad, expected, rtol=1e-4, atol=1e-7)
 
 
-def test_the_kept_product_is_only_for_what_it_is_for():
+def test_only_contiguous_bool_masks_have_a_kept_product():
     W, M = torch.randn(4, 6), torch.ones(4, 6, dtype=torch.bool)
     assert Products().times("w", W, M.float()) is None
     assert Products().times("w", W.t(), M.t().contiguous()) is None
@@ -137,12 +139,12 @@ def test_the_kept_product_is_only_for_what_it_is_for():
 
 
 def test_the_force_may_be_a_tensor():
-    """On a GPU it stays there."""
-    found = []
+    """On a GPU λ is a tensor that stays on the device."""
+    penalties = []
     for force in (2.5, torch.tensor(2.5, dtype=torch.float64)):
         S = {"a": torch.linspace(-2, 2, 12).view(3, 4).requires_grad_(True)}
-        found.append((penalise(S, force).item(), S["a"].grad))
-    assert found[0][0] == pytest.approx(found[1][0]) and torch.allclose(found[0][1], found[1][1])
+        penalties.append((penalise(S, force).item(), S["a"].grad))
+    assert penalties[0][0] == pytest.approx(penalties[1][0]) and torch.allclose(penalties[0][1], penalties[1][1])
     calls = []
     for kind in (float, lambda x: torch.tensor(x, dtype=torch.float64)):
         monkey = pytest.MonkeyPatch()

@@ -1,4 +1,4 @@
-"""What was removed on the way: flips and recovered weights counted on paper, and again by numpy."""
+"""The history of masks: flips and recovered weights, counted by hand and by numpy."""
 
 import json
 
@@ -24,18 +24,18 @@ from tests.methods.test_trained_magnitude import MOVEMENT
 FIT = Fit(epochs=1, steps=8, batch_size=4, lr=1e-3, head_lr=1e-3)
 
 
-def told(steps, final):
+def facts_of(steps, final):
     history = History()
     for masks in steps:
         history.see(masks)
     return history.facts(final)
 
 
-def told_in_a_row(steps, final, change=None):
-    """As on a GPU; from step `change` on as on the CPU, or first as there and then as on a GPU."""
+def facts_across_devices(steps, final, change=None):
+    """Return the facts as a GPU records them. change: from this step on as the CPU does; if negative, the reverse."""
     history = History()
     for step, each in enumerate(steps):
-        masks = dict(reversed(each.items())) if step % 2 else each  # a checkpoint brings them back in another order
+        masks = dict(reversed(each.items())) if step % 2 else each  # a checkpoint restores them in another order
         in_row = change is None or (step < change if change > 0 else step >= -change)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("prunebert.masks.history.record_for", lambda masks, kind=InRow if in_row else ByMatrix: kind)
@@ -53,31 +53,31 @@ def bools(**rows):
 def test_flips_and_recovered_weights_counted_on_paper():
     steps = [
         bools(a=[[1, 1, 1], [1, 1, 1]], b=[[1, 1]]),
-        bools(a=[[0, 1, 1], [1, 0, 1]], b=[[0, 1]]),  # 3 go
-        bools(a=[[1, 1, 1], [0, 0, 1]], b=[[0, 1]]),  # 1 comes back, 1 goes
-        bools(a=[[1, 0, 1], [0, 0, 1]], b=[[1, 0]]),  # 1 comes back, 2 go
-        bools(a=[[0, 1, 1], [0, 0, 1]], b=[[1, 0]]),  # 1 comes back, 1 goes
+        bools(a=[[0, 1, 1], [1, 0, 1]], b=[[0, 1]]),  # 3 are removed
+        bools(a=[[1, 1, 1], [0, 0, 1]], b=[[0, 1]]),  # 1 recovers, 1 is removed
+        bools(a=[[1, 0, 1], [0, 0, 1]], b=[[1, 0]]),  # 1 recovers, 2 are removed
+        bools(a=[[0, 1, 1], [0, 0, 1]], b=[[1, 0]]),  # 1 recovers, 1 is removed
     ]
-    found = told(steps, steps[-1])
-    assert found == {
-        "recovered": 2,  # a's second, b's first; a's first was back only for a while
+    facts = facts_of(steps, steps[-1])
+    assert facts == {
+        "recovered": 2,  # a's second, b's first; a's first recovered only for a while
         "recovered_share": 2 / 4,
         "recovered_by_matrix": {"a": 1, "b": 1},
         "flips": 10,
         "at_once": 0,
         "flip_rate": 10 / (8 * 5),
     }
-    assert all(told_in_a_row(steps, steps[-1], change) == found for change in (None, 2, -2))
-    assert told(steps[:1], steps[0])["recovered"] == 0
-    assert told(steps, steps[2])["recovered_by_matrix"] == {"a": 2, "b": 1}  # another step's masks are kept
+    assert all(facts_across_devices(steps, steps[-1], change) == facts for change in (None, 2, -2))
+    assert facts_of(steps[:1], steps[0])["recovered"] == 0
+    assert facts_of(steps, steps[2])["recovered_by_matrix"] == {"a": 2, "b": 1}  # another step's masks as the final
 
 
-def test_what_a_first_mask_lacks_went_at_once():
+def test_what_the_first_mask_removes_is_removed_at_once():
     first, second = bools(a=[[0, 1, 0, 1]]), bools(a=[[1, 1, 0, 1]])
-    found = told([first] * 3, first)
-    assert found["flips"] == found["at_once"] == 2 and found["recovered"] == 0 and found["flip_rate"] == 2 / 12
-    found = told([first, second], second)
-    assert (found["flips"], found["at_once"], found["recovered"]) == (3, 2, 1)
+    facts = facts_of([first] * 3, first)
+    assert facts["flips"] == facts["at_once"] == 2 and facts["recovered"] == 0 and facts["flip_rate"] == 2 / 12
+    facts = facts_of([first, second], second)
+    assert (facts["flips"], facts["at_once"], facts["recovered"]) == (3, 2, 1)
 
 
 @pytest.mark.parametrize("gates", [False, True])
@@ -86,41 +86,41 @@ def test_any_sequence_against_numpy(gates):
     stays = {"a": draw.random((30, 4, 5)) < 0.8, "b": draw.random((30, 7)) < 0.5}
     value = {n: s * draw.uniform(0.01, 1, s.shape) if gates else s for n, s in stays.items()}
     steps = [{n: torch.tensor(v[i], requires_grad=gates) for n, v in value.items()} for i in range(30)]
-    found = told(steps, steps[-1])
-    back = {n: int((s[-1] & ~s.all(0)).sum()) for n, s in stays.items()}
+    facts = facts_of(steps, steps[-1])
+    recovered = {n: int((s[-1] & ~s.all(0)).sum()) for n, s in stays.items()}
     flips = sum(int((np.diff(s.astype(int), axis=0, prepend=1) != 0).sum()) for s in stays.values())
-    assert found["recovered_by_matrix"] == back and found["recovered"] == sum(back.values()) > 5
-    assert found["recovered_share"] == sum(back.values()) / sum(int(s[-1].sum()) for s in stays.values())
-    assert found["flips"] == flips and found["flip_rate"] == pytest.approx(flips / (27 * 30))
-    assert found["at_once"] == sum(int((~s[0]).sum()) for s in stays.values())
+    assert facts["recovered_by_matrix"] == recovered and facts["recovered"] == sum(recovered.values()) > 5
+    assert facts["recovered_share"] == sum(recovered.values()) / sum(int(s[-1].sum()) for s in stays.values())
+    assert facts["flips"] == flips and facts["flip_rate"] == pytest.approx(flips / (27 * 30))
+    assert facts["at_once"] == sum(int((~s[0]).sum()) for s in stays.values())
 
 
-def test_the_same_object_again_is_not_looked_at_but_counts_as_a_step():
+def test_the_same_object_again_is_not_read_but_counts_as_a_step():
     class Watched(dict):
-        looked = 0
+        reads = 0
 
         def items(self):
-            self.looked += 1
+            self.reads += 1
             return super().items()
 
-    one, two = (Watched(bools(a=[[1, 0]])) for _ in range(2))
+    first, second = (Watched(bools(a=[[1, 0]])) for _ in range(2))
     history = History()
-    two["a"] = ~two["a"]
-    for masks in (one, one, one, two, two, one):
+    second["a"] = ~second["a"]
+    for masks in (first, first, first, second, second, first):
         history.see(masks)
-    assert (one.looked, two.looked) == (2, 1)
-    facts = history.facts(one)
+    assert (first.reads, second.reads) == (2, 1)
+    facts = history.facts(first)
     assert facts["flips"] == 5 and facts["flip_rate"] == pytest.approx(5 / (2 * 6))
 
 
 def test_masks_that_the_caller_keeps_are_not_written_to():
     first, second = bools(a=[[1, 0, 1]]), bools(a=[[0, 1, 1]])
-    told([first, second, first], first)
+    facts_of([first, second, first], first)
     assert first["a"].tolist() == [[True, False, True]] and second["a"].tolist() == [[False, True, True]]
 
 
 def test_a_dense_phase_has_no_history():
-    assert told([{}, {}], {}) == {
+    assert facts_of([{}, {}], {}) == {
         "recovered": 0,
         "recovered_share": 0.0,
         "recovered_by_matrix": {},
@@ -130,8 +130,8 @@ def test_a_dense_phase_has_no_history():
     }
 
 
-def test_topology_json_of_a_run_has_what_its_masks_did(cli, toy, tmp_path, monkeypatch):
-    """The masks of every step, kept aside and counted by numpy."""
+def test_topology_json_has_the_history_of_the_masks(cli, toy, tmp_path, monkeypatch):
+    """The masks of every step, copied and counted by numpy."""
     seen, see = [], History.see
 
     def spy(self, masks):
@@ -142,19 +142,19 @@ def test_topology_json_of_a_run_has_what_its_masks_did(cli, toy, tmp_path, monke
     words = ["method=movement", "sparsity=0.5", "fit.steps=8", "method.score_lr=0.5", "method.schedule.end=0.5"]
     assert cli(*toy, *words)[0] == 0
     topology = json.loads((tmp_path / "run/topology.json").read_text())
-    found, kept = topology["history"], {n: m["kept"] for n, m in topology["matrices"].items()}
-    steps = {n: np.stack([m[n] for m in seen]) for n in kept}
+    facts, remaining = topology["history"], {n: m["kept"] for n, m in topology["matrices"].items()}
+    steps = {n: np.stack([m[n] for m in seen]) for n in remaining}
     flips = sum(int((np.diff(s.astype(int), axis=0, prepend=1) != 0).sum()) for s in steps.values())
     size = sum(s[0].size for s in steps.values())
-    assert len(seen) == 8 and found["flips"] == flips and found["flip_rate"] == pytest.approx(flips / (8 * size))
-    assert found["recovered"] == sum(found["recovered_by_matrix"].values()) > 0
-    assert found["recovered_share"] == found["recovered"] / sum(kept.values())
-    for n, back in found["recovered_by_matrix"].items():  # its final masks are one step further than the last seen
-        assert 0 <= back <= min(kept[n], (~steps[n].all(0)).sum())
+    assert len(seen) == 8 and facts["flips"] == flips and facts["flip_rate"] == pytest.approx(flips / (8 * size))
+    assert facts["recovered"] == sum(facts["recovered_by_matrix"].values()) > 0
+    assert facts["recovered_share"] == facts["recovered"] / sum(remaining.values())
+    for n, recovered in facts["recovered_by_matrix"].items():  # the final masks come one step after the last seen
+        assert 0 <= recovered <= min(remaining[n], (~steps[n].all(0)).sum())
 
 
 def test_a_gate_that_a_draw_closes_is_no_removed_weight(net, task, impl):
-    """Nothing is removed at sparsity 0: a weight is where its deterministic gate is 0."""
+    """At sparsity 0 nothing is removed. A weight is removed where its deterministic gate is 0."""
     fit = Fit(epochs=1, steps=4, batch_size=4, lr=1e-4, head_lr=1e-4)
     phase = next(l0(net, task, **L0 | {"fit": fit, "sparsity": 0.0, "score_lr": 0.0, "schedule": Cubic(1.0)}))
     lines = []
@@ -163,10 +163,10 @@ def test_a_gate_that_a_draw_closes_is_no_removed_weight(net, task, impl):
     assert [line["sparsity"] for line in lines] == [0.0] * 4
 
 
-def test_topology_json_tells_of_the_phase_whose_masks_moved(model_folder, task, impl, tmp_path):
-    """A fine-tuning under the masks that were found does not hide how they were found; alone it has nothing to tell."""
+def test_topology_json_has_the_history_of_the_phase_whose_masks_changed(model_folder, task, impl, tmp_path):
+    """A fine-tuning under trained masks does not hide their history. A fine-tuning alone has no history."""
 
-    def found(net, task):
+    def trained(net, task):
         yield from hard(net, task, **MOVEMENT | {"fit": FIT, "schedule": Cubic(0.5, 0.0, 0.5)})
         yield from finetune(net, task, "toy_linear", FIT, masks=net.masks)
 
@@ -175,11 +175,11 @@ def test_topology_json_tells_of_the_phase_whose_masks_moved(model_folder, task, 
         return finetune(net, task, net.add_head(task.form(), "linear"), FIT, masks=masks)
 
     labels = {"method": "x", "task": "toy", "model": "toy", "sparsity": 0.5}
-    for method in (found, fixed):
+    for method in (trained, fixed):
         out = Artifacts(tmp_path / method.__name__)
         row = run(method, task, models.load(str(model_folder)), out, Conditions(impl=impl, seed=0, labels=labels))
         assert row["sparsity_encoder"] == 0.5
-    history = artifacts.topology(tmp_path / "found")["history"]
+    history = artifacts.topology(tmp_path / "trained")["history"]
     assert history["recovered"] > 0 and history["flips"] > 0.5 * 16384
     assert history["flip_rate"] == history["flips"] / (16384 * FIT.steps)
     assert "history" not in artifacts.topology(tmp_path / "fixed")

@@ -16,24 +16,24 @@ from prunebert.errors import BadInput
 from prunebert.masks import maskfile
 from prunebert.masks.maskfile import MaskFile, encode, read
 
-#  10110 00101, so the bytes 10110001 and 01 filled up with zeros
+#  10110 00101: the bytes are 10110001 and 01, padded with zeros
 MASK = torch.tensor([[1, 0, 1, 1, 0], [0, 0, 1, 0, 1]]).bool()
 TWO = {"b.weight": MASK, "a.weight": torch.tensor([True] * 8 + [False])}
 HASH = "0123abcd" * 8
 
 
 def parsed(content: bytes) -> SimpleNamespace:
-    """Parse a safetensors file by its specification alone: header length, JSON header, data."""
+    """Read a safetensors file by its specification alone: header length, JSON header, data."""
     (length,) = struct.unpack("<Q", content[:8])
     header = json.loads(content[8 : 8 + length])
     data = content[8 + length :]
     metadata = header.pop("__metadata__", {})
     bits = {n: data[slice(*h["data_offsets"])] for n, h in header.items()}
-    return SimpleNamespace(metadata=metadata, header=header, bits=bits, data_at=8 + length)
+    return SimpleNamespace(metadata=metadata, header=header, bits=bits, data_start=8 + length)
 
 
-def rebuilt(content: bytes, **change: str | None) -> bytes:
-    """Return the same file with other metadata; None removes an entry."""
+def rewritten(content: bytes, **change: str | None) -> bytes:
+    """Return the file with other metadata; None removes an entry."""
     parts = parsed(content)
     metadata = {k: v for k, v in (parts.metadata | change).items() if v is not None}
     return save({n: torch.frombuffer(bytearray(b), dtype=torch.uint8) for n, b in parts.bits.items()}, metadata)
@@ -45,7 +45,7 @@ def file(tmp_path):
 
 
 def refused(path, content, message=None):
-    """Assert that reading these bytes raises BadInput, in one line that names the file."""
+    """Check that reading these bytes raises BadInput, in one line that names the file."""
     path.write_bytes(content)
     with pytest.raises(BadInput, match=message) as caught:
         read(path)
@@ -61,7 +61,7 @@ def test_the_first_weight_is_the_highest_bit():
     assert parts.header["w"] == {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}
 
 
-def test_a_turned_mask_is_written_row_by_row():
+def test_a_transposed_mask_is_written_row_by_row():
     parts = parsed(encode(MaskFile({"w": MASK.T}, "bert", HASH)))  # 10 00 11 10 01
     assert parts.bits == {"w": bytes([0b10001110, 0b01000000])}
 
@@ -112,21 +112,21 @@ def test_round_trip(tmp_path_factory, shapes, seed, model, density):
     random = np.random.default_rng(seed)
     masks = {f"layer.{i}.weight": torch.from_numpy(random.random(s) < density) for i, s in enumerate(shapes)}
     file.write_bytes(encode(MaskFile(masks, model, HASH)))
-    loaded = read(file)
-    assert (loaded.model, loaded.weights_hash) == (model, HASH)
-    assert list(loaded.masks) == list(masks)
+    result = read(file)
+    assert (result.model, result.weights_hash) == (model, HASH)
+    assert list(result.masks) == list(masks)
     for name, mask in masks.items():
-        assert loaded.masks[name].dtype == torch.bool and torch.equal(loaded.masks[name], mask)
+        assert result.masks[name].dtype == torch.bool and torch.equal(result.masks[name], mask)
 
 
-def test_what_was_read_can_be_written_to(file):
+def test_masks_that_were_read_are_writable(file):
     file.write_bytes(encode(MaskFile(TWO, "bert", HASH)))
     masks = read(file).masks
     masks["a.weight"][8] = True
     assert masks["a.weight"].all()
 
 
-# broken files
+# damaged files
 
 
 def test_every_truncation_is_refused(file):
@@ -137,33 +137,33 @@ def test_every_truncation_is_refused(file):
 
 def test_every_flipped_bit_of_the_masks_is_refused(file):
     content = encode(MaskFile(TWO, "bert", HASH))
-    start = parsed(content).data_at
+    start = parsed(content).data_start
     assert len(content) - start == 4
     for position in range(start, len(content)):
         for bit in range(8):
-            broken = bytearray(content)
-            broken[position] ^= 1 << bit
-            refused(file, bytes(broken), "checksum")
+            damaged = bytearray(content)
+            damaged[position] ^= 1 << bit
+            refused(file, bytes(damaged), "checksum")
 
 
 @pytest.fixture(scope="module")
 def header_flips(tmp_path_factory):
-    """Flip each bit of the header: the error, or what was read and whether the masks are the same."""
+    """The outcome of each flipped bit in the header: an error, or whether the masks are equal, and the file read."""
     file = tmp_path_factory.mktemp("flips") / "masks.safetensors"
     content = encode(MaskFile({"w": MASK}, "bert", "abc"))
     outcomes = []
-    for position in range(8, parsed(content).data_at):
+    for position in range(8, parsed(content).data_start):
         for bit in (0, 2):
-            broken = bytearray(content)
-            broken[position] ^= 1 << bit
-            file.write_bytes(bytes(broken))
+            damaged = bytearray(content)
+            damaged[position] ^= 1 << bit
+            file.write_bytes(bytes(damaged))
             try:
-                loaded = read(file)
-            except Exception as error:  # noqa: BLE001 (whatever it is, it is counted)
+                result = read(file)
+            except Exception as error:  # noqa: BLE001 (every error is counted)
                 outcomes.append(error)
             else:
-                equal = list(loaded.masks) == ["w"] and torch.equal(loaded.masks["w"], MASK)
-                outcomes.append((equal, loaded))
+                equal = list(result.masks) == ["w"] and torch.equal(result.masks["w"], MASK)
+                outcomes.append((equal, result))
     assert len(outcomes) > 500 and sum(isinstance(o, BadInput) for o in outcomes) > 300
     return outcomes
 
@@ -183,26 +183,26 @@ def test_no_flipped_bit_of_the_header_ends_in_a_traceback(header_flips):
 
 @pytest.mark.parametrize("entry", ["version", "sha256", "shapes", "kept", "model", "weights_hash"])
 def test_a_missing_entry_is_refused(file, entry):
-    refused(file, rebuilt(encode(MaskFile(TWO, "bert", HASH)), **{entry: None}))
+    refused(file, rewritten(encode(MaskFile(TWO, "bert", HASH)), **{entry: None}))
 
 
-def test_a_checksum_that_does_not_fit_is_refused(file):
-    refused(file, rebuilt(encode(MaskFile(TWO, "bert", HASH)), sha256="0" * 64), "damaged: its checksum")
+def test_a_checksum_that_does_not_match_is_refused(file):
+    refused(file, rewritten(encode(MaskFile(TWO, "bert", HASH)), sha256="0" * 64), "damaged: its checksum")
 
 
-def test_kept_weights_that_do_not_fit_are_refused(file):
+def test_a_wrong_number_of_kept_weights_is_refused(file):
     kept = json.dumps({"b.weight": 5, "a.weight": 7})
-    refused(file, rebuilt(encode(MaskFile(TWO, "bert", HASH)), kept=kept), "damaged")
+    refused(file, rewritten(encode(MaskFile(TWO, "bert", HASH)), kept=kept), "damaged")
 
 
 @pytest.mark.parametrize("version", ["0", "2", "1.0"])
-def test_another_version_is_told(file, version):
-    content = rebuilt(encode(MaskFile(TWO, "bert", HASH)), version=version)
+def test_another_version_is_refused(file, version):
+    content = rewritten(encode(MaskFile(TWO, "bert", HASH)), version=version)
     refused(file, content, f"version {version}; this prunebert reads version {maskfile.VERSION}")
 
 
-def test_the_same_metadata_put_together_again_is_read(file):
-    file.write_bytes(rebuilt(encode(MaskFile(TWO, "bert", HASH))))  # put_together itself breaks nothing
+def test_a_file_with_the_same_metadata_written_again_is_read(file):
+    file.write_bytes(rewritten(encode(MaskFile(TWO, "bert", HASH))))  # rewritten itself damages nothing
     assert torch.equal(read(file).masks["b.weight"], MASK)
 
 

@@ -1,4 +1,4 @@
-"""select, on tensors that are large enough for its bounds to be narrow."""
+"""`select`, on tensors large enough for its bounds to be narrow."""
 
 import math
 
@@ -14,7 +14,7 @@ from prunebert.masks.top_v import TopV, keep_top, top
 DRAW = np.random.default_rng(3)
 LARGE = {
     "normal": DRAW.normal(size=60_000),
-    "periodic": np.tile(np.arange(39.0), 1500),  # evenly spaced samples see one value of it
+    "periodic": np.tile(np.arange(39.0), 1500),  # an evenly spaced sample has one value
     "steps": np.floor(DRAW.normal(size=60_001) * 3),
     "one value": np.zeros(50_000),
     "two values": np.where(np.arange(50_000) % 7, 0.0, 0.02),
@@ -41,8 +41,8 @@ def test_select_is_a_stable_sort(monkeypatch, name, share, piece):
     assert torch.equal(top(torch.from_numpy(x), count), torch.from_numpy(expected))
 
 
-def test_nan_that_no_one_looked_for_is_told_where_it_leaves_no_cut():
-    """A window says that there was none: then a step has seen to it. What comes past that is not ranked either."""
+def test_nan_that_leaves_no_cut_in_the_window_raises():
+    """Scores with a window are not searched for NaN; a training step excludes it. Without a cut, select raises."""
     for fill in (15_000, 20_000):
         x = torch.randn(20_000, generator=torch.Generator().manual_seed(0))
         window = Window()
@@ -53,23 +53,23 @@ def test_nan_that_no_one_looked_for_is_told_where_it_leaves_no_cut():
             select([x], 10_000, window)
 
 
-def test_a_shift_asks_no_other_device_where_the_cut_was():
+def test_a_shift_without_a_cut_reads_no_value():
     x = torch.ones(3, device="meta")  # reading a value of it raises
     TopV("global").shift({"a": x}, x.sum())
     Window().shift(x.sum())
 
 
-def test_bounds_that_miss_cost_time_alone(monkeypatch):
+def test_bounds_that_miss_the_cut_change_no_mask(monkeypatch):
     x = torch.randn(5000, generator=torch.Generator().manual_seed(0))
     right = top(x, 700)
     for wrong in ((2.0, 3.0), (-3.0, -2.0), (math.inf, math.inf), (-math.inf, -math.inf)):
-        monkeypatch.setattr(selection, "_bounds", lambda *told, wrong=wrong: wrong)
+        monkeypatch.setattr(selection, "_bounds", lambda *arguments, wrong=wrong: wrong)
         assert torch.equal(top(x, 700), right)
 
 
 @pytest.mark.parametrize("name", LARGE)
 @pytest.mark.parametrize("share", [0.0, 1e-4, 0.1, 0.5, 1.0])
-def test_the_sort_of_other_devices_tells_the_same(name, share):
+def test_sorting_gives_the_same_masks(name, share):
     parts = [torch.from_numpy(part) for part in np.split(LARGE[name].astype(np.float32), [7, 900])]
     count = round(share * len(LARGE[name]))
     masks, largest = select(parts, count)
@@ -80,8 +80,8 @@ def test_the_sort_of_other_devices_tells_the_same(name, share):
 
 @pytest.mark.parametrize("scope", ["local", "global"])
 @pytest.mark.parametrize("kind", ["drifting", "jumping", "shrinking", "collapsing", "ties", "infinite"])
-def test_where_the_last_cut_was_changes_no_mask(kind, scope):
-    """Over 40 steps of scores that move, beside a ranking that remembers nothing. Some windows hit and some miss."""
+def test_the_last_cut_changes_no_mask(kind, scope):
+    """40 steps of moving scores, against a ranking without memory. Some windows hit and some miss."""
     draw, rank, hits = np.random.default_rng(5), TopV(scope), 0
     x = {"a": draw.normal(size=(90, 60)), "b": draw.normal(size=7000)}
     for step in range(40):
@@ -100,11 +100,11 @@ def test_where_the_last_cut_was_changes_no_mask(kind, scope):
         M = rank(S, s)
         hits += step < 39 and sum(window.known() for window in rank._selection.windows.values())
         assert all(torch.equal(M[n], m) for n, m in keep_top(S, s, scope).items())
-    assert hits < 3 if kind == "collapsing" else hits > 20  # where the cut moves too far, no window is tried
+    assert hits < 3 if kind == "collapsing" else hits > 20  # no window is kept when the cut moves too far
 
 
 def test_a_window_moves_with_the_scores(monkeypatch):
-    """As AbP needs it, whose scores are shifted every step: nothing has to be sampled again."""
+    """As AbP needs it, which shifts its scores at every step: no new sample is drawn."""
     S = {"a": torch.randn(200, 100, generator=torch.Generator().manual_seed(0))}
     rank = TopV("global")
     M, largest = rank.cut(S, 0.9)

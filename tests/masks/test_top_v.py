@@ -1,4 +1,4 @@
-"""Masks against numpy's stable sort and numbers worked out by hand."""
+"""Masks against numpy's stable sort and hand-computed numbers."""
 
 import math
 
@@ -13,13 +13,13 @@ from prunebert.masks import top_v
 from prunebert.masks.top_v import counts, keep_top, top
 
 few = settings(deadline=None, max_examples=100, derandomize=True)
-# few different values, so that nearly every draw holds ties; infinities and both zeros among them
+# Few different values give ties in nearly every draw. Infinities and both zeros are among them.
 TIED = st.sampled_from([-math.inf, -2.0, -1.0, -0.0, 0.0, 1.0, 1.0000001, 3.0, math.inf])
 SPARSITY = st.one_of(st.sampled_from([0.0, 1.0, 0.5, 0.9, 0.9999999]), st.floats(0, 1))
 
 
 def by_hand(scores: torch.Tensor, count: int) -> torch.Tensor:
-    """The count largest, the earlier of equals first: a stable sort of the negated scores."""
+    """Select the `count` largest by a stable sort of the negated scores; of equals the earlier stays."""
     flat = scores.detach().double().numpy().reshape(-1)
     mask = np.zeros(flat.size, dtype=bool)
     mask[np.argsort(-flat, kind="stable")[:count]] = True
@@ -27,6 +27,7 @@ def by_hand(scores: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def ones(mask: torch.Tensor) -> list[int]:
+    """Return the flat positions of the ones."""
     return torch.nonzero(mask.flatten()).flatten().tolist()
 
 
@@ -60,20 +61,20 @@ def test_both_zeros_are_equal():
 
 
 @pytest.mark.parametrize("count", [-1, 0])
-def test_nothing_is_kept_of_a_count_of_zero(count):
+def test_a_count_of_zero_keeps_nothing(count):
     assert ones(top(torch.arange(4.0), count)) == []
 
 
 @pytest.mark.parametrize("count", [4, 5])
-def test_everything_is_kept_of_a_count_as_large_as_the_matrix(count):
+def test_a_count_as_large_as_the_matrix_keeps_everything(count):
     assert ones(top(torch.arange(4.0), count)) == [0, 1, 2, 3]
 
 
 def test_scores_that_are_not_contiguous_are_read_in_their_own_order():
     base = torch.tensor([[1.0, 5.0, 3.0], [4.0, 2.0, 6.0]])
-    turned = base.T  # rows 1 4 / 5 2 / 3 6
-    assert not turned.is_contiguous()
-    assert top(turned, 3).tolist() == [[False, True], [True, False], [False, True]]
+    transposed = base.T  # rows 1 4 / 5 2 / 3 6
+    assert not transposed.is_contiguous()
+    assert top(transposed, 3).tolist() == [[False, True], [True, False], [False, True]]
     every_other = torch.zeros(2, 6)[:, ::2]
     assert ones(top(every_other, 4)) == [0, 1, 2, 3]
 
@@ -127,37 +128,37 @@ def test_scores_with_nan_raise_beside_ties(tail):
     st.lists(st.tuples(st.integers(1, 5000), SPARSITY), min_size=1, max_size=12),
     st.booleans(),
 )
-def test_counts_add_up_and_each_is_within_one(matrices, same):
+def test_counts_add_up_and_each_is_within_one(matrices, equal):
     sizes = {f"m{i}": size for i, (size, _) in enumerate(matrices)}
-    asked = {f"m{i}": matrices[0][1] if same else s for i, (_, s) in enumerate(matrices)}
-    exact = {n: sizes[n] * (1 - asked[n]) for n in sizes}
-    found = counts(sizes, asked)
-    assert abs(sum(found.values()) - math.fsum(exact.values())) <= 0.5 + 1e-6
-    for n, kept in found.items():
-        assert 0 <= kept <= sizes[n]
-        assert abs(kept - exact[n]) < 1 + 1e-6
+    sparsities = {f"m{i}": matrices[0][1] if equal else s for i, (_, s) in enumerate(matrices)}
+    exact = {n: sizes[n] * (1 - sparsities[n]) for n in sizes}
+    result = counts(sizes, sparsities)
+    assert abs(sum(result.values()) - math.fsum(exact.values())) <= 0.5 + 1e-6
+    for n, count in result.items():
+        assert 0 <= count <= sizes[n]
+        assert abs(count - exact[n]) < 1 + 1e-6
 
 
 def test_the_largest_remainders_get_the_last_weights():
-    # exact 2.7, 1.4, 0.9, together 5.0: floors 2 + 1 + 0, so the remainders .9 and .7 are rounded up
+    # Exact 2.7, 1.4, 0.9, together 5.0: floors 2 + 1 + 0, so the remainders .9 and .7 are rounded up
     assert counts({"a": 27, "b": 14, "c": 9}, dict.fromkeys("abc", 0.9)) == {"a": 3, "b": 1, "c": 1}
-    # exact 2.5 in each of four, together 10: two of them get one more, by name
+    # Exact 2.5 in each of four, together 10: two of them get one more, by name
     assert counts(dict.fromkeys("dcba", 5), dict.fromkeys("abcd", 0.5)) == {"d": 2, "c": 2, "b": 3, "a": 3}
 
 
 def test_a_whole_number_is_not_lost_to_floating_point():
-    assert 100 - 100 * 0.55 < 45  # what it looks like to the machine
+    assert 100 - 100 * 0.55 < 45  # the rounded difference
     assert counts({"a": 100, "b": 10}, {"a": 0.55, "b": 0.55}) == {"a": 45, "b": 4}
     assert counts({"a": 100}, {"a": 0.55}) == {"a": 45}
 
 
 def test_counts_of_bert_base():
     sizes = {f"a{i}": 768 * 768 for i in range(48)} | {f"f{i}": 768 * 3072 for i in range(24)}
-    found = counts(sizes, dict.fromkeys(sizes, 0.97))
+    result = counts(sizes, dict.fromkeys(sizes, 0.97))
     assert sum(sizes.values()) == 84_934_656
-    assert sum(found.values()) == 2_548_040  # 84,934,656 * 0.03 = 2,548,039.68
-    assert {found[f"a{i}"] for i in range(48)} <= {17_694, 17_695}  # 17,694.72
-    assert {found[f"f{i}"] for i in range(24)} <= {70_778, 70_779}  # 70,778.88
+    assert sum(result.values()) == 2_548_040  # 84,934,656 * 0.03 = 2,548,039.68
+    assert {result[f"a{i}"] for i in range(48)} <= {17_694, 17_695}  # 17,694.72
+    assert {result[f"f{i}"] for i in range(24)} <= {70_778, 70_779}  # 70,778.88
 
 
 # keep_top
@@ -181,7 +182,7 @@ def test_global_is_one_ranking_over_all_matrices():
     assert ones(M["a"]) == [0, 1, 2, 3] and ones(M["b"]) == [1]
 
 
-def test_one_sparsity_a_matrix():
+def test_one_sparsity_per_matrix():
     S = {"a": torch.arange(10.0), "b": -torch.arange(10.0), "c": torch.arange(4.0)}
     M = keep_top(S, {"a": 0.8, "b": 0.5, "c": 0.0})
     assert ones(M["a"]) == [8, 9] and ones(M["b"]) == [0, 1, 2, 3, 4] and ones(M["c"]) == [0, 1, 2, 3]
@@ -208,15 +209,15 @@ def test_the_count_is_exact_in_both_scopes(values, s, scope):
 
 
 @pytest.mark.parametrize("scope", ["local", "global"])
-@pytest.mark.parametrize("s, kept", [(0.0, 200), (0.0001, 200), (0.9999, 0), (1.0, 0), (0.995, 1), (0.9, 20)])
-def test_sparsity_at_its_ends_with_scores_that_are_all_zero(scope, s, kept):
+@pytest.mark.parametrize("s, remaining", [(0.0, 200), (0.0001, 200), (0.9999, 0), (1.0, 0), (0.995, 1), (0.9, 20)])
+def test_sparsity_at_its_ends_with_scores_that_are_all_zero(scope, s, remaining):
     S = {"a": torch.zeros(10, 10), "b": torch.zeros(100)}
     M = keep_top(S, s, scope)
-    assert top_v.kept(M) == kept
-    assert top_v.sparsity(M) == pytest.approx(1 - kept / 200)
+    assert top_v.kept(M) == remaining
+    assert top_v.sparsity(M) == pytest.approx(1 - remaining / 200)
 
 
-def test_an_unknown_scope_is_told_what_was_meant():
+def test_an_unknown_scope_is_refused_with_a_suggestion():
     with pytest.raises(BadInput, match=r"scope=locl: allowed are local, global; did you mean local\?"):
         keep_top({"a": torch.zeros(2)}, 0.5, "locl")
 
