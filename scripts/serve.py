@@ -66,7 +66,7 @@ def main(paths: list[str]) -> None:
     say(f"{hardware('cpu, 1 threads')}, load {os.getloadavg()[0]:.1f}; {REPEATS} repetitions, {first.facts['model']}")
     say(
         f"backbone: {count_bytes(first.net.encoder.parameters()):,} bytes, once; "
-        f"buffers for θ ⊙ M: {count_bytes(first.turns.product.values()):,}, once"
+        f"buffers for θ ⊙ M: {count_bytes(first.buffers.product.values()):,}, once"
     )
     for path, run in zip(paths, runs, strict=True):
         mask_file = MaskFile(run.masks, run.facts["model"], run.facts["weights_hash"])

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Run the sweeps that chose the learning rates of conf/method_fit/measured: scripts/tuning.sh DATA OUT
+# Run the sweeps that chose the learning rates of conf/exceptions/method_fit/measured: scripts/tuning.sh DATA OUT
 # DATA: a folder with SST-2 and QQP in GLUE's own layout.
 # Every method has three values. As long as the best is the first or the last, one more value beyond it is tried. If both
 # scores and weights are trained, a second rate for the weights is tried once. Runs are on SST-2 and QQP at 0.9. They are

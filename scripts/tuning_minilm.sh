@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Run the sweeps that chose the learning rates of conf/method_fit/measured_minilm: scripts/tuning_minilm.sh DATA OUT
+# Run the sweeps that chose the learning rates of conf/exceptions/method_fit/measured_minilm: scripts/tuning_minilm.sh DATA OUT
 # DATA: a folder with SST-2 and QQP in GLUE's own layout.
 # As in scripts/tuning.sh, runs are on SST-2 and QQP at 0.9. They are scored on held-out training rows, never on the
 # evaluation data, and use a seed that is reported nowhere else. Every method has four values; if both scores and weights

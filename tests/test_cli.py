@@ -225,7 +225,7 @@ TABLE = [
     (["task.train=null", "task.data_dir=odd"], "name it with task.train=FILE"),
     (["task.kind=regression", "task.label=number", "task.metric=prunebert.metrics:Accuracy"], "needs classes"),
     (["method.schedule._target_=prunebert.schedules.Cubik"], "did you mean Cubic?"),
-    (["+method.schedule.end=0.2"], "is method.prune_steps"),
+    (["+method.schedule.end=0.2"], "ends at method.prune_steps"),
     (["task.eval=null", "task.holdout=1.5"], "task.holdout=1.5"),
     (["model.name=./nowhere"], "there is no such folder"),
     (["model.name=gpt"], "gpt is a gpt2: allowed families are bert, roberta, distilbert, electra"),

@@ -35,17 +35,17 @@ class Likeness(MaskedLM):
         """Return TAMT's term: the cosine distance to the dense network's hidden states."""
         return {"kd_hidden": cosine_distance(out, self.dense(batch, ("hidden",)), batch)}
 
-    def answers(self, out: Outputs, batch: Batch) -> dict[int, np.ndarray]:
+    def outputs_by_row(self, out: Outputs, batch: Batch) -> dict[int, np.ndarray]:
         """Return by row, shape [1]: the cosine with the dense network, a mean over layers and the row's tokens."""
         real = batch.inputs["attention_mask"]
         cosines = torch.stack(token_cosines(out, self.dense(batch, ("hidden",)))).mean(0)
         mean = (cosines * real).sum(1, keepdim=True) / real.sum(1, keepdim=True)
         return dict(zip(batch.rows.tolist(), mean.cpu().numpy(), strict=True))
 
-    def predict(self, split: str, answers: dict[int, np.ndarray]) -> pd.DataFrame:
+    def predict(self, split: str, outputs: dict[int, np.ndarray]) -> pd.DataFrame:
         """Return a row for each text, whose prediction is its cosine."""
         rows = range(len(self.rows[split]))
-        scores = [answers[row] for row in rows]
+        scores = [outputs[row] for row in rows]
         cosines = [float(x[0]) for x in scores]
         return pd.DataFrame(
             {"split": split, "id": [str(row) for row in rows], "label": "", "prediction": cosines, "scores": scores}

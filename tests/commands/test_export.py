@@ -202,7 +202,7 @@ def test_nothing_is_overwritten_and_nothing_is_left_half_done(exported, cli, tmp
     (tmp_path / "full/mine").touch()
     (tmp_path / "empty").mkdir()
     for words, message in (
-        ((str(run), "full"), "full is there already and not empty"),
+        ((str(run), "full"), "full exists and is not empty"),
         ((str(run),), "required: OUT; usage: prunebert export"),
         ((str(run), "x", "--spares"), "--spares; usage: prunebert export"),
         (("nowhere", "x"), "there is no such directory"),

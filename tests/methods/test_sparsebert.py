@@ -115,8 +115,8 @@ def test_the_label_of_a_run_has_its_teacher(cli, toy, tmp_path, monkeypatch):
     assert row["distill"] == "tinybert" and list(row["phases"]) == ["teacher", "prune"]
     labels = []
 
-    def stop(*args, **kwargs):
-        labels.append((kwargs["labels"]["distill"], args[0].keywords.get("distill")))
+    def stop(method, task, model, out, conditions):
+        labels.append((conditions.labels["distill"], method.keywords.get("distill")))
         raise BadInput("stopped")
 
     monkeypatch.setattr("prunebert.run.run", stop)

@@ -219,7 +219,7 @@ def test_a_budget_by_layer_keeps_every_layers_count(net, task, tmp_path):
 
 @pytest.mark.parametrize("other", [{"masks": "run"}, {"scope": "global"}])
 def test_a_budget_stands_alone(net, task, other):
-    with pytest.raises(BadInput, match=r"method\.budget=run: .* leave method\.masks and scope=global out"):
+    with pytest.raises(BadInput, match=r"method\.budget=run: .* leave out method\.masks and scope=global"):
         next(random(net, task, **BASE | RANDOM | {"budget": "run"} | other))
 
 

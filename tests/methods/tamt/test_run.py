@@ -119,7 +119,7 @@ def test_masks_that_do_not_fit_are_refused_in_one_line(cli, words, tmp_path, oth
     for changes, message in (
         (
             ["method.masks=pruned", f"model.name={other_model}"],
-            f"found on {model_folder}, whose weights are not those of",
+            f"made on {model_folder}, whose weights are not those of",
         ),
         (["method.masks=pruned", "sparsity=0.6"], "its sparsity is 0.6999894604; ask for the same"),
         (
