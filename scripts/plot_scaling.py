@@ -28,25 +28,25 @@ def main() -> None:
     size = {row["model"]: row["scores"] for row in rows if "scores" in row}
     times = sorted((row for row in rows if "seconds_masked" in row), key=lambda row: row["scores"])
     memory = sorted((row for row in rows if "mebibytes" in row), key=lambda row: size[row["model"]])
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    figure, (time_axes, memory_axes) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     sizes = [row["scores"] for row in times]
-    left.plot(sizes, [row["seconds_dense"] for row in times], "o-", color="0.5", label="full fine-tuning")
-    left.plot(sizes, [row["seconds_masked"] for row in times], "o-", color="C0", label=METHOD)
-    left.plot(sizes, [row["seconds_choice"] for row in times], "s--", color="C1", label="selecting its masks")
-    left.set_ylabel("seconds per step")
+    time_axes.plot(sizes, [row["seconds_dense"] for row in times], "o-", color="0.5", label="full fine-tuning")
+    time_axes.plot(sizes, [row["seconds_masked"] for row in times], "o-", color="C0", label=METHOD)
+    time_axes.plot(sizes, [row["seconds_choice"] for row in times], "s--", color="C1", label="selecting its masks")
+    time_axes.set_ylabel("seconds per step")
     sizes = [size[row["model"]] for row in memory]
     dense_memory = [row["mebibytes"] / row["by_dense"] for row in memory]
-    right.plot(sizes, dense_memory, "o-", color="0.5", label="full fine-tuning")
-    right.plot(sizes, [row["mebibytes"] for row in memory], "o-", color="C0", label=METHOD)
-    right.set_ylabel("peak memory, MiB")
-    for axes in (left, right):
+    memory_axes.plot(sizes, dense_memory, "o-", color="0.5", label="full fine-tuning")
+    memory_axes.plot(sizes, [row["mebibytes"] for row in memory], "o-", color="C0", label=METHOD)
+    memory_axes.set_ylabel("peak memory, MiB")
+    for axes in (time_axes, memory_axes):
         axes.set(xscale="log", yscale="log", xlabel="prunable weights")
         axes.margins(0.13, 0.16)
         axes.grid(alpha=0.3, which="both")
         axes.legend(frameon=False)
     for row in times:
         point = row["scores"], row["seconds_choice"]
-        left.annotate(row["model"], point, (0, -9), textcoords="offset points", ha="center", va="top")
+        time_axes.annotate(row["model"], point, (0, -9), textcoords="offset points", ha="center", va="top")
     about = measurements[0]["about"]
     figure.suptitle(f"batch {about['batch']} × {about['length']} tokens; {about['hardware']}", fontsize=8)
     figure.savefig(out, dpi=150)

@@ -49,10 +49,10 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
         url = urlsplit(self.path)
         try:
-            if found := API.fullmatch(url.path):
-                self._json(self._api(*found.groups(), query=parse_qs(url.query), form=parse_qs(body)))
-            elif found := RESOLVE.fullmatch(url.path):
-                self._file(*found.groups())
+            if match := API.fullmatch(url.path):
+                self._json(self._api(*match.groups(), query=parse_qs(url.query), form=parse_qs(body)))
+            elif match := RESOLVE.fullmatch(url.path):
+                self._file(*match.groups())
             else:
                 self._send(404 if url.path != "/" else 200, b"")
         except Missing as error:
@@ -142,8 +142,8 @@ class Dying(Handler):
 @contextmanager
 def serving(root: Path, handler: type[Handler] = Handler) -> Iterator[str]:
     """The address of a hub for what lies under `root`, as long as the context lasts."""
-    own = {"root": root, "dead": threading.Event()}
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (handler,), own))
+    attributes = {"root": root, "dead": threading.Event()}
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (handler,), attributes))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

@@ -60,8 +60,8 @@ def test_a_run_leaves_exactly_these_files(cli, toy, tmp_path, words, more):
     assert isinstance(stored, MaskFile) and stored.weights_hash == row["weights_hash"]
     removed = sum(int((~m).sum()) for n, m in stored.masks.items() if "encoder.layer" in n)
     assert row["sparsity_encoder"] == pytest.approx(removed / ENCODER, abs=1e-12)
-    asked = 0.0 if row["method"] == "dense" else 0.9
-    assert abs(row[f"sparsity_{row['prunable']}"] - asked) * ENCODER <= 1  # the toy checkpoint has no pooler
+    target = 0.0 if row["method"] == "dense" else 0.9
+    assert abs(row[f"sparsity_{row['prunable']}"] - target) * ENCODER <= 1  # the toy checkpoint has no pooler
     predictions = pd.read_parquet(tmp_path / "run/predictions.parquet")
     assert list(predictions.columns) == ["split", "id", "label", "prediction", "scores"] and len(predictions) == 40
     assert (np.stack(predictions.scores).argmax(1) == predictions.prediction).all()
@@ -105,9 +105,9 @@ def test_a_finished_run_is_a_teacher_masks_included(cli, toy, tmp_path, model_fo
         for batch in task.eval_batches("validation", 128):
             expected = np.stack(written.scores)[batch.rows.numpy()]
             assert np.allclose(net(batch, key, theta=theta).logits.numpy(), expected, atol=1e-5)
-    for bad, told in (("run", "trained no weights (smp)"), ("nowhere", "no such directory")):
+    for bad, message in (("run", "trained no weights (smp)"), ("nowhere", "no such directory")):
         status, printed = cli(*toy, "method=smp", "distill=logits", f"distill.teacher={bad}", "hydra.run.dir=x")
-        assert status == 2 and told in printed and not (tmp_path / "x").exists()
+        assert status == 2 and message in printed and not (tmp_path / "x").exists()
 
 
 def test_leftovers_of_a_broken_run_do_not_survive_into_the_next(cli, toy, tmp_path):

@@ -69,27 +69,27 @@ def test_masks_of_trained_scores_are_those_of_the_cpu(steps):
         terms, _ = step(STEPS // 2 + k, next(batches))
     assert all(math.isfinite(x.item()) for x in terms.values())
     scores = next(g.tensors for g in phase.train if g.name == "scores")
-    there = {n: s.detach() for n, s in scores.items()}
+    scores_on_gpu = {n: s.detach() for n, s in scores.items()}
     for s in (0.5, 0.97):
         for scope in ("local", "global"):
-            found = top_v.keep_top(there, s, scope)
-            here = top_v.keep_top({n: x.cpu() for n, x in there.items()}, s, scope)
-            assert all(torch.equal(found[n].cpu(), here[n]) for n in here)
+            gpu_masks = top_v.keep_top(scores_on_gpu, s, scope)
+            cpu_masks = top_v.keep_top({n: x.cpu() for n, x in scores_on_gpu.items()}, s, scope)
+            assert all(torch.equal(gpu_masks[n].cpu(), cpu_masks[n]) for n in cpu_masks)
 
 
 def test_large_tensors():
     S = {"a": torch.randn(4096, 4096, device="cuda"), "b": torch.randn(1000, 3000, device="cuda").round(decimals=1)}
     for scope in ("local", "global"):
-        found = top_v.keep_top(S, 0.9, scope)
-        here = top_v.keep_top({n: x.cpu() for n, x in S.items()}, 0.9, scope)
-        assert all(torch.equal(found[n].cpu(), here[n]) for n in S)
+        gpu_masks = top_v.keep_top(S, 0.9, scope)
+        cpu_masks = top_v.keep_top({n: x.cpu() for n, x in S.items()}, 0.9, scope)
+        assert all(torch.equal(gpu_masks[n].cpu(), cpu_masks[n]) for n in S)
 
 
 @pytest.mark.parametrize("method", ["tamt", "sparsebert", "l0", "imp", "smp"])
 def test_a_whole_run(cli, method):
     words = ["model=tiny", "task=rotten_tomatoes", "fit=smoke", "mask_fit.steps=2", "sparsity=0.9"]
-    status, said = cli(f"method={method}", *words, "impl=cuda")
-    assert status == 0, said
+    status, printed = cli(f"method={method}", *words, "impl=cuda")
+    assert status == 0, printed
 
 
 def test_masks_that_remove_nothing_change_nothing():

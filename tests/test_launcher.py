@@ -22,14 +22,14 @@ def test_cells_side_by_side_end_as_in_a_row(prunebert, toy, tmp_path):
     assert prunebert(*words, "impl.threads=1", "hydra.sweep.dir=row").returncode == 0
     rows = {}
     for sweep in ("both", "row"):
-        found = [json.loads(f.read_text()) for f in (tmp_path / sweep).rglob("result.json")]
-        assert len(found) == 4 and {r["device"] for r in found} == {"cpu, 1 threads"}
-        rows[sweep] = {(r["method"], r["seed"]): (r["identity"], r["score"]) for r in found}
+        results = [json.loads(f.read_text()) for f in (tmp_path / sweep).rglob("result.json")]
+        assert len(results) == 4 and {r["device"] for r in results} == {"cpu, 1 threads"}
+        rows[sweep] = {(r["method"], r["seed"]): (r["identity"], r["score"]) for r in results}
     assert rows["both"] == rows["row"] and "4 finished runs" in done.stdout
 
 
 @pytest.mark.slow
-def test_a_cell_that_fails_is_told_and_the_others_go_on(prunebert, toy, tmp_path):
+def test_a_cell_that_fails_is_reported_and_the_others_go_on(prunebert, toy, tmp_path):
     words = [w for w in toy if not w.startswith(("hydra", "impl"))]
     words = ["-m", *words, "method=magnitude", "task.score=accuracy,nonsense"]
     done = prunebert(*words, "hydra/launcher=laptop", "hydra.sweep.dir=sweep")
@@ -39,7 +39,7 @@ def test_a_cell_that_fails_is_told_and_the_others_go_on(prunebert, toy, tmp_path
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_is_told_in_one_line_and_the_sweep_goes_on(prunebert, toy, tmp_path):
+def test_a_worker_that_is_killed_is_reported_in_one_line_and_the_sweep_goes_on(prunebert, toy, tmp_path):
     words = [w for w in toy if not w.startswith(("hydra", "impl"))]
     words = ["-m", *words, "method=magnitude", "fit.steps=1500", "seed=0,1", "checkpoint.steps=20"]
     words += ["hydra/launcher=laptop", "hydra.launcher.n_jobs=2", "hydra.sweep.dir=sweep"]
@@ -103,10 +103,10 @@ def test_cells_share_out_the_gpus(monkeypatch, cell, index):
     assert Impl(device="cpu", precision="fp32", compile=False, threads=None).torch_device.type == "cpu"
 
 
-@pytest.mark.parametrize(("told", "given", "threads"), [("1", None, 1), ("2,4", None, 2), ("1", 2, 2)])
-def test_threads_as_told(monkeypatch, told, given, threads):
+@pytest.mark.parametrize(("environment", "setting", "threads"), [("1", None, 1), ("2,4", None, 2), ("1", 2, 2)])
+def test_threads_of_the_environment_or_the_setting(monkeypatch, environment, setting, threads):
     before = torch.get_num_threads()
-    monkeypatch.setenv("OMP_NUM_THREADS", told)
-    Impl(device="cpu", precision="fp32", compile=False, threads=given).start()
+    monkeypatch.setenv("OMP_NUM_THREADS", environment)
+    Impl(device="cpu", precision="fp32", compile=False, threads=setting).start()
     assert torch.get_num_threads() == threads
     torch.set_num_threads(before)

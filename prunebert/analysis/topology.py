@@ -15,7 +15,7 @@ from torch import Tensor
 from prunebert.analysis.live_paths import PlaceOf, dead_units, live_masks
 from prunebert.analysis.overlap import pair
 from prunebert.masks.maskfile import MaskFile, pack
-from prunebert.masks.top_v import Masks, keep_top, kept, sparsity, top
+from prunebert.masks.top_v import Masks, count_kept, keep_top, sparsity, top
 
 # A head owns rows of these [out, in] matrices. Of attention-output it owns columns.
 ROWS_BY_HEAD = ("query", "key", "value")
@@ -74,7 +74,7 @@ def denominators(masks: Masks, sizes: dict[str, dict[str, int]], model_size: int
         sizes: for each prunable set ("encoder", …) the sizes of its matrices.
         model_size: number of parameters of encoder and head.
     """
-    removed = {n: m.numel() - kept({n: m}) for n, m in masks.items()}
+    removed = {n: m.numel() - count_kept({n: m}) for n, m in masks.items()}
     fractions = {}
     for prunable, matrices in sizes.items():
         fractions[f"sparsity_{prunable}"] = sum(removed.get(n, 0) for n in matrices) / sum(matrices.values())
@@ -167,9 +167,14 @@ def against_magnitude(masks: Masks, weights: Mapping[str, Tensor]) -> dict[str, 
         global: Top is one ranking over all matrices, and chance is one urn. This includes the choice of the matrices.
     """
     S = {n: weights[n].detach().cpu().abs() for n in masks}
+    same_counts = {n: top(S[n], count_kept({n: m})) for n, m in masks.items()}
     M, local_top, global_top = (
         pack(MaskFile(m, "", ""))
-        for m in (masks, {n: top(S[n], kept({n: m})) for n, m in masks.items()}, keep_top(S, sparsity(masks), "global"))
+        for m in (
+            masks,
+            same_counts,
+            keep_top(S, sparsity(masks), "global"),
+        )
     )
     local_overlap, global_overlap = pair(M, local_top), pair(M, global_top)
     return {
@@ -183,7 +188,7 @@ def _remaining(masks: Masks, group: Callable[[str], str]) -> dict[str, dict[str,
     totals: dict[str, dict[str, float]] = {}
     for name, mask in masks.items():
         total = totals.setdefault(group(name), {"kept": 0, "size": 0})
-        total["kept"] += kept({name: mask})
+        total["kept"] += count_kept({name: mask})
         total["size"] += mask.numel()
     return {name: total | {"remaining": total["kept"] / total["size"]} for name, total in totals.items()}
 

@@ -88,7 +88,7 @@ def _show(path: Path) -> None:
 
 def _combine(options: Namespace) -> None:
     from prunebert.masks.maskfile import MaskFile
-    from prunebert.masks.top_v import kept, sparsity
+    from prunebert.masks.top_v import count_kept, sparsity
 
     out = _new_file(options.out)
     a, b = (artifacts.masks(Path(path).expanduser()) for path in (options.a, options.b))
@@ -103,11 +103,11 @@ def _combine(options: Namespace) -> None:
         raise BadInput(
             f"{options.a} and {options.b} cover different matrices ({different} is missing in one or has another shape)"
         )
-    intersection, union = (kept({n: op(m, b.masks[n]) for n, m in a.masks.items()}) for op in (_and, _or))
+    intersection, union = (count_kept({n: op(m, b.masks[n]) for n, m in a.masks.items()}) for op in (_and, _or))
     description, operation = OPERATIONS[options.action]
     combined = MaskFile({n: operation(m, b.masks[n]) for n, m in a.masks.items()}, a.model, a.weights_hash)
     jaccard = intersection / union if union else 1
-    say(f"A keeps {kept(a.masks):,}, B {kept(b.masks):,}, both {intersection:,}, Jaccard {jaccard:.6f}")
+    say(f"A keeps {count_kept(a.masks):,}, B {count_kept(b.masks):,}, both {intersection:,}, Jaccard {jaccard:.6f}")
     say(f"{options.action}, {description}: {_counts(combined)}, sparsity {sparsity(combined.masks):.6f}")
     if out:
         _write(out, combined)
@@ -142,10 +142,10 @@ def _import(options: Namespace, compose: Compose) -> None:
 
 
 def _counts(file: MaskFile) -> str:
-    from prunebert.masks.top_v import kept
+    from prunebert.masks.top_v import count_kept
 
     size = sum(mask.numel() for mask in file.masks.values())
-    return f"{len(file.masks)} matrices, {kept(file.masks):,} of {size:,} weights kept"
+    return f"{len(file.masks)} matrices, {count_kept(file.masks):,} of {size:,} weights kept"
 
 
 def _new_file(out: str | None) -> Path | None:

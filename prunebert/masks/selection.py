@@ -111,7 +111,7 @@ class Window:
     high: float = math.nan
     cut: float = math.nan
 
-    def known(self) -> bool:
+    def is_set(self) -> bool:
         """Return whether the window has bounds."""
         return self.low < self.high
 
@@ -131,8 +131,8 @@ class Window:
         move, self.cut = abs(cut - self.cut), cut
         move = 0.0 if math.isnan(move) else move
         widest = width * max(size / 200, 1000) / within
-        many = within > max(size / 2000, 64)
-        width = min(max(width / 2 if many else width, 8 * move), widest)
+        crowded = within > max(size / 2000, 64)
+        width = min(max(width / 2 if crowded else width, 8 * move), widest)
         lost = not math.isfinite(width) or 4 * move > widest
         self.low, self.high = (math.nan, math.nan) if lost else (cut - width / 2, cut + width / 2)
 
@@ -167,7 +167,7 @@ def select(parts: list[Tensor], count: int, window: Window | None = None, runner
     window = window or Window()
     flats = [_comparable(x).numpy() for x in parts]  # numpy compares twice as fast as torch
     size = sum(len(x) for x in flats)
-    if count <= 0 or count >= size or not window.known():
+    if count <= 0 or count >= size or not window.is_set():
         largest = np.array([x.max(initial=-math.inf) for x in flats])
         if np.isnan(largest).any():
             raise Diverged(NAN)
@@ -242,7 +242,7 @@ def _comparable(x: Tensor) -> Tensor:
 
 def _windows(flats: list[Any], count: int, size: int, previous: Window) -> Iterator[tuple[float, float, float]]:
     """Yield the bounds to try, in order: (low, high, the next step's window width). The last pair covers all scores."""
-    if previous.known():
+    if previous.is_set():
         yield previous.low, previous.high, previous.high - previous.low
     low, high = _bounds(flats, count, size)
     inner = np.nextafter(low, np.inf, dtype=flats[0].dtype), np.nextafter(high, -np.inf, dtype=flats[0].dtype)

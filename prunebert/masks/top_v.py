@@ -162,7 +162,7 @@ def counts(sizes: dict[str, int], sparsity: dict[str, float]) -> dict[str, int]:
     return stay
 
 
-def kept(masks: Masks) -> int:
+def count_kept(masks: Masks) -> int:
     """Return how many weights stay, over all matrices."""
     return sum(int(torch.count_nonzero(m)) for m in masks.values())
 
@@ -170,4 +170,4 @@ def kept(masks: Masks) -> int:
 def sparsity(masks: Masks) -> float:
     """Return the fraction removed of the weights that have a mask; 0 if none has one."""
     total = sum(m.numel() for m in masks.values())
-    return 1 - kept(masks) / total if total else 0.0
+    return 1 - count_kept(masks) / total if total else 0.0

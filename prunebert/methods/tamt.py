@@ -32,7 +32,7 @@ from prunebert.distill.likeness import likeness_task
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks.apply import straight_through
-from prunebert.masks.top_v import Masks, TopV, keep_top
+from prunebert.masks.top_v import Masks, Scores, TopV, keep_top
 from prunebert.methods.magnitude import magnitude
 from prunebert.network.interface import Batch, Outputs
 from prunebert.network.subnetwork import SubNetwork
@@ -75,34 +75,39 @@ def tamt(
         M = masks_of(masks, net, prunable, sparsity)
     else:
         text = corpus(tokenizer=net.model.tokenizer, positions=net.model.positions)
-        yield mask_training(net, text, mask_fit, sparsity, objective, mask_steps, tau, prunable)
+        S = initial_scores(net, prunable, sparsity, tau)
+        yield mask_training(net, text, S, mask_fit, sparsity, objective, mask_steps)
         M = net.masks
     yield from finetune(net, task, key, fit, masks=M, kd=kd)
+
+
+def initial_scores(net: SubNetwork, prunable: str, sparsity: float, tau: float) -> Scores:
+    """Return S₀ = 2φ on the largest |W| of every matrix, as many as stay, else 0. tau: φ."""
+    S = net.new_scores(prunable)
+    for n, M in keep_top(magnitude(net, prunable), sparsity).items():
+        S[n] += 2 * tau * M
+    return S
 
 
 def mask_training(
     net: SubNetwork,
     text: MaskedLM,
+    S: Scores,
     fit: Fit,
     sparsity: float,
     objective: str,
     stop: int | Literal["paper"] | None,
-    tau: float,
-    prunable: str,
 ) -> Phase:
     """Return phase 1: only S is trained; with MLM the head's transform and biases too.
 
     Its score is the accuracy of the predicted words. With KD alone it is the cosine of both networks' hidden states.
 
-    stop: mask_steps. tau: φ.
+    stop: mask_steps.
     """
     steps = fit.steps_for(text.train_rows)
     last = paper_steps(sparsity, steps) if stop == "paper" else steps if stop is None else stop
     if not 1 <= last <= steps:
         raise BadInput(f"method.mask_steps={last}: the phase has {steps} steps, so this must be between 1 and {steps}")
-    S = net.new_scores(prunable)
-    for n, M in keep_top(magnitude(net, prunable), sparsity).items():
-        S[n] += 2 * tau * M
     goals = [text] if "mlm" in objective else []
     goals += [likeness_task(net, text)] if "kd" in objective else []
     key = net.add_head(goals[0].form(), "linear" if "mlm" in objective else "states")

@@ -127,8 +127,8 @@ def _published(runs: pd.DataFrame, numbers: pd.DataFrame) -> list[Part]:
     if table.rows:
         return [Part(title, "Everything but the training budget is the same.", table)]
     models = numbers[numbers.task == runs["task"].iloc[0]]["model"].unique()
-    known = f"those for this task are of {', '.join(models)}" if len(models) else "there are none for this task"
-    return [Part(title, f"No published number matches a run; {known}.")]
+    available = f"those for this task are of {', '.join(models)}" if len(models) else "there are none for this task"
+    return [Part(title, f"No published number matches a run; {available}.")]
 
 
 def _density(name: str, sparsity: float, runs: pd.DataFrame, draw: Draw, troubles: list[Trouble]) -> list[Part]:

@@ -12,27 +12,27 @@ from prunebert.runs.artifacts import CHECKPOINT, CONFIG, LOCK, LOG, METRICS, QUE
 from prunebert.system.console import counted
 
 
-def refuse_another(root: Path, same: Callable[[str], bool]) -> None:
+def refuse_another(root: Path, is_this: Callable[[str], bool]) -> None:
     """Raise BadInput if `root` holds a run of another configuration, finished or with a checkpoint.
 
     same: returns whether the text of a config.yaml means this run.
     """
     file = root / CONFIG / "config.yaml"
     state = "finished" if is_finished(root) else "stopped" if (root / CHECKPOINT).exists() else ""
-    if state and not (file.is_file() and same(file.read_text("utf-8"))):
+    if state and not (file.is_file() and is_this(file.read_text("utf-8"))):
         raise BadInput(
             f"hydra.run.dir={root} already holds a {state} run ({RESULT if state == 'finished' else CHECKPOINT}) of "
             "another configuration; choose another directory"
         )
 
 
-def refuse_another_sweep(root: Path, same: Callable[[str], bool]) -> None:
+def refuse_another_sweep(root: Path, is_this: Callable[[str], bool]) -> None:
     """Raise BadInput if `root` holds finished runs of another sweep, whose record this sweep would overwrite.
 
     same: returns whether the text of a multirun.yaml means this sweep.
     """
     finished = [p for p in runs(root) if is_finished(p)] if root.is_dir() else []
-    if finished and not ((root / SWEEP).is_file() and same((root / SWEEP).read_text("utf-8"))):
+    if finished and not ((root / SWEEP).is_file() and is_this((root / SWEEP).read_text("utf-8"))):
         raise BadInput(
             f"hydra.sweep.dir={root} already holds {counted(len(finished), 'finished run')} of another sweep; choose "
             "another directory"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from prunebert.errors import BadInput
-from prunebert.masks.top_v import Masks, counts, kept
+from prunebert.masks.top_v import Masks, count_kept, counts
 from prunebert.network.models import require_same_weights
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.runs import artifacts
@@ -39,9 +39,9 @@ def masks_of(run: str, net: SubNetwork, prunable: str, sparsity: float, key: str
         raise BadInput(f"{key}={run}: its masks cover {covered}, this run asks for {prunable}{hint}")
     masks = {n: m.to(matrices[n].device) for n, m in file.masks.items()}
     size = sum(m.numel() for m in masks.values())
-    removed = size - kept(masks)
+    removed = size - count_kept(masks)
     if abs(removed - size * sparsity) > 1:
-        measured = 1 - kept(masks) / size
+        measured = 1 - count_kept(masks) / size
         short = next(x for x in (round(measured, d) for d in range(2, 11)) if abs(removed - size * x) <= 1)
         raise BadInput(f"{key}={run}: its sparsity is {measured:.10g}; ask for the same, sparsity={short:.10g}")
     log.info("masks of %s%s", root, f" (method {facts['method']}, task {facts['task']})" if facts else "")
@@ -64,7 +64,7 @@ def allocation_of(
     allocation: dict[str, float] = {}
     for names in groups.values():
         sizes = {n: masks[n].numel() for n in names}
-        removed_share = 1 - kept({n: masks[n] for n in names}) / sum(sizes.values())
+        removed_share = 1 - count_kept({n: masks[n] for n in names}) / sum(sizes.values())
         kept_counts = counts(sizes, dict.fromkeys(names, removed_share))  # they sum to exactly the layer's count
         allocation |= {n: 1 - kept_counts[n] / sizes[n] for n in names}
     return allocation

@@ -58,8 +58,8 @@ def build(node: Any) -> Any:
 def resolved(config: DictConfig) -> Fields:
     """A configuration without Hydra's own part, its interpolations resolved."""
     fields: Any = OmegaConf.to_container(config)
-    own = OmegaConf.create({key: value for key, value in fields.items() if key != "hydra"})
-    container: Any = OmegaConf.to_container(own, resolve=True)
+    without_hydra = OmegaConf.create({key: value for key, value in fields.items() if key != "hydra"})
+    container: Any = OmegaConf.to_container(without_hydra, resolve=True)
     return container
 
 

@@ -117,7 +117,7 @@ def _parameters(target: str) -> dict[str, tuple[ast.expr | None, ast.expr | None
         return positional | {a.arg: (a.annotation, default) for a, default in keyword_only}
     if not any("dataclass" in ast.unparse(d) for d in definition.decorator_list):
         return None
-    own = {
+    fields = {
         n.target.id: (n.annotation, n.value)
         for n in definition.body
         if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)
@@ -125,7 +125,7 @@ def _parameters(target: str) -> dict[str, tuple[ast.expr | None, ast.expr | None
     inherited: dict[str, tuple[ast.expr | None, ast.expr | None]] = {}
     for base in definition.bases:
         inherited |= _parameters(f"{module}.{ast.unparse(base)}") or {} if ast.unparse(base) in definitions else {}
-    return inherited | own
+    return inherited | fields
 
 
 class _Aliases(ast.NodeTransformer):

@@ -51,10 +51,10 @@ class Progress:
         if self.bar:
             self.bar.update(self.task, completed=step, loss=loss, sparsity=sparsity)
             return
-        now = time.monotonic()
-        if step == self.steps or now - self.last_time >= PLAIN_EVERY:
-            self.last_time = now
-            remaining = (now - self.start_time) / max(step - self.first, 1) * (self.steps - step)
+        time_now = time.monotonic()
+        if step == self.steps or time_now - self.last_time >= PLAIN_EVERY:
+            self.last_time = time_now
+            remaining = (time_now - self.start_time) / max(step - self.first, 1) * (self.steps - step)
             log.info(
                 "%s: step %d/%d  loss %.4f  sparsity %.4f  %s left",
                 *(self.phase, step, self.steps, loss, sparsity, clock(remaining)),

@@ -47,7 +47,7 @@ def test_nan_that_leaves_no_cut_in_the_window_raises():
         x = torch.randn(20_000, generator=torch.Generator().manual_seed(0))
         window = Window()
         select([x], 5_000, window)
-        assert window.known()
+        assert window.is_set()
         x[:fill] = math.nan
         with pytest.raises(Diverged, match="NaN"):
             select([x], 10_000, window)
@@ -98,7 +98,7 @@ def test_the_last_cut_changes_no_mask(kind, scope):
         S = {n: torch.from_numpy(v.astype(np.float32)) for n, v in seen.items()}
         s = 0.7 + step / 200
         M = rank(S, s)
-        hits += step < 39 and sum(window.known() for window in rank._selection.windows.values())
+        hits += step < 39 and sum(window.is_set() for window in rank._selection.windows.values())
         assert all(torch.equal(M[n], m) for n, m in keep_top(S, s, scope).items())
     assert hits < 3 if kind == "collapsing" else hits > 20  # no window is kept when the cut moves too far
 

@@ -198,7 +198,7 @@ def test_the_count_is_exact_in_both_scopes(values, s, scope):
     S = {f"m{i}": torch.tensor(v) for i, v in enumerate(values)}
     M = keep_top(S, s, scope)
     n = sum(map(len, values))
-    assert abs(top_v.kept(M) - n * (1 - s)) <= 0.5 + 1e-6
+    assert abs(top_v.count_kept(M) - n * (1 - s)) <= 0.5 + 1e-6
     if scope == "global":
         flat = torch.cat([m.flatten() for m in M.values()])
         assert torch.equal(flat, by_hand(torch.cat(list(S.values())), int(flat.sum())))
@@ -213,7 +213,7 @@ def test_the_count_is_exact_in_both_scopes(values, s, scope):
 def test_sparsity_at_its_ends_with_scores_that_are_all_zero(scope, s, remaining):
     S = {"a": torch.zeros(10, 10), "b": torch.zeros(100)}
     M = keep_top(S, s, scope)
-    assert top_v.kept(M) == remaining
+    assert top_v.count_kept(M) == remaining
     assert top_v.sparsity(M) == pytest.approx(1 - remaining / 200)
 
 
@@ -229,6 +229,6 @@ def test_a_global_ranking_takes_one_sparsity():
 
 def test_kept_and_sparsity():
     M = {"a": torch.tensor([[True, False], [False, False]]), "b": torch.tensor([1.0, 0.0, 0.25, 1.0])}
-    assert top_v.kept(M) == 4
+    assert top_v.count_kept(M) == 4
     assert top_v.sparsity(M) == 0.5
     assert top_v.sparsity({}) == 0.0

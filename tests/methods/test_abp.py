@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from prunebert.fit import Fit
-from prunebert.masks.top_v import kept
+from prunebert.masks.top_v import count_kept
 from prunebert.methods.abp import abp, initial
 from prunebert.network import models
 from prunebert.network.subnetwork import SubNetwork
@@ -176,7 +176,7 @@ def test_weights_stay_and_the_requested_sparsity_is_measured(model, task, impl, 
         assert theta.keys() == net.masks.keys() == net.prunable().keys() | words and len(theta) == 12 + len(words)
         assert all(m.dtype == torch.bool for m in net.masks.values())
         total = 2 * (4 * 32 * 32 + 2 * 32 * 64) + (32 * net.model.config.vocab_size if words else 0)
-        assert size_of(net.masks) == total and abs(total - kept(net.masks) - s * total) <= 1
+        assert size_of(net.masks) == total and abs(total - count_kept(net.masks) - s * total) <= 1
         start = initial(net, prunable, 0.01, 0.001)
         deviations = [float((x - start[n]).std()) for n, x in theta.items()]  # γ alone would give 0 to within 1e-8
         assert min(deviations) > 1e-6 and max(deviations) > 1e-4
@@ -228,7 +228,7 @@ def test_evaluations_during_training_change_nothing(model_folder, task, impl, se
         states.append(masks | theta | net.snapshot(phase.head) | {"steps": torch.tensor(trained.steps)})
     a, b = states
     assert a.keys() == b.keys() and len(a) == 13 + 13 + 44 + 1 and all(torch.equal(a[n], b[n]) for n in a)
-    assert 0 < kept(masks) < size_of(masks)
+    assert 0 < count_kept(masks) < size_of(masks)
 
 
 def test_the_best_step_is_restored_with_its_masks(net, task, impl):
@@ -263,9 +263,9 @@ def test_recovery(net, task, impl, recovery, control):
     recovered = {n: int((ever_removed[n] & net.masks[n]).sum()) for n in ever_removed}
     assert trained.history["recovered_by_matrix"] == recovered
     assert trained.history["recovered"] == sum(recovered.values())
-    assert trained.history["recovered_share"] == pytest.approx(sum(recovered.values()) / kept(net.masks))
+    assert trained.history["recovered_share"] == pytest.approx(sum(recovered.values()) / count_kept(net.masks))
     assert (returned > 0) == recovery and (sum(recovered.values()) > 0) == recovery
-    assert kept(net.masks) < size_of(net.masks)
+    assert count_kept(net.masks) < size_of(net.masks)
 
 
 def test_theta_0_is_normal_and_depends_only_on_the_seed(model_folder):

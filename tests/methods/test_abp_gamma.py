@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from prunebert.errors import BadInput
-from prunebert.masks.top_v import kept, quantile
+from prunebert.masks.top_v import count_kept, quantile
 from prunebert.methods.abp import abp, initial
 from prunebert.schedules import Cubic
 from tests.methods.test_abp import ABP, FIT, FLAT, WIDE, play, size_of, steep
@@ -40,7 +40,7 @@ def test_the_last_steps_gamma_is_applied(net, task, impl):
         "fit": replace(FIT, steps=1),
     }
     play(abp(net, task, **ABP | settings), net, impl)
-    assert kept(net.masks) == 0
+    assert count_kept(net.masks) == 0
 
 
 def test_control_paper_has_no_end_at_sparsity_0(net, task):
@@ -55,10 +55,10 @@ def test_control_paper_ends_when_the_target_is_met(net, task, impl, caplog):
     settings |= {"fit": replace(FIT, steps=12, decay="constant")}
     with caplog.at_level(logging.WARNING):
         ((phase, trained),) = play(
-            abp(net, task, **settings), net, impl, lambda _, t, M: sparsities.append(1 - kept(M) / size_of(M))
+            abp(net, task, **settings), net, impl, lambda _, t, M: sparsities.append(1 - count_kept(M) / size_of(M))
         )
     assert trained.steps == len(sparsities) < 12 and phase.steps == 12
-    assert 1 - kept(net.masks) / size_of(net.masks) >= 0.6 and all(s < 0.6 for s in sparsities[:-1])
+    assert 1 - count_kept(net.masks) / size_of(net.masks) >= 0.6 and all(s < 0.6 for s in sparsities[:-1])
     assert not caplog.records
 
 
@@ -67,7 +67,7 @@ def test_control_paper_warns_when_it_falls_short(net, task, impl, caplog):
     with caplog.at_level(logging.WARNING):
         ((_, trained),) = play(abp(net, task, **settings), net, impl)
     assert trained.steps == 6 and "γ = 0.0001 reached sparsity 0.0000, below the target 0.6" in caplog.text
-    assert kept(net.masks) > 0.9 * size_of(net.masks)
+    assert count_kept(net.masks) > 0.9 * size_of(net.masks)
 
 
 def test_sgd_is_the_literal_update(net, task, impl):

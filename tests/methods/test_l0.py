@@ -15,7 +15,7 @@ from prunebert import distill
 from prunebert.fit import Fit
 from prunebert.masks import maskfile
 from prunebert.masks.penalty import penalise
-from prunebert.masks.top_v import kept, quantile, sparsity
+from prunebert.masks.top_v import count_kept, quantile, sparsity
 from prunebert.methods.l0 import CUT, OPEN, B, gate, l0
 from prunebert.network import models
 from prunebert.network.subnetwork import SubNetwork
@@ -141,7 +141,7 @@ def test_after_the_schedules_end_the_scores_are_shifted_to_the_cut():
         assert torch.equal(hard_masks[n] > 0, before[n] > largest)
         torch.testing.assert_close(hard_masks[n], (1.2 * s.sigmoid() - 0.1).clamp(1e-6, 1) * (before[n] > largest))
         assert not M[n][before[n] <= largest].any()
-    assert quantile(S, 0.4) == pytest.approx(CUT) and kept(hard_masks) == 18
+    assert quantile(S, 0.4) == pytest.approx(CUT) and count_kept(hard_masks) == 18
     u = draw_uniform(20, 0).reshape(4, 5)
     expected = hard_concrete(S["w"].double().numpy(), u)[0] * (before["w"] > largest).numpy()
     assert np.allclose(M["w"].numpy(), expected, atol=1e-5)
@@ -171,7 +171,7 @@ def test_the_requested_sparsity_and_the_folded_network_bit_for_bit(net, task, im
     assert not torch.allclose(plain, expected[0], atol=1e-5)  # the gates make a difference of at least 2e-4
     assert exact(net, s) and all(m.dtype == torch.bool for m in net.masks.values())
     total = sum(m.numel() for m in net.masks.values())
-    assert [kept(m) for m in masks_by_step[2:]] == [total - round(total * s)] * 2 and phase.settled == 0.6
+    assert [count_kept(m) for m in masks_by_step[2:]] == [total - round(total * s)] * 2 and phase.settled == 0.6
     for n, W in net.prunable().items():
         assert torch.equal(W, torch.where(gates[n] > 0, theta[n] * gates[n], theta[n]))
     unchanged = {n for n, p in net.snapshot("toy_linear").items() if torch.equal(before[n], p)}

@@ -10,7 +10,7 @@ from prunebert import distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks.apply import straight_through
-from prunebert.masks.top_v import kept, sparsity, top
+from prunebert.masks.top_v import count_kept, sparsity, top
 from prunebert.methods.dense import dense
 from prunebert.methods.magnitude import one_shot
 from prunebert.methods.random import random
@@ -71,7 +71,7 @@ def test_smp_freezes_every_weight_and_meets_its_sparsity(net, task, impl, s, all
         == net.model.weights_hash
     )
     total = sum(m.numel() for m in net.masks.values())
-    assert kept(net.masks) == total - round(total * s)
+    assert count_kept(net.masks) == total - round(total * s)
     assert all(m.dtype == torch.bool for m in net.masks.values())
     assert {g.name for g in phases[0].train} == {"scores"}
     assert any(S.any() for S in phases[0].train[0].tensors.values())  # the scores changed

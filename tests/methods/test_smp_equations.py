@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from prunebert.errors import BadInput
 from prunebert.masks.allocation import layer_shares
 from prunebert.masks.penalty import penalise
-from prunebert.masks.top_v import kept
+from prunebert.masks.top_v import count_kept
 from prunebert.methods.smp import paper_steps, top_v
 
 hypothesis_settings = settings(deadline=None, max_examples=100, derandomize=True)
@@ -192,7 +192,7 @@ def test_global_allocation_ranks_all_matrices_together():
 def test_score_allocation_removes_the_requested_fraction(values, sparsity, p):
     S = {f"{i}.{kind}": torch.full((5, 7), v) for i, v in enumerate(values) for kind in ("query", "value")}
     M = top_v(stand_in(S), S, sparsity, "score", p)
-    assert abs(kept(M) - 35 * len(S) * (1 - sparsity)) <= 0.5 + 1e-6
+    assert abs(count_kept(M) - 35 * len(S) * (1 - sparsity)) <= 0.5 + 1e-6
 
 
 def test_an_unknown_allocation_is_refused():

@@ -12,7 +12,7 @@ from prunebert import distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks.allocation import _counts_on_device, layer_shares
-from prunebert.masks.top_v import counts, kept
+from prunebert.masks.top_v import count_kept, counts
 from prunebert.methods.smp import initial_scores, smp
 from prunebert.schedules import Cubic
 from tests.methods.test_smp_equations import count_remaining, stand_in
@@ -56,7 +56,7 @@ def phase(S=None, *, final=0.8, pretrained=True, **changes):
 @pytest.mark.parametrize("t, kept_weights", [(0.0, 200), (0.25, 60), (0.5, 40), (0.75, 40), (1.0, 40)])
 def test_pruning_ends_at_step_N(t, kept_weights):
     # N = 5 of 10 steps: at t = ¼ half of N is done, 0.8 · 7/8 = 0.7 is removed
-    assert kept(phase().masks(t, True)) == kept_weights
+    assert count_kept(phase().masks(t, True)) == kept_weights
 
 
 @pytest.mark.parametrize("t, value", [(0.0, 0.0), (0.25, 115.625), (0.5, 175.0), (1.0, 200.0)])
@@ -113,7 +113,7 @@ def test_pruning_must_end_within_the_run(N):
 def test_the_papers_N_of_a_short_run():
     prune_phase = phase(prune_steps="paper", final=0.9)  # 0.59 of 10 steps: N = 6
     assert (
-        kept(prune_phase.masks(0.6, True)) == 20 and kept(prune_phase.masks(0.5, True)) == 21
+        count_kept(prune_phase.masks(0.6, True)) == 20 and count_kept(prune_phase.masks(0.5, True)) == 21
     )  # 0.9 (1 - (1/6)³) = 0.8958
 
 

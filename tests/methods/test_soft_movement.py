@@ -14,7 +14,7 @@ from prunebert import distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks.penalty import penalise
-from prunebert.masks.top_v import TopV, kept, sparsity
+from prunebert.masks.top_v import TopV, count_kept, sparsity
 from prunebert.methods.soft_movement import FLOOR, above, soft
 from prunebert.schedules import Cubic
 from prunebert.training.loop import train
@@ -184,9 +184,9 @@ def test_the_requested_sparsity_from_the_schedules_end_on(net, task, impl, s, ca
     assert exact(net, s) and all(m.dtype == torch.bool for m in net.masks.values())
     total = sum(m.numel() for m in net.masks.values())
     assert (
-        len(masks_by_step) == 4 and [kept(m) for m in masks_by_step[2:]] == [total - round(total * s)] * 2
+        len(masks_by_step) == 4 and [count_kept(m) for m in masks_by_step[2:]] == [total - round(total * s)] * 2
     )  # t = 0.6 and 0.8
-    assert kept(masks_by_step[0]) == total and phase.settled == 0.6
+    assert count_kept(masks_by_step[0]) == total and phase.settled == 0.6
     assert [line["sparsity"] for line in lines if "sparsity" in line][2:] == pytest.approx([s] * 3, abs=1 / total)
     after = net.snapshot("toy_linear")
     unchanged = {n for n in before if torch.equal(before[n], after[n])}

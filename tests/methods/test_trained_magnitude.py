@@ -8,7 +8,7 @@ import torch
 from prunebert import distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.masks.top_v import kept
+from prunebert.masks.top_v import count_kept
 from prunebert.methods.gradual import gmp
 from prunebert.methods.imp import imp
 from prunebert.methods.movement import hard
@@ -39,7 +39,7 @@ def play(programme, net, impl, watch=lambda phase, masks: None):
 def exact(net, s):
     """Return whether the masks have exactly the sparsity s."""
     total = sum(m.numel() for m in net.masks.values())
-    return kept(net.masks) == total - round(total * s) if net.masks else s == 0
+    return count_kept(net.masks) == total - round(total * s) if net.masks else s == 0
 
 
 @pytest.mark.parametrize("s", [0.0, 0.3, 0.5, 0.9, 0.97])
@@ -70,7 +70,7 @@ def test_gmp_masks_only_shrink_and_follow_the_schedule_in_steps(net, task, impl)
     assert all((late[n] <= early[n]).all() for early, late in pairwise(masks_by_step) for n in start)
     total = sum(m.numel() for m in net.masks.values())
     expected = [0.8 * (1 - (1 - u) ** 3) for u in (0, 0.25, 0.25, 0.5, 0.5, 0.75, 0.75, 1)]
-    assert [1 - kept(m) / total for m in masks_by_step] == pytest.approx(expected, abs=1e-4)
+    assert [1 - count_kept(m) / total for m in masks_by_step] == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize(("end", "settled"), [(0.29, 30), (0.5, 50), (0.57, 58), (0.58, 59), (0.605, 61), (1.0, 100)])
@@ -117,7 +117,7 @@ def test_movement_is_dense_until_its_warm_up_ends(net, task):
     phase = next(hard(net, task, **MOVEMENT | {"schedule": Cubic(0.9, 0.25, 0.75)}))
     total = sum(w.numel() for w in net.prunable().values())
     for t, s in ((0.25, 0.0), (0.5, 0.9 * (1 - 0.5**3)), (0.75, 0.9), (1.0, 0.9)):
-        assert kept(phase.masks(t, True)) == pytest.approx(total * (1 - s), abs=1)
+        assert count_kept(phase.masks(t, True)) == pytest.approx(total * (1 - s), abs=1)
 
 
 def test_imp_trains_prunes_and_rewinds(net, task, impl):
@@ -133,7 +133,7 @@ def test_imp_trains_prunes_and_rewinds(net, task, impl):
     assert [name for name, _ in ends] == ["round-1", "round-2", "round-3", "finetune"]
     assert all(torch.equal(state[n], theta[n]) for state in starts for n in theta)  # every round starts from θ₀
     total = sum(w.numel() for w in net.prunable().values())
-    assert [total - kept(m) if m else 0 for m in masks] == [round(total * s) for s in (0, 0.2, 0.4, 0.55)]
+    assert [total - count_kept(m) if m else 0 for m in masks] == [round(total * s) for s in (0, 0.2, 0.4, 0.55)]
     for k in range(3):  # each mask has the largest trained weights of the previous round, among the remaining ones
         for n, m in masks[k + 1].items():
             rank = (ends[k][1][n].abs() * (masks[k][n] if masks[k] else 1)).flatten()

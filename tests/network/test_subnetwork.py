@@ -6,7 +6,7 @@ import transformers
 
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
-from prunebert.masks.top_v import keep_top, kept
+from prunebert.masks.top_v import count_kept, keep_top
 from prunebert.network import heads, models, subnetwork
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.training.phase import train_head
@@ -128,7 +128,7 @@ def test_unknown_names_are_refused(net, task, model):
 def test_scores_and_masks_cover_the_same_weights(net):
     S = net.new_scores("encoder")
     assert S.keys() == net.prunable().keys()
-    assert kept(keep_top(S, 0.5)) == sum(s.numel() for s in S.values()) // 2
+    assert count_kept(keep_top(S, 0.5)) == sum(s.numel() for s in S.values()) // 2
 
 
 def test_rounded_biases_are_current_and_never_the_teachers(net, task, impl, monkeypatch):

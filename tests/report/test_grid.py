@@ -56,8 +56,8 @@ def test_what_cannot_be_read_is_said_and_a_long_list_is_cut(tmp_path):
     assert "not known" in runs_sweep.missing(tmp_path / "b", [])[0]
     (tmp_path / "b/multirun.yaml").write_text("hydra: 3")
     assert "not known" in runs_sweep.missing(tmp_path / "b", [])[0]
-    told = runs_sweep.missing(sweep(tmp_path / "c", ["seed=range(0,100)"]), [])
-    assert len(told) == runs_sweep.SHOWN + 1 and told[-1] == f"never started: {100 - runs_sweep.SHOWN} more cells"
+    lines = runs_sweep.missing(sweep(tmp_path / "c", ["seed=range(0,100)"]), [])
+    assert len(lines) == runs_sweep.SHOWN + 1 and lines[-1] == f"never started: {100 - runs_sweep.SHOWN} more cells"
 
 
 @pytest.mark.parametrize(

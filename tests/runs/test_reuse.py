@@ -13,7 +13,7 @@ from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks import maskfile
 from prunebert.masks.maskfile import MaskFile
-from prunebert.masks.top_v import kept
+from prunebert.masks.top_v import count_kept
 from prunebert.methods.gradual import gmp
 from prunebert.methods.imp import imp
 from prunebert.methods.magnitude import one_shot
@@ -67,7 +67,7 @@ def drawn(net, counts, prunable="encoder"):
 
 
 def removed_share(masks):
-    return 1 - kept(masks) / sum(m.numel() for m in masks.values())
+    return 1 - count_kept(masks) / sum(m.numel() for m in masks.values())
 
 
 # --- keep_pretrained ---
@@ -92,7 +92,7 @@ def test_survivors_keep_their_pretrained_values(model_folder, task, impl, name, 
     assert masks[False].keys() == masks[True].keys() and len(masks[True]) == 12
     assert all(torch.equal(m, masks[True][n]) for n, m in masks[False].items())
     total = sum(m.numel() for m in net.masks.values())
-    assert kept(net.masks) == total - round(total * 0.5)
+    assert count_kept(net.masks) == total - round(total * 0.5)
     assert all(torch.equal(x, before[n]) for n, x in started_from["head"].items())  # the head is a new one
     after = net.snapshot("toy_linear")
     changed = {n for n in before if not torch.equal(before[n], after[n])}
@@ -145,7 +145,7 @@ def test_a_sparsity_matches_to_within_one_weight(net, tmp_path):
     run = finish(tmp_path / "run", net, masks)
     size = sum(m.numel() for m in masks.values())
     for off in (-0.9, 0.0, 0.9):
-        assert kept(masks_of(run, net, "encoder", 1 - (3600 + off) / size)) == 3600
+        assert count_kept(masks_of(run, net, "encoder", 1 - (3600 + off) / size)) == 3600
     for off in (-1.1, 1.1):
         with pytest.raises(BadInput, match=r"method\.masks=.*its sparsity is 0\.780273"):
             masks_of(run, net, "encoder", 1 - (3600 + off) / size)
@@ -163,7 +163,7 @@ def test_the_suggested_sparsity_is_accepted(tmp_path):
     with pytest.raises(BadInput, match="ask for the same") as caught:
         masks_of(run, net, "encoder", 0.7)
     sparsity = float(re.search(r"sparsity=([\d.e-]+)$", str(caught.value))[1])
-    assert kept(masks_of(run, net, "encoder", sparsity)) == 1_234_570
+    assert count_kept(masks_of(run, net, "encoder", sparsity)) == 1_234_570
 
 
 UNEVEN = [13, 1000, 512, 77, 2001, 5, 333, 1, 1024, 900, 640, 1023]  # of 1024 and 2048
@@ -175,7 +175,7 @@ def test_a_budget_by_matrix_keeps_every_count_and_no_place(net, task, tmp_path):
     drawn_masks = [next(random(net, task, **budget_settings | {"seed": seed})).masks(1.0, True) for seed in (0, 0, 1)]
     assert [int(m.sum()) for m in drawn_masks[0].values()] == UNEVEN and drawn_masks[0].keys() == masks.keys()
     assert all(torch.equal(drawn_masks[0][n], drawn_masks[1][n]) for n in masks)
-    for n in (n for n in masks if 50 < kept({"": masks[n]}) < 950):
+    for n in (n for n in masks if 50 < count_kept({"": masks[n]}) < 950):
         p = float(masks[n].float().mean())
         for other in (masks, drawn_masks[2]):  # overlap as by chance, p² of the weights
             overlap = float((drawn_masks[0][n] & other[n]).float().mean())
@@ -192,16 +192,16 @@ def test_a_budget_by_layer_is_spread_evenly_within_the_layer(task, tmp_path, las
     drawn_masks = next(random(net, task, **BASE | RANDOM | budget_settings | {"sparsity": removed_share(masks)})).masks(
         1.0, True
     )
-    assert kept(drawn_masks) == kept(masks) and drawn_masks.keys() == masks.keys()
+    assert count_kept(drawn_masks) == count_kept(masks) and drawn_masks.keys() == masks.keys()
     counts = [int(m.sum()) for m in drawn_masks.values()]
     assert (counts[0], counts[-1]) == (1000, 77)
     for layer in (0, 1):
         names = [n for n in masks if net.place(n)[0] == layer]
-        share = kept({n: masks[n] for n in names}) / 8192
+        share = count_kept({n: masks[n] for n in names}) / 8192
         assert len(names) == 6 and all(
-            abs(kept({"": drawn_masks[n]}) - share * drawn_masks[n].numel()) < 1 for n in names
+            abs(count_kept({"": drawn_masks[n]}) - share * drawn_masks[n].numel()) < 1 for n in names
         )
-        assert len({round(kept({"": masks[n]}) / masks[n].numel(), 2) for n in names}) > 3  # it was uneven
+        assert len({round(count_kept({"": masks[n]}) / masks[n].numel(), 2) for n in names}) > 3  # it was uneven
 
 
 def test_a_budget_by_layer_keeps_every_layers_count(net, task, tmp_path):
@@ -214,7 +214,7 @@ def test_a_budget_by_layer_keeps_every_layers_count(net, task, tmp_path):
     }
     drawn_masks = next(random(net, task, **BASE | RANDOM | budget_settings)).masks(1.0, True)
     for layer, count in ((0, 2007), (1, 2001)):
-        assert sum(kept({n: m}) for n, m in drawn_masks.items() if net.place(n)[0] == layer) == count
+        assert sum(count_kept({n: m}) for n, m in drawn_masks.items() if net.place(n)[0] == layer) == count
 
 
 @pytest.mark.parametrize("other", [{"masks": "run"}, {"scope": "global"}])

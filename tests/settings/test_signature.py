@@ -64,7 +64,7 @@ def check(**change):
     signature.check(node, "method")
 
 
-def told(call, *words):
+def refused(call, *words):
     with pytest.raises(BadInput) as caught:
         call()
     assert all(w in str(caught.value) for w in words), str(caught.value)
@@ -77,8 +77,8 @@ def test_a_good_node_passes():
 
 
 def test_an_unknown_key_is_told_with_what_was_meant():
-    told(lambda: check(ruonds=3), "method.ruonds: lab_of_signatures.method takes no ruonds", "did you mean rounds?")
-    told(lambda: check(zzz=3), "method.zzz", "it takes", "rate, rounds, note")
+    refused(lambda: check(ruonds=3), "method.ruonds: lab_of_signatures.method takes no ruonds", "did you mean rounds?")
+    refused(lambda: check(zzz=3), "method.zzz", "it takes", "rate, rounds, note")
 
 
 @pytest.mark.parametrize(
@@ -126,39 +126,39 @@ def test_a_value_of_its_type_passes(key, value):
     ],
 )
 def test_a_value_of_another_type_is_told(key, value, allowed):
-    told(lambda: check(**{key: value}), f"method.{key}={value}: {allowed}")
+    refused(lambda: check(**{key: value}), f"method.{key}={value}: {allowed}")
 
 
 def test_a_wrong_choice_is_told_with_what_was_meant():
-    told(lambda: check(scope="locl"), "method.scope=locl: allowed are local, global; did you mean local?")
-    told(lambda: check(scope=None), "method.scope=None: allowed are local, global")
-    told(lambda: check(only="two"), "method.only=two: allowed are one")
+    refused(lambda: check(scope="locl"), "method.scope=locl: allowed are local, global; did you mean local?")
+    refused(lambda: check(scope=None), "method.scope=None: allowed are local, global")
+    refused(lambda: check(only="two"), "method.only=two: allowed are one")
 
 
 def test_nested_nodes_are_checked_under_their_own_path():
     inner = {"_target_": "lab_of_signatures.Inner", "size": 4}
-    told(lambda: check(inner=inner | {"size": "big"}), "method.inner.size=big: must be a whole number")
-    told(lambda: check(inner=inner | {"siz": 1}), "method.inner.siz", "did you mean size?")
-    told(lambda: check(inner={"_target_": "lab_of_signatures.Inner"}), "method.inner.size is needed")
-    told(lambda: check(inner={"_target_": "lab_of_signatures.Iner", "size": 4}), "did you mean Inner?")
+    refused(lambda: check(inner=inner | {"size": "big"}), "method.inner.size=big: must be a whole number")
+    refused(lambda: check(inner=inner | {"siz": 1}), "method.inner.siz", "did you mean size?")
+    refused(lambda: check(inner={"_target_": "lab_of_signatures.Inner"}), "method.inner.size is needed")
+    refused(lambda: check(inner={"_target_": "lab_of_signatures.Iner", "size": 4}), "did you mean Inner?")
     deeper = inner | {"names": {"_target_": "lab_of_signatures.Inner", "size": 1.5}}
-    told(lambda: check(inner=deeper), "method.inner.names.size=1.5")
+    refused(lambda: check(inner=deeper), "method.inner.names.size=1.5")
 
 
 def test_what_has_no_default_is_needed():
-    told(lambda: check(note=...), "method.note is needed by lab_of_signatures.method and not given")
+    refused(lambda: check(note=...), "method.note is needed by lab_of_signatures.method and not given")
     node = {k: v for k, v in GOOD.items() if k != "note"}
     signature.check(node, "method", given_later=("note",))
     signature.check(node | {"_partial_": True}, "method")  # the rest comes at the call
-    told(lambda: signature.check(node | {"_partial_": True, "rounds": "x"}, "method"), "method.rounds=x")
+    refused(lambda: signature.check(node | {"_partial_": True, "rounds": "x"}, "method"), "method.rounds=x")
 
 
 def test_a_dataclass_takes_its_fields_and_its_bases():
     derived = {"_target_": "lab_of_signatures.Derived", "size": 1, "share": 0.25, "depth": 3}
     signature.check(derived, "x")
-    told(lambda: signature.check(derived | {"depth": 1.5}, "x"), "x.depth=1.5")
-    told(lambda: signature.check(derived | {"size": "a"}, "x"), "x.size=a")
-    told(lambda: signature.check({"_target_": "lab_of_signatures.Derived"}, "x"), "x.size is needed")
+    refused(lambda: signature.check(derived | {"depth": 1.5}, "x"), "x.depth=1.5")
+    refused(lambda: signature.check(derived | {"size": "a"}, "x"), "x.size=a")
+    refused(lambda: signature.check({"_target_": "lab_of_signatures.Derived"}, "x"), "x.size is needed")
 
 
 @pytest.mark.parametrize("target", ["open_ended", "Plain"])
@@ -178,20 +178,20 @@ def test_where_the_source_cannot_tell_anything_goes(target):
     ],
 )
 def test_an_unknown_target_is_told(target, words):
-    told(lambda: signature.check({"_target_": target}, "method"), f"_target_={target}", *words)
+    refused(lambda: signature.check({"_target_": target}, "method"), f"_target_={target}", *words)
 
 
 def test_real_dataclasses_are_read_as_they_are():
     fit = {"_target_": "prunebert.fit.Fit", "epochs": 3, "batch_size": 32, "lr": 2e-5, "head_lr": 1e-3}
     signature.check(fit, "fit")
     assert set(signature._parameters("prunebert.fit.Fit")) == set(Fit.__dataclass_fields__)
-    told(lambda: signature.check(fit | {"epoch": 3}, "fit"), "fit.epoch", "did you mean epochs?")
-    told(lambda: signature.check(fit | {"batch_size": 1.5}, "fit"), "fit.batch_size=1.5: must be a whole number")
-    told(lambda: signature.check(fit | {"keep": 1}, "fit"), "fit.keep=1: must be text")
+    refused(lambda: signature.check(fit | {"epoch": 3}, "fit"), "fit.epoch", "did you mean epochs?")
+    refused(lambda: signature.check(fit | {"batch_size": 1.5}, "fit"), "fit.batch_size=1.5: must be a whole number")
+    refused(lambda: signature.check(fit | {"keep": 1}, "fit"), "fit.keep=1: must be text")
     linear = {"_target_": "prunebert.schedules.Linear", "final": 0.9, "start": 0.1}
     signature.check(linear, "method.schedule")
     assert set(signature._parameters("prunebert.schedules.Linear")) == set(Cubic.__dataclass_fields__)
-    told(lambda: signature.check(linear | {"strat": 0}, "method.schedule"), "did you mean start?")
+    refused(lambda: signature.check(linear | {"strat": 0}, "method.schedule"), "did you mean start?")
 
 
 CHECKED_WITHOUT_TORCH = """
@@ -227,8 +227,8 @@ def test_checking_the_real_methods_imports_nothing_heavy():
     code = textwrap.dedent(CHECKED_WITHOUT_TORCH)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    found, imported = done.stdout.strip().split("; ")
-    assert int(found.split()[0]) >= 12
+    summary, imported = done.stdout.strip().split("; ")
+    assert int(summary.split()[0]) >= 12
     assert imported == "[] imported"
 
 
@@ -239,8 +239,8 @@ def test_checking_the_real_methods_imports_nothing_heavy():
     "value", [1.5, -0.1, "abc", "0.5", True, False, math.nan, math.inf, -math.inf, 1, 1.0, None, [0.5]]
 )
 def test_a_sparsity_that_cannot_be_is_refused(value):
-    told(lambda: checks.sparsity(value), f"sparsity={value}: ", "at least 0 and below 1")
-    told(lambda: checks.words([("seed", 0), ("sparsity", value)]), f"sparsity={value}: ")
+    refused(lambda: checks.sparsity(value), f"sparsity={value}: ", "at least 0 and below 1")
+    refused(lambda: checks.words([("seed", 0), ("sparsity", value)]), f"sparsity={value}: ")
 
 
 @pytest.mark.parametrize("value", [0, 0.0, 0.5, 0.9999])
@@ -251,8 +251,8 @@ def test_a_sparsity_that_can_be_passes(value):
 
 @pytest.mark.parametrize("value", [-1, 1.0, "3", True, None, math.nan])
 def test_a_seed_that_cannot_be_is_refused(value):
-    told(lambda: checks.seed(value), f"seed={value}: must be a whole number, 0 or more")
-    told(lambda: checks.words([("seed", value)]), f"seed={value}: ")
+    refused(lambda: checks.seed(value), f"seed={value}: must be a whole number, 0 or more")
+    refused(lambda: checks.words([("seed", value)]), f"seed={value}: ")
 
 
 @pytest.mark.parametrize("value", [0, 1, 2**40])
@@ -262,14 +262,14 @@ def test_a_seed_that_can_be_passes(value):
 
 def test_a_whole_config_is_checked():
     fit = {"_target_": "prunebert.fit.Fit", "epochs": 3, "batch_size": 32, "lr": 2e-5, "head_lr": 1e-3}
-    usual = {"sparsity": 0.5, "prunable": "paper", "seed": 0, "rerun": False, "dry": False}
-    good = usual | {"fit": fit, "teacher_fit": fit, "mask_fit": fit}
+    required = {"sparsity": 0.5, "prunable": "paper", "seed": 0, "rerun": False, "dry": False}
+    good = required | {"fit": fit, "teacher_fit": fit, "mask_fit": fit}
     checks.config(good)
-    told(lambda: checks.config(good | {"sparsity": 2}), "sparsity=2")
-    told(lambda: checks.config(good | {"seed": -1}), "seed=-1")
-    told(lambda: checks.config(good | {"prunable": "encoders"}), "prunable=encoders", "did you mean encoder?")
-    told(lambda: checks.config(good | {"fit": fit | {"lrr": 1}}), "fit.lrr")
-    told(lambda: checks.config(good | {"teacher_fit": fit | {"lrr": 1}}), "teacher_fit.lrr")
+    refused(lambda: checks.config(good | {"sparsity": 2}), "sparsity=2")
+    refused(lambda: checks.config(good | {"seed": -1}), "seed=-1")
+    refused(lambda: checks.config(good | {"prunable": "encoders"}), "prunable=encoders", "did you mean encoder?")
+    refused(lambda: checks.config(good | {"fit": fit | {"lrr": 1}}), "fit.lrr")
+    refused(lambda: checks.config(good | {"teacher_fit": fit | {"lrr": 1}}), "teacher_fit.lrr")
     for wrong, key in (
         ({"epochs": 0}, "epochs=0"),
         ({"decay": "cosine"}, "decay=cosine"),
@@ -280,7 +280,7 @@ def test_a_whole_config_is_checked():
                 checks.config(good | {name: fit | wrong})
             assert key != "keep=best" or f"set {name}.eval_every" in str(error.value)
     needs = {"_target_": "prunebert.tasks.text.text_task"}
-    told(lambda: checks.config(good | {"task": needs}), "task.name is needed")  # the tokenizer comes later
+    refused(lambda: checks.config(good | {"task": needs}), "task.name is needed")  # the tokenizer comes later
 
 
 def test_a_cell_is_a_folder_name():

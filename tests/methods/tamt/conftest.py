@@ -8,7 +8,7 @@ import pytest
 
 from prunebert import distill
 from prunebert.fit import Fit
-from prunebert.methods.tamt import mask_training
+from prunebert.methods.tamt import initial_scores, mask_training
 from prunebert.tasks.corpus import corpus
 from prunebert.tasks.mlm import mlm_task
 from prunebert.training.evaluate import evaluate
@@ -72,5 +72,13 @@ def play(programme, net, impl, watch=lambda phase, t, M: None):
 
 
 def phase_1(net, text, **changes):
-    settings = {"fit": MASK_FIT, "sparsity": 0.7, "objective": "mlm", "stop": None, "tau": 0.01, "prunable": WIDE}
-    return mask_training(net, text, **settings | changes)
+    settings = {
+        "fit": MASK_FIT,
+        "sparsity": 0.7,
+        "objective": "mlm",
+        "stop": None,
+        "tau": 0.01,
+        "prunable": WIDE,
+    } | changes
+    S = initial_scores(net, settings.pop("prunable"), settings["sparsity"], settings.pop("tau"))
+    return mask_training(net, text, S, **settings)

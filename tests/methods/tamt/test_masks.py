@@ -10,7 +10,7 @@ import torch
 import transformers
 
 from prunebert.errors import BadInput
-from prunebert.masks.top_v import kept
+from prunebert.masks.top_v import count_kept
 from prunebert.methods.tamt import paper_steps
 from prunebert.network import models
 from prunebert.network.interface import Batch
@@ -44,7 +44,7 @@ def test_masks_are_exact_at_every_step_and_only_scores_learn(model, text, impl, 
 
         def watch(phase, t, M, s=s, masks_by_step=masks_by_step):
             total = sum(m.numel() for m in M.values())
-            assert total == 2 * (4 * 32 * 32 + 2 * 32 * 64) + 81 * 32 and abs(total - kept(M) - s * total) <= 1
+            assert total == 2 * (4 * 32 * 32 + 2 * 32 * 64) + 81 * 32 and abs(total - count_kept(M) - s * total) <= 1
             assert all(abs(int((m != 0).sum()) - (1 - s) * m.numel()) < 1 for m in M.values())  # in every matrix
             masks_by_step.append({n: m.detach() != 0 for n, m in M.items()})
 
