@@ -44,7 +44,10 @@ CONF = {"config_path": "pkg://prunebert.conf", "config_name": "config", "version
 
 
 def main() -> None:
-    """Run the command line. Exit status: 0 done, 1 something broke, 2 bad input, 75 stopped by a signal, to go on."""
+    """Run the command line.
+
+    Exit status: 0 done, 1 something broke, 2 bad input, 75 stopped by a signal, to go on, 130 Ctrl-C before training.
+    """
     started = time.perf_counter()
     words = sys.argv[1:] or ["--help"]
     _let_waiting_threads_sleep()
@@ -52,7 +55,7 @@ def main() -> None:
         if re.fullmatch(r"\w[\w-]*", words[0]):
             _command(words[0], words[1:])
             return
-        words.sort(key=lambda w: w not in ("-m", "--multirun"))  # Hydra wants all key=value words in one row
+        words.sort(key=lambda w: w not in ("-m", "--multirun"))  # Hydra wants no flag between key=value words
         checks.words(overrides.values(words))
         overrides.refuse_unread_keys(words)
         sys.argv[1:] = [*overrides.for_every_cell(words), *distributed.silence_others()]
@@ -69,8 +72,7 @@ def main() -> None:
         if (explained := overrides.explain_launcher(error)) is None:
             raise
         message, status = explained
-        sweep = signals.sweep_stop()
-        _stop(message, status=signals.STATUS if sweep and sweep.by else status)
+        _stop(message, signals.STATUS if (sweep := signals.sweep_stop()) and sweep.by else status)
 
 
 def _let_waiting_threads_sleep() -> None:
@@ -108,7 +110,7 @@ class CommandLine:
         return None
 
     def _run(self, config: DictConfig, out: Path) -> str | None:
-        """In a sweep an error is logged, kept in the run's log, and the other cells go on."""
+        """Carry out the run. An error ends the process; in a sweep it is only logged, and the other cells go on."""
         sweep = HydraConfig.get().mode == RunMode.MULTIRUN
         try:
             self._carry_out(config, out, sweep)
@@ -148,9 +150,7 @@ class CommandLine:
 
 
 class Around(Callback):
-    """Hydra's callback around a run or sweep. Before it, another run's directory is refused; after a sweep its table is
-    printed, and with `hydra.callbacks.around.report=true` its report is written.
-    """
+    """Refuse another run's directory beforehand. After a sweep, print its table and, if asked, write its report."""
 
     def __init__(self, report: bool = False) -> None:
         self.report = report
@@ -204,7 +204,7 @@ class Around(Callback):
 
 
 def _or_stop(check: Callable[[Path], None], path: Path, status: int = 2) -> None:
-    """Call `check`, and end the process if it raises: Hydra turns a callback's exceptions into warnings."""
+    """Call `check`; end the process at BadInput or OmegaConf's errors, which Hydra would turn into warnings."""
     try:
         check(path)
     except BadInput as error:

@@ -27,14 +27,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """How a run is carried out. Only `seed` changes its result."""
+    """How a run is carried out. Of these only `seed` is part of the run's identity."""
 
     impl: Impl  # device, precision, threads
     seed: int  # of data order, dropout and new heads
     labels: dict[str, Any]  # method, task, model, asked sparsity and settings worth a column, copied into the row
-    checkpoints: Checkpoints | NoCheckpoints = field(
-        default_factory=NoCheckpoints
-    )  # where finished phases and moments lie
+    checkpoints: Checkpoints | NoCheckpoints = field(default_factory=NoCheckpoints)  # of phases and training states
     tracking: Make = none  # where lines of metrics also go
     started: float | None = None  # when the command began, on time.perf_counter's clock; None: now
 

@@ -1,4 +1,4 @@
-"""Schedules map a phase's progress t in [0, 1] to a sparsity. Standard library only."""
+"""Schedules map a phase's progress t in [0, 1] to a sparsity or a threshold τ. Standard library only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Schedule(Protocol):
 class Cubic:
     """s(t) = final · (1 - (1 - u)³), u = (t - start)/(end - start) clipped to [0, 1] (Zhu & Gupta 2017; SMP Eq. 5)."""
 
-    final: float  # the sparsity from `end` on
+    final: float  # the value (a sparsity or τ) from `end` on
     start: float = 0.0  # the progress at which pruning starts
     end: float = 1.0  # the progress at which pruning ends
     power: int = 3

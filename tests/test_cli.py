@@ -189,7 +189,7 @@ def test_a_sweep_over_axes_names_its_folders_by_them(cli, toy, tmp_path):
 
 
 TABLE = [
-    (["sparsity=1.5"], "sparsity=1.5: the fraction removed must be a number at least 0 and below 1"),
+    (["sparsity=1.5"], "sparsity=1.5: the fraction removed must be a number, at least 0 and below 1"),
     (["sparsity=-0.1"], "sparsity=-0.1"),
     (["sparsity=abc"], "sparsity=abc"),
     (["method=smo"], "did you mean smp?"),

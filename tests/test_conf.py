@@ -123,7 +123,7 @@ def test_squad_v2_has_the_budget_of_squad(method):
     ],
 )
 def test_smps_paper_budget_gives_the_step_counts_of_its_code(task, rows, expected):
-    """Against the totals in methods.md §4.7 (and MNLI's 12 epochs of 6,136 steps)."""
+    """Against the totals of the released scripts, and MNLI's 12 epochs of 6,136 steps."""
     from prunebert.fit import Fit
 
     cfg = composed("method=smp", f"task={task}")["fit"]

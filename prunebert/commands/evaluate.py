@@ -110,12 +110,13 @@ def _key(override: str) -> str:
 def _task_overrides(command: str, overrides: list[str]) -> list[str]:
     """Return the overrides that define the task.
 
-    They are the user's overrides and, unless the user chose another task, the run's own in front of them.
+    They are the user's overrides and, unless the user chose another task, the run's own in front of them. The run's
+    search path always stays: its task or model may be code of the user's.
     """
-    from_run = [w for w in shlex.split(command)[1:] if _key(w).split(".")[0] in ("task", "corpus", "experiment")]
     given = {_key(override) for override in overrides}
-    if "task" in given:
-        from_run = []
+    groups = () if "task" in given else ("task", "corpus", "experiment")
+    words = shlex.split(command)[1:]
+    from_run = [w for w in words if _key(w) == "hydra.searchpath" or _key(w).split(".")[0] in groups]
     return [*(override for override in from_run if _key(override) not in given), *overrides]
 
 

@@ -51,7 +51,7 @@ def logits(
         fit: the training of a teacher that is fine-tuned first.
         weight: w.
         temperature: T, above 0.
-        teacher: where the teacher comes from, see teacher.py; so are shared and cached.
+        teacher, shared, cached: where the teacher and its logits come from; see teacher.teacher.
     """
     _check_logits(task, teacher, temperature)
     teach = yield from teacher_of(net, task, fit=fit, source=teacher, shared=shared, cached=cached)
@@ -99,7 +99,7 @@ def tinybert(
         hidden: weight of the hidden states.
         logits: weight of the logits, or of the task's squared error.
         temperature: divides both logits; above 0.
-        teacher: where the teacher comes from, see teacher.py; so is shared.
+        teacher, shared: where the teacher comes from; see teacher.teacher.
     """
     _check_logits(task, teacher, temperature)
     teach = yield from teacher_of(net, task, fit=fit, source=teacher, shared=shared)

@@ -63,7 +63,8 @@ class Force:
         memory["last"] = u
         if u == 1 and abs(below(scores, self.cut) - self.sparsity) > 0.005:
             log.warning(
-                "λ brought %.4f of the weights below the cut, not %.4f as configured. The cut is moved for the rest. "
+                "λ brought %.4f of the weights below the cut, not %.4f as configured. From here on the cut moves "
+                "so that exactly the configured fraction is removed. "
                 "More steps or another method.score_lr may come closer",
                 below(scores, self.cut),
                 self.sparsity,

@@ -1,5 +1,5 @@
 """IMP, iterative magnitude pruning with rewinding (Chen et al., "The Lottery Ticket Hypothesis for Pre-trained BERT
-Networks", NeurIPS 2020; read from their code, our notes §5.3).
+Networks", NeurIPS 2020; read from their code).
 
     for k = 1 … K:   train f(x; θ ⊙ M) to the end;   M ← Top_v(|θ| ⊙ M) at sparsity min(k · step, s), globally;   θ ← θ₀
     then train f(x; θ ⊙ M) once more

@@ -10,14 +10,14 @@ Every weight stays as pre-trained. Only scores S are trained, which decide which
 Where the paper and its released code disagree:
 - N. Paper §5.2: 7 epochs for > 70 % remaining, 3,500 steps for less. The code and its comment have it the other way
   round: the paper's sentence is swapped. `prune_steps=paper` is the code's rule (see `paper_steps`).
-- λ(t). Paper: λ_R · v_t / v_f, tied to the schedule (`penalty_ramp=sparsity`). Code: λ_R (1 - (1 - t/T)³) over the
+- λ(t). Paper: λ_R · s(t) / s_f, tied to the schedule (`penalty_ramp=sparsity`). Code: λ_R (1 - (1 - t/T)³) over the
   whole run T (`penalty_ramp=run`, default).
 - R. The paper's is a sum, the code's a mean. Here it is a mean.
 - Eq. 4 may allocate more than a whole matrix. The code then keeps that matrix dense and ends with too few weights. Here
   its share is capped at 1, the rest goes to the other layers of the same kind, and the configured sparsity is met.
 - Best checkpoint (fit.keep=best). Here it is one at exactly the final sparsity. Their code takes the best of those
-  within 0.01 of it, and prunes that one to the final sparsity. At 3 % on MNLI it looks from step 34,136 on, ours from
-  N = 43,632 on.
+  within 0.01 of it, and prunes that one to the final sparsity. At 3 % on MNLI its candidates start at step 34,136,
+  ours at N = 43,632.
 - SQuAD at 3 %. The code runs 20 epochs with N = 22,650 (fit.epochs=20 method.prune_steps=22650) and ramps λ over 27,660
   of its steps. Here λ ramps over the whole run.
 - STS-B with distillation. The code's KL over one logit is 0. Here it is a squared difference (distill/__init__.py).

@@ -18,7 +18,7 @@ Where its code is not followed:
 
 As in the code:
 - The pooler's scores get no gradient, because nothing reads the pooler.
-- With MLM the masked-LM head is trained too, except for its decoder, whose weights are the unmasked embeddings.
+- With MLM the masked-LM head is trained too, except its decoder's matrix, a copy of the unmasked embeddings.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def mask_training(
 def paper_steps(sparsity: float, steps: int) -> int:
     """Return the step at which the paper takes its masks, in a run of `steps` steps.
 
-    Of 27,920 steps these are 11,000 at 50 %, then 14, 17, 20 and 22 thousand at 90 %. IMP needs as many for the same
+    Of 27,920 steps these are 11, 14, 17, 20 and 22 thousand at 50, 60, 70, 80 and 90 %. IMP needs as many for the same
     sparsity, at 10 % every 2,792 steps. A shorter run ends at the same fraction.
     """
     thousands = round((10 * sparsity - 1) * 2792, -3)

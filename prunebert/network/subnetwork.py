@@ -50,7 +50,7 @@ class SubNetwork(nn.Module):
     def add_head(self, form: Form, kind: str) -> str:
         """Make the head of a task unless it exists. Returns its key for `forward`.
 
-        A new head's values depend on the task's name and the run's seed alone, never on earlier random draws.
+        A new head's values depend on the task's name, the kind and the run's seed alone, never on earlier draws.
         """
         return self.add_head_as(f"{form.name}_{kind}".replace(".", "_"), kind, form)
 
@@ -67,7 +67,7 @@ class SubNetwork(nn.Module):
         return key
 
     def kind_of(self, head: str) -> str:
-        """Return a head's kind: "linear", "label_words" (always, for masked-LM tasks), "layer_mix" or "states"."""
+        """Return a head's kind: "linear", "label_words" (masked-LM heads too), "layer_mix" or "states" (no head)."""
         kind: Any = self.heads[head].kind
         return kind
 
@@ -192,7 +192,7 @@ class SubNetwork(nn.Module):
         return self.prunable(EVERY_MATRIX)
 
     def _rounded_biases(self) -> dict[str, Tensor]:
-        """Return the frozen biases in autocast's precision; empty unless a GPU is training.
+        """Return the frozen biases in autocast's precision; empty unless this trains under autocast on a GPU.
 
         Autocast would round them again at every step.
         """

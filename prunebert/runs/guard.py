@@ -15,7 +15,7 @@ from prunebert.system.console import counted
 def refuse_another(root: Path, is_this: Callable[[str], bool]) -> None:
     """Raise BadInput if `root` holds a run of another configuration, finished or with a checkpoint.
 
-    same: returns whether the text of a config.yaml means this run.
+    is_this: returns whether the text of a config.yaml means this run.
     """
     file = root / CONFIG / "config.yaml"
     state = "finished" if is_finished(root) else "stopped" if (root / CHECKPOINT).exists() else ""
@@ -29,7 +29,7 @@ def refuse_another(root: Path, is_this: Callable[[str], bool]) -> None:
 def refuse_another_sweep(root: Path, is_this: Callable[[str], bool]) -> None:
     """Raise BadInput if `root` holds finished runs of another sweep, whose record this sweep would overwrite.
 
-    same: returns whether the text of a multirun.yaml means this sweep.
+    is_this: returns whether the text of a multirun.yaml means this sweep.
     """
     finished = [p for p in runs(root) if is_finished(p)] if root.is_dir() else []
     if finished and not ((root / SWEEP).is_file() and is_this((root / SWEEP).read_text("utf-8"))):
@@ -45,7 +45,7 @@ def keep_record(root: Path) -> Callable[[], None]:
     content = file.read_bytes() if file.is_file() else None
 
     def restore() -> None:
-        if content is not None:
+        if content is not None and file.parent.is_dir():
             file.write_bytes(content)
 
     return restore

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from prunebert.settings.labels import search
 from prunebert.settings.overrides import axis, canonical
 
 SHOWN = 30  # missing cells that are listed one by one
-NO_NUMBER = ("hydra.", "impl.", "impl=", "rerun=", "experiment=")  # words that change no number of a run
+WITHOUT_EFFECT = ("hydra", "impl", "tracking", "checkpoint", "rerun", "dry", "experiment")  # keys that change no result
 
 
 def recorded_words(directory: Path) -> list[list[str]]:
@@ -62,8 +63,8 @@ def never_started(sweep: Path, started: list[list[str]]) -> list[tuple[list[str]
 
 
 def science(words: Iterable[str]) -> set[str]:
-    """The words without those that change no number."""
-    return {word for word in words if not word.startswith(NO_NUMBER)}
+    """The words without those that change no result."""
+    return {word for word in words if re.split(r"[./=]", word, maxsplit=1)[0] not in WITHOUT_EFFECT}
 
 
 def _asked(sweep: Path) -> tuple[list[str], list[str]]:

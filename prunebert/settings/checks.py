@@ -58,7 +58,7 @@ def sparsity(value: Any) -> None:
     """Raise BadInput unless 0 <= sparsity < 1."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not (number and math.isfinite(value) and 0 <= value < 1):
-        raise BadInput(f"sparsity={value}: the fraction removed must be a number at least 0 and below 1, as 0.9")
+        raise BadInput(f"sparsity={value}: the fraction removed must be a number, at least 0 and below 1, e.g. 0.9")
 
 
 def seed(value: Any) -> None:

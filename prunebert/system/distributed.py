@@ -34,9 +34,9 @@ FIRST = RANK == 0
 
 
 def silence_others() -> list[str]:
-    """Silence every rank but the first, and return the words it adds to its command line.
+    """Silence this process unless it is the first rank, and return the words to add to its command line.
 
-    They send what such a rank writes to a temporary folder, which is deleted when the rank ends.
+    These words send what the rank writes to a temporary folder, which is deleted when the rank ends.
     """
     if FIRST:
         return []

@@ -80,7 +80,7 @@ class Request:
 def heeded() -> Iterator[Request]:
     """While inside, signals set a Request.
 
-    Afterwards the earlier handlers are restored, and one of somebody else gets the signal too. Outside the main thread
+    Afterwards the earlier handlers are restored, and another library's gets the signal too. Outside the main thread
     Python allows no handlers, so signals keep theirs.
     """
     request = Request()

@@ -70,7 +70,7 @@ class Task(Protocol):
         ...
 
     def facts(self) -> dict[str, Any]:
-        """Return what result.json and `info` report about the data: its source, each split's rows and fingerprint."""
+        """Return what result.json records about the data, and identity hashes: source, rows and fingerprints."""
         ...
 
     def form(self) -> Form:

@@ -57,7 +57,7 @@ def train(
     Args:
         record: writes one line of metrics.jsonl.
         score: returns the evaluation score of `net`, higher is better. Called every fit.eval_every steps.
-            With fit.keep="best" the best state since phase.settled is restored at the end.
+            With fit.keep="best" it is also called at the end, and the best state since phase.settled is restored.
         checkpoints: gives the moment from which this phase resumes, bit for bit, and stores new ones. None: no
             checkpoints.
 

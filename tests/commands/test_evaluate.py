@@ -9,6 +9,7 @@ import torch
 import transformers
 
 import prunebert
+from prunebert.commands import evaluate
 from prunebert.network.heads import reordered
 from prunebert.runs import artifacts
 from tests.toys import rows
@@ -140,3 +141,17 @@ def test_a_reordered_head_gives_the_same_logits_in_that_order(net, task, kind):
     net.heads["other"] = reordered(net.heads[key], [1, 0])
     with torch.no_grad():
         assert torch.equal(net(batch, "other").logits, net(batch, key).logits[:, [1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "composed"),
+    [
+        ([], ["hydra.searchpath=[pkg://lab.conf]", "task=mine", "task.label=y"]),
+        (["task.label=z"], ["hydra.searchpath=[pkg://lab.conf]", "task=mine", "task.label=z"]),
+        (["task=rte"], ["hydra.searchpath=[pkg://lab.conf]", "task=rte"]),
+        (["hydra.searchpath=[pkg://other]", "task=rte"], ["hydra.searchpath=[pkg://other]", "task=rte"]),
+    ],
+)
+def test_the_search_path_of_the_run_stays(overrides, composed):
+    command = "prunebert 'hydra.searchpath=[pkg://lab.conf]' method=smp task=mine task.label=y sparsity=0.5"
+    assert evaluate._task_overrides(command, overrides) == composed

@@ -71,3 +71,8 @@ def test_what_cannot_be_read_is_said_and_a_long_list_is_cut(tmp_path):
 )
 def test_words_that_mean_the_same_have_one_spelling(one, other):
     assert canonical(one) == canonical(other) != canonical("k=0.91")
+
+
+def test_words_that_cannot_change_a_result_are_left_out():
+    words = ["tracking=wandb", "checkpoint.seconds=60", "impl.threads=1", "hydra/launcher=laptop", "rerun=true"]
+    assert runs_sweep.science([*words, "fit.steps=5", "method=smp"]) == {"fit.steps=5", "method=smp"}
