@@ -105,8 +105,8 @@ def words(toy, model_folder, tmp_path):
     for key in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
         config[key] = 0.0
     (tmp_path / "still/config.json").write_text(json.dumps(config))
-    usual = [w for w in toy if not w.startswith(("hydra", "model"))]
-    return [*usual, "model.name=still", "fit.steps=30", "teacher_fit.steps=10", "mask_fit.steps=20", "sparsity=0.6"]
+    toy_words = [w for w in toy if not w.startswith(("hydra", "model"))]
+    return [*toy_words, "model.name=still", "fit.steps=30", "teacher_fit.steps=10", "mask_fit.steps=20", "sparsity=0.6"]
 
 
 METHODS = ["movement", "magnitude", "soft_movement", "l0", "abp", "gmp", "imp", "tamt", "sparsebert"]
