@@ -3,17 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from prunebert.errors import BadInput
-
-
-class Schedule(Protocol):
-    """A function from progress t to sparsity."""
-
-    final: float  # the sparsity at the end
-
-    def __call__(self, t: float) -> float: ...
 
 
 @dataclass(frozen=True)
