@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from prunebert.errors import BadInput
-from prunebert.runs import artifacts, discover
+from prunebert.runs import artifacts, discover, identity
 from prunebert.settings.labels import search
 from prunebert.settings.overrides import axis, canonical
 
 SHOWN = 30  # missing cells that are listed one by one
-WITHOUT_EFFECT = ("hydra", "impl", "tracking", "checkpoint", "rerun", "dry", "experiment")  # keys that change no result
+WITHOUT_EFFECT = identity.WITHOUT_EFFECT | {"experiment"}  # experiment= names a prepared sweep
 
 
 def recorded_words(directory: Path) -> list[list[str]]:
