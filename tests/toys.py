@@ -45,12 +45,10 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 def save_model(folder: Path, kind: str = "bert", masked_lm: bool = True) -> Path:
     """Save a random 2-layer model of a family (hidden 32, 4 heads) and its tokenizer."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "vocab.txt").write_text(
-        "\n".join(
-            SPECIAL + WORDS + list("abcdefghijklmnopqrstuvwxyz?.") + ["##" + c for c in "abcdefghijklmnopqrstuvwxyz"]
-        )
-    )
-    tokenizer = transformers.BertTokenizerFast(vocab=str(folder / "vocab.txt"))
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    tokens = list(dict.fromkeys([*SPECIAL, *WORDS, *letters, "?", ".", *("##" + c for c in letters)]))
+    (folder / "vocab.txt").write_text("\n".join(tokens))
+    tokenizer = transformers.BertTokenizerFast(vocab={token: i for i, token in enumerate(tokens)}, do_lower_case=True)
     size = {"vocab_size": len(tokenizer), "max_position_embeddings": 64}
     if kind == "distilbert":
         config = transformers.DistilBertConfig(dim=32, n_layers=2, n_heads=4, hidden_dim=64, **size)
