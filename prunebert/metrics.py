@@ -36,6 +36,8 @@ class Accuracy(evaluate.Metric):
 class AccuracyF1(evaluate.Metric):
     """Accuracy, and F1 of class 1 (MRPC, QQP)."""
 
+    classes = 2  # how many a task must have
+
     def _info(self) -> evaluate.MetricInfo:
         return _info("accuracy and F1 of class 1", "int64")
 

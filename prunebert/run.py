@@ -8,7 +8,6 @@ import zlib
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from prunebert.errors import BadInput
 from prunebert.network.models import Model
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.result import FinishedRun, PhaseResult, write
@@ -16,7 +15,7 @@ from prunebert.runs.artifacts import Artifacts
 from prunebert.system import distributed
 from prunebert.system.impl import Impl
 from prunebert.system.trackers import Guarded, Make, none
-from prunebert.tasks.task import Task
+from prunebert.tasks.task import Task, constant_baseline
 from prunebert.training.checkpoints import Checkpoints, NoCheckpoints
 from prunebert.training.evaluate import evaluate
 from prunebert.training.loop import Trained, train
@@ -50,6 +49,7 @@ def run(method: Method, task: Task, model: Model, out: Artifacts, conditions: Co
     impl, checkpoints = conditions.impl, conditions.checkpoints
     labels = conditions.labels | {"seed": conditions.seed}
     first_steps: list[float] = []  # seconds from the start until each phase's first line
+    baseline = constant_baseline(task)  # first, because it refuses a metric that cannot score the task
     impl.start()
     tracker = Guarded(conditions.tracking, out.root, labels)
 
@@ -58,9 +58,6 @@ def run(method: Method, task: Task, model: Model, out: Artifacts, conditions: Co
         out.record(line)
         tracker.log(line)
 
-    baseline = task.baseline()
-    if task.score not in baseline:
-        raise BadInput(f"task.score={task.score}: {task.name}'s metrics are {', '.join(baseline)}")
     net = SubNetwork(model, conditions.seed).to(impl.torch_device)
     if impl.compile:
         net.encoder.compile(dynamic=True)

@@ -10,7 +10,7 @@ from prunebert.network.models import Model
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.runs import artifacts, claim
 from prunebert.system.console import say, short
-from prunebert.tasks.task import Task
+from prunebert.tasks.task import Task, constant_baseline
 from prunebert.training.phase import Method
 
 
@@ -30,6 +30,7 @@ def show(
         labels: the row's labels.
         seed: the run's seed.
     """
+    constant_baseline(task)
     earlier = claim.find_run(directory, identity)
     if earlier and artifacts.holds_result_of(earlier, identity):
         state = f"done, in {short(earlier)}"

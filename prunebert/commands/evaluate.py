@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from prunebert.errors import BadInput
 from prunebert.runs import artifacts
 from prunebert.system.console import arguments, out_file, say
@@ -54,6 +56,8 @@ def main(argv: list[str], compose: Compose) -> None:
     from prunebert.runs.load import load
 
     run = load(root, model=options.model)
+    if fields["task"].get("labels") is None and not _classes_were_named(root, facts):
+        fields["task"] = _without_indices(fields["task"])
     scores = score_run(run, fields, build, {_key(override) for override in options.overrides})
     row = {"run": str(root), "words": options.overrides, **scores}
     trained_score = f"{facts['metric']} {facts['score']:.4f} after training"
@@ -76,6 +80,7 @@ def score_run(run: Loaded, fields: dict[str, Any], build: Callable[..., Any], gi
     Raises:
         BadInput: the run's head does not fit the task.
     """
+    from prunebert.tasks.task import constant_baseline
     from prunebert.training.evaluate import evaluate
 
     impl = build(fields["impl"])
@@ -84,9 +89,7 @@ def score_run(run: Loaded, fields: dict[str, Any], build: Callable[..., Any], gi
     model = run.net.model
     node = _complete(fields["task"], run.form, given)
     task = build(node)(tokenizer=model.tokenizer, positions=model.positions, augment=None)
-    baseline = task.baseline()
-    if task.score not in baseline:
-        raise BadInput(f"task.score={task.score}: {task.name}'s metrics are {', '.join(baseline)}")
+    baseline = constant_baseline(task)
     key = _head_for(run, task.form())
     theta = {n: x.to(impl.torch_device) for n, x in run.theta.items()}
     run.net.use(run.masks)
@@ -120,13 +123,34 @@ def _task_overrides(command: str, overrides: list[str]) -> list[str]:
     return [*(override for override in from_run if _key(override) not in given), *overrides]
 
 
+def _classes_were_named(root: Path, facts: dict[str, Any]) -> bool:
+    """Return whether the run's classes were named in an order of the user's or its task's.
+
+    If not, their names were sorted, and a number in another file is not known to be the index of one.
+    """
+    try:
+        config = yaml.safe_load(artifacts.config(root))
+    except yaml.YAMLError:
+        config = None
+    task = config.get("task") if isinstance(config, dict) else None
+    if isinstance(task, dict):
+        return bool(task.get("labels"))
+    return facts["task"] != "file"  # a task delta has no record of the configuration
+
+
+def _without_indices(node: dict[str, Any]) -> dict[str, Any]:
+    """Return a task's configuration that matches classes by name only. Only tasks over texts know the setting."""
+    return node | ({"label_indices": False} if node["_target_"] == "prunebert.tasks.text.text_task" else {})
+
+
 def _complete(node: dict[str, Any], form: Form, given: set[str]) -> dict[str, Any]:
     """Return the task's configuration, with the run's values where a file of the user's does not give them."""
     defaults: dict[str, Any] = {}
     if "max_length" in node and ("stride" in node) == form.span and "task.max_length" not in given:
         defaults["max_length"] = form.max_length
     if node.get("eval") and not node.get("train"):
-        defaults["train"] = node["eval"]  # nothing is trained, and the constant baseline is then that of this file
+        # nothing is trained, and the constant baseline is then that of this file, or of the first one
+        defaults["train"] = next(iter(node["eval"].values())) if isinstance(node["eval"], dict) else node["eval"]
     if node["name"] == "file" and not form.span and not form.masked_lm:
         defaults |= {k: v for k, v in (("labels", form.labels), ("label_words", form.label_words)) if not node[k] and v}
         if form.regression and "task.kind" not in given:
@@ -145,19 +169,22 @@ def _head_for(run: Loaded, form: Form) -> str:
         raise BadInput(f"task={form.name}: {name} predicts {_outputs(trained)}, but this task needs {_outputs(form)}")
     if trained.span or trained.masked_lm:
         return run.head
+    from prunebert.tasks.label_text import key_of
+
     new_key = f"{run.head}_there"
     if run.frozen_head and run.net.kind_of(run.head) == "label_words":
         return run.net.add_head_as(new_key, "label_words", form)
-    if form.regression != trained.regression or set(form.labels) != set(trained.labels):
+    keys, trained_keys = ([key_of(label) for label in f.labels] for f in (form, trained))
+    if form.regression != trained.regression or set(keys) != set(trained_keys):
         raise BadInput(
             f"task={form.name}: {name} was trained for {_classes(trained)}, but this task has {_classes(form)} "
             "(task.labels=[…] names the classes of a file with numbers)"
         )
-    if form.labels == trained.labels:
+    if keys == trained_keys:
         return run.head
     from prunebert.network.heads import reordered
 
-    order = [trained.labels.index(label) for label in form.labels]
+    order = [trained_keys.index(key) for key in keys]
     run.net.heads[new_key] = reordered(run.net.heads[run.head], order)
     return new_key
 

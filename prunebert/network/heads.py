@@ -70,7 +70,7 @@ class LabelWords(nn.Module):
         super().__init__()
         stock: Any = model.masked_lm()
         decoder = stock.get_output_embeddings()
-        ids = torch.tensor([word_id(model, word) for word in words]) if words else torch.arange(len(decoder.bias))
+        ids = torch.tensor(word_ids(model, words)) if words else torch.arange(len(decoder.bias))
         self._stages = [
             stage if stage in ACTIVATIONS else _attach(self, stage, stock.get_submodule(stage))
             for stage in model.family.mlm
@@ -177,12 +177,28 @@ def word_id(model: Model, word: str) -> int:
     """
     text = f" {word}" if model.family.prefix == "roberta" else word
     ids = model.tokenizer.encode(text, add_special_tokens=False)
-    if len(ids) != 1 or ids[0] == model.tokenizer.unk_token_id:
+    if len(ids) == 1 and ids[0] in model.tokenizer.all_special_ids:
+        token = model.tokenizer.convert_ids_to_tokens(ids[0])
+        raise BadInput(f"task.label_words: {word!r} is the special token {token} in {model.name}; choose another word")
+    if len(ids) != 1:
         raise BadInput(
             f"task.label_words: {word!r} is not one token of {model.name}'s vocabulary (it has {len(ids)} tokens); "
             "choose another word"
         )
     return ids[0]
+
+
+def word_ids(model: Model, words: list[str]) -> list[int]:
+    """Return the vocabulary indices of label words. Raises BadInput if two are one token, as their scores are equal."""
+    ids = [word_id(model, word) for word in words]
+    for i, (word, token) in enumerate(zip(words, ids, strict=True)):
+        if token in ids[:i]:
+            raise BadInput(
+                f"task.label_words: {words[ids.index(token)]!r} and {word!r} are the same token "
+                f"{model.tokenizer.convert_ids_to_tokens(token)!r} of {model.name}, so their scores are always equal; "
+                "choose other words"
+            )
+    return ids
 
 
 def build(kind: str, model: Model, task: Form) -> nn.Module:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -187,3 +188,29 @@ class CandidateFinder:
         for stage in self.model.family.mlm:
             h = ACTIVATIONS[stage](h) if stage in ACTIVATIONS else self.stock.get_submodule(stage)(h)
         return self.stock.get_output_embeddings()(h)
+
+
+def with_copies(table: pd.DataFrame, augment: Augment) -> tuple[pd.DataFrame, np.ndarray]:
+    """Append augmented copies to `table`. Row 12's copies have the ids 12+1, 12+2, …
+
+    In a pair, the k-th new text of one half goes with the k-th new text of the other half. Where the other half has
+    fewer, it goes with that half's original text.
+
+    Returns the new table, and for each of its rows the position of the original row.
+    """
+    halves = [c for c in ("text_a", "text_b") if c in table]
+    new_texts = augment([text for half in halves for text in table[half]])
+    origin, ids, texts = [], [], []
+    for row, (original, number) in enumerate(zip(table[halves].to_numpy().tolist(), table.id, strict=True)):
+        new_pairs = zip_longest(*new_texts[row :: len(table)])
+        pairs = [
+            [old if text is None else text for old, text in zip(original, pair, strict=True)] for pair in new_pairs
+        ]
+        pairs = [pair for pair in pairs if pair != original]
+        origin += [row] * len(pairs)
+        ids += [f"{number}+{k}" for k in range(1, len(pairs) + 1)]
+        texts += pairs
+    if not origin:
+        return table, np.arange(len(table))
+    copies = table.iloc[origin].assign(id=ids, **dict(zip(halves, zip(*texts, strict=True), strict=True)))
+    return pd.concat([table, copies], ignore_index=True), np.array([*range(len(table)), *origin])

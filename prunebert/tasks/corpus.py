@@ -7,7 +7,8 @@ from typing import Any
 
 from prunebert.errors import BadInput, bad_choice
 from prunebert.system import hub as hugging_face
-from prunebert.tasks import sources
+from prunebert.tasks import arguments, files, sources
+from prunebert.tasks.files import kind_of, row_of
 
 Texts = dict[str, list[str]]  # documents by split, "train" and "validation"
 
@@ -34,10 +35,12 @@ def corpus(
     Raises BadInput for a source that cannot be read or has fewer than two documents.
     """
     if file:
-        texts = {"train": _lines(Path(file).expanduser())}
+        texts = {"train": _lines(file)}
     elif package:
+        arguments.table("corpus.package", package, sources.from_package, given=("text", "label"))
         texts = {"train": sources.from_package(**package, text=[text], label=text)["train"].text_a.tolist()}
     elif hub:
+        arguments.table("corpus.hub", hub, _hub)
         texts = _hub(name, text, **hub)
     else:
         raise BadInput(f"corpus={name} needs corpus.file=FILE: a text file or a folder of text files")
@@ -69,14 +72,31 @@ def _hub(name: str, text: str, *, path: str, config: str, train: str, validation
             raise BadInput(f"{path} has no split {split}; it has {', '.join(loaded)}")
         if text not in loaded[split].column_names:
             raise bad_choice("corpus.text", text, loaded[split].column_names)
-    return {"train": list(loaded[train][text]), "validation": list(loaded[validation][text])}
+    documents = {"train": loaded[train][text], "validation": loaded[validation][text]}
+    for split, values in documents.items():
+        for row, value in enumerate(values):
+            if not isinstance(value, str):
+                raise BadInput(
+                    f"corpus.text={text}: {row_of(row, f'{path} {split}')} has no text, but {kind_of(value)}"
+                )
+    return {split: list(values) for split, values in documents.items()}
 
 
-def _lines(path: Path) -> list[str]:
-    files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
-    if not files or not files[0].is_file():
-        raise BadInput(f"corpus.file={path}: there is no such text file or folder with .txt files")
-    try:
-        return [line for file in files for line in file.read_text("utf-8").splitlines()]
-    except UnicodeDecodeError as error:
-        raise BadInput(f"corpus.file={path} cannot be read: {error}") from error
+def _lines(file: str) -> list[str]:
+    """Return the lines of a text file, or of the .txt files of a folder."""
+    files.refuse_foreign(file, "corpus.file")
+    path = Path(file).expanduser()
+    if path.is_dir():
+        paths = sorted(path.glob("*.txt"))
+        if not paths:
+            raise BadInput(f"corpus.file={file}: there is no .txt file in this folder")
+        paths = [files.find(str(p), "corpus.file") for p in paths]
+    elif not path.exists():
+        raise BadInput(f"corpus.file={file}: there is no such text file or folder with .txt files")
+    else:
+        paths = [files.find(file, "corpus.file")]
+    lines = []
+    for text_file in paths:
+        with files.readable(f"corpus.file={text_file}"):
+            lines += files.read_text(text_file, nul=True).splitlines()
+    return lines

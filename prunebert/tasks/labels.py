@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from prunebert.errors import BadInput, did_you_mean
+from prunebert.tasks.files import row_of
+from prunebert.tasks.label_text import NUMBER, converted, decoded, key_of, text_of, texts
+
+NUMBER_WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+TRUTH_VALUES = ["false", "true"]
 
 
-def _text(label: pd.Series) -> pd.Series:
-    """Return labels as text. A whole number stored as a float (1.0) becomes an integer (1)."""
-    return label.map(lambda x: str(int(x)) if isinstance(x, float) and x.is_integer() else str(x).strip())
-
-
-def _number(text: str) -> bool:
-    return re.fullmatch(r"-?[0-9]+", text) is not None
-
-
-def label_names(label: pd.Series, column: str) -> list[str]:
+def label_names(label: pd.Series, column: str, source: str = "train") -> list[str]:
     """Return the classes of a training file, sorted (by value if all are whole numbers).
+
+    A class has the name that its rows give it. If they spell it differently ("1" and "1.0"), it is the number's
+    shortest decimal.
 
     Args:
         label: the training labels.
-        column: their column, for messages.
+        column, source: their column and file, for messages.
 
     Raises BadInput for a row without a label, for a single class, and for too many different values.
     """
-    if label.isna().any():
-        raise BadInput(f"task.label={column}: row {int(label.isna().to_numpy().argmax())} of train has no label")
-    names = sorted(_text(label).unique())
-    if all(map(_number, names)):
+    spellings: dict[str, set[str]] = {}
+    for text in texts(label, column, source):
+        spellings.setdefault(key_of(text), set()).add(text)
+    names = sorted(next(iter(spelt)) if len(spelt) == 1 else key for key, spelt in spellings.items())
+    if all(re.fullmatch(r"-?[0-9]+", name) for name in names):
         names.sort(key=int)
     if len(names) < 2:
         raise BadInput(
@@ -45,31 +49,173 @@ def label_names(label: pd.Series, column: str) -> list[str]:
     return names
 
 
-def to_classes(label: pd.Series, names: list[str], column: str, split: str) -> np.ndarray:
+def given_names(labels: Any) -> list[str]:
+    """Return the classes that task.labels names, as text.
+
+    Raises BadInput for anything but a list of at least two different labels.
+    """
+    if not isinstance(labels, list | tuple):
+        raise BadInput(
+            f"task.labels={labels}: must be a list of the classes' names in the order of their outputs, as "
+            "task.labels=[no,yes]"
+        )
+    names = []
+    for label in labels:
+        try:
+            names.append(text_of(label))
+        except ValueError as error:
+            quoted = (
+                "; if null is a class's name, write it in quotes: \"task.labels=['null',…]\"" if label is None else ""
+            )
+            raise BadInput(f"task.labels={_shown(labels)}: an entry {error}{quoted}") from None
+    if len(names) < 2:
+        raise BadInput(f"task.labels={_shown(labels)}: at least two classes are needed")
+    for i, name in enumerate(names):
+        same = [other for other in names[:i] if key_of(other) == key_of(name)]
+        if same:
+            raise BadInput(
+                f"task.labels={_shown(labels)}: {same[0]} and {name} are the same class, and each needs one name"
+            )
+    return names
+
+
+def _shown(values: Iterable[Any]) -> str:
+    return f"[{','.join('null' if v is None else str(v) for v in values)}]"
+
+
+def positions(names: list[str]) -> dict[str, int]:
+    """Return {index as text: index} if a file may give a class's index in place of its name, else an empty dict.
+
+    It may not if a name is a number itself, or if a name contains the index of another ("1 star" is not the second
+    class just because it is at index 1).
+    """
+    indices = {str(index): index for index in range(len(names))}
+    for index, name in enumerate(names):
+        word = name.casefold()
+        numbers = [int(digits) for digits in re.findall(r"\d{1,9}", word)]
+        numbers += [words.index(word) for words in (NUMBER_WORDS, TRUTH_VALUES) if word in words]
+        if NUMBER.fullmatch(name) or name.isnumeric() or any(n != index and n < len(names) for n in numbers):
+            return {}
+    return indices
+
+
+def to_classes(
+    label: pd.Series, names: list[str], column: str, source: str, *, by_index: bool = True, hint: str = ""
+) -> np.ndarray:
     """Return class indices, [rows] int64. Raises BadInput for an unknown label.
 
-    A label is a class name, or its index if no name is a number.
+    A label is a class name, or its index if `positions` allows it.
+
+    Args:
+        label: the labels; the index gives the rows' positions in `source`.
+        names: the classes' names in order.
+        column, source: their column and file, for messages.
+        by_index: whether the order of `names` is known to be that of the indices.
+        hint: ends the message about an unknown label.
     """
-    position = {str(n): i for i, n in enumerate(names)}
-    if not any(map(_number, position)):
-        position |= {str(i): i for i in range(len(names))}
-    text = _text(label)
-    unknown = ~text.isin(position)
+    index_of = {key_of(name): i for i, name in enumerate(names)}
+    if by_index:
+        index_of = positions(names) | index_of
+    text = texts(label, column, source)
+    keys = text.map(key_of)
+    unknown = ~keys.isin(index_of).to_numpy()
     if unknown.any():
-        row = int(unknown.to_numpy().argmax())
+        row = int(unknown.argmax())
         raise BadInput(
-            f"task.label={column}: row {row} of {split} is labelled {text.iloc[row]!r}; labels are "
-            f"{', '.join(map(str, names))}{did_you_mean(text.iloc[row], map(str, names))}"
+            f"task.label={column}: {row_of(int(text.index[row]), source)} is labelled {text.iloc[row]!r}; labels are "
+            f"{', '.join(names)}{_suggestion(text.iloc[row], names)}{hint}"
         )
-    return text.map(position).to_numpy(dtype=np.int64)
+    return keys.map(index_of).to_numpy(dtype=np.int64)
 
 
-def to_numbers(label: pd.Series, column: str, split: str) -> np.ndarray:
+def located(table: pd.DataFrame) -> pd.Series:
+    """Return a table's labels. The index has the rows' positions in the file, and `attrs` the file."""
+    label = pd.Series(table.label.tolist(), index=table.id.to_numpy(), dtype=object)
+    label.attrs["source"] = table.attrs["source"]
+    return label
+
+
+def gold_classes(
+    tables: dict[str, pd.DataFrame], names: list[str], column: str, *, by_index: bool, own: bool
+) -> dict[str, np.ndarray]:
+    """Return the class indices of every split.
+
+    A row may have a class's index in place of its name if `by_index` is true and `positions` allows it. In files of the
+    user's own the indices must be seen to count from 0.
+
+    Args:
+        tables: by split, from prunebert.tasks.sources.
+        names: the classes' names in order.
+        column: the labels' column, for messages.
+        by_index: whether the order of `names` is known to be that of the indices.
+        own: the files are the user's own.
+
+    Raises BadInput for an unknown label, and for indices that may count from 1.
+    """
+    labels = {split: located(table) for split, table in tables.items()}
+    known = {key_of(name) for name in names}
+    listed = ",".join(names)
+    seen: dict[str, tuple[int, str]] = {}  # index -> where it occurs first
+    hint = ""
+    for label in labels.values():
+        source = label.attrs["source"]
+        for row, text in texts(label, column, source).items():
+            key = key_of(text)
+            if key == "-1" and not own and key not in known:
+                raise BadInput(
+                    f"task.label={column}: {row_of(int(row), source)} is labelled -1, with which the hub marks rows "
+                    "without a label, as in GLUE's test splits; evaluate on another split"
+                )
+            if key not in known and key.isdigit() and int(key) < len(names):
+                seen.setdefault(key, (int(row), source))
+    if seen and not by_index:
+        hint = (
+            "; the names were not given in an order, so a number is not the index of one: write names in the file, or "
+            f"give the order of its numbers, as task.labels=[{listed}]"
+        )
+    elif seen and own and "0" not in seen and positions(names):
+        key, (row, source) = next(iter(seen.items()))
+        raise BadInput(
+            f"task.label={column}: {row_of(row, source)} is labelled {key}, and no row is labelled 0, so the classes "
+            f"{', '.join(names)} may be numbered from 0 or from 1; write their names in the file"
+        )
+    return {
+        split: to_classes(label, names, column, label.attrs["source"], by_index=by_index, hint=hint)
+        for split, label in labels.items()
+    }
+
+
+def _suggestion(text: str, names: list[str]) -> str:
+    """Return which class may be meant: one that looks the same, or one that is close."""
+    for name in names:
+        if unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", text):
+            return f"; did you mean {name}, the same letters in another Unicode form (NFC or NFD)?"
+        if name.casefold() == text.casefold():
+            return f"; did you mean {name}?"
+    return did_you_mean(text, names)
+
+
+def to_numbers(label: pd.Series, column: str, source: str) -> np.ndarray:
     """Return labels for regression, [rows] float32. Raises BadInput for a label that is not a finite number."""
-    numbers = pd.to_numeric(label, errors="coerce").to_numpy(dtype=np.float32)
+    values = converted(label.tolist(), label.index, _number_or_text, column, source)
+    with np.errstate(over="ignore"):  # beyond float32 is infinite, and refused below
+        numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").to_numpy(dtype=np.float64)
+        numbers = numbers.astype(np.float32)
     if not np.isfinite(numbers).all():
         row = int((~np.isfinite(numbers)).argmax())
         raise BadInput(
-            f"task.label={column}: row {row} of {split} is {str(label.iloc[row])!r}, not a number (regression)"
+            f"task.label={column}: {row_of(int(label.index[row]), source)} is {str(values[row])!r}, "
+            "not a finite number (regression)"
         )
     return numbers
+
+
+def _number_or_text(value: Any) -> Any:
+    if isinstance(value, bool | np.bool_):
+        raise ValueError(f"is {str(value).lower()}, not a number (regression)")
+    if isinstance(value, bytes):
+        return decoded(value)
+    if isinstance(value, int | float | str | Decimal | np.number):
+        return value
+    text_of(value)  # says what else it is
+    return value

@@ -6,7 +6,6 @@ texts), first and last (the half-open character range of the first gold answer i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ import pandas as pd
 
 from prunebert.errors import BadInput
 from prunebert.system import hub
+from prunebert.tasks import files
 
 Tables = dict[str, pd.DataFrame]  # "train" and "validation"
 FOLDER = {False: ("train-v1.1.json", "dev-v1.1.json"), True: ("train-v2.0.json", "dev-v2.0.json")}  # by no_answer
@@ -35,7 +35,7 @@ class Question(NamedTuple):
     starts: list[int]  # their first characters in the context
 
 
-def from_hub(task: str, path: str, no_answer: bool) -> Tables:
+def from_hub(task: str, no_answer: bool, *, path: str) -> Tables:
     """Load a data set from the hub or its cache. Raises BadInput within seconds if there is neither."""
     hub.prepare()
     import datasets
@@ -58,9 +58,10 @@ def from_hub(task: str, path: str, no_answer: bool) -> Tables:
 
 def from_folder(data_dir: str, no_answer: bool) -> Tables:
     """Load a folder with the published files of SQuAD 1.1, or of SQuAD 2.0 if `no_answer` is true."""
+    files.refuse_foreign(data_dir, "task.data_dir")
     folder = Path(data_dir).expanduser()
     for file in FOLDER[no_answer]:
-        if not (folder / file).is_file():
+        if not (folder / file).exists():
             raise BadInput(
                 f"task.data_dir={data_dir}: {file} is missing; the folder needs {' and '.join(FOLDER[no_answer])}"
             )
@@ -93,13 +94,12 @@ def from_files(train: str, eval: str | None, holdout: float, no_answer: bool) ->
 
 
 def _from_file(file: str, key: str, no_answer: bool) -> pd.DataFrame:
-    path = Path(file).expanduser()
-    if not path.is_file():
-        raise BadInput(f"{key}={file}: there is no such file")
-    try:
-        content = json.loads(path.read_text("utf-8-sig"))
-    except (ValueError, OSError) as error:
-        raise BadInput(f"{key}={file} cannot be read as JSON: {str(error).splitlines()[0]}") from error
+    path = files.find(file, key)
+    with files.readable(f"{key}={file}", "as JSON"):
+        text = files.read_text(path)
+        if not text.strip():
+            raise ValueError("it is empty")
+        content = files.parse_json(text)
     return _table(_questions(content, f"{key}={file}"), f"{key}={file}", no_answer)
 
 
@@ -107,9 +107,17 @@ def _questions(content: Any, source: str) -> Iterator[Question]:
     """Flatten SQuAD's nesting of articles, paragraphs, questions and answers. Unused keys are not checked."""
 
     def need(record: Any, path: str, key: str, kind: Any) -> Any:
-        if not isinstance(record, dict) or key not in record or not isinstance(record[key], kind):
-            raise BadInput(f"{source} is not in SQuAD's layout: {path} has no {key!r} ({TYPE_NAMES[kind]})")
-        return record[key]
+        missing = f"{source} is not in SQuAD's layout: {path} has no {key!r} ({TYPE_NAMES[kind]})"
+        if not isinstance(record, dict):
+            raise BadInput(f"{missing}, it is {files.kind_of(record)}")
+        if key not in record:
+            raise BadInput(missing)
+        value = record[key]
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise BadInput(f"{missing}, it is {files.kind_of(value)}")
+        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+            raise BadInput(f"{source}: {path} has half of a character (a lone surrogate) in {key!r}, no valid text")
+        return value
 
     for a, article in enumerate(need(content, "the file", "data", list)):
         for p, paragraph in enumerate(need(article, f"data[{a}]", "paragraphs", list)):
@@ -138,6 +146,8 @@ def _table(questions: Iterable[Question], source: str, no_answer: bool) -> pd.Da
                 f"{source}: question {name} has no answer, which task.no_answer=false does not allow; use task=squad_v2"
             )
         ranges = []
+        if len(texts) != len(starts):
+            raise BadInput(f"{source}: question {name} has {len(texts)} answers and {len(starts)} answer_start")
         for text, start in zip(texts, starts, strict=True):
             characters = _character_range(context, text, start)
             if characters is None:

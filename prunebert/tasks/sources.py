@@ -1,15 +1,11 @@
 """Read rows from the hub, from a folder in GLUE's layout, from your own files, or from an installed package.
 
 Each source gives one data frame per split. Its columns: id, text_a, text_b (pairs only) and label, unconverted.
+`id` is the row's position in its file, from 0. `attrs["source"]` names the file or split, for messages.
 """
 
 from __future__ import annotations
 
-import csv
-import json
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +14,9 @@ import pandas as pd
 
 from prunebert.errors import BadInput, did_you_mean
 from prunebert.system import hub, packaged
+from prunebert.tasks import files
+from prunebert.tasks.files import kind_of, read, row_of
 
-# without index_col, a row longer than the header shifts every value one column to the left
-PLAIN: dict[str, Any] = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig", "index_col": False}
 Tables = dict[str, pd.DataFrame]  # "train" and the evaluation splits by name
 OTHER_SOURCES = (
     "a folder in GLUE's layout (task.data_dir=FOLDER), your own files (task=file task.train=FILE), "
@@ -77,26 +73,29 @@ def from_folder(
         eval: {split: file} of the evaluation files.
         header: the columns' names, for files without a header line.
     """
+    files.refuse_foreign(data_dir, "task.data_dir")
     root = Path(data_dir).expanduser()
     folder = root / name if (root / name).is_dir() else root
     tables = {}
     for split, file in {"train": train, **eval}.items():
-        if not (folder / file).is_file():
+        if not (folder / file).exists():
             raise BadInput(f"task.data_dir={data_dir} is not GLUE's layout for {task}: {name}/{file} is missing")
-        with _readable(f"task.data_dir={data_dir}: {name}/{file}"):
-            table = pd.read_csv(
-                folder / file,
-                sep="\t",
-                quoting=csv.QUOTE_NONE,
+        path = files.find(str(folder / file), f"task.data_dir={data_dir}")
+        with files.readable(f"task.data_dir={data_dir}: {name}/{file}"):
+            table = files.read_separated(
+                path,
                 header=None if header else 0,
                 names=header,
                 on_bad_lines="skip",  # a few of QQP's lines are broken
-                **PLAIN,
+                **files.NO_QUOTES,
             )
-        table = columns(table, text, label, str(folder / file))
-        tables[split] = table[table.label != ""].reset_index(drop=True)
-        if tables[split].empty:
+        table = columns(table, text, label, str(path))
+        source = table.attrs["source"]
+        table = table[table.label != ""].reset_index(drop=True)
+        if table.empty:
             raise BadInput(f"task.data_dir={data_dir}: no row of {name}/{file} has a label")
+        tables[split] = table
+        tables[split].attrs["source"] = source
     return tables
 
 
@@ -108,15 +107,33 @@ def from_files(train: str, eval: str | dict[str, str] | None, text: list[str], l
         text: one or two columns of text.
         label: the column of labels.
     """
-    files = {"train": train} | ({} if eval is None else eval if isinstance(eval, dict) else {"validation": eval})
-    tables = {}
-    for split, file in files.items():
-        table = columns(read(file, f"task.{'train' if split == 'train' else 'eval'}"), text, label, file)
-        missing = (table.label.isna() | (table.label.astype(str).str.strip() == "")).to_numpy()
-        if missing.any():
-            raise BadInput(f"task.label={label}: row {int(missing.argmax())} of {file} has no label")
-        tables[split] = table
+    tables = {"train": _own(train, "task.train", text, label)}
+    for split, file in evaluation_files(eval).items():
+        tables[split] = _own(file, "task.eval", text, label)
     return tables
+
+
+def evaluation_files(eval: str | dict[str, str] | None) -> dict[str, str]:
+    """Return {split: file} of task.eval. Raises BadInput for a value that is neither a file nor such a table."""
+    if eval is None:
+        return {}
+    named = {"validation": eval} if isinstance(eval, str) else eval
+    if not isinstance(named, dict) or not named or not all(isinstance(x, str) and x for x in (*named, *named.values())):
+        raise BadInput(
+            f"task.eval={eval}: must be a file, or files by split, as 'task.eval={{matched: a.csv, mismatched: b.csv}}'"
+        )
+    if "train" in named:
+        raise BadInput(f"task.eval={eval}: a split for evaluation cannot be named train; name the file task.train=FILE")
+    return named
+
+
+def _own(file: str, key: str, text: list[str], label: str) -> pd.DataFrame:
+    """Read a user's file, in which every row needs a label."""
+    table = columns(read(file, key), text, label, file)
+    missing = (table.label.isna() | (table.label.map(str).str.strip() == "")).to_numpy(bool)
+    if missing.any():
+        raise BadInput(f"task.label={label}: {row_of(int(missing.argmax()), file)} has no label")
+    return table
 
 
 def from_package(*, file: str, where: dict[str, str], text: list[str], label: str, **package: Any) -> Tables:
@@ -133,92 +150,52 @@ def from_package(*, file: str, where: dict[str, str], text: list[str], label: st
     return {"train": columns(table.reset_index(drop=True), text, label, file)}
 
 
-def read(file: str, key: str) -> pd.DataFrame:
-    """Read a table from a file. The ending gives the format; CSV has quoting, TSV has not.
-
-    Args:
-        key: the configuration's key for the file, for messages.
-
-    Raises BadInput for a file that does not exist, has an unknown ending or cannot be parsed.
-    """
-    path = Path(file).expanduser()
-    if not path.is_file():
-        raise BadInput(f"{key}={file}: there is no such file")
-    readers: dict[str, Callable[[], pd.DataFrame]] = {
-        ".csv": lambda: pd.read_csv(path, **PLAIN),
-        ".tsv": lambda: pd.read_csv(path, sep="\t", quoting=csv.QUOTE_NONE, **PLAIN),
-        ".jsonl": lambda: pd.DataFrame(_records(path.read_text("utf-8-sig"))),
-        ".json": lambda: pd.DataFrame(_records(path.read_text("utf-8-sig"))),
-        ".parquet": lambda: pd.read_parquet(path),
-    }
-    suffix = path.suffix.lower()
-    if suffix not in readers:
-        raise BadInput(
-            f"{key}={file}: the ending {path.suffix or '(none)'} is not known; allowed are {', '.join(readers)}"
-        )
-    with _readable(f"{key}={file}"):
-        return readers[suffix]()
-
-
-@contextmanager
-def _readable(source: str) -> Iterator[None]:
-    """Turn a parser's errors, and pandas' warning that it shortens long rows, into one-line BadInput."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            yield
-    except (ValueError, OSError, KeyError, pd.errors.ParserWarning) as error:  # pandas' and pyarrow's are ValueErrors
-        raise BadInput(f"{source} cannot be read: {str(error).splitlines()[0]}") from error
-
-
-def _records(text: str) -> list[Any]:
-    """Parse JSON lines, a list of records, or a dict of records by id."""
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
-        if lines and not _is_json(lines[0][1]):  # not JSON lines, but one broken JSON text
-            raise ValueError(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
-        content = [_record(*line) for line in lines]
-    if isinstance(content, dict) and all(isinstance(v, dict) for v in content.values()):
-        return list(content.values())
-    return [content] if isinstance(content, dict) else content
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except json.JSONDecodeError:
-        return False
-    return True
-
-
-def _record(number: int, line: str) -> Any:
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"line {number}, column {error.colno}: {error.msg}") from error
-
-
 def columns(table: pd.DataFrame, text: list[str], label: str, source: str) -> pd.DataFrame:
-    """Pick the text and label columns and give them their common names. Raises BadInput if any is missing."""
+    """Pick the text and label columns and give them their common names.
+
+    Numbers become text, and bytes are decoded. Raises BadInput for a column that is missing or exists twice, and for a
+    row without text.
+    """
     if not 1 <= len(text) <= 2:
         raise BadInput(f"task.text={text}: one or two columns of text are allowed")
     if table.empty:
         raise BadInput(f"{source} has no rows")
+    names = [str(name) for name in table.columns]  # Parquet and JSON may have numbers
+    twice = {*table.attrs.get("duplicates", ()), *(name for name in names if names.count(name) > 1)}
     for key, column in [*(("task.text", t) for t in text), ("task.label", label)]:
-        if column not in table.columns:
-            names = [str(c) for c in table.columns]
+        if column not in names:
             raise BadInput(
                 f"{key}={column}: {source} has no such column; it has {', '.join(names)}{did_you_mean(column, names)}"
             )
-    picked = pd.DataFrame({"id": range(len(table)), "label": table[label].to_numpy()})
+        if column in twice:
+            raise BadInput(f"{key}={column}: {source} has several columns of this name; rename them")
+    picked = pd.DataFrame({"id": range(len(table)), "label": table.iloc[:, names.index(label)].to_numpy()})
     for name, column in zip(["text_a", "text_b"], text, strict=False):
-        empty = table[column].isna()
-        if empty.any():
-            raise BadInput(f"{source}: row {int(empty.to_numpy().argmax())} has no {column}")
-        has_several = table[column].map(lambda x: isinstance(x, list | dict | np.ndarray)).to_numpy()
-        if has_several.any():
-            raise BadInput(f"{source}: row {int(has_several.argmax())} has no text in {column}, but several values")
-        picked[name] = table[column].astype(str).to_numpy()
+        picked[name] = _texts(table.iloc[:, names.index(column)], column, source)
+    picked.attrs["source"] = source
     return picked
+
+
+def _texts(values: pd.Series, column: str, source: str) -> np.ndarray:
+    """Return a column as text, [rows]. Raises BadInput for a row that has none."""
+    empty = values.isna().to_numpy(bool)
+    if empty.any():
+        raise BadInput(f"{row_of(int(empty.argmax()), source)} has no {column}")
+    if values.dtype == object:
+        values = pd.Series([_text(v, row, column, source) for row, v in enumerate(values)], dtype=object)
+    return values.astype(str).to_numpy()
+
+
+def _text(value: Any, row: int, column: str, source: str) -> Any:
+    """Return a value of a column of text. Raises BadInput for several values, and for what is no Unicode text."""
+    try:
+        if isinstance(value, bytes):
+            return value.decode("utf-8")
+        if isinstance(value, str):
+            value.encode("utf-8")
+    except UnicodeError:
+        wrong = "bytes that are no UTF-8 text" if isinstance(value, bytes) else "half of a character (a lone surrogate)"
+        raise BadInput(f"{row_of(row, source)} has {wrong} in {column}") from None
+    if isinstance(value, list | tuple | set | dict | np.ndarray):
+        raise BadInput(f"{row_of(row, source)} has no text in {column}, but {kind_of(value)}")
+    return value

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from prunebert.errors import BadInput, bad_choice
 from prunebert.network.interface import Batch, Form, logits_by_row
-from prunebert.tasks import questions, spans
+from prunebert.tasks import arguments, questions, spans
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
 
@@ -148,6 +148,7 @@ def squad_task(
     label_words: list[str] | None,
     score: str,
     augment: Augment | None = None,
+    overlaps: dict[str, str] | None = None,
 ) -> SquadTask:
     """Load a SquadTask. The source is the first of: your own files (`train`), `data_dir`, the hub.
 
@@ -160,6 +161,7 @@ def squad_task(
         n_best, max_answer, no_answer: as in SquadTask.
         score: "exact" or "f1".
         augment: must be None; these tasks cannot be augmented.
+        overlaps: not read here (see settings.overlaps).
 
     Raises BadInput for a setting outside its range and for data that cannot be used.
     """
@@ -174,6 +176,7 @@ def squad_task(
     for key, value in {"n_best": n_best, "max_answer": max_answer}.items():
         if value < 1:
             raise BadInput(f"task.{key}={value}: must be at least 1")
+    label_words = arguments.words("task.label_words", label_words)
     if score not in ("exact", "f1"):
         raise bad_choice("task.score", score, ["exact", "f1"])
     if train:
@@ -183,7 +186,10 @@ def squad_task(
     elif data_dir:
         source, tables = data_dir, questions.from_folder(data_dir, no_answer)
     else:
-        source, tables = hub["path"], questions.from_hub(name, hub["path"], no_answer)
+        source, tables = (
+            hub["path"],
+            questions.from_hub(name, no_answer, **arguments.table("task.hub", hub, questions.from_hub)),
+        )
     windows = {split: _windows(table, tokenizer, max_length, stride) for split, table in tables.items()}
     return SquadTask(
         name=name,

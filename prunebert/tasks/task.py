@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from torch import Tensor
 
+from prunebert.errors import BadInput
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -76,3 +78,14 @@ class Task(Protocol):
     def form(self) -> Form:
         """Return the task without its data."""
         ...
+
+
+def constant_baseline(task: Task) -> dict[str, float]:
+    """Return the metrics of the constant baseline. It also checks the task's metric and score before any training.
+
+    Raises BadInput for a metric that cannot score this task, and for a score that is none of its metrics.
+    """
+    baseline = task.baseline()
+    if task.score not in baseline:
+        raise BadInput(f"task.score={task.score}: {task.name}'s metrics are {', '.join(baseline)}")
+    return baseline

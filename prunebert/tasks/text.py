@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,10 +15,11 @@ from torch.nn import functional as F
 
 from prunebert.errors import BadInput
 from prunebert.network.interface import Batch, Form, logits_by_row
-from prunebert.tasks import sources
+from prunebert.tasks import arguments, metric, sources
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
-from prunebert.tasks.labels import label_names, to_classes, to_numbers
+from prunebert.tasks.holdout import hold_out
+from prunebert.tasks.labels import given_names, gold_classes, label_names, located, to_numbers
 
 if TYPE_CHECKING:
     from prunebert.network.interface import Outputs
@@ -36,7 +35,7 @@ class TextTask:
 
     name: str
     regression: bool
-    labels: list[str]  # the classes' names in order; none for regression
+    labels: list[Any]  # the classes' names in order, as given; none for regression
     label_words: list[str] | None
     metric: str  # an evaluate.Metric, as "module:Class"
     main_metric: str | None  # the entry of the metric that is the score; None: the first
@@ -96,13 +95,10 @@ class TextTask:
         )
 
     def metrics(self, predictions: dict[str, pd.DataFrame]) -> dict[str, float]:
-        try:
-            metric = pkgutil.resolve_name(self.metric)(keep_in_memory=True)  # imported late: evaluate takes seconds
-        except (ImportError, AttributeError, ValueError) as error:
-            raise BadInput(f"task.metric={self.metric}: there is no such module:Class ({error})") from error
         results: dict[str, float] = {}
+        names = [str(label) for label in self.labels]
         for split, rows in predictions.items():
-            values = metric.compute(predictions=rows.prediction.tolist(), references=rows.label.tolist())
+            values = metric.compute(self.metric, rows.prediction.tolist(), rows.label.tolist(), names)
             results |= {k if len(predictions) == 1 else f"{k}_{split}": v for k, v in values.items()}
         return results
 
@@ -152,15 +148,17 @@ def text_task(
     data_dir: str | None,
     train: str | None,
     eval: str | dict[str, str] | None,
-    text: str | list[str] | None,
-    label: str,
-    labels: list[str] | None,
+    text: str | int | list[str | int] | None,
+    label: str | int,
+    labels: list[str | int | float | bool] | None,
     label_words: list[str] | None,
     holdout: float,
     max_length: int,
     metric: str | None,
     score: str | None,
     augment: Augment | None = None,
+    label_indices: bool = True,
+    overlaps: dict[str, str] | None = None,
 ) -> TextTask:
     """Load a TextTask. The source is the first of: your own files (`train`), `data_dir`, a `package`, the hub.
 
@@ -169,13 +167,15 @@ def text_task(
         hub, folder, package: arguments of sources.from_hub, from_folder and from_package.
         data_dir: a folder in GLUE's layout.
         train, eval: your own files; `eval` may be {split: file}.
-        text, label: the columns of your own files.
+        text, label: the columns of your own files; 0 is the column named "0".
         labels: the classes' names in order; None: those in the training rows.
         holdout: without evaluation data, the fraction of training rows for evaluation. It is stratified and the same
             for every seed and machine.
         metric: an evaluate.Metric, as "module:Class"; None: accuracy, or correlation for regression.
         score: the entry of the metric that is the score; None: the first.
         augment: makes new texts; their rows follow those of train.
+        label_indices: a row may have the index of a class in `labels` in place of its name.
+        overlaps: not read here (see settings.overlaps).
 
     Raises BadInput for a setting outside its range and for data that cannot be used.
     """
@@ -183,20 +183,28 @@ def text_task(
         raise BadInput(
             f"task.max_length={max_length}: the model reads at most {positions} tokens (and at least 8 are needed)"
         )
-    if not train and (eval or text or label != "label"):
+    if kind == "regression" and labels is not None:
+        raise BadInput("task.labels names classes, and task.kind=regression has none; leave it out")
+    given = None if labels is None else given_names(labels)
+    label = arguments.column("task.label", label)
+    label_words = arguments.words("task.label_words", label_words)
+    if not train and (eval is not None or text is not None or label != "label"):
         raise BadInput("task.eval, task.text and task.label describe your own file; name it with task.train=FILE")
     if train:
-        text_columns = [text] if isinstance(text, str) else text
-        if not text_columns:
+        if text is None or text == []:
             raise BadInput("task.train is given but task.text is not: name the column of text, or two: task.text=[a,b]")
+        text_columns = [arguments.column("task.text", c) for c in (text if isinstance(text, list) else [text])]
         source, tables = train, sources.from_files(train, eval, text_columns, label)
     elif data_dir:
         if not folder:
             raise BadInput(f"task.data_dir={data_dir}: task {name} has no folder layout; give task.train=FILE")
+        arguments.table("task.folder", folder, sources.from_folder)
         source, tables = data_dir, sources.from_folder(name, data_dir, **folder)
     elif package:
+        arguments.table("task.package", package, sources.from_package)
         source, tables = f"{package['name']}=={package['version']}", sources.from_package(**package)
     elif hub:
+        arguments.table("task.hub", hub, sources.from_hub)
         source, tables = hub["path"], sources.from_hub(name, **hub)
     else:
         raise BadInput(f"task={name} needs task.train=FILE (CSV, TSV, JSON lines or Parquet) and task.text=COLUMN")
@@ -204,16 +212,19 @@ def text_task(
     metric = metric or f"prunebert.metrics:{'Correlation' if regression else 'Accuracy'}"
     if regression and metric in CLASSES_ONLY:
         raise BadInput(f"task.metric={metric}: needs classes, and task.kind=regression has none; leave it out")
-    names = [] if regression else labels or label_names(tables["train"].label, label)
+    if regression:
+        names = []
+        gold = {split: to_numbers(located(table), label, table.attrs["source"]) for split, table in tables.items()}
+    else:
+        names = given or label_names(located(tables["train"]), label, tables["train"].attrs["source"])
+        gold = gold_classes(tables, names, label, by_index=given is not None and label_indices, own=bool(train))
     if len(tables) == 1:
-        tables = _hold_out(tables["train"], holdout, stratify=not regression)
-    gold = {
-        split: to_numbers(table.label, label, split) if regression else to_classes(table.label, names, label, split)
-        for split, table in tables.items()
-    }
+        tables, gold = hold_out(tables["train"], gold["train"], holdout, names)
     original_rows = len(tables["train"])
     if augment:
-        tables["train"], origin = _augmented(tables["train"], augment)
+        from prunebert.tasks.augment import with_copies
+
+        tables["train"], origin = with_copies(tables["train"], augment)
         gold["train"] = gold["train"][origin]
     inputs = [c for c in tokenizer.model_input_names if c != "special_tokens_mask"]
 
@@ -229,7 +240,7 @@ def text_task(
     return TextTask(
         name=name,
         regression=regression,
-        labels=names,
+        labels=labels or names,
         label_words=label_words,
         metric=metric,
         main_metric=score,
@@ -240,48 +251,3 @@ def text_task(
         max_length=max_length,
         augmented=len(tables["train"]) - original_rows,
     )
-
-
-def _augmented(table: pd.DataFrame, augment: Augment) -> tuple[pd.DataFrame, np.ndarray]:
-    """Append augmented copies to `table`. Row 12's copies have the ids 12+1, 12+2, …
-
-    In a pair, the k-th new text of one half goes with the k-th new text of the other half. Where the other half has
-    fewer, it goes with that half's original text.
-
-    Returns the new table, and for each of its rows the position of the original row.
-    """
-    halves = [c for c in ("text_a", "text_b") if c in table]
-    new_texts = augment([text for half in halves for text in table[half]])
-    origin, ids, texts = [], [], []
-    for row, (original, number) in enumerate(zip(table[halves].to_numpy().tolist(), table.id, strict=True)):
-        new_pairs = zip_longest(*new_texts[row :: len(table)])
-        pairs = [
-            [old if text is None else text for old, text in zip(original, pair, strict=True)] for pair in new_pairs
-        ]
-        pairs = [pair for pair in pairs if pair != original]
-        origin += [row] * len(pairs)
-        ids += [f"{number}+{k}" for k in range(1, len(pairs) + 1)]
-        texts += pairs
-    if not origin:
-        return table, np.arange(len(table))
-    copies = table.iloc[origin].assign(id=ids, **dict(zip(halves, zip(*texts, strict=True), strict=True)))
-    return pd.concat([table, copies], ignore_index=True), np.array([*range(len(table)), *origin])
-
-
-def _hold_out(table: pd.DataFrame, fraction: float, stratify: bool) -> sources.Tables:
-    """Split a table into "train" and "validation". The split is the same for every seed.
-
-    Args:
-        stratify: keep the classes' proportions.
-    """
-    if not 0 < fraction < 1:
-        raise BadInput(f"task.holdout={fraction}: must be above 0 and below 1, or give task.eval=FILE")
-    from sklearn.model_selection import train_test_split  # takes a second to import, and most tasks do not need it
-
-    try:
-        train, validation = train_test_split(
-            table, test_size=fraction, random_state=0, stratify=table.label.astype(str) if stratify else None
-        )
-    except ValueError as error:
-        raise BadInput(f"task.holdout={fraction}: {str(error).splitlines()[0]}") from error
-    return {"train": train.reset_index(drop=True), "validation": validation.reset_index(drop=True)}

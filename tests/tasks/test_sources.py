@@ -129,7 +129,8 @@ def test_a_row_without_label_is_refused(tmp_path, name, content):
     (tmp_path / name).write_text(content)
     file = str(tmp_path / name)
     refused(
-        lambda: sources.from_files(file, None, ["text"], "label"), f"task.label=label: row 1 of {file} has no label"
+        lambda: sources.from_files(file, None, ["text"], "label"),
+        f"task.label=label: row 2 of {file} (rows count from 1, without a header) has no label",
     )
 
 
@@ -143,7 +144,11 @@ def test_broken_json_is_reported_with_its_line(tmp_path):
 
 def test_a_list_is_no_text(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": "a", "label": 1}\n{"text": ["a", "b"], "label": 0}\n')
-    refused(lambda: sources.from_files(str(tmp_path / "a.jsonl"), None, ["text"], "label"), "row 1 has no text in text")
+    refused(
+        lambda: sources.from_files(str(tmp_path / "a.jsonl"), None, ["text"], "label"),
+        "row 2 of ",
+        "has no text in text",
+    )
 
 
 def test_an_ending_in_capitals_is_known(tmp_path):
@@ -191,4 +196,4 @@ def test_a_broken_file_is_reported_by_name(tmp_path, name, content):
 
 def test_a_row_without_text_is_refused(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": "fine", "label": 1}\n{"text": null, "label": 0}\n')
-    refused(lambda: sources.from_files(str(tmp_path / "a.jsonl"), None, ["text"], "label"), "row 1 has no text")
+    refused(lambda: sources.from_files(str(tmp_path / "a.jsonl"), None, ["text"], "label"), "row 2 of ", "has no text")

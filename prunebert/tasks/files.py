@@ -1,0 +1,259 @@
+"""Read a user's file: check that it is one, then parse it. Every fault becomes one line with the key and the file.
+
+Rows of a table are counted from 1, without the header line (`row_of`).
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from stat import S_ISDIR, S_ISREG
+from typing import Any, NoReturn
+
+import numpy as np
+import pandas as pd
+
+from prunebert.errors import BadInput
+
+# without index_col, a row longer than the header shifts every value one column to the left
+PLAIN: dict[str, Any] = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig", "index_col": False}
+NO_QUOTES: dict[str, Any] = {"sep": "\t", "quoting": csv.QUOTE_NONE}
+FORMATS = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
+BLOCK = 1 << 20  # bytes
+SIGNATURES = {  # the first bytes of what is sometimes given in place of text
+    b"\xff\xfe": "UTF-16 text; save it as UTF-8",
+    b"\xfe\xff": "UTF-16 text; save it as UTF-8",
+    b"\x00\x00\xfe\xff": "UTF-32 text; save it as UTF-8",
+    b"\x1f\x8b": "a gzip file; unpack it",
+    b"PK\x03\x04": "a zip archive, or a spreadsheet; unpack it, or save it as CSV",
+    b"PAR1": "a Parquet file; give it the ending .parquet",
+}
+
+
+def row_of(row: int, source: str) -> str:
+    """Return how messages name a row. `row` counts from 0, the message counts from 1."""
+    return f"row {row + 1} of {source} (rows count from 1, without a header)"
+
+
+def refuse_foreign(file: str, key: str) -> None:
+    """Raise BadInput for a URL, and for a Windows path on another system, which would be reported as missing."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", file):
+        raise BadInput(f"{key}={file}: this is a URL, and prunebert reads files; download it first")
+    if os.name != "nt" and re.match(r"[A-Za-z]:[\\/]|\\\\", file) and not os.path.exists(file):
+        raise BadInput(f"{key}={file}: this is a Windows path; on this machine a path is written as /folder/file.csv")
+
+
+def find(file: str, key: str) -> Path:
+    """Return the path of a regular file.
+
+    Args:
+        file: as the user wrote it.
+        key: the configuration's key for the file, for messages.
+
+    Raises BadInput for a URL, a path of another system, a folder, a pipe, a device, and a file that does not exist.
+    """
+    refuse_foreign(file, key)
+    try:
+        path = Path(file).expanduser()
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise BadInput(f"{key}={file}: there is no such file") from None
+    except (OSError, ValueError, RuntimeError) as error:  # ValueError: a NUL character; RuntimeError: no such home
+        raise BadInput(f"{key}={file}: {getattr(error, 'strerror', None) or error}") from error
+    if S_ISDIR(mode):
+        inside = sorted(p.name for p in path.glob("*.parquet"))
+        hint = f"several Parquet files; join them, or name one, as {file.rstrip('/')}/{inside[0]}" if inside else ""
+        raise BadInput(
+            f"{key}={file}: there is no such file, this is a folder{' of ' + hint if hint else '; name a file in it'}"
+        )
+    if not S_ISREG(mode):
+        raise BadInput(f"{key}={file}: this is no regular file (but a pipe, a socket or a device); copy it into a file")
+    return path
+
+
+def read(file: str, key: str) -> pd.DataFrame:
+    """Read a table from a file. The ending gives the format; CSV has quoting, TSV has not.
+
+    Args:
+        key: the configuration's key for the file, for messages.
+
+    Returns the table. `attrs["duplicates"]` lists the column names that a CSV or TSV file has more than once.
+    Raises BadInput for a file that does not exist, has an unknown ending or cannot be parsed.
+    """
+    path = find(file, key)
+    readers: dict[str, Callable[[], pd.DataFrame]] = {
+        ".csv": lambda: read_separated(path),
+        ".tsv": lambda: read_separated(path, **NO_QUOTES),
+        ".jsonl": lambda: _table(_records(read_text(path))),
+        ".json": lambda: _table(_records(read_text(path))),
+        ".parquet": lambda: _parquet(path),
+    }
+    suffix = path.suffix.lower()
+    if suffix not in readers:
+        packed = "; unpack it first" if suffix in (".gz", ".bz2", ".xz", ".zst", ".zip") else ""
+        raise BadInput(
+            f"{key}={file}: the ending {path.suffix or '(none)'} is not known{packed}; allowed are {', '.join(FORMATS)}"
+        )
+    with readable(f"{key}={file}"):
+        return readers[suffix]()
+
+
+@contextmanager
+def readable(source: str, form: str = "") -> Iterator[None]:
+    """Turn a parser's errors, and pandas' warning that it shortens long rows, into one-line BadInput."""
+    import pyarrow
+
+    failed = f"{source} cannot be read{f' {form}' if form else ''}"
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            yield
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{failed}: it is not UTF-8 text ({error.reason}); save it as UTF-8") from error
+    except (ValueError, OSError, KeyError, pd.errors.ParserWarning, pyarrow.ArrowException) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise BadInput(f"{failed}: {(reason.splitlines() or [type(error).__name__])[0]}") from error
+    except RecursionError as error:
+        raise BadInput(f"{failed}: its values are nested too deeply") from error
+    except MemoryError as error:
+        raise BadInput(f"{failed}: it does not fit into memory") from error
+
+
+def read_separated(path: Path, **dialect: Any) -> pd.DataFrame:
+    """Read a CSV or TSV file of text. Raises ValueError for what is no such file."""
+    check_text(path)
+    table = pd.read_csv(path, **(PLAIN | dialect))
+    if dialect.get("names") is None:  # pandas renames a second `text` to `text.1`
+        header = pd.read_csv(path, nrows=1, **(PLAIN | dialect | {"header": None}))
+        counts = Counter(header.iloc[0].tolist())
+        table.attrs["duplicates"] = [name for name, count in counts.items() if count > 1]
+    return table
+
+
+def read_text(path: Path, nul: bool = False) -> str:
+    """Read UTF-8 text, with or without a byte order mark. Raises ValueError for another encoding.
+
+    Args:
+        nul: refuse NUL characters too.
+    """
+    check_text(path, nul)
+    return path.read_text("utf-8-sig")
+
+
+def check_text(path: Path, nul: bool = True) -> None:
+    """Raise ValueError for a file that is evidently no UTF-8 text.
+
+    Args:
+        nul: refuse NUL characters too. They show that a file is no text, and a CSV parser may end a value there.
+    """
+    with path.open("rb") as stream:
+        line, first = 1, True
+        while block := stream.read(BLOCK):
+            if first:
+                for start, kind in SIGNATURES.items():
+                    if block.startswith(start):
+                        raise ValueError(f"it is {kind}")
+            first = False
+            if not nul:
+                return
+            if (position := block.find(b"\0")) >= 0:
+                line += block[:position].count(b"\n")
+                raise ValueError(f"line {line} has a NUL character; save the file as UTF-8 text without them")
+            line += block.count(b"\n")
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON. Raises ValueError for an object that has a key twice, because one of the values would be lost."""
+
+    def record(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        values = dict(pairs)
+        if len(values) < len(pairs):
+            twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+            raise ValueError(f"an object has the key {twice!r} twice")
+        return values
+
+    return json.loads(text, object_pairs_hook=record)
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    import pyarrow.parquet as pq
+
+    with path.open("rb") as stream:  # an open file: pyarrow takes some paths for partitions or other file systems
+        pq.ParquetFile(stream).read().validate(full=True)  # text that is no UTF-8 would fail much later
+    return pd.read_parquet(path)
+
+
+def _table(records: list[Any]) -> pd.DataFrame:
+    """Return records as a table of unconverted values: pandas would turn 1 into 1.0 beside a missing value."""
+    for row, record in enumerate(records):
+        if not isinstance(record, dict):
+            raise ValueError(f"row {row + 1} is {kind_of(record)}, not an object with the columns' names and values")
+    return pd.DataFrame(records, dtype=object)
+
+
+def _records(text: str) -> list[Any]:
+    """Parse JSON lines, a list of records, or a dict of records by id."""
+    try:
+        content = parse_json(text)
+    except json.JSONDecodeError as error:
+        lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+        if lines and not _is_json(lines[0][1]):  # not JSON lines, but one broken JSON text
+            raise ValueError(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
+        content = [_record(*line) for line in lines]
+    if isinstance(content, dict) and content and all(isinstance(v, dict) for v in content.values()):
+        return list(content.values())
+    if isinstance(content, dict):
+        return [content]
+    if not isinstance(content, list):
+        raise ValueError(f"it holds {kind_of(content)}, not a list of objects")
+    return content
+
+
+def _is_json(text: str) -> bool:
+    try:
+        parse_json(text)
+    except json.JSONDecodeError:
+        return False
+    return True
+
+
+def _record(number: int, line: str) -> Any:
+    try:
+        return parse_json(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"line {number}, column {error.colno}: {error.msg}") from error
+    except (ValueError, RecursionError) as error:
+        _at_line(number, error)
+
+
+def _at_line(number: int, error: Exception) -> NoReturn:
+    reason = "its values are nested too deeply" if isinstance(error, RecursionError) else str(error)
+    raise ValueError(f"line {number}: {reason}") from error
+
+
+def kind_of(value: Any) -> str:
+    """Return what a value is, in a user's words: "a list", "text"."""
+    names = {
+        dict: "an object of keys and values",
+        str: "text",
+        bool: "true or false",
+        type(None): "null",
+        bytes: "bytes",
+    }
+    if type(value) in names:
+        return names[type(value)]
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    if isinstance(value, list | tuple | set | np.ndarray):
+        return "a list of values"
+    if hasattr(value, "isoformat"):
+        return "a date or time"
+    return f"a {type(value).__name__}"
