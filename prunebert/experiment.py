@@ -16,7 +16,7 @@ from typing import Any
 
 from prunebert.errors import Diverged
 from prunebert.runs import artifacts, guard, identity
-from prunebert.settings import checks
+from prunebert.settings import checks, overlaps
 from prunebert.settings import labels as row_labels
 from prunebert.system import distributed, signals
 
@@ -57,6 +57,8 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
     pruned = row_labels.prunes(fields["method"], request.method_as_written)
     for line in row_labels.unused(fields, request.choices, pruned):
         log.warning("%s", line)
+    for line in _shared_data(fields, model.name):
+        log.warning("%s", line)
     run_identity = identity.compute(fields, task.facts(), model.weights_hash)
     labels = {"identity": run_identity, "model": model.name}
     labels |= row_labels.labels(fields, request.choices, request.words, pruned)
@@ -96,6 +98,20 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
             row = run(method, task, model, out, conditions)
         if distributed.FIRST:
             log.info("%s", info.line(row, home.root))
+
+
+def _shared_data(fields: dict[str, Any], model: str) -> Iterator[str]:
+    """Yield why scores may not be held-out scores: the model, or a run that this one starts from, saw the data."""
+    evaluated = overlaps.evaluated_data(fields["task"])
+    yield from overlaps.of_model(model, evaluated, fields["model"])
+    starts = {"masks": fields["method"], "teacher": fields["method"].get("distill") or {}}
+    for key, node in starts.items():
+        value = node.get(key)
+        if not isinstance(value, str):
+            continue
+        root = artifacts.resolve_pointer(Path(value).expanduser())
+        if artifacts.is_finished(root):
+            yield from overlaps.of_tasks(artifacts.result(root)["task"], evaluated, fields["task"])
 
 
 @contextmanager

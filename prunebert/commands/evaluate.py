@@ -12,6 +12,7 @@ import yaml
 
 from prunebert.errors import BadInput
 from prunebert.runs import artifacts
+from prunebert.settings import overlaps
 from prunebert.system.console import arguments, out_file, say
 
 if TYPE_CHECKING:
@@ -59,11 +60,17 @@ def main(argv: list[str], compose: Compose) -> None:
     if fields["task"].get("labels") is None and not _classes_were_named(root, facts):
         fields["task"] = _without_indices(fields["task"])
     scores = score_run(run, fields, build, {_key(override) for override in options.overrides})
-    row = {"run": str(root), "words": options.overrides, **scores}
+    notes = [
+        *overlaps.of_model(facts["model"], evaluated := overlaps.evaluated_data(fields["task"])),
+        *overlaps.of_tasks(facts["task"], evaluated, fields["task"]),
+    ]
+    row = {"run": str(root), "words": options.overrides, **scores, "warnings": notes}
     trained_score = f"{facts['metric']} {facts['score']:.4f} after training"
     say(f"{facts['method']}, trained on {facts['task']} ({trained_score}), scored on {row['task']}:")
     for name, value in row["metrics"].items():
         say(f"  {name} {value:.4f} (constant baseline {row['majority'][name]:.4f})")
+    for note in notes:
+        say(f"warning: {note}")
     if out:
         out.write_text(json.dumps(row, indent=1) + "\n", "utf-8")
 

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from prunebert.errors import BadInput
 from prunebert.runs import artifacts, discover
+from prunebert.settings import overlaps
 from prunebert.system.console import arguments, counted, short, table_console
 
 DENOMINATORS = {
@@ -53,6 +54,8 @@ def main(argv: list[str]) -> None:
         name: f"{value:.4f}  (constant baseline {row['majority'][name]:.4f})" for name, value in row["metrics"].items()
     }
     _print_section("metrics", metrics)
+    for note in overlaps.of_model(row["model"], row["task"]):
+        rich.get_console().print(f"  warning: {note}", markup=False, highlight=False, soft_wrap=True)
     cost = ("trained_parameters", "steps", "seconds", "seconds_per_step", "peak_memory_bytes", "device")
     _print_section("cost", {k: f"{row[k]:,}" if isinstance(row[k], int) else row[k] for k in cost})
     kinds = topology.get("kinds", {})

@@ -172,13 +172,20 @@ class Model:
         return weights
 
 
-def load(name: str, *, revision: str = "main", package: dict[str, Any] | None = None) -> Model:
+def load(
+    name: str,
+    *,
+    revision: str = "main",
+    package: dict[str, Any] | None = None,
+    overlaps: dict[str, str] | None = None,
+) -> Model:
     """Load a Model from a hub id, a folder, or an installed Python package whose hashes are checked.
 
     Args:
         name: a hub id or a folder.
         revision: the hub's branch, tag or commit.
         package: the package that contains the model, as packaged.folder takes it, and the model's name ("model").
+        overlaps: not read here (see settings.overlaps).
 
     Raises BadInput for a family that is not in FAMILIES, a missing package or folder, and a hub that does not answer.
     """

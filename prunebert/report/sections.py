@@ -17,6 +17,7 @@ from prunebert.report.page import Part, Picture, Section
 from prunebert.report.statistics import EXPLANATION
 from prunebert.report.style import Drawing
 from prunebert.runs import artifacts
+from prunebert.settings import overlaps
 
 Draw = Callable[[Drawing], Picture]
 MAX_SINGLE = 24  # runs; a larger overlap matrix shows means over the seeds instead of single runs
@@ -50,6 +51,7 @@ def table_section(
     text = f"{metric}{_evaluation_data(runs)}."
     if len(constant_scores):
         text += f" The constant baseline scores {constant_scores.iloc[0]:.4f}."
+    text += "".join(f"\nWarning: {note}." for note in overlaps.of_model(runs["model"].iloc[0], task))
     parts = [Part("Scores", text, tables.scores(cell_means, lower))]
     for other in sorted({m for metrics in runs["metrics"] for m in metrics} - {metric}):
         table = tables.scores(cells.cells(runs, other), other in cells.LOWER_IS_BETTER)

@@ -42,7 +42,8 @@ def compute(config: dict[str, Any], facts: dict[str, Any], weights_hash: str) ->
 def canonical(node: Any) -> Any:
     """Return a node of a configuration without what cannot change a result.
 
-    Left out are a signature's defaults and the folder of shared teachers; a path is replaced by a hash of its content.
+    Left out are a signature's defaults, the folder of shared teachers, and notes on data that overlap. A path is
+    replaced by a hash of its content.
     """
     if isinstance(node, list):
         return [canonical(item) for item in node]
@@ -52,7 +53,7 @@ def canonical(node: Any) -> Any:
     return {
         key: content_hash(value) if key in PATHS and isinstance(value, str) else canonical(value)
         for key, value in node.items()
-        if not (key in ("_partial_", "_convert_", "shared") or (key in defaults and defaults[key] == value))
+        if not (key in ("_partial_", "_convert_", "shared", "overlaps") or (key in defaults and defaults[key] == value))
     }
 
 

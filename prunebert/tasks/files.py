@@ -111,13 +111,12 @@ def readable(source: str, form: str = "") -> Iterator[None]:
     import pyarrow
 
     failed = f"{source} cannot be read{f' {form}' if form else ''}"
-
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             yield
     except UnicodeDecodeError as error:
-        raise BadInput(f"{failed}: it is not UTF-8 text ({error.reason}); save it as UTF-8") from error
+        raise BadInput(f"{failed}: {error}; save it as UTF-8 text") from error
     except (ValueError, OSError, KeyError, pd.errors.ParserWarning, pyarrow.ArrowException) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise BadInput(f"{failed}: {(reason.splitlines() or [type(error).__name__])[0]}") from error

@@ -1,0 +1,75 @@
+"""Warn where a score is not a held-out score: which tasks share rows, and which tasks' data a model was trained on.
+
+The facts are data: the key `overlaps` of a task's or a model's YAML, {other task or corpus: why}. They change nothing
+that is computed and no run's identity. `info` and `report` read prunebert's own YAML files by name, so that they warn
+about finished runs too; a run, a dry run and `evaluate` also read what a YAML of the user's says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+Overlaps = dict[str, str]  # another task or corpus -> why
+
+
+def evaluated_data(task: dict[str, Any]) -> str:
+    """Return what a configured task scores: its name, or for masked language modelling its corpus's."""
+    corpus = task.get("corpus")
+    return str(corpus["name"] if isinstance(corpus, dict) and "name" in corpus else task["name"])
+
+
+def of_model(model: str, evaluated: str, node: dict[str, Any] | None = None) -> Iterator[str]:
+    """Yield a sentence if the model was trained on data of the evaluated task.
+
+    Args:
+        model: the model's name: an option of `model=`, or a checkpoint that one of them names.
+        evaluated: a task or a corpus.
+        node: the composed configuration of the model, or none.
+    """
+    if why := _overlaps("model", model, node).get(evaluated):
+        yield f"model={model} has seen data of {evaluated}: {why}; its scores may not be held-out scores"
+
+
+def of_tasks(trained: str, evaluated: str, node: dict[str, Any] | None = None) -> Iterator[str]:
+    """Yield a sentence if two different tasks share rows. Either may say so.
+
+    Args:
+        trained: the task that a run was trained on.
+        evaluated: the task that it is scored on.
+        node: the composed configuration of the evaluated task, or none.
+    """
+    if trained == evaluated:
+        return
+    why = _overlaps("task", trained).get(evaluated) or _overlaps("task", evaluated, node).get(trained)
+    if why:
+        yield (
+            f"task={evaluated} shares data with task={trained}, which was trained on: {why}; the scores may not be "
+            "held-out scores"
+        )
+
+
+def _overlaps(group: str, name: str, node: dict[str, Any] | None = None) -> Overlaps:
+    """Return what is said about an option; a YAML that is not prunebert's own speaks for itself."""
+    own = declared(group)
+    short = name.partition("/")[2] if name.count("/") == 1 and not name.startswith((".", "/")) else name
+    if name in own or short in own:
+        return own.get(name) or own.get(short) or {}
+    return (node or {}).get("overlaps") or {}
+
+
+@cache
+def declared(group: str) -> dict[str, Overlaps]:
+    """Return {name: overlaps} of prunebert's own options of a group; a model also by its checkpoint's name."""
+    found: dict[str, Overlaps] = {}
+    for file in sorted(files("prunebert.conf").joinpath(group).iterdir(), key=lambda f: f.name):
+        if file.name.endswith(".yaml"):
+            node = yaml.safe_load(file.read_text("utf-8")) or {}
+            overlaps = node.get("overlaps") or {}
+            found.setdefault(str(node.get("name")), overlaps)
+            found[file.name.removesuffix(".yaml")] = overlaps
+    return found
