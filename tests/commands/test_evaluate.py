@@ -72,6 +72,54 @@ def test_classes_are_matched_by_name(finished, cli, tmp_path, other):
     assert status == 2 and "was trained for the classes bad, good, but this task has the classes neg, pos" in printed
 
 
+@pytest.fixture
+def spelt(tmp_path, data_folder):
+    """Write the toy files with the classes 1.0 and 2.0 in training, and with others for evaluation."""
+    train = rows(96)
+    train.assign(label=train.label.map({0: "1.0", 1: "2.0"})).to_csv(tmp_path / "spelt.csv", index=False)
+    train.assign(label=train.label.map({0: "bad", 1: "good"})).to_csv(tmp_path / "named.csv", index=False)
+    table = rows(40, seed=1)
+    for name, offset in (("from_0", 0), ("from_1", 1)):
+        table.assign(label=table.label + offset).to_csv(tmp_path / f"{name}.csv", index=False)
+    table[table.label == 0].assign(label="1e0").to_csv(tmp_path / "one.csv", index=False)
+    return tmp_path
+
+
+def test_a_number_is_the_same_class_however_the_run_and_the_file_write_it(cli, toy, spelt):
+    words = [w for w in toy if not w.startswith(("task.train", "task.eval", "task.label_words"))]
+    words = [*words, *TRAINED, "fit.steps=20", "task.train=spelt.csv", "task.eval=from_1.csv"]
+    status, printed = cli(*words)
+    assert status == 0, printed
+    score = artifacts.result(spelt / "run")["score"]
+    predicted = prunebert.load(spelt / "run").predict(rows(40, seed=1).sentence.tolist())
+    assert score == np.mean([float(p) == y + 1 for p, y in zip(predicted, rows(40, seed=1).label, strict=True)])
+    for overrides, expected in (
+        (["task.eval=from_1.csv"], score),
+        (["task=file", "task.eval=from_1.csv", "task.text=sentence"], score),
+        (["task=file", "task.eval=from_1.csv", "task.text=sentence", "task.labels=[2,1]"], score),
+        (["task.eval={a: from_1.csv, b: one.csv}"], score),
+    ):
+        status, printed = cli("evaluate", "run", *overrides, "impl.threads=1", "--out", "found.json")
+        assert status == 0, printed
+        assert json.loads((spelt / "found.json").read_text())["score"] == expected
+    status, printed = cli("evaluate", "run", "task.eval=from_0.csv", "impl.threads=1")
+    assert status == 2 and "is labelled '0'; labels are 1.0, 2.0" in printed
+
+
+def test_indices_are_matched_with_names_only_if_the_run_was_given_their_order(cli, toy, spelt):
+    words = [w for w in toy if not w.startswith(("task.train", "task.eval", "task.label_words"))]
+    words = [*words, *TRAINED, "task.train=named.csv", "task.eval=named.csv"]
+    file = ["task=file", "task.eval=from_0.csv", "task.text=sentence", "impl.threads=1"]
+    status, printed = cli(*words)
+    assert status == 0, printed
+    status, printed = cli("evaluate", "run", *file)
+    assert status == 2 and "the names were not given in an order" in printed
+    status, printed = cli(*words, "task.labels=[bad,good]", "hydra.run.dir=given")
+    assert status == 0, printed
+    status, printed = cli("evaluate", "given", *file)
+    assert status == 0 and "accuracy" in printed, printed
+
+
 def test_a_frozen_head_of_words_goes_to_a_task_of_other_words(finished, cli, tmp_path, other):
     """Three classes become three words. The score is that of the stock masked-LM model with the weights θ ⊙ M."""
     run = finished(*SMP)
