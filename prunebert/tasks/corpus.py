@@ -52,7 +52,10 @@ def corpus(
             raise BadInput(f"corpus.holdout={holdout}: must be above 0 and below 1")
         from sklearn.model_selection import train_test_split
 
-        train, validation = train_test_split(texts["train"], test_size=holdout, random_state=0)
+        try:
+            train, validation = train_test_split(texts["train"], test_size=holdout, random_state=0)
+        except ValueError as error:  # too few documents
+            raise BadInput(f"corpus.holdout={holdout}: {str(error).splitlines()[0]}") from error
         texts = {"train": train, "validation": validation}
     return texts
 

@@ -32,7 +32,7 @@ def label_names(label: pd.Series, column: str, source: str = "train") -> list[st
     Raises BadInput for a row without a label, for a single class, and for too many different values.
     """
     spellings: dict[str, set[str]] = {}
-    for text in texts(label, column, source):
+    for text in texts(label, column, source).unique():
         spellings.setdefault(key_of(text), set()).add(text)
     names = sorted(next(iter(spelt)) if len(spelt) == 1 else key for key, spelt in spellings.items())
     if all(re.fullmatch(r"-?[0-9]+", name) for name in names):
@@ -117,7 +117,7 @@ def to_classes(
     if by_index:
         index_of = positions(names) | index_of
     text = texts(label, column, source)
-    keys = text.map(key_of)
+    keys = text.map({spelling: key_of(spelling) for spelling in text.unique()})
     unknown = ~keys.isin(index_of).to_numpy()
     if unknown.any():
         row = int(unknown.argmax())
@@ -152,14 +152,18 @@ def gold_classes(
 
     Raises BadInput for an unknown label, and for indices that may count from 1.
     """
-    labels = {split: located(table) for split, table in tables.items()}
+    labels = {}
+    for split, table in tables.items():
+        label = located(table)
+        labels[split] = texts(label, column, label.attrs["source"])
+        labels[split].attrs["source"] = label.attrs["source"]
     known = {key_of(name) for name in names}
     listed = ",".join(names)
     seen: dict[str, tuple[int, str]] = {}  # index -> where it occurs first
     hint = ""
     for label in labels.values():
         source = label.attrs["source"]
-        for row, text in texts(label, column, source).items():
+        for row, text in label.drop_duplicates().items():
             key = key_of(text)
             if key == "-1" and not own and key not in known:
                 raise BadInput(

@@ -107,8 +107,9 @@ def from_files(train: str, eval: str | dict[str, str] | None, text: list[str], l
         text: one or two columns of text.
         label: the column of labels.
     """
+    evaluation = evaluation_files(eval)
     tables = {"train": _own(train, "task.train", text, label)}
-    for split, file in evaluation_files(eval).items():
+    for split, file in evaluation.items():
         tables[split] = _own(file, "task.eval", text, label)
     return tables
 

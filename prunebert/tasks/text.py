@@ -194,6 +194,8 @@ def text_task(
         if text is None or text == []:
             raise BadInput("task.train is given but task.text is not: name the column of text, or two: task.text=[a,b]")
         text_columns = [arguments.column("task.text", c) for c in (text if isinstance(text, list) else [text])]
+        if label in text_columns:
+            raise BadInput(f"task.text={label}: task.label={label} is the same column; name the column of text")
         source, tables = train, sources.from_files(train, eval, text_columns, label)
     elif data_dir:
         if not folder:
