@@ -11,7 +11,7 @@ import os
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -236,6 +236,11 @@ def _record(number: int, line: str) -> Any:
 def _at_line(number: int, error: Exception) -> NoReturn:
     reason = "its values are nested too deeply" if isinstance(error, RecursionError) else str(error)
     raise ValueError(f"line {number}: {reason}") from error
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names of a file separated by commas, in one line: those with control characters are quoted."""
+    return ", ".join(name if name.isprintable() else repr(name) for name in names)
 
 
 def kind_of(value: Any) -> str:

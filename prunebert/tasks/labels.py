@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from prunebert.errors import BadInput, did_you_mean
-from prunebert.tasks.files import row_of
+from prunebert.tasks.files import listed, row_of
 from prunebert.tasks.label_text import NUMBER, converted, decoded, key_of, text_of, texts
 
 NUMBER_WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
@@ -39,7 +39,7 @@ def label_names(label: pd.Series, column: str, source: str = "train") -> list[st
         names.sort(key=int)
     if len(names) < 2:
         raise BadInput(
-            f"task.label={column}: every training row has the same label {names[0]}; at least two are needed"
+            f"task.label={column}: every training row has the same label {listed(names)}; at least two are needed"
         )
     if len(names) > max(20, len(label) // 2):
         raise BadInput(
@@ -123,7 +123,7 @@ def to_classes(
         row = int(unknown.argmax())
         raise BadInput(
             f"task.label={column}: {row_of(int(text.index[row]), source)} is labelled {text.iloc[row]!r}; labels are "
-            f"{', '.join(names)}{_suggestion(text.iloc[row], names)}{hint}"
+            f"{listed(names)}{_suggestion(text.iloc[row], names)}{hint}"
         )
     return keys.map(index_of).to_numpy(dtype=np.int64)
 
@@ -158,7 +158,6 @@ def gold_classes(
         labels[split] = texts(label, column, label.attrs["source"])
         labels[split].attrs["source"] = label.attrs["source"]
     known = {key_of(name) for name in names}
-    listed = ",".join(names)
     seen: dict[str, tuple[int, str]] = {}  # index -> where it occurs first
     hint = ""
     for label in labels.values():
@@ -175,13 +174,13 @@ def gold_classes(
     if seen and not by_index:
         hint = (
             "; the names were not given in an order, so a number is not the index of one: write names in the file, or "
-            f"give the order of its numbers, as task.labels=[{listed}]"
+            "give the order of its numbers with task.labels"
         )
     elif seen and own and "0" not in seen and positions(names):
         key, (row, source) = next(iter(seen.items()))
         raise BadInput(
             f"task.label={column}: {row_of(row, source)} is labelled {key}, and no row is labelled 0, so the classes "
-            f"{', '.join(names)} may be numbered from 0 or from 1; write their names in the file"
+            f"{listed(names)} may be numbered from 0 or from 1; write their names in the file"
         )
     return {
         split: to_classes(label, names, column, label.attrs["source"], by_index=by_index, hint=hint)
@@ -191,6 +190,9 @@ def gold_classes(
 
 def _suggestion(text: str, names: list[str]) -> str:
     """Return which class may be meant: one that looks the same, or one that is close."""
+    if {*names} <= {"True", "False"}:  # also what YAML makes of no and yes
+        return "; true, false, yes and no are truth values if they are not in quotes: \"task.labels=['no','yes']\""
+    names = [name for name in names if name.isprintable()]
     for name in names:
         if unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", text):
             return f"; did you mean {name}, the same letters in another Unicode form (NFC or NFD)?"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from prunebert.errors import BadInput
+from prunebert.tasks.files import listed
 
 # what libraries raise for labels or arguments that they cannot use
 UNUSABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, NotImplementedError)
@@ -51,6 +52,23 @@ def find(name: str) -> Callable[..., Any]:
     return found
 
 
+def find_for(name: str, classes: list[str]) -> Callable[..., Any]:
+    """Return `find(name)`. Raises BadInput if the metric needs another number of classes (its `classes`).
+
+    Args:
+        classes: the classes' names; none for numbers.
+    """
+    metric = find(name)
+    allowed = getattr(metric, "classes", None)
+    if allowed is not None and classes and len(classes) != allowed:
+        shown = f"{listed(classes[:5])}{', …' if len(classes) > 5 else ''}"
+        raise BadInput(
+            f"task.metric={name}: needs {allowed} classes, and the task has {len(classes)} ({shown}); allowed is "
+            "prunebert.metrics:Accuracy, or your own evaluate.Metric"
+        )
+    return metric
+
+
 def compute(name: str, predictions: list[Any], references: list[Any], classes: list[str]) -> dict[str, float]:
     """Return the metric of predictions and references, {name: value}.
 
@@ -60,14 +78,7 @@ def compute(name: str, predictions: list[Any], references: list[Any], classes: l
 
     Raises BadInput for a metric that cannot score these classes, and for a result that is no dict of finite numbers.
     """
-    metric = find(name)
-    allowed = getattr(metric, "classes", None)
-    if allowed is not None and classes and len(classes) != allowed:
-        shown = ", ".join(classes[:5]) + (", …" if len(classes) > 5 else "")
-        raise BadInput(
-            f"task.metric={name}: needs {allowed} classes, and the task has {len(classes)} ({shown}); allowed is "
-            "prunebert.metrics:Accuracy, or your own evaluate.Metric"
-        )
+    metric = find_for(name, classes)
     labels = f"{len(classes)} classes" if classes else "numbers"
     try:
         values = metric(keep_in_memory=True).compute(predictions=predictions, references=references)

@@ -166,7 +166,8 @@ def columns(table: pd.DataFrame, text: list[str], label: str, source: str) -> pd
     for key, column in [*(("task.text", t) for t in text), ("task.label", label)]:
         if column not in names:
             raise BadInput(
-                f"{key}={column}: {source} has no such column; it has {', '.join(names)}{did_you_mean(column, names)}"
+                f"{key}={column}: {source} has no such column; it has {files.listed(names)}"
+                f"{did_you_mean(column, filter(str.isprintable, names))}"
             )
         if column in twice:
             raise BadInput(f"{key}={column}: {source} has several columns of this name; rename them")

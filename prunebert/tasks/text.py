@@ -15,11 +15,12 @@ from torch.nn import functional as F
 
 from prunebert.errors import BadInput
 from prunebert.network.interface import Batch, Form, logits_by_row
-from prunebert.tasks import arguments, metric, sources
+from prunebert.tasks import arguments, sources
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
 from prunebert.tasks.holdout import hold_out
 from prunebert.tasks.labels import given_names, gold_classes, label_names, located, to_numbers
+from prunebert.tasks.metric import compute, find_for
 
 if TYPE_CHECKING:
     from prunebert.network.interface import Outputs
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 
 CLASSES_ONLY = ("prunebert.metrics:Accuracy", "prunebert.metrics:AccuracyF1", "prunebert.metrics:Matthews")
+FOR_ANY_LABELS = ("prunebert.metrics:Accuracy", "prunebert.metrics:Matthews", "prunebert.metrics:Correlation")
 
 
 @dataclass
@@ -98,7 +100,7 @@ class TextTask:
         results: dict[str, float] = {}
         names = [str(label) for label in self.labels]
         for split, rows in predictions.items():
-            values = metric.compute(self.metric, rows.prediction.tolist(), rows.label.tolist(), names)
+            values = compute(self.metric, rows.prediction.tolist(), rows.label.tolist(), names)
             results |= {k if len(predictions) == 1 else f"{k}_{split}": v for k, v in values.items()}
         return results
 
@@ -220,6 +222,8 @@ def text_task(
     else:
         names = given or label_names(located(tables["train"]), label, tables["train"].attrs["source"])
         gold = gold_classes(tables, names, label, by_index=given is not None and label_indices, own=bool(train))
+    if metric not in FOR_ANY_LABELS:
+        find_for(metric, names)  # before anything is tokenised, though `evaluate` takes a second to import
     if len(tables) == 1:
         tables, gold = hold_out(tables["train"], gold["train"], holdout, names)
     original_rows = len(tables["train"])

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from prunebert.errors import BadInput
 from prunebert.tasks import files, sources
 from prunebert.tasks.corpus import corpus
+from prunebert.tasks.labels import label_names, located, to_classes
 
 NO_SOURCE = {"hub": None, "package": None, "text": "text"}
 
@@ -108,6 +109,15 @@ def test_broken_tables_are_refused_with_their_name(tmp_path, name, content, word
     (tmp_path / name).write_bytes(content)
     found = message(sources.from_files, str(tmp_path / name), None, ["text"], "label")
     assert str(tmp_path / name) in found and words in found
+
+
+def test_names_with_line_breaks_stay_in_one_line(tmp_path):
+    (tmp_path / "a.csv").write_text('"te\nxt",label\na,"1\n2"\nb,3\n')
+    found = message(sources.from_files, str(tmp_path / "a.csv"), None, ["te xt"], "label")
+    assert "it has 'te\\nxt', label" in found
+    label = located(sources.from_files(str(tmp_path / "a.csv"), None, ["te\nxt"], "label")["train"])
+    names = label_names(label, "label", "a.csv")
+    assert "labels are '1\\n2', 3" in message(to_classes, label.replace("3", "4"), names, "label", "a.csv")
 
 
 def parquet(path, **columns):

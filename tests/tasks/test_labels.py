@@ -201,6 +201,11 @@ def test_a_file_may_hold_indices_only_if_no_name_says_otherwise(names, allowed):
             to_classes(column, names, "y", "f")
 
 
+def test_text_in_place_of_truth_values_is_explained():
+    with pytest.raises(BadInput, match=r"labels are True, False; true, false, yes and no are truth values"):
+        to_classes(pd.Series(["true", "false"]), given_names([True, False]), "y", "f")
+
+
 def table(labels, source="f.csv"):
     frame = pd.DataFrame({"id": range(len(labels)), "label": labels})
     frame.attrs["source"] = source
