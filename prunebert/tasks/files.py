@@ -238,6 +238,15 @@ def _at_line(number: int, error: Exception) -> NoReturn:
     raise ValueError(f"line {number}: {reason}") from error
 
 
+def is_unicode(text: str) -> bool:
+    """Return whether a text can be written as UTF-8. JSON may hold half of a character, a lone surrogate."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def listed(names: Iterable[str]) -> str:
     """Return names of a file separated by commas, in one line: those with control characters are quoted."""
     return ", ".join(name if name.isprintable() else repr(name) for name in names)

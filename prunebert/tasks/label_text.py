@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from prunebert.errors import BadInput
-from prunebert.tasks.files import kind_of, row_of
+from prunebert.tasks.files import is_unicode, kind_of, row_of
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 NO_LABEL = ("", "nan", "NaN", "NAN", "<NA>", "NaT")  # how pandas and numpy write a missing value as text
@@ -45,7 +45,7 @@ def text_of(value: Any) -> str:
         text = value.strip()
         if text in NO_LABEL:
             raise ValueError(f"has no label{f' (but {text!r})' if text else ''}")
-        if any("\ud800" <= character <= "\udfff" for character in text):
+        if not is_unicode(text):
             raise ValueError(f"is labelled {text!r}, which is no valid Unicode text")
         return text
     if isinstance(value, int):

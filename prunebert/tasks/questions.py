@@ -115,7 +115,7 @@ def _questions(content: Any, source: str) -> Iterator[Question]:
         value = record[key]
         if not isinstance(value, kind) or isinstance(value, bool):
             raise BadInput(f"{missing}, it is {files.kind_of(value)}")
-        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        if isinstance(value, str) and not files.is_unicode(value):
             raise BadInput(f"{source}: {path} has half of a character (a lone surrogate) in {key!r}, no valid text")
         return value
 

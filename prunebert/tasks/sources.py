@@ -15,7 +15,7 @@ import pandas as pd
 from prunebert.errors import BadInput, did_you_mean
 from prunebert.system import hub, packaged
 from prunebert.tasks import files
-from prunebert.tasks.files import kind_of, read, row_of
+from prunebert.tasks.files import is_unicode, kind_of, read, row_of
 
 Tables = dict[str, pd.DataFrame]  # "train" and the evaluation splits by name
 OTHER_SOURCES = (
@@ -190,14 +190,13 @@ def _texts(values: pd.Series, column: str, source: str) -> np.ndarray:
 
 def _text(value: Any, row: int, column: str, source: str) -> Any:
     """Return a value of a column of text. Raises BadInput for several values, and for what is no Unicode text."""
-    try:
-        if isinstance(value, bytes):
+    if isinstance(value, bytes):
+        try:
             return value.decode("utf-8")
-        if isinstance(value, str):
-            value.encode("utf-8")
-    except UnicodeError:
-        wrong = "bytes that are no UTF-8 text" if isinstance(value, bytes) else "half of a character (a lone surrogate)"
-        raise BadInput(f"{row_of(row, source)} has {wrong} in {column}") from None
+        except UnicodeDecodeError:
+            raise BadInput(f"{row_of(row, source)} has bytes that are no UTF-8 text in {column}") from None
+    if isinstance(value, str) and not is_unicode(value):
+        raise BadInput(f"{row_of(row, source)} has half of a character (a lone surrogate) in {column}")
     if isinstance(value, list | tuple | set | dict | np.ndarray):
         raise BadInput(f"{row_of(row, source)} has no text in {column}, but {kind_of(value)}")
     return value
