@@ -79,6 +79,8 @@ def column(key: str, value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, list | dict):
+        raise BadInput(f"{key}={text}: must be the name of a column")
     raise BadInput(
         f"{key}={text}: must be the name of a column; if a column has this name, write it in quotes: \"{key}='{text}'\""
     )

@@ -190,7 +190,7 @@ def gold_classes(
 
 def _suggestion(text: str, names: list[str]) -> str:
     """Return which class may be meant: one that looks the same, or one that is close."""
-    if {*names} <= {"True", "False"}:  # also what YAML makes of no and yes
+    if {*names} <= {"True", "False"} and not NUMBER.fullmatch(text):  # also what YAML makes of no and yes
         return "; true, false, yes and no are truth values if they are not in quotes: \"task.labels=['no','yes']\""
     names = [name for name in names if name.isprintable()]
     for name in names:
