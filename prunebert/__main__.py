@@ -1,5 +1,20 @@
-"""`python -m prunebert` is `prunebert`."""
+"""The entry of `prunebert` and of `python -m prunebert`: signals are handled before anything slow is imported."""
 
-from prunebert.cli import main
+from __future__ import annotations
 
-main()
+from prunebert.system import signals
+
+
+def main() -> None:
+    """Run the command line. A signal ends it with status 75, or 130 for Ctrl-C outside of training, at any moment."""
+    signals.leave_at_once()
+    try:
+        from prunebert.cli import main as command_line
+
+        command_line()
+    finally:
+        signals.ignore()
+
+
+if __name__ == "__main__":
+    main()

@@ -4,12 +4,13 @@ at once.
 A second signal within one second counts as the first; torchrun forwards what the terminal already sent. SIGUSR2 is
 heeded only where somebody else already handles it: submitit, which then puts its Slurm job back into the queue.
 A sweep over several processes forwards its signal to them, and ends when all have stopped.
+
+This module imports nothing slow: its handlers stand before the rest of prunebert is imported.
 """
 
 from __future__ import annotations
 
 import atexit
-import multiprocessing
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ from types import FrameType
 from typing import Any
 
 STATUS = 75  # "try again later" (sysexits.h): the same command goes on where this run stopped
+ENDING = [s for s in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, s)]
 SIGNALS = [s for s in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2") if hasattr(signal, s)]
 
 
@@ -38,21 +40,56 @@ class Stopped(SystemExit):
 
 
 class Leave:
-    """The handler before training: call `clean` and end the process at once.
+    """The handler outside of runs: run the exit functions, which remove what is half-written, and end the process.
 
     An exception would pass through whatever is being imported. That may take it for its own failure or, in C++, abort.
+
+    Attributes:
+        by: the name of the signal by which a run was stopped. Its message is printed, and later signals say nothing.
     """
 
-    def __init__(self, clean: Callable[[], None]) -> None:
+    def __init__(self, clean: Callable[[], None] = lambda: None) -> None:
         self.clean = clean
+        self.process = os.getpid()
+        self.by: str | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        sys.stderr.write(f"prunebert: stopped by {signal.Signals(number).name} before training began\n")
-        self.clean()
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(130 if number == signal.SIGINT else STATUS)
+        ignore()
+        if os.getpid() != self.process:  # a child of a command: the parent speaks
+            os._exit(STATUS)
+        try:
+            if self.by is None:
+                sys.stderr.write(f"prunebert: stopped by {signal.Signals(number).name}\n")
+            if rich := sys.modules.get("rich"):
+                rich.get_console().show_cursor()  # a progress bar hides it
+            self.clean()
+            atexit._run_exitfuncs()
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:  # whatever the cleaning ran into, this is the end and this is its status
+            os._exit(130 if number == signal.SIGINT and self.by is None else STATUS)
+
+
+def leave_at_once() -> None:
+    """Let the signals end the process by Leave from now on. A signal that is ignored stays ignored, as under nohup."""
+    leave = Leave()
+    for number in _unhandled():
+        signal.signal(number, leave)
+
+
+def ignore() -> None:
+    """Ignore the signals from now on: the process ends already, and its status stands.
+
+    Python gives its handlers up before it has ended. A signal would then end the process with a status of its own.
+    """
+    for name in ENDING:
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
+def _unhandled() -> list[int]:
+    """The signals that end a process which nobody handles."""
+    defaults = (signal.SIG_DFL, signal.default_int_handler)
+    return [number for name in ENDING if signal.getsignal(number := getattr(signal, name)) in defaults]
 
 
 class Request:
@@ -96,6 +133,8 @@ def heeded() -> Iterator[Request]:
         yield request
     finally:
         for number, handler in earlier.items():
+            if isinstance(handler, Leave):
+                handler.by = request.by
             signal.signal(number, handler)
         other = earlier.get(getattr(signal, request.by)) if request.by and request.by != "SIGINT" else None
         if request.by and callable(other) and not isinstance(other, Leave):
@@ -122,6 +161,8 @@ class SweepStop:
         again = self.by is not None and time.monotonic() - self.since > 1
         if self.by is None:
             self.by, self.since = signal.Signals(number).name, time.monotonic()
+        import multiprocessing
+
         for worker in (child.pid for child in multiprocessing.active_children() if child.pid):
             with suppress(ProcessLookupError):
                 os.kill(worker, number)
@@ -132,9 +173,8 @@ class SweepStop:
 def watch_sweep() -> SweepStop:
     """The SweepStop that heeds this process's signals, installed for good at the first call."""
     stop = sweep_stop() or SweepStop()
-    for name in ("SIGTERM", "SIGINT", "SIGUSR1"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), stop)
+    for name in ENDING:
+        signal.signal(getattr(signal, name), stop)
     return stop
 
 
@@ -148,16 +188,15 @@ def sweep_stop() -> SweepStop | None:
 def cell(clean: Callable[[], None]) -> Iterator[bool]:
     """Around one run; yields whether the run may begin.
 
-    In a launcher's worker a signal ends the cell but not the worker, and no later cell begins there. Elsewhere SIGTERM
-    and Ctrl-C call `clean` and end the process (`Leave`) until training heeds them, unless somebody else handles them.
+    In a launcher's worker a signal ends the cell but not the worker, and no later cell begins there. Elsewhere a signal
+    calls `clean` and ends the process (`Leave`) until training heeds it, unless somebody else handles it.
     """
     worker = in_worker_of_a_sweep()
     stop = watch_sweep() if worker else sweep_stop() or SweepStop()
-    defaults: dict[int, Any] = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
     alone = not worker and threading.current_thread() is threading.main_thread()
-    unhandled = [number for number, handler in defaults.items() if alone and signal.getsignal(number) is handler]
+    earlier = {number: signal.getsignal(number) for number in (_unhandled() if alone else ())}
     leave = Leave(clean)
-    for number in unhandled:
+    for number in earlier:
         signal.signal(number, leave)
     try:
         stop.inside = True
@@ -168,10 +207,12 @@ def cell(clean: Callable[[], None]) -> Iterator[bool]:
             raise
     finally:
         stop.inside = False
-        for number in unhandled:
-            signal.signal(number, defaults[number])
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
 
 
 def in_worker_of_a_sweep() -> bool:
     """Whether a launcher started this process to work on cells."""
+    import multiprocessing
+
     return multiprocessing.current_process().name != "MainProcess"
