@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import re
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -23,8 +23,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from prunebert import experiment
-from prunebert.errors import BadInput, Diverged, bad_choice, describe_os_error
-from prunebert.runs import artifacts, guard, identity
+from prunebert.errors import BadInput, bad_choice, describe_os_error
+from prunebert.runs import artifacts, claim, guard, identity, made
+from prunebert.runs.failures import Failure, Failures
 from prunebert.settings import checks, labels, overrides
 from prunebert.system import distributed, signals
 
@@ -52,6 +53,7 @@ def main() -> None:
     words = sys.argv[1:] or ["--help"]
     _let_waiting_threads_sleep()
     try:
+        _refuse_deleted_directory()
         if re.fullmatch(r"\w[\w-]*", words[0]):
             _command(words[0], words[1:])
             return
@@ -68,11 +70,22 @@ def main() -> None:
         _stop(overrides.explain(error))
     except KeyboardInterrupt:
         _stop("interrupted", status=130)
+    except OSError as error:  # of the machine: a full disk, a directory that was deleted
+        _stop(describe_os_error(error), status=1)
     except Exception as error:
         if (explained := overrides.explain_launcher(error)) is None:
             raise
         message, status = explained
         _stop(message, signals.STATUS if (sweep := signals.sweep_stop()) and sweep.by else status)
+    finally:
+        made.end()
+
+
+def _refuse_deleted_directory() -> None:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        _stop("the working directory was deleted; change to another one", status=1)
 
 
 def _let_waiting_threads_sleep() -> None:
@@ -95,46 +108,44 @@ class CommandLine:
     """One command line whose runs Hydra starts through `run`, in this process or in a launcher's workers."""
 
     def __init__(self, started: float | None = None) -> None:
-        self.started = started  # on time.perf_counter's clock; only the first run counts from there
+        self.started = started  # when the command began, on time.perf_counter's clock; None after the first run
 
     def __reduce__(self) -> tuple[type[CommandLine], tuple[()]]:
         return CommandLine, ()  # another process has another clock
 
-    def run(self, config: DictConfig) -> str | None:
-        """One run, alone or as the cell of a sweep. Returns why it was refused, in a dry sweep."""
+    def run(self, config: DictConfig) -> Failure | None:
+        """One run, alone or as the cell of a sweep. Returns why a cell did not finish."""
         out = Path(HydraConfig.get().runtime.output_dir)
-        with signals.cell(partial(guard.discard, out)) as begins:
-            if begins:
-                return self._run(config, out)
-            guard.discard(out)
-        return None
-
-    def _run(self, config: DictConfig, out: Path) -> str | None:
-        """Carry out the run. An error ends the process; in a sweep it is only logged, and the other cells go on."""
-        sweep = HydraConfig.get().mode == RunMode.MULTIRUN
         try:
-            self._carry_out(config, out, sweep)
-        except BadInput as error:
-            if not (sweep or isinstance(error, Diverged)):
-                guard.discard(out)
-                _stop(str(error))
-            log.error("%s", error)
+            with signals.cell(made.remove_empty) as begins:
+                return self._run(config, out) if begins else None
+        finally:
+            if signals.in_worker_of_a_sweep():
+                made.remove_empty()
+
+    def _run(self, config: DictConfig, out: Path) -> Failure | None:
+        """Carry out the run. An error ends the process; in a sweep it is returned, and the other cells go on."""
+        sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+        texts = _record(config)
+        try:
+            self._carry_out(config, out, sweep, texts)
+            return None
+        except (BadInput, OSError) as error:  # OSError is the machine's: a full disk, a directory that was deleted
+            reason = describe_os_error(error) if isinstance(error, OSError) else str(error)
+            log.error("%s", reason, extra={"printed_at_exit": True})
             if not sweep:
-                sys.exit(2)
-            if config.dry:
-                guard.discard(out)
-                return str(error)
-        except OSError as error:  # a full disk, a directory that was deleted
-            log.error("%s", message := describe_os_error(error))
-            if not sweep:
-                _stop(message, status=1)
-        except Exception:  # a sweep goes on whatever breaks in one cell
-            log.exception("this run broke", extra={"printed_at_exit": not sweep})
+                _stop(reason, status=1 if isinstance(error, OSError) else 2)
+        except Exception as error:  # a sweep goes on whatever breaks in one cell
+            log.exception("this run broke", extra={"printed_at_exit": True})
             if not sweep:
                 raise
-        return None
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+        failure = Failure(os.path.relpath(out, HydraConfig.get().sweep.dir), reason)
+        if not config.dry and not claim.record_failure(out, texts) and signals.in_worker_of_a_sweep():
+            raise BadInput(f"{failure.cell}: {reason}")  # the worker cannot leave it to the sweep's process
+        return failure
 
-    def _carry_out(self, config: DictConfig, out: Path, sweep: bool) -> None:
+    def _carry_out(self, config: DictConfig, out: Path, sweep: bool, texts: dict[str, str]) -> None:
         started, self.started = self.started, None
         hydra_config = HydraConfig.get()
         words = hydra_config.overrides
@@ -144,6 +155,8 @@ class CommandLine:
             method_as_written=OmegaConf.to_yaml(config.method),
             sweep=sweep,
             started=time.perf_counter() if started is None else started,
+            record=texts,
+            is_same=partial(_means_the_same, config),
         )
         fields: Any = OmegaConf.to_container(config, resolve=True)
         experiment.carry_out(fields, request, out, overrides.build)
@@ -154,17 +167,17 @@ class Around(Callback):
 
     def __init__(self, report: bool = False) -> None:
         self.report = report
-        self.refused: list[str] = []  # why cells of a dry sweep could not begin
+        self.failures = Failures()  # of cells that ran in this process
+        self.existing: set[str] = set()  # names in the sweep's directory before the sweep
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        def science(cfg: DictConfig) -> Any:
-            return identity.configuration(overrides.resolved(cfg))
-
         def check(root: Path) -> None:
             checks.config(overrides.resolved(config))
+            _refuse_own_record(config)
             artifacts.prepare(root)
+            guard.refuse_foreign(root, "hydra.run.dir")
             if not (config.rerun or config.dry):
-                guard.refuse_another(root, lambda text: science(DictConfig(OmegaConf.create(text))) == science(config))
+                guard.refuse_another(root, partial(_means_the_same, config))
 
         _or_stop(check, Path(config.hydra.run.dir))
 
@@ -172,26 +185,45 @@ class Around(Callback):
         def is_this_sweep(text: str) -> bool:
             return list(OmegaConf.create(text).hydra.overrides.task) == list(config.hydra.overrides.task)
 
+        def check(root: Path) -> None:
+            _refuse_own_record(config)
+            artifacts.prepare(root, "hydra.sweep.dir")
+            self.existing = set(os.listdir(root))
+            if not config.dry:
+                guard.refuse_another_sweep(root, is_this_sweep)
+
         if distributed.COUNT > 1:
             _stop("torchrun takes one run at a time; give it a sweep's cells one after another (scripts/loop.sh)")
-        sweep = Path(config.hydra.sweep.dir)
-        if config.dry:
-            atexit.register(guard.keep_record(sweep.absolute()))
+        sweep = Path(config.hydra.sweep.dir).absolute()
+        _or_stop(check, sweep)
+        if config.dry:  # the cells compose their own configurations; this one says where Hydra records the sweep
+            folder = tempfile.TemporaryDirectory(prefix="prunebert-dry-")
+            made.at_end(folder.cleanup)
+            config.hydra.sweep.dir = folder.name
         else:
-            _or_stop(lambda root: guard.refuse_another_sweep(root, is_this_sweep), sweep)
-        atexit.register(guard.discard_empty_sweep, sweep.absolute())
+            made.at_end(partial(guard.discard_empty_sweep, sweep, guard.sweep_record(sweep), is_this_sweep))
         if config.hydra.launcher._target_.endswith("JoblibLauncher"):
             signals.watch_sweep()
 
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        if config.hydra.mode != RunMode.MULTIRUN:
+            return
+        cell, sweep = Path(config.hydra.runtime.output_dir), Path(config.hydra.sweep.dir).absolute()
+        if sweep in cell.parents and cell.relative_to(sweep).parts[0] not in self.existing:
+            made.add(cell)  # Hydra has just made it
+
     def on_job_end(self, config: DictConfig, job_return: Any, **kwargs: Any) -> None:
-        if isinstance(reason := job_return._return_value, str):
-            self.refused.append(reason)
+        if isinstance(failure := job_return._return_value, Failure):
+            self.failures.add(failure, tell=not signals.in_worker_of_a_sweep())
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         from prunebert.commands import info
 
         sweep = Path(config.hydra.sweep.dir)
-        failed = bool(self.refused) if config.dry else info.show_sweep(sweep)
+        if config.dry:
+            self.failures.show("could not begin")
+        else:
+            info.show_sweep(sweep, self.failures)
         if self.report and not config.dry:
             from prunebert.report.command import main as report  # importing matplotlib and scipy takes seconds
 
@@ -199,8 +231,31 @@ class Around(Callback):
         stop = signals.sweep_stop()
         if stop and stop.by:
             _stop(f"stopped by {stop.by}; the same command goes on from the last checkpoints", signals.STATUS)
-        if failed:
+        if self.failures.cells:
             sys.exit(1)  # a cell did not finish
+
+
+def _record(config: DictConfig) -> dict[str, str]:
+    """What .hydra holds for a run, as Hydra itself writes it."""
+    tasks = HydraConfig.get().overrides.task
+    nodes = {"config.yaml": config, "hydra.yaml": HydraConfig.instance().cfg, "overrides.yaml": tasks}
+    return {name: OmegaConf.to_yaml(node) for name, node in nodes.items()}
+
+
+def _means_the_same(config: DictConfig, text: str) -> bool:
+    """Whether the text of a recorded configuration means the same run as `config`."""
+    try:
+        recorded = overrides.resolved(DictConfig(OmegaConf.create(text)))
+        return identity.configuration(recorded) == identity.configuration(overrides.resolved(config))
+    except OmegaConfBaseException:  # a damaged record
+        return False
+
+
+def _refuse_own_record(config: DictConfig) -> None:
+    if (folder := config.hydra.output_subdir) is not None and not config.dry:
+        raise BadInput(
+            f"hydra.output_subdir={folder}: only null is allowed; prunebert itself writes {artifacts.CONFIG}"
+        )
 
 
 def _or_stop(check: Callable[[Path], None], path: Path, status: int = 2) -> None:
@@ -211,6 +266,8 @@ def _or_stop(check: Callable[[Path], None], path: Path, status: int = 2) -> None
         _stop(str(error), status)
     except OmegaConfBaseException as error:
         _stop(overrides.explain(error), status)
+    except OSError as error:
+        _stop(describe_os_error(error), 1)
 
 
 def _stop(message: str, status: int = 2) -> None:

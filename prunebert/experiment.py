@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from prunebert.errors import Diverged
-from prunebert.runs import artifacts, guard, identity
+from prunebert.runs import artifacts, identity
 from prunebert.settings import checks, overlaps
 from prunebert.settings import labels as row_labels
 from prunebert.system import distributed, signals
@@ -33,6 +33,8 @@ class Request:
     method_as_written: str  # the method's YAML before interpolations are resolved
     sweep: bool  # whether the run is a cell of a sweep
     started: float  # when the command began, on time.perf_counter's clock
+    record: dict[str, str]  # what .hydra holds: name of the file -> YAML
+    is_same: Callable[[str], bool]  # whether the text of a recorded configuration means this run
 
 
 def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: Build) -> None:
@@ -67,7 +69,6 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
 
         untrained = build(dry_run.without_stored_teacher(fields["method"]))
         dry_run.show(untrained, task, model, directory, run_identity, labels, fields["seed"])
-        guard.discard(directory)
         return
     from prunebert.commands import info
     from prunebert.run import Conditions, run
@@ -75,9 +76,16 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
     from prunebert.system.trackers import none
     from prunebert.training.checkpoints import Checkpoints
 
-    with signals.heeded() as stop, claim.claim_for_all_ranks(directory, run_identity, fields["rerun"]) as home:
-        if distributed.FIRST and home.root != directory:
-            claim.redirect(directory, home.root, request.sweep)
+    start = claim.Start(
+        directory=directory,
+        identity=run_identity,
+        rerun=fields["rerun"],
+        sweep=request.sweep,
+        record=request.record,
+        is_same=request.is_same,
+    )
+    with signals.heeded() as stop, claim.claim_for_all_ranks(start) as home:
+        claim.redirect(start, home.root)
         if home.finished:
             row = artifacts.result(home.root)
             log.info("finished before (rerun=true repeats it): %s", info.line(row, home.root))

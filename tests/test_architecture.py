@@ -26,7 +26,8 @@ METHODS_SEE = {
 }
 BEFORE_TORCH = (
     *("errors", "choices", "settings.checks", "settings.labels", "settings.overrides", "settings.signature"),
-    *("runs.artifacts", "runs.guard", "runs.identity", "system.distributed", "system.signals"),
+    *("runs.artifacts", "runs.claim", "runs.failures", "runs.guard", "runs.identity", "runs.made", "runs.record"),
+    *("system.distributed", "system.signals"),
 )
 
 

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from prunebert.errors import BadInput
 from prunebert.runs import artifacts, discover
+from prunebert.runs.failures import Failure, Failures
 from prunebert.settings import overlaps
 from prunebert.system.console import arguments, counted, short, table_console
 
@@ -89,12 +90,12 @@ def line(row: dict[str, Any], directory: Path) -> str:
     )
 
 
-def show_sweep(root: Path) -> int:
-    """Print a table of the finished runs below `root` and a line for each unfinished one.
+def show_sweep(root: Path, failures: Failures | None = None) -> None:
+    """Print a table of the finished runs below `root`, and a line for each reason why others did not finish.
 
-    Returns:
-        The number of unfinished runs.
+    failures: those that are known already. The unfinished runs below `root` are added.
     """
+    failures = Failures() if failures is None else failures
     rows, unfinished = [], []
     for directory in artifacts.runs(root):
         try:
@@ -134,8 +135,9 @@ def show_sweep(root: Path) -> int:
         console.print(
             f"report on all of them: prunebert report {shlex.quote(short(root))}", markup=False, soft_wrap=True
         )
+    known = {cell for cells in failures.cells.values() for cell in cells}
     for directory in unfinished:
-        console.print(
-            f"did not finish: {short(directory)}: {discover.last_words(directory)}", markup=False, soft_wrap=True
-        )
-    return len(unfinished)
+        last_line = discover.last_words(directory)
+        if (cell := os.path.relpath(directory, root)) not in known:
+            failures.add(Failure(cell, last_line.partition(" ERROR ")[2] or last_line))
+    failures.show("did not finish")

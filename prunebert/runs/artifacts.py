@@ -10,12 +10,13 @@ import io
 import json
 import logging
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunebert.errors import BadInput
-from prunebert.runs import files
+from prunebert.runs import files, made
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +56,8 @@ class Artifacts:
 
     def record(self, line: dict[str, Any]) -> None:
         """Append one line to metrics.jsonl."""
-        with (self.root / METRICS).open("a", encoding="utf-8") as stream:
+        file = self.root / METRICS
+        with files.naming(file), file.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
 
     def save_masks(self, file: MaskFile) -> None:
@@ -85,15 +87,14 @@ class Artifacts:
         files.write(self.root, name, (json.dumps(content, indent=1) + "\n").encode())
 
 
-def prepare(root: Path) -> None:
-    """Make a run's directory. Raises BadInput if it cannot be made or written to."""
+def prepare(root: Path, key: str = "hydra.run.dir") -> None:
+    """Make a run's directory, which `key` named. Raises BadInput if it cannot be made or written to."""
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        probe = root / f".probe.{os.getpid()}"
-        probe.touch()
-        probe.unlink()
+        made.make(root)
+        with tempfile.TemporaryFile(dir=root):  # it has no name, so nothing of it can be left
+            pass
     except OSError as error:
-        raise BadInput(f"hydra.run.dir={root} cannot be written to: {error.strerror}") from error
+        raise BadInput(f"{key}={root} cannot be written to: {error.strerror}") from error
 
 
 def is_started(root: Path) -> bool:

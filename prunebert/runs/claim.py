@@ -12,20 +12,38 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from prunebert.errors import BadInput
-from prunebert.runs import artifacts, files, guard
+from prunebert.errors import BadInput, Diverged
+from prunebert.runs import artifacts, files, guard, made, record
 from prunebert.system import distributed
+from prunebert.system.signals import Stopped
 
 log = logging.getLogger(__name__)
 INDEX = ".index"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """One start of a run, as the command line asked for it."""
+
+    directory: Path  # that this start was given
+    identity: str
+    rerun: bool  # make `directory` the run's directory, even if the index names another or the run is finished
+    sweep: bool  # whether the run is a cell of a sweep
+    record: Mapping[str, str]  # what .hydra holds: name of the file -> YAML
+    is_same: Callable[[str], bool]  # whether the text of a config.yaml means this run
+
+    @property
+    def key(self) -> str:
+        """The key that named the directory."""
+        return "hydra.sweep.dir" if self.sweep else "hydra.run.dir"
 
 
 @dataclass(frozen=True)
@@ -37,14 +55,14 @@ class Claim:
 
 
 @contextmanager
-def claim_for_all_ranks(directory: Path, identity: str, rerun: bool) -> Iterator[Claim]:
+def claim_for_all_ranks(start: Start) -> Iterator[Claim]:
     """Let the first rank `claim` the run, and yield the same Claim on every rank. Raises what `claim` raises."""
     with ExitStack() as stack:
         claimed: Claim | None = None
         message: dict[str, Any] = {}
         try:
             if distributed.FIRST:
-                claimed = stack.enter_context(claim(directory, identity, rerun))
+                claimed = stack.enter_context(claim(start))
                 message = {"root": str(claimed.root.absolute()), "finished": claimed.finished}
         finally:
             message = distributed.broadcast(message)
@@ -54,50 +72,107 @@ def claim_for_all_ranks(directory: Path, identity: str, rerun: bool) -> Iterator
 
 
 @contextmanager
-def claim(directory: Path, identity: str, rerun: bool) -> Iterator[Claim]:
-    """Lock the directory of a run and yield it. Waits while another process holds it.
+def claim(start: Start) -> Iterator[Claim]:
+    """Lock the directory of a run, write the run's record there and yield it. Waits while another process holds it.
 
-    Args:
-        directory: the directory that this start of the run was given.
-        identity: the run's identity.
-        rerun: make `directory` the run's directory, even if the index names another or the run is finished.
+    A run that ends before it has begun to train leaves nothing that was not there before.
 
     Raises:
-        BadInput: the directory cannot be written to, or holds the result of another identity.
+        BadInput: the directory cannot be written to, holds the user's own files under the names of a run's files, or
+            holds another run, finished or stopped.
+        OSError: the record cannot be written.
     """
-    index = _index(directory)
-    folder = index or directory
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / (f"{identity}.lock" if index else artifacts.LOCK))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            log.info("another process works on this run (%s); waiting for it", lock.lock_file)
-            lock.acquire()
-    except OSError as error:
-        raise BadInput(f"{folder} cannot be written to: {error.strerror}") from error
-    indexed = None
-    try:
-        root = directory
+    index = _index(start.directory)
+    with ExitStack() as locks:
+        entry = None
         if index:
-            entry = index / f"{identity}.json"
-            indexed = None if rerun else _indexed_directory(entry, identity)
-            root = indexed or directory
-            if not indexed:
-                relative = os.path.relpath(directory, index)
-                files.write(index, entry.name, json.dumps({"identity": identity, "directory": relative}).encode())
-        yield Claim(root, not rerun and artifacts.holds_result_of(root, identity))
-    except BadInput:
-        if index and not indexed and not (directory / artifacts.METRICS).exists():  # the run never started
-            for file in (entry, Path(lock.lock_file)):
-                file.unlink(missing_ok=True)
-            if not any(index.iterdir()):
-                index.rmdir()
-        raise
+            locks.enter_context(_locked(index / f"{start.identity}.lock", start.key))
+            entry = index / f"{start.identity}.json"
+            for partial in index.glob(f".{entry.name}.*"):  # of a process that died while it wrote
+                partial.unlink(missing_ok=True)
+        indexed = _indexed_directory(entry, start.identity) if entry and not start.rerun else None
+        root = indexed or start.directory
+        guard.refuse_foreign(root, start.key)  # .lock may be the user's, too
+        locks.enter_context(_locked(root / artifacts.LOCK, start.key))
+        guard.refuse_foreign(root, start.key)
+        if not (start.rerun or indexed):
+            guard.refuse_another(root, start.is_same)
+        finished = not start.rerun and artifacts.holds_result_of(root, start.identity)
+        guard.remove_leftovers(root)
+        recorded, began = guard.is_run(root), False
+        try:
+            if not finished:
+                record.write(root, start.record)
+            record.begin_log(root)
+            if entry and not indexed:
+                relative = os.path.relpath(start.directory, index)
+                content = json.dumps({"identity": start.identity, "directory": relative})
+                files.write(entry.parent, entry.name, content.encode())
+            began = True
+            yield Claim(root, finished)
+        except BaseException as error:
+            refused = isinstance(error, BadInput | Stopped) and not isinstance(error, Diverged)
+            if not (_has_trained(root) or recorded) and (refused or not began):
+                if entry and not indexed:
+                    entry.unlink(missing_ok=True)
+                if isinstance(error, Stopped) or not start.sweep:
+                    record.remove(root)
+            raise
+
+
+def record_failure(directory: Path, texts: Mapping[str, str]) -> bool:
+    """Record a cell of a sweep that could not begin, and begin its log, for `prunebert status`.
+
+    Returns whether that was done. It is not done where another process works, in a finished or stopped run, and among
+    files of the user's.
+    """
+    if record.has_log():
+        return True
+    try:
+        with _locked(directory / artifacts.LOCK, "hydra.sweep.dir", wait=False):
+            guard.refuse_foreign(directory, "hydra.sweep.dir")
+            if _has_trained(directory):
+                return False
+            record.write(directory, texts)
+            record.begin_log(directory)
+            return True
+    except (BadInput, Timeout, OSError):
+        return False
+
+
+def _has_trained(root: Path) -> bool:
+    return artifacts.is_started(root) or (root / artifacts.CHECKPOINT).exists()
+
+
+@contextmanager
+def _locked(file: Path, key: str, wait: bool = True) -> Iterator[None]:
+    """Hold the lock `file` and remove it at the end. filelock notices a lock whose file was removed and takes another.
+
+    Raises BadInput, which names `key`, if its folder cannot be written to; Timeout where it is held and not wait.
+    """
+    lock = FileLock(file)
+    waiting = False
+    while True:
+        try:
+            made.make(file.parent)
+            lock.acquire(timeout=-1 if waiting else 0)
+            status = file.stat()
+            break
+        except Timeout:
+            if not wait:
+                raise
+            log.info("another process works on this run (%s); waiting for it", file)
+            waiting = True
+        except FileNotFoundError:  # another process removed the empty folder
+            lock.release()
+        except OSError as error:
+            raise BadInput(f"{key}={file.parent} cannot be written to: {error.strerror}") from error
+    try:
+        yield
     finally:
-        if not index and artifacts.is_finished(directory):  # a waiting process will find the result
-            Path(lock.lock_file).unlink(missing_ok=True)
+        with suppress(OSError):  # the directory is gone, or cannot be written to any longer
+            if os.path.samestat(file.stat(), status):
+                file.unlink()
         lock.release()
 
 
@@ -110,16 +185,10 @@ def find_run(directory: Path, identity: str) -> Path | None:
 
 def is_running(root: Path) -> bool:
     """Return whether a process works on the run in `root` now, as its lock shows."""
-    lock = root / artifacts.LOCK
-    if index := _index(root):
-        for entry in index.glob("*.json"):
-            directory = _indexed_directory(entry, entry.stem)
-            if directory and directory.resolve() == root.resolve():
-                lock = entry.with_suffix(".lock")
-    if not lock.exists():
+    if not (root / artifacts.LOCK).is_file():
         return False
     try:
-        with FileLock(lock, timeout=0):
+        with FileLock(root / artifacts.LOCK, timeout=0):
             return False
     except Timeout:
         return True
@@ -145,22 +214,14 @@ def _indexed_directory(entry: Path, identity: str) -> Path | None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         log.warning("%s is damaged and is made again: %s", entry, error)
         return None
-    return root if root.is_dir() else None
+    return root if guard.is_run(root) else None
 
 
-def redirect(directory: Path, root: Path, sweep: bool) -> None:
-    """Continue the log in `root`, because the run is there and not in this start's dated `directory`.
+def redirect(start: Start, root: Path) -> None:
+    """Leave a pointer to `root` in a sweep's cell, because the run is there and not in this start's dated directory.
 
-    A cell of a sweep keeps `directory`, with a pointer to `root` in it; otherwise `directory` is removed.
+    Outside of sweeps the directory stays empty and is removed at the end.
     """
-    logger = logging.getLogger()
-    for handler in [h for h in logger.handlers if isinstance(h, logging.FileHandler)]:
-        new_handler = logging.FileHandler(root / artifacts.LOG, delay=True)
-        new_handler.setFormatter(handler.formatter)
-        logger.removeHandler(handler)
-        handler.close()
-        logger.addHandler(new_handler)
-    if sweep:
-        artifacts.write_pointer(directory, root)
-    else:
-        guard.discard(directory)
+    if start.sweep and distributed.FIRST and root != start.directory:
+        record.write(start.directory, start.record)
+        artifacts.write_pointer(start.directory, root)

@@ -9,17 +9,21 @@ torch and filelock are imported where they are needed: `prunebert info` works wi
 
 from __future__ import annotations
 
+import atexit
 import errno
+import functools
+import glob
 import hashlib
 import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prunebert.errors import BadInput
+from prunebert.runs import made
 from prunebert.system import distributed
 
 if TYPE_CHECKING:
@@ -30,15 +34,67 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def replacing(file: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `file`. At the end it becomes `file`; after an exception it is removed."""
-    partial = file.parent / f".{file.name}.{os.getpid()}"
+    """Yield the path of an empty temporary file beside `file`. At the end it becomes `file`.
+
+    After an exception, and where a signal ends the process, it is removed. A symbolic link named `file` is replaced;
+    what it points to stays as it is. Raises OSError that names `file`.
+    """
+    partial = _partial(file)
+    remove = functools.partial(partial.unlink, missing_ok=True)
+    atexit.register(remove)
     try:
-        yield partial
-        with partial.open("rb") as stream:
-            os.fsync(stream.fileno())
-        partial.replace(file)
+        with naming(file):
+            partial.unlink(missing_ok=True)
+            partial.open("xb").close()
+            yield partial
+            with partial.open("rb") as stream:
+                os.fsync(stream.fileno())
+            partial.replace(file)
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder is gone
+            remove()
+        atexit.unregister(remove)
+
+
+@contextmanager
+def naming(file: Path) -> Iterator[None]:
+    """Let an OSError name `file`, which the system's errors of a full disk do not, and not a temporary file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(file)) from error
+
+
+def _partial(path: Path) -> Path:
+    """Return the temporary path beside `path`. File systems allow names of 255 bytes."""
+    name = path.name.encode()[:200].decode(errors="ignore")
+    return path.parent / f".{name}.{os.getpid()}"
+
+
+def _remove_partials_of_the_dead(path: Path) -> None:
+    """Remove the temporary files and folders beside `path` of processes that do not live any more."""
+    prefix = _partial(path).name.rpartition(".")[0]
+    with suppress(OSError):  # they are in nobody's way
+        for other in path.parent.glob(f"{glob.escape(prefix)}.*"):
+            process = other.name.removeprefix(f"{prefix}.")
+            if not process.isascii() or not process.isdigit() or other.is_symlink() or _lives(int(process)):
+                continue
+            if other.is_dir():
+                shutil.rmtree(other)
+            else:
+                other.unlink()
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 def write(folder: Path, name: str, content: bytes) -> None:
@@ -60,9 +116,13 @@ def new_folder(root: Path) -> Iterator[Path]:
     Raises BadInput if `root` exists and is not empty, or cannot be made.
     """
     refuse_full(root)
-    partial = root.parent / f".{root.name}.{os.getpid()}"
+    partial = _partial(root)
+    remove = functools.partial(shutil.rmtree, partial, ignore_errors=True)
+    atexit.register(remove)
     try:
-        partial.mkdir(parents=True)
+        _remove_partials_of_the_dead(root)
+        made.make(root.parent)
+        partial.mkdir()
         yield partial
         for file in partial.iterdir():
             file.chmod(partial.stat().st_mode & 0o666)  # safetensors lets only the owner read its files
@@ -70,7 +130,8 @@ def new_folder(root: Path) -> Iterator[Path]:
     except OSError as error:
         raise BadInput(f"{root} cannot be written to: {error.strerror}") from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        remove()
+        atexit.unregister(remove)
 
 
 def checksum(tensors: Mapping[str, Tensor], facts: str = "") -> str:

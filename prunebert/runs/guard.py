@@ -1,15 +1,50 @@
-"""Refuse to overwrite another run's directory; clean up after a run that never started."""
+"""Refuse a directory that holds files of the user's or another run, and clean up what died processes left in a run's.
+
+A process removes only what it made itself, or what a run made whose lock it holds.
+"""
 
 from __future__ import annotations
 
+import os
 import re
-import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from prunebert.errors import BadInput
-from prunebert.runs.artifacts import CHECKPOINT, CONFIG, LOCK, LOG, METRICS, QUEUE, RESULT, SWEEP, is_finished, runs
+from prunebert.runs import artifacts, record
+from prunebert.runs.artifacts import CHECKPOINT, CONFIG, LOCK, METRICS, QUEUE, RESULT, SWEEP, is_finished, runs
 from prunebert.system.console import counted
+
+NAMES = (
+    *(RESULT, artifacts.TOPOLOGY, artifacts.MASKS, METRICS, artifacts.HEAD, artifacts.WEIGHTS, artifacts.DELTA),
+    *(artifacts.PREDICTIONS, artifacts.LOG, artifacts.POINTER, CONFIG, LOCK, CHECKPOINT),
+)
+
+
+def refuse_foreign(root: Path, key: str) -> None:
+    """Raise BadInput if `root` holds files with names of a run's files and is no run's directory.
+
+    key: the key that named the directory.
+    """
+    names = [name for name in NAMES if os.path.lexists(root / name) and not _is_unused(root / name)]
+    if names and not is_run(root):
+        raise BadInput(
+            f"{key}={root} holds {', '.join(sorted(names))} of another origin than a run of prunebert; choose another "
+            "directory"
+        )
+
+
+def is_run(root: Path) -> bool:
+    """Return whether a run of prunebert was started in `root`, as its record shows."""
+    return record.exists(root / CONFIG / "config.yaml")
+
+
+def _is_unused(path: Path) -> bool:
+    """Return whether `path` is a lock or a record that a process left before its run began."""
+    if path.name == LOCK:
+        return path.is_file() and not path.is_symlink() and path.stat().st_size == 0
+    return path.name == CONFIG and record.is_empty(path)
 
 
 def refuse_another(root: Path, is_this: Callable[[str], bool]) -> None:
@@ -27,10 +62,15 @@ def refuse_another(root: Path, is_this: Callable[[str], bool]) -> None:
 
 
 def refuse_another_sweep(root: Path, is_this: Callable[[str], bool]) -> None:
-    """Raise BadInput if `root` holds finished runs of another sweep, whose record this sweep would overwrite.
+    """Raise BadInput if this sweep would overwrite a multirun.yaml of the user's, or that of another sweep's results.
 
     is_this: returns whether the text of a multirun.yaml means this sweep.
     """
+    if os.path.lexists(root / SWEEP) and not record.exists(root / SWEEP):
+        raise BadInput(
+            f"hydra.sweep.dir={root} holds {SWEEP} of another origin than a sweep of prunebert; choose another "
+            "directory"
+        )
     finished = [p for p in runs(root) if is_finished(p)] if root.is_dir() else []
     if finished and not ((root / SWEEP).is_file() and is_this((root / SWEEP).read_text("utf-8"))):
         raise BadInput(
@@ -39,43 +79,52 @@ def refuse_another_sweep(root: Path, is_this: Callable[[str], bool]) -> None:
         )
 
 
-def keep_record(root: Path) -> Callable[[], None]:
-    """Read a sweep's record and return a function that restores it after Hydra has overwritten it."""
-    file = root / SWEEP
-    content = file.read_bytes() if file.is_file() else None
-
-    def restore() -> None:
-        if content is not None and file.parent.is_dir():
-            file.write_bytes(content)
-
-    return restore
+def sweep_record(root: Path) -> bytes | None:
+    """Return the content of a sweep's record; None if there is none."""
+    return (root / SWEEP).read_bytes() if (root / SWEEP).is_file() else None
 
 
-def discard_empty_sweep(root: Path) -> None:
-    """Remove a sweep's directory if none of its cells was ever started.
+def discard_empty_sweep(root: Path, earlier: bytes | None, is_this: Callable[[str], bool]) -> None:
+    """Restore or remove a sweep's record if none of its cells was ever started.
 
     Hydra records a sweep before it reads its cells, and submitit writes what it is about to submit. A job in the queue
     has a directory of its own, and then nothing is removed.
+
+    Args:
+        earlier: the record as it was before this process wrote its own; None if there was none.
+        is_this: returns whether the text of a multirun.yaml means this sweep.
     """
-    queue = root / QUEUE
-    if not root.is_dir() or {p.name for p in root.iterdir()} - {QUEUE} != {SWEEP}:
-        return
-    if queue.is_dir() and any(p.is_dir() for p in queue.iterdir()):
-        return
-    shutil.rmtree(queue, ignore_errors=True)
-    (root / SWEEP).unlink()
-    discard(root)
+    file, queue = root / SWEEP, root / QUEUE
+    with suppress(OSError):  # gone, or no longer writable
+        if any(p.is_dir() for p in queue.glob("*")) or any(root.glob(f"**/{CONFIG}")):
+            return
+        if not is_this(file.read_text("utf-8")):
+            return
+        if earlier is not None:
+            file.write_bytes(earlier)
+            return
+        for path in (*queue.glob("*.pkl"), *queue.glob("submission_file_*.sh")):
+            path.unlink()
+        if queue.is_dir():
+            queue.rmdir()
+        file.unlink()
 
 
-def discard(root: Path) -> None:
-    """Remove what Hydra wrote for a run that never started: its record, the log, and directories left empty."""
-    if is_finished(root) or (root / METRICS).exists():
-        return
-    shutil.rmtree(root / CONFIG, ignore_errors=True)
-    for name in (LOG, LOCK):
-        (root / name).unlink(missing_ok=True)
-    dated = re.fullmatch(r"\d{4}-\d\d-\d\d", root.parent.name)
-    for directory in [root, *list(root.parents)[:2]] if dated else [root]:  # outputs/DATE/TIME, or what the user named
-        if not directory.is_dir() or any(directory.iterdir()) or directory == Path.cwd():
-            break
-        directory.rmdir()
+def remove_leftovers(root: Path) -> None:
+    """Remove what processes that died left half-written in the run `root`; of a finished run its checkpoint, too.
+
+    Call it under the run's lock: no other process writes there then. Files of other names stay.
+    """
+    finished = is_finished(root)
+    partial = re.compile(rf"\.({'|'.join(re.escape(name) for name in (*NAMES, *record.FILES, 'probe'))})\.\d+")
+    moment = re.compile(r"(moment-\d+|phase-.+)\.safetensors")
+    checkpoint = root / CHECKPOINT
+    with suppress(OSError):  # what cannot be removed is in nobody's way
+        for folder in (root, root / CONFIG, checkpoint):
+            for path in () if folder.is_symlink() or not folder.is_dir() else folder.iterdir():
+                inside = folder == checkpoint and re.fullmatch(rf"\.{moment.pattern}\.\d+", path.name)
+                done = folder == checkpoint and finished and moment.fullmatch(path.name)
+                if (partial.fullmatch(path.name) or inside or done) and path.is_file() and not path.is_symlink():
+                    path.unlink()
+        if finished and checkpoint.is_dir() and not checkpoint.is_symlink():
+            checkpoint.rmdir()  # unless the user put something there

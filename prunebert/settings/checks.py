@@ -68,6 +68,12 @@ def seed(value: Any) -> None:
 
 
 def cell(overrides: str) -> str:
-    """A folder name for a sweep's overrides: no slashes, at most 200 characters. A longer one ends with a hash."""
+    """A folder name for a sweep's overrides: no slashes, at most 200 characters. A longer one ends with a hash.
+
+    File systems count bytes, of which a character of another script has several; they allow 255.
+    """
     name = re.sub(r"(^|,)\+{1,2}", r"\1", overrides).replace("/", "_") or "default"
-    return name if len(name) <= 200 else f"{name[:180]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+    content = name.encode("utf-8", "surrogateescape")
+    if len(name) <= 200 and len(content) <= 255:
+        return name
+    return f"{content[:180].decode('utf-8', 'ignore')}-{hashlib.sha256(content).hexdigest()[:12]}"
