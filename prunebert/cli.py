@@ -109,6 +109,7 @@ class CommandLine:
 
     def __init__(self, started: float | None = None) -> None:
         self.started = started  # when the command began, on time.perf_counter's clock; None after the first run
+        self.broken: set[str] = set()  # reasons whose traceback was printed
 
     def __reduce__(self) -> tuple[type[CommandLine], tuple[()]]:
         return CommandLine, ()  # another process has another clock
@@ -136,10 +137,12 @@ class CommandLine:
             if not sweep:
                 _stop(reason, status=1 if isinstance(error, OSError) else 2)
         except Exception as error:  # a sweep goes on whatever breaks in one cell
-            log.exception("this run broke", extra={"printed_at_exit": True})
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            printed = not sweep or reason in self.broken or signals.in_worker_of_a_sweep()
+            log.exception("this run broke", extra={"printed_at_exit": printed})
             if not sweep:
                 raise
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            self.broken.add(reason)
         failure = Failure(os.path.relpath(out, HydraConfig.get().sweep.dir), reason)
         if not config.dry and not claim.record_failure(out, texts) and signals.in_worker_of_a_sweep():
             raise BadInput(f"{failure.cell}: {reason}")  # the worker cannot leave it to the sweep's process

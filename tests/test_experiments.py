@@ -99,7 +99,7 @@ def test_dry_of_a_sweep(prunebert, toy, tmp_path):
 def test_dry_of_runs_that_cannot_start_is_an_error_and_writes_nothing(prunebert, toy, tmp_path):
     words = ["-m", *[w for w in toy if not w.startswith("hydra")], "method=magnitude", "dry=true"]
     done = prunebert(*words, "task.score=accuracy,nonsense", f"task.train={tmp_path / 'none.csv'}")
-    assert done.returncode == 1 and done.stdout.count("none.csv") == 2
+    assert done.returncode == 1 and done.stdout.count("none.csv") == 1 and "could not begin: 2 cells" in done.stdout
     assert not snapshot(tmp_path) and not list(tmp_path.rglob("multirun/*"))
 
 
@@ -110,7 +110,7 @@ def test_dry_ignores_the_launcher(cli, toy, tmp_path, words):
     assert status == 0 and printed.count("2 steps, to do") == 2
     status, printed = cli(*words, "task.max_length=32,999")
     assert status == 1 and "task.max_length=999" in printed
-    assert {p.name for p in snapshot(tmp_path)} == {"multirun.yaml"}  # removed when the process ends
+    assert not snapshot(tmp_path)
 
 
 @pytest.mark.slow

@@ -129,6 +129,7 @@ def record_failure(directory: Path, texts: Mapping[str, str]) -> bool:
     if record.has_log():
         return True
     try:
+        guard.refuse_foreign(directory, "hydra.sweep.dir")
         with _locked(directory / artifacts.LOCK, "hydra.sweep.dir", wait=False):
             guard.refuse_foreign(directory, "hydra.sweep.dir")
             if _has_trained(directory):
@@ -153,6 +154,10 @@ def _locked(file: Path, key: str, wait: bool = True) -> Iterator[None]:
     lock = FileLock(file)
     waiting = False
     while True:
+        if not guard.is_unused(file):  # filelock would empty it
+            raise BadInput(
+                f"{key}={file.parent} holds {file.name}, which is no lock of prunebert; choose another directory"
+            )
         try:
             made.make(file.parent)
             lock.acquire(timeout=-1 if waiting else 0)

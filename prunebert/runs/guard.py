@@ -27,7 +27,7 @@ def refuse_foreign(root: Path, key: str) -> None:
 
     key: the key that named the directory.
     """
-    names = [name for name in NAMES if os.path.lexists(root / name) and not _is_unused(root / name)]
+    names = [name for name in NAMES if not is_unused(root / name)]
     if names and not is_run(root):
         raise BadInput(
             f"{key}={root} holds {', '.join(sorted(names))} of another origin than a run of prunebert; choose another "
@@ -40,9 +40,11 @@ def is_run(root: Path) -> bool:
     return record.exists(root / CONFIG / "config.yaml")
 
 
-def _is_unused(path: Path) -> bool:
-    """Return whether `path` is a lock or a record that a process left before its run began."""
-    if path.name == LOCK:
+def is_unused(path: Path) -> bool:
+    """Return whether nothing is at `path`, or a lock or a record that a process left before its run began."""
+    if not os.path.lexists(path):
+        return True
+    if path.suffix == ".lock" or path.name == LOCK:
         return path.is_file() and not path.is_symlink() and path.stat().st_size == 0
     return path.name == CONFIG and record.is_empty(path)
 
@@ -96,7 +98,7 @@ def discard_empty_sweep(root: Path, earlier: bytes | None, is_this: Callable[[st
     """
     file, queue = root / SWEEP, root / QUEUE
     with suppress(OSError):  # gone, or no longer writable
-        if any(p.is_dir() for p in queue.glob("*")) or any(root.glob(f"**/{CONFIG}")):
+        if any(p.is_dir() for p in queue.glob("*")) or any(is_run(p.parent) for p in root.rglob(CONFIG)):
             return
         if not is_this(file.read_text("utf-8")):
             return
