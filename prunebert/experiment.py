@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from prunebert.errors import Diverged
-from prunebert.runs import artifacts, identity
+from prunebert.runs import artifacts, guard, identity
 from prunebert.settings import checks, overlaps
 from prunebert.settings import labels as row_labels
 from prunebert.system import distributed, signals
@@ -49,6 +49,7 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
         signals.Stopped: a signal asked for the end; a checkpoint was written if training had begun.
     """
     checks.config(fields)
+    guard.refuse_foreign(directory, "hydra.sweep.dir" if request.sweep else "hydra.run.dir")
     every, impl, model = build(fields["checkpoint"]), build(fields["impl"]), build(fields["model"])
     if augment := build(fields["augment"]):
         augment = partial(augment, model=model, device=impl.torch_device)
