@@ -1,10 +1,15 @@
 """Disks that are full, read-only, or gone under a run."""
 
+import logging
+import os
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 import safetensors.torch
 
+from prunebert.cli import main
 from prunebert.runs import artifacts, files
 from prunebert.training.checkpoints import Checkpoints
 from tests.runs.test_resume import SHORT, assert_same_run, results
@@ -79,3 +84,93 @@ def test_a_directory_deleted_under_a_run_ends_it_in_one_line(cli, toy, tmp_path,
     status, printed = cli(*toy, "method=magnitude", *SHORT)
     assert status == 1 and "Traceback" not in printed
     assert "No such file or directory" in printed.strip().splitlines()[-1]
+
+
+def full_at(monkeypatch, name, code=28):
+    """Let the disk be full when the content of a file called `name` is brought to it. The system names no file then."""
+    fsync = os.fsync
+
+    def refuse(descriptor):
+        if Path(os.readlink(f"/proc/self/fd/{descriptor}")).name.startswith(f".{name}"):
+            raise OSError(code, os.strerror(code))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+
+
+@pytest.mark.parametrize("code", [28, 122])
+@pytest.mark.parametrize("name", ["config.yaml", "overrides.yaml"])
+def test_a_full_disk_at_the_record_is_one_line_and_leaves_nothing(cli, toy, tmp_path, monkeypatch, name, code):
+    with monkeypatch.context() as patch:
+        full_at(patch, name, code)
+        status, printed = cli(*toy, "method=magnitude")
+    message = f"prunebert: {tmp_path / 'run/.hydra' / name}: {os.strerror(code)}"
+    assert status == 1 and [*printed.splitlines()] == [message] and not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_at_the_index_is_one_line_and_leaves_nothing(cli, toy, tmp_path, monkeypatch):
+    dated = [w for w in toy if not w.startswith("hydra")]
+    with monkeypatch.context() as patch:
+        fsync = os.fsync
+        patch.setattr(
+            os, "fsync", lambda fd: refuse(28) if ".index" in os.readlink(f"/proc/self/fd/{fd}") else fsync(fd)
+        )
+        status, printed = cli(*dated, "method=magnitude")
+    assert status == 1 and len(printed.splitlines()) == 1 and not list(tmp_path.iterdir())
+    assert "outputs/.index/" in printed and printed.endswith(".json: No space left on device\n")
+
+
+def refuse(code):
+    raise OSError(code, os.strerror(code))
+
+
+@pytest.mark.parametrize(("code", "key"), [(28, "hydra.run.dir"), (30, "hydra.run.dir"), (13, "hydra.sweep.dir")])
+def test_a_directory_that_cannot_be_made_is_one_line(cli, toy, tmp_path, monkeypatch, code, key):
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", lambda path, *args, **settings: refuse(code))
+        status, printed = cli(*(["-m"] if "sweep" in key else []), *toy, "method=magnitude", f"{key}=new")
+    assert status == 2 and len(printed.splitlines()) == 1 and not list(tmp_path.iterdir())
+    assert printed.startswith(f"prunebert: {key}=") and printed.endswith(
+        f"new cannot be written to: {os.strerror(code)}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["masks.safetensors", "head.safetensors", "weights.safetensors", "predictions.parquet", "topology.json", "result"],
+)
+def test_a_full_disk_at_each_file_of_the_result(cli, toy, tmp_path, monkeypatch, name):
+    with monkeypatch.context() as patch:
+        full_at(patch, name)
+        status, printed = cli(*toy, "method=magnitude")
+    last = printed.splitlines()[-1]
+    assert (
+        status == 1
+        and last.startswith(f"prunebert: {tmp_path / 'run' / name}")
+        and last.endswith(": No space left on device")
+    )
+    assert printed.count("No space left") == 1
+    left = [p.name for p in (tmp_path / "run").iterdir()]
+    assert not [n for n in left if n.startswith(".") and n != ".hydra"] and "result.json" not in left
+    status, printed = cli(*toy, "method=magnitude")
+    assert status == 0 and "phase finetune was finished before" in printed
+
+
+def test_a_full_disk_at_the_log_is_told_once_and_costs_only_the_log(cli, toy, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(logging.FileHandler, "_open", lambda handler: open("/dev/full", "w"))  # noqa: SIM115
+        status, printed = cli(*toy, "method=magnitude")
+    assert status == 0 and printed.count("run.log: No space left on device; the log is not complete") == 1
+    assert "Traceback" not in printed and (tmp_path / "run/result.json").is_file()
+
+
+@pytest.mark.parametrize("words", [["method=magnitude"], ["info", "run"], ["-m", "method=magnitude"]])
+def test_a_deleted_working_directory_is_one_line(tmp_path, monkeypatch, capsys, words):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    monkeypatch.setattr(sys, "argv", ["prunebert", *words])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 1
+    assert capsys.readouterr().err == "prunebert: the working directory was deleted; change to another one\n"
