@@ -21,6 +21,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from prunebert import experiment
 from prunebert.errors import BadInput, bad_choice, describe_os_error
@@ -107,12 +108,13 @@ def _command(name: str, words: list[str]) -> None:
 class CommandLine:
     """One command line whose runs Hydra starts through `run`, in this process or in a launcher's workers."""
 
-    def __init__(self, started: float | None = None) -> None:
+    def __init__(self, started: float | None = None, remote: bool = False) -> None:
+        self.remote = remote  # whether a launcher brought this object to another process than the command's
         self.started = started  # when the command began, on time.perf_counter's clock; None after the first run
         self.broken: set[str] = set()  # reasons whose traceback was printed
 
-    def __reduce__(self) -> tuple[type[CommandLine], tuple[()]]:
-        return CommandLine, ()  # another process has another clock
+    def __reduce__(self) -> tuple[type[CommandLine], tuple[None, bool]]:
+        return CommandLine, (None, True)  # another process has another clock
 
     def run(self, config: DictConfig) -> Failure | None:
         """One run, alone or as the cell of a sweep. Returns why a cell did not finish."""
@@ -121,8 +123,8 @@ class CommandLine:
             with signals.cell(made.remove_empty) as begins:
                 return self._run(config, out) if begins else None
         finally:
-            if signals.in_worker_of_a_sweep():
-                made.remove_empty()
+            if self.remote:
+                made.end()
 
     def _run(self, config: DictConfig, out: Path) -> Failure | None:
         """Carry out the run. An error ends the process; in a sweep it is returned, and the other cells go on."""
@@ -138,13 +140,13 @@ class CommandLine:
                 _stop(reason, status=1 if isinstance(error, OSError) else 2)
         except Exception as error:  # a sweep goes on whatever breaks in one cell
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            printed = not sweep or reason in self.broken or signals.in_worker_of_a_sweep()
+            printed = not sweep or reason in self.broken or self.remote
             log.exception("this run broke", extra={"printed_at_exit": printed})
             if not sweep:
                 raise
             self.broken.add(reason)
         failure = Failure(os.path.relpath(out, HydraConfig.get().sweep.dir), reason)
-        if not config.dry and not claim.record_failure(out, texts) and signals.in_worker_of_a_sweep():
+        if not config.dry and not claim.record_failure(out, texts) and self.remote:
             raise BadInput(f"{failure.cell}: {reason}")  # the worker cannot leave it to the sweep's process
         return failure
 
@@ -186,7 +188,11 @@ class Around(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         def is_this_sweep(text: str) -> bool:
-            return list(OmegaConf.create(text).hydra.overrides.task) == list(config.hydra.overrides.task)
+            try:
+                words = OmegaConf.select(DictConfig(OmegaConf.create(text)), "hydra.overrides.task")
+            except (OmegaConfBaseException, YAMLError):  # a damaged record
+                return False
+            return words is not None and list(words) == list(config.hydra.overrides.task)
 
         def check(root: Path) -> None:
             _refuse_own_record(config)
@@ -250,7 +256,7 @@ def _means_the_same(config: DictConfig, text: str) -> bool:
     try:
         recorded = overrides.resolved(DictConfig(OmegaConf.create(text)))
         return identity.configuration(recorded) == identity.configuration(overrides.resolved(config))
-    except OmegaConfBaseException:  # a damaged record
+    except (OmegaConfBaseException, YAMLError):  # a damaged record
         return False
 
 

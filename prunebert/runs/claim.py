@@ -190,7 +190,7 @@ def find_run(directory: Path, identity: str) -> Path | None:
 
 def is_running(root: Path) -> bool:
     """Return whether a process works on the run in `root` now, as its lock shows."""
-    if not (root / artifacts.LOCK).is_file():
+    if not (root / artifacts.LOCK).is_file() or not guard.is_unused(root / artifacts.LOCK):
         return False
     try:
         with FileLock(root / artifacts.LOCK, timeout=0):

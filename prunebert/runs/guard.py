@@ -100,7 +100,8 @@ def discard_empty_sweep(root: Path, earlier: bytes | None, is_this: Callable[[st
     with suppress(OSError):  # gone, or no longer writable
         if any(p.is_dir() for p in queue.glob("*")) or any(is_run(p.parent) for p in root.rglob(CONFIG)):
             return
-        if not is_this(file.read_text("utf-8")):
+        cut_off = earlier is None and not record.exists(file)  # the disk was full when this process wrote it
+        if not (cut_off or is_this(file.read_text("utf-8"))):
             return
         if earlier is not None:
             file.write_bytes(earlier)

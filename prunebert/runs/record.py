@@ -43,9 +43,11 @@ def exists(file: Path) -> bool:
     """Return whether `file` is the configuration of one of prunebert's runs or sweeps."""
     import yaml
 
+    if not file.is_file():
+        return False
     try:
         content = yaml.load(file.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return False
     return isinstance(content, dict) and content.keys() >= KEYS
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import safetensors.torch
+from omegaconf import OmegaConf
 
 from prunebert.cli import main
 from prunebert.runs import artifacts, files
@@ -118,6 +119,18 @@ def test_a_full_disk_at_the_index_is_one_line_and_leaves_nothing(cli, toy, tmp_p
         status, printed = cli(*dated, "method=magnitude")
     assert status == 1 and len(printed.splitlines()) == 1 and not list(tmp_path.iterdir())
     assert "outputs/.index/" in printed and printed.endswith(".json: No space left on device\n")
+
+
+def test_a_full_disk_at_a_sweeps_record_leaves_nothing(cli, toy, tmp_path, monkeypatch):
+    def cut_off(config, file):
+        Path(file).write_text("method:\n  _target_: 'prune")
+        refuse(28)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OmegaConf, "save", cut_off)
+        status, printed = cli("-m", *toy, "method=magnitude", "hydra.sweep.dir=sweep")
+    assert status == 1 and len(printed.splitlines()) == 1 and "No space left on device" in printed
+    assert not list(tmp_path.iterdir())
 
 
 def refuse(code):

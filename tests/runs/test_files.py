@@ -1,0 +1,61 @@
+"""Files and folders appear whole or not at all, and what dead processes left of them goes."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from prunebert.errors import BadInput
+from prunebert.runs import files
+
+
+@pytest.fixture(scope="module")
+def dead():
+    """The number of a process that is over."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_what_dead_processes_left_of_a_folder_is_removed(tmp_path, dead):
+    (tmp_path / f".out.{dead}").mkdir()
+    (tmp_path / f".out.{dead}/weights").write_text("half")
+    kept = [f".out.{os.getppid()}", ".out.mine", f".other.{dead}"]
+    for name in kept:
+        (tmp_path / name).mkdir()
+    (tmp_path / ".out.4194305").symlink_to(".out.mine")
+    with files.new_folder(tmp_path / "out") as folder:
+        (folder / "weights").write_text("whole")
+    assert {p.name for p in tmp_path.iterdir()} == {"out", ".out.4194305", *kept}
+    with pytest.raises(BadInput, match="exists and is not empty"), files.new_folder(tmp_path / "out"):
+        pass
+
+
+def test_a_link_is_replaced_and_its_target_kept(tmp_path):
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / "page.html").symlink_to("theirs")
+    (tmp_path / f".page.html.{os.getpid()}").symlink_to("theirs")
+    files.write(tmp_path, "page.html", b"ours")
+    assert (tmp_path / "theirs").read_text() == "theirs" and (tmp_path / "page.html").read_text() == "ours"
+    assert not (tmp_path / "page.html").is_symlink() and {p.name for p in tmp_path.iterdir()} == {"theirs", "page.html"}
+
+
+@pytest.mark.parametrize("name", ["x" * 250, "語" * 85])
+def test_names_as_long_as_the_system_takes(tmp_path, name):
+    files.write(tmp_path, name, b"whole")
+    with files.new_folder(tmp_path / "f" / name) as folder:
+        (folder / "a").write_text("a")
+    assert (tmp_path / name).read_bytes() == b"whole" and os.listdir(tmp_path / "f" / name) == ["a"]
+
+
+def test_an_error_names_the_file_and_leaves_nothing(tmp_path):
+    def full():
+        raise OSError(28, os.strerror(28))
+
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(OSError) as raised, files.replacing(tmp_path / "a") as partial:
+        partial.write_text("half")
+        full()
+    assert (raised.value.errno, raised.value.filename) == (28, str(tmp_path / "a"))
+    assert os.listdir(tmp_path) == ["a"] and (tmp_path / "a").read_text() == "old"
