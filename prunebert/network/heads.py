@@ -33,8 +33,8 @@ class Linear(nn.Module):
         width = model.config.hidden_size
         hidden, activation, out = model.family.head
         self.pooled = not hidden
-        rate = getattr(model.config, "classifier_dropout", None)
-        self.dropout = nn.Dropout(getattr(model.config, model.family.dropout) if rate is None else rate)
+        rates = [getattr(model.config, name, None) for name in model.family.dropout]
+        self.dropout = nn.Dropout(next(rate for rate in rates if rate is not None))
         self._dropout_first = model.family.dropout_first
         self._activation = ACTIVATIONS[activation] if hidden else None
         self._hidden = _attach(self, hidden, _new_linear(width, width, model)) if hidden else ""
@@ -71,6 +71,11 @@ class LabelWords(nn.Module):
         stock: Any = model.masked_lm()
         decoder = stock.get_output_embeddings()
         ids = torch.tensor(word_ids(model, words)) if words else torch.arange(len(decoder.bias))
+        if words and int(ids.max()) >= len(decoder.bias):
+            raise BadInput(
+                f"task.label_words: {words[int(ids.argmax())]!r} is token {int(ids.max())}, and the masked-LM head of "
+                f"{model.name} has {len(decoder.bias)} words; choose another word"
+            )
         self._stages = [
             stage if stage in ACTIVATIONS else _attach(self, stage, stock.get_submodule(stage))
             for stage in model.family.mlm

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from prunebert.errors import BadInput
+from prunebert.network import checkpoint, configuration, tokenizers, weights
+from prunebert.network.checkpoint import OTHER_SOURCES, Place
 from prunebert.system import hub, packaged
 
 
@@ -28,9 +29,9 @@ class Family:
             pooler, so its name is "".
         mlm: the stages of the masked-LM head between hidden state and decoder; a bare word is an activation.
         embeddings: the word embeddings' matrix.
-        dropout: the configuration's name for the head's dropout rate.
+        dropout: the configuration's names for the head's dropout rate; the first that has a value counts.
         dropout_first: dropout also comes before the head's hidden layer.
-        load: arguments of AutoModel.from_pretrained.
+        load: arguments of the encoder's class.
     """
 
     prefix: str
@@ -40,7 +41,7 @@ class Family:
     head: tuple[str, str, str]
     mlm: tuple[str, ...]
     embeddings: str = "embeddings.word_embeddings.weight"
-    dropout: str = "hidden_dropout_prob"
+    dropout: tuple[str, ...] = ("classifier_dropout", "hidden_dropout_prob")
     dropout_first: bool = True
     load: dict[str, Any] = field(default_factory=dict)
 
@@ -55,11 +56,6 @@ class Family:
             return None
         return int(match[1]), self.kinds[match[2]]
 
-
-OTHER_SOURCES = (
-    "a folder with config.json and model.safetensors, or the embedded model=tiny; for data use a folder "
-    "(task.data_dir=FOLDER), files of your own (task=file task.train=FILE) or the embedded data (task=rotten_tomatoes)"
-)
 
 _BERT_LAYER = r"encoder\.layer\.(\d+)\.(.+)\.weight"
 _BERT_KINDS = {
@@ -103,9 +99,9 @@ FAMILIES = {
         kinds=_DISTILBERT_KINDS,
         pooler="",
         head=("pre_classifier", "relu", "classifier"),
-        dropout="seq_classif_dropout",
+        dropout=("seq_classif_dropout",),
         dropout_first=False,
-        mlm=("vocab_transform", "gelu", "vocab_layer_norm"),
+        mlm=("vocab_transform", "activation", "vocab_layer_norm"),
     ),
     "electra": Family(
         prefix="electra",
@@ -140,12 +136,11 @@ class Model:
         return {k: v for k, v in self.config.to_dict().items() if k not in ("_name_or_path", "transformers_version")}
 
     def masked_lm(self) -> nn.Module:
-        """Load the same checkpoint with its masked-LM head. Raises BadInput if it was saved without one."""
-        from transformers import AutoModelForMaskedLM
+        """Load the same checkpoint with its masked-LM head, in float32 as the encoder.
 
-        model, info = AutoModelForMaskedLM.from_pretrained(
-            self.path, revision=self.revision, use_safetensors=True, output_loading_info=True
-        )
+        Raises BadInput if it was saved without one.
+        """
+        model, info = self._read("AutoModelForMaskedLM", {})
         absent = [key for key in info["missing_keys"] if not key.startswith(self.family.prefix + ".")]
         decoder = model.get_output_embeddings()
         tied = decoder is not None and decoder.weight is model.get_input_embeddings().weight
@@ -163,13 +158,16 @@ class Model:
 
         Raises BadInput if they cannot be read or have changed.
         """
-        remote = not Path(self.path).is_dir()
-        with hub.explained(f"model.name={self.name}", "the checkpoint that the run started from", remote):
-            encoder, _ = _encoder(self.path, self.revision, self.family)
-        weights = {n: p.detach() for n, p in encoder.named_parameters() if n not in self.fresh}
-        if hash_of(weights) != self.weights_hash:
+        encoder, _ = self._read("AutoModel", self.family.load)
+        pretrained = {n: p.detach() for n, p in encoder.named_parameters() if n not in self.fresh}
+        if hash_of(pretrained) != self.weights_hash:
             raise BadInput(f"model.name={self.name}: the checkpoint has changed since it was loaded")
-        return weights
+        return pretrained
+
+    def _read(self, auto_class: str, arguments: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        source = Place(self.name, self.path, self.revision)
+        with hub.explained(f"model.name={self.name}", "the checkpoint that the run started from", source.remote):
+            return weights.read(source, auto_class, self.config, self.family, arguments)
 
 
 def load(
@@ -187,75 +185,54 @@ def load(
         package: the package that contains the model, as packaged.folder takes it, and the model's name ("model").
         overlaps: not read here (see settings.overlaps).
 
-    Raises BadInput for a family that is not in FAMILIES, a missing package or folder, and a hub that does not answer.
+    Raises BadInput for a family that is not in FAMILIES, a missing package or folder, a hub that does not answer, and a
+    checkpoint whose files are damaged, do not fit each other, or would run code.
     """
     if package and package["model"] != name:
         raise BadInput(
             f"model.name={name}: model={package['model']} is a model inside an installed package; for a model of your "
             f"own use model=bert-base model.name={name}"
         )
-    path = str(packaged.folder(**{k: v for k, v in package.items() if k != "model"})) if package else name
-    remote = not package and not Path(name).expanduser().is_dir()
-    if remote:
-        if name.startswith((".", "/", "~")):
-            raise BadInput(f"model.name={name}: there is no such folder")
-        hub.prepare()
-    elif not package:
-        path = str(Path(name).expanduser())
+    folder = str(packaged.folder(**{k: v for k, v in package.items() if k != "model"})) if package else None
+    source = checkpoint.place(name, folder, revision)
     import transformers
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    with hub.explained(f"model.name={name}", OTHER_SOURCES, remote):
-        config = transformers.AutoConfig.from_pretrained(path, revision=revision)
-        family = FAMILIES.get(config.model_type)
-        if family is None:
-            raise BadInput(f"model.name={name} is a {config.model_type}: allowed families are {', '.join(FAMILIES)}")
-        tokenizer = transformers.AutoTokenizer.from_pretrained(path, revision=revision)
-        encoder, info = _encoder(path, revision, family)
+    with hub.explained(f"model.name={name}", OTHER_SOURCES, source.remote):
+        config = configuration.read(source, FAMILIES)
+        family = FAMILIES[config.model_type]
+        tokenizer = tokenizers.load(source, config)
+        encoder, info = weights.read(source, "AutoModel", config, family, family.load)
     fresh = tuple(sorted(set(info["missing_keys"]) & {n for n, _ in encoder.named_parameters()}))
-    if any(family.place(n) or n == family.embeddings for n in fresh):
+    if absent := [n for n in fresh if not n.startswith("pooler.")]:
         raise BadInput(
-            f"model.name={name}: the checkpoint lacks encoder weights ({fresh[0]}, …); it is not a {config.model_type}"
+            f"model.name={name}: the checkpoint lacks encoder weights ({absent[0]}, …); it is not a {config.model_type}"
         )
     positions = config.max_position_embeddings
     if config.model_type == "roberta":
         positions -= config.pad_token_id + 1  # RoBERTa's positions start after the padding index
-    weights = {n: p for n, p in encoder.named_parameters() if n not in fresh}
+    if positions < 1:
+        raise source.bad(f"config.json: max_position_embeddings={config.max_position_embeddings} leaves no position")
+    pretrained = {n: p for n, p in encoder.named_parameters() if n not in fresh}
     return Model(
         name=name,
-        path=path,
+        path=source.path,
         revision=revision,
         encoder=encoder,
-        config=config,
+        config=encoder.config,
         tokenizer=tokenizer,
         family=family,
         fresh=fresh,
         positions=positions,
         heads=config.num_attention_heads,
-        weights_hash=hash_of(weights),
+        weights_hash=hash_of(pretrained),
         origin={
-            "name": name if package or remote else str(Path(path).resolve()),
+            "name": name if package or source.remote else str(Path(source.path).resolve()),
             "revision": revision,
             "package": package,
         },
     )
-
-
-def _encoder(path: str, revision: str, family: Family) -> tuple[Any, dict[str, Any]]:
-    """Return the encoder in float32 and transformers' report on its loading."""
-    from transformers import AutoModel
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # initialises the parameters that the checkpoint lacks
-        return AutoModel.from_pretrained(
-            path,
-            revision=revision,
-            use_safetensors=True,
-            output_loading_info=True,
-            dtype=torch.float32,
-            **family.load,
-        )
 
 
 def require_same_weights(model: Model, name: str, weights_hash: str, source: str) -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
 import pandas as pd
 from datasets import Dataset
 
 from prunebert.errors import BadInput
+from prunebert.network import tokenizers
 
 log = logging.getLogger(__name__)
 VERSION = 1  # raise it when the same text is tokenised in another way
@@ -38,22 +40,33 @@ def tokenised(
         tokenize: a function from a batch of columns to a batch of columns.
         settings: whatever else decides the result; a part of the cache's key.
 
-    The key is the table's content, the tokenizer's full definition and `settings`.
+    The key is the table's content, `settings`, and all that decides the tokenizer's tokens (see tokenizers.definition).
     Two processes may do this at once, because each file appears whole or not at all.
+
+    Raises BadInput for an id that the model's embeddings lack, and for texts of which the vocabulary has no word.
     """
     digest = hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
-    definition = json.loads(tokenizer.backend_tokenizer.to_str())
-    definition |= {"truncation": None, "padding": None}  # earlier calls set these; they are not of the vocabulary
+    definition = tokenizers.definition(tokenizer)
     digest.update(json.dumps([VERSION, definition, settings, list(table.columns)], sort_keys=True).encode())
     file = folder() / f"{digest.hexdigest()[:32]}.arrow"
     if not file.exists():
         log.info("tokenising %s rows, once for this data and tokenizer", f"{len(table):,}")
     datasets.disable_progress_bars()
     source = Dataset.from_pandas(table, preserve_index=False)
-    return source.map(
+    tokens = source.map(
         tokenize,
         batched=True,
         remove_columns=source.column_names,
         cache_file_name=str(file),
         new_fingerprint=digest.hexdigest()[:32],
     )
+    ids = {name: _flat(tokens, name) for name in ("input_ids", "token_type_ids") if name in tokens.column_names}
+    tokenizers.require_known_ids(tokenizer, ids)
+    if "input_ids" in ids:
+        tokenizers.require_words(tokenizer, ids["input_ids"])
+    return tokens
+
+
+def _flat(tokens: Dataset, column: str) -> np.ndarray:
+    """Return a column of lists as one array, without a copy where the cache file has one part."""
+    return np.asarray(tokens.with_format("arrow")[:][column].combine_chunks().flatten())

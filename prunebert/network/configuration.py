@@ -1,0 +1,152 @@
+"""Read a checkpoint's config.json. A value that changes what the network computes is honoured or refused.
+
+The configuration object is made of the keys that its class knows. Keys of a task's head (labels, problem_type) and of
+how transformers runs the model (dtype, attention kernels, what forward returns) are left out: prunebert sets these.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from prunebert.errors import BadInput, bad_choice
+from prunebert.network.checkpoint import ADAPTER, CONFIG, Place
+
+# Values that other networks than the families' have, by key; these are the only ones that are right here.
+ONLY: dict[str, tuple[Any, ...]] = {
+    "position_embedding_type": ("absolute", None),
+    "is_decoder": (False, None),
+    "add_cross_attention": (False, None),
+    "is_encoder_decoder": (False, None),
+    "pruned_heads": ({}, None, []),
+    "quantization_config": (None,),
+    "compression_config": (None,),
+    "per_layer_config": (None, {}),
+    "fusion_config": (None,),
+    "adapters": (None, {}),
+    "transformers_weights": (None,),
+}
+# Where a configuration can name code. `config.json` and `tokenizer_config.json` are checked for the first.
+CODE = "auto_map"
+KERNELS = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal", "experts_implementation")
+# Of a task's head, and how transformers runs the model. They never reach the configuration object.
+OURS = (
+    *("id2label", "label2id", "num_labels", "problem_type", "finetuning_task", "task_specific_params"),
+    *("dtype", "torch_dtype", "return_dict", "output_hidden_states", "output_attentions", "chunk_size_feed_forward"),
+)
+REQUIRED = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings")
+REQUIRED_OF_ONE = ("intermediate_size", "hidden_dim")  # a family has one of them
+SIZES = (*REQUIRED, *REQUIRED_OF_ONE, "type_vocab_size", "embedding_size")
+ACTIVATIONS = ("hidden_act", "activation")
+RATES = (
+    *("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "dropout"),
+    *("attention_dropout", "qa_dropout", "seq_classif_dropout"),
+)
+POSITIVE = ("layer_norm_eps", "initializer_range")
+
+
+def read(source: Place, families: Iterable[str]) -> Any:
+    """Return transformers' configuration of a checkpoint, without importing or running anything that it names.
+
+    Args:
+        source: where the checkpoint lies.
+        families: the allowed model types.
+
+    Raises BadInput for a missing or malformed file, another family, and a value that cannot be honoured.
+    """
+    raw = source.json(CONFIG)
+    if raw is None:
+        raise source.absent(f"{CONFIG} is missing")
+    families = list(families)
+    require_no_code(source, CONFIG, raw)
+    kind = raw.get("model_type")
+    if not isinstance(kind, str):
+        raise source.bad(f"{CONFIG}: model_type={kind} is not the name of a family; allowed are {', '.join(families)}")
+    if kind not in families:
+        raise BadInput(f"model.name={source.name} is a {kind}: allowed families are {', '.join(families)}")
+    _require_nothing_dropped(source, raw)
+    return _configuration(source, kind, raw)
+
+
+def require_no_code(source: Place, file: str, content: dict[str, Any]) -> None:
+    """Raise BadInput if a file of the checkpoint names Python code or a kernel of the hub."""
+    if content.get(CODE):
+        raise source.bad(f"{file}: {CODE} names Python code, and prunebert runs no code of a checkpoint")
+    for key in KERNELS:
+        value = content.get(key)
+        if value is not None and (not isinstance(value, str) or "/" in value):
+            raise source.bad(f"{file}: {key}={value} names a kernel of the hub, and prunebert runs only its own")
+
+
+def _require_nothing_dropped(source: Place, raw: dict[str, Any]) -> None:
+    for key, allowed in ONLY.items():
+        value = raw.get(key)
+        if not any(value == right and type(value) is type(right) for right in allowed):
+            names = "null" if allowed[0] is None else allowed[0]
+            if key in ("quantization_config", "compression_config"):
+                raise source.bad(f"{CONFIG}: {key}={value}: quantised weights cannot be used")
+            raise source.bad(f"{CONFIG}: {key}={value} is another network than the family's; allowed is {names}")
+    if not source.remote and source.file(ADAPTER) is not None:
+        raise source.bad(f"{ADAPTER}: adapters are not read; merge them into the weights first")
+
+
+def _configuration(source: Place, kind: str, raw: dict[str, Any]) -> Any:
+    """Return the object, with checked values."""
+    import transformers
+    from huggingface_hub.errors import StrictDataclassError
+
+    make: Any = type(transformers.AutoConfig.for_model(kind))
+    aliases = make.attribute_map
+    known = {*make().to_dict(), "tokenizer_class"} - {*OURS, "_name_or_path", "model_type", "transformers_version"}
+    values = {aliases.get(k, k): v for k, v in raw.items() if aliases.get(k, k) in known}
+    sizes = [aliases.get(k, k) for k in SIZES if aliases.get(k, k) in known]
+    _check_numbers(source, values, sizes)
+    required = [aliases.get(k, k) for k in REQUIRED] + [k for k in REQUIRED_OF_ONE if k in known]
+    if absent := [k for k in required if k not in values]:
+        raise source.bad(f"{CONFIG} lacks {absent[0]}")
+    width, heads = (aliases.get(k, k) for k in ("hidden_size", "num_attention_heads"))
+    if values[width] % values[heads]:
+        raise source.bad(f"{CONFIG}: {heads}={values[heads]} does not divide {width}={values[width]}")
+    for key in ACTIVATIONS:
+        if key in values:
+            _check_activation(source, key, values[key])
+    try:
+        config = make(**values)
+    except (StrictDataclassError, TypeError, ValueError, AttributeError) as error:
+        raise source.bad(f"{CONFIG}: {error}") from error
+    pad = config.pad_token_id
+    if pad is None and kind == "roberta":
+        raise source.bad(f"{CONFIG}: pad_token_id is null, and a {kind}'s positions start after it")
+    if pad is not None and not 0 <= pad < config.vocab_size:
+        raise source.bad(f"{CONFIG}: pad_token_id={pad} is not below vocab_size={config.vocab_size}")
+    config._attn_implementation = "sdpa"
+    return config
+
+
+def _check_numbers(source: Place, values: dict[str, Any], sizes: list[str]) -> None:
+    for key in sizes:
+        value = values.get(key, 1)
+        if type(value) is not int or value < 1:
+            raise source.bad(f"{CONFIG}: {key}={value} must be a whole number of at least 1")
+    for key in RATES:
+        value = values.get(key)
+        if value is not None and (type(value) not in (int, float) or not 0 <= value <= 1):
+            raise source.bad(f"{CONFIG}: {key}={value} must be a number from 0 to 1")
+    for key in POSITIVE:
+        value = values.get(key, 0)
+        if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
+            raise source.bad(f"{CONFIG}: {key}={value} must be a finite number of at least 0")
+    pad = values.get("pad_token_id")
+    if pad is not None and type(pad) is not int:
+        raise source.bad(f"{CONFIG}: pad_token_id={pad} must be a whole number")
+
+
+def _check_activation(source: Place, key: str, value: Any) -> None:
+    """Raise BadInput unless `value` names an activation of transformers without parameters of its own."""
+    from transformers.activations import ACT2FN
+
+    if not isinstance(value, str) or value not in ACT2FN:
+        raise source.bad(str(bad_choice(f"{CONFIG}: {key}", value, sorted({*ACT2FN} - {"prelu", "xielu"}))))
+    if any(True for _ in ACT2FN[value].parameters()):
+        raise source.bad(f"{CONFIG}: {key}={value} has weights of its own, which no checkpoint of the families holds")

@@ -1,0 +1,194 @@
+"""Load a checkpoint's tokenizer, check that it is the model's own, and describe all that decides its tokens."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from prunebert.errors import BadInput
+from prunebert.network.checkpoint import Place, one_line
+from prunebert.network.configuration import require_no_code
+
+log = logging.getLogger(__name__)
+SETTINGS = "tokenizer_config.json"
+JSON_FILES = ("tokenizer.json", "special_tokens_map.json", "added_tokens.json", "vocab.json")
+TEXT_FILES = ("vocab.txt", "merges.txt")
+# Padding the embeddings to a multiple of 128 or less is usual. A vocabulary that lacks more rows than that, and fills
+# less than half of them, is another model's.
+USUAL_PADDING = 128
+MOST_UNKNOWN = 0.5  # of the tokens; above it a warning is logged
+# Where a tokenizer's files lie and what it says, which change no token.
+WITHOUT_EFFECT = ("name_or_path", "chat_template", "response_template", "verbose", "backend")
+
+
+def load(source: Place, config: Any) -> Any:
+    """Return a checkpoint's tokenizer. It has an attribute `embedding_rows`: the embeddings' rows by input column.
+
+    Args:
+        source: where the checkpoint lies.
+        config: its configuration.
+
+    Raises BadInput for a missing, damaged or foreign vocabulary, for a tokenizer that needs code of the checkpoint or
+    has no fast version, and for one without the special tokens that the network reads.
+    """
+    require_no_code(source, SETTINGS, source.json(SETTINGS) or {})
+    if not source.remote:
+        for name in JSON_FILES:
+            source.json(name)
+        for name in TEXT_FILES:
+            source.file(name)
+    tokenizer = _from_files(source, config)
+    if getattr(tokenizer, "backend_tokenizer", None) is None:
+        raise source.bad(f"its tokenizer {type(tokenizer).__name__} has no fast version (tokenizer.json)")
+    tokenizer.embedding_rows = {"input_ids": config.vocab_size}
+    if hasattr(config, "type_vocab_size"):
+        tokenizer.embedding_rows["token_type_ids"] = config.type_vocab_size
+    _require_own_vocabulary(source, tokenizer, config.vocab_size)
+    _require_special_tokens(source, tokenizer, config)
+    return tokenizer
+
+
+def _from_files(source: Place, config: Any) -> Any:
+    import transformers
+
+    try:
+        return transformers.AutoTokenizer.from_pretrained(
+            source.path, config=config, revision=source.revision, trust_remote_code=False
+        )
+    except Exception as error:  # tokenizers raises Exception itself, transformers what a mistyped value causes
+        if source.remote and isinstance(error, (OSError, ValueError)):
+            raise  # an error of the hub, which the caller explains
+        raise source.bad(f"its tokenizer cannot be read: {type(error).__name__}: {error}") from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # of the Rust library; it has no importable name
+            raise
+        raise source.bad(f"its tokenizer cannot be read: {error}") from error
+
+
+def _require_own_vocabulary(source: Place, tokenizer: Any, rows: int) -> None:
+    """Raise BadInput for a vocabulary of special tokens only, or far smaller than the embeddings."""
+    vocabulary = tokenizer.get_vocab()
+    words = set(vocabulary) - set(tokenizer.all_special_tokens)
+    if not words:
+        raise source.bad(
+            "it has no vocabulary but special tokens, so every word would be unknown; tokenizer.json, or vocab.txt "
+            "(BERT), or vocab.json and merges.txt (RoBERTa) is missing"
+        )
+    if len(vocabulary) * 2 < rows and rows - len(vocabulary) > USUAL_PADDING:
+        raise source.bad(
+            f"its tokenizer has {len(vocabulary)} tokens and its embeddings have {rows} rows, so the vocabulary is "
+            "another model's or incomplete"
+        )
+
+
+def _require_special_tokens(source: Place, tokenizer: Any, config: Any) -> None:
+    """Raise BadInput unless texts begin with [CLS], end with [SEP], and can be padded."""
+    rows = config.vocab_size
+    for purpose, name in {"padding": "pad", "first": "cls", "separating": "sep"}.items():
+        value = getattr(tokenizer, f"{name}_token_id")
+        if value is None:
+            raise source.bad(f"its tokenizer has no {purpose} token; set {name}_token in {SETTINGS}")
+    for name in ("pad", "cls", "sep", "unk", "mask"):
+        value = getattr(tokenizer, f"{name}_token_id")
+        if value is not None and not 0 <= value < rows:
+            raise source.bad(
+                f"its tokenizer has {len(tokenizer)} tokens, of which {getattr(tokenizer, name + '_token')} is number "
+                f"{value}, and its embeddings have {rows} rows"
+            )
+    if config.model_type == "roberta" and config.pad_token_id != tokenizer.pad_token_id:
+        raise source.bad(
+            f"config.json: pad_token_id={config.pad_token_id}, after which positions start, is not the tokenizer's "
+            f"{tokenizer.pad_token_id}"
+        )
+    ids = _encode(source, tokenizer)
+    if len(ids) < 2 or ids[0] != tokenizer.cls_token_id or ids[-1] != tokenizer.sep_token_id:
+        raise source.bad(
+            f"its tokenizer does not put {tokenizer.cls_token} before a text and {tokenizer.sep_token} after it"
+        )
+
+
+def _encode(source: Place, tokenizer: Any) -> list[int]:
+    try:
+        ids: list[int] = tokenizer("a")["input_ids"]
+    except Exception as error:  # tokenizers raises Exception itself
+        raise source.bad(f"its tokenizer cannot be used: {one_line(error)}") from error
+    return ids
+
+
+def definition(tokenizer: Any) -> dict[str, Any]:
+    """Return all that decides a tokenizer's tokens, for the name of a cache.
+
+    That is the Rust tokenizer's definition, the settings and special tokens of the Python object around it, its class,
+    and the versions of both libraries. Where its files lie is left out.
+    """
+    import tokenizers
+    import transformers
+
+    backend = json.loads(tokenizer.backend_tokenizer.to_str())
+    settings = {
+        key: value
+        for key, value in vars(tokenizer).items()
+        if (value is None or isinstance(value, (bool, int, float, str)))
+        and key not in WITHOUT_EFFECT
+        and not key.endswith("_file")
+    }
+    return {
+        "backend": backend | {"truncation": None, "padding": None},  # earlier calls set these
+        "settings": settings,
+        "special": {key: str(value) for key, value in tokenizer.special_tokens_map.items()},
+        "inputs": list(tokenizer.model_input_names),
+        "class": f"{type(tokenizer).__module__}.{type(tokenizer).__qualname__}",
+        "versions": [tokenizers.__version__, transformers.__version__],
+    }
+
+
+def require_known_ids(tokenizer: Any, columns: Mapping[str, np.ndarray]) -> None:
+    """Raise BadInput for an id that has no row in its embeddings.
+
+    Args:
+        tokenizer: as `load` returns it. Any other tokenizer is not checked.
+        columns: ids by input column, each [tokens].
+    """
+    for column, rows in getattr(tokenizer, "embedding_rows", {}).items():
+        ids = columns.get(column)
+        if ids is None or not len(ids) or int(ids.max()) < rows:
+            continue
+        if column == "token_type_ids":
+            raise BadInput(
+                f"model.name={tokenizer.name_or_path}: type_vocab_size={rows} in config.json has no row for segment "
+                f"{int(ids.max())}, which these texts have; the model cannot read pairs of texts"
+            )
+        raise BadInput(
+            f"model.name={tokenizer.name_or_path}: its tokenizer has {len(tokenizer)} tokens and its embeddings have "
+            f"{rows} rows, and these texts have token {int(ids.max())}"
+        )
+
+
+def require_words(tokenizer: Any, ids: np.ndarray) -> None:
+    """Raise BadInput if all words of these texts are unknown. Warn if most are.
+
+    Args:
+        ids: [tokens], the tokens of all texts.
+    """
+    unknown_id = tokenizer.unk_token_id
+    if unknown_id is None:
+        return
+    counts = np.bincount(ids, minlength=max(tokenizer.all_special_ids) + 1)
+    special = [i for i in tokenizer.all_special_ids if i != unknown_id]
+    words, unknown = int(counts.sum() - counts[special].sum()), int(counts[unknown_id])
+    if words and unknown == words:
+        raise BadInput(
+            f"model.name={tokenizer.name_or_path}: all {words:,} words of these texts are {tokenizer.unk_token}, so "
+            "its vocabulary is not one for them"
+        )
+    if words and unknown / words > MOST_UNKNOWN:
+        log.warning(
+            "model.name=%s: %.0f %% of the tokens of these texts are %s",
+            tokenizer.name_or_path,
+            100 * unknown / words,
+            tokenizer.unk_token,
+        )
