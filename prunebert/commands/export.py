@@ -54,6 +54,7 @@ def export(run: Loaded, out: Path) -> str:
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.model_max_length = run.form.max_length
+    tokenizer.padding_side = "right"  # as the run padded; positions are counted from the left
     with files.new_folder(out) as folder:
         stock(run).save_pretrained(folder)
         tokenizer.save_pretrained(folder)

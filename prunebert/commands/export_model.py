@@ -37,23 +37,33 @@ def stock(run: Loaded, masked: bool = True) -> Any:
     """Return an instance of `auto_class`, in evaluation mode on the CPU."""
     import transformers
 
-    name, config = auto_class(run), copy.deepcopy(run.net.model.config)
+    name, config = auto_class(run), _config(run)
     state = {n: x.cpu() for n, x in encoder_weights(run, masked).items()}
     if name == "AutoModel":
         encoder = copy.deepcopy(run.net.encoder).cpu()
+        encoder.config = config
         encoder.load_state_dict({n.removeprefix(run.net.prefix): x for n, x in state.items()})
         return encoder.eval()
     if name == "AutoModelForMaskedLM":
         return _masked_lm(run, config, state)
-    if name == "AutoModelForSequenceClassification":
-        config.num_labels = run.form.outputs
-        if run.form.regression:
-            config.problem_type = "regression"
-        else:
-            config.id2label = dict(enumerate(run.form.labels))
-            config.label2id = {label: i for i, label in enumerate(run.form.labels)}
     model = getattr(transformers, name).from_config(config)
     return _fill(model, state | {n: p.detach().cpu() for n, p in run.net.heads[run.head].named_parameters()})
+
+
+def _config(run: Loaded) -> Any:
+    """Return the configuration of the exported model: the checkpoint's network, and the run's task.
+
+    Nothing of the task that the checkpoint was trained on before is left, because stock classes and pipelines read it.
+    """
+    config = copy.deepcopy(run.net.model.config)
+    config.architectures = None  # save_pretrained sets it
+    if auto_class(run) == "AutoModelForSequenceClassification":
+        config.num_labels = run.form.outputs
+        config.problem_type = "regression" if run.form.regression else "single_label_classification"
+        if not run.form.regression:
+            config.id2label = dict(enumerate(run.form.labels))
+            config.label2id = {label: i for i, label in enumerate(run.form.labels)}
+    return config
 
 
 def word_ids(run: Loaded) -> list[int]:

@@ -164,6 +164,14 @@ class Model:
             raise BadInput(f"model.name={self.name}: the checkpoint has changed since it was loaded")
         return pretrained
 
+    def heads_hash(self) -> str:
+        """Return a hash of the checkpoint's tensors outside the encoder, such as the masked-LM head."""
+        source = Place(self.name, self.path, self.revision)
+        with hub.explained(f"model.name={self.name}", "the checkpoint that the run started from", source.remote):
+            tensors = checkpoint.read_tensors(source)
+        encoder = {weights.own_name(n, self.family) for n, _ in self.encoder.named_parameters()}
+        return hash_of({n: x.float() for n, x in tensors.items() if weights.own_name(n, self.family) not in encoder})
+
     def _read(self, auto_class: str, arguments: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         source = Place(self.name, self.path, self.revision)
         with hub.explained(f"model.name={self.name}", "the checkpoint that the run started from", source.remote):

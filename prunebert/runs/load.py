@@ -15,6 +15,7 @@ from prunebert.masks.top_v import Masks
 from prunebert.network import models
 from prunebert.network.interface import IGNORED, Batch, Form
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.network.tokenizers import require_known_ids
 from prunebert.runs import artifacts
 from prunebert.runs import weights as runs_weights
 from prunebert.tasks import spans
@@ -108,6 +109,7 @@ class Loaded:
     def _rows(self, columns: dict[str, list]) -> list[dict[str, list[int]]]:
         """Return the network's inputs, one dict for each text (for spans: for each window)."""
         inputs = spans.input_columns(self.net.model.tokenizer)
+        require_known_ids(self.net.model.tokenizer, {c: np.concatenate(columns[c]) for c in inputs})
         return [dict(zip(inputs, row, strict=True)) for row in zip(*(columns[c] for c in inputs), strict=True)]
 
     def _windows(self, questions: list[str], contexts: list[str]) -> dict[str, list]:

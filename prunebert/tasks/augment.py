@@ -20,6 +20,7 @@ from torch import Tensor
 
 from prunebert.errors import BadInput
 from prunebert.network.heads import ACTIVATIONS
+from prunebert.network.tokenizers import require_known_ids
 from prunebert.system.progress import PLAIN_EVERY
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
@@ -61,7 +62,9 @@ def masked_lm(
 
     Returns a list of new texts for each text. Raises BadInput for a setting outside its range.
     """
-    words = whole_words(model.tokenizer)
+    if model.tokenizer.mask_token_id is None:
+        raise BadInput(f"augment=mlm: the tokenizer of model.name={model.name} has no mask token; use augment=none")
+    words = {i: word for i, word in whole_words(model.tokenizer).items() if i < model.config.vocab_size}
     if copies < 1:
         raise BadInput(f"augment.copies={copies}: must be at least 1")
     if not 0 <= rate <= 1:
@@ -71,7 +74,8 @@ def masked_lm(
             f"augment.candidates={candidates}: must be at least 1 and at most {len(words)}, the number of whole words"
         )
     unique_texts = list(dict.fromkeys(texts))
-    settings = {"masked_lm": 1, "candidates": candidates, "weights": model.weights_hash}
+    network = {"weights": model.weights_hash, "heads": model.heads_hash(), "architecture": model.architecture()}
+    settings = {"masked_lm": 1, "candidates": candidates, "longest": model.positions} | network
     find = CandidateFinder(model, device, words, candidates, len(unique_texts))
     rows = tokenised(pd.DataFrame({"text": unique_texts}), find, model.tokenizer, settings)
     new_texts = {
@@ -139,6 +143,7 @@ class CandidateFinder:
         encoded = self.model.tokenizer(texts, return_offsets_mapping=True, verbose=False)
         longest = self.model.positions
         ids = [x if len(x) <= longest else [*x[: longest - 1], x[-1]] for x in encoded["input_ids"]]
+        require_known_ids(self.model.tokenizer, {"input_ids": np.concatenate([*ids, [0]])})
         targets = []
         for row, tokens in enumerate(ids):
             word = encoded.word_ids(row)

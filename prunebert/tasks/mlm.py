@@ -165,6 +165,8 @@ def mlm_task(
         raise BadInput(f"augment=mlm: task={name} has no labels that augmented copies could share; use augment=none")
     if not 8 <= block <= positions:
         raise BadInput(f"{key}.block={block}: the model reads at most {positions} tokens (and at least 8 are needed)")
+    if tokenizer.mask_token_id is None:
+        raise BadInput(f"task={name}: the model's tokenizer has no mask token; set mask_token in tokenizer_config.json")
     if not 0 < rate < 1:
         raise BadInput(f"{key}.rate={rate}: must be above 0 and below 1")
 
@@ -178,7 +180,9 @@ def mlm_task(
         tokens = Rows.of(mapped, ["input_ids"], torch.zeros(len(texts))).columns["input_ids"]
         rows[split] = _blocks(tokens, block, tokenizer, key)
     special = torch.tensor(sorted(set(tokenizer.all_special_ids)))
-    return MaskedLM(name, rows, padding_of(tokenizer), tokenizer.mask_token_id, len(tokenizer), special, rate, block)
+    # A random token must have a row in the embeddings, which a tokenizer with added tokens may exceed.
+    vocabulary = min(len(tokenizer), getattr(tokenizer, "embedding_rows", {}).get("input_ids", len(tokenizer)))
+    return MaskedLM(name, rows, padding_of(tokenizer), tokenizer.mask_token_id, vocabulary, special, rate, block)
 
 
 def _blocks(tokens: np.ndarray, block: int, tokenizer: Any, key: str) -> Rows:
