@@ -127,6 +127,8 @@ def place(name: str, folder: str | None, revision: str) -> Place:
         raise BadInput(f"model.name={name}: is a file; give the folder that holds {CONFIG} and {WEIGHTS}")
     if name.startswith((".", "/", "~")):
         raise BadInput(f"model.name={name}: there is no such folder")
+    if not name.isprintable():
+        raise BadInput(f"model.name={name!r}: is no folder, and a hub id has no such characters")
     hub.prepare()
     return Place(name, name, revision)
 

@@ -38,6 +38,7 @@ OURS = (
 REQUIRED = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings")
 REQUIRED_OF_ONE = ("intermediate_size", "hidden_dim")  # a family has one of them
 SIZES = (*REQUIRED, *REQUIRED_OF_ONE, "type_vocab_size", "embedding_size")
+LARGEST = 10_000_000  # of a size; products of three sizes stay within 64 bits
 ACTIVATIONS = ("hidden_act", "activation")
 RATES = (
     *("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "dropout"),
@@ -127,8 +128,8 @@ def _configuration(source: Place, kind: str, raw: dict[str, Any]) -> Any:
 def _check_numbers(source: Place, values: dict[str, Any], sizes: list[str]) -> None:
     for key in sizes:
         value = values.get(key, 1)
-        if type(value) is not int or value < 1:
-            raise source.bad(f"{CONFIG}: {key}={value} must be a whole number of at least 1")
+        if type(value) is not int or not 1 <= value <= LARGEST:
+            raise source.bad(f"{CONFIG}: {key}={value} must be a whole number from 1 to {LARGEST:,}")
     for key in RATES:
         value = values.get(key)
         if value is not None and (type(value) not in (int, float) or not 0 <= value <= 1):
