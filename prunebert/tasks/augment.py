@@ -62,9 +62,9 @@ def masked_lm(
 
     Returns a list of new texts for each text. Raises BadInput for a setting outside its range.
     """
+    words = {i: word for i, word in whole_words(model.tokenizer).items() if i < model.config.vocab_size}
     if model.tokenizer.mask_token_id is None:
         raise BadInput(f"augment=mlm: the tokenizer of model.name={model.name} has no mask token; use augment=none")
-    words = {i: word for i, word in whole_words(model.tokenizer).items() if i < model.config.vocab_size}
     if copies < 1:
         raise BadInput(f"augment.copies={copies}: must be at least 1")
     if not 0 <= rate <= 1:
