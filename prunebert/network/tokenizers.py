@@ -48,7 +48,7 @@ def load(source: Place, config: Any) -> Any:
     if hasattr(config, "type_vocab_size"):
         tokenizer.embedding_rows["token_type_ids"] = config.type_vocab_size
     _require_own_vocabulary(source, tokenizer, config.vocab_size)
-    _require_special_tokens(source, tokenizer, config)
+    _require_special_tokens(source, tokenizer, config.vocab_size)
     return tokenizer
 
 
@@ -85,9 +85,8 @@ def _require_own_vocabulary(source: Place, tokenizer: Any, rows: int) -> None:
         )
 
 
-def _require_special_tokens(source: Place, tokenizer: Any, config: Any) -> None:
+def _require_special_tokens(source: Place, tokenizer: Any, rows: int) -> None:
     """Raise BadInput unless texts begin with [CLS], end with [SEP], and can be padded."""
-    rows = config.vocab_size
     for purpose, name in {"padding": "pad", "first": "cls", "separating": "sep"}.items():
         value = getattr(tokenizer, f"{name}_token_id")
         if value is None:
@@ -99,11 +98,6 @@ def _require_special_tokens(source: Place, tokenizer: Any, config: Any) -> None:
                 f"its tokenizer has {len(tokenizer)} tokens, of which {getattr(tokenizer, name + '_token')} is number "
                 f"{value}, and its embeddings have {rows} rows"
             )
-    if config.model_type == "roberta" and config.pad_token_id != tokenizer.pad_token_id:
-        raise source.bad(
-            f"config.json: pad_token_id={config.pad_token_id}, after which positions start, is not the tokenizer's "
-            f"{tokenizer.pad_token_id}"
-        )
     ids = _encode(source, tokenizer)
     if len(ids) < 2 or ids[0] != tokenizer.cls_token_id or ids[-1] != tokenizer.sep_token_id:
         raise source.bad(

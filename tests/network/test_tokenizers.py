@@ -138,10 +138,8 @@ def test_a_tokenizer_that_adds_no_cls_is_refused(folder):
         models.load(str(folder))
 
 
-@pytest.mark.parametrize(
-    ("pad", "message"), [(None, "pad_token_id is null"), (1, "pad_token_id=1, after which positions start")]
-)
-def test_robertas_padding_is_the_tokenizers(tmp_path, pad, message):
+@pytest.mark.parametrize(("pad", "message"), [(None, "pad_token_id is null"), (63, "leaves no position")])
+def test_robertas_positions_start_after_its_padding(tmp_path, pad, message):
     folder = save_model(tmp_path / "roberta", "roberta")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"pad_token_id": pad}))
