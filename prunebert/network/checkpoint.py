@@ -64,12 +64,7 @@ class Place:
         Raises BadInput for a folder or device of that name, for a git-lfs pointer, and for a file that cannot be read.
         """
         if self.remote:
-            from transformers.utils import cached_file
-
-            found = cached_file(
-                self.path, name, revision=self.revision, _raise_exceptions_for_missing_entries=False
-            )  # an OSError of the hub is explained by the caller
-            return Path(found) if found else None
+            return self._downloaded(name)
         path = Path(self.path) / name
         try:
             if not path.exists():
@@ -87,6 +82,18 @@ class Place:
         if start == LFS:
             raise self.bad(f"{name} is a git-lfs pointer and not the file itself; run git lfs pull in the folder")
         return path
+
+    def _downloaded(self, name: str) -> Path | None:
+        """Return the cached copy of a file on the hub. Raises OSError, which `hub.explained` explains."""
+        from transformers.utils import cached_file
+
+        try:
+            found = cached_file(self.path, name, revision=self.revision, _raise_exceptions_for_missing_entries=False)
+        except OSError:
+            raise
+        except Exception as error:  # the hub's client raises its HTTP library's own exceptions, which differ by version
+            raise OSError(f"{name} was not downloaded: {error}") from error
+        return Path(found) if found else None
 
     def json(self, name: str) -> dict[str, Any] | None:
         """Return the JSON object in a file, or None if the checkpoint has no such file. Raises BadInput otherwise."""
