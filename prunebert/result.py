@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import platform
 import subprocess
 import time
@@ -58,7 +59,12 @@ class FinishedRun:
 
 
 def write(run: FinishedRun, out: Artifacts) -> dict[str, Any]:
-    """Write every file of the run, result.json last. Returns what is in result.json."""
+    """Write every file of the run, result.json last. Returns what is in result.json.
+
+    Raises BadInput, before anything is written, if the score is NaN or infinite.
+    """
+    if not math.isfinite(score := run.evaluation.score):
+        raise BadInput(f"task.score={run.task.score}: it is {score} on the evaluation data, so the run has no result")
     net, last = run.net, run.phases[-1].phase
     model, head = net.model, net.heads[last.head]
     peak_memory = run.impl.peak_memory()
@@ -80,7 +86,7 @@ def write(run: FinishedRun, out: Artifacts) -> dict[str, Any]:
         **run.labels,
         **topology.denominators(masks, sizes, parameters),
         "metric": run.task.score,
-        "score": run.evaluation.score,
+        "score": score,
         "metrics": run.evaluation.metrics,
         "majority_score": run.baseline[run.task.score],
         "majority": run.baseline,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shlex
 from pathlib import Path
@@ -13,11 +14,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from prunebert.errors import BadInput
-from prunebert.runs import artifacts, discover
+from prunebert.runs import artifacts, discover, reading, seal
 from prunebert.runs.failures import Failure, Failures
 from prunebert.settings import overlaps
-from prunebert.system.console import arguments, counted, short, table_console
+from prunebert.system.console import arguments, counted, say, short, table_console
 
+log = logging.getLogger(__name__)
 DENOMINATORS = {
     "sparsity_encoder": "encoder matrices",
     "sparsity_encoder_pooler": "+ pooler",
@@ -35,24 +37,26 @@ def main(argv: list[str]) -> None:
     parser = arguments("info", DESCRIPTION)
     parser.add_argument("run", metavar="RUN", type=Path, help="directory of one run or of a sweep")
     root = artifacts.resolve_pointer(parser.parse_args(argv).run)
-    if not (root / artifacts.CONFIG).is_dir() and artifacts.runs(root):
+    if reading.is_folder(root) and not (root / artifacts.CONFIG).is_dir() and artifacts.runs(root):
         show_sweep(root)
         return
-    row = artifacts.result(root)
-    rich.print("[italic]configuration[/]")
-    rich.get_console().print(artifacts.config(root), markup=False, highlight=False, soft_wrap=True)
-    rich.print(f"[bold]{row['method']}[/] · {row['task']} · {row['model']} · seed {row['seed']} · fit={row['fit']}")
-    method = {k: json.dumps(v) for k, v in row["settings"].items() if not isinstance(v, dict)}
-    fit = ", ".join(f"{k} {v}" for k, v in row["settings"]["fit"].items() if v is not None and not k.startswith("_"))
-    _print_section("settings", {"sparsity": row["sparsity"], **method, "fit": fit, "distill": row["distill"]})
-    topology = artifacts.topology(root)
+    row, topology = artifacts.result(root), artifacts.topology(root)
     sparsities = {name: f"{row[key]:.6f}" for key, name in DENOMINATORS.items()}
     if "sparsity_effective" in topology:
         name = "effective: masked matrices, with the weights on no path counted as removed"
         sparsities[name] = f"{topology['sparsity_effective']:.6f}"
+    rich.print("[italic]configuration[/]")
+    rich.get_console().print(artifacts.config(root), markup=False, highlight=False, soft_wrap=True)
+    rich.print(f"[bold]{row['method']}[/] · {row['task']} · {row['model']} · seed {row['seed']} · fit={row['fit']}")
+    method = {k: json.dumps(v) for k, v in row["settings"].items() if not isinstance(v, dict)}
+    fit = row["settings"].get("fit")
+    if isinstance(fit, dict):
+        fit = ", ".join(f"{k} {v}" for k, v in fit.items() if v is not None and not k.startswith("_"))
+    _print_section("settings", {"sparsity": row["sparsity"], **method, "fit": fit, "distill": row["distill"]})
     _print_section("sparsity measured (fraction removed)", sparsities)
     metrics = {
-        name: f"{value:.4f}  (constant baseline {row['majority'][name]:.4f})" for name, value in row["metrics"].items()
+        name: f"{decimal(value)}  (constant baseline {decimal(row.get('majority', {}).get(name))})"
+        for name, value in row["metrics"].items()
     }
     _print_section("metrics", metrics)
     for note in overlaps.of_model(row["model"], row["task"]):
@@ -64,7 +68,15 @@ def main(argv: list[str]) -> None:
         "remaining weights by kind",
         {kind: f"{entry['remaining']:.2%} of {entry['size']:,}" for kind, entry in kinds.items()},
     )
-    _print_section("files (bytes)", {name: f"{size:,}" for name, size in artifacts.file_sizes(root).items()})
+    damaged = seal.damaged(root, row)
+    sizes = artifacts.file_sizes(root) | {name: 0 for name in damaged if not (root / name).exists()}
+    _print_section(
+        "files (bytes)", {name: f"{size:,}{'  damaged' if name in damaged else ''}" for name, size in sizes.items()}
+    )
+    for message in damaged.values():
+        log.warning("%s", message)
+    if "files" not in row:
+        say("an earlier version wrote this run without hashes of its files, so only its masks can be verified")
     rich.get_console().print(f"repeat with: {row['command']}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -81,27 +93,38 @@ def measured(row: dict[str, Any]) -> float:
     return row[f"sparsity_{row['prunable']}"]
 
 
+def decimal(value: float | None) -> str:
+    """Return a number with four digits; a dash for a number that was not finite."""
+    return "–" if value is None else f"{value:.4f}"
+
+
 def line(row: dict[str, Any], directory: Path) -> str:
     """Return one line about a finished run."""
     return (
-        f"{row['method']} on {row['task']}: {row['metric']} {row['score']:.4f} (constant baseline "
-        f"{row['majority_score']:.4f}), sparsity {measured(row):.4f} of {row['prunable']}, {row['seconds']:.0f} s, "
-        f"in {short(directory)}"
+        f"{row['method']} on {row['task']}: {row['metric']} {row['score']:.4f} "
+        f"(constant baseline {decimal(row['majority_score'])}), sparsity {measured(row):.4f} of {row['prunable']}, "
+        f"{row['seconds']:.0f} s, in {short(directory)}"
     )
 
 
 def show_sweep(root: Path, failures: Failures | None = None) -> None:
-    """Print a table of the finished runs below `root`, and a line for each reason why others did not finish.
+    """Print a table of the finished runs below `root`, a line for each reason why others did not finish, and a line for
+    each damaged run.
 
     failures: those that are known already. The unfinished runs below `root` are added.
     """
     failures = Failures() if failures is None else failures
-    rows, unfinished = [], []
+    rows: list[tuple[Path, dict[str, Any]]] = []
+    unfinished: list[Path] = []
+    damaged: list[str] = []  # a message for each
     for directory in artifacts.runs(root):
         try:
             rows.append((directory, artifacts.result(directory)))
-        except BadInput:
-            unfinished.append(directory)
+        except BadInput as error:
+            if artifacts.is_finished(directory):
+                damaged.append(str(error))
+            else:
+                unfinished.append(directory)
     metrics = {row["metric"] for _, row in rows}
     score = metrics.pop() if len(metrics) == 1 else "score"
     axes = ("task", "model", "fit", "distill", "sparsity", "seed")
@@ -117,7 +140,7 @@ def show_sweep(root: Path, failures: Failures | None = None) -> None:
         numbers = [
             f"{measured(row):.4f}",
             f"{row['score']:.4f}",
-            f"{row['majority_score']:.4f}",
+            decimal(row["majority_score"]),
             f"{row['seconds']:.1f}",
         ]
         table.add_row(
@@ -141,3 +164,5 @@ def show_sweep(root: Path, failures: Failures | None = None) -> None:
         if (cell := os.path.relpath(directory, root)) not in known:
             failures.add(Failure(cell, last_line.partition(" ERROR ")[2] or last_line))
     failures.show("did not finish")
+    for reason in damaged:
+        say(f"left out: {reason}")

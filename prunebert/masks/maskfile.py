@@ -14,13 +14,14 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from prunebert.errors import BadInput
+from prunebert.masks.header import in_order
 
 if TYPE_CHECKING:
     from prunebert.masks.top_v import Masks
@@ -73,14 +74,18 @@ def encode(file: MaskFile) -> bytes:
         "kept": json.dumps(packed.kept),
     }
     metadata["sha256"] = _digest(metadata, packed.bits)
-    return save(packed.bits, metadata)
+    return in_order(save(packed.bits, metadata))
 
 
 def read(path: Path) -> MaskFile:
     """Read and verify the masks of a file. Raises BadInput as read_packed does."""
+    return unpack(read_packed(path))
+
+
+def unpack(file: Packed) -> MaskFile:
+    """Unpack masks, one bool for each weight."""
     import torch
 
-    file = read_packed(path)
     masks = {}
     for name, shape in file.shapes.items():
         bits = np.unpackbits(file.bits[name], count=math.prod(shape)).astype(bool)
@@ -90,28 +95,65 @@ def read(path: Path) -> MaskFile:
 
 def read_packed(path: Path) -> Packed:
     """Read and verify the bits of a file. Raises BadInput, which names the file, for any damage."""
-    try:
-        with safe_open(path, "numpy") as stream:
-            metadata = stream.metadata() or {}
-            packed = {n: stream.get_tensor(n) for n in stream.keys()}  # noqa: SIM118 (not a dict)
-    except (OSError, SafetensorError) as error:
-        raise BadInput(f"{path} cannot be read as a mask file: {str(error).splitlines()[0]}") from error
+    metadata, packed = _read(path)
     if metadata.get("format") != FORMAT:
         raise BadInput(f"{path} is not a mask file of prunebert")
     if metadata.get("version") != VERSION:
         raise BadInput(f"{path} has version {metadata.get('version')}; this prunebert reads version {VERSION}")
     if metadata.get("sha256") != _digest(metadata, packed) or not metadata.keys() >= ENTRIES:
         raise BadInput(f"{path} is damaged: its checksum does not match its content")
-    shapes = {n: tuple(shape) for n, shape in json.loads(metadata["shapes"]).items()}
-    kept = json.loads(metadata["kept"])
+    shapes, kept = _table(path, metadata, "shapes"), _table(path, metadata, "kept")
+    if not shapes.keys() == kept.keys() == packed.keys():
+        raise BadInput(f"{path} is damaged: its shapes, its counts and its masks do not name the same matrices")
+    for name, shape in shapes.items():
+        if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
+            raise BadInput(f"{path} is damaged: the shape of {name} is {str(shape)[:60]}")
     bits = {n: _without_padding(packed[n], math.prod(shape)) for n, shape in shapes.items()}
     for name, mask in bits.items():
-        if mask.size != math.ceil(math.prod(shapes[name]) / 8):
-            raise BadInput(f"{path} is damaged: {name} has {mask.size} bytes for {list(shapes[name])} weights")
+        if mask.size != -(-math.prod(shapes[name]) // 8):
+            raise BadInput(f"{path} is damaged: {name} has {mask.size} bytes for {str(shapes[name])[:60]} weights")
         count = int(np.bitwise_count(mask).sum(dtype=np.int64))
-        if count != kept[name]:
-            raise BadInput(f"{path} is damaged: {name} keeps {count} weights, but the file says {kept[name]}")
-    return Packed(bits, shapes, kept, metadata["model"], metadata["weights_hash"])
+        if type(kept[name]) is not int or count != kept[name]:
+            raise BadInput(f"{path} is damaged: {name} keeps {count} weights, but the file says {str(kept[name])[:60]}")
+    return Packed(bits, {n: tuple(x) for n, x in shapes.items()}, kept, metadata["model"], metadata["weights_hash"])
+
+
+def read_matrices(path: Path) -> Packed:
+    """Read and verify a file that holds at least one mask, each of a matrix. Raises BadInput otherwise."""
+    packed = read_packed(path)
+    if not packed.shapes:
+        raise BadInput(f"{path} holds no masks")
+    for name, shape in packed.shapes.items():
+        if len(shape) != 2 or 0 in shape:
+            raise BadInput(f"{path} is damaged: {name} is {list(shape)}, which is no matrix")
+    return packed
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    """Return the metadata and the packed bits. Raises BadInput if the file cannot be read or holds other tensors."""
+    if path.exists() and not path.is_file():
+        raise BadInput(f"{path} cannot be read as a mask file: it is no regular file")
+    try:
+        with safe_open(path, "numpy") as stream:
+            metadata = stream.metadata() or {}
+            for name in stream.keys():  # noqa: SIM118 (not a dict)
+                part = stream.get_slice(name)
+                if part.get_dtype() != "U8" or len(part.get_shape()) != 1:
+                    raise BadInput(f"{path} is not a mask file of prunebert: {name} is no list of bytes")
+            return metadata, {n: stream.get_tensor(n) for n in stream.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise BadInput(f"{path} cannot be read as a mask file: {str(error).splitlines()[0]}") from error
+
+
+def _table(path: Path, metadata: dict[str, str], key: str) -> dict[str, Any]:
+    """Return the JSON table under `key`. Raises BadInput if it is none."""
+    try:
+        table = json.loads(metadata[key])
+    except (ValueError, RecursionError):
+        table = None
+    if not isinstance(table, dict):
+        raise BadInput(f"{path} is damaged: {key} is no table of names and values")
+    return table
 
 
 def _without_padding(bits: np.ndarray, size: int) -> np.ndarray:

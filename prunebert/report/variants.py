@@ -16,8 +16,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from prunebert.errors import BadInput
 from prunebert.report.rows import parse_cell
-from prunebert.runs import artifacts
+from prunebert.runs import discover
 from prunebert.settings import signature
 
 METHOD_ORDER = (
@@ -233,14 +234,21 @@ def fill_defaults(rows: Iterable[dict[str, Any]], directories: Iterable[Path | N
 
 
 def _defaults(name: str, directory: Path | None) -> dict[str, Any]:
-    """Return the defaults of the method that a run's recorded configuration names; {} if it names none."""
-    config = yaml.safe_load(artifacts.config(directory)) if directory else {"method": _packaged_config(name)}
-    method = config.get("method") if isinstance(config, dict) else None
-    return signature.defaults(str(method.get("_target_"))) if isinstance(method, dict) else {}
+    """Return the defaults of the method that a run's recorded configuration names; {} if it names none of ours.
+
+    A report reads runs of other people, so code outside prunebert that a run names is not looked up.
+    """
+    try:
+        config = discover.config(directory) if directory else {"method": _packaged_config(name)}
+        method = config.get("method")
+        target = str(method.get("_target_")) if isinstance(method, dict) else ""
+        return signature.defaults(target) if target.startswith("prunebert.") else {}
+    except BadInput:
+        return {}
 
 
 @cache
 def _packaged_config(name: str) -> Any:
     """Return conf/method/NAME.yaml, or None if there is no such file."""
     file = files("prunebert.conf") / "method" / f"{name}.yaml"
-    return yaml.safe_load(file.read_text("utf-8")) if file.is_file() else None
+    return yaml.safe_load(file.read_text("utf-8")) if name.isidentifier() and file.is_file() else None

@@ -1,6 +1,7 @@
 """Write and read the files of a run's directory.
 
-No other module knows which file of a run holds what. Every file is written whole or not at all.
+No other module knows which file of a run holds what. Every file is written whole or not at all. Every file that is read
+is verified first: result.json by its checksum, the others by their hashes in it (seal.py).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunebert.errors import BadInput
-from prunebert.runs import files, made
+from prunebert.runs import files, made, reading, seal
+from prunebert.runs.seal import checksum
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from prunebert.masks.maskfile import MaskFile, Packed
 
+__all__ = ["checksum"]  # other modules know it by this name
 log = logging.getLogger(__name__)
 SWEEP = "multirun.yaml"  # Hydra's record of a sweep
 QUEUE = ".submitit"
@@ -45,14 +48,17 @@ class Artifacts:
     def __init__(self, root: Path, *, resumed: bool = False) -> None:
         """Make the directory and remove what an interrupted run left in it. resumed: keep metrics.jsonl.
 
-        Raises BadInput if `root` cannot be made or written to.
+        Raises BadInput if `root` cannot be made or written to, or a folder has the name of a result file.
         """
         self.root = root
+        self.hashes: dict[str, str] = {}  # sha256 of the files written so far, by name
         prepare(root)
-        for name in (RESULT, MASKS, HEAD, WEIGHTS, PREDICTIONS, TOPOLOGY):
-            (root / name).unlink(missing_ok=True)
-        if not resumed:
-            (root / METRICS).unlink(missing_ok=True)
+        keep_metrics = resumed and reading.is_file(root / METRICS)
+        for name in (RESULT, MASKS, HEAD, WEIGHTS, PREDICTIONS, TOPOLOGY, *([] if keep_metrics else [METRICS])):
+            try:
+                (root / name).unlink(missing_ok=True)
+            except OSError as error:
+                raise BadInput(f"{root / name} is in the way and cannot be removed: {error.strerror}") from error
 
     def record(self, line: dict[str, Any]) -> None:
         """Append one line to metrics.jsonl."""
@@ -64,27 +70,29 @@ class Artifacts:
         """Write masks.safetensors."""
         from prunebert.masks import maskfile
 
-        files.write(self.root, MASKS, maskfile.encode(file))
+        self._write(MASKS, maskfile.encode(file))
 
     def save_tensors(self, name: str, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
         """Write `name` (HEAD or WEIGHTS); write nothing if there are no tensors."""
-        from safetensors.torch import save
-
         if tensors:
-            files.write(self.root, name, save({n: x.detach().cpu().contiguous() for n, x in tensors.items()}, metadata))
+            self._write(name, files.encode_tensors(tensors, metadata))
 
     def save_predictions(self, table: pd.DataFrame) -> None:
         """Write predictions.parquet."""
         stream = io.BytesIO()
         table.to_parquet(stream, index=False)
-        files.write(self.root, PREDICTIONS, stream.getvalue())
+        self._write(PREDICTIONS, stream.getvalue())
 
     def save_json(self, name: str, content: dict[str, Any]) -> None:
-        """Write `name`: TOPOLOGY, or RESULT with its checksum as the very last file."""
+        """Write `name`: TOPOLOGY, or RESULT, sealed, as the very last file. NaN and infinity become null."""
         if name == RESULT:
-            content = json.loads(json.dumps(content))  # as it will be read
-            content["checksum"] = checksum(content)
-        files.write(self.root, name, (json.dumps(content, indent=1) + "\n").encode())
+            metrics = {METRICS: reading.sha256(self.root / METRICS)} if (self.root / METRICS).is_file() else {}
+            content = seal.sealed(content, self.hashes | metrics)
+        self._write(name, seal.encoded(content))
+
+    def _write(self, name: str, content: bytes) -> None:
+        self.hashes[name] = hashlib.sha256(content).hexdigest()
+        files.write(self.root, name, content)
 
 
 def prepare(root: Path, key: str = "hydra.run.dir") -> None:
@@ -104,36 +112,29 @@ def is_started(root: Path) -> bool:
 
 def is_finished(root: Path) -> bool:
     """Return whether `root` holds a result."""
-    return (root / RESULT).is_file()
+    return reading.is_file(root / RESULT)
 
 
 def holds_result_of(root: Path, identity: str) -> bool:
-    """Return whether `root` holds the intact result of the run `identity`; warn if the result is damaged.
+    """Return whether `root` holds the intact result files of the run `identity`; warn if one of them is damaged.
 
     Raises BadInput for an intact result of another identity, which must not be overwritten.
     """
     if not is_finished(root):
         return False
     try:
-        row = _json(root / RESULT)
+        row = result(root)
     except BadInput as error:
         log.warning("%s; the run is repeated", error)
-        return False
-    if "checksum" in row and row["checksum"] != checksum(row):
-        log.warning("%s is damaged (its checksum does not match); the run is repeated", root / RESULT)
         return False
     if row.get("identity") != identity:
         raise BadInput(
             f"{root} holds a finished run on other data, weights or settings; choose another directory, or rerun=true "
             "to overwrite it"
         )
-    return True
-
-
-def checksum(row: Mapping[str, Any]) -> str:
-    """Return sha256 of a result without its own checksum."""
-    rest = {k: v for k, v in row.items() if k != "checksum"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+    for message in (damaged := seal.damaged(root, row)).values():
+        log.warning("%s; the run is repeated", message)
+    return not damaged
 
 
 def write_pointer(root: Path, target: Path) -> None:
@@ -142,62 +143,104 @@ def write_pointer(root: Path, target: Path) -> None:
 
 
 def resolve_pointer(root: Path) -> Path:
-    """Return the directory that a pointer in `root` names; `root` itself if there is no pointer."""
-    if not (root / POINTER).is_file():
+    """Return the directory that a pointer in `root` names; `root` itself if there is no pointer.
+
+    Raises BadInput for a damaged pointer: one that names no run's directory, or another pointer.
+    """
+    file = root / POINTER
+    if not reading.is_file(file):
         return root
-    return Path(os.path.normpath(root / str(_json(root / POINTER)["directory"])))
+    name = reading.json_table(file).get("directory")
+    if not isinstance(name, str) or "\0" in name:
+        raise BadInput(f"{file} is damaged: it names no directory")
+    target = Path(os.path.normpath(root / name))
+    if not any(reading.is_file(target / x) for x in (RESULT, METRICS)) and not reading.is_folder(target / CONFIG):
+        raise BadInput(f"{file} names {target}, which is not a run's directory")
+    if os.path.lexists(target / POINTER):
+        raise BadInput(f"{file} is damaged: it names {target}, which holds a pointer and no run")
+    return target
 
 
 def result(root: Path, key: str = "") -> dict[str, Any]:
-    """Read result.json of a finished run. Raises BadInput, beginning with `key`, if there is none."""
-    if not root.is_dir():
+    """Read and verify result.json of a finished run.
+
+    Raises BadInput, beginning with `key`, if there is none, or if it is damaged or was edited.
+    """
+    if not reading.is_folder(root):
         raise BadInput(f"{key}{root}: there is no such directory")
     if not is_finished(root):
+        if os.path.lexists(root / RESULT):
+            raise BadInput(f"{key}{root / RESULT} is damaged: it is no regular file")
         started = (root / CONFIG).is_dir() or (root / METRICS).exists()
         raise BadInput(
             f"{key}{root}: the run did not finish ({RESULT} is missing)"
             if started
             else f"{key}{root} is not a run's directory"
         )
-    return _json(root / RESULT)
-
-
-def _json(file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{file} is damaged: {error}") from error
-    if not isinstance(content, dict):
-        raise BadInput(f"{file} is damaged: it holds no table of names and values")
-    return content
+        return seal.read_result(root / RESULT)
+    except BadInput as error:
+        raise BadInput(f"{key}{error}") from error
 
 
 def runs(root: Path) -> list[Path]:
-    """List every directory below `root`, itself included, in which a run was started; pointers are followed."""
-    started = (p.parent for p in root.rglob(CONFIG) if p.is_dir())
-    return sorted({resolve_pointer(p) for p in started})
+    """List every directory below `root`, itself included, in which a run was started; pointers are followed.
+
+    A damaged pointer gives a warning; the list then has the pointer's own directory.
+    """
+    directories = set()
+    for started in (p.parent for p in root.rglob(CONFIG) if p.is_dir()):
+        try:
+            directories.add(resolve_pointer(started))
+        except BadInput as error:
+            log.warning("%s", error)
+            directories.add(started)
+    return sorted(directories)
 
 
 def finished_runs(root: Path) -> list[Path]:
-    """Return [root] if it is a finished run, else every finished run below it.
+    """Return [root] if it is a finished run, else every finished run below it whose result is intact.
 
-    Raises BadInput, as `result` does, if there is none.
+    A damaged result below `root` is left out, with a warning. Raises BadInput, as `result` does, if there is none.
     """
     root = resolve_pointer(root)
     if not (root / CONFIG).is_dir() and (below := [p for p in runs(root) if is_finished(p)]):
-        return below
+        return [directory for directory in below if _is_intact(directory)]
     result(root)
     return [root]
 
 
-def predictions(root: Path) -> pd.DataFrame:
-    """Read predictions.parquet of a run. Raises BadInput if it cannot be read."""
-    import pandas as pd
-
+def _is_intact(root: Path) -> bool:
     try:
-        return pd.read_parquet(root / PREDICTIONS)
-    except (OSError, ValueError) as error:  # pyarrow's errors are subclasses of these
-        raise BadInput(f"{root / PREDICTIONS} cannot be read: {str(error).splitlines()[0]}") from error
+        result(root)
+    except BadInput as error:
+        log.warning("left out: %s", error)
+        return False
+    return True
+
+
+def predictions(root: Path) -> pd.DataFrame:
+    """Read and verify predictions.parquet of a run. Raises BadInput if it is damaged, missing or cannot be read."""
+    import pandas as pd
+    from pyarrow import ArrowException
+
+    file = seal.intact(root, PREDICTIONS, result(root))
+    if file is None:
+        raise BadInput(f"{root / PREDICTIONS} is missing")
+    try:
+        return pd.read_parquet(file)
+    except (ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError, NotImplementedError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BadInput(f"{file} cannot be read: {reason}") from error
+
+
+def tensors(root: Path, name: str) -> dict[str, Tensor]:
+    """Read and verify the tensors in `name` (HEAD, WEIGHTS or DELTA); empty if the run has no such file.
+
+    Raises BadInput if the file is damaged, or holds anything but finite float32 (in DELTA also whole numbers).
+    """
+    file = seal.intact(root, name, result(root))
+    return {} if file is None else files.load_finite(file)
 
 
 def report_folder(root: Path) -> Path:
@@ -211,29 +254,39 @@ def file_sizes(root: Path) -> dict[str, int]:
 
 
 def topology(root: Path) -> dict[str, Any]:
-    """Read topology.json of a run; empty for a task delta, which has none. Raises BadInput if it cannot be read."""
-    return _json(root / TOPOLOGY) if (root / TOPOLOGY).is_file() else {}
+    """Read and verify topology.json of a run; empty for a task delta, which has none. Raises BadInput if damaged."""
+    file = seal.intact(root, TOPOLOGY, result(root))
+    return {} if file is None else seal.read_topology(file)
 
 
 def config(root: Path) -> str:
-    """Return the configuration of a run as Hydra recorded it (YAML)."""
-    file = root / CONFIG / "config.yaml"
-    return file.read_text("utf-8") if file.is_file() else f"({file} is missing)"
+    """Return the configuration of a run as Hydra recorded it (YAML), or a remark that it cannot be read."""
+    try:
+        return reading.yaml_text(root / CONFIG / "config.yaml")
+    except BadInput as error:
+        return f"({error})"
 
 
 def masks(path: Path) -> MaskFile:
     """Read and verify the masks of a run's directory, or a mask file given by its own path."""
     from prunebert.masks import maskfile
 
-    path = resolve_pointer(path)
-    return maskfile.read(path / MASKS if path.is_dir() else path)
+    return maskfile.unpack(packed_masks(path))
 
 
-def packed_masks(root: Path) -> Packed:
-    """Read and verify the masks of a run, packed eight weights to a byte."""
+def packed_masks(path: Path) -> Packed:
+    """Read and verify the same masks, packed eight weights to a byte.
+
+    Raises BadInput if the file is damaged, holds no masks, or one that is not of a matrix.
+    """
     from prunebert.masks import maskfile
 
-    return maskfile.read_packed(root / MASKS)
+    root = resolve_pointer(path)
+    file = root / MASKS if reading.is_folder(root) else root
+    if os.path.lexists(root / RESULT) and seal.intact(root, MASKS, result(root)) is None:
+        raise BadInput(f"{file} is missing")
+    reading.require_file(file)
+    return maskfile.read_matrices(file)
 
 
 def write_masks(path: Path, file: MaskFile) -> None:

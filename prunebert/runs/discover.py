@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 from prunebert.errors import BadInput
-from prunebert.runs import artifacts
+from prunebert.runs import artifacts, reading
 from prunebert.settings import labels
 
 
@@ -29,32 +28,30 @@ def sweeps(root: Path) -> list[Path]:
 
 def sweep(root: Path) -> dict[str, Any]:
     """Read a sweep's configuration, as Hydra recorded it. Raises BadInput if it cannot be read."""
-    return _yaml(root / artifacts.SWEEP, dict)
+    return reading.yaml_content(root / artifacts.SWEEP, dict)
+
+
+def config(root: Path) -> dict[str, Any]:
+    """Read the configuration of a run, as Hydra recorded it. Raises BadInput if it cannot be read."""
+    return reading.yaml_content(root / artifacts.CONFIG / "config.yaml", dict)
 
 
 def overrides(root: Path) -> list[str]:
     """Read the overrides of a run's command line, as Hydra recorded them. Raises BadInput if they cannot be read."""
-    return _yaml(root / artifacts.CONFIG / "overrides.yaml", list)
+    file = root / artifacts.CONFIG / "overrides.yaml"
+    words = reading.yaml_content(file, list)
+    if not all(isinstance(word, str) for word in words):
+        raise BadInput(f"{file} is damaged: it is no list of text")
+    return words
 
 
 def search(root: Path) -> list[str]:
     """Return the override `hydra.searchpath=…` of a run in a list; an empty list if it had none."""
     try:
-        return labels.search(_yaml(root / artifacts.CONFIG / "hydra.yaml", dict)["hydra"]["overrides"]["hydra"])
-    except (BadInput, KeyError, TypeError):
+        record = reading.yaml_content(root / artifacts.CONFIG / "hydra.yaml", dict)
+        return labels.search(record["hydra"]["overrides"]["hydra"])
+    except (BadInput, KeyError, TypeError, AttributeError):
         return []
-
-
-def _yaml(file: Path, expected: type) -> Any:
-    import yaml
-
-    try:
-        content = yaml.safe_load(file.read_text("utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise BadInput(f"{file} cannot be read: {' '.join(str(error).split())}") from error
-    if not isinstance(content, expected):
-        raise BadInput(f"{file} is damaged: it holds no {expected.__name__}")
-    return content
 
 
 def last_words(root: Path) -> str:
@@ -68,18 +65,15 @@ def last_entry(root: Path) -> str:
 
 
 def _log_lines(root: Path) -> list[str]:
-    file = root / artifacts.LOG
-    return file.read_text("utf-8", errors="replace").splitlines() if file.is_file() else []
+    return reading.tail(root / artifacts.LOG)
 
 
 def progress(root: Path) -> str:
     """Return how far a run has come, by the last line of its metrics; empty if it has none."""
-    file = root / artifacts.METRICS
-    lines = file.read_text("utf-8", errors="replace").splitlines() if file.is_file() else []
-    for text in reversed(lines):
+    for text in reversed(reading.tail(root / artifacts.METRICS)):
         try:
-            line = json.loads(text)
+            line = reading.parsed_json(text)
             return f"phase {line['phase']}, step {line['step']:,} of {round(line['step'] / line['t']):,}"
-        except (ValueError, KeyError, TypeError, ZeroDivisionError):
+        except (ValueError, KeyError, TypeError, ZeroDivisionError, OverflowError, RecursionError):
             continue
     return ""

@@ -23,13 +23,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prunebert.errors import BadInput
-from prunebert.runs import made
+from prunebert.masks import header
+from prunebert.runs import made, reading
 from prunebert.system import distributed
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 log = logging.getLogger(__name__)
+ROWS = "rows/"  # + name: the numbers of the rows that are stored of an unmasked matrix, in a task delta
 
 
 @contextmanager
@@ -153,10 +155,41 @@ def write_tensors(file: Path, tensors: Mapping[str, Tensor], facts: str = "") ->
         mode = partial.stat().st_mode
         try:
             safetensors.save_file(dict(tensors), partial, metadata)
+            with partial.open("r+b") as stream:
+                header.sort_metadata(stream)
         except SafetensorError as error:
             code = errno.ENOSPC if "No space" in str(error) else errno.EIO
             raise OSError(code, os.strerror(code), str(file)) from error
         partial.chmod(mode)  # safetensors lets only the owner read its files
+
+
+def encode_tensors(tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
+    """Return the bytes of a safetensors file, the same for the same content."""
+    from safetensors.torch import save
+
+    return header.in_order(save({n: x.detach().cpu().contiguous() for n, x in tensors.items()}, metadata))
+
+
+def load_finite(file: Path) -> dict[str, Tensor]:
+    """Read a safetensors file of finite float32 values. Tensors under ROWS are int32.
+
+    Raises BadInput for a damaged file, other types, NaN and infinity.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors = load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise BadInput(f"{file} is damaged: {str(error).splitlines()[0]}") from error
+    for name, value in tensors.items():
+        expected = torch.int32 if name.startswith(ROWS) else torch.float32
+        if value.dtype != expected:
+            raise BadInput(f"{file} is damaged: {name} is of {value.dtype}, not of {expected}")
+        if not value.isfinite().all():
+            raise BadInput(f"{file} is damaged: {name} has values that are not finite")
+    return tensors
 
 
 def read_tensors(file: Path) -> tuple[dict[str, Tensor], str]:
@@ -167,6 +200,8 @@ def read_tensors(file: Path) -> tuple[dict[str, Tensor], str]:
     from safetensors import SafetensorError, safe_open
     from safetensors import torch as safetensors
 
+    if not reading.is_file(file):
+        raise ValueError("it is no regular file")
     try:
         tensors = safetensors.load_file(file)
         with safe_open(file, "pt") as stream:
@@ -174,6 +209,8 @@ def read_tensors(file: Path) -> tuple[dict[str, Tensor], str]:
     except SafetensorError as error:
         raise ValueError(str(error)) from error
     facts = metadata.get("facts", "")
+    if any(x.dtype.is_floating_point and x.element_size() < 4 for x in tensors.values()):
+        raise ValueError("it has tensors of less than single precision")
     if metadata.get("sha256") != checksum(tensors, facts):
         raise ValueError("its checksum does not match its content")
     return tensors, facts

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from prunebert.errors import BadInput
-from prunebert.runs import artifacts, record
+from prunebert.runs import artifacts, reading, record
 from prunebert.runs.artifacts import CHECKPOINT, CONFIG, LOCK, METRICS, QUEUE, RESULT, SWEEP, is_finished, runs
 from prunebert.system.console import counted
 
@@ -56,7 +56,7 @@ def refuse_another(root: Path, is_this: Callable[[str], bool]) -> None:
     """
     file = root / CONFIG / "config.yaml"
     state = "finished" if is_finished(root) else "stopped" if (root / CHECKPOINT).exists() else ""
-    if state and not (file.is_file() and is_this(file.read_text("utf-8"))):
+    if state and not (file.is_file() and is_this(reading.yaml_text(file))):
         raise BadInput(
             f"hydra.run.dir={root} already holds a {state} run ({RESULT if state == 'finished' else CHECKPOINT}) of "
             "another configuration; choose another directory"
@@ -74,7 +74,7 @@ def refuse_another_sweep(root: Path, is_this: Callable[[str], bool]) -> None:
             "directory"
         )
     finished = [p for p in runs(root) if is_finished(p)] if root.is_dir() else []
-    if finished and not ((root / SWEEP).is_file() and is_this((root / SWEEP).read_text("utf-8"))):
+    if finished and not ((root / SWEEP).is_file() and is_this(reading.yaml_text(root / SWEEP))):
         raise BadInput(
             f"hydra.sweep.dir={root} already holds {counted(len(finished), 'finished run')} of another sweep; choose "
             "another directory"

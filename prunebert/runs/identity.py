@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from prunebert.runs import artifacts
+from prunebert.runs import artifacts, reading
 from prunebert.settings import signature
 
 SCIENCE = 1  # raised when the same configuration gives another result than before
@@ -69,17 +69,17 @@ def configuration(config: dict[str, Any]) -> Any:
 def content_hash(path: str) -> str:
     """Return an identity for the content at `path`.
 
-    For a finished run that is its identity; for a file or a folder of texts and tensors it is a hash; where nothing
-    exists it is `path` itself. Raises BadInput for a damaged result.
+    For a finished run that is its identity. For a file, or a folder of texts and tensors, it is a hash; folders inside
+    that folder do not count. Where nothing exists it is `path` itself. Raises BadInput for a damaged result.
     """
     root = artifacts.resolve_pointer(Path(path).expanduser())
-    if not root.exists():
+    if not (reading.is_file(root) or reading.is_folder(root)):
         return path
     if artifacts.is_finished(root) and (identity := artifacts.result(root).get("identity")):
         return str(identity)
     digest = hashlib.sha256()
-    for file in sorted(root.rglob("*")) if root.is_dir() else [root]:
-        if file.is_file() and file.suffix in (".txt", ".safetensors", root.suffix):
+    for file in sorted(root.glob("*")) if root.is_dir() else [root]:
+        if file.suffix in (".txt", ".safetensors", root.suffix) and reading.is_file(file):
             digest.update(file.name.encode())
             with file.open("rb") as stream:
                 while block := stream.read(1 << 20):

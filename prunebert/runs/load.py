@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from prunebert.network import models
 from prunebert.network.interface import IGNORED, Batch, Form
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.network.tokenizers import require_known_ids
-from prunebert.runs import artifacts
+from prunebert.runs import artifacts, reading
 from prunebert.runs import weights as runs_weights
 from prunebert.tasks import spans
 from prunebert.tasks.batching import padding_of
@@ -75,6 +75,9 @@ class Loaded:
             return [tokenizer.convert_ids_to_tokens(part.argmax(-1)) for part in logits.split(counts)]
         if self.form.regression:
             return logits[:, 0].tolist()
+        if len(self.form.labels) < logits.shape[-1]:
+            count = len(self.form.labels)
+            raise BadInput(f"{self.form.name} has {count} labels for {logits.shape[-1]} outputs; use logits instead")
         return [self.form.labels[i] for i in logits.argmax(-1).tolist()]
 
     def weights(self) -> dict[str, Tensor]:
@@ -171,11 +174,11 @@ def load(run: str | Path, *, model: str | None = None, on: Loaded | None = None,
         device: of the network; unused with `on`.
 
     Raises:
-        BadInput: the run did not finish, or it does not belong to this checkpoint.
+        BadInput: the run did not finish, one of its files is damaged, or it does not belong to this checkpoint.
     """
     root = artifacts.resolve_pointer(Path(run).expanduser())
     facts = artifacts.result(root)
-    if "checkpoint" not in facts:
+    if not {"checkpoint", "form", "head"} <= facts.keys():
         raise BadInput(
             f"{root}: written by an older prunebert, which did not record what loading needs; repeat the run"
         )
@@ -183,12 +186,12 @@ def load(run: str | Path, *, model: str | None = None, on: Loaded | None = None,
         net = on.net
     else:
         source = {"name": model} if model else facts["checkpoint"]
-        if Path(source["name"]).is_absolute() and not Path(source["name"]).is_dir():
+        if Path(source["name"]).is_absolute() and not reading.is_folder(Path(source["name"])):
             raise BadInput(f"{root}: its model {source['name']} does not exist; give its place (--model, or model=)")
         net = SubNetwork(models.load(**source), facts["seed"])
         net.to(device).eval()
     weights = {n: x.to(next(net.parameters()).device) for n, x in runs_weights.read_trained(root, net).items()}
-    form = Form(**facts["form"])
+    form = _form(root, facts["form"])
     key = net.add_head_as(f"loaded_{len(net.heads)}", facts["head"], form)
     parameters = net.parameters_of() | {f"head.{n}": p for n, p in net.heads[key].named_parameters()}
     for name, tensor in weights.items():
@@ -201,3 +204,11 @@ def load(run: str | Path, *, model: str | None = None, on: Loaded | None = None,
     frozen = not any(n.startswith("head.") for n in weights)
     masks = net.use(artifacts.masks(root)).masks
     return Loaded(net, masks, theta, key, frozen, form, facts, on.buffers if on else ProductBuffers())
+
+
+def _form(root: Path, recorded: dict[str, Any]) -> Form:
+    """Return the recorded form of a run's task. Raises BadInput if it has keys that this version does not know."""
+    unknown = sorted(recorded.keys() - {f.name for f in fields(Form)})
+    if unknown:
+        raise BadInput(f"{root}: the form of its task has {unknown[0]}, which this prunebert does not know")
+    return Form(**recorded)

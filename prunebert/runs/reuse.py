@@ -10,7 +10,7 @@ from prunebert.errors import BadInput
 from prunebert.masks.top_v import Masks, count_kept, counts
 from prunebert.network.models import require_same_weights
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.runs import artifacts
+from prunebert.runs import artifacts, reading
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def masks_of(run: str, net: SubNetwork, prunable: str, sparsity: float, key: str
         BadInput: checkpoint, matrices or sparsity differ.
     """
     root = artifacts.resolve_pointer(Path(run).expanduser())
-    facts = {} if root.is_file() else artifacts.result(root, f"{key}=")
+    facts = {} if reading.is_file(root) else artifacts.result(root, f"{key}=")
     file = artifacts.masks(root)
     require_same_weights(net.model, file.model, file.weights_hash, f"{key}={run}")
     matrices = net.prunable(prunable)

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from prunebert.errors import BadInput
 from prunebert.masks.top_v import Masks
 from prunebert.network.models import require_same_weights
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.runs import artifacts, files
+from prunebert.runs import artifacts, files, reading, seal
+from prunebert.runs.files import ROWS
 from prunebert.tasks.task import Task
 
 
@@ -30,29 +30,37 @@ def read_trained(root: Path, net: SubNetwork, setting: str = "") -> dict[str, Te
         The encoder's weights by full name (all of them, or none), and the head's under `head.…`.
 
     Raises:
-        BadInput: the run started from another checkpoint than `net`.
+        BadInput: the run started from another checkpoint than `net`, or one of its files is damaged.
     """
     facts = artifacts.result(root, setting)
     require_same_weights(net.model, facts["model"], facts["weights_hash"], f"{setting}{root}")
-    stored = load_file(root / artifacts.WEIGHTS) if (root / artifacts.WEIGHTS).is_file() else {}
-    if (root / artifacts.DELTA).is_file():
+    stored = artifacts.tensors(root, artifacts.WEIGHTS)
+    if delta := artifacts.tensors(root, artifacts.DELTA):
         base = net.parameters_of("pretrained")
-        stored = unpack_delta(load_file(root / artifacts.DELTA), base, artifacts.masks(root).masks)
-    head = load_file(root / artifacts.HEAD) if (root / artifacts.HEAD).is_file() else {}
+        try:
+            stored = unpack_delta(delta, base, artifacts.masks(root).masks)
+        except ValueError as error:
+            raise BadInput(f"{root / artifacts.DELTA} does not fit {net.model.name}: {error}") from error
+    head = artifacts.tensors(root, artifacts.HEAD)
     return stored | {n if n.startswith(net.prefix) else f"head.{n}": x for n, x in head.items()}
 
 
 def write_delta(root: Path, out: Path, values: Mapping[str, Tensor]) -> None:
     """Write the task delta of the run in `root` to the folder `out`: only what is needed to load the run.
 
+    Its result.json is the run's, sealed anew with the hashes of the delta's files.
+
     values: the trained weights from `pack_delta`.
     """
+    facts = artifacts.result(root)
     with files.new_folder(out) as folder:
-        for name in (artifacts.RESULT, artifacts.MASKS, artifacts.HEAD):
-            if (root / name).is_file():
-                shutil.copyfile(root / name, folder / name)
+        kept = [name for name in (artifacts.MASKS, artifacts.HEAD) if seal.intact(root, name, facts)]
+        for name in kept:
+            shutil.copyfile(root / name, folder / name)
         if values:
-            save_file({n: x.contiguous() for n, x in values.items()}, folder / artifacts.DELTA)
+            (folder / artifacts.DELTA).write_bytes(files.encode_tensors(values))
+        hashes = {path.name: reading.sha256(path) for path in folder.iterdir()}
+        (folder / artifacts.RESULT).write_bytes(seal.encoded(seal.sealed(facts, hashes)))
 
 
 def load_weights(root: Path, net: SubNetwork, task: Task, head: str) -> dict[str, Tensor]:
@@ -73,7 +81,7 @@ def load_weights(root: Path, net: SubNetwork, task: Task, head: str) -> dict[str
     theta, setting = net.snapshot(head), "distill.teacher="
     root = artifacts.resolve_pointer(root)
     facts, key = artifacts.result(root, setting), f"{setting}{root}"
-    if not (root / artifacts.WEIGHTS).is_file():
+    if seal.intact(root, artifacts.WEIGHTS, facts) is None:
         raise BadInput(f"{key}: the run trained no weights ({facts['method']}); give a finished dense run")
     labels = task.facts().get("labels")
     if facts["task"] != task.name or facts["data"].get("labels") != labels:
@@ -87,9 +95,6 @@ def load_weights(root: Path, net: SubNetwork, task: Task, head: str) -> dict[str
     masks = artifacts.masks(root).masks
     device = next(net.parameters()).device
     return {n: (x * masks[n] if n in masks else x).to(device) for n, x in stored.items()}
-
-
-ROWS = "rows/"  # + name: the numbers of the rows that are stored of an unmasked matrix
 
 
 def pack_delta(theta: Mapping[str, Tensor], base: Mapping[str, Tensor], masks: Masks) -> dict[str, Tensor]:
@@ -115,15 +120,30 @@ def pack_delta(theta: Mapping[str, Tensor], base: Mapping[str, Tensor], masks: M
 
 
 def unpack_delta(stored: Mapping[str, Tensor], base: Mapping[str, Tensor], masks: Masks) -> dict[str, Tensor]:
-    """Return `theta` of `pack_delta`, in which removed weights have the checkpoint's values."""
+    """Return `theta` of `pack_delta`, in which removed weights have the checkpoint's values.
+
+    Raises ValueError for tensors that do not fit `base` and `masks`.
+    """
     theta = {name: value.detach().clone() for name, value in base.items()}
     for name, value in stored.items():
         if name.startswith(ROWS):
             continue
+        if name not in base or (name in masks and masks[name].shape != base[name].shape):
+            raise ValueError(f"{name} is not a tensor of this model")
+        rows = stored.get(ROWS + name)
+        shape = [*base[name].shape]
+        if name in masks:
+            shape = [int(masks[name].sum())]
+        elif rows is not None:
+            if rows.ndim != 1 or len(rows.unique()) != len(rows) or not ((rows >= 0) & (rows < shape[0])).all():
+                raise ValueError(f"{ROWS}{name} does not list rows of {name}")
+            shape[0] = len(rows)
+        if [*value.shape] != shape:
+            raise ValueError(f"{name} is {[*value.shape]}, not {shape}")
         if name in masks:
             theta[name][masks[name]] = value
-        elif ROWS + name in stored:
-            theta[name][stored[ROWS + name].long()] = value
+        elif rows is not None:
+            theta[name][rows.long()] = value
         else:
             theta[name] = value
     return theta

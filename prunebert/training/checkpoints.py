@@ -2,8 +2,9 @@
 
 The folder checkpoint/ in the run's directory holds a file for each finished phase (what it trained, and its masks) and
 at most two moments: states of the phase in training. All are removed when the run is complete. The files are tensor
-files (runs/files.py): safetensors and JSON, no pickle. For a damaged file there is a warning; then the older moment is
-used, or the phase starts again.
+files (runs/files.py): safetensors and JSON, no pickle. Each records the length and the hash of metrics.jsonl. For a
+damaged file, or one whose metrics.jsonl was changed, there is a warning; then the older moment is used, or the phase
+starts again.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ from torch import Tensor
 
 from prunebert.errors import BadInput
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.runs import artifacts, files
+from prunebert.runs import artifacts, files, reading
 from prunebert.system import distributed
 from prunebert.system.signals import Request, Stopped
 from prunebert.training.phase import Phase
 from prunebert.training.state import Moment
 
 log = logging.getLogger(__name__)
+FACTS = {"identity", "phase", "metrics"}  # what every checkpoint records
 MAX_MOMENTS = 2  # stored moments of the phase in training
 
 
@@ -74,9 +76,9 @@ class Checkpoints:
             if content is None or content[1]["phase"] != moment.phase.name:
                 continue
             tensors, facts = content
-            if not _cut(self.metrics, facts["metrics"]):
-                log.warning("%s is shorter than when %s was written; that checkpoint is not used", self.metrics, file)
+            if not self._holds_metrics_of(facts, file):
                 continue
+            _cut(self.metrics, facts["metrics"])
             moment.restore(tensors, facts["values"])
             log.info("phase %s goes on after step %d, from %s", moment.phase.name, facts["step"], file)
             return facts["step"], facts["seconds"]
@@ -110,8 +112,7 @@ class Checkpoints:
         if not (due_by_time or due_by_step or stopping):
             return
         self.number += 1
-        size = self.metrics.stat().st_size if self.metrics.exists() else 0
-        facts = {"phase": moment.phase.name, "step": step, "seconds": seconds, "metrics": size}
+        facts = {"phase": moment.phase.name, "step": step, "seconds": seconds, **self._metrics_facts()}
         written = self._write(f"moment-{self.number:08d}", moment.tensors(), facts | {"values": moment.values()})
         self._remove(sorted(self._moments())[:-MAX_MOMENTS])
         self.last_time = time.monotonic()
@@ -121,11 +122,12 @@ class Checkpoints:
 
     def save_phase(self, phase: Phase, net: SubNetwork, facts: dict[str, Any]) -> None:
         """Store what a phase trained, its masks, and `facts` about it; remove its moments."""
-        self.metrics_size = self.metrics.stat().st_size if self.metrics.exists() else 0
+        metrics_facts = self._metrics_facts()
+        self.metrics_size = int(metrics_facts["metrics"])
         tensors = {f"{g.name}.{n}": x for g in phase.train for n, x in g.tensors.items()}
         named = {f"trained.{n}": x for n, x in tensors.items()} | {f"masks.{n}": x for n, x in net.masks.items()}
         copies = {n: x.detach().to("cpu", copy=True).contiguous() for n, x in named.items()}
-        self._write(f"phase-{phase.name}", copies, {"phase": phase.name, "facts": facts, "metrics": self.metrics_size})
+        self._write(f"phase-{phase.name}", copies, {"phase": phase.name, "facts": facts, **metrics_facts})
         self._remove(self._moments())
         if distributed.any_rank(self.request.by is not None):
             raise Stopped(self.request.by or "another rank", f"at the end of phase {phase.name}")
@@ -134,7 +136,7 @@ class Checkpoints:
         """Restore what a finished phase trained, and its masks. Returns its facts; None if it has to be trained."""
         file = self.folder / f"phase-{phase.name}.safetensors"
         content = self._read(file) if file.exists() else None
-        if content is None:
+        if content is None or not self._holds_metrics_of(content[1], file):
             return None
         tensors, facts = content
         device = next(net.parameters()).device
@@ -176,11 +178,36 @@ class Checkpoints:
             return False
         return True
 
+    def _metrics_facts(self) -> dict[str, int | str]:
+        """Return the size of metrics.jsonl in bytes, and on the first rank its sha256."""
+        size = self.metrics.stat().st_size if self.metrics.exists() else 0
+        hashed = distributed.FIRST and size > 0
+        return {"metrics": size} | ({"metrics_sha256": reading.sha256(self.metrics, size)} if hashed else {})
+
+    def _holds_metrics_of(self, facts: dict[str, Any], file: Path) -> bool:
+        """Return whether metrics.jsonl still begins as it was when the checkpoint `file` was written; warn if not.
+
+        Checkpoints of earlier versions have no hash; then only the length is compared.
+        """
+        size = self.metrics.stat().st_size if self.metrics.is_file() else 0
+        recorded = facts.get("metrics_sha256")
+        if size < facts["metrics"]:
+            log.warning("%s is shorter than when %s was written; that checkpoint is not used", self.metrics, file)
+        elif recorded and reading.sha256(self.metrics, facts["metrics"]) != recorded:
+            log.warning(
+                "%s is damaged: it is not as when %s was written; that checkpoint is not used", self.metrics, file
+            )
+        else:
+            return True
+        return False
+
     def _read(self, file: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Read a file's tensors and facts. Returns None, with a warning, if it is damaged or of another run."""
         try:
             tensors, text = files.read_tensors(file)
             facts = json.loads(text)
+            if not isinstance(facts, dict) or not facts.keys() >= FACTS or not isinstance(facts["metrics"], int):
+                raise ValueError("it does not record its identity, its phase and the length of the metrics")
         except (OSError, ValueError) as error:
             log.warning("the checkpoint %s is damaged and is not used: %s", file, error)
             return None
@@ -190,13 +217,10 @@ class Checkpoints:
         return tensors, facts
 
 
-def _cut(file: Path, size: int) -> bool:
-    """Cut a file back to `size` bytes. Returns False if it is shorter than that."""
-    if (file.stat().st_size if file.exists() else 0) < size:
-        return False
+def _cut(file: Path, size: int) -> None:
+    """Cut a file back to `size` bytes, if it exists."""
     if file.exists() and distributed.FIRST:
         os.truncate(file, size)
-    return True
 
 
 class NoCheckpoints:

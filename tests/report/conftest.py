@@ -16,6 +16,7 @@ import torch
 from prunebert.masks import maskfile
 from prunebert.masks.maskfile import MaskFile
 from prunebert.report import maps
+from tests.toys import write_result
 
 KINDS = ("query", "key", "value", "attention-output", "intermediate", "output")
 LABELS = [0, 1] * 50
@@ -93,7 +94,7 @@ def finished(root: Path, method: str = "magnitude", sparsity: float = 0.5, seed:
     pd.DataFrame(table).to_parquet(root / "predictions.parquet")
     masks = {"layer.0.key": torch.arange(40).reshape(5, 8) >= 40 * row["sparsity"]}
     (root / "masks.safetensors").write_bytes(maskfile.encode(MaskFile(masks, row["model"], row["weights_hash"])))
-    (root / "result.json").write_text(json.dumps(row))
+    write_result(root, row)
     os.utime(root / "result.json", (written, written))
     return root
 

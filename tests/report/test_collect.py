@@ -8,6 +8,7 @@ import pytest
 
 from prunebert.errors import BadInput
 from prunebert.report.collect import collect
+from tests.toys import write_result
 
 from .conftest import started, sweep
 
@@ -50,10 +51,11 @@ RESULTS = {
     "not JSON": ("{", "damaged: Expecting"),
     "no table": ("[1, 2]", "damaged: it holds no table of names and values"),
     "not text": (b"\xff\xff", "damaged: 'utf-8' codec"),
-    "lacks keys": ("{}", "damaged: method is None, not str"),
+    "has no checksum": ("{}", "damaged: it has no checksum"),
+    "lacks a key": ({"method": None}, "damaged: method is None, not str"),
     "no score": ({"score": "high"}, "damaged: score is high, not float"),
     "score is true": ({"score": True}, "damaged: score is True, not float"),
-    "score is NaN": ({"score": math.nan}, "its score is nan"),
+    "score is NaN": ({"score": math.nan}, "damaged: NaN is no number of JSON"),
     "seed is a word": ({"seed": "one"}, "damaged: seed is one, not int"),
     "settings are a list": ({"settings": [1]}, "damaged: settings is [1], not dict"),
     "metrics are null": ({"metrics": None}, "damaged: metrics is None, not dict"),
@@ -65,8 +67,9 @@ def test_a_damaged_result_is_a_line_under_not_used(run, tmp_path, content, messa
     run("good")
     bad_file = run("bad", seed=1) / "result.json"
     if isinstance(content, dict):
-        content = json.dumps(json.loads(bad_file.read_text()) | content)
-    bad_file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        write_result(bad_file.parent, json.loads(bad_file.read_text()) | content)
+    else:
+        bad_file.write_bytes(content if isinstance(content, bytes) else content.encode())
     collected = collect([tmp_path])
     assert len(collected.runs) == 1 and kinds(collected) == ["not used"] and message in collected.troubles[0].reason
 

@@ -1,7 +1,6 @@
 """Which settings make another run, and which do not."""
 
 import copy
-import json
 
 import pytest
 from hydra import compose, initialize_config_module
@@ -10,6 +9,7 @@ from omegaconf import OmegaConf
 import prunebert.cli  # noqa: F401 (registers the configuration's resolvers)
 from prunebert.runs import identity
 from prunebert.settings import signature
+from tests.toys import RESULT, write_result
 
 FACTS = {"source": "files", "rows": {"train": 3}, "fingerprint": {"train": "abc"}}
 OLD_TARGETS = {
@@ -85,7 +85,7 @@ def test_the_content_at_a_path_counts_and_its_place_does_not(identity_of, tmp_pa
     words = ["distill=logits", "distill.teacher="]
     for name, identity_name in (("a", "1"), ("b", "1"), ("c", "2")):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "result.json").write_text(json.dumps({"identity": identity_name}))
+        write_result(tmp_path / name, RESULT | {"identity": identity_name})
     a, b, c = (identity_of(words[0], f"{words[1]}{tmp_path / name}") for name in "abc")
     assert a == b != c
 

@@ -18,6 +18,7 @@ from prunebert.errors import BadInput
 from prunebert.masks.maskfile import MaskFile
 from prunebert.network.models import hash_of
 from prunebert.runs import artifacts, weights
+from tests.toys import write_result
 
 PAIR = ("task.text=[sentence,second]",)
 NUMBER = ("task.kind=regression", "task.label=number", "method.head=linear")
@@ -84,11 +85,11 @@ def test_what_cannot_be_loaded_is_refused(finished, tmp_path, model_folder):
         prunebert.load(tmp_path / "nowhere")
     facts = json.loads((run / "result.json").read_text())
     (tmp_path / "old").mkdir()
-    (tmp_path / "old/result.json").write_text(json.dumps({k: v for k, v in facts.items() if k != "checkpoint"}))
+    write_result(tmp_path / "old", {k: v for k, v in facts.items() if k != "checkpoint"})
     with pytest.raises(BadInput, match="an older prunebert"):
         prunebert.load(tmp_path / "old")
     without_model = facts | {"checkpoint": facts["checkpoint"] | {"name": "/gone"}}
-    (tmp_path / "old/result.json").write_text(json.dumps(without_model))
+    write_result(tmp_path / "old", without_model)
     with pytest.raises(BadInput, match="its model /gone does not exist; give its place"):
         prunebert.load(tmp_path / "old")
     from tests.toys import save_model

@@ -23,7 +23,7 @@ from prunebert.network.subnetwork import SubNetwork
 from prunebert.runs.reuse import allocation_of, masks_of
 from prunebert.schedules import Cubic
 from prunebert.training.loop import train
-from tests.toys import save_model
+from tests.toys import RESULT, save_model, write_result
 
 FIT = Fit(epochs=1, steps=4, batch_size=16, lr=1e-3, head_lr=1e-3)
 BASE = {"fit": FIT, "prunable": "encoder", "head": "linear", "distill": distill.none, "keep_pretrained": False}
@@ -52,7 +52,7 @@ def finish(folder, net, masks, prunable="encoder"):
     folder.mkdir()
     file = MaskFile(masks, net.model.name, net.model.weights_hash)
     (folder / "masks.safetensors").write_bytes(maskfile.encode(file))
-    (folder / "result.json").write_text(json.dumps({"method": "x", "task": "y", "prunable": prunable}))
+    write_result(folder, RESULT | {"prunable": prunable})
     return str(folder)
 
 

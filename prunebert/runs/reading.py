@@ -1,0 +1,172 @@
+"""Read files that another program or another person may have written: bounded, strict, and nothing is executed.
+
+Every function raises BadInput, one line that names the file and the reason. This module imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from prunebert.errors import BadInput
+
+MAX_TEXT = 64 << 20  # bytes of a JSON or YAML file; the largest of ours, topology.json, has less than one million
+TAIL = 1 << 20  # bytes read of a log or of metrics
+
+
+def is_file(path: Path) -> bool:
+    """Return whether `path` is a regular file. A pipe or a device is none, nor is a name that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long; a null character
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether `path` is a folder."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def require_file(path: Path) -> None:
+    """Raise BadInput unless `path` is a regular file. A pipe is never opened: opening one may block for ever."""
+    if not is_file(path):
+        exists = os.path.lexists(path) if "\0" not in str(path) else False
+        raise BadInput(f"{path} is damaged: it is no regular file" if exists else f"{path} is damaged: it is missing")
+
+
+def sha256(path: Path, size: int | None = None) -> str:
+    """Return the sha256 of a file's bytes, or of its first `size` bytes. Raises BadInput if it cannot be read."""
+    require_file(path)
+    digest, left = hashlib.sha256(), math.inf if size is None else size
+    try:
+        with path.open("rb") as stream:
+            while block := stream.read(int(min(1 << 20, left))):
+                digest.update(block)
+                left -= len(block)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from error
+    return digest.hexdigest()
+
+
+def text(path: Path) -> str:
+    """Read a text file in UTF-8."""
+    require_file(path)
+    try:
+        if path.stat().st_size > MAX_TEXT:
+            raise BadInput(f"{path} is damaged: it has more than {MAX_TEXT >> 20} MiB")
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise BadInput(f"{path} is damaged: {error}") from error
+
+
+def tail(path: Path) -> list[str]:
+    """Return the lines in the last TAIL bytes of a file; none if there is no such file or it cannot be read."""
+    if not is_file(path):
+        return []
+    try:
+        with path.open("rb") as stream:
+            stream.seek(max(0, path.stat().st_size - TAIL))
+            return stream.read(TAIL).decode("utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def json_table(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds one table of names and values.
+
+    Besides what is no JSON, these are refused: a name that occurs twice, NaN and infinity, a number too large for a
+    float, text that is no Unicode, and nesting too deep to read.
+    """
+    content = text(path)
+    try:
+        table = parsed_json(content)
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise BadInput(f"{path} is damaged: {reason}") from error
+    if not isinstance(table, dict):
+        raise BadInput(f"{path} is damaged: it holds no table of names and values")
+    return table
+
+
+def parsed_json(content: str) -> Any:
+    """Parse JSON as `json_table` does. Raises ValueError or RecursionError."""
+    value = json.loads(
+        content, object_pairs_hook=_without_repeats, parse_constant=_refuse_constant, parse_float=_finite
+    )
+    if re.search(r"\\u[dD][89a-fA-F]", content):  # the only way into JSON for half of a surrogate pair
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(n for n in names if names.count(n) > 1)} occurs twice")
+    return table
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite(digits: str) -> float:
+    if not math.isfinite(number := float(digits)):
+        raise ValueError(f"{digits[:40]} is too large")
+    return number
+
+
+def yaml_text(path: Path) -> str:
+    """Read a YAML file and return its text.
+
+    A file with aliases is refused: a few lines of them can stand for billions of values.
+    """
+    import yaml
+
+    content = text(path)
+    if "*" not in content:  # an alias is *NAME
+        return content
+    try:
+        events = yaml.parse(content, Loader=_loader())
+        if any(isinstance(event, yaml.AliasEvent) for event in events):
+            raise BadInput(f"{path} is damaged: it has YAML aliases, which no record of a run has")
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        raise BadInput(f"{path} is damaged: {_one_line(error)}") from error
+    return content
+
+
+def yaml_content(path: Path, expected: type) -> Any:
+    """Read a YAML file whose content is an `expected` (dict or list)."""
+    import yaml
+
+    content = yaml_text(path)
+    try:
+        value = yaml.load(content, Loader=_loader())
+    except (yaml.YAMLError, RecursionError) as error:
+        raise BadInput(f"{path} is damaged: {_one_line(error)}") from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:  # yaml's own, for values such as `!!int x`
+        raise BadInput(f"{path} is damaged: it has a value of another type ({_one_line(error)})") from error
+    if not isinstance(value, expected):
+        raise BadInput(f"{path} is damaged: it holds no {expected.__name__}")
+    return value
+
+
+def _loader() -> Any:
+    """Return PyYAML's safe loader, the fast one where it is built in. It makes plain values only."""
+    import yaml
+
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

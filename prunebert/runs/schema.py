@@ -1,0 +1,139 @@
+"""The keys that result.json must have, and the type of each. Readers of a result rely on them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from prunebert.choices import PRUNABLE
+
+MAYBE = type(None)  # beside a type: the value may be null
+Kinds = Mapping[str, tuple[type, ...]]
+
+REQUIRED: Kinds = {
+    **dict.fromkeys(("method", "task", "model", "fit", "distill", "augment", "prunable", "command"), (str,)),
+    **dict.fromkeys(("metric", "device", "status", "weights_hash"), (str,)),
+    **dict.fromkeys(("sparsity", "score", "seconds", "seconds_per_step"), (float,)),
+    **dict.fromkeys((f"sparsity_{prunable}" for prunable in (*PRUNABLE, "model")), (float,)),
+    "majority_score": (float, MAYBE),
+    **dict.fromkeys(("seed", "steps", "trained_parameters"), (int,)),
+    "peak_memory_bytes": (int, MAYBE),
+    **dict.fromkeys(("settings", "metrics", "data"), (dict,)),
+    "git_commit": (str, MAYBE),
+    "git_dirty": (bool, MAYBE),
+}
+# What every version writes that also writes `files`. Results of earlier versions may lack these keys.
+LATER: Kinds = {
+    **dict.fromkeys(("identity", "head"), (str,)),
+    **dict.fromkeys(("majority", "phases", "form", "checkpoint", "versions", "files"), (dict,)),
+    "seconds_to_first_step": (float, MAYBE),
+    "seconds_overall": (float,),
+    "ranks": (int,),
+}
+FORM: Kinds = {
+    "name": (str,),
+    **dict.fromkeys(("span", "regression", "masked_lm", "pair"), (bool,)),
+    **dict.fromkeys(("outputs", "max_length"), (int,)),
+}
+FORM_LATER: Kinds = {
+    "labels": (list,),
+    "label_words": (list, MAYBE),
+    **dict.fromkeys(("stride", "n_best", "max_answer"), (int,)),
+    "no_answer": (bool,),
+}
+CHECKPOINT: Kinds = {"name": (str,)}
+CHECKPOINT_LATER: Kinds = {"revision": (str,), "package": (dict, MAYBE)}
+PACKAGE: Kinds = {**dict.fromkeys(("name", "version", "path", "extra", "model"), (str,)), "sha256": (dict,)}
+TOPOLOGY: Kinds = {"sparsity_effective": (float,), "kinds": (dict,), "matrices": (dict,)}
+KIND: Kinds = {"remaining": (float,), "size": (int,)}
+NUMBERS, TEXTS = ("metrics", "majority"), ("versions", "files")  # tables whose values are numbers, or text
+
+
+def fault(row: Mapping[str, Any]) -> str:
+    """Return what is wrong with a result, for example "score is high, not float"; empty if nothing is."""
+    complete = "files" in row
+    required: Kinds = {**REQUIRED, **LATER} if complete else REQUIRED
+    return (
+        _fault(row, required, {} if complete else LATER)
+        or next((f for key in NUMBERS for f in _values(row, key, (float, MAYBE))), "")
+        or next((f for key in TEXTS for f in _values(row, key, (str,))), "")
+        or _form_fault(row)
+        or _checkpoint_fault(row)
+        or _command_fault(str(row["command"]))
+        or next((f"files has {_shown(n)}, which is no file's name" for n in row.get("files", {}) if "/" in n), "")
+        or (
+            "" if row["prunable"] in PRUNABLE else f"prunable is {_shown(row['prunable'])}, not {' or '.join(PRUNABLE)}"
+        )
+    )
+
+
+def topology_fault(content: Mapping[str, Any]) -> str:
+    """Return what is wrong with the numbers of topology.json that commands show; empty if nothing is."""
+    if wrong := _fault(content, {}, TOPOLOGY):
+        return wrong
+    kinds = content.get("kinds", {}).items()
+    return next((f"kinds.{k} is {_shown(v)}, not dict" for k, v in kinds if not isinstance(v, dict)), "") or next(
+        (wrong for kind, entry in kinds if (wrong := _fault(entry, KIND, {}, f"kinds.{kind}."))), ""
+    )
+
+
+def _fault(row: Mapping[str, Any], required: Kinds, later: Kinds, path: str = "", closed: bool = False) -> str:
+    """Return what is wrong with a table's keys. closed: keys that are in neither `required` nor `later` are wrong."""
+    for key, kinds in (*required.items(), *((k, v) for k, v in later.items() if k in row)):
+        if not _fits(row.get(key), kinds) or (key not in row and MAYBE in kinds):
+            return f"{path}{key} is {_shown(row.get(key, 'missing'))}, not {_named(kinds)}"
+    unknown = row.keys() - required.keys() - later.keys() if closed else ()
+    return f"{path}{min(unknown)} is unknown" if unknown else ""
+
+
+def _values(row: Mapping[str, Any], key: str, kinds: tuple[type, ...]) -> list[str]:
+    wrong = [(k, v) for k, v in row.get(key, {}).items() if not _fits(v, kinds)]
+    return [f"{key}.{k} is {_shown(v)}, not {_named(kinds)}" for k, v in wrong]
+
+
+def _form_fault(row: Mapping[str, Any]) -> str:
+    form = row.get("form")
+    if form is None:
+        return ""
+    if wrong := _fault(form, FORM, FORM_LATER, "form."):
+        return wrong
+    for key in ("labels", "label_words"):
+        names = form.get(key) or []
+        if not all(isinstance(name, str) for name in names):
+            return f"form.{key} is {_shown(names)}, not a list of text"
+    return next((f"form.{k} is {form[k]}, not positive" for k in ("outputs", "max_length") if form[k] < 0), "")
+
+
+def _checkpoint_fault(row: Mapping[str, Any]) -> str:
+    checkpoint = row.get("checkpoint")
+    if checkpoint is None:
+        return ""
+    package = checkpoint.get("package") if isinstance(checkpoint.get("package"), dict) else None
+    return (
+        _fault(checkpoint, CHECKPOINT, CHECKPOINT_LATER, "checkpoint.", closed=True)
+        or (_fault(package, PACKAGE, {}, "checkpoint.package.", closed=True) if package is not None else "")
+        or next(iter(_values(package or {}, "sha256", (str,))), "")
+    )
+
+
+def _command_fault(command: str) -> str:
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        return f"command cannot be split into words: {error}"
+    return "" if words else "command is empty"
+
+
+def _fits(value: Any, kinds: tuple[type, ...]) -> bool:
+    if isinstance(value, bool):
+        return bool in kinds
+    return isinstance(value, (*kinds, int) if float in kinds else kinds)
+
+
+def _named(kinds: tuple[type, ...]) -> str:
+    return " or ".join("null" if kind is MAYBE else kind.__name__ for kind in kinds)
+
+
+def _shown(value: Any) -> str:
+    return str(value)[:60]
