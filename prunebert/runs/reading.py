@@ -16,6 +16,7 @@ from typing import Any
 from prunebert.errors import BadInput
 
 MAX_TEXT = 64 << 20  # bytes of a JSON or YAML file; the largest of ours, topology.json, has less than one million
+MAX_DEPTH = 100  # of YAML; a recorded configuration has about ten levels
 TAIL = 1 << 20  # bytes read of a log or of metrics
 
 
@@ -129,18 +130,24 @@ def _finite(digits: str) -> float:
 def yaml_text(path: Path) -> str:
     """Read a YAML file and return its text.
 
-    A file with aliases is refused: a few lines of them can stand for billions of values.
+    A file with aliases is refused: a few lines of them can stand for billions of values. So is one that is nested
+    deeper than MAX_DEPTH, because PyYAML's fast loader has no bound of its own and would crash.
     """
     import yaml
 
     content = text(path)
-    if "*" not in content:  # an alias is *NAME
-        return content
+    indents = (len(line) - len(line.lstrip(" -?:")) for line in content.splitlines())
+    if "*" not in content and content.count("[") + content.count("{") + max(indents, default=0) < MAX_DEPTH:
+        return content  # an alias is *NAME, and no value is nested deeper than this sum
+    depth = 0
     try:
-        events = yaml.parse(content, Loader=_loader())
-        if any(isinstance(event, yaml.AliasEvent) for event in events):
-            raise BadInput(f"{path} is damaged: it has YAML aliases, which no record of a run has")
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        for event in yaml.parse(content, Loader=_loader()):
+            if isinstance(event, yaml.AliasEvent):
+                raise BadInput(f"{path} is damaged: it has YAML aliases, which no record of a run has")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise BadInput(f"{path} is damaged: it is nested too deeply")
+    except (ValueError, yaml.YAMLError) as error:
         raise BadInput(f"{path} is damaged: {_one_line(error)}") from error
     return content
 
@@ -152,7 +159,7 @@ def yaml_content(path: Path, expected: type) -> Any:
     content = yaml_text(path)
     try:
         value = yaml.load(content, Loader=_loader())
-    except (yaml.YAMLError, RecursionError) as error:
+    except yaml.YAMLError as error:
         raise BadInput(f"{path} is damaged: {_one_line(error)}") from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:  # yaml's own, for values such as `!!int x`
         raise BadInput(f"{path} is damaged: it has a value of another type ({_one_line(error)})") from error
