@@ -131,9 +131,9 @@ def read_matrices(path: Path) -> Packed:
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
     """Return the metadata and the packed bits. Raises BadInput if the file cannot be read or holds other tensors."""
-    if path.exists() and not path.is_file():
-        raise BadInput(f"{path} cannot be read as a mask file: it is no regular file")
     try:
+        if path.exists() and not path.is_file():  # a pipe would block
+            raise BadInput(f"{path} cannot be read as a mask file: it is no regular file")
         with safe_open(path, "numpy") as stream:
             metadata = stream.metadata() or {}
             for name in stream.keys():  # noqa: SIM118 (not a dict)
