@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from prunebert.masks import maskfile
+from prunebert.runs import files
 from prunebert.training.checkpoints import Checkpoints
 from tests.methods.test_matrix import EXTRA, PHASES
 
@@ -224,3 +225,36 @@ def start(words, folder, **more) -> subprocess.Popen:
         text=True,
         **more,
     )
+
+
+@pytest.mark.parametrize("place", ["in the finished phase", "in the phase in training", "missing"])
+def test_damaged_metrics_are_reported_and_not_kept(cli, tmp_path, broken_off, place):
+    """What the damage precedes is trained again, and the metrics end as those of a run that nothing happened to."""
+    words, folder = broken_off
+    metrics = tmp_path / "run/metrics.jsonl"
+    content = metrics.read_bytes()
+    at = (
+        content.index(b'"loss_task": 0.') + 16 if place == "in the finished phase" else content.rindex(b'"step": 4') + 8
+    )
+    wrong = content[:at] + (b"3" if content[at : at + 1] != b"3" else b"7") + content[at + 1 :]
+    metrics.write_bytes(wrong)
+    if place == "missing":
+        metrics.unlink()
+    status, printed = cli(*words)
+    reason = "is damaged: it is not as" if "phase" in place else "is shorter than when"
+    assert status == 0 and f"metrics.jsonl {reason}" in printed.replace("\n", " ")
+    assert ("phase round-1 was finished before" in printed) == (place == "in the phase in training")
+    assert_same_run(results(tmp_path / "whole"), results(tmp_path / "run"))
+    assert not folder.exists()
+
+
+def test_checkpoints_of_earlier_versions_without_a_hash_of_the_metrics_are_used(cli, tmp_path, broken_off, monkeypatch):
+    words, folder = broken_off
+    for file in folder.iterdir():
+        tensors, text = files.read_tensors(file)
+        facts = json.loads(text)
+        assert len(facts.pop("metrics_sha256")) == 64
+        files.write_tensors(file, {n: x.clone() for n, x in tensors.items()}, json.dumps(facts))
+    status, printed = cli(*words)
+    assert status == 0 and "goes on after step" in printed and "round-1 was finished before" in printed
+    assert_same_run(results(tmp_path / "whole"), results(tmp_path / "run"))
