@@ -121,11 +121,15 @@ def _task_overrides(command: str, overrides: list[str]) -> list[str]:
     """Return the overrides that define the task.
 
     They are the user's overrides and, unless the user chose another task, the run's own in front of them. The run's
-    search path always stays: its task or model may be code of the user's.
+    search path always stays: its task or model may be code of the user's. Raises BadInput for a recorded command that
+    is no command line.
     """
     given = {_key(override) for override in overrides}
     groups = () if "task" in given else ("task", "corpus", "experiment")
-    words = shlex.split(command)[1:]
+    try:
+        words = shlex.split(command)[1:]
+    except ValueError as error:
+        raise BadInput(f"the run's command cannot be split into words ({error}): {command[:200]}") from error
     from_run = [w for w in words if _key(w) == "hydra.searchpath" or _key(w).split(".")[0] in groups]
     return [*(override for override in from_run if _key(override) not in given), *overrides]
 

@@ -226,7 +226,7 @@ def predictions(root: Path) -> pd.DataFrame:
 
     file = seal.intact(root, PREDICTIONS, result(root))
     if file is None:
-        raise BadInput(f"{root / PREDICTIONS} is missing")
+        raise BadInput(f"{root / PREDICTIONS} cannot be read: it is missing")
     try:
         return pd.read_parquet(file)
     except (ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError, NotImplementedError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,7 +59,6 @@ def fault(row: Mapping[str, Any]) -> str:
         or next((f for key in TEXTS for f in _values(row, key, (str,))), "")
         or _form_fault(row)
         or _checkpoint_fault(row)
-        or _command_fault(str(row["command"]))
         or next((f"files has {_shown(n)}, which is no file's name" for n in row.get("files", {}) if "/" in n), "")
         or (
             "" if row["prunable"] in PRUNABLE else f"prunable is {_shown(row['prunable'])}, not {' or '.join(PRUNABLE)}"
@@ -115,14 +113,6 @@ def _checkpoint_fault(row: Mapping[str, Any]) -> str:
         or (_fault(package, PACKAGE, {}, "checkpoint.package.", closed=True) if package is not None else "")
         or next(iter(_values(package or {}, "sha256", (str,))), "")
     )
-
-
-def _command_fault(command: str) -> str:
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        return f"command cannot be split into words: {error}"
-    return "" if words else "command is empty"
 
 
 def _fits(value: Any, kinds: tuple[type, ...]) -> bool:

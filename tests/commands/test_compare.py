@@ -18,7 +18,7 @@ from prunebert.masks import maskfile
 from prunebert.masks.maskfile import MaskFile
 from prunebert.network import models
 from prunebert.runs import artifacts, files
-from tests.toys import save_model
+from tests.toys import RESULT, save_model, write_result
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def runs(tmp_path_factory):
             masks = {n: torch.ones(9, 9).bool() for n in names}
         files.write(run, "masks.safetensors", maskfile.encode(MaskFile(masks, "toy", "hash")))
         row = dict.fromkeys(overlap.AXES, "x") | {"method": method, "sparsity": sparsity, "seed": seed, "model": "toy"}
-        files.write(run, "result.json", json.dumps(row).encode())
+        write_result(run, RESULT | row | {"prunable": "encoder"})
     (root / "unfinished" / ".hydra").mkdir(parents=True)
     return root
 

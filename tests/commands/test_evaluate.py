@@ -203,3 +203,8 @@ def test_a_reordered_head_gives_the_same_logits_in_that_order(net, task, kind):
 def test_the_search_path_of_the_run_stays(overrides, composed):
     command = "prunebert 'hydra.searchpath=[pkg://lab.conf]' method=smp task=mine task.label=y sparsity=0.5"
     assert evaluate._task_overrides(command, overrides) == composed
+
+
+def test_a_recorded_command_that_is_none_is_refused():
+    with pytest.raises(BadInput, match="command cannot be split into words"):
+        evaluate._task_overrides("prunebert 'task=rte", [])

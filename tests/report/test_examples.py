@@ -7,6 +7,7 @@ import pytest
 
 from prunebert.errors import BadInput
 from prunebert.report.examples import example_scores, unit
+from tests.toys import RESULT, write_result
 
 
 def write_predictions(root, labels, predictions, splits="validation", ids=None):
@@ -14,6 +15,7 @@ def write_predictions(root, labels, predictions, splits="validation", ids=None):
     ids = ids or [str(i) for i in range(len(labels))]
     table = {"split": splits, "id": ids, "label": labels, "prediction": predictions}
     pd.DataFrame(table).to_parquet(root / "predictions.parquet")
+    write_result(root, RESULT)
     return root
 
 

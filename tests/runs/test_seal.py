@@ -74,7 +74,7 @@ def test_every_flipped_bit_of_a_result_is_found(run, cli):
         if flipped[position : position + 1].isspace() and content[position : position + 1].isspace():
             continue  # one space for another: the same result
         (run / "result.json").write_bytes(bytes(flipped))
-        with pytest.raises(BadInput, match="result.json is damaged"):
+        with pytest.raises(BadInput, match=r"result\.json is damaged"):
             artifacts.result(run)
     other = shutil.copytree(run, run.parent / "other")
     (other / "result.json").write_bytes(content)
@@ -87,7 +87,7 @@ def test_every_flipped_bit_of_a_result_is_found(run, cli):
     collected = collect([run.parent])
     assert len(collected.runs) == 1 and "result.json is damaged" in collected.troubles[0].reason
     assert artifacts.finished_runs(run.parent) == [other]
-    with pytest.raises(BadInput, match="result.json is damaged"):
+    with pytest.raises(BadInput, match=r"result\.json is damaged"):
         reuse.masks_of(str(run), None, "encoder", 0.5)
     assert not (run.parent / "out").exists()
 
@@ -206,7 +206,6 @@ def test_a_mistyped_key_is_named_even_under_a_right_checksum(run):
             assert schema.fault(row | {key: row[key] | {inner: 2.5}}).startswith(f"{key}.{inner} is 2.5, not ")
     assert schema.fault(row | {"metrics": {"accuracy": "high"}}) == "metrics.accuracy is high, not float or null"
     assert schema.fault(row | {"files": {"../x": "0"}}) == "files has ../x, which is no file's name"
-    assert schema.fault(row | {"command": "prunebert 'x"}).startswith("command cannot be split")
     assert schema.fault(row | {"prunable": "all"}).startswith("prunable is all, not encoder or")
     assert schema.fault(row) == schema.fault(RESULT) == ""
 
