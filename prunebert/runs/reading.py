@@ -113,7 +113,8 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table = dict(pairs)
     if len(table) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"{next(n for n in names if names.count(n) > 1)} occurs twice")
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{' '.join(repeated.split())[:60]} occurs twice")
     return table
 
 

@@ -30,6 +30,7 @@ LATER: Kinds = {
     "seconds_overall": (float,),
     "ranks": (int,),
 }
+DATA: Kinds = {"rows": (dict,), "fingerprint": (dict,)}
 FORM: Kinds = {
     "name": (str,),
     **dict.fromkeys(("span", "regression", "masked_lm", "pair"), (bool,)),
@@ -57,6 +58,8 @@ def fault(row: Mapping[str, Any]) -> str:
         _fault(row, required, {} if complete else LATER)
         or next((f for key in NUMBERS for f in _values(row, key, (float, MAYBE))), "")
         or next((f for key in TEXTS for f in _values(row, key, (str,))), "")
+        or _fault(row["data"], {}, DATA, "data.")
+        or next(iter(_values(row["data"], "rows", (int,))), "")
         or _form_fault(row)
         or _checkpoint_fault(row)
         or next((f"files has {_shown(n)}, which is no file's name" for n in row.get("files", {}) if "/" in n), "")
@@ -71,9 +74,9 @@ def topology_fault(content: Mapping[str, Any]) -> str:
     if wrong := _fault(content, {}, TOPOLOGY):
         return wrong
     kinds = content.get("kinds", {}).items()
-    return next((f"kinds.{k} is {_shown(v)}, not dict" for k, v in kinds if not isinstance(v, dict)), "") or next(
-        (wrong for kind, entry in kinds if (wrong := _fault(entry, KIND, {}, f"kinds.{kind}."))), ""
-    )
+    return next(
+        (f"kinds.{_shown(k)} is {_shown(v)}, not dict" for k, v in kinds if not isinstance(v, dict)), ""
+    ) or next((wrong for kind, entry in kinds if (wrong := _fault(entry, KIND, {}, f"kinds.{_shown(kind)}."))), "")
 
 
 def _fault(row: Mapping[str, Any], required: Kinds, later: Kinds, path: str = "", closed: bool = False) -> str:
@@ -82,12 +85,12 @@ def _fault(row: Mapping[str, Any], required: Kinds, later: Kinds, path: str = ""
         if not _fits(row.get(key), kinds) or (key not in row and MAYBE in kinds):
             return f"{path}{key} is {_shown(row.get(key, 'missing'))}, not {_named(kinds)}"
     unknown = row.keys() - required.keys() - later.keys() if closed else ()
-    return f"{path}{min(unknown)} is unknown" if unknown else ""
+    return f"{path}{_shown(min(unknown))} is unknown" if unknown else ""
 
 
 def _values(row: Mapping[str, Any], key: str, kinds: tuple[type, ...]) -> list[str]:
     wrong = [(k, v) for k, v in row.get(key, {}).items() if not _fits(v, kinds)]
-    return [f"{key}.{k} is {_shown(v)}, not {_named(kinds)}" for k, v in wrong]
+    return [f"{key}.{_shown(k)} is {_shown(v)}, not {_named(kinds)}" for k, v in wrong]
 
 
 def _form_fault(row: Mapping[str, Any]) -> str:
@@ -126,4 +129,4 @@ def _named(kinds: tuple[type, ...]) -> str:
 
 
 def _shown(value: Any) -> str:
-    return str(value)[:60]
+    return " ".join(str(value).split())[:60]

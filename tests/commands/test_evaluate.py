@@ -10,6 +10,7 @@ import transformers
 
 import prunebert
 from prunebert.commands import evaluate
+from prunebert.errors import BadInput
 from prunebert.network.heads import reordered
 from prunebert.runs import artifacts
 from tests.toys import rows

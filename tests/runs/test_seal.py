@@ -207,6 +207,9 @@ def test_a_mistyped_key_is_named_even_under_a_right_checksum(run):
     assert schema.fault(row | {"metrics": {"accuracy": "high"}}) == "metrics.accuracy is high, not float or null"
     assert schema.fault(row | {"files": {"../x": "0"}}) == "files has ../x, which is no file's name"
     assert schema.fault(row | {"prunable": "all"}).startswith("prunable is all, not encoder or")
+    for key in ("rows", "fingerprint"):
+        assert schema.fault(row | {"data": row["data"] | {key: 1.5}}) == f"data.{key} is 1.5, not dict"
+    assert schema.fault(row | {"data": {"rows": {"train": "x\ny"}}}) == "rows.train is x y, not int"
     assert schema.fault(row) == schema.fault(RESULT) == ""
 
 
