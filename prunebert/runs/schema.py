@@ -30,7 +30,7 @@ LATER: Kinds = {
     "seconds_overall": (float,),
     "ranks": (int,),
 }
-DATA: Kinds = {"rows": (dict,), "fingerprint": (dict,)}
+DATA: Kinds = {"rows": (dict, MAYBE), "fingerprint": (dict, MAYBE)}
 FORM: Kinds = {
     "name": (str,),
     **dict.fromkeys(("span", "regression", "masked_lm", "pair"), (bool,)),
@@ -59,7 +59,6 @@ def fault(row: Mapping[str, Any]) -> str:
         or next((f for key in NUMBERS for f in _values(row, key, (float, MAYBE))), "")
         or next((f for key in TEXTS for f in _values(row, key, (str,))), "")
         or _fault(row["data"], {}, DATA, "data.")
-        or next(iter(_values(row["data"], "rows", (int,))), "")
         or _form_fault(row)
         or _checkpoint_fault(row)
         or next((f"files has {_shown(n)}, which is no file's name" for n in row.get("files", {}) if "/" in n), "")

@@ -5,6 +5,7 @@ import json
 import math
 import random
 import shutil
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save, save_file
 
 import prunebert
+from prunebert import result
 from prunebert.commands.export import export_delta
 from prunebert.errors import BadInput
 from prunebert.masks import maskfile
@@ -208,8 +210,9 @@ def test_a_mistyped_key_is_named_even_under_a_right_checksum(run):
     assert schema.fault(row | {"files": {"../x": "0"}}) == "files has ../x, which is no file's name"
     assert schema.fault(row | {"prunable": "all"}).startswith("prunable is all, not encoder or")
     for key in ("rows", "fingerprint"):
-        assert schema.fault(row | {"data": row["data"] | {key: 1.5}}) == f"data.{key} is 1.5, not dict"
-    assert schema.fault(row | {"data": {"rows": {"train": "x\ny"}}}) == "rows.train is x y, not int"
+        assert schema.fault(row | {"data": row["data"] | {key: 1.5}}) == f"data.{key} is 1.5, not dict or null"
+    assert schema.fault(row | {"device": ["x\ny"]}) == r"device is ['x\ny'], not str"
+    assert schema.fault(row | {"versions": {"x\ny": 1}}) == "versions.x y is 1, not str"
     assert schema.fault(row) == schema.fault(RESULT) == ""
 
 
@@ -218,6 +221,13 @@ def test_what_is_not_finite_is_written_as_null(tmp_path):
     out.save_json("result.json", RESULT | {"metrics": {"f1": math.nan}, "majority_score": math.inf})
     row = json.loads((tmp_path / "run/result.json").read_text())
     assert row["metrics"] == {"f1": None} and row["majority_score"] is None and row["files"] == {}
+
+
+def test_a_score_that_is_no_number_is_no_result(tmp_path):
+    run = SimpleNamespace(evaluation=SimpleNamespace(score=math.nan), task=SimpleNamespace(score="pearson"))
+    with pytest.raises(BadInput, match=r"task\.score=pearson: it is nan on the evaluation data"):
+        result.write(run, artifacts.Artifacts(tmp_path / "run"))
+    assert not any((tmp_path / "run").iterdir())
 
 
 TENSORS = {
