@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunebert.errors import BadInput
-from prunebert.runs import artifacts
+from prunebert.runs import artifacts, reading
 from prunebert.system.console import arguments, out_file, say, table_console
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def main(argv: list[str]) -> None:
     if options.repeats < MIN_REPETITIONS:
         raise BadInput(f"--repeats={options.repeats}: must be at least {MIN_REPETITIONS}")
     out = out_file(options.out)
-    artifacts.result(artifacts.resolve_pointer(Path(options.run).expanduser()))  # before the slow imports
+    artifacts.result(artifacts.resolve_pointer(reading.home(options.run)))  # before the slow imports
     from prunebert.runs.load import load
     from prunebert.system.impl import Impl
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from prunebert.errors import BadInput
-from prunebert.runs import artifacts
+from prunebert.runs import artifacts, reading
 from prunebert.settings import overlaps
 from prunebert.system.console import arguments, out_file, say
 
@@ -47,7 +46,7 @@ def main(argv: list[str], compose: Compose) -> None:
     parser.add_argument("--out", help="JSON file for the results")
     parser.add_argument("--model", help="the model's checkpoint, if it has moved: a folder or hub id")
     options = parser.parse_intermixed_args(argv)
-    root = artifacts.resolve_pointer(Path(options.run).expanduser())
+    root = artifacts.resolve_pointer(reading.home(options.run))
     facts = artifacts.result(root)
     for override in options.overrides:
         if _key(override).split(".")[0] not in GROUPS and _key(override) != "hydra.searchpath":

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prunebert.runs import artifacts, files
+from prunebert.runs import artifacts, files, reading
 from prunebert.system.console import arguments, say
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--sparse", action="store_true", help="write the task delta instead")
     parser.add_argument("--model", help="the model's checkpoint, if it has moved: a folder or hub id")
     options = parser.parse_args(argv)
-    root, out = artifacts.resolve_pointer(Path(options.run).expanduser()), Path(options.out).expanduser()
+    root, out = artifacts.resolve_pointer(reading.home(options.run)), reading.home(options.out)
     artifacts.result(root)  # refuse a missing run before the slow imports
     files.refuse_full(out)
     from prunebert.runs.load import load

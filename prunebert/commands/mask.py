@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunebert.choices import EVERY_MATRIX
 from prunebert.errors import BadInput
-from prunebert.runs import artifacts
+from prunebert.runs import artifacts, reading
 from prunebert.system.console import arguments, say
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def main(argv: list[str], compose: Compose) -> None:
     importer.add_argument("overrides", metavar="model=…", nargs="*", help="the model that the masks belong to")
     options = parser.parse_args(argv)
     if options.action == "info":
-        _show(Path(options.file).expanduser())
+        _show(reading.home(options.file))
     elif options.action == "import":
         _import(options, compose)
     else:
@@ -91,7 +91,7 @@ def _combine(options: Namespace) -> None:
     from prunebert.masks.top_v import count_kept, sparsity
 
     out = _new_file(options.out)
-    a, b = (artifacts.masks(Path(path).expanduser()) for path in (options.a, options.b))
+    a, b = (artifacts.masks(reading.home(path)) for path in (options.a, options.b))
     if a.weights_hash != b.weights_hash and not options.force:
         raise BadInput(
             f"{options.a} was found on {a.model} and {options.b} on {b.model}, whose weights differ; --force combines "
@@ -117,7 +117,7 @@ _and, _or = OPERATIONS["and"][1], OPERATIONS["or"][1]
 
 
 def _import(options: Namespace, compose: Compose) -> None:
-    path, out = Path(options.file).expanduser(), _new_file(options.out)
+    path, out = reading.home(options.file), _new_file(options.out)
     for override in options.overrides:
         if not re.match(r"model[.=]", override):
             raise BadInput(f"{override}: only model=… and model.KEY=… may follow OUT")
@@ -150,7 +150,7 @@ def _counts(file: MaskFile) -> str:
 
 def _new_file(out: str | None) -> Path | None:
     """Return the path of OUT, or None without OUT. Raises BadInput if the file exists."""
-    path = Path(out).expanduser() if out else None
+    path = reading.home(out) if out else None
     if path and path.exists():
         raise BadInput(f"{path} exists already; choose another file")
     return path

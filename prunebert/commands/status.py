@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from prunebert.errors import BadInput
-from prunebert.runs import artifacts, claim, discover
+from prunebert.runs import artifacts, claim, discover, reading
 from prunebert.runs import sweep as runs_sweep
 from prunebert.settings.overrides import folder_of
 from prunebert.system.console import arguments, say, table_console
@@ -49,7 +49,7 @@ def main(argv: list[str]) -> None:
     )
     options = parser.parse_intermixed_args(argv)
     for root in options.dirs:
-        if not root.is_dir():
+        if not reading.is_folder(root):
             raise BadInput(f"{root}: there is no such directory")
     states = run_states(options.dirs)
     if options.failed:

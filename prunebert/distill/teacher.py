@@ -20,7 +20,7 @@ from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.network.interface import Batch, Outputs
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.runs import files, weights
+from prunebert.runs import files, reading, weights
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Phase, finetune
 
@@ -65,9 +65,9 @@ def teacher(
     if source == "pretrained":
         theta = net.snapshot(key)
     elif source:
-        theta = weights.load_weights(Path(source).expanduser(), net, task, key)
+        theta = weights.load_weights(reading.home(source), net, task, key)
     elif shared:
-        theta = yield from _shared_teacher(net, task, key, fit, Path(shared).expanduser())
+        theta = yield from _shared_teacher(net, task, key, fit, reading.home(shared))
     else:
         theta = yield from _fine_tuned(net, task, key, fit)
     teach = frozen(net, key, theta)

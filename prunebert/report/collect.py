@@ -14,7 +14,7 @@ from prunebert.choices import PRUNABLE
 from prunebert.errors import BadInput
 from prunebert.report import rows, variants
 from prunebert.report.rows import REQUIRED, TEXT_FIELDS
-from prunebert.runs import artifacts, discover
+from prunebert.runs import artifacts, discover, reading
 from prunebert.runs import sweep as runs_sweep
 from prunebert.system.console import counted, short
 
@@ -87,9 +87,9 @@ def _new_directories(root: Path, seen: set[Path]) -> list[Path]:
     Raises:
         BadInput: `root` is not a directory.
     """
-    if not root.is_dir():
+    if not reading.is_folder(root):
         problem = " is neither a directory nor a results.csv or results.parquet"
-        raise BadInput(f"{root}{problem if root.exists() else ': there is no such directory'}")
+        raise BadInput(f"{root}{problem if reading.is_file(root) else ': there is no such directory'}")
     by_path = {directory.resolve(): directory for directory in reversed(list(discover.started_runs(root)))}
     new = [directory for path, directory in reversed(by_path.items()) if path not in seen]
     seen.update(by_path)

@@ -204,7 +204,11 @@ def finished_runs(root: Path) -> list[Path]:
     A damaged result below `root` is left out, with a warning. Raises BadInput, as `result` does, if there is none.
     """
     root = resolve_pointer(root)
-    if not (root / CONFIG).is_dir() and (below := [p for p in runs(root) if is_finished(p)]):
+    if (
+        reading.is_folder(root)
+        and not (root / CONFIG).is_dir()
+        and (below := [p for p in runs(root) if is_finished(p)])
+    ):
         return [directory for directory in below if _is_intact(directory)]
     result(root)
     return [root]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 from prunebert.runs import artifacts, reading
@@ -72,7 +71,7 @@ def content_hash(path: str) -> str:
     For a finished run that is its identity. For a file, or a folder of texts and tensors, it is a hash; folders inside
     that folder do not count. Where nothing exists it is `path` itself. Raises BadInput for a damaged result.
     """
-    root = artifacts.resolve_pointer(Path(path).expanduser())
+    root = artifacts.resolve_pointer(reading.home(path))
     if not (reading.is_file(root) or reading.is_folder(root)):
         return path
     if artifacts.is_finished(root) and (identity := artifacts.result(root).get("identity")):

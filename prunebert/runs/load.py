@@ -176,7 +176,7 @@ def load(run: str | Path, *, model: str | None = None, on: Loaded | None = None,
     Raises:
         BadInput: the run did not finish, one of its files is damaged, or it does not belong to this checkpoint.
     """
-    root = artifacts.resolve_pointer(Path(run).expanduser())
+    root = artifacts.resolve_pointer(reading.home(run))
     facts = artifacts.result(root)
     if not {"checkpoint", "form", "head"} <= facts.keys():
         raise BadInput(

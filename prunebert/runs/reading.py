@@ -20,6 +20,11 @@ MAX_DEPTH = 100  # of YAML; a recorded configuration has about ten levels
 TAIL = 1 << 20  # bytes read of a log or of metrics
 
 
+def home(path: str | Path) -> Path:
+    """Return the path with `~` and `~NAME` replaced. Where NAME is no user, it is the name of a file."""
+    return Path(os.path.expanduser(path))
+
+
 def is_file(path: Path) -> bool:
     """Return whether `path` is a regular file. A pipe or a device is none, nor is a name that no file can have."""
     try:

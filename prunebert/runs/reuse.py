@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Literal
 
 from prunebert.errors import BadInput
@@ -28,7 +27,7 @@ def masks_of(run: str, net: SubNetwork, prunable: str, sparsity: float, key: str
     Raises:
         BadInput: checkpoint, matrices or sparsity differ.
     """
-    root = artifacts.resolve_pointer(Path(run).expanduser())
+    root = artifacts.resolve_pointer(reading.home(run))
     facts = {} if reading.is_file(root) else artifacts.result(root, f"{key}=")
     file = artifacts.masks(root)
     require_same_weights(net.model, file.model, file.weights_hash, f"{key}={run}")

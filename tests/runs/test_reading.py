@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from prunebert.cli import _command
 from prunebert.errors import BadInput
 from prunebert.report import variants
 from prunebert.report.collect import collect
@@ -178,3 +179,19 @@ def test_a_record_of_aliases_or_pipes_hangs_no_command(tmp_path, cli):
     with pytest.raises(BadInput, match="no finished run"):
         collect([tmp_path / "runs"])
     assert time.perf_counter() - start < 20
+
+
+COMMANDS = (
+    *(["info"], ["status"], ["compare"], ["report"], ["mask", "info"]),
+    *(["export", "out"], ["evaluate"], ["bench"]),
+)
+
+
+@pytest.mark.parametrize("name", ["y" * 3000, "~nobody_has_this_name", "pipe", "/dev/zero"], ids=lambda name: name[:9])
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_what_is_no_run_is_refused_at_once(tmp_path, monkeypatch, words, name):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    with pytest.raises(BadInput):
+        _command(words[0], [*words[1:], name] if words[0] == "mask" else [name, *words[1:]])
+    assert os.listdir() == ["pipe"]
