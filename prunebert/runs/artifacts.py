@@ -189,7 +189,7 @@ def runs(root: Path) -> list[Path]:
     A damaged pointer gives a warning; the list then has the pointer's own directory.
     """
     directories = set()
-    for started in (p.parent for p in root.rglob(CONFIG) if p.is_dir()):
+    for started in (p.parent for p in (root.rglob(CONFIG) if reading.is_folder(root) else ()) if p.is_dir()):
         try:
             directories.add(resolve_pointer(started))
         except BadInput as error:
@@ -204,11 +204,7 @@ def finished_runs(root: Path) -> list[Path]:
     A damaged result below `root` is left out, with a warning. Raises BadInput, as `result` does, if there is none.
     """
     root = resolve_pointer(root)
-    if (
-        reading.is_folder(root)
-        and not (root / CONFIG).is_dir()
-        and (below := [p for p in runs(root) if is_finished(p)])
-    ):
+    if not reading.is_folder(root / CONFIG) and (below := [p for p in runs(root) if is_finished(p)]):
         return [directory for directory in below if _is_intact(directory)]
     result(root)
     return [root]
@@ -225,17 +221,10 @@ def _is_intact(root: Path) -> bool:
 
 def predictions(root: Path) -> pd.DataFrame:
     """Read and verify predictions.parquet of a run. Raises BadInput if it is damaged, missing or cannot be read."""
-    import pandas as pd
-    from pyarrow import ArrowException
-
     file = seal.intact(root, PREDICTIONS, result(root))
     if file is None:
         raise BadInput(f"{root / PREDICTIONS} cannot be read: it is missing")
-    try:
-        return pd.read_parquet(file)
-    except (ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError, NotImplementedError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise BadInput(f"{file} cannot be read: {reason}") from error
+    return reading.parquet(file)
 
 
 def tensors(root: Path, name: str) -> dict[str, Tensor]:

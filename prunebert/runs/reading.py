@@ -11,9 +11,12 @@ import math
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prunebert.errors import BadInput
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_TEXT = 64 << 20  # bytes of a JSON or YAML file; the largest of ours, topology.json, has less than one million
 MAX_DEPTH = 100  # of YAML; a recorded configuration has about ten levels
@@ -172,6 +175,17 @@ def yaml_content(path: Path, expected: type) -> Any:
     if not isinstance(value, expected):
         raise BadInput(f"{path} is damaged: it holds no {expected.__name__}")
     return value
+
+
+def parquet(path: Path) -> pd.DataFrame:
+    """Read a table from a Parquet file."""
+    import pandas as pd
+    from pyarrow import ArrowException
+
+    try:
+        return pd.read_parquet(path)
+    except (ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError, NotImplementedError) as error:
+        raise BadInput(f"{path} cannot be read: {_one_line(error)}") from error
 
 
 def _loader() -> Any:
