@@ -89,7 +89,7 @@ def tried(root, source, draw, expected):
     return loaded.logits(TEXTS)
 
 
-FUZZ = settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+FUZZ = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 @FUZZ
