@@ -35,6 +35,15 @@ from tests.toys import TASK, rows, save_model
 
 FIT = Fit(epochs=1, steps=2, batch_size=8, lr=1e-3, head_lr=1e-3)
 LABELS = {"method": "x", "task": "toy", "model": "toy", "sparsity": 0.0}
+LABELS |= {
+    "identity": "0",
+    "fit": "smoke",
+    "distill": "none",
+    "augment": "none",
+    "settings": {},
+    "command": "prunebert",
+}
+LABELS |= {"prunable": "encoder"}
 
 
 @pytest.fixture(autouse=True)
