@@ -4,45 +4,39 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
 
 from prunebert.errors import BadInput, bad_choice
+from prunebert.ranges import Count, CountOrZero, Fraction, NonNegative, check_fields
+
+Decay = Literal["linear", "constant"]
+Keep = Literal["last", "best"]
+Epochs = Annotated[float, "above 0 and at most 1000000"]
+BatchSize = Annotated[int, "at least 1 and at most 1000000"]
+Clip = Annotated[float, "above 0, infinity included"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
     """How long and how fast a phase trains."""
 
-    epochs: float  # over the training rows; used where `steps` is null
-    batch_size: int  # rows of the global batch, over all ranks
-    lr: float  # largest learning rate of the trained weights
-    head_lr: float  # largest learning rate of the head
-    steps: int | None = None  # optimizer steps; null: `epochs` decides
-    warmup: float = 0.0  # fraction of the steps with a rising learning rate
-    decay: str = "linear"  # learning rate after the warm-up: "linear" to 0 at the end, or "constant"
-    weight_decay: float = 0.0  # of matrices
-    clip: float = 1.0  # largest norm of the gradient
-    eval_every: int = 0  # steps between evaluations during training; 0: evaluate only at the end
-    keep: str = "last"  # which step's weights: "last", or "best" by the score at the final sparsity
+    epochs: Epochs  # over the training rows; used where `steps` is null
+    batch_size: BatchSize  # rows of the global batch, over all ranks
+    lr: NonNegative  # largest learning rate of the trained weights
+    head_lr: NonNegative  # largest learning rate of the head
+    steps: Count | None = None  # optimizer steps; null: `epochs` decides
+    warmup: Fraction = 0.0  # fraction of the steps with a rising learning rate
+    decay: Decay = "linear"  # learning rate after the warm-up: "linear" to 0 at the end, or "constant"
+    weight_decay: NonNegative = 0.0  # of matrices
+    clip: Clip = 1.0  # largest norm of the gradient
+    eval_every: CountOrZero = 0  # steps between evaluations during training; 0: evaluate only at the end
+    keep: Keep = "last"  # which step's weights: "last", or "best" by the score at the final sparsity
 
     def __post_init__(self) -> None:
-        checks = {
-            "epochs": (0 < self.epochs < math.inf, "above 0"),
-            "batch_size": (self.batch_size >= 1, "at least 1"),
-            "lr": (0 <= self.lr < math.inf, "at least 0"),
-            "head_lr": (0 <= self.head_lr < math.inf, "at least 0"),
-            "weight_decay": (0 <= self.weight_decay < math.inf, "at least 0"),
-            "steps": (self.steps is None or self.steps >= 1, "at least 1, or null to use epochs"),
-            "warmup": (0 <= self.warmup < 1, "at least 0 and below 1"),
-            "clip": (self.clip > 0, "above 0"),
-            "eval_every": (self.eval_every >= 0, "at least 0"),
-        }
-        for key, (is_valid, allowed) in checks.items():
-            if not is_valid:
-                raise BadInput(f"fit.{key}={getattr(self, key)}: must be {allowed}")
-        if self.decay not in ("linear", "constant"):
-            raise bad_choice("fit.decay", self.decay, ["linear", "constant"])
-        if self.keep not in ("last", "best"):
-            raise bad_choice("fit.keep", self.keep, ["last", "best"])
+        check_fields(self, "fit")
+        for key, allowed in (("decay", Decay), ("keep", Keep)):
+            if (value := getattr(self, key)) not in get_args(allowed):
+                raise bad_choice(f"fit.{key}", value, get_args(allowed))
         if self.keep == "best" and not self.eval_every:
             raise BadInput("fit.keep=best: needs evaluations during training; set fit.eval_every to a number of steps")
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from prunebert.errors import BadInput
+from prunebert.ranges import Probability, check_fields
+
+Power = Annotated[int, "at least 1 and at most 1000"]
 
 
 @dataclass(frozen=True)
 class Cubic:
     """s(t) = final · (1 - (1 - u)³), u = (t - start)/(end - start) clipped to [0, 1] (Zhu & Gupta 2017; SMP Eq. 5)."""
 
-    final: float  # the value (a sparsity or τ) from `end` on
-    start: float = 0.0  # the progress at which pruning starts
-    end: float = 1.0  # the progress at which pruning ends
-    power: int = 3
+    final: Probability  # the value (a sparsity or τ) from `end` on
+    start: Probability = 0.0  # the progress at which pruning starts
+    end: Probability = 1.0  # the progress at which pruning ends
+    power: Power = 3
 
     def __post_init__(self) -> None:
+        check_fields(self, "schedule")
         if not 0 <= self.start < self.end <= 1:
             raise BadInput(
                 f"the schedule prunes from progress {self.start:.4g} to {self.end:.4g} of the run: no step is left to "
@@ -32,4 +37,7 @@ class Cubic:
 class Linear(Cubic):
     """s(t) = final · u, the cubic schedule with power 1 (SMP's choice for RoBERTa)."""
 
-    power: int = 1
+    power: Power = 1
+
+
+ToSparsity = Annotated[Cubic, "final: at least 0 and below 1"]  # a schedule of the fraction removed

@@ -15,17 +15,31 @@ TESTS = sorted(Path(__file__).parent.rglob("*.py"))
 
 # An import points only to the left: a room knows those before it, and none after it.
 ORDER = (
-    *("errors", "choices", "fit", "schedules", "metrics", "masks", "system", "network", "settings", "tasks", "runs"),
+    *(
+        "errors",
+        "choices",
+        "ranges",
+        "fit",
+        "schedules",
+        "metrics",
+        "masks",
+        "system",
+        "network",
+        "settings",
+        "tasks",
+        "runs",
+    ),
     *("training", "analysis", "distill", "commands", "report", "result", "methods", "run", "experiment", "cli"),
 )
 HYDRA = {"cli", "settings.overrides"}
 # A method also sees the protocol of a task, no task itself, and another run's masks (method.masks=RUN).
 METHODS_SEE = {
-    *("errors", "choices", "fit", "schedules", "masks", "network", "distill"),
+    *("errors", "choices", "ranges", "fit", "schedules", "masks", "network", "distill"),
     *("training.phase", "tasks.task", "runs.reuse", "methods.magnitude", "methods.gradual"),
 }
 BEFORE_TORCH = (
-    *("errors", "choices", "settings.checks", "settings.labels", "settings.overrides", "settings.signature"),
+    *("errors", "choices", "ranges", "settings.checks", "settings.labels", "settings.overrides"),
+    *("settings.quoting", "settings.signature", "settings.source", "settings.values"),
     *("runs.artifacts", "runs.claim", "runs.failures", "runs.guard", "runs.identity", "runs.made", "runs.record"),
     *("system.distributed", "system.signals"),
 )

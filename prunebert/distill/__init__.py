@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prunebert.distill.teacher import teacher as teacher_of
-from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.network.interface import Batch, Outputs
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.ranges import NonNegative, Positive, Probability, Text
 from prunebert.tasks.task import Task
 from prunebert.training.phase import ALONE, Phase, Teaching, Terms
 
@@ -32,10 +32,10 @@ def logits(
     task: Task,
     *,
     fit: Fit,
-    weight: float,
-    temperature: float,
-    teacher: str | None,
-    shared: str | None = None,
+    weight: Probability,
+    temperature: Positive,
+    teacher: Text | None,
+    shared: Text | None = None,
     cached: bool = False,
 ) -> Generator[Phase, None, Teaching]:
     """(1-w) L_task + w T² KL(softmax(teacher/T) ‖ softmax(student/T)), batch mean (SMP's and movement pruning's code).
@@ -53,7 +53,7 @@ def logits(
         temperature: T, above 0.
         teacher, shared, cached: where the teacher and its logits come from; see teacher.teacher.
     """
-    _check_logits(task, teacher, temperature)
+    _warn_of_untrained_logits(task, teacher)
     teach = yield from teacher_of(net, task, fit=fit, source=teacher, shared=shared, cached=cached)
 
     def terms(out: Outputs, batch: Batch, task_terms: Terms) -> Terms:
@@ -74,12 +74,12 @@ def tinybert(
     task: Task,
     *,
     fit: Fit,
-    attention: float,
-    hidden: float,
-    logits: float,
-    temperature: float,
-    teacher: str | None,
-    shared: str | None,
+    attention: NonNegative,
+    hidden: NonNegative,
+    logits: NonNegative,
+    temperature: Positive,
+    teacher: Text | None,
+    shared: Text | None,
 ) -> Generator[Phase, None, Teaching]:
     """Σ_layers MSE(attention scores) + Σ_{layers + 1} MSE(hidden states) + soft cross-entropy of the logits, weighted.
 
@@ -101,7 +101,7 @@ def tinybert(
         temperature: divides both logits; above 0.
         teacher, shared: where the teacher comes from; see teacher.teacher.
     """
-    _check_logits(task, teacher, temperature)
+    _warn_of_untrained_logits(task, teacher)
     teach = yield from teacher_of(net, task, fit=fit, source=teacher, shared=shared)
     needs = ("hidden", "attention")
 
@@ -123,7 +123,7 @@ def tinybert(
 
 
 def hidden_cosine(
-    net: SubNetwork, task: Task, *, fit: Fit, weight: float, teacher: str | None, shared: str | None
+    net: SubNetwork, task: Task, *, fit: Fit, weight: NonNegative, teacher: Text | None, shared: Text | None
 ) -> Generator[Phase, None, Teaching]:
     """L_task + w · mean over layers of mean over tokens of (1 - cos(h_student, h_teacher)): TAMT's, for any task."""
     teach = yield from teacher_of(net, task, fit=fit, source=teacher, shared=shared)
@@ -149,13 +149,11 @@ def token_cosines(student: Outputs, teacher: Outputs) -> list[Tensor]:
     return [F.cosine_similarity(s.float(), t.float(), dim=-1) for s, t in pairs]
 
 
-def _check_logits(task: Task, teacher: str | None, temperature: float) -> None:
+def _warn_of_untrained_logits(task: Task, teacher: str | None) -> None:
     if teacher == "pretrained" and not task.masked_lm:
         log.warning(
             "distill.teacher=pretrained: its head is untrained, so its logits teach nothing; give a finished run"
         )
-    if not temperature > 0:
-        raise BadInput(f"distill.temperature={temperature}: must be above 0")
 
 
 def _mse(student, teacher) -> Tensor:

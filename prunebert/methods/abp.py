@@ -47,7 +47,8 @@ from prunebert.masks.draws import normal_like, shuffled
 from prunebert.masks.top_v import Masks, Scalar, Scores, TopV, removes
 from prunebert.masks.top_v import sparsity as measured
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.schedules import Cubic
+from prunebert.ranges import Finite, NonNegative, Positive
+from prunebert.schedules import ToSparsity
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Group, Phase, train_head
 
@@ -59,14 +60,14 @@ def abp(
     task: Task,
     *,
     fit: Fit,
-    schedule: Cubic,
-    score_lr: float,
+    schedule: ToSparsity,
+    score_lr: NonNegative,
     optimizer: Literal["adamw", "sgd"],
-    temperature: float,
-    init_mean: float,
-    init_std: float,
+    temperature: Positive,
+    init_mean: Finite,
+    init_std: NonNegative,
     control: Literal["schedule", "paper"],
-    gamma: float,
+    gamma: NonNegative,
     recovery: bool,
     ablation: Literal["none", "shuffle", "reinit"],
     prunable: Prunable,

@@ -21,7 +21,8 @@ from prunebert.fit import Fit
 from prunebert.masks.top_v import Masks, keep_top
 from prunebert.methods.magnitude import magnitude
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.schedules import Cubic
+from prunebert.ranges import Count
+from prunebert.schedules import ToSparsity
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Phase, train_head, weights
 
@@ -31,8 +32,8 @@ def gmp(
     task: Task,
     *,
     fit: Fit,
-    schedule: Cubic,
-    updates: int,
+    schedule: ToSparsity,
+    updates: Count,
     scope: Literal["local", "global"],
     prunable: Prunable,
     head: Head,

@@ -21,11 +21,11 @@ from typing import Literal
 
 from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
-from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks.top_v import keep_top
 from prunebert.methods.magnitude import magnitude
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.ranges import Fraction, Share
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Phase, finetune, train_head
 
@@ -35,8 +35,8 @@ def imp(
     task: Task,
     *,
     fit: Fit,
-    sparsity: float,
-    step: float,
+    sparsity: Fraction,
+    step: Share,
     scope: Literal["local", "global"],
     prunable: Prunable,
     head: Head,
@@ -47,8 +47,6 @@ def imp(
 
     sparsity: of the last round. step: the fraction of the original weights that a round removes.
     """
-    if not 0 < step <= 1:
-        raise BadInput(f"method.step={step}: the fraction removed per round must be above 0 and at most 1")
     key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
     theta = net.snapshot(key)  # θ₀

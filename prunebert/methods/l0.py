@@ -32,6 +32,7 @@ from prunebert.masks.penalty import Force, penalise
 from prunebert.masks.top_v import Masks, Scalar, TopV
 from prunebert.masks.top_v import sparsity as measured
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.ranges import Fraction, NonNegative
 from prunebert.schedules import Cubic
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Group, Phase, weights
@@ -47,10 +48,10 @@ def l0(
     task: Task,
     *,
     fit: Fit,
-    sparsity: float,
+    sparsity: Fraction,
     schedule: Cubic,
-    score_lr: float,
-    penalty: float,
+    score_lr: NonNegative,
+    penalty: NonNegative,
     control: Literal["sparsity", "none"],
     prunable: Prunable,
     head: Head,

@@ -19,6 +19,7 @@ from prunebert.distill import Distill
 from prunebert.fit import Fit
 from prunebert.masks.top_v import Scores, keep_top
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.ranges import Fraction, Text
 from prunebert.runs.reuse import masks_of
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Phase, finetune, train_head
@@ -34,12 +35,12 @@ def one_shot(
     task: Task,
     *,
     fit: Fit,
-    sparsity: float,
+    sparsity: Fraction,
     scope: Literal["local", "global"],
     prunable: Prunable,
     head: Head,
     distill: Distill,
-    masks: str | None,
+    masks: Text | None,
     keep_pretrained: bool,
 ) -> Iterator[Phase]:
     """Fine-tune under the mask of the pre-trained magnitudes. Phases: (teacher,) finetune or head."""

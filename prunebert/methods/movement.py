@@ -19,7 +19,8 @@ from prunebert.fit import Fit
 from prunebert.masks.apply import straight_through
 from prunebert.masks.top_v import Masks, TopV
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.schedules import Cubic
+from prunebert.ranges import NonNegative
+from prunebert.schedules import ToSparsity
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Group, Phase, weights
 
@@ -29,8 +30,8 @@ def hard(
     task: Task,
     *,
     fit: Fit,
-    schedule: Cubic,
-    score_lr: float,
+    schedule: ToSparsity,
+    score_lr: NonNegative,
     scope: Literal["local", "global"],
     prunable: Prunable,
     head: Head,

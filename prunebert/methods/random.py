@@ -22,6 +22,7 @@ from prunebert.fit import Fit
 from prunebert.masks.draws import uniform_like
 from prunebert.masks.top_v import keep_top
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.ranges import Fraction, Seed, Text
 from prunebert.runs.reuse import allocation_of, masks_of
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Phase, finetune, train_head
@@ -32,14 +33,14 @@ def random(
     task: Task,
     *,
     fit: Fit,
-    sparsity: float,
-    seed: int,
+    sparsity: Fraction,
+    seed: Seed,
     scope: Literal["local", "global"],
     prunable: Prunable,
     head: Head,
     distill: Distill,
-    masks: str | None,
-    budget: str | None,
+    masks: Text | None,
+    budget: Text | None,
     budget_by: Literal["matrix", "layer"],
     keep_pretrained: bool,
 ) -> Iterator[Phase]:

@@ -40,7 +40,8 @@ from prunebert.masks.apply import straight_through
 from prunebert.masks.penalty import mean_sigmas, penalise
 from prunebert.masks.top_v import Masks, Scores, TopV
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.schedules import Cubic
+from prunebert.ranges import Count, NonNegative, Positive
+from prunebert.schedules import ToSparsity
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Group, Phase
 
@@ -50,14 +51,14 @@ def smp(
     task: Task,
     *,
     fit: Fit,
-    schedule: Cubic,
+    schedule: ToSparsity,
     allocation: Literal["local", "score", "global"],
-    temperature: float | Literal["paper"],
-    score_lr: float,
+    temperature: Positive | Literal["paper"],
+    score_lr: NonNegative,
     score_init: Literal["zero", "magnitude"],
-    penalty: float,
+    penalty: NonNegative,
     penalty_ramp: Literal["run", "sparsity"],
-    prune_steps: int | Literal["paper"],
+    prune_steps: Count | Literal["paper"],
     prunable: Prunable,
     head: Head,
     distill: Distill,

@@ -16,22 +16,23 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
-from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks.apply import straight_through
 from prunebert.masks.penalty import Force, penalise
 from prunebert.masks.top_v import Masks, Scalar, Scores, TopV, keep_above
 from prunebert.masks.top_v import sparsity as measured
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.ranges import Fraction, NonNegative
 from prunebert.schedules import Cubic
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Group, Phase, weights
 
 log = logging.getLogger(__name__)
+ToThreshold = Annotated[Cubic, "final: above 0 and below 0.5"]  # the scores start at 0.5
 FLOOR = 0.005  # the fraction of every matrix that stays under any τ
 
 
@@ -40,10 +41,10 @@ def soft(
     task: Task,
     *,
     fit: Fit,
-    sparsity: float,
-    tau: Cubic,
-    score_lr: float,
-    penalty: float,
+    sparsity: Fraction,
+    tau: ToThreshold,
+    score_lr: NonNegative,
+    penalty: NonNegative,
     control: Literal["sparsity", "none"],
     prunable: Prunable,
     head: Head,
@@ -54,8 +55,6 @@ def soft(
 
     penalty: λ_f of control=none.
     """
-    if not 0 < tau.final < 0.5:
-        raise BadInput(f"method.tau.final={tau.final}: must be above 0 and below 0.5, where the scores start")
     key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
     S = net.new_scores(prunable)

@@ -26,7 +26,8 @@ from prunebert.distill import Distill
 from prunebert.fit import Fit
 from prunebert.methods.gradual import gmp
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.schedules import Cubic
+from prunebert.ranges import Count
+from prunebert.schedules import ToSparsity
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Phase
 
@@ -36,8 +37,8 @@ def sparsebert(
     task: Task,
     *,
     fit: Fit,
-    schedule: Cubic,
-    updates: int,
+    schedule: ToSparsity,
+    updates: Count,
     prunable: Prunable,
     head: Head,
     distill: Distill,

@@ -36,6 +36,7 @@ from prunebert.masks.top_v import Masks, Scores, TopV, keep_top
 from prunebert.methods.magnitude import magnitude
 from prunebert.network.interface import Batch, Outputs
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.ranges import Count, Fraction, Positive, Text
 from prunebert.runs.reuse import masks_of
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Group, Phase, Terms, finetune
@@ -49,13 +50,13 @@ def tamt(
     task: Task,
     *,
     fit: Fit,
-    sparsity: float,
+    sparsity: Fraction,
     corpus: Callable[..., MaskedLM],
     objective: Literal["mlm", "kd", "mlm_kd"],
     mask_fit: Fit,
-    mask_steps: int | Literal["paper"] | None,
-    tau: float,
-    masks: str | None,
+    mask_steps: Count | Literal["paper"] | None,
+    tau: Positive,
+    masks: Text | None,
     prunable: Prunable,
     head: Head,
     distill: Distill,

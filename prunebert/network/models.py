@@ -6,14 +6,17 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from torch import Tensor, nn
 
 from prunebert.errors import BadInput
 from prunebert.network import checkpoint, configuration, tokenizers, weights
 from prunebert.network.checkpoint import OTHER_SOURCES, Place
+from prunebert.ranges import Text
 from prunebert.system import hub, packaged
+
+ModelPackage = Annotated[dict[str, Any], "arguments of prunebert.system.packaged.folder, with model"]
 
 
 @dataclass(frozen=True)
@@ -179,11 +182,11 @@ class Model:
 
 
 def load(
-    name: str,
+    name: Text,
     *,
-    revision: str = "main",
-    package: dict[str, Any] | None = None,
-    overlaps: dict[str, str] | None = None,
+    revision: Text = "main",
+    package: ModelPackage | None = None,
+    overlaps: dict[str, Text] | None = None,
 ) -> Model:
     """Load a Model from a hub id, a folder, or an installed Python package whose hashes are checked.
 

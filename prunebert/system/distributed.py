@@ -88,7 +88,7 @@ def own_random(seed: int, step: int, device: torch.device) -> Iterator[None]:
     import torch
 
     with torch.random.fork_rng([] if device.type == "cpu" else [device], device_type=device.type):
-        torch.manual_seed((seed * 1_000_003 + step) * COUNT + RANK)
+        torch.manual_seed(((seed * 1_000_003 + step) * COUNT + RANK) % 2**64)  # torch takes seeds below 2**64
         yield
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 
 from prunebert.errors import BadInput, bad_choice
+from prunebert.ranges import check_fields
+
+Threads = Annotated[int, "at least 1 and at most 4096"]
 
 
 def cores() -> int:
@@ -31,17 +34,16 @@ class Impl:
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["fp32", "bf16"]
     compile: bool
-    threads: int | None
+    threads: Threads | None
 
     def __post_init__(self) -> None:
+        check_fields(self, "impl")
         if self.device not in ("auto", "cpu", "cuda"):
             raise bad_choice("impl.device", self.device, ["auto", "cpu", "cuda"])
         if self.precision not in ("fp32", "bf16"):
             raise bad_choice("impl.precision", self.precision, ["fp32", "bf16"])
         if self.device == "cuda" and not torch.cuda.is_available():
             raise BadInput("impl.device=cuda: torch sees no CUDA device here; use impl=cpu or impl=auto")
-        if self.threads is not None and not 1 <= self.threads <= 4096:
-            raise BadInput(f"impl.threads={self.threads}: must be at least 1, or null for all cores")
 
     @property
     def torch_device(self) -> torch.device:

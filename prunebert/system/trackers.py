@@ -8,6 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
+from prunebert.ranges import Text
+
 log = logging.getLogger(__name__)
 
 
@@ -99,7 +101,7 @@ class tensorboard:  # noqa: N801 - named as in the configuration
 class wandb:  # noqa: N801 - named as in the configuration
     """Report to Weights & Biases, or to a module with the same interface (trackio)."""
 
-    def __init__(self, root: Path, labels: dict[str, Any], *, module: str, project: str) -> None:
+    def __init__(self, root: Path, labels: dict[str, Any], *, module: Text, project: Text) -> None:
         self.module: Any = import_module(module)
         directory = {"dir": str(root)} if module == "wandb" else {}
         name = f"{labels['method']}-{labels['task']}-{labels['sparsity']}-{labels['seed']}-{labels['identity'][:6]}"

@@ -1,72 +1,24 @@
-"""Check settings of a task that its annotations cannot describe: nested tables, column names, label words."""
+"""What a task's and a corpus's settings hold: ranges, keys of nested tables, names of columns, label words."""
 
 from __future__ import annotations
 
-import inspect
-import types
-import typing
-from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
-from prunebert.errors import BadInput, did_you_mean
+from prunebert.errors import BadInput
 
-
-def table(key: str, values: Any, function: Callable[..., Any], given: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return a nested table of settings, which are the keyword arguments of `function`.
-
-    Args:
-        key: the table's key, such as task.hub.
-        given: keywords that the caller passes itself.
-
-    Raises BadInput for a key that the function does not take, one that it needs, and a value of a wrong type.
-    """
-    if not isinstance(values, dict):
-        raise BadInput(f"{key}={values}: must be a table of settings, as in the task's YAML, or null")
-    hints = typing.get_type_hints(function)
-    parameters = {
-        name: parameter
-        for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY and name not in given
-    }
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
-    for name, value in values.items():
-        if name not in parameters and not open_ended:
-            raise BadInput(
-                f"{key}.{name}: there is no such key; allowed are {', '.join(parameters)}"
-                f"{did_you_mean(name, parameters)}"
-            )
-        if name in parameters and not _fits(value, hints[name]):
-            raise BadInput(f"{key}.{name}={value}: must be {_words(hints[name])}")
-    for name, parameter in parameters.items():
-        if parameter.default is parameter.empty and name not in values:
-            raise BadInput(f"{key}: {name} is needed and not given; the keys are {', '.join(parameters)}")
-    return values
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    origin, parts = typing.get_origin(hint), typing.get_args(hint)
-    if hint is Any:
-        return True
-    if origin in (typing.Union, types.UnionType):
-        return any(_fits(value, part) for part in parts)
-    if origin is list:
-        return isinstance(value, list) and all(_fits(item, parts[0]) for item in value)
-    if origin is dict:
-        return isinstance(value, dict) and all(_fits(k, parts[0]) and _fits(v, parts[1]) for k, v in value.items())
-    return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
-
-
-def _words(hint: Any) -> str:
-    """Return a type in a user's words: list[str] is "a list of text"."""
-    origin, parts = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        return " or ".join(_words(part) for part in parts)
-    if origin is list:
-        return f"a list of {_words(parts[0])}"
-    if origin is dict:
-        return f"a table of {_words(parts[1])}"
-    names = {str: "text", int: "a whole number", float: "a number", bool: "true or false", type(None): "null"}
-    return names.get(hint, str(hint))
+# At least two special tokens and a few words; the model has an upper limit of its own.
+Tokens = Annotated[int, "at least 8 and at most 1000000"]
+Hub = Annotated[dict[str, Any], "arguments of prunebert.tasks.sources.from_hub"]
+Folder = Annotated[dict[str, Any], "arguments of prunebert.tasks.sources.from_folder"]
+Package = Annotated[
+    dict[str, Any], "arguments of prunebert.tasks.sources.from_package and prunebert.system.packaged.folder"
+]
+HubPath = Annotated[dict[str, Any], "arguments of prunebert.tasks.questions.from_hub, with path"]
+CorpusHub = Annotated[dict[str, Any], "arguments of prunebert.tasks.corpus._hub"]
+CorpusPackage = Annotated[
+    dict[str, Any],
+    "arguments of prunebert.tasks.sources.from_package and prunebert.system.packaged.folder, without text, label",
+]
 
 
 def column(key: str, value: Any) -> str:

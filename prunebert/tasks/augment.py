@@ -21,6 +21,7 @@ from torch import Tensor
 from prunebert.errors import BadInput
 from prunebert.network.heads import ACTIVATIONS
 from prunebert.network.tokenizers import require_known_ids
+from prunebert.ranges import Count, Probability, Seed
 from prunebert.system.progress import PLAIN_EVERY
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
@@ -41,7 +42,14 @@ def none() -> None:
 
 
 def masked_lm(
-    texts: list[str], *, model: Model, device: torch.device, copies: int, rate: float, candidates: int, seed: int
+    texts: list[str],
+    *,
+    model: Model,
+    device: torch.device,
+    copies: Count,
+    rate: Probability,
+    candidates: Count,
+    seed: Seed,
 ) -> list[list[str]]:
     """Make new texts for each text, without duplicates (Algorithm 1: N_a = copies, p_t = rate, K = candidates).
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from prunebert.errors import BadInput, bad_choice
+from prunebert.ranges import Fraction, Text
 from prunebert.system import hub as hugging_face
-from prunebert.tasks import arguments, files, sources
+from prunebert.tasks import files, sources
+from prunebert.tasks.arguments import CorpusHub, CorpusPackage
 from prunebert.tasks.files import kind_of, row_of
 
 Texts = dict[str, list[str]]  # documents by split, "train" and "validation"
@@ -16,11 +17,11 @@ Texts = dict[str, list[str]]  # documents by split, "train" and "validation"
 def corpus(
     *,
     name: str,
-    hub: dict[str, Any] | None,
-    package: dict[str, Any] | None,
+    hub: CorpusHub | None,
+    package: CorpusPackage | None,
     text: str,
-    file: str | None,
-    holdout: float,
+    file: Text | None,
+    holdout: Fraction,
 ) -> Texts:
     """Load the documents of a corpus, without the empty ones.
 
@@ -37,10 +38,8 @@ def corpus(
     if file:
         texts = {"train": _lines(file)}
     elif package:
-        arguments.table("corpus.package", package, sources.from_package, given=("text", "label"))
         texts = {"train": sources.from_package(**package, text=[text], label=text)["train"].text_a.tolist()}
     elif hub:
-        arguments.table("corpus.hub", hub, _hub)
         texts = _hub(name, text, **hub)
     else:
         raise BadInput(f"corpus={name} needs corpus.file=FILE: a text file or a folder of text files")

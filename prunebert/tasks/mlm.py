@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from prunebert.errors import BadInput
 from prunebert.network.interface import IGNORED, Batch, Form
+from prunebert.tasks.arguments import Tokens
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
 from prunebert.tasks.corpus import Texts
@@ -22,6 +23,8 @@ from prunebert.tasks.corpus import Texts
 if TYPE_CHECKING:
     from prunebert.network.interface import Outputs
     from prunebert.tasks.augment import Augment
+
+Rate = Annotated[float, "above 0 and below 1"]
 
 
 @dataclass
@@ -144,8 +147,8 @@ def mlm_task(
     positions: int,
     name: str,
     corpus: Callable[[], Texts],
-    block: int,
-    rate: float,
+    block: Tokens,
+    rate: Rate,
     augment: Augment | None = None,
     key: str = "task",
 ) -> MaskedLM:

@@ -16,7 +16,9 @@ from torch.nn import functional as F
 
 from prunebert.errors import BadInput, bad_choice
 from prunebert.network.interface import Batch, Form, logits_by_row
+from prunebert.ranges import Count, CountOrZero, Fraction, Text
 from prunebert.tasks import arguments, questions, spans
+from prunebert.tasks.arguments import HubPath, Tokens
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
 
@@ -135,15 +137,15 @@ def squad_task(
     tokenizer: Any,
     positions: int,
     name: str,
-    hub: dict[str, Any],
-    data_dir: str | None,
-    train: str | None,
-    eval: str | None,
-    holdout: float,
-    max_length: int,
-    stride: int,
-    n_best: int,
-    max_answer: int,
+    hub: HubPath,
+    data_dir: Text | None,
+    train: Text | None,
+    eval: Text | None,
+    holdout: Fraction,
+    max_length: Tokens,
+    stride: CountOrZero,
+    n_best: Count,
+    max_answer: Count,
     no_answer: bool,
     label_words: list[str] | None,
     score: str,
@@ -173,9 +175,6 @@ def squad_task(
         raise BadInput(f"task.max_length={max_length}: must be at least 8, and at most the model's {positions}")
     if not 0 <= stride < max_length:
         raise BadInput(f"task.stride={stride}: must be at least 0 and below task.max_length={max_length}")
-    for key, value in {"n_best": n_best, "max_answer": max_answer}.items():
-        if value < 1:
-            raise BadInput(f"task.{key}={value}: must be at least 1")
     label_words = arguments.words("task.label_words", label_words)
     if score not in ("exact", "f1"):
         raise bad_choice("task.score", score, ["exact", "f1"])
@@ -188,7 +187,7 @@ def squad_task(
     else:
         source, tables = (
             hub["path"],
-            questions.from_hub(name, no_answer, **arguments.table("task.hub", hub, questions.from_hub)),
+            questions.from_hub(name, no_answer, **hub),
         )
     windows = {split: _windows(table, tokenizer, max_length, stride) for split, table in tables.items()}
     return SquadTask(

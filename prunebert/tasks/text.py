@@ -15,7 +15,9 @@ from torch.nn import functional as F
 
 from prunebert.errors import BadInput
 from prunebert.network.interface import Batch, Form, logits_by_row
+from prunebert.ranges import Fraction, Text
 from prunebert.tasks import arguments, sources
+from prunebert.tasks.arguments import Folder, Hub, Package, Tokens
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
 from prunebert.tasks.holdout import hold_out
@@ -144,20 +146,20 @@ def text_task(
     positions: int,
     name: str,
     kind: Literal["classification", "regression"],
-    hub: dict[str, Any] | None,
-    folder: dict[str, Any] | None,
-    package: dict[str, Any] | None,
-    data_dir: str | None,
-    train: str | None,
-    eval: str | dict[str, str] | None,
+    hub: Hub | None,
+    folder: Folder | None,
+    package: Package | None,
+    data_dir: Text | None,
+    train: Text | None,
+    eval: Text | dict[str, Text] | None,
     text: str | int | list[str | int] | None,
     label: str | int,
-    labels: list[str | int | float | bool] | None,
+    labels: list[Any] | None,
     label_words: list[str] | None,
-    holdout: float,
-    max_length: int,
-    metric: str | None,
-    score: str | None,
+    holdout: Fraction,
+    max_length: Tokens,
+    metric: Text | None,
+    score: Text | None,
     augment: Augment | None = None,
     label_indices: bool = True,
     overlaps: dict[str, str] | None = None,
@@ -202,13 +204,10 @@ def text_task(
     elif data_dir:
         if not folder:
             raise BadInput(f"task.data_dir={data_dir}: task {name} has no folder layout; give task.train=FILE")
-        arguments.table("task.folder", folder, sources.from_folder)
         source, tables = data_dir, sources.from_folder(name, data_dir, **folder)
     elif package:
-        arguments.table("task.package", package, sources.from_package)
         source, tables = f"{package['name']}=={package['version']}", sources.from_package(**package)
     elif hub:
-        arguments.table("task.hub", hub, sources.from_hub)
         source, tables = hub["path"], sources.from_hub(name, **hub)
     else:
         raise BadInput(f"task={name} needs task.train=FILE (CSV, TSV, JSON lines or Parquet) and task.text=COLUMN")

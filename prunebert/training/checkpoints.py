@@ -19,13 +19,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
-from prunebert.errors import BadInput
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.ranges import Count, check_fields
 from prunebert.runs import artifacts, files, reading
 from prunebert.system import distributed
 from prunebert.system.signals import Request, Stopped
@@ -34,6 +34,7 @@ from prunebert.training.state import Moment
 
 log = logging.getLogger(__name__)
 FACTS = {"identity", "phase", "metrics"}  # what every checkpoint records
+Seconds = Annotated[float, "above 0, infinity included"]
 MAX_MOMENTS = 2  # stored moments of the phase in training
 
 
@@ -41,14 +42,11 @@ MAX_MOMENTS = 2  # stored moments of the phase in training
 class Every:
     """How often a moment is written; the two may be combined."""
 
-    seconds: float | None  # of training between two moments; None: never
-    steps: int | None  # between two moments; None: never
+    seconds: Seconds | None  # of training between two moments; None: never
+    steps: Count | None  # between two moments; None: never
 
     def __post_init__(self) -> None:
-        if self.seconds is not None and not self.seconds > 0:
-            raise BadInput(f"checkpoint.seconds={self.seconds}: must be above 0, or null for never")
-        if self.steps is not None and self.steps < 1:
-            raise BadInput(f"checkpoint.steps={self.steps}: must be at least 1, or null for never")
+        check_fields(self, "checkpoint")
 
 
 class Checkpoints:

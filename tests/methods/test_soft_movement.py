@@ -17,6 +17,7 @@ from prunebert.masks.penalty import penalise
 from prunebert.masks.top_v import TopV, count_kept, sparsity
 from prunebert.methods.soft_movement import FLOOR, above, soft
 from prunebert.schedules import Cubic
+from prunebert.settings import signature
 from prunebert.training.loop import train
 from tests.methods.test_trained_magnitude import exact, play
 
@@ -228,6 +229,6 @@ def test_without_control_lambda_determines_the_sparsity(net, task, impl, penalty
 
 @pytest.mark.parametrize("final", [0.0, 0.5, 0.7, 1.0])
 def test_a_tau_that_removes_scores_of_zero_is_refused(final):
-    with pytest.raises(BadInput, match=r"method\.tau\.final"):
-        phase, _ = first_phase(soft, Bare(), **SOFT | {"tau": Cubic(final, 0.2, 0.8)})
-        phase.loss(SimpleNamespace(logits=W @ x), None, 0.3)
+    tau = {"_target_": "prunebert.schedules.Cubic", "final": final}
+    with pytest.raises(BadInput, match=rf"^method\.tau\.final={final}: must be above 0 and below 0\.5$"):
+        signature.check({"_target_": "prunebert.methods.soft_movement.soft", "_partial_": True, "tau": tau}, "method")

@@ -13,6 +13,7 @@ from prunebert.methods.gradual import gmp
 from prunebert.methods.imp import imp
 from prunebert.methods.movement import hard
 from prunebert.schedules import Cubic
+from prunebert.settings import signature
 from prunebert.training.loop import train
 
 FIT = Fit(epochs=1, steps=8, batch_size=16, lr=1e-3, head_lr=1e-3)
@@ -139,5 +140,5 @@ def test_imp_trains_prunes_and_rewinds(net, task, impl):
             rank = (ends[k][1][n].abs() * (masks[k][n] if masks[k] else 1)).flatten()
             smallest_remaining, largest_removed = rank[m.flatten()].min(), rank[~m.flatten()].max()
             assert smallest_remaining >= largest_removed and (not masks[k] or (m <= masks[k][n]).all())
-    with pytest.raises(BadInput, match=r"method\.step=0"):
-        next(imp(net, task, **IMP | {"sparsity": 0.5, "step": 0}))
+    with pytest.raises(BadInput, match=r"method\.step=0: must be a number, above 0 and at most 1"):
+        signature.check({"_target_": "prunebert.methods.imp.imp", "_partial_": True, "step": 0}, "method")

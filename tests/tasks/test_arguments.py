@@ -5,11 +5,10 @@ import pytest
 
 from prunebert.errors import BadInput
 from prunebert.network.heads import word_ids
-from prunebert.tasks import arguments, corpus, questions, sources
+from prunebert.settings.overrides import checked
+from prunebert.tasks import arguments
 from prunebert.tasks.text import text_task
 from tests.toys import TASK, rows
-
-HUB = {"path": "p", "config": "c", "text": ["a"], "label": "l", "train": "t", "eval": {"validation": "v"}}
 
 
 def refused(call, *words):
@@ -20,41 +19,23 @@ def refused(call, *words):
 
 
 @pytest.mark.parametrize(
-    ("values", "words"),
+    ("word", "key"),
     [
-        ([1], "task.hub=[1]: must be a table"),
-        ("x", "task.hub=x: must be a table"),
-        (HUB | {"eval": "validation"}, "task.hub.eval=validation: must be a table of text"),
-        (HUB | {"eval": {"validation": 1}}, "task.hub.eval={'validation': 1}: must be a table of text"),
-        (HUB | {"text": "a"}, "task.hub.text=a: must be a list of text"),
-        (HUB | {"path": None}, "task.hub.path=None: must be text"),
-        (
-            HUB | {"splt": "x"},
-            "task.hub.splt: there is no such key; allowed are path, config, text, label, train, eval",
-        ),
-        ({k: v for k, v in HUB.items() if k != "path"}, "task.hub: path is needed and not given"),
+        ("task.hub=[1]", "task.hub=[1]: "),
+        ("task.hub=x", "task.hub=x: "),
+        ("task.hub.eval=validation", "task.hub.eval=validation: "),
+        ("task.hub.eval={matched: 1}", "task.hub.eval.matched=1: "),
+        ("task.hub.text=a", "task.hub.text=a: "),
+        ("task.hub.path=null", "task.hub.path="),
+        ("+task.hub.splt=x", "task.hub.splt"),
+        ("~task.hub.path", "task.hub.path"),
+        ("task.folder.name=3", "task.folder.name=3: "),
     ],
 )
-def test_nested_tables(values, words):
-    refused(lambda: arguments.table("task.hub", values, sources.from_hub), words)
-    assert arguments.table("task.hub", HUB, sources.from_hub) == HUB
-
-
-def test_every_loader_checks_its_table(model):
-    make = {"tokenizer": model.tokenizer, "positions": 64, "train": None, "eval": None, "metric": None}
-    settings = TASK | make | {"text": None}
-    refused(lambda: text_task(**settings | {"hub": HUB | {"label": 1}}), "task.hub.label=1: must be text")
-    package = {"name": "n", "version": "1", "extra": "e", "path": "p", "sha256": {}, "file": "f", "text": ["t"]}
-    refused(
-        lambda: text_task(**settings | {"package": package | {"label": "l", "where": ["x"]}}), "task.package.where="
-    )
-    refused(
-        lambda: text_task(**settings | {"folder": {"name": 3}, "data_dir": "d"}), "task.folder.name=3: must be text"
-    )
-    refused(lambda: arguments.table("task.hub", {"path": 1}, questions.from_hub), "task.hub.path=1: must be text")
-    own = {"name": "c", "text": "text", "file": None, "holdout": 0.1}
-    refused(lambda: corpus.corpus(hub={"path": "x"}, package=None, **own), "corpus.hub: config is needed")
-    refused(lambda: corpus.corpus(hub=None, package={"where": {"a": 1}}, **own), "corpus.package.where=")
+def test_nested_tables(word, key):
+    with pytest.raises(BadInput) as caught:
+        checked(["task=mnli", word])
+    assert str(caught.value).startswith(key) and len(str(caught.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize(
