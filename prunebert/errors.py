@@ -36,7 +36,12 @@ def visible(text: str) -> str:
 
 def shown(value: Any) -> str:
     """Return a value of a configuration as a command line writes it, cut to 200 characters."""
-    text = visible(_written(value))
+    return cut(_written(value))
+
+
+def cut(text: str) -> str:
+    """Return a text without control characters, cut to 200 characters."""
+    text = visible(text)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 

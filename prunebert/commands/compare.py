@@ -6,13 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from prunebert.analysis import overlap
 from prunebert.errors import BadInput
 from prunebert.runs import artifacts, files
-from prunebert.system.console import arguments, say, table_console
+from prunebert.system.console import arguments, cell, out_folder, say, table_console
 
 DESCRIPTION = """Measure how much the masks of every two finished runs share. The result is a table, compare.json and
 compare.png.
@@ -31,7 +30,7 @@ def main(argv: list[str]) -> None:
         "--out", metavar="DIR", type=Path, default=Path("compare"), help="folder for the two files, default: compare"
     )
     options = parser.parse_intermixed_args(argv)
-    out = options.out
+    out = out_folder(options.out)
     runs = list({run.resolve(): run for root in options.runs for run in artifacts.finished_runs(root)}.values())
     comparison = overlap.comparison(runs)
     try:
@@ -62,7 +61,7 @@ def show(comparison: dict[str, Any]) -> None:
         table.add_column(column, justify="right")
     for p in pairs[:MAX_ROWS]:
         numbers = [p[k] for k in overlap.MEASURES] + [p["within"]["beyond_chance"], p["layer_budget_correlation"]]
-        names = (escape(comparison["labels"][p[k]]) for k in "ab")
+        names = (cell(comparison["labels"][p[k]]) for k in "ab")
         table.add_row(*names, *("–" if x is None else f"{x:.4f}" for x in numbers))
     table_console().print(table)
     if len(pairs) > MAX_ROWS:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prunebert.runs import artifacts, files, reading
-from prunebert.system.console import arguments, say
+from prunebert.system.console import arguments, out_folder, say
 
 if TYPE_CHECKING:
     from prunebert.runs.load import Loaded
@@ -32,6 +32,7 @@ def main(argv: list[str]) -> None:
     root, out = artifacts.resolve_pointer(reading.home(options.run)), reading.home(options.out)
     artifacts.result(root)  # refuse a missing run before the slow imports
     files.refuse_full(out)
+    out_folder(out, str(out))
     from prunebert.runs.load import load
 
     run = load(root, model=options.model)

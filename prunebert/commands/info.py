@@ -9,15 +9,13 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-import rich
-from rich.markup import escape
 from rich.table import Table
 
 from prunebert.errors import BadInput
 from prunebert.runs import artifacts, discover, reading, seal
 from prunebert.runs.failures import Failure, Failures
 from prunebert.settings import overlaps
-from prunebert.system.console import arguments, counted, say, short, table_console
+from prunebert.system.console import arguments, cell, console, counted, say, short, table_console
 
 log = logging.getLogger(__name__)
 DENOMINATORS = {
@@ -45,9 +43,9 @@ def main(argv: list[str]) -> None:
     if "sparsity_effective" in topology:
         name = "effective: masked matrices, with the weights on no path counted as removed"
         sparsities[name] = f"{topology['sparsity_effective']:.6f}"
-    rich.print("[italic]configuration[/]")
-    rich.get_console().print(artifacts.config(root), markup=False, highlight=False, soft_wrap=True)
-    rich.print(f"[bold]{row['method']}[/] · {row['task']} · {row['model']} · seed {row['seed']} · fit={row['fit']}")
+    console().print("configuration", style="italic")
+    say_block(artifacts.config(root))
+    say(f"{row['method']} · {row['task']} · {row['model']} · seed {row['seed']} · fit={row['fit']}")
     method = {k: json.dumps(v) for k, v in row["settings"].items() if not isinstance(v, dict)}
     fit = row["settings"].get("fit")
     if isinstance(fit, dict):
@@ -60,7 +58,7 @@ def main(argv: list[str]) -> None:
     }
     _print_section("metrics", metrics)
     for note in overlaps.of_model(row["model"], row["task"]):
-        rich.get_console().print(f"  warning: {note}", markup=False, highlight=False, soft_wrap=True)
+        say(f"  warning: {note}")
     cost = ("trained_parameters", "steps", "seconds", "seconds_per_step", "peak_memory_bytes", "device")
     _print_section("cost", {k: f"{row[k]:,}" if isinstance(row[k], int) else row[k] for k in cost})
     kinds = topology.get("kinds", {})
@@ -77,15 +75,15 @@ def main(argv: list[str]) -> None:
         log.warning("%s", message)
     if "files" not in row:
         say("an earlier version wrote this run without hashes of its files, so only its masks can be verified")
-    rich.get_console().print(f"repeat with: {row['command']}", markup=False, highlight=False, soft_wrap=True)
+    say(f"repeat with: {row['command']}")
 
 
 def _print_section(title: str, rows: dict[str, Any]) -> None:
-    rich.print(f"[italic]{title}[/]")
+    console().print(title, style="italic")
     table = Table(show_header=False, box=None, padding=(0, 2))
     for key, value in rows.items():
-        table.add_row(escape(key), escape(str(value)))
-    rich.print(table)
+        table.add_row(cell(key), cell(value))
+    console().print(table)
 
 
 def measured(row: dict[str, Any]) -> float:
@@ -129,7 +127,7 @@ def show_sweep(root: Path, failures: Failures | None = None) -> None:
     score = metrics.pop() if len(metrics) == 1 else "score"
     axes = ("task", "model", "fit", "distill", "sparsity", "seed")
     varying = [k for k in axes if len({str(row[k]) for _, row in rows}) > 1]
-    table = Table(title=escape(f"{counted(len(rows), 'finished run')} in {short(root)}"), title_justify="left")
+    table = Table(title=cell(f"{counted(len(rows), 'finished run')} in {short(root)}"), title_justify="left")
     table.add_column("method", style="bold")
     for column in varying:
         table.add_column("target sparsity" if column == "sparsity" else column)
@@ -144,25 +142,20 @@ def show_sweep(root: Path, failures: Failures | None = None) -> None:
             f"{row['seconds']:.1f}",
         ]
         table.add_row(
-            row["method"],
-            *(escape(str(row[k])) for k in varying),
+            cell(row["method"]),
+            *(cell(row[k]) for k in varying),
             *numbers,
-            escape(str(os.path.relpath(directory, root))),
+            cell(os.path.relpath(directory, root)),
         )
-    console = table_console()
-    console.print(table)
+    table_console().print(table)
     if rows:
-        console.print(
-            f"show one of them: prunebert info {shlex.quote(short(rows[-1][0]))}", markup=False, soft_wrap=True
-        )
-        console.print(
-            f"report on all of them: prunebert report {shlex.quote(short(root))}", markup=False, soft_wrap=True
-        )
-    known = {cell for cells in failures.cells.values() for cell in cells}
+        say(f"show one of them: prunebert info {shlex.quote(short(rows[-1][0]))}")
+        say(f"report on all of them: prunebert report {shlex.quote(short(root))}")
+    known = {directory for directories in failures.cells.values() for directory in directories}
     for directory in unfinished:
         last_line = discover.last_words(directory)
-        if (cell := os.path.relpath(directory, root)) not in known:
-            failures.add(Failure(cell, last_line.partition(" ERROR ")[2] or last_line))
+        if (name := os.path.relpath(directory, root)) not in known:
+            failures.add(Failure(name, last_line.partition(" ERROR ")[2] or last_line))
     failures.show("did not finish")
     for reason in damaged:
         say(f"left out: {reason}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from prunebert.choices import EVERY_MATRIX
 from prunebert.errors import BadInput
 from prunebert.runs import artifacts, reading
-from prunebert.system.console import arguments, say
+from prunebert.system.console import arguments, refuse_unwritable, say
 
 if TYPE_CHECKING:
     from prunebert.masks.maskfile import MaskFile
@@ -153,6 +153,10 @@ def _new_file(out: str | None) -> Path | None:
     path = reading.home(out) if out else None
     if path and path.exists():
         raise BadInput(f"{path} exists already; choose another file")
+    if path:
+        if not path.parent.is_dir():
+            raise BadInput(f"{path} cannot be written to: the folder {path.parent} does not exist")
+        refuse_unwritable(path.parent, str(path))
     return path
 
 

@@ -7,14 +7,13 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rich.markup import escape
 from rich.table import Table
 
 from prunebert.errors import BadInput
 from prunebert.runs import artifacts, claim, discover, reading
 from prunebert.runs import sweep as runs_sweep
 from prunebert.settings.overrides import folder_of
-from prunebert.system.console import arguments, say, table_console
+from prunebert.system.console import arguments, cell, say, table_console
 
 DESCRIPTION = """List every run below some folders with its state:
 
@@ -125,7 +124,7 @@ def show(states: list[RunState]) -> None:
     for column in ("run", "state", "detail"):
         table.add_column(column, overflow="fold")
     for run in states:
-        table.add_row(escape(run.directory), run.state, escape(run.detail))
+        table.add_row(cell(run.directory), run.state, cell(run.detail))
     table_console().print(table)
     counts = Counter(run.state for run in states)
     say(", ".join(f"{counts[state]} {state}" for state in STATES if counts[state]) or "no run was started here")

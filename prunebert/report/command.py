@@ -14,7 +14,7 @@ from prunebert.errors import BadInput
 from prunebert.report import cells, collect, differences, latex, page, sections
 from prunebert.report.collect import Collected, Trouble
 from prunebert.runs import artifacts
-from prunebert.system.console import arguments, counted, say, short
+from prunebert.system.console import arguments, counted, out_folder, say, short
 
 DESCRIPTION = "Write report.html, results.csv and .parquet, tables.tex and figures from finished runs."
 DIRS = "runs, sweeps, or folders of them; or results.csv or results.parquet of an earlier report"
@@ -45,6 +45,8 @@ def write(dirs: list[Path], out: Path | None = None, baseline: str | None = None
         BadInput: one of `dirs` cannot be read, no run has finished, no run has the baseline's method, or `out` cannot
             be written to.
     """
+    if out is not None:
+        out_folder(out)
     collected = collect.collect(dirs)
     runs, troubles = collected.runs, list(collected.troubles)
     baseline = differences.choose_baseline(runs, baseline)

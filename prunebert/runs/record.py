@@ -14,8 +14,9 @@ from contextlib import suppress
 from logging.handlers import MemoryHandler
 from pathlib import Path
 
-from prunebert.errors import describe_os_error
-from prunebert.runs import artifacts, files
+from prunebert.errors import BadInput, describe_os_error
+from prunebert.runs import artifacts, files, reading
+from prunebert.system.console import OneLine
 
 FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")  # config.yaml makes a directory one of prunebert's
 KEYS = {"method", "task", "model", "sparsity", "seed"}  # that every configuration of prunebert has
@@ -41,15 +42,11 @@ def remove(root: Path) -> None:
 
 def exists(file: Path) -> bool:
     """Return whether `file` is the configuration of one of prunebert's runs or sweeps."""
-    import yaml
-
-    if not file.is_file():
-        return False
     try:
-        content = yaml.load(file.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        content = reading.yaml_content(file, dict)
+    except BadInput:
         return False
-    return isinstance(content, dict) and content.keys() >= KEYS
+    return bool(content.keys() >= KEYS)
 
 
 def is_empty(folder: Path) -> bool:
@@ -63,8 +60,8 @@ class _Log(logging.FileHandler):
     """Appends to run.log. Where that fails, as on a full disk, it warns once and the run goes on."""
 
     def __init__(self, file: Path) -> None:
-        super().__init__(file, encoding="utf-8", delay=True)
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+        super().__init__(file, encoding="utf-8", errors="backslashreplace", delay=True)
+        self.setFormatter(OneLine("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
         self.failed = False
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the name is logging's

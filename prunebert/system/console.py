@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
+import tempfile
+from functools import cache
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-import rich
 from rich.console import Console
+from rich.text import Text
 
-from prunebert.errors import BadInput
+from prunebert.errors import BadInput, visible
+
+LONGEST_CELL = 400  # characters
 
 
 class Arguments(argparse.ArgumentParser):
@@ -33,7 +38,8 @@ def out_file(value: str | None) -> Path | None:
     Commands call this before they measure anything, because a late refusal would waste the measurement.
 
     Raises:
-        BadInput: the file's folder does not exist, or `value` names a folder.
+        BadInput: the file's folder does not exist or cannot be written to, or `value` names something other than a
+            file.
     """
     if not value:
         return None
@@ -42,12 +48,73 @@ def out_file(value: str | None) -> Path | None:
         raise BadInput(f"--out={value}: the folder {path.parent} does not exist")
     if path.is_dir():
         raise BadInput(f"--out={value}: this is a folder; name a file")
+    if path.exists() and not (path.is_file() and os.access(path, os.W_OK)):
+        raise BadInput(f"--out={value} cannot be written to: it is no file, or may not be changed")
+    refuse_unwritable(path.parent, f"--out={value}")
     return path
 
 
+def out_folder(path: Path, setting: str = "") -> Path:
+    """Return a folder that a command will make, or write into.
+
+    setting: begins the message, if it is not --out.
+
+    Raises:
+        BadInput: it is no folder, or it, or the folder in which it would be made, cannot be written to.
+    """
+    path, setting = path.expanduser(), setting or f"--out={path}"
+    if path.exists() and not path.is_dir():
+        raise BadInput(f"{setting} cannot be written to: this is no folder")
+    existing = path
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    refuse_unwritable(existing, setting)
+    return path
+
+
+def refuse_unwritable(folder: Path, setting: str) -> None:
+    """Raise BadInput, which begins with `setting`, unless a file can be made in the folder. It leaves nothing there."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise BadInput(f"{setting} cannot be written to: {error.strerror}") from error
+
+
+class Terminal(Console):
+    """A console that shows names as they are: no markup, no emoji codes, and control characters as escapes.
+
+    Whoever wants markup passes `markup=True` and escapes the names in it.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Make a Text of a string: of a line, and of a table's title and cells. Line ends stay."""
+        return super().render_str("\n".join(map(visible, text.split("\n"))), **options)
+
+
+@cache
+def console() -> Terminal:
+    """Return the console on which everything is printed."""
+    return Terminal()
+
+
 def say(line: str) -> None:
-    """Print a line for the user, without markup, colours or wrapping."""
-    rich.get_console().print(line, markup=False, highlight=False, soft_wrap=True)
+    """Print a line for the user, without markup, colours or wrapping. Line ends inside it are shown as escapes."""
+    console().print(visible(line), soft_wrap=True)
+
+
+def say_block(text: str) -> None:
+    """Print a text of several lines, without markup, colours or wrapping."""
+    console().print(text, soft_wrap=True)
+
+
+def cell(value: object) -> Text:
+    """Return a cell or a title of a table for a name that may contain anything. A long one is cut to 400 characters."""
+    text = visible(str(value))
+    return Text(text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1] + "…")
 
 
 def table_console() -> Console:
@@ -55,7 +122,16 @@ def table_console() -> Console:
 
     A file or a pipe has no width of its own, and the longest names need about 160 characters.
     """
-    return rich.get_console() if rich.get_console().is_terminal else Console(width=160)
+    return console() if console().is_terminal else Terminal(width=160)
+
+
+class OneLine(logging.Formatter):
+    """A formatter that shows control characters in a record's message as escapes, and its line ends too."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Format the record without its exception."""
+        record.message = visible(record.message)
+        return super().formatMessage(record)
 
 
 def counted(number: int, noun: str) -> str:

@@ -43,7 +43,7 @@ def silence_others() -> list[str]:
     folder = tempfile.TemporaryDirectory(prefix="prunebert-rank-")
     atexit.register(folder.cleanup)
     logging.disable(logging.CRITICAL)
-    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    sys.stdout = open(os.devnull, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
     directories = [f"hydra.{mode}.dir={folder.name}" for mode in ("run", "sweep")]
     return [*directories, "hydra.output_subdir=null", "~hydra.callbacks.around"]
 

@@ -6,9 +6,12 @@ import logging
 import sys
 import time
 
-import rich
 from rich import progress as bars
 from rich.logging import RichHandler
+
+from prunebert.errors import visible
+from prunebert.system import streams
+from prunebert.system.console import OneLine, console
 
 log = logging.getLogger(__name__)
 PLAIN_EVERY = 10.0  # least seconds between two plain lines
@@ -30,18 +33,18 @@ class Progress:
         self.bar: bars.Progress | None = None
 
     def __enter__(self) -> Progress:
-        if rich.get_console().is_terminal:
+        if console().is_terminal:
             self.bar = bars.Progress(
-                bars.TextColumn("{task.description:>12}"),
+                bars.TextColumn("{task.description:>12}", markup=False),
                 bars.BarColumn(),
                 bars.MofNCompleteColumn(),
                 bars.TextColumn("loss {task.fields[loss]:.4f}  sparsity {task.fields[sparsity]:.4f}"),
                 bars.TimeElapsedColumn(),
                 bars.TextColumn("left"),
                 bars.TimeRemainingColumn(),
-                console=rich.get_console(),
+                console=console(),
             )
-            self.task = self.bar.add_task(self.phase, total=self.steps, loss=float("nan"), sparsity=0.0)
+            self.task = self.bar.add_task(visible(self.phase), total=self.steps, loss=float("nan"), sparsity=0.0)
             self.bar.update(self.task, completed=self.first)
             self.bar.start()
         return self
@@ -77,11 +80,13 @@ def terminal_handler() -> logging.Handler:
     On a terminal the lines appear above the bar. Elsewhere each is one plain line. Records with `printed_at_exit` are
     left out, because Python prints their exception when the process ends.
     """
+    streams.prepare()  # a launcher's workers come here without passing through cli.main
     handler: logging.Handler
-    if rich.get_console().is_terminal:
-        handler = RichHandler(show_path=False, show_level=False, log_time_format="%H:%M:%S")
+    if console().is_terminal:
+        handler = RichHandler(console=console(), show_path=False, show_level=False, log_time_format="%H:%M:%S")
+        handler.setFormatter(OneLine("%(message)s", "%H:%M:%S"))
     else:
         handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        handler.setFormatter(OneLine("%(asctime)s %(message)s", "%H:%M:%S"))
     handler.addFilter(lambda record: not getattr(record, "printed_at_exit", False))
     return handler
