@@ -23,12 +23,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from prunebert import experiment
-from prunebert.errors import BadInput, bad_choice, describe_os_error
+from prunebert import __version__, experiment
+from prunebert.errors import BadInput, bad_choice, describe_os_error, visible
 from prunebert.runs import artifacts, claim, guard, identity, made
 from prunebert.runs.failures import Failure, Failures
-from prunebert.settings import checks, labels, overrides
-from prunebert.system import distributed, signals
+from prunebert.settings import checks, explain, labels, overrides
+from prunebert.system import console, distributed, signals, streams
 
 log = logging.getLogger(__name__)
 COMMANDS = {
@@ -51,16 +51,25 @@ def main() -> None:
     Exit status: 0 done, 1 something broke, 2 bad input, 75 stopped by a signal, to go on, 130 Ctrl-C before training.
     """
     started = time.perf_counter()
+    streams.prepare()
     words = sys.argv[1:] or ["--help"]
     _let_waiting_threads_sleep()
     try:
         _refuse_deleted_directory()
+        if words == ["--version"]:
+            console.say(f"prunebert {__version__}")
+            return
         if re.fullmatch(r"\w[\w-]*", words[0]):
             _command(words[0], words[1:])
             return
         words.sort(key=lambda w: w not in ("-m", "--multirun"))  # Hydra wants no flag between key=value words
-        checks.words(overrides.values(words))
+        flags = overrides.flags(words)
+        if flags.multirun and not flags.overrides:
+            raise BadInput("-m: name what the sweep varies, such as -m method=smp,magnitude seed=0,1,2")
+        overrides.refuse_bad_words(flags.overrides)
         overrides.refuse_unread_keys(words)
+        if flags.multirun or any(w.startswith("experiment=") for w in words):
+            overrides.refuse_bad_cells(words)
         sys.argv[1:] = [*overrides.for_every_cell(words), *distributed.silence_others()]
         os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come back here and are printed in one line
         os.environ.setdefault("SUBMITIT_LOG_LEVEL", "ERROR")  # without accounting it warns at every poll
@@ -74,12 +83,13 @@ def main() -> None:
     except OSError as error:  # of the machine: a full disk, a directory that was deleted
         _stop(describe_os_error(error), status=1)
     except Exception as error:
-        if (explained := overrides.explain_launcher(error)) is None:
+        if (explained := explain.explain_launcher(error)) is None:
             raise
         message, status = explained
         _stop(message, signals.STATUS if (sweep := signals.sweep_stop()) and sweep.by else status)
     finally:
         made.end()
+        streams.finish()
 
 
 def _refuse_deleted_directory() -> None:
@@ -163,7 +173,7 @@ class CommandLine:
             record=texts,
             is_same=partial(_means_the_same, config),
         )
-        fields: Any = OmegaConf.to_container(config, resolve=True)
+        fields = overrides.container(config, list(words.task))
         experiment.carry_out(fields, request, out, overrides.build)
 
 
@@ -281,5 +291,5 @@ def _or_stop(check: Callable[[Path], None], path: Path, status: int = 2) -> None
 
 def _stop(message: str, status: int = 2) -> None:
     if distributed.FIRST:
-        sys.stderr.write(f"prunebert: {message}\n")
+        sys.stderr.write(f"prunebert: {visible(message)}\n")
     sys.exit(status)

@@ -11,7 +11,6 @@ import math
 import operator
 import re
 import sys
-from collections.abc import Hashable
 from functools import cache
 from typing import Annotated, Any, get_args, get_type_hints
 
@@ -85,8 +84,7 @@ def check_fields(instance: Any, path: str) -> None:
             raise BadInput(f"{path}.{name}={shown(value)}: must be {range_.words}")
 
 
-@cache
-def field_ranges(kind: Hashable) -> dict[str, Range]:
+def field_ranges(kind: type) -> dict[str, Range]:
     """Return the ranges of a dataclass's fields, those of `X | None` included."""
     ranges = {}
     for name, hint in get_type_hints(kind, include_extras=True).items():

@@ -31,7 +31,7 @@ ORDER = (
     ),
     *("training", "analysis", "distill", "commands", "report", "result", "methods", "run", "experiment", "cli"),
 )
-HYDRA = {"cli", "settings.overrides"}
+HYDRA = {"cli", "settings.overrides", "settings.explain"}
 # A method also sees the protocol of a task, no task itself, and another run's masks (method.masks=RUN).
 METHODS_SEE = {
     *("errors", "choices", "ranges", "fit", "schedules", "masks", "network", "distill"),
@@ -39,7 +39,7 @@ METHODS_SEE = {
 }
 BEFORE_TORCH = (
     *("errors", "choices", "ranges", "settings.checks", "settings.labels", "settings.overrides"),
-    *("settings.quoting", "settings.signature", "settings.source", "settings.values"),
+    *("settings.explain", "settings.quoting", "settings.signature", "settings.source", "settings.values"),
     *("runs.artifacts", "runs.claim", "runs.failures", "runs.guard", "runs.identity", "runs.made", "runs.record"),
     *("system.distributed", "system.signals"),
 )

@@ -15,7 +15,7 @@ from prunebert.errors import BadInput
 from prunebert.runs import artifacts, discover, reading, seal
 from prunebert.runs.failures import Failure, Failures
 from prunebert.settings import overlaps
-from prunebert.system.console import arguments, cell, console, counted, say, short, table_console
+from prunebert.system.console import arguments, cell, console, counted, say, say_block, short, table_console
 
 log = logging.getLogger(__name__)
 DENOMINATORS = {

@@ -50,7 +50,7 @@ NODES = GROUPS | {
 }
 OPTIONAL = ("corpus",)  # not every method reads it
 KEYS = (*NODES, "sparsity", "prunable", "seed", "rerun", "dry")
-OPTION_GROUPS = (*GROUPS, "fit")  # `group=option` chooses a file of conf/
+OPTION_GROUPS = (*GROUPS, "fit", "experiment")  # `group=option` chooses a file of conf/
 SMALL = {"prunebert.fit.Fit": Fit, "prunebert.schedules.Cubic": Cubic, "prunebert.schedules.Linear": Linear}
 SEED = ranges.parse(get_args(ranges.Seed)[1])
 
@@ -74,7 +74,7 @@ def option(group: str, value: Any) -> None:
     if isinstance(value, list):
         names = ",".join(shown(item) for item in value)
         raise BadInput(f"{group}={shown(value)}: must be one option; a sweep over several is -m {group}={names}")
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or value.startswith("/") or ".." in value:
         raise BadInput(f"{group}={shown(value)}: must be the name of an option; `prunebert --help` lists them")
 
 

@@ -1,34 +1,29 @@
-"""The words of a command line as Hydra reads them, configurations composed of them, and Hydra's errors in one line.
+"""The words of a command line as Hydra reads them, and configurations composed of them.
 
-Only this file and cli.py import Hydra.
+Only this file, explain.py and cli.py import Hydra.
 """
 
 from __future__ import annotations
 
-import re
+import argparse
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
-from hydra.errors import (
-    ConfigCompositionException,
-    HydraException,
-    InstantiationException,
-    MissingConfigException,
-    OverrideParseException,
-)
+from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from prunebert.errors import BadInput, bad_choice, did_you_mean
+from prunebert.errors import BadInput, did_you_mean, shown
 from prunebert.settings import checks, signature
+from prunebert.settings import explain as explanations
 from prunebert.settings.labels import search
 
 NOT_IN_FOLDER_NAMES = ("experiment", "hydra.mode", "rerun", "dry")  # as exclude_keys in conf/config.yaml has it
-EXTRAS = {"hydra_submitit": "slurm", "hydra_joblib": "parallel"}  # package of a launcher -> the extra that installs it
-PACKAGES_OF_LAUNCHERS = ("submitit", "joblib", "ray")
 Fields = dict[str, Any]
 Build = Callable[[Any], Any]
 
@@ -40,11 +35,42 @@ def compose(words: list[str]) -> DictConfig:
 
 
 def checked(words: list[str]) -> tuple[Fields, Build]:
-    """The configuration of some words, resolved and checked, and `build`. Raises BadInput and Hydra's errors."""
-    checks.words(values(words))
-    fields: Any = OmegaConf.to_container(compose(words), resolve=True)
+    """The configuration of some words, resolved and checked, and `build`. Raises BadInput."""
+    refuse_bad_words(words)
+    try:
+        fields = container(compose(words), words)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise BadInput(explain(error)) from error
     checks.config(fields)
     return fields, build
+
+
+def refuse_bad_words(words: list[str]) -> None:
+    """Raise BadInput for a word that no configuration could mean, before anything is composed."""
+    for word in words:
+        key = word[1:].partition("=")[0]
+        if word.startswith("~") and key in checks.KEYS and key not in checks.OPTIONAL:
+            raise BadInput(f"{key}: is needed and cannot be removed ({shown(word)})")
+    checks.words(values(words))
+
+
+def flags(words: list[str]) -> argparse.Namespace:
+    """Hydra's flags among the words, and as `overrides` the words that are none.
+
+    Raises:
+        BadInput: an unknown flag, or a word that is not KEY=VALUE.
+    """
+    parser = get_args_parser()
+
+    def refuse(message: str) -> None:
+        raise BadInput(f"{' '.join(message.split())}; `prunebert --hydra-help` lists the flags")
+
+    vars(parser)["error"] = refuse  # argparse would print several lines and exit
+    found = parser.parse_args(words)
+    for word in found.overrides:
+        if "=" not in word and not word.startswith("~"):
+            raise BadInput(f"{shown(word)}: must be KEY=VALUE (a command such as info comes first, by itself)")
+    return found
 
 
 def build(node: Any) -> Any:
@@ -57,19 +83,57 @@ def build(node: Any) -> Any:
 
 def resolved(config: DictConfig) -> Fields:
     """A configuration without Hydra's own part, its interpolations resolved."""
+    words = list(config.hydra.overrides.task) if "hydra" in config else []
     fields: Any = OmegaConf.to_container(config)
     without_hydra = OmegaConf.create({key: value for key, value in fields.items() if key != "hydra"})
-    container: Any = OmegaConf.to_container(without_hydra, resolve=True)
-    return container
+    return container(without_hydra, words)
+
+
+def container(config: DictConfig, words: list[str]) -> Fields:
+    """A configuration as plain dicts and lists, its interpolations resolved.
+
+    Raises BadInput where a value refers to what does not exist; it begins with the word that says so, if one does.
+    """
+    try:
+        fields: Any = OmegaConf.to_container(config, resolve=True)
+        return fields
+    except OmegaConfBaseException as unresolved:
+        for key, value in values(words):
+            if isinstance(value, str) and "${" in value:
+                try:
+                    OmegaConf.select(config, key)
+                except OmegaConfBaseException as error:
+                    raise BadInput(f"{key}={shown(value)}: {explanations.reason(error)}") from error
+        raise BadInput(explain(unresolved)) from unresolved
 
 
 def parsed(words: Iterable[str]) -> list[Override]:
-    """The overrides among some words, in order; flags such as --multirun are left out. Raises Hydra's parse error."""
-    return OverridesParser.create().parse_overrides([w for w in words if "=" in w and not w.startswith("-")])
+    """The overrides among some words, in order; flags such as --multirun are left out. Raises BadInput."""
+    return [_parsed(word) for word in words if "=" in word and not word.startswith("-")]
+
+
+@cache  # a sweep repeats its words in every cell, and parsing takes a millisecond
+def _parsed(word: str) -> Override:
+    """One override. Raises BadInput, which says how to quote it."""
+
+    def read(word: str) -> Override:
+        try:
+            override = OverridesParser.create().parse_override(word)
+            word.encode()
+        except (HydraException, RecursionError) as error:
+            raise ValueError(str(error)) from error
+        if not override.key_or_group:
+            raise ValueError("no key")
+        return override
+
+    try:
+        return read(word)
+    except ValueError as error:
+        raise BadInput(explanations.unreadable(word, lambda other: read(other).value())) from error
 
 
 def values(words: list[str]) -> list[tuple[str, Any]]:
-    """(key, value) of each override, a sweep's values one by one. Raises Hydra's parse error."""
+    """(key, value) of each override, a sweep's values one by one. Raises BadInput."""
     pairs = []
     for override in parsed(words):
         if override.value_type in (ValueType.GLOB_CHOICE_SWEEP, ValueType.INTERVAL_SWEEP):
@@ -83,25 +147,19 @@ def axis(word: str) -> list[str]:
     """The overrides `key=value` that Hydra's sweeper makes of one word. Raises BadInput where it takes another sweeper,
     or options that only Hydra can list.
     """
-    try:
-        (override,) = parsed([word])
-        key = override.get_key_element()
-        if not override.is_sweep_override():
-            return [f"{key}={override.get_value_element_as_str()}"]
-        if not override.is_discrete_sweep() or override.value_type == ValueType.GLOB_CHOICE_SWEEP:
-            raise BadInput(f"{word}: only lists, choice() and range() can be enumerated")
-        return [f"{key}={value}" for value in override.sweep_string_iterator()]
-    except (HydraException, ValueError) as error:
-        raise BadInput(explain(error)) from error
+    (override,) = parsed([word])
+    key = override.get_key_element()
+    if not override.is_sweep_override():
+        return [f"{key}={override.get_value_element_as_str()}"]
+    if not override.is_discrete_sweep() or override.value_type == ValueType.GLOB_CHOICE_SWEEP:
+        raise BadInput(f"{word}: only lists, choice() and range() can be enumerated")
+    return [f"{key}={value}" for value in override.sweep_string_iterator()]
 
 
-@cache  # a sweep repeats its words in every cell, and parsing takes a millisecond
+@cache
 def canonical(word: str) -> str:
     """One spelling for all overrides that mean the same, as sparsity=0.90 and sparsity=.9. Raises BadInput."""
-    try:
-        (override,) = parsed([word])
-    except (HydraException, ValueError) as error:
-        raise BadInput(explain(error)) from error
+    (override,) = parsed([word])
     value = override.value()
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"{override.key_or_group}={float(value)!r}".removesuffix(".0")
@@ -125,6 +183,43 @@ def for_every_cell(words: list[str]) -> list[str]:
     return [each for word in words for each in ([word, "hydra.output_subdir=null"] if word in dry else [word])]
 
 
+def refuse_bad_cells(words: list[str]) -> None:
+    """Raise BadInput for a `group.key=value` of a sweep that every one of its cells would refuse.
+
+    A value that is wrong with some options of the group and right with others is left to the cells.
+    """
+    pairs = values(words)
+    chosen = {key: [v for k, v in pairs if k == key] for key in checks.OPTION_GROUPS}
+    for key, value in pairs:
+        if key.partition(".")[0] not in checks.NODES or "." not in key:
+            continue
+        group = "fit" if key.partition(".")[0] in checks.FITS else key.partition(".")[0]
+        others = {name: given[0] for name, given in chosen.items() if given}
+        cells = [others | {group: option} for option in chosen.get(group) or []] or [others]
+        refusals = [_refusal(key, value, [*search(words), *(f"{g}={o}" for g, o in cell.items())]) for cell in cells]
+        if refusals[0] is not None and all(refusals):
+            raise BadInput(refusals[0])
+
+
+def _refusal(key: str, value: Any, options: list[str]) -> str | None:
+    """Why a value is refused beside some groups' options; None if it is not, or if another value is refused."""
+    try:
+        config = _composed(tuple(options)).copy()
+        OmegaConf.set_struct(config, False)
+        OmegaConf.update(config, key, value)
+        checks.config(container(config, []))
+    except BadInput as error:
+        return str(error) if str(error).startswith(key) else None
+    except (HydraException, OmegaConfBaseException):
+        return None  # Hydra reports it
+    return None
+
+
+@cache
+def _composed(words: tuple[str, ...]) -> DictConfig:
+    return compose(list(words))
+
+
 def refuse_unread_keys(words: list[str]) -> None:
     """Raise BadInput for a `method.key=value` beside `method=a,b` that no method of the sweep takes."""
     pairs = values(words)
@@ -144,41 +239,13 @@ def refuse_unread_keys(words: list[str]) -> None:
 
 def folder_of(words: list[str]) -> str:
     """The folder that Hydra gives the cell of a sweep with these words. Raises BadInput if they cannot be read."""
-    try:
-        overrides = OverridesParser.create().parse_overrides(words)
-    except OverrideParseException as error:
-        raise BadInput(explain(error)) from error
-    named = [o for o in overrides if o.key_or_group not in NOT_IN_FOLDER_NAMES]
+    named = [o for o in map(_parsed, words) if o.key_or_group not in NOT_IN_FOLDER_NAMES]
     return checks.cell(",".join(sorted(f"{o.get_key_element()}={o.get_value_element_as_str()}" for o in named)))
 
 
 def explain(error: Exception) -> str:
     """An error of Hydra or OmegaConf in one line, with the allowed values."""
-    text = str(error)
-    if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
-        group, _, name = error.missing_cfg_file.rpartition("/")
-        return str(bad_choice(group, name, [o for o in error.options if not o.startswith("_")]))
-    if isinstance(error, OverrideParseException):
-        return f"{error.override}: cannot be read as key=value ({text.splitlines()[0]})"
-    unknown = re.search(r"Could not override '([^']+)'", text)
-    if isinstance(error, ConfigCompositionException) and unknown:
-        key = unknown[1].split("@")[0]
-        return f"{key}: there is no such key{did_you_mean(key, _known_keys())} (`prunebert --cfg job` shows all)"
-    return " ".join(text.split())
-
-
-def explain_launcher(error: Exception) -> tuple[str, int] | None:
-    """Message and exit status where a launcher is missing, its cluster refuses, or its worker was killed; None for any
-    other error.
-    """
-    text = " ".join(str(error).partition("\n\n")[0].split())
-    if text.startswith("Unknown plugin class"):
-        needed = [extra for package, extra in EXTRAS.items() if package in text]
-        message = f"it needs an extra: pip install 'prunebert[{needed[0]}]'" if needed else text
-        return f"hydra/launcher: {message}", 2
-    if type(error).__module__.partition(".")[0] in PACKAGES_OF_LAUNCHERS:
-        return f"{text} (`prunebert status` lists what is left of a sweep; the same command goes on)", 1
-    return None
+    return explanations.explain(error, _known_keys)
 
 
 def _known_keys() -> list[str]:

@@ -193,6 +193,11 @@ def _check_node(path: str, value: dict[str, Any], part: ast.expr) -> None:
             )
         return
     ours = target.startswith("prunebert.")
+    if ours:
+        try:
+            source.parameters(target)
+        except BadInput as error:
+            raise BadInput(f"{path}.{error}") from error
     if ours and not source.is_a(target, kind):
         raise BadInput(f"{path}._target_={target}: must be {kind}, or a class derived from it")
     for words in _metadata(part):

@@ -160,7 +160,7 @@ def test_numbers_and_deltas(finished, cli, tmp_path, other):
         (["task.evil=x"], "did you mean task.eval?"),
         (["task=smt2"], "did you mean sst2?"),
         (["task.eval=nowhere.csv"], "there is no such file"),
-        (["impl.threads=0"], "impl.threads=0: must be at least 1"),
+        (["impl.threads=0"], "impl.threads=0: must be a whole number, at least 1"),
         (["task.score=f2"], "task.score=f2: file's metrics are accuracy"),
         (["--out", "nowhere/x.json"], "the folder nowhere does not exist"),
         (["--out", "."], "--out=.: this is a folder"),

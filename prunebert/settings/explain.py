@@ -1,0 +1,107 @@
+"""Errors of Hydra and OmegaConf in one line that begins with the key and ends with what is allowed or how to quote.
+
+Only this file, overrides.py and cli.py import Hydra.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
+from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
+
+from prunebert.errors import LONGEST, bad_choice, cut, did_you_mean, shown, visible
+from prunebert.settings import checks, quoting
+
+EXTRAS = {"hydra_submitit": "slurm", "hydra_joblib": "parallel"}  # package of a launcher -> the extra that installs it
+PACKAGES_OF_LAUNCHERS = ("submitit", "joblib", "ray")
+KEY = re.compile(r"[+~]{0,2}[\w.$/@:-]+", re.ASCII)
+
+
+def explain(error: Exception, known_keys: Callable[[], list[str]]) -> str:
+    """Return an error of Hydra or OmegaConf in one line.
+
+    known_keys: returns every key of the default configuration, for suggestions.
+    """
+    text = str(error)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        return _missing_option(error)
+    if isinstance(error, OverrideParseException):
+        return f"{shown(error.override)}: cannot be read as KEY=VALUE"
+    if isinstance(error, OmegaConfBaseException) and error.full_key:
+        return f"{error.full_key}: {reason(error)}"
+    several = re.search(r"Ambiguous value for argument '(.+)'\n|Sweep parameters '(.+)' requires --multirun", text)
+    if isinstance(error, ConfigCompositionException) and several:
+        key, _, value = (several[1] or several[2]).partition("=")
+        text_word = quoting.word(key, value)
+        return f"{key}={shown(value)}: several values are a sweep, which needs -m; for text write {text_word}"
+    unknown = re.search(r"Could not override '([^']*)'", text)
+    if isinstance(error, ConfigCompositionException) and unknown:
+        key = unknown[1].split("@")[0]
+        return f"{shown(key)}: there is no such key{did_you_mean(key, known_keys())} (`prunebert --cfg job` shows all)"
+    if found := re.search(r"Could not delete (?:from config\. )?'([^']*)'", text):
+        return f"{shown(found[1])}: there is nothing that ~ could remove"
+    if found := re.search(r"Error merging override (.+)", text):
+        return f"{shown(found[1])}: this key does not take such a value"
+    return visible(" ".join(text.split()))
+
+
+def _missing_option(error: MissingConfigException) -> str:
+    """Name the options of a group. Hydra names the file of the option that does not exist."""
+    file = str(error.missing_cfg_file)
+    groups = (*checks.OPTION_GROUPS, "hydra/launcher", file.rpartition("/")[0])
+    group = next(group for group in groups if file.startswith(f"{group}/") or not group)
+    name = file[len(group) + 1 :]
+    return str(bad_choice(group or "config", name, [o for o in error.options or () if not o.startswith("_")]))
+
+
+def reason(error: OmegaConfBaseException) -> str:
+    """Return why a value that refers to another cannot be read."""
+    text = str(error).split("\n    full_key:")[0]
+    if isinstance(error, InterpolationKeyError) and (found := re.search(r"Interpolation key '(.+)' not found", text)):
+        return f"it refers to ${{{found[1]}}}, and there is no such key"
+    if "Recursive interpolation" in text:
+        return "it refers to itself"
+    text = re.sub(r"^\w+ raised while resolving interpolation: ", "", text)  # an exception's name says nothing here
+    return f"what it refers to cannot be found: {visible(' '.join(text.split()))}"
+
+
+def unreadable(word: str, read: Callable[[str], object]) -> str:
+    """Return why a word of the command line cannot be read as KEY=VALUE, and how to quote it.
+
+    read: returns the value of a word, or raises ValueError.
+    """
+    key, _, value = word.partition("=")
+    start = cut(f"{key}={value}")
+    if any("\ud800" <= c <= "\udfff" for c in word):
+        return f"{start}: this name is no valid UTF-8; rename the file, or use a link to it"
+    if not key.strip("+~"):
+        return f"{shown(word)}: there is no key before the ="
+    if not KEY.fullmatch(key):
+        return f"{start}: a key has letters, digits, dots and underscores only"
+    if re.fullmatch(r"[+-]?[\d_]{1000,}", value):
+        return f"{start}: the number has too many digits"
+    quoted = f"{key}={quoting.for_hydra(value)}"
+    try:
+        is_right = read(quoted) == value
+    except ValueError:
+        is_right = False
+    if not is_right or visible(value) != value or len(value) > LONGEST:
+        return f"{start}: cannot be read; put the value in quotes"
+    paste = quoting.for_shell(quoted)
+    return f"{start}: a value with such characters needs quotes; for text write {paste}"
+
+
+def explain_launcher(error: Exception) -> tuple[str, int] | None:
+    """Message and exit status where a launcher is missing, its cluster refuses, or its worker was killed; None for any
+    other error.
+    """
+    text = " ".join(str(error).partition("\n\n")[0].split())
+    if text.startswith("Unknown plugin class"):
+        needed = [extra for package, extra in EXTRAS.items() if package in text]
+        message = f"it needs an extra: pip install 'prunebert[{needed[0]}]'" if needed else text
+        return f"hydra/launcher: {message}", 2
+    if type(error).__module__.partition(".")[0] in PACKAGES_OF_LAUNCHERS:
+        return f"{text} (`prunebert status` lists what is left of a sweep; the same command goes on)", 1
+    return None

@@ -1,0 +1,120 @@
+"""Words of a command line that cannot be read, or that refer to nothing: one line with the key, and how to quote."""
+
+import re
+import shlex
+
+import pytest
+
+from prunebert.errors import BadInput
+from prunebert.settings import overrides
+
+NAMES = [
+    "a=b",
+    "br[1]",
+    "par(en)",
+    "hash#1",
+    "am&p",
+    "a,b",
+    "{x}",
+    "ünï",
+    "中文",
+    "it's",
+    'say "x"',
+    "a!b",
+    "$x(",
+    "`x`(",
+    "~/x",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_the_message_says_to_write_means_the_same_name(name):
+    """The suggestion goes through a shell's splitting and Hydra's grammar, and comes out as the name."""
+    with pytest.raises(BadInput, match=rf"^task\.train={re.escape(name)}: ") as caught:
+        overrides.checked([f"task.train={name}"])
+    line = str(caught.value)
+    assert "\n" not in line and not re.search(r"[A-Z]\w+(Exception|Error)", line)
+    (word,) = shlex.split(line.partition(" for text write ")[2])
+    ((key, value),) = overrides.values([word])
+    assert (key, value) == ("task.train", name)
+
+
+@pytest.mark.parametrize("name", ["C:\\x", "C:\\Users\\new", "a b", "a:b", "", "x.y-z_1/2%+@"])
+def test_what_needs_no_quotes_is_read_as_it_is(name):
+    assert overrides.values([f"task.train={name}"]) == [("task.train", name)]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["=x"], "=x: there is no key before the ="),
+        (["a b=1"], "a b=1: a key has letters"),
+        (["task.train=\x1b[31m("], r"task.train=\x1b[31m(: cannot be read"),
+        (["task.train=\udcff"], r"task.train=\udcff: this name is no valid UTF-8"),
+        (["fit.steps=" + "9" * 5000], "fit.steps=999"),
+        (["task.train=" + "[" * 500], "task.train=[[["),
+        (["~method"], "method: is needed and cannot be removed"),
+        (["~sparsity"], "sparsity: is needed"),
+        (["~fit.lr"], "fit.lr is needed"),
+        (["~method.score_lr"], "method.score_lr is needed"),
+        (["method=[smp,dense]"], "method=[smp, dense]: must be one option"),
+        (["task=null"], "task=null: must be the name of an option"),
+        (["model=null"], "model=null: must be the name of an option"),
+        (["experiment=null"], "experiment=null: must be the name of an option"),
+        (["distill={}"], "distill={}: must be the name of an option"),
+        (["fit=[1]"], "fit=[1]: must be one option"),
+        (["method=../config"], "method=../config: must be the name of an option"),
+        (["method=smp/x"], "method=smp/x: allowed are abp"),
+        (["method.fit={}"], "method.fit={}: must be a mapping with a _target_"),
+        (["method.schedule=3"], "method.schedule=3: must be a mapping with a _target_"),
+        (["sparsity=[0.5]"], "sparsity=[0.5]: the fraction removed"),
+        (["sparsity='0.5'"], "sparsity='0.5': the fraction removed must be a number"),
+        (["fit.lr='0.1'"], "fit.lr='0.1': must be a number"),
+        (["sparsity=${nothing}"], "sparsity=${nothing}: it refers to ${nothing}, and there is no such key"),
+        (["sparsity=${sparsity}"], "sparsity=${sparsity}: it refers to itself"),
+        (["sparsity=${seed}", "seed=${sparsity}"], "sparsity=${seed}: it refers to itself"),
+        (["fit.lr=${oc.env:NO_SUCH}"], "fit.lr=${oc.env:NO_SUCH}: what it refers to cannot be found"),
+        (["+foo=1"], "foo: there is no such key"),
+        (["seed=1,2"], "seed=1,2: several values are a sweep, which needs -m"),
+        (["seed=18446744073709551616"], "seed=18446744073709551616: must be a whole number"),
+        (["hydra.run.dir=null"], "hydra.run.dir=null: this key does not take such a value"),
+    ],
+)
+def test_a_word_that_cannot_be_meant_is_refused_in_one_line(words, line):
+    with pytest.raises(BadInput) as caught:
+        overrides.checked(words)
+    text = str(caught.value)
+    assert text.startswith(line) and "\n" not in text and len(text) < 700
+    assert not re.search(r"\b\w+(Error|Exception)\b", text)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--foo"], "unrecognized arguments: --foo"),
+        (["--cfg"], "argument --cfg/-c: expected one argument"),
+        (["method=smp", "seed"], "seed: must be KEY=VALUE"),
+        (["./run"], "./run: must be KEY=VALUE"),
+    ],
+)
+def test_a_wrong_flag_is_refused_in_one_line(words, line):
+    with pytest.raises(BadInput, match=f"^{re.escape(line)}"):
+        overrides.flags(words)
+
+
+def test_flags_are_hydras():
+    found = overrides.flags(["-m", "method=smp,dense", "~distill", "--cfg", "job"])
+    assert found.multirun and found.cfg == "job" and found.overrides == ["method=smp,dense", "~distill"]
+
+
+def test_a_value_that_every_cell_would_refuse_ends_a_sweep_before_it_begins():
+    def refused(*words):
+        with pytest.raises(BadInput) as caught:
+            overrides.refuse_bad_cells(list(words))
+        return str(caught.value)
+
+    assert refused("method=smp,movement", "method.score_lr=0.1,-1").startswith("method.score_lr=-1: ")
+    assert refused("seed=0,1", "fit.steps=10,0").startswith("fit.steps=0: ")
+    assert refused("method=smp,l0", "teacher_fit.lr=.nan,nan").startswith("teacher_fit.lr=.nan: ")
+    overrides.refuse_bad_cells(["method=smp,movement", "method.allocation=local", "fit.steps=1,2", "seed=0,1"])
+    overrides.refuse_bad_cells(["method=smp,movement", "method.scope=global"])  # only movement takes it
