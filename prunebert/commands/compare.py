@@ -45,9 +45,12 @@ def main(argv: list[str]) -> None:
 
 def picture(comparison: dict[str, Any]) -> bytes:
     """Return the content of compare.png."""
+    import matplotlib
+
     from prunebert.commands import compare_figure
 
-    return compare_figure.png(comparison)
+    with matplotlib.rc_context({"text.parse_math": False}):  # a $ in a name is no formula
+        return compare_figure.png(comparison)
 
 
 def show(comparison: dict[str, Any]) -> None:
