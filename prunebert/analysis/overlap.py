@@ -11,7 +11,8 @@ Two masks keep a and b of n weights and share s. If the b weights were drawn at 
 The overall numbers treat all matrices as one urn. Masks that favour the same matrices then share more than by chance.
 `within` draws in every matrix separately: E, Var and min(a, b) are summed over the matrices. It measures what the masks
 share beyond their two allocations. A number without a value is null: the mask keeps all or nothing, or n = 1 for z.
-Keys of compare.json say "budget" for what the code calls an allocation.
+Keys of compare.json say "budget" for what the code calls an allocation. This module compares two masks; `comparison`
+compares many.
 """
 
 from __future__ import annotations
@@ -19,18 +20,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from itertools import combinations_with_replacement
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from prunebert.errors import BadInput
 from prunebert.masks.maskfile import Packed
-from prunebert.runs import artifacts
 
-AXES = ("method", "sparsity", "task", "fit", "distill", "augment", "prunable", "seed")
-COMMON_AXES = ("sparsity", "task", "seed")  # every method has these settings; see `labels`
 MEASURES = ("jaccard", "expected_jaccard", "beyond_chance")
 
 
@@ -106,23 +102,23 @@ def layer_of(name: str) -> str:
 
 def layer_fractions(mask: Packed, names: Iterable[str]) -> dict[str, float]:
     """Return the kept fraction of every layer, and of pooler and embeddings, over the matrices `names`."""
-    return {layer: kept / size for layer, (kept, size, _) in _by_layer(mask, names).items()}
+    return {layer: kept / size for layer, (kept, size, _) in by_layer(mask, names).items()}
 
 
 def correlation(a: Packed, b: Packed, names: Iterable[str]) -> float | None:
     """Return Pearson's correlation of the two masks' kept fractions per layer, without pooler and embeddings.
 
-    None for fewer than three layers, or if one mask keeps the same fraction of every layer (see `_uniform`).
+    None for fewer than three layers, or if one mask keeps the same fraction of every layer (see `uniform`).
     """
     names = [n for n in names if layer_of(n).isdigit()]
-    by_layer = [_by_layer(mask, names) for mask in (a, b)]
-    if len(by_layer[0]) < 3 or any(_uniform(list(layers.values())) for layers in by_layer):
+    both = [by_layer(mask, names) for mask in (a, b)]
+    if len(both[0]) < 3 or any(uniform(list(layers.values())) for layers in both):
         return None
-    x, y = ([kept / size for kept, size, _ in layers.values()] for layers in by_layer)
+    x, y = ([kept / size for kept, size, _ in layers.values()] for layers in both)
     return float(np.corrcoef(x, y)[0, 1])
 
 
-def _by_layer(mask: Packed, names: Iterable[str]) -> dict[str, tuple[int, int, int]]:
+def by_layer(mask: Packed, names: Iterable[str]) -> dict[str, tuple[int, int, int]]:
     """Return (kept weights, size, number of matrices) of every layer."""
     layers: dict[str, tuple[int, int, int]] = {}
     for name in names:
@@ -131,102 +127,10 @@ def _by_layer(mask: Packed, names: Iterable[str]) -> dict[str, tuple[int, int, i
     return layers
 
 
-def _uniform(layers: list[tuple[int, int, int]]) -> bool:
+def uniform(layers: list[tuple[int, int, int]]) -> bool:
     """Return whether all layers keep the same fraction. Rounding may shift one weight in every matrix."""
     density = sum(kept for kept, _, _ in layers) / sum(size for _, size, _ in layers)
     return all(abs(kept - density * size) <= count for kept, size, count in layers)
-
-
-def comparison(runs: list[Path]) -> dict[str, Any]:
-    """Compare every pair of finished runs. This is the content of compare.json.
-
-    Returns:
-        labels: a name for each run, see `labels`.
-        runs: each run's directory, settings, counts and kept fraction of every layer ("layers").
-        left_out: runs that removed nothing or everything. Their masks overlap every other mask as by chance.
-        jaccard, expected_jaccard, beyond_chance, mean_jaccard, layer_budget_correlation: square matrices with a row and
-            a column for each label.
-        within: the square matrix of beyond_chance, given every matrix's allocation.
-        order, linkage: see `cluster`. It is computed from beyond_chance.
-        matrices: the names of all matrices.
-        pairs: the numbers of `pair` for labels a < b. Their "matrices" are lists in the order of the names, null where
-            a run lacks the matrix.
-
-    Raises:
-        BadInput: fewer than two runs removed weights, or `pair` refuses two of them.
-    """
-    rows, masks, left_out = [], [], []
-    for run in runs:
-        row, mask = artifacts.result(run), artifacts.packed_masks(run)
-        counts = {"size": sum(map(math.prod, mask.shapes.values())), "kept": sum(mask.kept.values())}
-        if not 0 < counts["kept"] < counts["size"]:
-            left_out.append(str(run))
-            continue
-        masks.append(mask)
-        settings = {k: row[k] for k in (*AXES, "model")}
-        rows.append({"directory": str(run), **settings, **counts, "layers": layer_fractions(mask, mask.bits)})
-    if len(rows) < 2:
-        raise BadInput(f"a comparison needs at least two finished runs that removed weights; found {len(rows)}")
-    names = list(dict.fromkeys(n for mask in masks for n in mask.bits))
-    pairs = []
-    for i, j in combinations_with_replacement(range(len(rows)), 2):
-        try:
-            numbers = pair(masks[i], masks[j])
-        except BadInput as error:
-            raise BadInput(f"{rows[i]['directory']} and {rows[j]['directory']}: {error}") from error
-        by_matrix = {k: [numbers["matrices"].get(n, {}).get(k) for n in names] for k in MEASURES}
-        pairs.append({"a": i, "b": j} | numbers | {"matrices": by_matrix})
-    squares = {k: _square(pairs, k) for k in (*MEASURES, "mean_jaccard", "layer_budget_correlation")}
-    return {
-        "labels": labels(rows),
-        "runs": rows,
-        "left_out": left_out,
-        **squares,
-        "within": _square([p["within"] | {"a": p["a"], "b": p["b"]} for p in pairs], "beyond_chance"),
-        **cluster(squares["beyond_chance"]),
-        "matrices": names,
-        "pairs": [p for p in pairs if p["a"] < p["b"]],
-    }
-
-
-def _square(pairs: list[dict[str, Any]], key: str) -> list[list[float | None]]:
-    """Return one number of all pairs as a symmetric matrix. The diagonal compares each run with itself."""
-    values = {(p["a"], p["b"]): p[key] for p in pairs}
-    indices = range(max(b for _, b in values) + 1)
-    return [[values[min(i, j), max(i, j)] for j in indices] for i in indices]
-
-
-def labels(rows: list[dict[str, Any]]) -> list[str]:
-    """Return a name for every run: its method, then the settings that differ.
-
-    A setting of COMMON_AXES is shown if any two runs differ in it. One of the other AXES is shown if two runs of one
-    method differ in it. Runs that still have the same name get their directory too.
-    """
-
-    def varies(axis: str) -> bool:
-        methods = {row["method"] for row in rows}
-        groups = [rows] if axis in COMMON_AXES else [[r for r in rows if r["method"] == m] for m in methods]
-        return any(len({str(row[axis]) for row in group}) > 1 for group in groups)
-
-    shown = [axis for axis in AXES[1:] if varies(axis)]
-    names = [
-        " ".join([row["method"], *(f"seed {row[k]}" if k == "seed" else str(row[k]) for k in shown)]) for row in rows
-    ]
-    return [x if names.count(x) == 1 else f"{x} ({row['directory']})" for x, row in zip(names, rows, strict=True)]
-
-
-def cluster(overlaps: list[list[float | None]]) -> dict[str, Any]:
-    """Cluster runs by average linkage at the distance 1 - overlap. A null overlap has distance 1, as by chance.
-
-    Returns:
-        linkage: scipy's linkage matrix.
-        order: the order of its leaves.
-    """
-    from scipy.cluster.hierarchy import leaves_list, linkage
-
-    distance = [max(0.0, 1 - (x or 0.0)) for i, row in enumerate(overlaps) for x in row[i + 1 :]]
-    tree = linkage(distance, "average", optimal_ordering=True)
-    return {"order": leaves_list(tree).tolist(), "linkage": tree.tolist()}
 
 
 def _ratio(x: float, y: float) -> float | None:

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from prunebert.analysis.overlap import comparison
+from prunebert.analysis.comparison import beyond_chance
 from prunebert.errors import BadInput
 from prunebert.report.style import WIDTH, Theme
 from prunebert.runs import artifacts
@@ -158,8 +158,8 @@ def _text_colour(dark: bool) -> str:
     return "white" if dark else "black"
 
 
-def overlap_table(runs: list[Path]) -> tuple[list[int], np.ndarray]:
-    """Return the indices of the runs that removed weights, and the overlap beyond chance of every two of them."""
-    overlaps = comparison(runs)
-    indices = [i for i, run in enumerate(runs) if str(run) not in overlaps["left_out"]]
-    return indices, np.asarray(overlaps["beyond_chance"], dtype=float)
+def overlap_table(runs: list[Path]) -> tuple[list[int], np.ndarray, list[str]]:
+    """Return the indices of the runs that removed weights, their square of overlaps, and why masks cannot be read."""
+    directories, values, messages = beyond_chance(runs)
+    index = {run: i for i, run in enumerate(runs)}
+    return [index[run] for run in directories], values, messages

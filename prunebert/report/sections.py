@@ -16,7 +16,6 @@ from prunebert.report.collect import Collected, Trouble
 from prunebert.report.page import Part, Picture, Section
 from prunebert.report.statistics import EXPLANATION
 from prunebert.report.style import Drawing
-from prunebert.runs import artifacts
 from prunebert.settings import overlaps
 
 Draw = Callable[[Drawing], Picture]
@@ -169,29 +168,28 @@ def _allocation(name: str, runs: pd.DataFrame, draw: Draw, troubles: list[Troubl
 
 
 def _overlap(name: str, sparsity: float, runs: pd.DataFrame, draw: Draw, troubles: list[Trouble]) -> list[Part]:
-    location, readable = f"{name} at {sparsity:g}", []
+    location = f"{name} at {sparsity:g}"
     single = len(runs) <= MAX_SINGLE
     seeds_each = MAX_COMPARED // runs["variant"].nunique() if len(runs) > MAX_COMPARED else len(runs)
-    compared = runs.sort_values("seed", kind="stable").groupby("variant").head(max(1, seeds_each))
-    for _, run in compared.sort_values("order").iterrows():
-        try:
-            artifacts.packed_masks(Path(run["directory"]))
-            readable.append(run)
-        except BadInput as error:
-            troubles.append(Trouble("not in the overlap matrix", location, str(error)))
-    if len(readable) < 2:
-        return []
+    lowest_seeds = runs.sort_values("seed", kind="stable").groupby("variant").head(max(1, seeds_each))
+    compared = lowest_seeds.sort_values("order")
     try:
-        indices, values = maps.overlap_table([Path(run["directory"]) for run in readable])
+        indices, values, messages = maps.overlap_table([Path(directory) for directory in compared["directory"]])
     except BadInput as error:
         troubles.append(Trouble("not in the report", location, f"overlap matrix: {error}"))
         return []
+    troubles += [Trouble("not in the overlap matrix", location, message) for message in messages]
+    if len(indices) < 2:
+        return []
+    shown = compared.iloc[indices]
     caption = (
         f"{location}: overlap of every two masks beyond chance: 1 for the same weights, 0 for as many common weights as"
         " chance gives, below 0 for fewer."
     )
     with_seeds = single and runs["seed"].nunique() > 1
-    labels = [readable[i]["short_label"] + (f", seed {readable[i]['seed']}" if with_seeds else "") for i in indices]
+    labels = shown["short_label"].tolist()
+    if with_seeds:
+        labels = [f"{label}, seed {seed}" for label, seed in zip(labels, shown["seed"], strict=True)]
     if not single:
         labels, values = maps.over_seeds(labels, values)
         caption += " Means over all pairs of runs; the diagonal compares the seeds of one row."

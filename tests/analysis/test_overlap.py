@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prunebert.analysis import overlap
+from prunebert.analysis import comparison, overlap
 from prunebert.errors import BadInput
 from prunebert.masks import maskfile
 from prunebert.masks.maskfile import MaskFile, Packed, pack
@@ -252,7 +252,7 @@ def test_a_pair_of_bert_base_masks_takes_less_than_a_second():
 
 def test_the_nearest_are_joined_first():
     overlaps = [[1, 0.1, 0.8, None], [0.1, 1, 0.2, 0.6], [0.8, 0.2, 1, 0.0], [None, 0.6, 0.0, 1]]
-    tree = overlap.cluster(overlaps)
+    tree = comparison.cluster(overlaps)
     # 0 and 2 at 0.2, 1 and 3 at 0.4, the two at the mean of 0.9, 1 (null), 0.8, 1
     assert [row[:2] for row in tree["linkage"]] == [[0, 2], [1, 3], [4, 5]]
     assert [row[2] for row in tree["linkage"]] == pytest.approx([0.2, 0.4, 0.925])
@@ -260,11 +260,11 @@ def test_the_nearest_are_joined_first():
 
 
 def test_labels_show_the_settings_that_differ():
-    row = dict.fromkeys(overlap.AXES, "x") | {"seed": 0, "sparsity": 0.9, "directory": "d"}
+    row = dict.fromkeys(comparison.AXES, "x") | {"seed": 0, "sparsity": 0.9, "directory": "d"}
     rows = [row | {"method": "smp"}, row | {"method": "imp", "seed": 1}, row | {"method": "imp", "sparsity": 0.5}]
-    assert overlap.labels(rows) == ["smp 0.9 seed 0", "imp 0.9 seed 1", "imp 0.5 seed 0"]
+    assert comparison.labels(rows) == ["smp 0.9 seed 0", "imp 0.9 seed 1", "imp 0.5 seed 0"]
     other = row | {"method": "imp", "distill": "y", "prunable": "z", "seed": 3}
     # settings other than COMMON_AXES that differ only between methods are not shown
-    assert overlap.labels([row, other]) == ["x seed 0", "imp seed 3"]
-    assert overlap.labels([row, other, row | {"prunable": "z"}]) == ["x x seed 0", "imp z seed 3", "x z seed 0"]
-    assert overlap.labels([row, row | {"directory": "e"}]) == ["x (d)", "x (e)"]
+    assert comparison.labels([row, other]) == ["x seed 0", "imp seed 3"]
+    assert comparison.labels([row, other, row | {"prunable": "z"}]) == ["x x seed 0", "imp z seed 3", "x z seed 0"]
+    assert comparison.labels([row, row | {"directory": "e"}]) == ["x (d)", "x (e)"]

@@ -1,6 +1,7 @@
 """`prunebert compare` end to end on toy runs, and the comparison with magnitude in a run's topology.json."""
 
 import json
+import shutil
 import struct
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from prunebert.analysis import comparison as many
 from prunebert.analysis import overlap
 from prunebert.commands import compare_figure
 from prunebert.errors import BadInput
@@ -39,7 +41,7 @@ def runs(tmp_path_factory):
         if method == "dense":
             masks = {n: torch.ones(9, 9).bool() for n in names}
         files.write(run, "masks.safetensors", maskfile.encode(MaskFile(masks, "toy", "hash")))
-        row = dict.fromkeys(overlap.AXES, "x") | {"method": method, "sparsity": sparsity, "seed": seed, "model": "toy"}
+        row = dict.fromkeys(many.AXES, "x") | {"method": method, "sparsity": sparsity, "seed": seed, "model": "toy"}
         write_result(run, RESULT | row | {"prunable": "encoder"})
     (root / "unfinished" / ".hydra").mkdir(parents=True)
     return root
@@ -69,7 +71,7 @@ def test_a_sweep_is_compared(cli, runs, tmp_path):
     assert "matrices left out, for example: 0 of smp seed 0, 1 of tamt seed 0" in printed
     comparison = json.loads((tmp_path / "where/to/compare.json").read_text())
     assert comparison["labels"] == ["smp seed 0", "smp seed 1", "imp seed 0", "tamt seed 0"]
-    assert comparison == overlap.comparison(artifacts.finished_runs(runs))
+    assert comparison == many.comparison(artifacts.finished_runs(runs))
     masks = [artifacts.packed_masks(runs / d) for d in ("0-smp", "1-smp", "2-imp", "4-tamt")]
     for i in range(4):
         for j in range(4):
@@ -121,8 +123,39 @@ def test_a_refused_comparison_is_one_line_and_leaves_nothing(cli, runs, tmp_path
     assert set(tmp_path.rglob("*")) == before
 
 
+def test_a_file_of_the_users_is_not_overwritten_and_that_is_said_before_the_work(cli, runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(many, "comparison", lambda *_: pytest.fail("the work began"))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/compare.png").write_bytes(b"my picture")
+    status, printed = cli("compare", str(runs), "--out", "mine")
+    assert status == 2 and "mine/compare.png was not written by this command" in printed
+    assert (tmp_path / "mine/compare.png").read_bytes() == b"my picture" and len(list(tmp_path.rglob("*"))) == 2
+    (tmp_path / "mine/compare.png").unlink()
+    (tmp_path / "mine/compare.json").mkdir()
+    assert cli("compare", str(runs), "--out", "mine")[0] == 2
+
+
+def test_an_earlier_comparison_is_replaced_and_a_link_is_not_followed(cli, runs, tmp_path):
+    (tmp_path / "precious").write_text("mine")
+    assert cli("compare", str(runs), "--out", "o")[0] == 0
+    (tmp_path / "o/compare.png").unlink()
+    (tmp_path / "o/compare.png").symlink_to(tmp_path / "precious")
+    assert cli("compare", str(runs), "--out", "o")[0] == 0
+    assert (tmp_path / "precious").read_text() == "mine" and not (tmp_path / "o/compare.png").is_symlink()
+
+
+def test_a_damaged_run_of_a_sweep_is_named_and_left_out(cli, runs, tmp_path):
+    shutil.copytree(runs, tmp_path / "sweep")
+    (tmp_path / "sweep/0-smp/result.json").write_text("{")
+    (tmp_path / "sweep/1-smp/masks.safetensors").write_bytes(b"?")
+    status, printed = cli("compare", "sweep", "--out", "o")
+    assert status == 0 and printed.count("left out, because it cannot be read: ") == 2
+    assert "sweep/0-smp/result.json" in printed and "sweep/1-smp/masks.safetensors" in printed
+    assert json.loads((tmp_path / "o/compare.json").read_text())["labels"] == ["imp", "tamt"]
+
+
 def test_a_picture_of_runs_without_any_overlap(runs):
-    comparison = overlap.comparison(artifacts.finished_runs(runs))
+    comparison = many.comparison(artifacts.finished_runs(runs))
     comparison["beyond_chance"] = [[None] * 4] * 4
     comparison["runs"][0]["layers"]["1"] = 0.0  # a layer that keeps nothing
     assert size_of(compare_figure.png(comparison))

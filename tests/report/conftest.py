@@ -120,7 +120,7 @@ def sweep(root: Path, task: Sequence[str], params: dict[str, str] | None = None)
 def overlap():
     """Replace the overlap of masks by a constant, which is faster."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(maps, "overlap_table", lambda runs: (list(range(len(runs))), np.eye(len(runs))))
+        patch.setattr(maps, "overlap_table", lambda runs: (list(range(len(runs))), np.eye(len(runs)), []))
         yield
 
 

@@ -95,7 +95,7 @@ def test_many_runs_are_compared_as_means_over_seeds(run, tmp_path, monkeypatch):
             run(f"{method}{seed}", method, 0.5, seed)
     values = np.full((26, 26), 0.25)  # gmp with smp
     values[:13, :13], values[13:, 13:] = 0.5, 0.75
-    monkeypatch.setattr(maps, "overlap_table", lambda runs: (list(range(len(runs))), values))
+    monkeypatch.setattr(maps, "overlap_table", lambda runs: (list(range(len(runs))), values, []))
     drawings = []
     sections._overlap("toy", 0.5, collect([tmp_path]).runs, drawings.append, [])
     assert "compares the seeds of one row" in drawings[0].caption

@@ -165,17 +165,12 @@ def test_labels_too_long_for_the_overlap_are_numbered(theme):
     assert figure.axes[0].get_xlabel() == "on the diagonal: a run with itself"
 
 
-def test_runs_that_removed_nothing_are_left_out_of_the_overlap(monkeypatch, tmp_path):
-    runs = [tmp_path / "a", tmp_path / "b", tmp_path / "c"]
-    overlaps = {"left_out": [str(runs[1])], "beyond_chance": [[1, 0.5], [0.5, None]]}
-    monkeypatch.setattr(maps, "comparison", lambda runs: overlaps)
-    indices, values = OVERLAP(runs)
-    assert indices == [0, 2] and values[0].tolist() == [1, 0.5] and np.isnan(values[1, 1])
-
-
-def test_the_real_overlap_of_a_run_with_itself_is_1(run):
-    indices, values = OVERLAP([run("a", "smp"), run("b", "magnitude")])
-    assert indices == [0, 1] and np.allclose(values, 1)  # all masks made by hand are equal
+def test_runs_that_removed_nothing_or_are_damaged_are_left_out_of_the_overlap(run):
+    runs = [run("a", "smp"), run("b", "dense"), run("c", "magnitude"), run("d", "gmp")]
+    (runs[3] / "masks.safetensors").write_bytes(b"no")
+    indices, values, messages = OVERLAP(runs)
+    assert indices == [0, 2] and np.allclose(values, 1)  # all masks made by hand are equal
+    assert len(messages) == 1 and "d/masks.safetensors" in messages[0]
 
 
 def test_costs_are_means_and_each_device_has_a_bar(run, tmp_path, theme):
