@@ -9,11 +9,12 @@ from pathlib import Path
 
 from rich.table import Table
 
-from prunebert.errors import BadInput
+from prunebert.errors import BadInput, describe_os_error
 from prunebert.runs import artifacts, claim, discover, reading
 from prunebert.runs import sweep as runs_sweep
 from prunebert.settings.overrides import folder_of
 from prunebert.system.console import arguments, cell, say, table_console
+from prunebert.system.countdown import track
 
 DESCRIPTION = """List every run below some folders with its state:
 
@@ -21,7 +22,7 @@ DESCRIPTION = """List every run below some folders with its state:
   running   a process holds its lock
   stopped   a signal ended it early, and it has a checkpoint
   stale     no process works on it and its log gives no reason: it was killed, or its machine went down
-  failed    it ended with an error, which is the last line of its log
+  failed    it ended with an error, which is the last line of its log; or its result is damaged
   missing   a cell of a sweep that was never started
 
 The same command continues a stopped or stale run from its last checkpoint."""
@@ -62,8 +63,10 @@ def main(argv: list[str]) -> None:
 def run_states(roots: list[Path]) -> list[RunState]:
     """Return the state of every run once, in the order of the directories, then those of each sweep's missing cells."""
     runs = list(dict.fromkeys(run for root in roots for run in discover.started_runs(root)))
-    states = [_run_state(run) for run in runs]
-    recorded_overrides = [runs_sweep.recorded_words(run) for run in runs]  # at most one command line per run
+    states, recorded_overrides = [], []  # of the latter at most one command line per run
+    for run in track(runs, "reading runs"):
+        states.append(_state(run))
+        recorded_overrides.append(runs_sweep.recorded_words(run))
     finished = {
         _settings(overrides): run.directory
         for run, recorded in zip(states, recorded_overrides, strict=True)
@@ -76,7 +79,7 @@ def run_states(roots: list[Path]) -> list[RunState]:
             if repeated:
                 states[i] = replace(states[i], state="done", detail=f"repeated in {repeated[0]}")
     started = [overrides for recorded in recorded_overrides for overrides in recorded]
-    for sweep in dict.fromkeys(s for root in roots for s in discover.sweeps(root)):
+    for sweep in track(dict.fromkeys(s for root in roots for s in discover.sweeps(root)), "reading sweeps"):
         try:
             for swept, cell in runs_sweep.never_started(sweep, started):
                 command_line = _command_line(cell, sweep / folder_of(cell))
@@ -91,6 +94,23 @@ def _settings(overrides: list[str]) -> frozenset[str]:
     return frozenset(runs_sweep.science(overrides) | {w for w in overrides if w.startswith("experiment=")})
 
 
+def _state(run: Path) -> RunState:
+    """Return the state of a run; "unknown" with the reason if a file or folder cannot be read, or vanishes."""
+    try:
+        return _run_state(run)
+    except OSError as error:
+        return RunState(str(run), "unknown", describe_os_error(error), "")
+
+
+def _score(run: Path) -> str:
+    """Return a finished run's metric and score. Raises BadInput if its result is damaged."""
+    row = artifacts.result(run)
+    metric, score = row.get("metric"), row.get("score")
+    if not isinstance(metric, str) or not isinstance(score, int | float) or isinstance(score, bool):
+        raise BadInput(f"{run}/{artifacts.RESULT} is damaged: it has no metric or no score")
+    return f"{metric} {score:.4f}"
+
+
 def _run_state(run: Path) -> RunState:
     try:
         command_line = _command_line([*discover.search(run), *discover.overrides(run)], run)
@@ -99,9 +119,8 @@ def _run_state(run: Path) -> RunState:
     last_line, last_entry = discover.last_words(run), discover.last_entry(run)
     if artifacts.is_finished(run):
         try:
-            row = artifacts.result(run)
-            return RunState(str(run), "done", f"{row['metric']} {row['score']:.4f}", command_line)
-        except (BadInput, KeyError) as error:
+            return RunState(str(run), "done", _score(run), command_line)
+        except BadInput as error:
             return RunState(str(run), "failed", str(error), command_line)
     if claim.is_running(run):
         return RunState(str(run), "running", discover.progress(run) or last_line, command_line)

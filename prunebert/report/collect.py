@@ -11,12 +11,14 @@ from typing import Any
 import pandas as pd
 
 from prunebert.choices import PRUNABLE
-from prunebert.errors import BadInput
+from prunebert.errors import BadInput, describe_os_error
 from prunebert.report import rows, variants
 from prunebert.report.rows import REQUIRED, TEXT_FIELDS
 from prunebert.runs import artifacts, discover, reading
 from prunebert.runs import sweep as runs_sweep
 from prunebert.system.console import counted, short
+from prunebert.system.countdown import track
+from prunebert.system.visible import encodable
 
 NUMBERS = ("majority_score", "seconds", "seconds_per_step", "steps", "peak_memory_bytes", "trained_parameters")
 SPARSITIES = tuple(f"sparsity_{prunable}" for prunable in (*PRUNABLE, "model"))
@@ -99,18 +101,20 @@ def _new_directories(root: Path, seen: set[Path]) -> list[Path]:
 def _read_directories(directories: list[Path]) -> tuple[list[dict[str, Any]], list[Trouble]]:
     """Return the facts of each finished run, and a trouble for each run that is unfinished or damaged."""
     results, troubles = [], []
-    for directory in directories:
-        if not artifacts.is_finished(directory):
-            reason = f"or is still running; the last line of its log: {discover.last_words(directory)}"
-            troubles.append(Trouble("did not finish", short(directory), reason))
-            continue
+    for directory in track(directories, "reading runs"):
         try:
-            facts = _facts(artifacts.result(directory), "its result.json")
+            if not artifacts.is_finished(directory):
+                reason = f"or is still running; the last line of its log: {discover.last_words(directory)}"
+                troubles.append(Trouble("did not finish", short(directory), reason))
+                continue
+            facts = _facts(_encodable(artifacts.result(directory)), "its result.json")
+            origin = {"directory": directory, "has_files": True, "source": ""}
+            origin |= {"written": discover.finish_time(directory), "has_pooler": _has_pooler(directory)}
+            results.append(facts | origin)
         except BadInput as error:
             troubles.append(Trouble("not used", short(directory), str(error)))
-            continue
-        origin = {"directory": directory, "has_files": True, "source": "", "written": discover.finish_time(directory)}
-        results.append(facts | origin | {"has_pooler": _has_pooler(directory)})
+        except OSError as error:  # it cannot be read, or vanished meanwhile
+            troubles.append(Trouble("not used", short(directory), describe_os_error(error)))
     return results, troubles
 
 
@@ -128,7 +132,9 @@ def _read_table(file: Path) -> tuple[list[dict[str, Any]], list[Trouble]]:
             origin = {"directory": row.pop("directory", "unknown"), "has_files": False, "source": short(file)}
             denominator = row.pop("of", "")  # older tables lack it; then `prunable` is trusted
             has_pooler = (denominator, row.get("prunable")) != ("encoder", "encoder_pooler")
-            results.append(_facts(row, "it") | origin | {"written": -math.inf, "has_pooler": has_pooler})
+            facts = _facts(row, "it")
+            _refuse_implausible(row)
+            results.append(facts | origin | {"written": -math.inf, "has_pooler": has_pooler})
         except BadInput as error:
             troubles.append(Trouble("not used", f"{short(file)}, row {number}", str(error)))
     return results, troubles
@@ -162,6 +168,29 @@ def _facts(row: dict[str, Any], name: str) -> dict[str, Any]:
     }
 
 
+def _encodable(value: Any) -> Any:
+    """Return a result with the lone surrogates of its texts as escapes, because no table can hold them."""
+    if isinstance(value, dict):
+        return {encodable(key): _encodable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_encodable(item) for item in value]
+    return encodable(value) if isinstance(value, str) else value
+
+
+def _refuse_implausible(row: dict[str, Any]) -> None:
+    """Raise BadInput for numbers that contradict each other or cannot be: the table was damaged or edited.
+
+    A table cannot keep the checksum of a result.json, because it does not distinguish 1 from 1.0.
+    """
+    main = row["metrics"].get(row["metric"])
+    if isinstance(main, int | float) and not math.isclose(main, row["score"], rel_tol=1e-9, abs_tol=1e-12):
+        raise BadInput(f"it is damaged or edited: score is {row['score']}, but metrics.{row['metric']} is {main}")
+    for key in ("sparsity", *SPARSITIES):
+        value = _number(row.get(key, 0.0))
+        if not 0 <= value <= 1:
+            raise BadInput(f"it is damaged: {key} is {str(row.get(key))[:60]}, not a fraction from 0 to 1")
+
+
 def _number(value: Any) -> float:
     """Return the value as a float, or NaN if it is not a number."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
@@ -170,7 +199,8 @@ def _number(value: Any) -> float:
 def _has_pooler(directory: Path) -> bool:
     """Return whether the checkpoint has a pooler to prune. Without one, encoder_pooler is the same as encoder."""
     try:
-        return "pooler" in artifacts.topology(directory).get("kinds", {})
+        kinds = artifacts.topology(directory).get("kinds")
+        return "pooler" in kinds if isinstance(kinds, dict) else True
     except BadInput:
         return True  # without topology.json, `prunable` is trusted
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from prunebert import __version__
 from prunebert.errors import BadInput
-from prunebert.report import cells, collect, differences, latex, page, sections
+from prunebert.report import cells, collect, differences, folder, latex, page, rows, sections
 from prunebert.report.collect import Collected, Trouble
-from prunebert.runs import artifacts
-from prunebert.system.console import arguments, counted, out_folder, say, short
+from prunebert.report.page import Picture
+from prunebert.report.style import Drawing
+from prunebert.runs import artifacts, files
+from prunebert.system.console import arguments, counted, say, short
+from prunebert.system.countdown import Countdown
+from prunebert.system.visible import encodable
 
 DESCRIPTION = "Write report.html, results.csv and .parquet, tables.tex and figures from finished runs."
 DIRS = "runs, sweeps, or folders of them; or results.csv or results.parquet of an earlier report"
@@ -43,22 +47,28 @@ def write(dirs: list[Path], out: Path | None = None, baseline: str | None = None
 
     Raises:
         BadInput: one of `dirs` cannot be read, no run has finished, no run has the baseline's method, or `out` cannot
-            be written to.
+            be written to or holds a file that no report wrote.
     """
-    if out is not None:
-        out_folder(out)
+    out = artifacts.report_folder(dirs[0] if dirs[0].is_dir() else dirs[0].parent) if out is None else out
+    folder.refuse_unusable(out)
     collected = collect.collect(dirs)
     runs, troubles = collected.runs, list(collected.troubles)
     baseline = differences.choose_baseline(runs, baseline)
-    out = artifacts.report_folder(dirs[0] if dirs[0].is_dir() else dirs[0].parent) if out is None else out
     try:
         (out / "figures").mkdir(parents=True, exist_ok=True)
-        draw = partial(page.draw_picture, folder=out / "figures")
         table_sections, latex_parts = [], [latex.HEAD]
-        for name, table_runs in runs.groupby("table", sort=False):
-            gaps = differences.differences(table_runs, baseline)
-            table_sections.append(sections.table_section(str(name), table_runs, gaps, baseline, draw, troubles))
-            latex_parts += _latex_tables(str(name), table_runs, gaps, baseline)
+        with Countdown("drawing figures", None) as countdown:
+
+            def draw(drawing: Drawing) -> Picture:
+                picture = page.draw_picture(drawing, folder=out / "figures")
+                countdown.advance()
+                return picture
+
+            for name, table_runs in runs.groupby("table", sort=False):
+                gaps = differences.differences(table_runs, baseline)
+                countdown.advance(0)
+                table_sections.append(sections.table_section(str(name), table_runs, gaps, baseline, draw, troubles))
+                latex_parts += _latex_tables(str(name), table_runs, gaps, baseline)
         all_sections = [
             sections.trouble_section(collected, troubles),
             *table_sections,
@@ -66,10 +76,12 @@ def write(dirs: list[Path], out: Path | None = None, baseline: str | None = None
         ]
         html = page.render("prunebert report", _summary(collected, dirs), _count_troubles(troubles), all_sections)
         results = flatten(runs)
-        results.to_csv(out / "results.csv", index=False)
-        results.to_parquet(out / "results.parquet", index=False)
-        (out / "tables.tex").write_text("\n".join(latex_parts), "utf-8")
-        (out / "report.html").write_text(html, "utf-8")
+        parquet = io.BytesIO()
+        results.to_parquet(parquet, index=False)
+        files.write(out, "results.csv", rows.as_csv(results).encode())
+        files.write(out, "results.parquet", parquet.getvalue())
+        files.write(out, "tables.tex", "\n".join(latex_parts).encode())
+        files.write(out, "report.html", html.encode())
     except OSError as error:
         raise BadInput(f"--out={out} cannot be written to: {error.strerror}") from error
     return out / "report.html"
@@ -87,7 +99,8 @@ def flatten(runs: pd.DataFrame) -> pd.DataFrame:
         if list in types or not (types <= {int, float} or len(types) < 2):
             facts[column] = values.map(lambda v: v if isinstance(v, str) else json.dumps(v)).reindex(facts.index)
     added = runs[["table", "label", "denominator", "measured"]].rename(columns={"denominator": "of"})
-    return pd.concat([added.assign(directory=runs["directory"].map(str)), facts], axis=1)
+    table = pd.concat([added.assign(directory=runs["directory"].map(str)), facts], axis=1)
+    return table.map(lambda v: encodable(v) if isinstance(v, str) else v).rename(columns=encodable)
 
 
 def _latex_tables(name: str, runs: pd.DataFrame, gaps: pd.DataFrame, baseline: str | None) -> list[str]:

@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 
 from prunebert.report.style import LINES, WIDTH, Theme, look
 from prunebert.system.console import counted
+from prunebert.system.visible import brief, visible
 
 DOTTED = (0, (1, 3))
 TICKS = (0, 0.2, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.99, 0.999, 0.9999)
@@ -176,14 +177,14 @@ def draw_costs(runs: pd.DataFrame, theme: Theme) -> Figure:
     If the runs used several devices, each variant has a bar per device.
     """
     several_devices = runs["device"].nunique() > 1
-    names = runs["short_label"] + (" on " + runs["device"] if several_devices else "")
+    names = runs["short_label"] + (" on " + runs["device"].map(visible) if several_devices else "")
     order = list(dict.fromkeys(names))
     shown = (
         ("seconds per step", runs["seconds_per_step"]),
         ("total seconds", runs["seconds"]),
         ("peak memory, GiB", runs["peak_memory_bytes"] / 2**30),
     )
-    wrapped = ["\n".join(textwrap.wrap(name, 44)) for name in order]
+    wrapped = ["\n".join(textwrap.wrap(brief(name, 300), 44)) for name in order]
     extra_lines = max(name.count("\n") for name in wrapped)
     figure = Figure(figsize=(WIDTH, 0.9 + (0.28 + 0.12 * extra_lines) * len(order)))
     for axes, (title, values) in zip(figure.subplots(1, 3, sharey=True), shown, strict=True):

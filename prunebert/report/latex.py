@@ -6,6 +6,7 @@ import pandas as pd
 
 from prunebert.report import cells
 from prunebert.report.statistics import Test
+from prunebert.system.visible import visible
 
 HEAD = r"""% Written by `prunebert report`. Needs \usepackage{booktabs}.
 % mean ± standard deviation over seeds (number of seeds); sparsity is the fraction removed.
@@ -20,6 +21,9 @@ SIGNS = str.maketrans(
         "±": r"$\pm$",
         "–": "--",
         "−": "$-$",
+        "[": "{[}",  # after a row's end, [ begins a length
+        "]": "{]}",
+        "*": "{*}",
     }
 )
 
@@ -63,5 +67,5 @@ def _to_latex(style: pd.io.formats.style.Styler, caption: str, columns: str) -> 
 
 
 def escape(text: object) -> str:
-    """Escape LaTeX's special characters."""
-    return " ".join(str(text).split()).translate(SIGNS)
+    """Escape LaTeX's special characters, and show unsafe characters as text."""
+    return visible(" ".join(str(text).split())).translate(SIGNS)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
+import warnings
 from dataclasses import dataclass, field
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
+
+from markupsafe import Markup
 
 from prunebert.report.style import DARK, LIGHT, Drawing
 from prunebert.report.tables import Table
+from prunebert.runs import files
+from prunebert.system.visible import visible
 
 
 @dataclass(frozen=True)
@@ -47,25 +52,33 @@ def render(title: str, summary: list[str], trouble: str, sections: list[Section]
     """Return the page's HTML. The template escapes every text."""
     from jinja2 import Environment, StrictUndefined
 
-    source = (files("prunebert.report") / "page.html").read_text("utf-8")
-    template = Environment(autoescape=True, undefined=StrictUndefined).from_string(source)
+    source = (resources.files("prunebert.report") / "page.html").read_text("utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, finalize=_shown)
+    template = environment.from_string(source)
     return template.render(title=title, summary=summary, trouble=trouble, sections=sections)
+
+
+def _shown(value: object) -> object:
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def draw_picture(drawing: Drawing, folder: Path) -> Picture:
     """Draw a figure, write NAME.png and NAME.pdf into `folder`, and return both themes for the page."""
     import matplotlib
 
-    png = {}
+    png: dict[str, bytes] = {}
     for theme in (LIGHT, DARK):
-        with matplotlib.rc_context(theme.rc()):
+        with matplotlib.rc_context(theme.rc()), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from")  # it is drawn as a box
             figure = drawing.draw(theme=theme)
             stream = io.BytesIO()
             figure.savefig(stream, format="png", metadata={"Software": None})
             png[theme.name] = stream.getvalue()
             if theme is LIGHT:
                 figure.set_layout_engine("none")  # keeps the layout of the PNG, and saves time
-                figure.savefig(folder / f"{drawing.name}.pdf", metadata={"CreationDate": None})
-    (folder / f"{drawing.name}.png").write_bytes(png["light"])
+                stream = io.BytesIO()
+                figure.savefig(stream, format="pdf", metadata={"CreationDate": None})
+                files.write(folder, f"{drawing.name}.pdf", stream.getvalue())
+    files.write(folder, f"{drawing.name}.png", png["light"])
     encoded = {theme: base64.b64encode(content).decode() for theme, content in png.items()}
     return Picture(drawing.name, drawing.caption, encoded["light"], encoded["dark"], round(figure.get_figwidth() * 130))

@@ -1,14 +1,22 @@
-"""List the fields a run's result must have, and read a results.csv or results.parquet back into such results."""
+"""List the fields a run's result must have, write results.csv, and read it or results.parquet back into such results.
+
+A spreadsheet takes text that begins with = + - @, a tab or a line break for a formula. In results.csv such text has an
+apostrophe in front. So has text that begins with apostrophes and one of these, and reading removes one apostrophe.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
 import math
+import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prunebert.errors import BadInput
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REQUIRED = {
     **dict.fromkeys(("method", "task", "model", "metric", "prunable", "command"), str),
@@ -21,6 +29,8 @@ ENDINGS = (".csv", ".parquet")
 REPORT_COLUMNS = {"table", "label", "measured"}  # every report computes them again
 TEXT_COLUMNS = {key for key, kind in REQUIRED.items() if kind is str}
 TEXT_COLUMNS |= {*TEXT_FIELDS, "directory", "of", "head", "status", "checksum"}
+FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 TEXT_GROUPS = {"versions", "checkpoint", "fingerprint", "package"}  # all their values are text
 
 
@@ -37,6 +47,8 @@ def read(file: Path) -> tuple[list[str], list[list[Any]]]:
     """
     if not file.exists():
         raise BadInput(f"{file}: there is no such file")
+    if not file.is_file():
+        raise BadInput(f"{file} is not a file")
     try:
         names, rows = _parquet(file) if file.suffix == ".parquet" else _csv(file)
     except (OSError, ValueError, csv.Error) as error:  # pyarrow's errors derive from these
@@ -47,10 +59,41 @@ def read(file: Path) -> tuple[list[str], list[list[Any]]]:
     return names, rows
 
 
+def column_names(file: Path) -> list[str]:
+    """Return the column names of a table. Raises BadInput if they cannot be read."""
+    try:
+        if file.suffix == ".parquet":
+            import pyarrow.parquet
+
+            return list(pyarrow.parquet.read_schema(file).names)
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            return next(csv.reader(stream), [])
+    except (OSError, ValueError, csv.Error) as error:
+        raise BadInput(f"{file} cannot be read: {str(error).splitlines()[0]}") from error
+
+
 def _csv(file: Path) -> tuple[list[str], list[list[Any]]]:
     with file.open(encoding="utf-8-sig", newline="") as stream:
         lines = [line for line in csv.reader(stream, strict=True) if line]
-    return (lines[0], lines[1:]) if lines else ([], [])
+    plain = [[_without_apostrophe(cell) for cell in line] for line in lines]
+    return (plain[0], plain[1:]) if plain else ([], [])
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """Return the text of results.csv. A spreadsheet takes none of its cells for a formula."""
+    cells = table.map(_with_apostrophe).rename(columns=_with_apostrophe)
+    has_return = cells.map(lambda cell: isinstance(cell, str) and "\r" in cell).to_numpy().any()
+    # csv's minimal quoting leaves a carriage return unquoted, which readers take for the end of the row
+    return cells.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC if has_return else csv.QUOTE_MINIMAL)
+
+
+def _with_apostrophe(cell: Any) -> Any:
+    is_formula = isinstance(cell, str) and FORMULA.match(cell) and not NUMBER.fullmatch(cell)
+    return f"'{cell}" if is_formula else cell
+
+
+def _without_apostrophe(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
 
 
 def _parquet(file: Path) -> tuple[list[str], list[list[Any]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Callable
@@ -17,10 +18,12 @@ from prunebert.report.page import Part, Picture, Section
 from prunebert.report.statistics import EXPLANATION
 from prunebert.report.style import Drawing
 from prunebert.settings import overlaps
+from prunebert.system.visible import brief, visible
 
 Draw = Callable[[Drawing], Picture]
 MAX_SINGLE = 24  # runs; a larger overlap matrix shows means over the seeds instead of single runs
 MAX_COMPARED = 120  # runs; of more, only the lowest seeds of each variant are compared
+MAX_SLUG = 120
 READING = (
     "A cell shows the mean over seeds ± their standard deviation (n - 1), and the number of seeds in brackets. "
     "Sparsity is the fraction removed. Its row names the matrices that it is a fraction of. Bold is the best mean of a "
@@ -64,7 +67,9 @@ def table_section(
         caption += " Published points: the shape shows the source, the colour the method. They are filled if a teacher"
         caption += " was used, and drawn a little to the right of their sparsity."
     constant_score = constant_scores.iloc[0] if len(constant_scores) else math.nan
-    curve = partial(curves.draw_scores, cell_means, points, metric=metric, constant_score=constant_score)
+    curve = partial(
+        curves.draw_scores, cell_means, points, metric=brief(visible(metric), 60), constant_score=constant_score
+    )
     parts.append(Part("Score against sparsity", figure=draw(_drawing(f"score {name}", caption, curve))))
     pruned = runs[(runs["sparsity"] > 0) & runs["has_files"]]
     for sparsity, sparsity_runs in pruned.groupby("sparsity"):
@@ -207,5 +212,9 @@ def _drawing(name: str, caption: str, draw: Callable) -> Drawing:
 
 
 def slug(text: str) -> str:
-    """Turn a text into a file name or an anchor."""
-    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:120]
+    """Turn a text into a file name or an anchor. Other letters than a-z are replaced by a hash of the text."""
+    name = re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")
+    if text.isascii() and len(name) <= MAX_SLUG:
+        return name
+    mark = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{name[: MAX_SLUG - 9]}-{mark}".strip("-")

@@ -49,15 +49,21 @@ def over_examples(ours: Sequence[pd.Series], theirs: Sequence[pd.Series]) -> Tes
     if not ours:
         return Test(None, "no seed in common")
     index = ours[0].index
-    if any(len(s) != len(index) or not s.index.isin(index).all() for s in (*ours, *theirs)):
-        return Test(None, "not the same examples")
-    differences = pd.concat([a.reindex(index) - b.reindex(index) for a, b in zip(ours, theirs, strict=True)], axis=1)
-    if all(s.isin((0.0, 1.0)).all() for s in (*ours, *theirs)):
+    aligned = []
+    for s in (*ours, *theirs):
+        if s.index is not index and not s.index.equals(index):
+            if len(s) != len(index) or not s.index.isin(index).all():
+                return Test(None, "not the same examples")
+            s = s.reindex(index)
+        aligned.append(s.to_numpy())
+    scores = np.stack(aligned)
+    differences = (scores[: len(ours)] - scores[len(ours) :]).T
+    if ((scores == 0) | (scores == 1)).all():
         sums = differences.sum(axis=1)
         won, lost = int((sums > 0).sum()), int((sums < 0).sum())
         p = float(stats.binomtest(won, won + lost).pvalue) if won + lost else 1.0
         return Test(p, wins=f"{won} : {lost}")
-    means = differences.mean(axis=1).to_numpy()
+    means = differences.mean(axis=1)
     p = float(stats.wilcoxon(means).pvalue) if means.any() else 1.0
     return Test(p, wins=f"{int((means > 0).sum())} : {int((means < 0).sum())}")
 

@@ -20,6 +20,7 @@ from prunebert.errors import BadInput
 from prunebert.report.rows import parse_cell
 from prunebert.runs import discover
 from prunebert.settings import signature
+from prunebert.system.visible import brief, visible
 
 METHOD_ORDER = (
     *("dense", "random", "magnitude", "imp", "gmp", "movement", "soft_movement", "l0"),
@@ -27,6 +28,8 @@ METHOD_ORDER = (
 )
 AXES = ("prunable", "fit", "distill", "augment", "train")  # a label names each of these that differs within a table
 AXIS_SETTINGS = {"fit": ("fit.", "mask_fit.", "teacher_fit.", "distill.fit."), "distill": ("distill.",)}
+MAX_LABEL = 400  # characters of a label; a longer one is shortened
+MAX_WORD = 120  # characters of each part of a table's name
 UNLABELLED = {"distill": "none", "augment": "none"}  # values that a label leaves out
 DENOMINATORS = {
     "encoder": "encoder",
@@ -125,13 +128,17 @@ def _table_names(runs: pd.DataFrame) -> list[str]:
         evaluation = json.dumps({s: mark for s, mark in fingerprints.items() if s != "train"}, sort_keys=True)
         weights = str(row.get("weights_hash") or row["model"])
         keys.append((row["task"], weights, row["metric"], evaluation, json.dumps(data.get("labels"))))
-    names = {key: f"{key[0]}, {_base_name(row['model'])}" for key, row in zip(keys, runs["row"], strict=True)}
+    names = {
+        key: f"{brief(key[0], MAX_WORD)}, {brief(_base_name(row['model']), MAX_WORD)}"
+        for key, row in zip(keys, runs["row"], strict=True)
+    }
     for name in set(names.values()):
         namesakes = [key for key in names if names[key] == name]
         for part, form in enumerate(("", "weights {:.8}", "{}", "evaluation data {:.8}", "labels {:.60}")):
             if len({key[part] for key in namesakes}) > 1:
                 for key in namesakes:
-                    names[key] += f", {form.format(_digest(key[3]) if part == 3 else key[part])}"
+                    text = form.format(_digest(key[3]) if part == 3 else key[part])
+                    names[key] += f", {brief(text, MAX_WORD)}"
     return [names[key] for key in keys]
 
 
@@ -165,14 +172,14 @@ def _labels(variants: pd.DataFrame) -> tuple[dict[str, str], dict[str, str]]:
             # a short label shows a switch only where it is on
             shown_keys = [k for k in short_keys if values[k] != "false"]
             labels[str(variant)] = _label(str(name), values, named_axes, others)
-            short_labels[str(variant)] = _label(str(name), values, named_axes, shown_keys)
+            short_labels[str(variant)] = visible(_label(str(name), values, named_axes, shown_keys))
     return labels, short_labels
 
 
 def _label(method: str, values: pd.Series, axes: list[str], keys: list[str]) -> str:
     """Format a label: the method, then its axes and settings in brackets."""
     words = [f"{axis}={values[axis]}" for axis in axes] + [f"{key}={_class_name(values[key])}" for key in keys]
-    return f"{method} ({', '.join(words)})" if words else method
+    return brief(f"{method} ({', '.join(words)})" if words else method, MAX_LABEL)
 
 
 def _distinguishing(method_facts: pd.DataFrame, axes: list[str], keys: list[str]) -> list[str]:

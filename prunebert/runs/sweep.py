@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from prunebert.errors import BadInput
@@ -12,6 +13,7 @@ from prunebert.runs import artifacts, discover, identity
 from prunebert.settings.labels import search
 from prunebert.settings.overrides import axis, canonical
 
+MAX_CELLS = 1_000_000
 SHOWN = 30  # missing cells that are listed one by one
 WITHOUT_EFFECT = identity.WITHOUT_EFFECT | {"experiment"}  # experiment= names a prepared sweep
 
@@ -49,17 +51,24 @@ def never_started(sweep: Path, started: list[list[str]]) -> list[tuple[list[str]
     for word in words:
         cells = axis(word)
         axes[canonical(cells[0]).partition("=")[0]] = {canonical(cell): cell for cell in cells}
-    runs_here = [set(w) for directory in artifacts.runs(sweep) for w in recorded_words(directory)]
-    runs_elsewhere = [science(w) for w in started]
+    if (number := math.prod(map(len, axes.values()))) > MAX_CELLS:
+        raise BadInput(f"it has {number:,} cells, and cells are enumerated up to {MAX_CELLS:,}")
+    here = {cell for run in artifacts.runs(sweep) for words in recorded_words(run) for cell in _cells_of(words, axes)}
+    elsewhere = {frozenset(science(words)) for words in started}
     varying_keys = {key for key, cells in axes.items() if len(cells) > 1}
     lacking = []
     for cell in itertools.product(*axes.values()):
-        if any(set(cell) <= run for run in runs_here) or science(cell) in runs_elsewhere:
+        if cell in here or frozenset(science(cell)) in elsewhere:
             continue
         varying = [word for key, word in zip(axes, cell, strict=True) if key in varying_keys]
         command = [commands[word] for commands, word in zip(axes.values(), cell, strict=True)]
         lacking.append((varying, [*search_path, *command]))
     return lacking
+
+
+def _cells_of(words: list[str], axes: dict[str, dict[str, str]]) -> Iterator[tuple[str, ...]]:
+    """Yield each cell all of whose words are among a run's words: at most one, unless a word was repeated."""
+    yield from itertools.product(*([word for word in dict.fromkeys(words) if word in cells] for cells in axes.values()))
 
 
 def science(words: Iterable[str]) -> set[str]:

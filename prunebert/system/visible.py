@@ -20,3 +20,8 @@ def brief(text: str, length: int) -> str:
         return text
     mark = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
     return f"{text[: length - 8]}… {mark}"
+
+
+def encodable(text: str) -> str:
+    """Return the text with each lone surrogate, which no file can hold, as an escape such as \\ud800."""
+    return text.encode("utf-8", "backslashreplace").decode()

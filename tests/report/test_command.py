@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from prunebert.report import maps
 from prunebert.report.page import Picture
 
-from .conftest import started, sweep
+from .conftest import OVERLAP, started, sweep
 
 FILES = {"report.html", "results.csv", "results.parquet", "tables.tex"}
 EVIL = "<script>alert('x')</script>&\"$_{}%\\"
@@ -111,7 +112,8 @@ def test_text_of_a_file_is_escaped(cli, run, tmp_path):
     assert "<script>" not in (tmp_path / "lab/report/tables.tex").read_text()
 
 
-def test_a_report_is_written_in_spite_of_damaged_runs(undrawn, cli, runs):
+def test_a_report_is_written_in_spite_of_damaged_runs(undrawn, cli, runs, monkeypatch):
+    monkeypatch.setattr(maps, "overlap_table", OVERLAP)
     (runs / "smp0/result.json").write_text("{")
     (runs / "smp1/topology.json").write_text("[]")
     (runs / "smp2/predictions.parquet").write_bytes(b"no")

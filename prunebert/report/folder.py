@@ -1,0 +1,47 @@
+"""Recognise the files of an earlier report, which a new one may replace."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from prunebert.errors import BadInput
+from prunebert.report import latex, rows
+from prunebert.system import outputs
+
+FIGURE = re.compile(r"(score|cost|density|budget|overlap)-.*\.(png|pdf)")
+
+
+def refuse_unusable(out: Path) -> None:
+    """Refuse an output folder that cannot be written to, or that has a file of the user's where a report's belongs.
+
+    Raises:
+        BadInput: the folder is refused.
+    """
+    recognise = {
+        "report.html": _is_page,
+        "results.csv": _is_table,
+        "results.parquet": _is_table,
+        "tables.tex": outputs.begins_with(latex.HEAD.splitlines()[0][: len("% Written by `prunebert report`")]),
+    }
+    outputs.refuse_unusable(out, recognise)
+    figures = out / "figures"
+    if figures.is_symlink() or (figures.exists() and not figures.is_dir()):
+        raise BadInput(f"--out={out}: {figures} is not a folder of a report; choose another folder")
+    if figures.is_dir() and not (out / "report.html").is_file():
+        outputs.refuse_unusable(
+            out, {f"figures/{file.name}": lambda _: False for file in figures.iterdir() if FIGURE.match(file.name)}
+        )
+
+
+def _is_page(file: Path) -> bool:
+    with file.open("rb") as stream:
+        return b"<title>prunebert report</title>" in stream.read(4096)
+
+
+def _is_table(file: Path) -> bool:
+    """Return whether a file is a results table with the columns that every report adds."""
+    try:
+        return set(rows.column_names(file)) >= rows.REPORT_COLUMNS
+    except BadInput:
+        return False

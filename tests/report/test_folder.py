@@ -1,0 +1,74 @@
+"""Which files a report replaces: its own, and no file of the user's, not even through a link."""
+
+import pytest
+
+from prunebert.errors import BadInput
+from prunebert.report import command, folder
+
+FILES = ("report.html", "results.csv", "results.parquet", "tables.tex")
+
+
+@pytest.fixture
+def out(run, tmp_path, monkeypatch):
+    """An earlier report on two runs, without figures."""
+
+    def draw_picture(drawing, folder):
+        (folder / f"{drawing.name}.png").write_bytes(b"figure")
+        return command.Picture(drawing.name, drawing.caption, "", "", 900)
+
+    monkeypatch.setattr("prunebert.report.page.draw_picture", draw_picture)
+    run("lab/a", "magnitude")
+    run("lab/b", "smp", wrong=5)
+    command.write([tmp_path / "lab"], tmp_path / "out")
+    return tmp_path / "out"
+
+
+def test_an_earlier_report_is_replaced(out, tmp_path):
+    before = {name: (out / name).stat().st_ino for name in FILES}
+    command.write([tmp_path / "lab"], out)
+    assert all((out / name).stat().st_ino != number for name, number in before.items())
+    assert not list(out.glob(".*"))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_of_the_users_is_kept_and_that_is_said_before_the_work(out, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(command.collect, "collect", lambda dirs: pytest.fail("the work began"))
+    (out / name).write_text("my own notes, and a table,of\nmine,1\n")
+    with pytest.raises(BadInput, match=f"out/{name} was not written by this command and would be lost"):
+        command.write([tmp_path / "lab"], out)
+    assert (out / name).read_text().startswith("my own notes")
+
+
+def test_a_link_is_replaced_and_its_target_is_not_touched(out, tmp_path):
+    for name in FILES:
+        (tmp_path / f"my-{name}").write_text("precious")
+        (out / name).unlink()
+        (out / name).symlink_to(tmp_path / f"my-{name}")
+    command.write([tmp_path / "lab"], out)
+    assert all((tmp_path / f"my-{name}").read_text() == "precious" for name in FILES)
+    assert not any((out / name).is_symlink() for name in FILES)
+
+
+def test_figures_of_the_users_are_kept(tmp_path):
+    (tmp_path / "out/figures").mkdir(parents=True)
+    (tmp_path / "out/figures/holiday.png").touch()
+    folder.refuse_unusable(tmp_path / "out")  # a report writes no file of that name
+    (tmp_path / "out/figures/score-mine.png").write_bytes(b"mine")
+    with pytest.raises(BadInput, match=r"score-mine\.png"):
+        folder.refuse_unusable(tmp_path / "out")
+
+
+def test_a_linked_or_missing_folder_of_figures(tmp_path):
+    folder.refuse_unusable(tmp_path / "new/deep")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/figures").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BadInput, match="figures is not a folder of a report"):
+        folder.refuse_unusable(tmp_path / "out")
+
+
+def test_a_folder_inside_a_file_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInput, match=r"--out=.*file/x cannot be written to: Not a directory"):
+        folder.refuse_unusable(tmp_path / "file/x")
