@@ -13,9 +13,10 @@ from matplotlib.ticker import LogLocator
 
 from prunebert.errors import BadInput
 from prunebert.report.curves import sparsity_axis
-from prunebert.report.maps import ACROSS, KINDS, SHORT
+from prunebert.report.maps import ACROSS, KINDS, MAX_TITLE, SHORT
 from prunebert.report.style import LINES, WIDTH, Theme
 from prunebert.runs import artifacts
+from prunebert.system.visible import brief
 
 OUTSIDE = ("pooler", "embeddings")
 UNIFORM = 0.02  # an allocation with all ratios this close to 1 counts as uniform
@@ -77,7 +78,7 @@ def draw_allocation(table: pd.DataFrame, shown: list[str], theme: Theme) -> Figu
             line = line.sort_values("sparsity")
             axes.plot(line["sparsity"], line["ratio"].clip(lower=LOWEST_RATIO), **_line_style(parts, str(part)))
         axes.axhline(1, color=theme.ink, linewidth=0.6)
-        axes.set_title("\n".join(textwrap.wrap(label, 23)))
+        axes.set_title("\n".join(textwrap.wrap(brief(label, MAX_TITLE), 23)))
         axes.set_yscale("log", base=2)
         axes.yaxis.set_major_formatter(lambda y, _: _format_ratio(y))
         if clipped:

@@ -184,7 +184,7 @@ def draw_costs(runs: pd.DataFrame, theme: Theme) -> Figure:
         ("total seconds", runs["seconds"]),
         ("peak memory, GiB", runs["peak_memory_bytes"] / 2**30),
     )
-    wrapped = ["\n".join(textwrap.wrap(brief(name, 300), 44)) for name in order]
+    wrapped = ["\n".join(textwrap.wrap(brief(name, 200), 44)) for name in order]
     extra_lines = max(name.count("\n") for name in wrapped)
     figure = Figure(figsize=(WIDTH, 0.9 + (0.28 + 0.12 * extra_lines) * len(order)))
     for axes, (title, values) in zip(figure.subplots(1, 3, sharey=True), shown, strict=True):

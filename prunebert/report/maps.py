@@ -15,10 +15,12 @@ from prunebert.analysis.comparison import beyond_chance
 from prunebert.errors import BadInput
 from prunebert.report.style import WIDTH, Theme
 from prunebert.runs import artifacts
+from prunebert.system.visible import brief
 
 KINDS = ("query", "key", "value", "attention-output", "intermediate", "output")
 SHORT = ("query", "key", "value", "att. out", "interm.", "output")
 ACROSS = 4
+MAX_TITLE = 100  # letters of a panel's title
 MAX_LABEL = 40  # letters; longer labels go below the matrix
 MAX_NUMBERED = 16  # rows; a larger overlap matrix has no numbers in its cells
 
@@ -80,7 +82,7 @@ def draw_density(
     top = max(np.nanmax(grid) for grid in layer_means.values())
     for axes, (label, grid) in zip(panels, layer_means.items(), strict=False):
         image = axes.imshow(grid, vmin=0, vmax=top, cmap="viridis", aspect="auto")
-        axes.set_title("\n".join(textwrap.wrap(label, 23)))
+        axes.set_title("\n".join(textwrap.wrap(brief(label, MAX_TITLE), 23)))
         axes.set_xticks(range(len(KINDS)), SHORT, rotation=60, ha="right", rotation_mode="anchor", fontsize=7)
         axes.set_yticks(range(len(grid)) if len(grid) <= 12 else range(0, len(grid), 4))
         axes.spines[:].set_visible(False)

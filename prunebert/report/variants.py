@@ -29,6 +29,7 @@ METHOD_ORDER = (
 AXES = ("prunable", "fit", "distill", "augment", "train")  # a label names each of these that differs within a table
 AXIS_SETTINGS = {"fit": ("fit.", "mask_fit.", "teacher_fit.", "distill.fit."), "distill": ("distill.",)}
 MAX_LABEL = 400  # characters of a label; a longer one is shortened
+MAX_SHORT_LABEL = 200  # the same in figures
 MAX_WORD = 120  # characters of each part of a table's name
 UNLABELLED = {"distill": "none", "augment": "none"}  # values that a label leaves out
 DENOMINATORS = {
@@ -172,7 +173,8 @@ def _labels(variants: pd.DataFrame) -> tuple[dict[str, str], dict[str, str]]:
             # a short label shows a switch only where it is on
             shown_keys = [k for k in short_keys if values[k] != "false"]
             labels[str(variant)] = _label(str(name), values, named_axes, others)
-            short_labels[str(variant)] = visible(_label(str(name), values, named_axes, shown_keys))
+            short = visible(_label(str(name), values, named_axes, shown_keys))
+            short_labels[str(variant)] = brief(short, MAX_SHORT_LABEL)
     return labels, short_labels
 
 
