@@ -6,6 +6,10 @@ import shutil
 
 import pytest
 
+from prunebert.commands.status import run_states, show
+from prunebert.runs import discover
+from prunebert.runs import sweep as sweep_cells
+from prunebert.runs.sweep import never_started
 from tests.runs.test_resume import SHORT, Killed, killed_at, start
 
 
@@ -140,3 +144,80 @@ def test_a_damaged_result_is_failed(cli, toy, tmp_path):
     assert cli(*toy, "method=magnitude")[0] == 0
     (tmp_path / "run/result.json").write_text(json.dumps({})[:1])
     assert "failed" in cli("status", "run")[1]
+
+
+DAMAGED = [
+    "{}",
+    "[]",
+    "",
+    "{",
+    '{"metric": 1, "score": 0.5}',
+    '{"metric": "f1", "score": "0.5"}',
+    '{"metric": "f1", "score": true}',
+]
+
+
+@pytest.mark.parametrize("content", [*DAMAGED, '{"metric": "f1", "score": true}', '{"metric": "f1", "score": null}'])
+def test_a_result_of_another_shape_is_failed_and_named(tmp_path, content):
+    (tmp_path / "a/.hydra").mkdir(parents=True)
+    (tmp_path / "a/result.json").write_text(content)
+    (state,) = run_states([tmp_path])
+    assert state.state == "failed" and "a/result.json is damaged" in state.detail
+
+
+def test_half_made_runs_and_sweeps_have_a_state(tmp_path, capsys):
+    (tmp_path / "no-overrides/.hydra").mkdir(parents=True)
+    (tmp_path / "multirun.yaml").write_text("")
+    (tmp_path / "esc\x1b[31m[b]/.hydra").mkdir(parents=True)
+    (tmp_path / "gone/.hydra").mkdir(parents=True)
+    (tmp_path / "gone/run.log").symlink_to("run.log")  # a circle
+    states = run_states([tmp_path])
+    assert [s.state for s in states] == ["stale", "stale", "stale", "unknown"]
+    show(states)
+    printed = capsys.readouterr().out
+    assert "\x1b[31m" not in printed and "esc\\x1b[" in printed
+
+
+def test_a_file_that_vanishes_is_told_and_the_other_runs_are_listed(tmp_path, monkeypatch):
+    for name in "ab":
+        (tmp_path / name / ".hydra").mkdir(parents=True)
+
+    def last_words(run):
+        if run.name == "a":
+            raise OSError(116, "Stale file handle", str(run / "run.log"))
+        return "it left no log"
+
+    monkeypatch.setattr(discover, "last_words", last_words)
+    states = run_states([tmp_path])
+    assert [s.state for s in states] == ["unknown", "stale"] and "Stale file handle" in states[0].detail
+
+
+def test_cells_are_found_among_many_runs_in_any_spelling(tmp_path):
+    """One sweep of 600 cells: each was run once, except for two."""
+    words = ["seed=range(100)", "method=smp,imp", "sparsity=.5,.90,0.95"]
+    (tmp_path / "multirun.yaml").write_text(
+        json.dumps({"hydra": {"overrides": {"task": words}, "sweeper": {"params": None}}})
+    )
+    for seed in range(100):
+        for method in ("smp", "imp"):
+            for sparsity in ("0.5", ".9", "0.950"):
+                if (seed, sparsity) == (7, ".9"):
+                    continue
+                run = tmp_path / f"{seed}-{method}-{sparsity}/.hydra"
+                run.mkdir(parents=True)
+                (run / "overrides.yaml").write_text(
+                    json.dumps([f"method={method}", f"sparsity={sparsity}", f"seed={seed}"])
+                )
+    cells = sorted(varying for varying, _ in never_started(tmp_path, []))
+    assert cells == [["seed=7", f"method={m}", "sparsity=0.9"] for m in ("imp", "smp")]
+    elsewhere = [["method=smp", "seed=7", "sparsity=0.9", "impl.threads=2"]]
+    assert len(never_started(tmp_path, elsewhere)) == 1
+
+
+def test_a_sweep_of_too_many_cells_is_not_enumerated(tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep_cells, "MAX_CELLS", 5)
+    (tmp_path / "multirun.yaml").write_text(
+        json.dumps({"hydra": {"overrides": {"task": ["seed=1,2,3", "sparsity=0.1,0.2"]}, "sweeper": {}}})
+    )
+    (state,) = run_states([tmp_path])
+    assert state.state == "unknown" and "it has 6 cells" in state.detail
