@@ -10,11 +10,11 @@ from typing import Any
 from rich.table import Table
 
 from prunebert.analysis import comparison, overlap
-from prunebert.errors import BadInput
+from prunebert.errors import BadInput, visible
 from prunebert.runs import artifacts, files
 from prunebert.system import outputs
 from prunebert.system.console import arguments, cell, say, table_console
-from prunebert.system.visible import brief, visible
+from prunebert.system.names import brief
 
 DESCRIPTION = """Measure how much the masks of every two finished runs share. The result is a table, compare.json and
 compare.png.

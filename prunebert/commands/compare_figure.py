@@ -16,7 +16,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from prunebert.system.visible import brief, visible
+from prunebert.errors import visible
+from prunebert.system.names import brief
 
 SQUARE = 0.36  # side of a square of the heat map, in inches
 MIN_BRIGHTEST = 0.2  # the brightest colour means at least this overlap, or noise would look strong

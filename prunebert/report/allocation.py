@@ -16,7 +16,7 @@ from prunebert.report.curves import sparsity_axis
 from prunebert.report.maps import ACROSS, KINDS, MAX_TITLE, SHORT
 from prunebert.report.style import LINES, WIDTH, Theme
 from prunebert.runs import artifacts
-from prunebert.system.visible import brief
+from prunebert.system.names import brief
 
 OUTSIDE = ("pooler", "embeddings")
 UNIFORM = 0.02  # an allocation with all ratios this close to 1 counts as uniform

@@ -18,7 +18,7 @@ from prunebert.runs import artifacts, discover, reading
 from prunebert.runs import sweep as runs_sweep
 from prunebert.system.console import counted, short
 from prunebert.system.countdown import track
-from prunebert.system.visible import encodable
+from prunebert.system.names import encodable
 
 NUMBERS = ("majority_score", "seconds", "seconds_per_step", "steps", "peak_memory_bytes", "trained_parameters")
 SPARSITIES = tuple(f"sparsity_{prunable}" for prunable in (*PRUNABLE, "model"))

@@ -18,7 +18,7 @@ from prunebert.report.style import Drawing
 from prunebert.runs import artifacts, files
 from prunebert.system.console import arguments, counted, say, short
 from prunebert.system.countdown import Countdown
-from prunebert.system.visible import encodable
+from prunebert.system.names import encodable
 
 DESCRIPTION = "Write report.html, results.csv and .parquet, tables.tex and figures from finished runs."
 DIRS = "runs, sweeps, or folders of them; or results.csv or results.parquet of an earlier report"

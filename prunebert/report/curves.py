@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from prunebert.errors import visible
 from prunebert.report.style import LINES, WIDTH, Theme, look
 from prunebert.system.console import counted
-from prunebert.system.visible import brief, visible
+from prunebert.system.names import brief
 
 DOTTED = (0, (1, 3))
 TICKS = (0, 0.2, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.99, 0.999, 0.9999)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from prunebert.errors import visible
 from prunebert.report import cells
 from prunebert.report.statistics import Test
-from prunebert.system.visible import visible
 
 HEAD = r"""% Written by `prunebert report`. Needs \usepackage{booktabs}.
 % mean ± standard deviation over seeds (number of seeds); sparsity is the fraction removed.

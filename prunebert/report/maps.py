@@ -15,7 +15,7 @@ from prunebert.analysis.comparison import beyond_chance
 from prunebert.errors import BadInput
 from prunebert.report.style import WIDTH, Theme
 from prunebert.runs import artifacts
-from prunebert.system.visible import brief
+from prunebert.system.names import brief
 
 KINDS = ("query", "key", "value", "attention-output", "intermediate", "output")
 SHORT = ("query", "key", "value", "att. out", "interm.", "output")

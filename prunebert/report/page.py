@@ -11,10 +11,10 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from prunebert.errors import visible
 from prunebert.report.style import DARK, LIGHT, Drawing
 from prunebert.report.tables import Table
 from prunebert.runs import files
-from prunebert.system.visible import visible
 
 
 @dataclass(frozen=True)

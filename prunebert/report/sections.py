@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from prunebert.errors import BadInput
+from prunebert.errors import BadInput, visible
 from prunebert.report import allocation, cells, curves, examples, maps, published, tables
 from prunebert.report.collect import Collected, Trouble
 from prunebert.report.page import Part, Picture, Section
 from prunebert.report.statistics import EXPLANATION
 from prunebert.report.style import Drawing
 from prunebert.settings import overlaps
-from prunebert.system.visible import brief, visible
+from prunebert.system.names import brief
 
 Draw = Callable[[Drawing], Picture]
 MAX_SINGLE = 24  # runs; a larger overlap matrix shows means over the seeds instead of single runs

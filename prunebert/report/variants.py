@@ -16,11 +16,11 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from prunebert.errors import BadInput
+from prunebert.errors import BadInput, visible
 from prunebert.report.rows import parse_cell
 from prunebert.runs import discover
 from prunebert.settings import signature
-from prunebert.system.visible import brief, visible
+from prunebert.system.names import brief
 
 METHOD_ORDER = (
     *("dense", "random", "magnitude", "imp", "gmp", "movement", "soft_movement", "l0"),

@@ -7,9 +7,10 @@ import shutil
 import pandas as pd
 import pytest
 
+from prunebert.errors import visible
 from prunebert.report import command, latex, rows
 from prunebert.report.collect import collect
-from prunebert.system.visible import brief, encodable, visible
+from prunebert.system.names import brief, encodable
 
 TEXTS = [
     '=HYPERLINK("http://x","y")',

@@ -1,17 +1,8 @@
-"""Show text from other people's files: nothing in it can steer a terminal, a browser or a figure."""
+"""Make names of any length and origin fit for tables, figures and files."""
 
 from __future__ import annotations
 
 import hashlib
-import re
-
-# Control characters, lone surrogates, and marks that change the direction of the text or are invisible.
-UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
-
-
-def visible(text: str) -> str:
-    """Return the text with each unsafe character as an escape such as \\x1b or \\u202e."""
-    return UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def brief(text: str, length: int) -> str:
