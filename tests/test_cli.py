@@ -29,7 +29,7 @@ KEYS = {
     *("metric", "score", "metrics", "majority_score", "majority", "trained_parameters", "phases", "steps"),
     *("seconds", "seconds_per_step", "seconds_to_first_step", "seconds_overall"),
     *("peak_memory_bytes", "device", "ranks", "data", "weights_hash", "versions"),
-    *("head", "form", "checkpoint", "git_commit", "git_dirty", "status", "identity", "checksum"),
+    *("head", "form", "checkpoint", "git_commit", "git_dirty", "status", "identity", "files", "checksum"),
 }
 
 
@@ -211,10 +211,10 @@ TABLE = [
     (["task.kind=ranking"], "allowed are classification, regression"),
     (["task.text=sentense"], "did you mean sentence?"),
     (["task.label=lable"], "it has sentence, second, label, number"),
-    (["task.text=[sentence,second,label]"], "one or two columns"),
+    (["task.text=[sentence,second,number]"], "one or two columns"),
     (["task.score=acuracy"], "file's metrics are accuracy"),
-    (["task.label=sentence"], "are too many for classes"),
-    (["task.label=sentence", "task.kind=regression"], "not a number"),
+    (["task.label=second"], "are too many for classes"),
+    (["task.label=second", "task.kind=regression"], "not a finite number"),
     (["task.labels=[0,7]"], "labels are 0, 7"),
     (["task.train=nowhere.csv"], "task.train=nowhere.csv: there is no such file"),
     (["task.train=empty.csv"], "empty.csv has no rows"),

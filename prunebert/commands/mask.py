@@ -121,7 +121,7 @@ def _import(options: Namespace, compose: Compose) -> None:
     for override in options.overrides:
         if not re.match(r"model[.=]", override):
             raise BadInput(f"{override}: only model=… and model.KEY=… may follow OUT")
-    if not path.is_file():
+    if not reading.is_file(path):
         raise BadInput(f"{path}: there is no such file")
     fields, build = compose(options.overrides)
     from prunebert.commands import mask_formats

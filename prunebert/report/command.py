@@ -15,7 +15,7 @@ from prunebert.report import cells, collect, differences, folder, latex, page, r
 from prunebert.report.collect import Collected, Trouble
 from prunebert.report.page import Picture
 from prunebert.report.style import Drawing
-from prunebert.runs import artifacts, files
+from prunebert.runs import artifacts, files, reading
 from prunebert.system.console import arguments, counted, say, short
 from prunebert.system.countdown import Countdown
 from prunebert.system.names import encodable
@@ -49,7 +49,7 @@ def write(dirs: list[Path], out: Path | None = None, baseline: str | None = None
         BadInput: one of `dirs` cannot be read, no run has finished, no run has the baseline's method, or `out` cannot
             be written to or holds a file that no report wrote.
     """
-    out = artifacts.report_folder(dirs[0] if dirs[0].is_dir() else dirs[0].parent) if out is None else out
+    out = artifacts.report_folder(dirs[0] if reading.is_folder(dirs[0]) else dirs[0].parent) if out is None else out
     folder.refuse_unusable(out)
     collected = collect.collect(dirs)
     runs, troubles = collected.runs, list(collected.troubles)

@@ -14,7 +14,7 @@ from prunebert.commands import compare, compare_figure
 from prunebert.errors import BadInput
 from prunebert.masks import maskfile
 from prunebert.masks.maskfile import MaskFile, pack
-from prunebert.runs import artifacts
+from tests.toys import RESULT, write_result
 
 SHAPES = {f"x.layer.{n}.{k}": (9 + n, 70) for n in range(4) for k in "ab"} | {"pooler": (5, 5)}
 
@@ -42,9 +42,7 @@ def write(root, packed, number):
     (root / ".hydra").mkdir(parents=True)
     masks = {n: torch.from_numpy(m) for n, m in packed.items()}
     (root / "masks.safetensors").write_bytes(maskfile.encode(MaskFile(masks, "toy", "h")))
-    row = dict.fromkeys(comparison.AXES, "x") | {"seed": number, "sparsity": 0.5, "model": "toy"}
-    row["checksum"] = artifacts.checksum(row)
-    (root / "result.json").write_text(json.dumps(row))
+    write_result(root, RESULT | {"seed": number, "model": "toy"})
     return root
 
 

@@ -31,18 +31,10 @@ from prunebert.tasks.text import text_task
 from tests.methods.test_phases import SMP
 from tests.methods.test_soft_movement import warned
 from tests.methods.test_trained_magnitude import MOVEMENT, play
-from tests.toys import TASK, rows, save_model
+from tests.toys import RESULT, TASK, rows, save_model
 
 FIT = Fit(epochs=1, steps=2, batch_size=8, lr=1e-3, head_lr=1e-3)
-LABELS = {"method": "x", "task": "toy", "model": "toy", "sparsity": 0.0}
-LABELS |= {
-    "identity": "0",
-    "fit": "smoke",
-    "distill": "none",
-    "augment": "none",
-    "settings": {},
-    "command": "prunebert",
-}
+LABELS = RESULT | {"identity": "0", "task": "toy", "model": "toy", "sparsity": 0.0}
 LABELS |= {"prunable": "encoder"}
 
 

@@ -20,6 +20,7 @@ from prunebert.training.loop import train
 from prunebert.training.phase import finetune
 from tests.methods.test_l0 import L0
 from tests.methods.test_trained_magnitude import MOVEMENT
+from tests.toys import RESULT
 
 FIT = Fit(epochs=1, steps=8, batch_size=4, lr=1e-3, head_lr=1e-3)
 
@@ -174,7 +175,7 @@ def test_topology_json_has_the_history_of_the_phase_whose_masks_changed(model_fo
         masks = keep_top({n: W.detach().abs() for n, W in net.prunable().items()}, 0.5)
         return finetune(net, task, net.add_head(task.form(), "linear"), FIT, masks=masks)
 
-    labels = {"method": "x", "task": "toy", "model": "toy", "sparsity": 0.5}
+    labels = RESULT | {"task": "toy", "model": "toy", "identity": "0"}
     for method in (trained, fixed):
         out = Artifacts(tmp_path / method.__name__)
         row = run(method, task, models.load(str(model_folder)), out, Conditions(impl=impl, seed=0, labels=labels))

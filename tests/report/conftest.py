@@ -84,7 +84,9 @@ def finished(root: Path, method: str = "magnitude", sparsity: float = 0.5, seed:
         for kind in KINDS
     }
     kinds = {kind: {"remaining": remaining, "size": 10} for kind in (*KINDS, "pooler")}
-    (root / "topology.json").write_text(json.dumps({"matrices": matrices, "kinds": kinds}))
+    uniform = {"layers": range(layers), "kinds": kinds}
+    budget = {by: {str(part): {"ratio": 1.0} for part in parts} for by, parts in uniform.items()}
+    (root / "topology.json").write_text(json.dumps({"matrices": matrices, "kinds": kinds, "budget": budget}))
     table = {
         "split": "validation",
         "id": [str(i) for i in range(len(labels))],

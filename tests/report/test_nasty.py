@@ -61,10 +61,10 @@ def test_latex_text_begins_no_length():
 
 
 def test_one_nasty_run_is_text_everywhere(run, tmp_path):
-    changes = {key: NASTY for key in ("task", "model", "fit", "device", "git_commit", "distill", "command")}
-    changes |= {"metric": NASTY, "metrics": {NASTY: 0.8, "=x": 0.5}, "settings": {NASTY: NASTY}}
-    changes["model"] = encodable(NASTY)  # no mask file can hold a lone surrogate
-    run("lab/a", NASTY, **changes)
+    name = encodable(NASTY)  # a result with a lone surrogate is damaged
+    changes = dict.fromkeys(("task", "model", "fit", "device", "git_commit", "distill", "command"), name)
+    changes |= {"metric": name, "metrics": {name: 0.8, "=x": 0.5}, "settings": {name: name}}
+    run("lab/a", name, **changes)
     run("lab/b", "magnitude", 0.9, **changes)
     shutil.move(tmp_path / "lab/a", tmp_path / "lab/=a\x1b[31m\u202e,[b]")
     file = command.write([tmp_path / "lab"], tmp_path / "out")
@@ -76,7 +76,7 @@ def test_one_nasty_run_is_text_everywhere(run, tmp_path):
     with (tmp_path / "out/results.csv").open(newline="", encoding="utf-8") as stream:
         assert not [cell for line in csv.reader(stream) for cell in line if re.match(r"[=+@\t\r]|-[^0-9.]", cell)]
     again = collect([tmp_path / "out/results.csv"]).runs
-    assert sorted(again["method"]) == sorted([encodable(NASTY), "magnitude"])
+    assert sorted(again["method"]) == sorted([name, "magnitude"])
     assert set(again["score"]) == {0.8}
     assert len(list((tmp_path / "out/figures").iterdir())) >= 4
 

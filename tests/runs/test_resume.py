@@ -204,8 +204,11 @@ def test_a_clock_that_goes_backwards_changes_nothing(cli, toy, tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["checkpoint.seconds=0"], "checkpoint.seconds=0: must be above 0"),
-        (["checkpoint.steps=0"], "checkpoint.steps=0: must be at least 1"),
+        (["checkpoint.seconds=0"], "checkpoint.seconds=0: must be a number, above 0, infinity included, or null"),
+        (
+            ["checkpoint.steps=0"],
+            "checkpoint.steps=0: must be a whole number, at least 1 and at most 1000000000",
+        ),
         (["checkpoint.step=3"], "checkpoint.step: there is no such key; did you mean checkpoint.steps?"),
         (["rerun=yess"], "rerun=yess: must be true or false"),
     ],

@@ -105,8 +105,6 @@ QAS = ("data", 0, "paragraphs", 0, "qas")
         ({"stride": 20}, r"task\.stride=20: .* task\.max_length=20"),
         ({"stride": -1}, r"task\.stride=-1"),
         ({"stride": 10}, r"task\.stride=10 a question may have at most 6 tokens, and q1 has 7"),
-        ({"n_best": 0}, r"task\.n_best=0"),
-        ({"max_answer": 0}, r"task\.max_answer=0"),
         ({"score": "f2"}, r"task\.score=f2: allowed are exact, f1"),
         ({"eval": None, "holdout": 1.0}, r"task\.holdout=1\.0"),
         ({"eval": None, "file": content(DATA[:1])}, r"task\.holdout=0\.4: .*task\.eval=FILE"),
