@@ -156,7 +156,7 @@ def test_runs_of_an_earlier_report_and_new_ones_are_in_the_same_tables(undrawn, 
         f"{(0.88 + 0.87 + 0.9 + 0.9) / 4:.4f} ± " in text and "(4)" in text and "8 rows: the tables have only" in text
     )
     assert len(list(tmp_path.glob("new/report/figures/density*"))) == 1
-    assert re.findall(r"\d+ not in the \w+", text) == ["2 not in the allocation"]
+    assert not re.findall(r"\d+ not in the \w+", text)
 
 
 def test_several_tables_figures_and_metrics(undrawn, cli, run, tmp_path):
