@@ -129,18 +129,18 @@ def _check_numbers(source: Place, values: dict[str, Any], sizes: list[str]) -> N
     for key in sizes:
         value = values.get(key, 1)
         if type(value) is not int or not 1 <= value <= LARGEST:
-            raise source.bad(f"{CONFIG}: {key}={value} must be a whole number from 1 to {LARGEST:,}")
+            raise source.bad(f"{CONFIG}: {key}={value!r} must be a whole number from 1 to {LARGEST:,}")
     for key in RATES:
         value = values.get(key)
         if value is not None and (type(value) not in (int, float) or not 0 <= value <= 1):
-            raise source.bad(f"{CONFIG}: {key}={value} must be a number from 0 to 1")
+            raise source.bad(f"{CONFIG}: {key}={value!r} must be a number from 0 to 1")
     for key in POSITIVE:
         value = values.get(key, 0)
         if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
-            raise source.bad(f"{CONFIG}: {key}={value} must be a finite number of at least 0")
+            raise source.bad(f"{CONFIG}: {key}={value!r} must be a finite number of at least 0")
     pad = values.get("pad_token_id")
     if pad is not None and type(pad) is not int:
-        raise source.bad(f"{CONFIG}: pad_token_id={pad} must be a whole number")
+        raise source.bad(f"{CONFIG}: pad_token_id={pad!r} must be a whole number")
 
 
 def _check_activation(source: Place, key: str, value: Any) -> None:

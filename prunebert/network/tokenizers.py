@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ log = logging.getLogger(__name__)
 SETTINGS = "tokenizer_config.json"
 JSON_FILES = ("tokenizer.json", "special_tokens_map.json", "added_tokens.json", "vocab.json")
 TEXT_FILES = ("vocab.txt", "merges.txt")
+REQUIRED_INPUTS = ("input_ids", "attention_mask")
+INPUTS = (*REQUIRED_INPUTS, "token_type_ids", "special_tokens_mask")
 # Padding the embeddings to a multiple of 128 or less is usual. A vocabulary that lacks more rows than that, and fills
 # less than half of them, is another model's.
 USUAL_PADDING = 128
@@ -47,6 +50,7 @@ def load(source: Place, config: Any) -> Any:
     tokenizer.embedding_rows = {"input_ids": config.vocab_size}
     if hasattr(config, "type_vocab_size"):
         tokenizer.embedding_rows["token_type_ids"] = config.type_vocab_size
+    _require_inputs(source, tokenizer.model_input_names)
     _require_own_vocabulary(source, tokenizer, config.vocab_size)
     _require_special_tokens(source, tokenizer, config.vocab_size)
     return tokenizer
@@ -67,6 +71,15 @@ def _from_files(source: Place, config: Any) -> Any:
         if type(error).__name__ != "PanicException":  # of the Rust library; it has no importable name
             raise
         raise source.bad(f"its tokenizer cannot be read: {error}") from error
+
+
+def _require_inputs(source: Place, columns: Any) -> None:
+    """Raise BadInput unless the tokenizer makes what the network reads. Without the mask, pads would be attended to."""
+    if not isinstance(columns, list) or not {*REQUIRED_INPUTS} <= {*map(str, columns)} <= {*INPUTS}:
+        raise source.bad(
+            f"{SETTINGS}: model_input_names={columns}: must be a list with {' and '.join(REQUIRED_INPUTS)}; "
+            f"allowed are {', '.join(INPUTS)}"
+        )
 
 
 def _require_own_vocabulary(source: Place, tokenizer: Any, rows: int) -> None:
@@ -111,6 +124,19 @@ def _encode(source: Place, tokenizer: Any) -> list[int]:
     except Exception as error:  # tokenizers raises Exception itself
         raise source.bad(f"its tokenizer cannot be used: {one_line(error)}") from error
     return ids
+
+
+@contextmanager
+def encoding(tokenizer: Any) -> Iterator[None]:
+    """Turn the error of a tokenizer that cannot encode a text, as for an unknown word without [UNK], into BadInput."""
+    try:
+        yield
+    except Exception as error:
+        if type(error) is not Exception:  # what the Rust library raises; all other errors have classes of their own
+            raise
+        raise BadInput(
+            f"model.name={tokenizer.name_or_path}: its tokenizer cannot encode these texts: {one_line(error)}"
+        ) from error
 
 
 def definition(tokenizer: Any) -> dict[str, Any]:

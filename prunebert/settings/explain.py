@@ -39,6 +39,8 @@ def explain(error: Exception, known_keys: Callable[[], list[str]]) -> str:
     unknown = re.search(r"Could not override '([^']*)'", text)
     if isinstance(error, ConfigCompositionException) and unknown:
         key = unknown[1].split("@")[0]
+        if key.partition(".")[2] and key in known_keys():  # of the default option, and another one was chosen
+            return f"{shown(key)}: the chosen {key.partition('.')[0]} has no such key (`prunebert --cfg job` shows all)"
         return f"{shown(key)}: there is no such key{did_you_mean(key, known_keys())} (`prunebert --cfg job` shows all)"
     if found := re.search(r"Could not delete (?:from config\. )?'([^']*)'", text):
         return f"{shown(found[1])}: there is nothing that ~ could remove"

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from prunebert.errors import BadInput
 from prunebert.network.heads import ACTIVATIONS
-from prunebert.network.tokenizers import require_known_ids
+from prunebert.network.tokenizers import encoding, require_known_ids
 from prunebert.ranges import Count, Probability, Seed
 from prunebert.system.progress import PLAIN_EVERY
 from prunebert.tasks.batching import Rows, padding_of
@@ -148,7 +148,8 @@ class CandidateFinder:
 
     def __call__(self, batch: dict[str, list[str]]) -> dict[str, list[str]]:
         texts = batch["text"]
-        encoded = self.model.tokenizer(texts, return_offsets_mapping=True, verbose=False)
+        with encoding(self.model.tokenizer):
+            encoded = self.model.tokenizer(texts, return_offsets_mapping=True, verbose=False)
         longest = self.model.positions
         ids = [x if len(x) <= longest else [*x[: longest - 1], x[-1]] for x in encoded["input_ids"]]
         require_known_ids(self.model.tokenizer, {"input_ids": np.concatenate([*ids, [0]])})

@@ -43,7 +43,8 @@ def tokenised(
     The key is the table's content, `settings`, and all that decides the tokenizer's tokens (see tokenizers.definition).
     Two processes may do this at once, because each file appears whole or not at all.
 
-    Raises BadInput for an id that the model's embeddings lack, and for texts of which the vocabulary has no word.
+    Raises BadInput for texts that the tokenizer cannot encode, for an id that the model's embeddings lack, and for
+    texts of which the vocabulary has no word.
     """
     digest = hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
     definition = tokenizers.definition(tokenizer)
@@ -53,13 +54,14 @@ def tokenised(
         log.info("tokenising %s rows, once for this data and tokenizer", f"{len(table):,}")
     datasets.disable_progress_bars()
     source = Dataset.from_pandas(table, preserve_index=False)
-    tokens = source.map(
-        tokenize,
-        batched=True,
-        remove_columns=source.column_names,
-        cache_file_name=str(file),
-        new_fingerprint=digest.hexdigest()[:32],
-    )
+    with tokenizers.encoding(tokenizer):
+        tokens = source.map(
+            tokenize,
+            batched=True,
+            remove_columns=source.column_names,
+            cache_file_name=str(file),
+            new_fingerprint=digest.hexdigest()[:32],
+        )
     ids = {name: _flat(tokens, name) for name in ("input_ids", "token_type_ids") if name in tokens.column_names}
     tokenizers.require_known_ids(tokenizer, ids)
     if "input_ids" in ids:

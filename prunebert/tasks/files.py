@@ -21,12 +21,14 @@ import numpy as np
 import pandas as pd
 
 from prunebert.errors import BadInput
+from prunebert.tasks.cut_rows import with_whole_rows
 
 # without index_col, a row longer than the header shifts every value one column to the left
 PLAIN: dict[str, Any] = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig", "index_col": False}
 NO_QUOTES: dict[str, Any] = {"sep": "\t", "quoting": csv.QUOTE_NONE}
 FORMATS = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
 BLOCK = 1 << 20  # bytes
+MOST_NAMES = 30  # in a message
 SIGNATURES = {  # the first bytes of what is sometimes given in place of text
     b"\xff\xfe": "UTF-16 text; save it as UTF-8",
     b"\xfe\xff": "UTF-16 text; save it as UTF-8",
@@ -89,8 +91,10 @@ def read(file: str, key: str) -> pd.DataFrame:
     """
     path = find(file, key)
     readers: dict[str, Callable[[], pd.DataFrame]] = {
-        ".csv": lambda: read_separated(path),
-        ".tsv": lambda: read_separated(path, **NO_QUOTES),
+        ".csv": lambda: with_whole_rows(read_separated(path), path),
+        ".tsv": lambda: with_whole_rows(
+            read_separated(path, **NO_QUOTES), path, delimiter="\t", quoting=csv.QUOTE_NONE
+        ),
         ".jsonl": lambda: _table(_records(read_text(path))),
         ".json": lambda: _table(_records(read_text(path))),
         ".parquet": lambda: _parquet(path),
@@ -209,6 +213,11 @@ def _records(text: str) -> list[Any]:
         content = [_record(*line) for line in lines]
     if isinstance(content, dict) and content and all(isinstance(v, dict) for v in content.values()):
         return list(content.values())
+    if isinstance(content, dict) and content and all(isinstance(v, list) for v in content.values()):
+        raise ValueError(
+            f"it has a list for each of {listed(content)}, and a list of objects is needed, one for each row "
+            "(in pandas: to_json(orient='records'))"
+        )
     if isinstance(content, dict):
         return [content]
     if not isinstance(content, list):
@@ -248,8 +257,14 @@ def is_unicode(text: str) -> bool:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return names of a file separated by commas, in one line: those with control characters are quoted."""
-    return ", ".join(name if name.isprintable() else repr(name) for name in names)
+    """Return names of a file separated by commas, in one line: those with control characters are quoted.
+
+    Of many names, the first are shown with the number of all, and of a long name the beginning.
+    """
+    every = list(names)
+    shown = [name if len(name) <= 100 else f"{name[:99]}…" for name in every[:MOST_NAMES]]
+    more = f", … ({len(every):,} in all)" if len(every) > MOST_NAMES else ""
+    return ", ".join(name if name.isprintable() else repr(name) for name in shown) + more
 
 
 def kind_of(value: Any) -> str:

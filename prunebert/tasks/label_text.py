@@ -19,6 +19,7 @@ from prunebert.tasks.files import is_unicode, kind_of, row_of
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 NO_LABEL = ("", "nan", "NaN", "NAN", "<NA>", "NaT")  # how pandas and numpy write a missing value as text
+FIRST_INEXACT = 2**53  # from here on a float may stand for several whole numbers
 EXACT = Context(prec=MAX_PREC)
 
 
@@ -39,6 +40,11 @@ def text_of(value: Any) -> str:
         value = value.item() if isinstance(value, np.bool_ | np.integer) else value
     if isinstance(value, bytes):
         value = decoded(value)
+    if isinstance(value, float | np.floating) and float(value).is_integer() and abs(value) >= FIRST_INEXACT:
+        raise ValueError(
+            f"is labelled {value}, a number with a decimal point, which is not exact from 2^53 on; store the labels as "
+            "whole numbers or text"
+        )
     if isinstance(value, float | np.floating | Decimal) and value == value and abs(value) != float("inf"):
         return str(int(value)) if value == int(value) else str(value)
     if isinstance(value, str):

@@ -17,6 +17,7 @@ from prunebert.tasks.label_text import NUMBER, converted, decoded, key_of, text_
 
 NUMBER_WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 TRUTH_VALUES = ["false", "true"]
+LARGEST_ROUNDING = 1e-3  # of a number to float32, in standard deviations of the labels
 
 
 def label_names(label: pd.Series, column: str, source: str = "train") -> list[str]:
@@ -36,7 +37,7 @@ def label_names(label: pd.Series, column: str, source: str = "train") -> list[st
         spellings.setdefault(key_of(text), set()).add(text)
     names = sorted(next(iter(spelt)) if len(spelt) == 1 else key for key, spelt in spellings.items())
     if all(re.fullmatch(r"-?[0-9]+", name) for name in names):
-        names.sort(key=int)
+        names.sort(key=Decimal)  # int() takes 4,300 digits at most
     if len(names) < 2:
         raise BadInput(
             f"task.label={column}: every training row has the same label {listed(names)}; at least two are needed"
@@ -130,9 +131,30 @@ def to_classes(
 
 def located(table: pd.DataFrame) -> pd.Series:
     """Return a table's labels. The index has the rows' positions in the file, and `attrs` the file."""
-    label = pd.Series(table.label.tolist(), index=table.id.to_numpy(), dtype=object)
+    values = table.label.tolist()
+    if table.label.dtype in (np.float16, np.float32):  # 0.1 in 32 bits is 0.1, and not 0.10000000149011612
+        values = [float(str(value)) for value in table.label.to_numpy()]
+    label = pd.Series(values, index=table.id.to_numpy(), dtype=object)
     label.attrs["source"] = table.attrs["source"]
     return label
+
+
+def with_hub_names(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Return a table with class names in place of its numbers, if the hub numbers the same classes in another order.
+
+    Args:
+        table: from prunebert.tasks.sources. `attrs["classes"]` has the hub's names, in the hub's order.
+        names: the classes' names in the task's order.
+    """
+    hub_names = table.attrs.get("classes") or []
+    task_keys, hub_keys = ([key_of(name).casefold() for name in order] for order in (names, hub_names))
+    if task_keys == hub_keys or sorted(task_keys) != sorted(hub_keys) or len({*hub_keys}) < len(hub_keys):
+        return table
+    by_number = {number: names[task_keys.index(key)] for number, key in enumerate(hub_keys)}
+    label = [by_number.get(number, number) for number in table.label.tolist()]
+    renamed = table.assign(label=pd.Series(label, index=table.index, dtype=object))
+    renamed.attrs = table.attrs
+    return renamed
 
 
 def gold_classes(
@@ -158,6 +180,7 @@ def gold_classes(
         labels[split] = texts(label, column, label.attrs["source"])
         labels[split].attrs["source"] = label.attrs["source"]
     known = {key_of(name) for name in names}
+    indices = {str(index) for index in range(len(names))}
     seen: dict[str, tuple[int, str]] = {}  # index -> where it occurs first
     hint = ""
     for label in labels.values():
@@ -169,7 +192,7 @@ def gold_classes(
                     f"task.label={column}: {row_of(int(row), source)} is labelled -1, with which the hub marks rows "
                     "without a label, as in GLUE's test splits; evaluate on another split"
                 )
-            if key not in known and key.isdigit() and int(key) < len(names):
+            if key not in known and key in indices:
                 seen.setdefault(key, (int(row), source))
     if seen and not by_index:
         hint = (
@@ -202,18 +225,28 @@ def _suggestion(text: str, names: list[str]) -> str:
 
 
 def to_numbers(label: pd.Series, column: str, source: str) -> np.ndarray:
-    """Return labels for regression, [rows] float32. Raises BadInput for a label that is not a finite number."""
+    """Return labels for regression, [rows] float32.
+
+    Raises BadInput for a label that is not a finite number, and for numbers that differ too little for float32.
+    """
     values = converted(label.tolist(), label.index, _number_or_text, column, source)
     with np.errstate(over="ignore"):  # beyond float32 is infinite, and refused below
         numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").to_numpy(dtype=np.float64)
-        numbers = numbers.astype(np.float32)
-    if not np.isfinite(numbers).all():
-        row = int((~np.isfinite(numbers)).argmax())
+        rounded = numbers.astype(np.float32)
+    if not np.isfinite(rounded).all():
+        row = int((~np.isfinite(rounded)).argmax())
         raise BadInput(
             f"task.label={column}: {row_of(int(label.index[row]), source)} is {str(values[row])!r}, "
             "not a finite number (regression)"
         )
-    return numbers
+    errors, spread = np.abs(numbers - rounded), float(numbers.std())
+    if errors.max() > LARGEST_ROUNDING * spread > 0:
+        row = int(errors.argmax())
+        raise BadInput(
+            f"task.label={column}: {row_of(int(label.index[row]), source)} is {values[row]}, which is {rounded[row]} "
+            f"in float32, and the labels' standard deviation is only {spread:.3g}; shift or scale the labels"
+        )
+    return rounded
 
 
 def _number_or_text(value: Any) -> Any:

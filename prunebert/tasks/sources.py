@@ -1,7 +1,8 @@
 """Read rows from the hub, from a folder in GLUE's layout, from your own files, or from an installed package.
 
 Each source gives one data frame per split. Its columns: id, text_a, text_b (pairs only) and label, unconverted.
-`id` is the row's position in its file, from 0. `attrs["source"]` names the file or split, for messages.
+`id` is the row's position in its file, from 0. `attrs["source"]` names the file or split, for messages. The hub's
+tables have `attrs["classes"]`: the classes that the data set's label numbers stand for, or None.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ def from_hub(
         if split not in loaded:
             raise BadInput(f"{path} has no split {split}; it has {', '.join(loaded)}")
         tables[name] = columns(loaded[split].to_pandas(), text, label, f"{path} {split}")
+        tables[name].attrs["classes"] = getattr(loaded[split].features[label], "names", None)
     return tables
 
 

@@ -21,7 +21,7 @@ from prunebert.tasks.arguments import Folder, Hub, Package, Tokens
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
 from prunebert.tasks.holdout import hold_out
-from prunebert.tasks.labels import given_names, gold_classes, label_names, located, to_numbers
+from prunebert.tasks.labels import given_names, gold_classes, label_names, located, to_numbers, with_hub_names
 from prunebert.tasks.metric import compute, find_for
 
 if TYPE_CHECKING:
@@ -219,6 +219,7 @@ def text_task(
         names = []
         gold = {split: to_numbers(located(table), label, table.attrs["source"]) for split, table in tables.items()}
     else:
+        tables = {split: with_hub_names(table, given or []) for split, table in tables.items()}
         names = given or label_names(located(tables["train"]), label, tables["train"].attrs["source"])
         gold = gold_classes(tables, names, label, by_index=given is not None and label_indices, own=bool(train))
     if metric not in FOR_ANY_LABELS:

@@ -207,3 +207,30 @@ def test_tokens_beyond_the_embeddings_are_refused_in_predictions_too(folder):
     with pytest.raises(BadInput, match="have token 81"):
         tokenizers.require_known_ids(tokenizer, ids)
     tokenizers.require_known_ids(tokenizer, {"input_ids": np.array([2, 80, 3])})
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [["input_ids"], ["attention_mask"], ["input_ids", "attention_mask", "bbox"], "input_ids", [["input_ids"]], []],
+    ids=str,
+)
+def test_inputs_that_the_network_does_not_read_or_lacks_are_refused(folder, columns):
+    settings(folder, model_input_names=columns)
+    with pytest.raises(BadInput, match=r"tokenizer_config\.json: model_input_names=.*allowed are input_ids, attention"):
+        models.load(str(folder))
+
+
+def test_a_word_that_the_tokenizer_cannot_encode_is_told_in_one_line(folder):
+    file = folder / "tokenizer.json"
+    content = json.loads(file.read_text())
+    del content["model"]["vocab"]["[UNK]"]
+    file.write_text(json.dumps(content))
+    tokenizer = models.load(str(folder)).tokenizer
+    texts = pd.DataFrame({"text_a": ["good film", "ξ film"]})
+
+    def tokenize(batch):
+        return {"input_ids": tokenizer(batch["text_a"])["input_ids"]}
+
+    with pytest.raises(BadInput, match=r"model\.name=.*: its tokenizer cannot encode these texts: WordPiece error"):
+        tokenised(texts, tokenize, tokenizer, {})
+    assert len(tokenised(texts[:1], tokenize, tokenizer, {})) == 1

@@ -75,6 +75,7 @@ def test_what_needs_no_quotes_is_read_as_it_is(name):
         (["sparsity=${seed}", "seed=${sparsity}"], "sparsity=${seed}: it refers to itself"),
         (["fit.lr=${oc.env:NO_SUCH}"], "fit.lr=${oc.env:NO_SUCH}: what it refers to cannot be found"),
         (["+foo=1"], "foo: there is no such key"),
+        (["task=squad", "task.labels=[a,b]"], "task.labels: the chosen task has no such key"),
         (["seed=1,2"], "seed=1,2: several values are a sweep, which needs -m"),
         (["seed=18446744073709551616"], "seed=18446744073709551616: must be a whole number"),
         (["hydra.run.dir=null"], "hydra.run.dir=null: this key does not take such a value"),
