@@ -48,12 +48,27 @@ def from_hub(task: str, no_answer: bool, *, path: str) -> Tables:
         missing = {"id", "context", "question", "answers"} - set(loaded.column_names)
         if missing:
             raise BadInput(f"{path} is not in SQuAD's layout: {split} has no {', '.join(sorted(missing))}")
-        rows = (
-            Question(r["id"], r["context"], r["question"], r["answers"]["text"], r["answers"]["answer_start"])
-            for r in loaded
-        )
-        tables[split] = _table(rows, f"{path} {split}", no_answer)
+        source = f"{path} {split}"
+        paragraphs = [{"context": r["context"], "qas": [r | {"answers": _answers(r, source)}]} for r in loaded]
+        content = {"data": [{"paragraphs": paragraphs}]}
+        tables[split] = _table(_questions(content, source), source, no_answer)
     return tables
+
+
+def _answers(row: dict[str, Any], source: str) -> Any:
+    """Return the gold answers of a hub's row as SQuAD's files have them. The hub has a list of texts and one of starts.
+
+    Raises BadInput for lists of different lengths. `_questions` checks the values.
+    """
+    answers = row["answers"]
+    if not isinstance(answers, dict):
+        return answers
+    texts, starts = answers.get("text"), answers.get("answer_start")
+    if not isinstance(texts, list) or not isinstance(starts, list):
+        return None
+    if len(texts) != len(starts):
+        raise BadInput(f"{source}: question {row['id']} has {len(texts)} answers and {len(starts)} answer_start")
+    return [{"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)]
 
 
 def from_folder(data_dir: str, no_answer: bool) -> Tables:
@@ -126,6 +141,8 @@ def _questions(content: Any, source: str) -> Iterator[Question]:
             for q, item in enumerate(need(paragraph, path, "qas", list)):
                 question_path = f"{path}.qas[{q}]"
                 golds = need(item, question_path, "answers", list)
+                if golds and item.get("is_impossible") is True:
+                    raise BadInput(f"{source}: {question_path} has is_impossible=true and answers; remove one of them")
                 yield Question(
                     str(need(item, question_path, "id", (str, int))),
                     context,

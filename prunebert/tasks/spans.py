@@ -96,6 +96,11 @@ def windows(batch: dict[str, list], tokenizer: Any, max_length: int, stride: int
     Raises BadInput for a question so long that consecutive windows would not advance.
     """
     room = max_length - tokenizer.num_special_tokens_to_add(pair=True) - stride
+    if room < 2:
+        raise BadInput(
+            f"task.stride={stride}: must be at most {room + stride - 2} with task.max_length={max_length}, or no "
+            "question fits into a window"
+        )
     questions = tokenizer(batch["question"], add_special_tokens=False)["input_ids"]
     for name, question in zip(batch["id"], questions, strict=True):
         if len(question) >= room:

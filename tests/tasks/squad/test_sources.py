@@ -56,6 +56,31 @@ def test_hub(make, monkeypatch):
         make(train=None, eval=None)
 
 
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"context": None}, r"paragraphs\[0\] has no 'context' \(text\), it is null"),
+        ({"question": 3}, r"qas\[0\] has no 'question' \(text\), it is the number 3"),
+        ({"answers": None}, r"qas\[0\] has no 'answers' \(list\), it is null"),
+        ({"answers": {"text": None, "answer_start": None}}, r"qas\[0\] has no 'answers' \(list\), it is null"),
+        ({"answers": {"text": ["b", "c"], "answer_start": [2]}}, "question 1 has 2 answers and 1 answer_start"),
+        ({"answers": {"text": ["b"], "answer_start": ["2"]}}, r"has no 'answer_start' \(whole number\), it is text"),
+        ({"answers": ["b"]}, r"answers\[0\] has no 'text' \(text\), it is text"),
+        ({"answers": [{"text": "b", "answer_start": 2}]}, None),  # another layout of the hub's, with the same content
+    ],
+)
+def test_rows_of_the_hub_in_another_layout_are_refused(make, monkeypatch, changed, message):
+    row = {"id": "1", "context": "a b c", "question": "d", "answers": {"text": ["b"], "answer_start": [2]}}
+    data = datasets.Dataset.from_list([row | changed])
+    monkeypatch.setattr(hub, "prepare", lambda: True)
+    monkeypatch.setattr(datasets, "load_dataset", lambda path, split: data)
+    if message is None:
+        assert make(train=None, eval=None).tables["train"].golds.tolist() == [["b"]]
+        return
+    with pytest.raises(BadInput, match=message):
+        make(train=None, eval=None)
+
+
 def test_without_hub_the_message_names_the_other_sources(make, monkeypatch):
     def fails(path, split):
         raise ConnectionError("no network. Many more words.")
@@ -87,6 +112,12 @@ def with_start(start):
     return whole
 
 
+def impossible():
+    whole = content(DATA)
+    whole["data"][0]["paragraphs"][0]["qas"][0]["is_impossible"] = True
+    return whole
+
+
 QAS = ("data", 0, "paragraphs", 0, "qas")
 
 
@@ -105,6 +136,7 @@ QAS = ("data", 0, "paragraphs", 0, "qas")
         ({"stride": 20}, r"task\.stride=20: .* task\.max_length=20"),
         ({"stride": -1}, r"task\.stride=-1"),
         ({"stride": 10}, r"task\.stride=10 a question may have at most 6 tokens, and q1 has 7"),
+        ({"stride": 17}, r"task\.stride=17: must be at most 15 with task\.max_length=20"),
         ({"score": "f2"}, r"task\.score=f2: allowed are exact, f1"),
         ({"eval": None, "holdout": 1.0}, r"task\.holdout=1\.0"),
         ({"eval": None, "file": content(DATA[:1])}, r"task\.holdout=0\.4: .*task\.eval=FILE"),
@@ -118,6 +150,7 @@ QAS = ("data", 0, "paragraphs", 0, "qas")
         ({"file": without(*QAS, 0, "question")}, r"qas\[0\] has no 'question'"),
         ({"file": without(*QAS, 0, "answers")}, r"qas\[0\] has no 'answers'"),
         ({"file": without(*QAS, 1, "answers", 0, "text")}, r"qas\[1\]\.answers\[0\] has no 'text'"),
+        ({"file": impossible()}, r"qas\[0\] has is_impossible=true and answers"),
         ({"file": with_start("12")}, r"answers\[0\] has no 'answer_start' \(whole number\)"),
         ({"file": with_start(3)}, r"question q2, answer_start=3: the context has no 'near Hull' there"),
         ({"file": {"data": []}}, r"has no questions"),
