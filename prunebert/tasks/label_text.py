@@ -40,7 +40,7 @@ def text_of(value: Any) -> str:
         value = value.item() if isinstance(value, np.bool_ | np.integer) else value
     if isinstance(value, bytes):
         value = decoded(value)
-    if isinstance(value, float | np.floating) and float(value).is_integer() and abs(value) >= FIRST_INEXACT:
+    if isinstance(value, float | np.floating) and float(value).is_integer() and abs(float(value)) >= FIRST_INEXACT:
         raise ValueError(
             f"is labelled {value}, a number with a decimal point, which is not exact from 2^53 on; store the labels as "
             "whole numbers or text"
