@@ -170,7 +170,7 @@ def test_a_damaged_folder_is_refused_in_one_line_that_names_the_file_or_tensor(f
         ({"num_hidden_layers": 10**6}, "1000000 layers and the weights have 2"),
         ({"num_hidden_layers": 1}, "encoder.layer.1.*which a bert of this config.json does not read"),
         ({"vocab_size": 80}, r"\[81\] in the weights and \[80\]|\[81, 32\] in the weights and \[80, 32\]"),
-        ({"max_position_embeddings": "64"}, "max_position_embeddings=64 must be"),
+        ({"max_position_embeddings": "64"}, "max_position_embeddings='64' must be"),
         ({"hidden_dropout_prob": 2}, "hidden_dropout_prob=2 must be"),
         ({"layer_norm_eps": float("nan")}, "layer_norm_eps=nan must be"),
         ({"initializer_range": -1}, "initializer_range=-1 must be"),
