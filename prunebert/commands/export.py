@@ -40,7 +40,7 @@ def main(argv: list[str]) -> None:
         _print_sizes(run, out, export_delta(run, root, out))
     else:
         name = export(run, out)
-        size = sum(artifacts.file_sizes(out).values())
+        size = sum(reading.file_sizes(out).values())
         say(f"{out}: {name}, {size:,} bytes; {out / 'README.md'} shows how to load it")
 
 
@@ -83,7 +83,7 @@ def export_delta(run: Loaded, root: Path, out: Path) -> int:
 
 
 def _print_sizes(run: Loaded, out: Path, dense: int) -> None:
-    sizes = artifacts.file_sizes(out)
+    sizes = reading.file_sizes(out)
     total = sum(sizes.values())
     say(f"{out}: the task delta, {total:,} bytes, {total / dense:.2%} of dense encoder and head ({dense:,} bytes)")
     for name, size in sizes.items():

@@ -16,6 +16,7 @@ from prunebert.runs import artifacts, discover, reading, seal
 from prunebert.runs.failures import Failure, Failures
 from prunebert.settings import overlaps
 from prunebert.system.console import arguments, cell, console, counted, say, say_block, short, table_console
+from prunebert.system.countdown import track
 
 log = logging.getLogger(__name__)
 DENOMINATORS = {
@@ -67,7 +68,7 @@ def main(argv: list[str]) -> None:
         {kind: f"{entry['remaining']:.2%} of {entry['size']:,}" for kind, entry in kinds.items()},
     )
     damaged = seal.damaged(root, row)
-    sizes = artifacts.file_sizes(root) | {name: 0 for name in damaged if not (root / name).exists()}
+    sizes = reading.file_sizes(root) | {name: 0 for name in damaged if not (root / name).exists()}
     _print_section(
         "files (bytes)", {name: f"{size:,}{'  damaged' if name in damaged else ''}" for name, size in sizes.items()}
     )
@@ -115,7 +116,7 @@ def show_sweep(root: Path, failures: Failures | None = None) -> None:
     rows: list[tuple[Path, dict[str, Any]]] = []
     unfinished: list[Path] = []
     damaged: list[str] = []  # a message for each
-    for directory in artifacts.runs(root):
+    for directory in track(artifacts.runs(root), "reading runs"):
         try:
             rows.append((directory, artifacts.result(directory)))
         except BadInput as error:

@@ -12,16 +12,17 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunebert.errors import BadInput
-from prunebert.runs import files, made, reading, seal
+from prunebert.runs import files, made, reading, seal, walk
 from prunebert.runs.seal import checksum
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow
     from torch import Tensor
 
     from prunebert.masks.maskfile import MaskFile, Packed
@@ -189,7 +190,7 @@ def runs(root: Path) -> list[Path]:
     A damaged pointer gives a warning; the list then has the pointer's own directory.
     """
     directories = set()
-    for started in (p.parent for p in (root.rglob(CONFIG) if reading.is_folder(root) else ()) if p.is_dir()):
+    for started in (folder for folder, _ in walk.holding(root, (CONFIG,)) if (folder / CONFIG).is_dir()):
         try:
             directories.add(resolve_pointer(started))
         except BadInput as error:
@@ -221,10 +222,19 @@ def _is_intact(root: Path) -> bool:
 
 def predictions(root: Path) -> pd.DataFrame:
     """Read and verify predictions.parquet of a run. Raises BadInput if it is damaged, missing or cannot be read."""
-    file = seal.intact(root, PREDICTIONS, result(root))
+    return reading.parquet(_predictions(root, None))
+
+
+def prediction_columns(root: Path, names: Sequence[str], row: Mapping[str, Any] | None = None) -> pyarrow.Table:
+    """Read and verify the same; return those of the columns that the file has. row: see `topology`."""
+    return reading.parquet_columns(_predictions(root, row), names)
+
+
+def _predictions(root: Path, row: Mapping[str, Any] | None) -> Path:
+    file = seal.intact(root, PREDICTIONS, result(root) if row is None else row)
     if file is None:
         raise BadInput(f"{root / PREDICTIONS} cannot be read: it is missing")
-    return reading.parquet(file)
+    return file
 
 
 def tensors(root: Path, name: str) -> dict[str, Tensor]:
@@ -241,14 +251,12 @@ def report_folder(root: Path) -> Path:
     return root / "report"
 
 
-def file_sizes(root: Path) -> dict[str, int]:
-    """Return the size in bytes of every file in `root`, by its path within `root`."""
-    return {str(p.relative_to(root)): p.stat().st_size for p in sorted(root.rglob("*")) if p.is_file()}
+def topology(root: Path, row: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Read and verify topology.json of a run; empty for a task delta, which has none. Raises BadInput if damaged.
 
-
-def topology(root: Path) -> dict[str, Any]:
-    """Read and verify topology.json of a run; empty for a task delta, which has none. Raises BadInput if damaged."""
-    file = seal.intact(root, TOPOLOGY, result(root))
+    row: the run's verified result; None to read it. The same holds for the functions below.
+    """
+    file = seal.intact(root, TOPOLOGY, result(root) if row is None else row)
     return {} if file is None else seal.read_topology(file)
 
 
@@ -267,7 +275,7 @@ def masks(path: Path) -> MaskFile:
     return maskfile.unpack(packed_masks(path))
 
 
-def packed_masks(path: Path) -> Packed:
+def packed_masks(path: Path, row: Mapping[str, Any] | None = None) -> Packed:
     """Read and verify the same masks, packed eight weights to a byte.
 
     Raises BadInput if the file is damaged, holds no masks, or one that is not of a matrix.
@@ -276,7 +284,7 @@ def packed_masks(path: Path) -> Packed:
 
     root = resolve_pointer(path)
     file = root / MASKS if reading.is_folder(root) else root
-    if os.path.lexists(root / RESULT) and seal.intact(root, MASKS, result(root)) is None:
+    if os.path.lexists(root / RESULT) and seal.intact(root, MASKS, result(root) if row is None else row) is None:
         raise BadInput(f"{file} is missing")
     return maskfile.read_matrices(file)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from prunebert.errors import BadInput
-from prunebert.runs import artifacts, reading
+from prunebert.runs import artifacts, reading, walk
 from prunebert.settings import labels
 
 
@@ -18,12 +18,12 @@ def finish_time(root: Path) -> float:
 
 def started_runs(root: Path) -> list[Path]:
     """List every directory below `root`, itself included, in which a run was started or which holds a result."""
-    return sorted({*artifacts.runs(root), *(p.parent for p in root.rglob(artifacts.RESULT))})
+    return sorted({*artifacts.runs(root), *(folder for folder, _ in walk.holding(root, (artifacts.RESULT,)))})
 
 
 def sweeps(root: Path) -> list[Path]:
     """List every directory below `root`, itself included, in which a sweep was started."""
-    return sorted(p.parent for p in root.rglob(artifacts.SWEEP))
+    return sorted(folder for folder, _ in walk.holding(root, (artifacts.SWEEP,)))
 
 
 def sweep(root: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from prunebert.errors import BadInput
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow
 
 MAX_TEXT = 64 << 20  # bytes of a JSON or YAML file; the largest of ours, topology.json, has less than one million
 MAX_DEPTH = 100  # of YAML; a recorded configuration has about ten levels
@@ -136,6 +138,11 @@ def _finite(digits: str) -> float:
     return number
 
 
+def file_sizes(root: Path) -> dict[str, int]:
+    """Return the size in bytes of every file in `root`, by its path within `root`."""
+    return {str(p.relative_to(root)): p.stat().st_size for p in sorted(root.rglob("*")) if p.is_file()}
+
+
 def yaml_text(path: Path) -> str:
     """Read a YAML file and return its text.
 
@@ -184,6 +191,19 @@ def parquet(path: Path) -> pd.DataFrame:
 
     try:
         return pd.read_parquet(path)
+    except (ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError, NotImplementedError) as error:
+        raise BadInput(f"{path} cannot be read: {_one_line(error)}") from error
+
+
+def parquet_columns(path: Path, names: Sequence[str]) -> pyarrow.Table:
+    """Read columns of a Parquet file; those that it lacks are left out."""
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        with ParquetFile(path) as file:
+            # threads only slow down tables as small as these
+            return file.read(columns=[name for name in names if name in file.schema_arrow.names], use_threads=False)
     except (ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError, NotImplementedError) as error:
         raise BadInput(f"{path} cannot be read: {_one_line(error)}") from error
 
