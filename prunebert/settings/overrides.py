@@ -6,6 +6,7 @@ Only this file, explain.py and cli.py import Hydra.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, ValueType
+from hydra.core.override_parser.types import Override, RangeSweep, ValueType
 from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -24,6 +25,7 @@ from prunebert.settings import explain as explanations
 from prunebert.settings.labels import search
 
 NOT_IN_FOLDER_NAMES = ("experiment", "hydra.mode", "rerun", "dry")  # as exclude_keys in conf/config.yaml has it
+MAX_VALUES = 100_000  # of one range in a sweep
 Fields = dict[str, Any]
 Build = Callable[[Any], Any]
 
@@ -138,6 +140,8 @@ def values(words: list[str]) -> list[tuple[str, Any]]:
     for override in parsed(words):
         if override.value_type in (ValueType.GLOB_CHOICE_SWEEP, ValueType.INTERVAL_SWEEP):
             continue  # a glob stands for options of a group, an interval is for an optimising sweeper
+        if override.is_sweep_override():
+            _refuse_long_range(override)
         values = override.sweep_iterator() if override.is_sweep_override() else [override.value()]
         pairs += [(override.key_or_group, value) for value in values]
     return pairs
@@ -153,7 +157,25 @@ def axis(word: str) -> list[str]:
         return [f"{key}={override.get_value_element_as_str()}"]
     if not override.is_discrete_sweep() or override.value_type == ValueType.GLOB_CHOICE_SWEEP:
         raise BadInput(f"{word}: only lists, choice() and range() can be enumerated")
+    _refuse_long_range(override)
     return [f"{key}={value}" for value in override.sweep_string_iterator()]
+
+
+def _refuse_long_range(override: Override) -> None:
+    """Raise BadInput for a range with more values than a sweep can have, before it is expanded."""
+    swept = override.value()
+    if not isinstance(swept, RangeSweep) or swept.start is None or swept.stop is None:
+        return
+    try:
+        number = (swept.stop - swept.start) / swept.step
+    except (OverflowError, ZeroDivisionError):
+        number = math.inf
+    if number > MAX_VALUES:
+        values = f"{math.ceil(number):,} values" if math.isfinite(number) else "too many values to count"
+        raise BadInput(
+            f"{shown(override.input_line or override.key_or_group)}: the range has {values}, and a sweep takes at most "
+            f"{MAX_VALUES:,} for one key"
+        )
 
 
 @cache

@@ -221,3 +221,10 @@ def test_a_sweep_of_too_many_cells_is_not_enumerated(tmp_path, monkeypatch):
     )
     (state,) = run_states([tmp_path])
     assert state.state == "unknown" and "it has 6 cells" in state.detail
+
+
+def test_a_sweep_over_a_huge_range_is_not_enumerated(tmp_path):
+    record = {"hydra": {"overrides": {"task": ["seed=range(1000000000)"]}, "sweeper": {}}}
+    (tmp_path / "multirun.yaml").write_text(json.dumps(record))
+    (state,) = run_states([tmp_path])
+    assert state.state == "unknown" and "1,000,000,000 values" in state.detail

@@ -119,3 +119,27 @@ def test_a_value_that_every_cell_would_refuse_ends_a_sweep_before_it_begins():
     assert refused("method=smp,l0", "teacher_fit.lr=.nan,nan").startswith("teacher_fit.lr=.nan: ")
     overrides.refuse_bad_cells(["method=smp,movement", "method.allocation=local", "fit.steps=1,2", "seed=0,1"])
     overrides.refuse_bad_cells(["method=smp,movement", "method.scope=global"])  # only movement takes it
+
+
+@pytest.mark.parametrize("read", [overrides.axis, lambda word: overrides.values([word])], ids=["axis", "values"])
+@pytest.mark.parametrize(
+    ("swept", "number"),
+    [
+        ("range(1000000000)", "1,000,000,000 values"),
+        ("range(0,1,1e-9)", "1,000,000,000 values"),
+        ("range(0,-1000000000,-1)", "1,000,000,000 values"),
+        ("shuffle(range(1000000000))", "1,000,000,000 values"),
+        ("range(1e400)", "too many values"),
+        ("range(100001)", "100,001 values"),
+    ],
+)
+def test_a_huge_range_is_refused_before_it_is_expanded(read, swept, number):
+    with pytest.raises(BadInput) as caught:
+        read(f"seed={swept}")
+    message = str(caught.value)
+    assert message.startswith(f"seed={swept}: ") and number in message and "at most 100,000" in message
+
+
+def test_ranges_that_a_sweep_can_have_are_enumerated():
+    assert len(overrides.axis("seed=range(100000)")) == 100_000
+    assert overrides.axis("seed=range(6,2,-2)") == ["seed=6", "seed=4"] and overrides.axis("seed=range(2,1)") == []
