@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
-import warnings
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -12,7 +10,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from prunebert.errors import visible
-from prunebert.report.style import DARK, LIGHT, Drawing
+from prunebert.report.style import Drawing
 from prunebert.report.tables import Table
 from prunebert.runs import files
 
@@ -64,21 +62,10 @@ def _shown(value: object) -> object:
 
 def draw_picture(drawing: Drawing, folder: Path) -> Picture:
     """Draw a figure, write NAME.png and NAME.pdf into `folder`, and return both themes for the page."""
-    import matplotlib
+    from prunebert.report import picture
 
-    png: dict[str, bytes] = {}
-    for theme in (LIGHT, DARK):
-        with matplotlib.rc_context(theme.rc()), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph .* missing from")  # it is drawn as a box
-            figure = drawing.draw(theme=theme)
-            stream = io.BytesIO()
-            figure.savefig(stream, format="png", metadata={"Software": None})
-            png[theme.name] = stream.getvalue()
-            if theme is LIGHT:
-                figure.set_layout_engine("none")  # keeps the layout of the PNG, and saves time
-                stream = io.BytesIO()
-                figure.savefig(stream, format="pdf", metadata={"CreationDate": None})
-                files.write(folder, f"{drawing.name}.pdf", stream.getvalue())
-    files.write(folder, f"{drawing.name}.png", png["light"])
-    encoded = {theme: base64.b64encode(content).decode() for theme, content in png.items()}
-    return Picture(drawing.name, drawing.caption, encoded["light"], encoded["dark"], round(figure.get_figwidth() * 130))
+    drawn = picture.render(drawing)
+    files.write(folder, f"{drawing.name}.pdf", drawn.pdf)
+    files.write(folder, f"{drawing.name}.png", drawn.light)
+    light, dark = (base64.b64encode(content).decode() for content in (drawn.light, drawn.dark))
+    return Picture(drawing.name, drawing.caption, light, dark, round(drawn.width * 130))

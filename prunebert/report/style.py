@@ -61,7 +61,7 @@ class Theme:
             "legend.fontsize": 7,
             "lines.markersize": 5,
             "lines.linewidth": 1.3,
-            "savefig.dpi": 160,
+            "figure.dpi": 160,
             "pdf.fonttype": 42,
             "figure.constrained_layout.use": True,
         }

@@ -1,0 +1,66 @@
+"""A figure is drawn once. Its dark picture must equal one that is drawn in the dark theme from the start."""
+
+import io
+from functools import partial
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from prunebert.report import allocation, curves, maps, picture, published, style
+
+
+def cell_means():
+    """Return two methods with three seeds at three sparsities, and a dense one."""
+    cells = [("smp", s, 0.8 - s / 5) for s in (0.5, 0.7, 0.9)] + [("magnitude", s, 0.7 - s / 5) for s in (0.5, 0.9)]
+    table = pd.DataFrame([*cells, ("dense", 0.0, 0.84)], columns=["method", "sparsity", "mean"])
+    return table.assign(label=table["method"], short_label=table["method"], sd=0.02, n=3)
+
+
+def runs():
+    methods = ["smp", "smp", "magnitude"]
+    costs = {"seconds_per_step": [0.1, 0.2, 0.3], "seconds": [5.0, 6.0, 7.0], "peak_memory_bytes": [2.0**30] * 3}
+    return pd.DataFrame({"method": methods, "short_label": methods, "device": "cpu", **costs})
+
+
+def ratios():
+    rows = [("smp", s, part, ratio * s) for s in (0.5, 0.9) for part, ratio in (("key", 0.7), ("output", 1.4))]
+    return pd.DataFrame(rows, columns=["label", "sparsity", "part", "ratio"])
+
+
+GRID = np.linspace(0.0, 0.9, 18).reshape(3, 6)
+OVERLAP = np.array([[1.0, -0.9, 0.1], [-0.9, 1.0, 0.5], [0.1, 0.5, 1.0]])  # both colours of text
+POINTS = published.points(published.read_table(), "bert-base-uncased", "mnli", "accuracy_matched")
+FIGURES = {
+    "score": partial(curves.draw_scores, cell_means(), POINTS, metric="accuracy", constant_score=0.6),
+    "cost": partial(curves.draw_costs, runs()),
+    "density": partial(maps.draw_density, {"smp": GRID, "imp": GRID / 2}, {"smp": {"pooler": 0.5}, "imp": {}}),
+    "overlap": partial(maps.draw_overlap, ["smp", "imp", "a name that is longer than forty characters"], OVERLAP),
+    "allocation": partial(allocation.draw_allocation, ratios(), ["smp"]),
+}
+
+
+def pixels(content):
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB")).astype(int)
+
+
+def drawn_alone(draw, theme):
+    """Draw in one theme by matplotlib's own savefig."""
+    stream = io.BytesIO()
+    with matplotlib.rc_context(theme.rc()):
+        draw(theme=theme).savefig(stream, format="png")
+    return pixels(stream.getvalue())
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_both_pictures_equal_those_drawn_in_their_own_theme(name):
+    draw = FIGURES[name]
+    drawn = picture.render(style.Drawing(name, "", draw))
+    for content, theme in ((drawn.light, style.LIGHT), (drawn.dark, style.DARK)):
+        alone = drawn_alone(draw, theme)
+        assert pixels(content).shape == alone.shape
+        assert np.abs(pixels(content) - alone).max() <= 2, theme.name  # rounding
+    assert np.abs(pixels(drawn.light) - pixels(drawn.dark)).max() > 200
+    assert drawn.pdf.startswith(b"%PDF") and b"/Type3" not in drawn.pdf and b"CreationDate" not in drawn.pdf
