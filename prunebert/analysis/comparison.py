@@ -123,7 +123,8 @@ def _read(runs: list[Path], found: Collection[Path]) -> Read:
     read = Read([], [], [], [], [], [])
     for run in track(runs, "reading masks"):
         try:
-            row, mask = artifacts.result(run), artifacts.packed_masks(run)
+            row = artifacts.result(run)
+            mask = artifacts.packed_masks(run, row)
             if missing := [key for key in (*AXES, "model") if key not in row]:
                 raise BadInput(f"{run}/{artifacts.RESULT} is damaged: it lacks {', '.join(missing)}")
             if not all(isinstance(row[key], str | int | float) for key in (*AXES, "model")):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,11 +10,10 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from prunebert.errors import BadInput
 from prunebert.report.curves import sparsity_axis
-from prunebert.report.maps import ACROSS, KINDS, MAX_TITLE, SHORT
+from prunebert.report.maps import ACROSS, MAX_TITLE, SHORT
 from prunebert.report.style import LINES, WIDTH, Theme
-from prunebert.runs import artifacts
+from prunebert.report.topologies import KINDS
 from prunebert.system.names import brief
 
 OUTSIDE = ("pooler", "embeddings")
@@ -36,14 +34,13 @@ def ratios(runs: pd.DataFrame, by: str) -> tuple[pd.DataFrame, list[str]]:
         topology.json cannot be read.
     """
     rows, messages = [], []
-    for _, run in runs.iterrows():
-        try:
-            parts = artifacts.topology(Path(run["directory"]))["budget"][by]
-            part_ratios = {p: float(entry["ratio"]) for p, entry in parts.items() if not str(p).startswith("-")}
-        except (BadInput, KeyError, TypeError, ValueError, AttributeError) as error:
-            messages.append(f"the allocation in topology.json of {run['directory']} cannot be read: {error}")
+    columns = ("directory", "short_label", "sparsity", "topology")
+    for directory, label, sparsity, topology in zip(*(runs[column] for column in columns), strict=True):
+        parts = topology.ratios[by]
+        if isinstance(parts, str):
+            messages.append(f"the allocation in topology.json of {directory} cannot be read: {parts}")
             continue
-        rows += [(run["short_label"], run["sparsity"], part, ratio) for part, ratio in part_ratios.items()]
+        rows += [(label, sparsity, part, ratio) for part, ratio in parts.items()]
     table = pd.DataFrame(rows, columns=["label", "sparsity", "part", "ratio"])
     return table.groupby(["label", "sparsity", "part"], sort=False)["ratio"].mean().reset_index(), messages
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import pandas as pd
 
 from prunebert.choices import PRUNABLE
 from prunebert.errors import BadInput, describe_os_error
-from prunebert.report import rows, variants
+from prunebert.report import rows, topologies, variants
 from prunebert.report.rows import REQUIRED, TEXT_FIELDS
 from prunebert.runs import artifacts, discover, reading
 from prunebert.runs import sweep as runs_sweep
@@ -43,6 +44,8 @@ class Collected:
         directory: the run's directory.
         has_files: whether that directory can be read; False for a row of an earlier report's table.
         source: the file of that table, or "".
+        topology: what topology.json says, see `topologies.Topology`; None for a row of a table.
+        seal: the hashes of the run's files ("files"), which its verified result had; None for a row of a table.
         table, variant, label, short_label, denominator, order: see `variants.add_labels`.
     """
 
@@ -107,9 +110,12 @@ def _read_directories(directories: list[Path]) -> tuple[list[dict[str, Any]], li
                 reason = f"or is still running; the last line of its log: {discover.last_words(directory)}"
                 troubles.append(Trouble("did not finish", short(directory), reason))
                 continue
-            facts = _facts(_encodable(artifacts.result(directory)), "its result.json")
-            origin = {"directory": directory, "has_files": True, "source": ""}
-            origin |= {"written": discover.finish_time(directory), "has_pooler": _has_pooler(directory)}
+            row = artifacts.result(directory)
+            facts = _facts(_encodable(row), "its result.json")
+            topology = topologies.read(directory, row)
+            origin = {"directory": directory, "has_files": True, "source": "", "topology": topology}
+            origin |= {"seal": {"files": row.get("files")}, "has_pooler": topology.has_pooler}
+            origin |= {"written": discover.finish_time(directory)}
             results.append(facts | origin)
         except BadInput as error:
             troubles.append(Trouble("not used", short(directory), str(error)))
@@ -133,6 +139,7 @@ def _read_table(file: Path) -> tuple[list[dict[str, Any]], list[Trouble]]:
             denominator = row.pop("of", "")  # older tables lack it; then `prunable` is trusted
             has_pooler = (denominator, row.get("prunable")) != ("encoder", "encoder_pooler")
             facts = _facts(row, "it")
+            origin |= {"topology": None, "seal": None}
             _refuse_implausible(row)
             results.append(facts | origin | {"written": -math.inf, "has_pooler": has_pooler})
         except BadInput as error:
@@ -170,10 +177,18 @@ def _facts(row: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _encodable(value: Any) -> Any:
     """Return a result with the lone surrogates of its texts as escapes, because no table can hold them."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return _with_escapes(value)
+    return value
+
+
+def _with_escapes(value: Any) -> Any:
     if isinstance(value, dict):
-        return {encodable(key): _encodable(item) for key, item in value.items()}
+        return {encodable(key): _with_escapes(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_encodable(item) for item in value]
+        return [_with_escapes(item) for item in value]
     return encodable(value) if isinstance(value, str) else value
 
 
@@ -194,15 +209,6 @@ def _refuse_implausible(row: dict[str, Any]) -> None:
 def _number(value: Any) -> float:
     """Return the value as a float, or NaN if it is not a number."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
-
-
-def _has_pooler(directory: Path) -> bool:
-    """Return whether the checkpoint has a pooler to prune. Without one, encoder_pooler is the same as encoder."""
-    try:
-        kinds = artifacts.topology(directory).get("kinds")
-        return "pooler" in kinds if isinstance(kinds, dict) else True
-    except BadInput:
-        return True  # without topology.json, `prunable` is trusted
 
 
 def _without_duplicates(results: list[dict[str, Any]]) -> list[dict[str, Any]]:

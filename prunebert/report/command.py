@@ -18,6 +18,7 @@ from prunebert.report.style import Drawing
 from prunebert.runs import artifacts, files, reading
 from prunebert.system.console import arguments, counted, say, short
 from prunebert.system.countdown import Countdown
+from prunebert.system.garbage import long_lived_objects
 from prunebert.system.names import encodable
 
 DESCRIPTION = "Write report.html, results.csv and .parquet, tables.tex and figures from finished runs."
@@ -57,7 +58,7 @@ def write(dirs: list[Path], out: Path | None = None, baseline: str | None = None
     try:
         (out / "figures").mkdir(parents=True, exist_ok=True)
         table_sections, latex_parts = [], [latex.HEAD]
-        with Countdown("drawing figures", None) as countdown:
+        with Countdown("drawing figures", None) as countdown, long_lived_objects():
 
             def draw(drawing: Drawing) -> Picture:
                 picture = page.draw_picture(drawing, folder=out / "figures")

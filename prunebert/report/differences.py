@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -41,10 +39,11 @@ def differences(runs: pd.DataFrame, method: str | None) -> pd.DataFrame:
         runs: the runs of one table.
         method: the baseline; None gives an empty table.
     """
-    load = cache(lambda directory, metric: examples.example_scores(directory, metric))
+    reader = examples.Reader()
+    candidates = runs[runs["method"] == method]
     rows = []
     for (label, sparsity), ours in runs.groupby(["label", "sparsity"], sort=False):
-        theirs = _counterpart(runs[runs["method"] == method], ours)
+        theirs = _counterpart(candidates, ours)
         if theirs is None:
             continue
         pairs = ours.merge(theirs, on="seed", suffixes=("", "_base")).sort_values("seed")
@@ -62,7 +61,7 @@ def differences(runs: pd.DataFrame, method: str | None) -> pd.DataFrame:
                 "other_denominator": not same_denominator and theirs["sparsity"].iloc[0] > 0,
                 "seeds": len(pairs),
                 "difference": difference,
-                "examples": _test_examples(pairs, load),
+                "examples": _test_examples(pairs, reader),
                 "by_seed": over_seeds(pairs["score"].tolist(), pairs["score_base"].tolist()),
             }
         )
@@ -99,18 +98,20 @@ def _counterpart(candidates: pd.DataFrame, ours: pd.DataFrame) -> pd.DataFrame |
     return closest[closest["label"] == closest["label"].iloc[0]]
 
 
-def _test_examples(pairs: pd.DataFrame, load: Any) -> Test:
+def _test_examples(pairs: pd.DataFrame, reader: examples.Reader) -> Test:
     """Test over examples, on the seeds whose predictions are available on both sides."""
     readable = pairs[pairs["has_files"] & pairs["has_files_base"]]
     if len(readable) < len(pairs):
         if readable.empty:
             return Test(None, "predictions not available")
-        return replace(_test_examples(readable, load), part=f"{len(readable)} of {len(pairs)} seeds")
-    sides: tuple[list[pd.Series], list[pd.Series]] = ([], [])
+        part = f"{len(readable)} of {len(pairs)} seeds"
+        return replace(_test_examples(readable, reader), part=part)
+    columns = ("directory", "seal", "directory_base", "seal_base", "metric")
+    ours, theirs = [], []
     try:
-        for _, pair in pairs.iterrows():
-            for side, directory in zip(sides, (pair["directory"], pair["directory_base"]), strict=True):
-                side.append(load(Path(directory), pair["metric"]))
+        for directory, seal, base, base_seal, metric in zip(*(pairs[column] for column in columns), strict=True):
+            ours.append(reader.scores(Path(directory), metric, seal))
+            theirs.append(reader.kept_scores(Path(base), metric, base_seal))
     except BadInput as error:
         return Test(None, str(error))
-    return over_examples(*sides)
+    return over_examples(ours, theirs)

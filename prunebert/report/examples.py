@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +14,52 @@ import pandas as pd
 from prunebert.errors import BadInput
 from prunebert.runs import artifacts
 
+if TYPE_CHECKING:
+    import pyarrow
+
 REGRESSION = ("pearson", "spearman")
+EXAMPLE = ("split", "id", "label")  # the columns that are the same in all runs on the same evaluation data
+
+
+@dataclass
+class Known:
+    """The examples that were read last. Most runs of a table have the same."""
+
+    metric: str
+    columns: pyarrow.Table  # EXAMPLE
+    rows: pd.Series | None  # whether the metric's split has the row; None for all rows
+    label: pd.Series  # by split and id, without the rows of other splits
+
+
+class Reader:
+    """Reads the scores of runs one after another, and the examples only where they differ from the last run's."""
+
+    def __init__(self) -> None:
+        """Start without any examples."""
+        self.known: Known | None = None
+        self.kept: dict[tuple[Path, str], pd.Series] = {}
+
+    def kept_scores(self, directory: Path, metric: str, row: Mapping[str, Any] | None = None) -> pd.Series:
+        """Return the same as `scores`, and keep it: for the baseline's runs, which are compared with several rows."""
+        if (directory, metric) not in self.kept:
+            self.kept[directory, metric] = self.scores(directory, metric, row)
+        return self.kept[directory, metric]
+
+    def scores(self, directory: Path, metric: str, row: Mapping[str, Any] | None = None) -> pd.Series:
+        """Return `example_scores` of a run. row: the run's verified result; None to read it."""
+        table = artifacts.prediction_columns(directory, (*EXAMPLE, "prediction"), row)
+        if table.num_columns < len(EXAMPLE) + 1 or not table.num_rows:
+            raise BadInput(f"{directory}: predictions.parquet lacks its columns")
+        columns = table.select(EXAMPLE)
+        try:
+            if not (self.known and self.known.metric == metric and columns.equals(self.known.columns)):
+                self.known = _examples(directory, metric, columns)
+            prediction = table.select(["prediction"]).to_pandas()["prediction"]
+            if self.known.rows is not None:
+                prediction = prediction[self.known.rows]
+            return _scores(prediction.set_axis(self.known.label.index), self.known.label, metric)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise BadInput(f"{directory}: predictions.parquet cannot be scored: {error}") from error
 
 
 def example_scores(directory: Path, metric: str) -> pd.Series:
@@ -27,18 +75,17 @@ def example_scores(directory: Path, metric: str) -> pd.Series:
     Raises:
         BadInput: predictions.parquet is missing, damaged or cannot be scored.
     """
-    table = artifacts.predictions(directory)
-    if not {"split", "id", "label", "prediction"} <= set(table) or table.empty:
-        raise BadInput(f"{directory}: predictions.parquet lacks its columns")
+    return Reader().scores(directory, metric)
+
+
+def _examples(directory: Path, metric: str, columns: pyarrow.Table) -> Known:
+    table = columns.to_pandas()
     in_split = table["split"].map(lambda split: metric.endswith(f"_{split}"))
-    table = table[in_split] if in_split.any() else table
-    table = table.set_index(["split", "id"])
-    if table.index.has_duplicates:
+    rows = in_split if in_split.any() else None
+    label = (table if rows is None else table[rows]).set_index(["split", "id"])["label"]
+    if label.index.has_duplicates:
         raise BadInput(f"{directory}: predictions.parquet has an example twice")
-    try:
-        return _scores(table["prediction"], table["label"], metric)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise BadInput(f"{directory}: predictions.parquet cannot be scored: {error}") from error
+    return Known(metric, columns, rows, label)
 
 
 def _scores(prediction: pd.Series, label: pd.Series, metric: str) -> pd.Series:

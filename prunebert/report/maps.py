@@ -12,12 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from prunebert.analysis.comparison import beyond_chance
-from prunebert.errors import BadInput
 from prunebert.report.style import WIDTH, Theme
-from prunebert.runs import artifacts
+from prunebert.report.topologies import KINDS
 from prunebert.system.names import brief
 
-KINDS = ("query", "key", "value", "attention-output", "intermediate", "output")
 SHORT = ("query", "key", "value", "att. out", "interm.", "output")
 ACROSS = 4
 MAX_TITLE = 100  # letters of a panel's title
@@ -38,30 +36,16 @@ def remaining(runs: pd.DataFrame) -> tuple[dict[str, np.ndarray], dict[str, dict
     inside: dict[str, list[np.ndarray]] = {}
     outside: dict[str, list[dict[str, float]]] = {}
     messages = []
-    for _, run in runs.iterrows():
-        try:
-            grid, others = _grid(artifacts.topology(Path(run["directory"])))
-        except (BadInput, KeyError, TypeError, ValueError, AttributeError) as error:
-            messages.append(f"topology.json of {run['directory']} cannot be read: {error}")
+    for label, directory, topology in zip(runs["short_label"], runs["directory"], runs["topology"], strict=True):
+        if isinstance(topology.remaining, str):
+            messages.append(f"topology.json of {directory} cannot be read: {topology.remaining}")
             continue
-        inside.setdefault(run["short_label"], []).append(grid)
-        outside.setdefault(run["short_label"], []).append(others)
+        grid, others = topology.remaining
+        inside.setdefault(label, []).append(grid)
+        outside.setdefault(label, []).append(others)
     layer_means = {label: np.mean(grids, axis=0) for label, grids in inside.items()}
     outside_means = {label: pd.DataFrame(rows).mean().to_dict() for label, rows in outside.items()}
     return layer_means, outside_means, messages
-
-
-def _grid(topology: dict[str, Any]) -> tuple[np.ndarray, dict[str, float]]:
-    """Return one run's remaining fractions: layer × kind, and those outside the layers by kind."""
-    matrices = topology["matrices"].values()
-    grid = np.full((1 + max(m["layer"] for m in matrices), len(KINDS)), np.nan)
-    others = {}
-    for matrix in matrices:
-        if matrix["layer"] < 0:
-            others[matrix["kind"]] = float(matrix["remaining"])
-        else:
-            grid[matrix["layer"], KINDS.index(matrix["kind"])] = matrix["remaining"]
-    return grid, others
 
 
 def draw_density(
@@ -142,10 +126,10 @@ def over_seeds(labels: list[str], values: np.ndarray) -> tuple[list[str], np.nda
     A label with only one run has NaN on the diagonal.
     """
     names = list(dict.fromkeys(labels))
-    pairs = pd.DataFrame(values).where(~np.eye(len(labels), dtype=bool))
-    long = pairs.set_axis(labels, axis=0).rename_axis("a").reset_index().melt("a", var_name="b")
-    long["b"] = [labels[i] for i in long["b"]]
-    return names, long.pivot_table("value", "a", "b", dropna=False).reindex(names, columns=names).to_numpy()
+    membership = np.array([[label == name for label in labels] for name in names])
+    pairs = ~(np.isnan(values) | np.eye(len(labels), dtype=bool))
+    overlaps = [[values[np.ix_(a, b)][pairs[np.ix_(a, b)]] for b in membership] for a in membership]
+    return names, np.array([[pair.mean() if pair.size else np.nan for pair in row] for row in overlaps])
 
 
 def _write_numbers(axes: Any, grid: np.ndarray, top: float, form: str, size: float) -> None:

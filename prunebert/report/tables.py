@@ -152,7 +152,7 @@ def every_run(runs: pd.DataFrame) -> Table:
     """Return each run with the command that repeats it, its directory and its four measured sparsities."""
     columns = ["method", "sparsity", "seed", "score", "command that repeats it", "prunebert at commit", "directory"]
     rows = []
-    for _, run in runs.iterrows():
+    for run in runs.to_dict("records"):
         line = [Cell(run["label"]), number(run["sparsity"], "{:g}"), number(run["seed"], "{:d}"), number(run["score"])]
         commit = run["git_commit"][:10] + (" with local changes" if run["row"].get("git_dirty") else "")
         line += [Cell(run["command"], kind="code"), Cell(commit or "installed package")]

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from prunebert.errors import BadInput
-from prunebert.report.examples import example_scores, unit
+from prunebert.report.examples import Reader, example_scores, unit
 from tests.toys import RESULT, write_result
 
 
@@ -73,3 +73,22 @@ def test_unreadable_predictions_are_bad_input(tmp_path, damage):
         write_predictions(tmp_path, [], [])
     with pytest.raises(BadInput, match=r"predictions\.parquet"):
         example_scores(root, "f1")
+
+
+def test_runs_read_one_after_another_score_as_when_read_alone(tmp_path):
+    """A reader keeps the last run's examples; it must notice other labels, ids, splits, orders and metrics."""
+    runs = [
+        write_predictions(tmp_path / "a", [0, 1, 2], [0, 2, 2]),
+        write_predictions(tmp_path / "b", [0, 1, 2], [2, 1, 2]),
+        write_predictions(tmp_path / "c", [0, 1, 1], [2, 1, 2]),
+        write_predictions(tmp_path / "d", [0, 1, 2], [2, 1, 2], ids=["2", "1", "0"]),
+        write_predictions(tmp_path / "e", [0, 1, 2], [0, 1, 0], splits=["matched", "matched", "mismatched"]),
+        write_predictions(tmp_path / "f", ['["a"]', "[]"], ["a", "b"]),
+    ]
+    reader = Reader()
+    for root, metric in [(r, m) for r in runs for m in ("accuracy_matched", "accuracy_mismatched", "exact")]:
+        pd.testing.assert_series_equal(reader.scores(root, metric), example_scores(root, metric), check_names=False)
+        assert reader.kept_scores(root, metric) is reader.kept_scores(root, metric)
+    assert reader.scores(runs[1], "accuracy").tolist() == [0, 1, 1]  # by hand
+    assert reader.scores(runs[2], "accuracy").tolist() == [0, 1, 0]
+    assert reader.scores(runs[4], "accuracy_mismatched").to_dict() == {("mismatched", "2"): 0.0}
