@@ -197,11 +197,11 @@ def parquet(path: Path) -> pd.DataFrame:
 
 def parquet_columns(path: Path, names: Sequence[str]) -> pyarrow.Table:
     """Read columns of a Parquet file; those that it lacks are left out."""
-    from pyarrow import ArrowException
+    from pyarrow import ArrowException, BufferReader
     from pyarrow.parquet import ParquetFile
 
     try:
-        with ParquetFile(path) as file:
+        with ParquetFile(BufferReader(path.read_bytes())) as file:
             # threads only slow down tables as small as these
             return file.read(columns=[name for name in names if name in file.schema_arrow.names], use_threads=False)
     except (ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError, NotImplementedError) as error:
