@@ -1,13 +1,21 @@
 """What is computed once for several runs is shared only where the checkpoints agree in all that decides it."""
 
+import atexit
+import multiprocessing
+import os
 import shutil
+import signal
+import time
 
 import datasets
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from prunebert.network import models
+from prunebert.system import signals
+from prunebert.tasks import cache
 from prunebert.tasks.augment import masked_lm
 from tests.toys import save_model
 
@@ -58,3 +66,56 @@ def test_candidates_of_half_precision_weights_are_those_in_float32(original, tmp
     new_texts = masked_lm(TEXTS, model=half, **SETTINGS)
     shutil.rmtree(tmp_path / "cache")
     assert new_texts == masked_lm(TEXTS, model=single, **SETTINGS) and any(new_texts)
+
+
+TABLE = pd.DataFrame({"text": TEXTS})
+
+
+def tokens_of(original, calls):
+    tokenizer = models.load(str(original)).tokenizer
+
+    def tokenize(batch):
+        calls.append(len(batch["text"]))
+        return {"input_ids": tokenizer(batch["text"])["input_ids"]}
+
+    return cache.tokenised(TABLE, tokenize, tokenizer, {})["input_ids"]
+
+
+def tokenise_for_ever(tokenizer, started):
+    def tokenize(batch):
+        if any(cache.folder().rglob("tmp*")):
+            started.touch()
+            time.sleep(60)
+        return {"input_ids": tokenizer(batch["text"])["input_ids"]}
+
+    atexit._clear()  # of what the tests registered
+    signals.leave_at_once()
+    cache.tokenised(pd.DataFrame({"text": TEXTS * 1001}), tokenize, tokenizer, {})
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+def test_a_process_that_ends_while_it_tokenises_leaves_nothing_for_good(original, tmp_path, end):
+    started, tokenizer = tmp_path / "started", models.load(str(original)).tokenizer
+    process = multiprocessing.get_context("fork").Process(target=tokenise_for_ever, args=(tokenizer, started))
+    process.start()
+    while not started.exists() and process.is_alive():
+        time.sleep(0.02)
+    os.kill(process.pid, end)
+    process.join()
+    assert process.exitcode == (75 if end == signal.SIGTERM else -end)
+    assert any(cache.folder().rglob("tmp*")) == (end == signal.SIGKILL)
+    tokens_of(original, [])  # of another table
+    assert [path.suffix for path in cache.folder().iterdir()] == [".arrow"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"no arrow file", None])
+def test_a_damaged_file_of_the_cache_is_made_again(original, tmp_path, damage, caplog):
+    calls = []
+    right = [list(row) for row in tokens_of(original, calls)]
+    assert [list(row) for row in tokens_of(original, calls)] == right and calls == [2]
+    (file,) = (tmp_path / "cache/prunebert").iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
+    assert [list(row) for row in tokens_of(original, calls)] == right and calls == [2, 2]
+    assert f"{file} is damaged and is made again" in caplog.text
+    assert file.read_bytes() == whole and list(file.parent.iterdir()) == [file]
