@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import unicodedata
 from collections.abc import Iterable
 from typing import Any
@@ -92,4 +93,10 @@ def bad_choice(key: str, value: object, allowed: Iterable[str]) -> BadInput:
 
 def describe_os_error(error: OSError) -> str:
     """Return the file and the reason of a full disk, a removed directory and the like."""
-    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else ""
+    return f"{name}: {reason(error)}" if name else reason(error)
+
+
+def reason(error: OSError) -> str:
+    """Return why a file could not be used, without its name. A library's own OSError has no `strerror`."""
+    return " ".join((error.strerror or str(error) or type(error).__name__).split())

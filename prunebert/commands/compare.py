@@ -10,7 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from prunebert.analysis import comparison, overlap
-from prunebert.errors import BadInput, visible
+from prunebert.errors import BadInput, reason, visible
 from prunebert.runs import artifacts, files
 from prunebert.system import outputs
 from prunebert.system.console import arguments, cell, say, table_console
@@ -55,7 +55,7 @@ def main(argv: list[str]) -> None:
             stream.writelines(as_json(result))
         files.write(out, "compare.png", picture(result))
     except OSError as error:
-        raise BadInput(f"--out={out} cannot be written to: {error.strerror}") from error
+        raise BadInput(f"--out={out} cannot be written to: {reason(error)}") from error
     show(result)
     say(f"compare.json and compare.png are in {out}")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from prunebert import __version__
-from prunebert.errors import BadInput
+from prunebert.errors import BadInput, reason
 from prunebert.report import cells, collect, differences, folder, latex, page, rows, sections
 from prunebert.report.collect import Collected, Trouble
 from prunebert.report.page import Picture
@@ -84,7 +84,7 @@ def write(dirs: list[Path], out: Path | None = None, baseline: str | None = None
         files.write(out, "tables.tex", "\n".join(latex_parts).encode())
         files.write(out, "report.html", html.encode())
     except OSError as error:
-        raise BadInput(f"--out={out} cannot be written to: {error.strerror}") from error
+        raise BadInput(f"--out={out} cannot be written to: {reason(error)}") from error
     return out / "report.html"
 
 

@@ -24,6 +24,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
+from prunebert.errors import reason
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.ranges import Count, check_fields
 from prunebert.runs import artifacts, files, reading
@@ -172,7 +173,7 @@ class Checkpoints:
             self.folder.mkdir(exist_ok=True)
             files.write_tensors(file, tensors, json.dumps(facts | {"identity": self.identity}))
         except OSError as error:
-            log.warning("the checkpoint %s could not be written: %s; training goes on", file, error.strerror)
+            log.warning("the checkpoint %s could not be written: %s; training goes on", file, reason(error))
             return False
         return True
 

@@ -11,6 +11,7 @@ import safetensors.torch
 from omegaconf import OmegaConf
 
 from prunebert.cli import main
+from prunebert.errors import describe_os_error
 from prunebert.runs import artifacts, files
 from prunebert.training.checkpoints import Checkpoints
 from tests.runs.test_resume import SHORT, assert_same_run, results
@@ -175,6 +176,21 @@ def test_a_full_disk_at_the_log_is_told_once_and_costs_only_the_log(cli, toy, tm
         status, printed = cli(*toy, "method=magnitude")
     assert status == 0 and printed.count("run.log: No space left on device; the log is not complete") == 1
     assert "Traceback" not in printed and (tmp_path / "run/result.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError(28, "No space left on device", "/x/run.log"), "/x/run.log: No space left on device"),
+        (OSError(28, "No space left on device", b"/x/\xff"), "/x/\udcff: No space left on device"),
+        (OSError("Failed to write\nbytes"), "Failed to write bytes"),
+        (OSError(), "OSError"),
+        (OSError(9, "Bad file descriptor", 7), "Bad file descriptor"),
+    ],
+)
+def test_an_error_of_the_system_is_its_file_and_its_reason(error, line):
+    assert describe_os_error(error) == line
 
 
 @pytest.mark.parametrize("words", [["method=magnitude"], ["info", "run"], ["-m", "method=magnitude"]])
