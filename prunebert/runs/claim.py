@@ -21,7 +21,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from prunebert.errors import BadInput, Diverged
-from prunebert.runs import artifacts, files, guard, made, record
+from prunebert.runs import artifacts, files, guard, made, reading, record
 from prunebert.system import distributed
 from prunebert.system.signals import Stopped
 
@@ -209,14 +209,14 @@ def _index(directory: Path) -> Path | None:
 
 def _indexed_directory(entry: Path, identity: str) -> Path | None:
     """Return the directory that an entry of the index names; None if there is no entry or no such directory."""
+    if not os.path.lexists(entry):
+        return None
     try:
-        content = json.loads(entry.read_text("utf-8"))
+        content = reading.json_table(entry)
         if content["identity"] != identity:
             raise ValueError("it belongs to another run")
         root = Path(os.path.normpath(entry.parent / content["directory"]))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (BadInput, ValueError, KeyError, TypeError) as error:
         log.warning("%s is damaged and is made again: %s", entry, error)
         return None
     return root if guard.is_run(root) else None

@@ -98,7 +98,7 @@ def test_a_sweep_in_a_directory_of_its_own_again(cli, dated, tmp_path):
     assert status == 0 and printed.count("finished before") == 2 and len(finished_runs(tmp_path)) == 2
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b'{"identity": "x", "directory": "."}', b"\xff\x00"])
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"identity": "x", "directory": "."}', b"\xff\x00", b"[" * 9999])
 def test_a_damaged_index_is_reported_and_made_again(cli, dated, tmp_path, content):
     assert cli(*dated, "method=magnitude")[0] == 0
     (entry,) = (tmp_path / "outputs/.index").glob("*.json")
