@@ -189,6 +189,7 @@ class Around(Callback):
         def check(root: Path) -> None:
             checks.config(overrides.resolved(config))
             _refuse_own_record(config)
+            guard.refuse_shared(root, "hydra.run.dir")
             artifacts.prepare(root)
             guard.refuse_foreign(root, "hydra.run.dir")
             if not (config.rerun or config.dry):
@@ -206,6 +207,7 @@ class Around(Callback):
 
         def check(root: Path) -> None:
             _refuse_own_record(config)
+            guard.refuse_shared(root, "hydra.sweep.dir")
             artifacts.prepare(root, "hydra.sweep.dir")
             self.existing = set(os.listdir(root))
             if not config.dry:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunebert.errors import BadInput
-from prunebert.runs import files, made, reading, seal, walk
+from prunebert.runs import files, made, reading, schema, seal, walk
 from prunebert.runs.seal import checksum
 
 if TYPE_CHECKING:
@@ -33,14 +33,8 @@ SWEEP = "multirun.yaml"  # Hydra's record of a sweep
 QUEUE = ".submitit"
 POINTER, LOCK, CHECKPOINT = "elsewhere.json", ".lock", "checkpoint"
 RESULT, TOPOLOGY, MASKS, METRICS = "result.json", "topology.json", "masks.safetensors", "metrics.jsonl"
-HEAD, WEIGHTS, DELTA, PREDICTIONS, LOG, CONFIG = (
-    "head.safetensors",
-    "weights.safetensors",
-    "delta.safetensors",
-    "predictions.parquet",
-    "run.log",
-    ".hydra",
-)
+HEAD, WEIGHTS, DELTA = "head.safetensors", "weights.safetensors", "delta.safetensors"
+PREDICTIONS, LOG, CONFIG = "predictions.parquet", "run.log", ".hydra"
 
 
 class Artifacts:
@@ -54,7 +48,8 @@ class Artifacts:
         self.root = root
         self.hashes: dict[str, str] = {}  # sha256 of the files written so far, by name
         prepare(root)
-        keep_metrics = resumed and reading.is_file(root / METRICS)
+        if keep_metrics := resumed and reading.is_file(root / METRICS):
+            files.detach(root / METRICS)
         for name in (RESULT, MASKS, HEAD, WEIGHTS, PREDICTIONS, TOPOLOGY, *([] if keep_metrics else [METRICS])):
             try:
                 (root / name).unlink(missing_ok=True)
@@ -187,10 +182,13 @@ def result(root: Path, key: str = "") -> dict[str, Any]:
 def runs(root: Path) -> list[Path]:
     """List every directory below `root`, itself included, in which a run was started; pointers are followed.
 
-    A damaged pointer gives a warning; the list then has the pointer's own directory.
+    A record of another program that uses Hydra is no run. A damaged pointer gives a warning; the list then has the
+    pointer's own directory.
     """
     directories = set()
     for started in (folder for folder, _ in walk.holding(root, (CONFIG,)) if (folder / CONFIG).is_dir()):
+        if _is_of_another_program(started):
+            continue
         try:
             directories.add(resolve_pointer(started))
         except BadInput as error:
@@ -199,13 +197,23 @@ def runs(root: Path) -> list[Path]:
     return sorted(directories)
 
 
+def _is_of_another_program(root: Path) -> bool:
+    if (root / POINTER).exists() or is_started(root):
+        return False
+    try:
+        return not reading.yaml_content(root / CONFIG / "config.yaml", dict).keys() >= schema.RECORDED
+    except BadInput:  # a damaged record may be a run's
+        return False
+
+
 def finished_runs(root: Path) -> list[Path]:
     """Return [root] if it is a finished run, else every finished run below it whose result is intact.
 
     A damaged result below `root` is left out, with a warning. Raises BadInput, as `result` does, if there is none.
     """
     root = resolve_pointer(root)
-    if not reading.is_folder(root / CONFIG) and (below := [p for p in runs(root) if is_finished(p)]):
+    is_run = reading.is_folder(root / CONFIG) and not _is_of_another_program(root)
+    if not is_run and (below := [p for p in runs(root) if is_finished(p)]):
         return [directory for directory in below if _is_intact(directory)]
     result(root)
     return [root]

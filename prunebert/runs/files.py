@@ -22,7 +22,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prunebert.errors import BadInput
+from prunebert.errors import BadInput, reason
 from prunebert.masks import header
 from prunebert.runs import made, reading
 from prunebert.system import distributed
@@ -56,6 +56,21 @@ def replacing(file: Path) -> Iterator[Path]:
         with suppress(OSError):  # the folder is gone
             remove()
         atexit.unregister(remove)
+
+
+def detach(file: Path) -> None:
+    """Make `file` a file of its own, so that appending to it changes no other file.
+
+    A symbolic link, and a hard link that shares its content with another name, become a copy. A symbolic link to
+    nothing is removed. Raises OSError, also for a pipe or a device.
+    """
+    if not file.exists():
+        file.unlink(missing_ok=True)
+    elif not file.is_file():
+        raise OSError(errno.EINVAL, "it is no regular file", str(file))
+    elif file.is_symlink() or file.stat().st_nlink > 1:
+        with replacing(file) as copy:
+            shutil.copyfile(file, copy)
 
 
 @contextmanager
@@ -130,7 +145,7 @@ def new_folder(root: Path) -> Iterator[Path]:
             file.chmod(partial.stat().st_mode & 0o666)  # safetensors lets only the owner read its files
         partial.replace(root)
     except OSError as error:
-        raise BadInput(f"{root} cannot be written to: {error.strerror}") from error
+        raise BadInput(f"{root} cannot be written to: {reason(error)}") from error
     finally:
         remove()
         atexit.unregister(remove)
@@ -232,7 +247,7 @@ def made_once(file: Path, setting: str) -> Iterator[dict[str, Tensor] | None]:
         file.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(file.with_suffix(".lock")).acquire() if distributed.FIRST else nullcontext()
     except OSError as error:
-        raise BadInput(f"{setting} cannot be written to: {error.strerror}") from error
+        raise BadInput(f"{setting} cannot be written to: {reason(error)}") from error
     with lock:
         tensors = _read_intact(file, setting) if distributed.FIRST else None
         if distributed.broadcast(tensors is not None) and tensors is None:
@@ -256,7 +271,7 @@ def _read_intact(file: Path, setting: str) -> dict[str, Tensor] | None:
     try:
         return read_tensors(file)[0]
     except PermissionError as error:
-        raise BadInput(f"{setting}: {file} cannot be read: {error.strerror}") from error
+        raise BadInput(f"{setting}: {file} cannot be read: {reason(error)}") from error
     except (OSError, ValueError) as error:
         log.warning("%s is damaged (%s) and is made again", file, error)
         return None

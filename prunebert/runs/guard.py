@@ -33,6 +33,32 @@ def refuse_foreign(root: Path, key: str) -> None:
             f"{key}={root} holds {', '.join(sorted(names))} of another origin than a run of prunebert; choose another "
             "directory"
         )
+    for name in (CONFIG, CHECKPOINT):
+        if (root / name).is_symlink():
+            raise BadInput(
+                f"{key}={root} holds {name}, which is a link; a run would change files in the folder that it names; "
+                "choose another directory"
+            )
+
+
+def refuse_shared(root: Path, key: str) -> None:
+    """Raise BadInput if `root` is the root of the file system or of a repository, or a home directory.
+
+    They hold much else, and their owner would not remove a run's files by removing the directory. A directory in which
+    a run was started before is accepted. key: the key that named the directory.
+    """
+    place = Path(os.path.realpath(root))
+    kind = (
+        "the root of the file system"
+        if place == place.parent
+        else "your home directory"
+        if place == Path(os.path.realpath(reading.home("~")))
+        else "the root of a repository"
+        if os.path.lexists(place / ".git")
+        else ""
+    )
+    if kind and not is_run(root):
+        raise BadInput(f"{key}={root} is {kind}; choose a directory for the run's files alone")
 
 
 def is_run(root: Path) -> bool:

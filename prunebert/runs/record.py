@@ -11,15 +11,15 @@ import re
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from io import TextIOWrapper
 from logging.handlers import MemoryHandler
 from pathlib import Path
 
 from prunebert.errors import BadInput, describe_os_error
-from prunebert.runs import artifacts, files, reading
+from prunebert.runs import artifacts, files, reading, schema
 from prunebert.system.console import OneLine
 
 FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")  # config.yaml makes a directory one of prunebert's
-KEYS = {"method", "task", "model", "sparsity", "seed"}  # that every configuration of prunebert has
 Texts = Mapping[str, str]  # name of a file in .hydra -> YAML
 
 
@@ -46,7 +46,7 @@ def exists(file: Path) -> bool:
         content = reading.yaml_content(file, dict)
     except BadInput:
         return False
-    return bool(content.keys() >= KEYS)
+    return bool(content.keys() >= schema.RECORDED)
 
 
 def is_empty(folder: Path) -> bool:
@@ -72,6 +72,10 @@ class _Log(logging.FileHandler):
             self.failed = True
             reason = error.strerror or describe_os_error(error)
             sys.stderr.write(f"prunebert: {self.baseFilename}: {reason}; the log is not complete\n")
+
+    def _open(self) -> TextIOWrapper:
+        files.detach(Path(self.baseFilename))
+        return super()._open()
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

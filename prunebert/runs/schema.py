@@ -10,6 +10,7 @@ from prunebert.choices import PRUNABLE
 MAYBE = type(None)  # beside a type: the value may be null
 Kinds = Mapping[str, tuple[type, ...]]
 
+RECORDED = frozenset({"method", "task", "model", "sparsity", "seed"})  # keys of every recorded configuration
 REQUIRED: Kinds = {
     **dict.fromkeys(("method", "task", "model", "fit", "distill", "augment", "prunable", "command"), (str,)),
     **dict.fromkeys(("metric", "device", "status", "weights_hash"), (str,)),

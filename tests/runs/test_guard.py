@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from prunebert.errors import BadInput
-from prunebert.runs import guard, made
+from prunebert.runs import artifacts, guard, made
 
 USERS_FILES = {
     "run.log": "my own log\n",
@@ -18,6 +18,7 @@ USERS_FILES = {
     "checkpoint/epoch-3.pt": "my weights",
     "elsewhere.json": "{}",
 }
+RECORD = "method: a\ntask: b\nmodel: c\nsparsity: 0.5\nseed: 1\n"
 COMMANDS = {
     "a run": ["method=magnitude"],
     "bad input": ["method=magnitude", "fit.steps=many"],
@@ -130,10 +131,9 @@ def test_another_stopped_run_found_under_the_lock_is_refused(tmp_path):
     """It was started by another process after this one had looked for the first time."""
     (tmp_path / "checkpoint").mkdir()
     (tmp_path / ".hydra").mkdir()
-    keys = "method: a\ntask: b\nmodel: c\nsparsity: 0.5\nseed: 1\n"
-    (tmp_path / ".hydra/config.yaml").write_text(keys)
+    (tmp_path / ".hydra/config.yaml").write_text(RECORD)
     guard.refuse_foreign(tmp_path, "hydra.run.dir")
-    guard.refuse_another(tmp_path, lambda text: text == keys)
+    guard.refuse_another(tmp_path, lambda text: text == RECORD)
     with pytest.raises(BadInput, match="already holds a stopped run"):
         guard.refuse_another(tmp_path, lambda text: False)
 
@@ -157,6 +157,89 @@ def test_leftovers_of_dead_processes_are_removed_and_nothing_else(cli, toy, tmp_
     (run / ".head.safetensors.5").symlink_to("masks.safetensors.5")
     assert cli(*toy, "method=magnitude")[0] == 0
     assert all((run / name).read_text() == "mine" for name in [*kept, ".head.safetensors.5"])
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_a_log_that_is_also_another_file_becomes_a_copy(cli, toy, tmp_path, link):
+    assert cli(*toy, "method=magnitude")[0] == 0
+    log, mine = tmp_path / "run/run.log", tmp_path / "mine.txt"
+    log.rename(mine)
+    link(mine, log)
+    before = mine.read_text()
+    status, printed = cli(*toy, "method=magnitude")
+    assert status == 0 and "finished before" in printed and mine.read_text() == before
+    assert log.read_text().startswith(before) and "finished before" in log.read_text() and not log.is_symlink()
+
+
+def test_metrics_that_are_also_another_file_become_a_copy(tmp_path):
+    (tmp_path / "mine.jsonl").write_text("{}\n")
+    (tmp_path / "run").mkdir()
+    os.link(tmp_path / "mine.jsonl", tmp_path / "run/metrics.jsonl")
+    artifacts.Artifacts(tmp_path / "run", resumed=True).record({"step": 1})
+    assert (tmp_path / "mine.jsonl").read_text() == "{}\n"
+    assert (tmp_path / "run/metrics.jsonl").read_text() == '{}\n{"step": 1}\n'
+
+
+def test_a_log_that_is_a_pipe_hangs_nothing(cli, toy, tmp_path):
+    assert cli(*toy, "method=magnitude")[0] == 0
+    (tmp_path / "run/run.log").unlink()
+    os.mkfifo(tmp_path / "run/run.log")
+    status, printed = cli(*toy, "method=magnitude")
+    assert status == 0 and printed.count("run.log: it is no regular file; the log is not complete") == 1
+
+
+@pytest.mark.parametrize("name", [".hydra", "checkpoint"])
+def test_a_folder_of_a_run_that_is_a_link_is_refused(cli, toy, tmp_path, name):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/config.yaml").write_text(RECORD)
+    (tmp_path / "run").mkdir()
+    if name == "checkpoint":
+        (tmp_path / "run/.hydra").mkdir()
+        (tmp_path / "run/.hydra/config.yaml").write_text(RECORD)
+    (tmp_path / "run" / name).symlink_to("../mine")
+    before = content(tmp_path)
+    status, printed = cli(*toy, "method=magnitude", "rerun=true")
+    assert status == 2 and f"hydra.run.dir=run holds {name}, which is a link" in printed
+    assert len(printed.splitlines()) == 1 and content(tmp_path) == before
+
+
+@pytest.mark.parametrize("key", ["hydra.run.dir", "hydra.sweep.dir"])
+@pytest.mark.parametrize("kind", ["your home directory", "the root of a repository"])
+def test_directories_that_hold_much_else_are_refused(cli, toy, tmp_path, monkeypatch, key, kind):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "repository/.git").mkdir(parents=True)
+    place = tmp_path / ("home" if "home" in kind else "repository")
+    (tmp_path / "link").symlink_to(place)
+    before = content(tmp_path)
+    words = [*(["-m"] if "sweep" in key else []), *toy, "method=magnitude"]
+    for name in (place, tmp_path / "link"):
+        status, printed = cli(*words, f"{key}={name}")
+        assert status == 2 and printed.startswith(f"prunebert: {key}={name} is {kind}; choose a directory for")
+        assert len(printed.splitlines()) == 1 and content(tmp_path) == before
+
+
+def test_the_root_of_the_file_system_is_refused_and_a_folder_of_a_repository_is_not(tmp_path):
+    with pytest.raises(BadInput, match="is the root of the file system; choose"):
+        guard.refuse_shared(Path("/"), "hydra.run.dir")
+    (tmp_path / ".git").mkdir()
+    guard.refuse_shared(tmp_path / "outputs", "hydra.run.dir")
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra/config.yaml").write_text(RECORD)
+    guard.refuse_shared(tmp_path, "hydra.run.dir")  # a run was started here before
+
+
+def test_the_record_of_another_program_is_no_run(cli, toy, tmp_path):
+    put(tmp_path / "mine", [".hydra/config.yaml", "run.log"])
+    put(tmp_path / "mine/theirs", [".hydra/config.yaml"])
+    status, printed = cli("-m", *toy, "method=magnitude", "hydra.sweep.dir=mine")
+    assert status == 0 and "did not finish" not in printed
+    (cell,) = artifacts.runs(tmp_path / "mine")
+    assert artifacts.finished_runs(tmp_path / "mine") == [cell] and cell.parent == tmp_path / "mine"
+    status, printed = cli("status", "mine")
+    assert status == 0 and "1 done" in printed and "stale" not in printed
+    (cell / ".hydra/config.yaml").write_text("[")  # a damaged record may be a run's
+    assert artifacts.runs(tmp_path / "mine") == [cell]
 
 
 def test_a_directory_made_by_another_process_stays(tmp_path, monkeypatch):
