@@ -8,7 +8,8 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -186,7 +187,8 @@ class Around(Callback):
         self.existing: set[str] = set()  # names in the sweep's directory before the sweep
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        def check(root: Path) -> None:
+        with _stopping():
+            root = Path(config.hydra.run.dir)
             checks.config(overrides.resolved(config))
             _refuse_own_record(config)
             guard.refuse_shared(root, "hydra.run.dir")
@@ -194,8 +196,6 @@ class Around(Callback):
             guard.refuse_foreign(root, "hydra.run.dir")
             if not (config.rerun or config.dry):
                 guard.refuse_another(root, partial(_means_the_same, config))
-
-        _or_stop(check, Path(config.hydra.run.dir))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         def is_this_sweep(text: str) -> bool:
@@ -205,18 +205,16 @@ class Around(Callback):
                 return False
             return words is not None and list(words) == list(config.hydra.overrides.task)
 
-        def check(root: Path) -> None:
-            _refuse_own_record(config)
-            guard.refuse_shared(root, "hydra.sweep.dir")
-            artifacts.prepare(root, "hydra.sweep.dir")
-            self.existing = set(os.listdir(root))
-            if not config.dry:
-                guard.refuse_another_sweep(root, is_this_sweep)
-
         if distributed.COUNT > 1:
             _stop("torchrun takes one run at a time; give it a sweep's cells one after another (scripts/loop.sh)")
-        sweep = Path(config.hydra.sweep.dir).absolute()
-        _or_stop(check, sweep)
+        with _stopping():
+            sweep = Path(config.hydra.sweep.dir).absolute()
+            _refuse_own_record(config)
+            guard.refuse_shared(sweep, "hydra.sweep.dir")
+            artifacts.prepare(sweep, "hydra.sweep.dir")
+            self.existing = set(os.listdir(sweep))
+            if not config.dry:
+                guard.refuse_another_sweep(sweep, is_this_sweep)
         if config.dry:  # the cells compose their own configurations; this one says where Hydra records the sweep
             folder = tempfile.TemporaryDirectory(prefix="prunebert-dry-")
             made.at_end(folder.cleanup)
@@ -248,7 +246,8 @@ class Around(Callback):
         if self.report and not config.dry:
             from prunebert.report.command import main as report  # importing matplotlib and scipy takes seconds
 
-            _or_stop(lambda root: report([str(root)]), sweep, status=1)
+            with _stopping(status=1):
+                report([str(sweep)])
         stop = signals.sweep_stop()
         if stop and stop.by:
             _stop(f"stopped by {stop.by}; the same command goes on from the last checkpoints", signals.STATUS)
@@ -279,10 +278,11 @@ def _refuse_own_record(config: DictConfig) -> None:
         )
 
 
-def _or_stop(check: Callable[[Path], None], path: Path, status: int = 2) -> None:
-    """Call `check`; end the process at BadInput or OmegaConf's errors, which Hydra would turn into warnings."""
+@contextmanager
+def _stopping(status: int = 2) -> Iterator[None]:
+    """End the process at BadInput and at OmegaConf's errors, which Hydra would turn into warnings."""
     try:
-        check(path)
+        yield
     except BadInput as error:
         _stop(str(error), status)
     except OmegaConfBaseException as error:
