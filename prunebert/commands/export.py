@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from prunebert.runs import artifacts, files, reading
 from prunebert.system.console import arguments, out_folder, say
+from prunebert.system.names import encodable
 
 if TYPE_CHECKING:
     from prunebert.runs.load import Loaded
@@ -60,7 +61,7 @@ def export(run: Loaded, out: Path) -> str:
         stock(run).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         (folder / "prunebert.json").write_text(json.dumps(facts_of(run), indent=1) + "\n", "utf-8")
-        (folder / "README.md").write_text(card(run, out.name), "utf-8")
+        (folder / "README.md").write_text(encodable(card(run, out.name)), "utf-8")
         if auto_class(run) == "AutoModel":
             head = {n: p.detach().cpu().contiguous() for n, p in run.net.heads[run.head].named_parameters()}
             save_file(head, folder / artifacts.HEAD)

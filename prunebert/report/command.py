@@ -81,8 +81,8 @@ def write(dirs: list[Path], out: Path | None = None, baseline: str | None = None
         results.to_parquet(parquet, index=False)
         files.write(out, "results.csv", rows.as_csv(results).encode())
         files.write(out, "results.parquet", parquet.getvalue())
-        files.write(out, "tables.tex", "\n".join(latex_parts).encode())
-        files.write(out, "report.html", html.encode())
+        files.write(out, "tables.tex", encodable("\n".join(latex_parts)).encode())
+        files.write(out, "report.html", encodable(html).encode())
     except OSError as error:
         raise BadInput(f"--out={out} cannot be written to: {reason(error)}") from error
     return out / "report.html"
@@ -100,7 +100,8 @@ def flatten(runs: pd.DataFrame) -> pd.DataFrame:
         if list in types or not (types <= {int, float} or len(types) < 2):
             facts[column] = values.map(lambda v: v if isinstance(v, str) else json.dumps(v)).reindex(facts.index)
     added = runs[["table", "label", "denominator", "measured"]].rename(columns={"denominator": "of"})
-    table = pd.concat([added.assign(directory=runs["directory"].map(str)), facts], axis=1)
+    added = added.assign(directory=[encodable(str(directory)) for directory in runs["directory"]])
+    table = pd.concat([added, facts], axis=1)
     return table.map(lambda v: encodable(v) if isinstance(v, str) else v).rename(columns=encodable)
 
 

@@ -26,6 +26,7 @@ from prunebert.errors import BadInput, reason
 from prunebert.masks import header
 from prunebert.runs import made, reading
 from prunebert.system import distributed
+from prunebert.system.names import encodable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,8 +86,8 @@ def naming(file: Path) -> Iterator[None]:
 
 
 def _partial(path: Path) -> Path:
-    """Return the temporary path beside `path`. File systems allow names of 255 bytes."""
-    name = path.name.encode()[:200].decode(errors="ignore")
+    """Return the temporary path beside `path`. File systems allow names of 255 bytes, which need not be UTF-8."""
+    name = os.fsencode(path.name)[:200].decode(errors="ignore")
     return path.parent / f".{name}.{os.getpid()}"
 
 
@@ -185,6 +186,16 @@ def encode_tensors(tensors: Mapping[str, Tensor], metadata: dict[str, str] | Non
     return header.in_order(save({n: x.detach().cpu().contiguous() for n, x in tensors.items()}, metadata))
 
 
+@contextmanager
+def _utf8_path(file: Path) -> Iterator[str]:
+    """Yield a path of `file` for safetensors, which takes none that is no valid UTF-8: that of an open descriptor."""
+    if encodable(str(file)) == str(file):
+        yield str(file)
+        return
+    with file.open("rb") as stream:
+        yield f"/proc/self/fd/{stream.fileno()}"
+
+
 def load_finite(file: Path) -> dict[str, Tensor]:
     """Read a safetensors file of finite float32 values. Tensors under ROWS are int32.
 
@@ -195,7 +206,8 @@ def load_finite(file: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     try:
-        tensors = load_file(file)
+        with _utf8_path(file) as path:
+            tensors = load_file(path)
     except (SafetensorError, OSError) as error:
         raise BadInput(f"{file} is damaged: {str(error).splitlines()[0]}") from error
     for name, value in tensors.items():
@@ -218,8 +230,8 @@ def read_tensors(file: Path) -> tuple[dict[str, Tensor], str]:
     if not reading.is_file(file):
         raise ValueError("it is no regular file")
     try:
-        tensors = safetensors.load_file(file)
-        with safe_open(file, "pt") as stream:
+        with _utf8_path(file) as path, safe_open(path, "pt") as stream:
+            tensors = safetensors.load_file(path)
             metadata = stream.metadata() or {}
     except SafetensorError as error:
         raise ValueError(str(error)) from error

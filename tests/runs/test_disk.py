@@ -75,6 +75,28 @@ def test_output_that_becomes_read_only_ends_it_in_one_line_and_loses_nothing(
     assert_same_run(results(tmp_path / "whole"), results(tmp_path / "run"))
 
 
+def test_names_that_are_no_utf8_are_written_and_shown(finished, cli, tmp_path):
+    run, name = tmp_path / os.fsdecode(b"caf\xe9"), os.fsdecode(b"new\xe9")
+    shutil.copytree(finished("method=magnitude"), run)
+    commands = [
+        ["mask", "and", str(run), str(run), f"mask{name}"],
+        ["export", str(run), f"export{name}"],
+        ["export", "--sparse", str(run), f"delta{name}"],
+        ["report", str(run), "--out", f"report{name}"],
+    ]
+    for command in commands:
+        status, printed = cli(*command)
+        assert status == 0 and "\\udce9" in printed and (tmp_path / command[-1]).exists(), printed
+    status, printed = cli("info", str(run) + "missing")
+    assert status == 2 and len(printed.splitlines()) == 1
+
+
+def test_a_directory_that_names_no_key_is_one_line(cli, toy, tmp_path):
+    for key, words in (("hydra.run.dir", []), ("hydra.sweep.dir", ["-m"])):
+        status, printed = cli(*words, *toy, "method=magnitude", f"{key}='${{nothing}}'")
+        assert status == 2 and len(printed.splitlines()) == 1 and key in printed, printed
+
+
 def test_a_directory_deleted_under_a_run_ends_it_in_one_line(cli, toy, tmp_path, monkeypatch):
     save_if_due = Checkpoints.save_if_due
 

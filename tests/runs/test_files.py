@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from prunebert.errors import BadInput
 from prunebert.runs import files
@@ -41,7 +42,7 @@ def test_a_link_is_replaced_and_its_target_kept(tmp_path):
     assert not (tmp_path / "page.html").is_symlink() and {p.name for p in tmp_path.iterdir()} == {"theirs", "page.html"}
 
 
-@pytest.mark.parametrize("name", ["x" * 250, "語" * 85])
+@pytest.mark.parametrize("name", ["x" * 250, "語" * 85, os.fsdecode(b"caf\xe9")])
 def test_names_as_long_as_the_system_takes(tmp_path, name):
     files.write(tmp_path, name, b"whole")
     with files.new_folder(tmp_path / "f" / name) as folder:
@@ -59,3 +60,12 @@ def test_an_error_names_the_file_and_leaves_nothing(tmp_path):
         full()
     assert (raised.value.errno, raised.value.filename) == (28, str(tmp_path / "a"))
     assert os.listdir(tmp_path) == ["a"] and (tmp_path / "a").read_text() == "old"
+
+
+def test_tensors_below_a_folder_that_is_no_utf8(tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    files.write_tensors(folder / "a.safetensors", {"x": torch.arange(3.0)}, "facts")
+    tensors, facts = files.read_tensors(folder / "a.safetensors")
+    assert tensors["x"].tolist() == [0, 1, 2] and facts == "facts"
+    assert files.load_finite(folder / "a.safetensors")["x"].tolist() == [0, 1, 2]
