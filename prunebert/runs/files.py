@@ -16,6 +16,7 @@ import glob
 import hashlib
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
@@ -85,6 +86,17 @@ def naming(file: Path) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, str(file)) from error
 
 
+@contextmanager
+def _errors_of_the_system(file: Path) -> Iterator[None]:
+    """Raise an OSError that names `file` for what safetensors and tokenizers report as "… (os error 28)"."""
+    try:
+        yield
+    except Exception as error:  # tokenizers raises the bare class
+        if isinstance(error, OSError) or not (number := re.search(r"\(os error (\d+)\)", str(error))):
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(file)) from error
+
+
 def _partial(path: Path) -> Path:
     """Return the temporary path beside `path`. File systems allow names of 255 bytes, which need not be UTF-8."""
     name = os.fsencode(path.name)[:200].decode(errors="ignore")
@@ -141,7 +153,8 @@ def new_folder(root: Path) -> Iterator[Path]:
         _remove_partials_of_the_dead(root)
         made.make(root.parent)
         partial.mkdir()
-        yield partial
+        with _errors_of_the_system(root):
+            yield partial
         for file in partial.iterdir():
             file.chmod(partial.stat().st_mode & 0o666)  # safetensors lets only the owner read its files
         partial.replace(root)
@@ -162,20 +175,16 @@ def checksum(tensors: Mapping[str, Tensor], facts: str = "") -> str:
 
 def write_tensors(file: Path, tensors: Mapping[str, Tensor], facts: str = "") -> None:
     """Write a tensor file. Raises OSError, also for a full disk, which safetensors reports as an error of its own."""
-    from safetensors import SafetensorError
     from safetensors import torch as safetensors
 
     metadata = {"sha256": checksum(tensors, facts)} | ({"facts": facts} if facts else {})
     with replacing(file) as partial:
         partial.touch()
         mode = partial.stat().st_mode
-        try:
+        with _errors_of_the_system(file):
             safetensors.save_file(dict(tensors), partial, metadata)
-            with partial.open("r+b") as stream:
-                header.sort_metadata(stream)
-        except SafetensorError as error:
-            code = errno.ENOSPC if "No space" in str(error) else errno.EIO
-            raise OSError(code, os.strerror(code), str(file)) from error
+        with partial.open("r+b") as stream:
+            header.sort_metadata(stream)
         partial.chmod(mode)  # safetensors lets only the owner read its files
 
 

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from prunebert.errors import BadInput
 from prunebert.runs import files
@@ -69,3 +70,12 @@ def test_tensors_below_a_folder_that_is_no_utf8(tmp_path):
     tensors, facts = files.read_tensors(folder / "a.safetensors")
     assert tensors["x"].tolist() == [0, 1, 2] and facts == "facts"
     assert files.load_finite(folder / "a.safetensors")["x"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("kind", [Exception, SafetensorError])
+def test_a_full_disk_that_a_library_reports_in_its_own_way(tmp_path, kind):
+    with pytest.raises(BadInput, match="to: No space left on device"), files.new_folder(tmp_path / "export"):
+        raise kind("I/O error: No space left on device (os error 28)")
+    with pytest.raises(kind, match="another fault"), files.new_folder(tmp_path / "export"):
+        raise kind("another fault")
+    assert not list(tmp_path.iterdir())
