@@ -62,7 +62,7 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
         log.warning("%s", line)
     for line in _shared_data(fields, model.name):
         log.warning("%s", line)
-    run_identity = identity.compute(fields, task.facts(), model.weights_hash)
+    run_identity = identity.compute(fields, task.facts(), model.weights_hash, model.unusual())
     labels = {"identity": run_identity, "model": model.name}
     labels |= row_labels.labels(fields, request.choices, request.words, pruned)
     if fields["dry"]:
@@ -84,6 +84,7 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
         sweep=request.sweep,
         record=request.record,
         is_same=request.is_same,
+        heads_hash=model.heads_hash,
     )
     with signals.heeded() as stop, claim.claim_for_all_ranks(start) as home:
         claim.redirect(start, home.root)
@@ -91,7 +92,7 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
             row = artifacts.result(home.root)
             log.info("finished before (rerun=true repeats it): %s", info.line(row, home.root))
             return
-        checkpoints = Checkpoints(home.root, run_identity, every, stop)
+        checkpoints = Checkpoints(home.root, run_identity, every, stop, model)
         if fields["rerun"]:
             checkpoints.clear()
         conditions = Conditions(

@@ -102,6 +102,8 @@ def write(run: FinishedRun, out: Artifacts) -> dict[str, Any]:
         "form": asdict(last.task.form()),
         "checkpoint": model.origin,
         "weights_hash": model.weights_hash,
+        "heads_hash": model.heads_read,
+        "architecture": model.unusual(),
         "versions": {package: version(package) for package in PACKAGES} | {"python": platform.python_version()},
         **git_state(),
         "status": "complete",

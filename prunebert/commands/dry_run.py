@@ -8,7 +8,7 @@ from typing import Any
 
 from prunebert.network.models import Model
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.runs import artifacts, claim
+from prunebert.runs import artifacts, claim, heads
 from prunebert.system.console import say, short
 from prunebert.tasks.task import Task, constant_baseline
 from prunebert.training.phase import Method
@@ -32,6 +32,8 @@ def show(
     """
     constant_baseline(task)
     earlier = claim.find_run(directory, identity)
+    if earlier:
+        heads.refuse_another(earlier, model.heads_hash)
     if earlier and artifacts.holds_result_of(earlier, identity):
         state = f"done, in {short(earlier)}"
     elif earlier:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from torch import Tensor, nn
 
 from prunebert.errors import BadInput
-from prunebert.network import checkpoint, configuration, tokenizers, weights
+from prunebert.network import architecture, checkpoint, configuration, tokenizers, weights
 from prunebert.network.checkpoint import OTHER_SOURCES, Place
 from prunebert.ranges import Text
 from prunebert.system import hub, packaged
@@ -35,6 +35,8 @@ class Family:
         dropout: the configuration's names for the head's dropout rate; the first that has a value counts.
         dropout_first: dropout also comes before the head's hidden layer.
         load: arguments of the encoder's class.
+        usual: the values of the published checkpoints, by the configuration's keys (architecture.py).
+        first: (width, attention heads) of the family's first published checkpoint.
     """
 
     prefix: str
@@ -47,6 +49,8 @@ class Family:
     dropout: tuple[str, ...] = ("classifier_dropout", "hidden_dropout_prob")
     dropout_first: bool = True
     load: dict[str, Any] = field(default_factory=dict)
+    usual: dict[str, Any] = field(default_factory=lambda: architecture.USUAL)
+    first: tuple[int, int] = (768, 12)
 
     def place(self, name: str) -> tuple[int, str] | None:
         """Return (layer, kind) of a prunable encoder matrix, None for any other tensor.
@@ -95,6 +99,7 @@ FAMILIES = {
         head=("classifier.dense", "tanh", "classifier.out_proj"),
         mlm=("lm_head.dense", "gelu", "lm_head.layer_norm"),
         load={"add_pooling_layer": False},
+        usual=architecture.USUAL | {"layer_norm_eps": 1e-5, "pad_token_id": 1},
     ),
     "distilbert": Family(
         prefix="distilbert",
@@ -105,6 +110,7 @@ FAMILIES = {
         dropout=("seq_classif_dropout",),
         dropout_first=False,
         mlm=("vocab_transform", "activation", "vocab_layer_norm"),
+        usual=architecture.USUAL_OF_DISTILBERT,
     ),
     "electra": Family(
         prefix="electra",
@@ -113,6 +119,7 @@ FAMILIES = {
         pooler="",
         head=("classifier.dense", "gelu", "classifier.out_proj"),
         mlm=("generator_predictions.dense", "gelu", "generator_predictions.LayerNorm"),
+        first=(256, 4),
     ),
 }
 
@@ -133,17 +140,24 @@ class Model:
     heads: int  # attention heads of a layer
     weights_hash: str  # of the weights that the checkpoint holds
     origin: dict[str, Any]  # `load`'s arguments
+    heads_read: str | None = None  # heads_hash() once something has read the checkpoint's heads; None before
 
     def architecture(self) -> dict[str, Any]:
         """Return its configuration without its origin and transformers' version."""
         return {k: v for k, v in self.config.to_dict().items() if k not in ("_name_or_path", "transformers_version")}
 
+    def unusual(self) -> dict[str, Any]:
+        """Return the values of its configuration that its family's published checkpoints do not have."""
+        return architecture.unusual(self.config, self.family)
+
     def masked_lm(self) -> nn.Module:
         """Load the same checkpoint with its masked-LM head, in float32 as the encoder.
 
-        Raises BadInput if it was saved without one.
+        Raises BadInput if it was saved without one, or has changed since its heads were read before.
         """
-        model, info = self._read("AutoModelForMaskedLM", {})
+        tensors = self._tensors()
+        self._note_heads(tensors)
+        model, info = self._read("AutoModelForMaskedLM", {}, tensors)
         absent = [key for key in info["missing_keys"] if not key.startswith(self.family.prefix + ".")]
         decoder = model.get_output_embeddings()
         tied = decoder is not None and decoder.weight is model.get_input_embeddings().weight
@@ -169,16 +183,27 @@ class Model:
 
     def heads_hash(self) -> str:
         """Return a hash of the checkpoint's tensors outside the encoder, such as the masked-LM head."""
-        source = Place(self.name, self.path, self.revision)
-        with hub.explained(f"model.name={self.name}", "the checkpoint that the run started from", source.remote):
-            tensors = checkpoint.read_tensors(source)
-        encoder = {weights.own_name(n, self.family) for n, _ in self.encoder.named_parameters()}
-        return hash_of({n: x.float() for n, x in tensors.items() if weights.own_name(n, self.family) not in encoder})
+        return self.heads_read or self._note_heads(self._tensors())
 
-    def _read(self, auto_class: str, arguments: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def _note_heads(self, tensors: dict[str, Tensor]) -> str:
+        encoder = {weights.own_name(n, self.family) for n, _ in self.encoder.named_parameters()}
+        found = hash_of({n: x.float() for n, x in tensors.items() if weights.own_name(n, self.family) not in encoder})
+        if self.heads_read not in (None, found):
+            raise BadInput(f"model.name={self.name}: the checkpoint has changed since it was loaded")
+        self.heads_read = found
+        return found
+
+    def _tensors(self) -> dict[str, Tensor]:
         source = Place(self.name, self.path, self.revision)
         with hub.explained(f"model.name={self.name}", "the checkpoint that the run started from", source.remote):
-            return weights.read(source, auto_class, self.config, self.family, arguments)
+            return checkpoint.read_tensors(source)
+
+    def _read(
+        self, auto_class: str, arguments: dict[str, Any], tensors: dict[str, Tensor] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        source = Place(self.name, self.path, self.revision)
+        with hub.explained(f"model.name={self.name}", "the checkpoint that the run started from", source.remote):
+            return weights.read(source, auto_class, self.config, self.family, arguments, tensors)
 
 
 def load(
@@ -246,10 +271,18 @@ def load(
     )
 
 
-def require_same_weights(model: Model, name: str, weights_hash: str, source: str) -> None:
-    """Raise BadInput, beginning with `source`, unless the checkpoint `name` has the same weights as `model`."""
+def require_same_weights(
+    model: Model, name: str, weights_hash: str, source: str, recorded: dict[str, Any] | None = None
+) -> None:
+    """Raise BadInput, beginning with `source`, unless the checkpoint `name` has the same weights as `model`.
+
+    recorded: the unusual values of that checkpoint's configuration, which must be the same too. None, as in results of
+        earlier versions: they are not compared.
+    """
     if weights_hash != model.weights_hash:
         raise BadInput(f"{source}: made on {name}, whose weights are not those of {model.name}")
+    if recorded is not None:
+        architecture.require_same(model, name, recorded, source)
 
 
 def hash_of(tensors: dict[str, Tensor]) -> str:

@@ -20,7 +20,12 @@ UNUSED = re.compile(r"embeddings\.position_ids|pooler\..*")
 
 
 def read(
-    source: Place, auto_class: str, config: Any, family: Family, arguments: dict[str, Any]
+    source: Place,
+    auto_class: str,
+    config: Any,
+    family: Family,
+    arguments: dict[str, Any],
+    tensors: dict[str, Tensor] | None = None,
 ) -> tuple[Any, dict[str, Any]]:
     """Return a model in float32, and transformers' report on its loading (missing_keys, unexpected_keys, …).
 
@@ -30,13 +35,14 @@ def read(
         config: the checkpoint's configuration.
         family: the names of its tensors.
         arguments: of the class.
+        tensors: the checkpoint's tensors, if the caller has read them.
 
     Raises BadInput for a damaged file, a tensor of another shape, a tensor of the encoder that the network does not
     have, and for NaN and infinity.
     """
     import transformers
 
-    tensors = read_tensors(source)
+    tensors = read_tensors(source) if tensors is None else tensors
     _require_layers(source, tensors, config, family)
     with torch.device("meta"):
         skeleton: Any = getattr(transformers, auto_class).from_config(

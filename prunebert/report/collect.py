@@ -171,7 +171,9 @@ def _facts(row: dict[str, Any], name: str) -> dict[str, Any]:
         **{key: str(row.get(key) or ("none" if key in ("distill", "augment") else "")) for key in TEXT_FIELDS},
         "metrics": {k: float(v) for k, v in row["metrics"].items() if math.isfinite(_number(v))},
         "measured": measured.get(f"sparsity_{row['prunable']}", math.nan),
-        "row": {key: value for key, value in row.items() if key != "files"},  # hashes are no columns of a table
+        "row": {
+            k: v for k, v in row.items() if k != "files" and (k, v) != ("architecture", {})
+        },  # no columns of a table
     }
 
 

@@ -24,7 +24,7 @@ REQUIRED = {
     **dict.fromkeys(("settings", "metrics"), dict),
     "seed": int,
 }
-TEXT_FIELDS = ("fit", "distill", "augment", "device", "weights_hash", "git_commit", "identity")
+TEXT_FIELDS = ("fit", "distill", "augment", "device", "weights_hash", "heads_hash", "git_commit", "identity")
 ENDINGS = (".csv", ".parquet")
 REPORT_COLUMNS = {"table", "label", "measured"}  # every report computes them again
 TEXT_COLUMNS = {key for key, kind in REQUIRED.items() if kind is str}

@@ -57,7 +57,8 @@ def add_labels(runs: pd.DataFrame) -> pd.DataFrame:
     ]
     directories = [d if has_files else None for d, has_files in zip(runs["directory"], runs["has_files"], strict=True)]
     rows = fill_defaults(runs["row"], directories)
-    runs["facts"] = [_facts(row, name) for row, name in zip(rows, runs["denominator"], strict=True)]
+    facts = [_facts(row, name) for row, name in zip(rows, runs["denominator"], strict=True)]
+    runs["facts"] = [fact | head for fact, head in zip(facts, _masked_lm_heads(rows), strict=True)]
     runs["variant"] = [_digest([m, f]) for m, f in zip(runs["method"], runs["facts"], strict=True)]
     runs["table"] = _table_names(runs)
     runs[["label", "short_label"]] = ""
@@ -109,6 +110,21 @@ def _facts(row: dict[str, Any], denominator: str) -> dict[str, str]:
     return {"prunable": denominator, **options, "train": _training_rows(row), **settings(row)}
 
 
+def _masked_lm_heads(rows: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """Return {"masked_lm_head": hash} for each run, if runs on the same encoder read different masked-LM heads."""
+    read: dict[str, set[str]] = {}
+    for row in rows:
+        if row.get("heads_hash"):
+            read.setdefault(str(row.get("weights_hash")), set()).add(str(row["heads_hash"]))
+    several = {weights for weights, heads in read.items() if len(heads) > 1}
+    return [
+        {"masked_lm_head": str(row["heads_hash"])[:8]}
+        if row.get("heads_hash") and str(row.get("weights_hash")) in several
+        else {}
+        for row in rows
+    ]
+
+
 def _training_rows(row: dict[str, Any]) -> str:
     """Describe the training data by its number of rows and fingerprint.
 
@@ -128,17 +144,18 @@ def _table_names(runs: pd.DataFrame) -> list[str]:
         fingerprints = _group(data, "fingerprint") or _group(data, "rows")
         evaluation = json.dumps({s: mark for s, mark in fingerprints.items() if s != "train"}, sort_keys=True)
         weights = str(row.get("weights_hash") or row["model"])
-        keys.append((row["task"], weights, row["metric"], evaluation, json.dumps(data.get("labels"))))
+        unusual = ", ".join(f"{key} {value}" for key, value in sorted(_group(row, "architecture").items()))
+        keys.append((row["task"], weights, row["metric"], evaluation, json.dumps(data.get("labels")), unusual))
     names = {
         key: f"{brief(key[0], MAX_WORD)}, {brief(_base_name(row['model']), MAX_WORD)}"
         for key, row in zip(keys, runs["row"], strict=True)
     }
     for name in set(names.values()):
         namesakes = [key for key in names if names[key] == name]
-        for part, form in enumerate(("", "weights {:.8}", "{}", "evaluation data {:.8}", "labels {:.60}")):
+        for part, form in enumerate(("", "weights {:.8}", "{}", "evaluation data {:.8}", "labels {:.60}", "{:.60}")):
             if len({key[part] for key in namesakes}) > 1:
                 for key in namesakes:
-                    text = form.format(_digest(key[3]) if part == 3 else key[part])
+                    text = form.format(_digest(key[3]) if part == 3 else key[part] or "the usual configuration")
                     names[key] += f", {brief(text, MAX_WORD)}"
     return [names[key] for key in keys]
 

@@ -21,7 +21,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from prunebert.errors import BadInput, Diverged
-from prunebert.runs import artifacts, files, guard, made, reading, record
+from prunebert.runs import artifacts, files, guard, heads, made, reading, record
 from prunebert.system import distributed
 from prunebert.system.signals import Stopped
 
@@ -39,6 +39,7 @@ class Start:
     sweep: bool  # whether the run is a cell of a sweep
     record: Mapping[str, str]  # what .hydra holds: name of the file -> YAML
     is_same: Callable[[str], bool]  # whether the text of a config.yaml means this run
+    heads_hash: Callable[[], str]  # of the checkpoint's heads, which is read only where a run recorded its own
 
     @property
     def key(self) -> str:
@@ -97,6 +98,8 @@ def claim(start: Start) -> Iterator[Claim]:
         guard.refuse_foreign(root, start.key)
         if not (start.rerun or indexed):
             guard.refuse_another(root, start.is_same)
+        if not start.rerun:
+            heads.refuse_another(root, start.heads_hash)
         finished = not start.rerun and artifacts.holds_result_of(root, start.identity)
         guard.remove_leftovers(root)
         recorded, began = guard.is_run(root), False

@@ -15,7 +15,9 @@ PATHS = {"masks", "budget", "teacher", "file"}  # keys whose value counts by the
 TASK_LOCATIONS = {"hub", "folder", "package", "data_dir", "train", "eval"}  # the rows' fingerprints count instead
 
 
-def compute(config: dict[str, Any], facts: dict[str, Any], weights_hash: str) -> str:
+def compute(
+    config: dict[str, Any], facts: dict[str, Any], weights_hash: str, unusual: dict[str, Any] | None = None
+) -> str:
     """Return the identity of a run: 32 hexadecimal digits.
 
     Hardware, file paths and the checkpoint's name do not count. Nor does a key whose value is the default in the
@@ -25,8 +27,10 @@ def compute(config: dict[str, Any], facts: dict[str, Any], weights_hash: str) ->
         config: the configuration, composed and resolved.
         facts: Task.facts(), with the fingerprints of the task's rows.
         weights_hash: hash of the checkpoint's weights.
+        unusual: the values of the checkpoint's configuration that change what it computes and that its family's
+            published checkpoints do not have (network/architecture.py). Without any, the weights alone count.
     """
-    hashed = {
+    hashed: dict[str, Any] = {
         "science": SCIENCE,
         "method": canonical(config["method"]),
         "task": {k: v for k, v in canonical(config["task"]).items() if k not in TASK_LOCATIONS},
@@ -34,7 +38,7 @@ def compute(config: dict[str, Any], facts: dict[str, Any], weights_hash: str) ->
         "augment": canonical(config["augment"]),
         "model": weights_hash,
         "seed": config["seed"],
-    }
+    } | ({"architecture": unusual} if unusual else {})
     return hashlib.sha256(json.dumps(hashed, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 

@@ -16,7 +16,7 @@ from prunebert.network import models
 from prunebert.network.interface import IGNORED, Batch, Form
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.network.tokenizers import require_known_ids
-from prunebert.runs import artifacts, reading
+from prunebert.runs import artifacts, heads, reading
 from prunebert.runs import weights as runs_weights
 from prunebert.tasks import spans
 from prunebert.tasks.batching import padding_of
@@ -193,6 +193,7 @@ def load(run: str | Path, *, model: str | None = None, on: Loaded | None = None,
     weights = {n: x.to(next(net.parameters()).device) for n, x in runs_weights.read_trained(root, net).items()}
     form = _form(root, facts["form"])
     key = net.add_head_as(f"loaded_{len(net.heads)}", facts["head"], form)
+    heads.require_same(facts, net.model.heads_read, str(root))
     parameters = net.parameters_of() | {f"head.{n}": p for n, p in net.heads[key].named_parameters()}
     for name, tensor in weights.items():
         if name not in parameters or parameters[name].shape != tensor.shape:

@@ -30,7 +30,7 @@ def masks_of(run: str, net: SubNetwork, prunable: str, sparsity: float, key: str
     root = artifacts.resolve_pointer(reading.home(run))
     facts = {} if reading.is_file(root) else artifacts.result(root, f"{key}=")
     file = artifacts.masks(root)
-    require_same_weights(net.model, file.model, file.weights_hash, f"{key}={run}")
+    require_same_weights(net.model, file.model, file.weights_hash, f"{key}={run}", facts.get("architecture"))
     matrices = net.prunable(prunable)
     if file.masks.keys() != matrices.keys():
         covered = f"prunable={facts['prunable']}" if facts else f"{len(file.masks)} matrices"

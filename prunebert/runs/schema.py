@@ -31,6 +31,8 @@ LATER: Kinds = {
     "seconds_overall": (float,),
     "ranks": (int,),
 }
+# Of the checkpoint, since identities count them. heads_hash is null where the run did not read the masked-LM head.
+OPTIONAL: Kinds = {"heads_hash": (str, MAYBE), "architecture": (dict,)}
 DATA: Kinds = {"rows": (dict, MAYBE), "fingerprint": (dict, MAYBE)}
 FORM: Kinds = {
     "name": (str,),
@@ -56,7 +58,7 @@ def fault(row: Mapping[str, Any]) -> str:
     complete = "files" in row
     required: Kinds = {**REQUIRED, **LATER} if complete else REQUIRED
     return (
-        _fault(row, required, {} if complete else LATER)
+        _fault(row, required, OPTIONAL if complete else {**LATER, **OPTIONAL})
         or next((f for key in NUMBERS for f in _values(row, key, (float, MAYBE))), "")
         or next((f for key in TEXTS for f in _values(row, key, (str,))), "")
         or _fault(row["data"], {}, DATA, "data.")

@@ -33,7 +33,8 @@ def read_trained(root: Path, net: SubNetwork, setting: str = "") -> dict[str, Te
         BadInput: the run started from another checkpoint than `net`, or one of its files is damaged.
     """
     facts = artifacts.result(root, setting)
-    require_same_weights(net.model, facts["model"], facts["weights_hash"], f"{setting}{root}")
+    recorded = facts.get("architecture")
+    require_same_weights(net.model, facts["model"], facts["weights_hash"], f"{setting}{root}", recorded)
     stored = artifacts.tensors(root, artifacts.WEIGHTS)
     if delta := artifacts.tensors(root, artifacts.DELTA):
         base = net.parameters_of("pretrained")

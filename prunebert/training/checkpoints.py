@@ -25,9 +25,10 @@ import torch
 from torch import Tensor
 
 from prunebert.errors import reason
+from prunebert.network.models import Model
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.ranges import Count, check_fields
-from prunebert.runs import artifacts, files, reading
+from prunebert.runs import artifacts, files, heads, reading
 from prunebert.system import distributed
 from prunebert.system.signals import Request, Stopped
 from prunebert.training.phase import Phase
@@ -56,9 +57,10 @@ class Checkpoints:
     When a moment is restored, metrics.jsonl is cut back to its length at that moment.
     """
 
-    def __init__(self, root: Path, identity: str, every: Every, request: Request) -> None:
+    def __init__(self, root: Path, identity: str, every: Every, request: Request, model: Model) -> None:
         self.folder, self.metrics = root / artifacts.CHECKPOINT, root / artifacts.METRICS
         self.identity, self.every, self.request = identity, every, request
+        self.model = model  # its hash of heads is recorded once the run has read them
         self.last_time = time.monotonic()  # of the last moment; monotonic, so changes of the clock do not matter
         self.number = 0  # of the newest moment
         self.metrics_size = 0  # bytes of metrics.jsonl at the end of the last finished phase
@@ -169,9 +171,10 @@ class Checkpoints:
         if not distributed.FIRST:
             return True
         file = self.folder / f"{name}.safetensors"
+        origin = {"identity": self.identity} | ({heads.KEY: self.model.heads_read} if self.model.heads_read else {})
         try:
             self.folder.mkdir(exist_ok=True)
-            files.write_tensors(file, tensors, json.dumps(facts | {"identity": self.identity}))
+            files.write_tensors(file, tensors, json.dumps(facts | origin))
         except OSError as error:
             log.warning("the checkpoint %s could not be written: %s; training goes on", file, reason(error))
             return False

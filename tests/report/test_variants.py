@@ -102,6 +102,23 @@ def test_augmented_rows_differ_by_seed_and_are_one_variant(run, tmp_path):
     assert collect([tmp_path]).runs["variant"].nunique() == 1
 
 
+def test_runs_on_two_heads_or_configurations_of_one_encoder_are_not_averaged(run, tmp_path):
+    for name, head in (("a", "1" * 64), ("b", "2" * 64), ("old", None)):
+        run(name, "smp", weights_hash="w", heads_hash=head)
+    run("m", "magnitude", weights_hash="w", heads_hash=None, architecture={})
+    assert labels(tmp_path) == [
+        "magnitude",
+        "smp (masked_lm_head=-)",
+        "smp (masked_lm_head=11111111)",
+        "smp (masked_lm_head=22222222)",
+    ]
+    run("relu", "magnitude", weights_hash="w", heads_hash=None, architecture={"hidden_act": "relu"})
+    collected = collect([tmp_path])
+    assert not collected.troubles
+    tables = collected.runs.groupby("table").size()
+    assert sorted(tables) == [1, 4] and all("hidden_act relu" in name for name in tables.index[tables == 1])
+
+
 def test_without_a_pooler_the_denominator_is_the_encoder(run, tmp_path):
     import json
 

@@ -23,10 +23,10 @@ WORDS = ["method=soft_movement", "task=rte", "model=tiny", "fit=quick"]
 
 @pytest.fixture(scope="module")
 def identity_of():
-    def call(*words, facts=FACTS, weights="w"):
+    def call(*words, facts=FACTS, weights="w", unusual=None):
         with initialize_config_module("prunebert.conf", version_base="1.3"):
             config = OmegaConf.to_container(compose("config", overrides=[*WORDS, *words]), resolve=True)
-        return identity.compute(config, facts, weights)
+        return identity.compute(config, facts, weights, unusual)
 
     return call
 
@@ -74,6 +74,12 @@ def test_data_and_weights_count_and_their_place_does_not(identity_of):
     assert identity_of(facts=FACTS | {"source": "hub"}) == identity_of()
     assert identity_of(facts=FACTS | {"fingerprint": {"train": "abd"}}) != identity_of()
     assert identity_of(weights="v") != identity_of()
+
+
+def test_unusual_values_of_the_checkpoints_configuration_count(identity_of):
+    """Without any, the identity is that of earlier versions (test_the_identity_of_a_recorded_configuration_stays)."""
+    plain, relu, silu = (identity_of(unusual=x) for x in ({}, {"hidden_act": "relu"}, {"hidden_act": "silu"}))
+    assert plain == identity_of() and len({plain, relu, silu}) == 3
 
 
 def test_a_shared_teacher_is_the_same_teacher(identity_of):

@@ -195,10 +195,13 @@ WRONG = (None, True, -1, 1.5, "x", "'", [], [1], {}, {"a": 1})
 def test_a_mistyped_key_is_named_even_under_a_right_checksum(run):
     """Each key of the result, and each in it, is removed and given values of other types."""
     row = json.loads((run / "result.json").read_text())
-    kinds = {**schema.REQUIRED, **schema.LATER}
+    kinds = {**schema.REQUIRED, **schema.LATER, **schema.OPTIONAL}
     assert set(row) == {*kinds, "checksum"}
     for key, types in kinds.items():
-        assert schema.fault({k: v for k, v in row.items() if k != key}).startswith(key) or key == "files"
+        assert schema.fault({k: v for k, v in row.items() if k != key}).startswith(key) or key in (
+            "files",
+            *schema.OPTIONAL,
+        )
         for value in WRONG:
             fits = type(value) in types or (float in types and type(value) is int)
             if not fits:

