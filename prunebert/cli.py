@@ -28,7 +28,7 @@ from prunebert import __version__, experiment
 from prunebert.errors import BadInput, bad_choice, describe_os_error, visible
 from prunebert.runs import artifacts, claim, guard, identity, made
 from prunebert.runs.failures import Failure, Failures
-from prunebert.settings import checks, explain, labels, overrides
+from prunebert.settings import checks, expansion, explain, labels, overrides
 from prunebert.system import console, distributed, signals, streams
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,7 @@ def main() -> None:
         if flags.multirun and not flags.overrides:
             raise BadInput("-m: name what the sweep varies, such as -m method=smp,magnitude seed=0,1,2")
         overrides.refuse_bad_words(flags.overrides)
+        expansion.refuse_files(folder for folder in (flags.config_dir, flags.config_path) if folder)
         overrides.refuse_unread_keys(words)
         if flags.multirun or any(w.startswith("experiment=") for w in words):
             overrides.refuse_bad_cells(words)

@@ -39,7 +39,14 @@ METHODS_SEE = {
 }
 BEFORE_TORCH = (
     *("errors", "choices", "ranges", "settings.checks", "settings.labels", "settings.overrides"),
-    *("settings.explain", "settings.quoting", "settings.signature", "settings.source", "settings.values"),
+    *(
+        "settings.expansion",
+        "settings.explain",
+        "settings.quoting",
+        "settings.signature",
+        "settings.source",
+        "settings.values",
+    ),
     *("runs.artifacts", "runs.claim", "runs.failures", "runs.guard", "runs.identity", "runs.made", "runs.record"),
     *("system.distributed", "system.signals"),
 )

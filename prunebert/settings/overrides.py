@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from prunebert.errors import BadInput, did_you_mean, shown
-from prunebert.settings import checks, signature
+from prunebert.settings import checks, expansion, signature
 from prunebert.settings import explain as explanations
 from prunebert.settings.labels import search
 
@@ -53,7 +53,15 @@ def refuse_bad_words(words: list[str]) -> None:
         key = word[1:].partition("=")[0]
         if word.startswith("~") and key in checks.KEYS and key not in checks.OPTIONAL:
             raise BadInput(f"{key}: is needed and cannot be removed ({shown(word)})")
-    checks.words(values(words))
+    pairs = values(words)
+    checks.words(pairs)
+    expansion.refuse_files(searched(pairs))
+
+
+def searched(pairs: list[tuple[str, Any]]) -> list[str]:
+    """The folders that the words' hydra.searchpath names."""
+    given = [value for key, value in pairs if key == "hydra.searchpath"]
+    return [str(folder) for value in given for folder in (value if isinstance(value, list) else [value])]
 
 
 def flags(words: list[str]) -> argparse.Namespace:
@@ -96,17 +104,19 @@ def container(config: DictConfig, words: list[str]) -> Fields:
 
     Raises BadInput where a value refers to what does not exist; it begins with the word that says so, if one does.
     """
+    unresolved: Any = OmegaConf.to_container(config)
+    expansion.refuse_values(unresolved)
     try:
         fields: Any = OmegaConf.to_container(config, resolve=True)
         return fields
-    except OmegaConfBaseException as unresolved:
+    except OmegaConfBaseException as failed:
         for key, value in values(words):
             if isinstance(value, str) and "${" in value:
                 try:
                     OmegaConf.select(config, key)
                 except OmegaConfBaseException as error:
                     raise BadInput(f"{key}={shown(value)}: {explanations.reason(error)}") from error
-        raise BadInput(explain(unresolved)) from unresolved
+        raise BadInput(explain(failed)) from failed
 
 
 def parsed(words: Iterable[str]) -> list[Override]:
