@@ -60,11 +60,12 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
     pruned = row_labels.prunes(fields["method"], request.method_as_written)
     for line in row_labels.unused(fields, request.choices, pruned):
         log.warning("%s", line)
-    for line in _shared_data(fields, model.name):
+    shared = list(_shared_data(fields, model.name))
+    for line in shared:
         log.warning("%s", line)
     run_identity = identity.compute(fields, task.facts(), model.weights_hash, model.unusual())
     labels = {"identity": run_identity, "model": model.name}
-    labels |= row_labels.labels(fields, request.choices, request.words, pruned)
+    labels |= row_labels.labels(fields, request.choices, request.words, pruned) | {"overlaps": shared}
     if fields["dry"]:
         from prunebert.commands import dry_run
 

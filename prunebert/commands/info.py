@@ -58,7 +58,7 @@ def main(argv: list[str]) -> None:
         for name, value in row["metrics"].items()
     }
     _print_section("metrics", metrics)
-    for note in overlaps.of_model(row["model"], row["task"]):
+    for note in overlaps.of_result(row):
         say(f"  warning: {note}")
     cost = ("trained_parameters", "steps", "seconds", "seconds_per_step", "peak_memory_bytes", "device")
     _print_section("cost", {k: f"{row[k]:,}" if isinstance(row[k], int) else row[k] for k in cost})

@@ -15,7 +15,7 @@ from prunebert.choices import PRUNABLE
 from prunebert.errors import BadInput, describe_os_error
 from prunebert.report import rows, topologies, variants
 from prunebert.report.rows import REQUIRED, TEXT_FIELDS
-from prunebert.runs import artifacts, discover, reading
+from prunebert.runs import artifacts, discover, reading, seal
 from prunebert.runs import sweep as runs_sweep
 from prunebert.system.console import counted, short
 from prunebert.system.countdown import track
@@ -23,6 +23,7 @@ from prunebert.system.names import encodable
 
 NUMBERS = ("majority_score", "seconds", "seconds_per_step", "steps", "peak_memory_bytes", "trained_parameters")
 SPARSITIES = tuple(f"sparsity_{prunable}" for prunable in (*PRUNABLE, "model"))
+EMPTY = ("architecture", "overlaps")  # no columns of a table where they are empty
 OFF_TARGET = 0.005  # largest difference between requested and measured sparsity that is not reported
 
 
@@ -117,11 +118,21 @@ def _read_directories(directories: list[Path]) -> tuple[list[dict[str, Any]], li
             origin |= {"seal": {"files": row.get("files")}, "has_pooler": topology.has_pooler}
             origin |= {"written": discover.finish_time(directory)}
             results.append(facts | origin)
+            troubles += _damaged_predictions(directory, row)
         except BadInput as error:
             troubles.append(Trouble("not used", short(directory), str(error)))
         except OSError as error:  # it cannot be read, or vanished meanwhile
             troubles.append(Trouble("not used", short(directory), describe_os_error(error)))
     return results, troubles
+
+
+def _damaged_predictions(directory: Path, row: dict[str, Any]) -> list[Trouble]:
+    """Return a trouble if predictions.parquet is not what the run wrote, for then no test over examples uses it."""
+    try:
+        seal.intact(directory, artifacts.PREDICTIONS, row)
+    except BadInput as error:
+        return [Trouble("not in the tests", short(directory), str(error))]
+    return []
 
 
 def _read_table(file: Path) -> tuple[list[dict[str, Any]], list[Trouble]]:
@@ -171,9 +182,7 @@ def _facts(row: dict[str, Any], name: str) -> dict[str, Any]:
         **{key: str(row.get(key) or ("none" if key in ("distill", "augment") else "")) for key in TEXT_FIELDS},
         "metrics": {k: float(v) for k, v in row["metrics"].items() if math.isfinite(_number(v))},
         "measured": measured.get(f"sparsity_{row['prunable']}", math.nan),
-        "row": {
-            k: v for k, v in row.items() if k != "files" and (k, v) != ("architecture", {})
-        },  # no columns of a table
+        "row": {k: v for k, v in row.items() if k != "files" and not (k in EMPTY and not v)},  # no columns of a table
     }
 
 

@@ -66,7 +66,11 @@ def write(dirs: list[Path], out: Path | None = None, baseline: str | None = None
                 return picture
 
             for name, table_runs in runs.groupby("table", sort=False):
-                gaps = differences.differences(table_runs, baseline)
+                unreadable: dict[Path, str] = {}
+                gaps = differences.differences(table_runs, baseline, unreadable)
+                told = {trouble.reason for trouble in troubles}  # collect has verified what has a hash
+                more = {path: reason for path, reason in unreadable.items() if reason not in told}
+                troubles += [Trouble("not in the tests", short(path), reason) for path, reason in more.items()]
                 countdown.advance(0)
                 table_sections.append(sections.table_section(str(name), table_runs, gaps, baseline, draw, troubles))
                 latex_parts += _latex_tables(str(name), table_runs, gaps, baseline)

@@ -30,7 +30,7 @@ def choose_baseline(runs: pd.DataFrame, requested: str | None) -> str | None:
     return requested
 
 
-def differences(runs: pd.DataFrame, method: str | None) -> pd.DataFrame:
+def differences(runs: pd.DataFrame, method: str | None, unreadable: dict[Path, str] | None = None) -> pd.DataFrame:
     """Return a row for each cell that has a counterpart of the baseline `method`.
 
     A row has the mean difference over the common seeds, both tests, and their p-values corrected together.
@@ -38,8 +38,9 @@ def differences(runs: pd.DataFrame, method: str | None) -> pd.DataFrame:
     Args:
         runs: the runs of one table.
         method: the baseline; None gives an empty table.
+        unreadable: why predictions cannot be read is added here, by the run's directory.
     """
-    reader = examples.Reader()
+    reader = examples.Reader(unreadable)
     candidates = runs[runs["method"] == method]
     rows = []
     for (label, sparsity), ours in runs.groupby(["label", "sparsity"], sort=False):
@@ -108,10 +109,14 @@ def _test_examples(pairs: pd.DataFrame, reader: examples.Reader) -> Test:
         return replace(_test_examples(readable, reader), part=part)
     columns = ("directory", "seal", "directory_base", "seal_base", "metric")
     ours, theirs = [], []
-    try:
-        for directory, seal, base, base_seal, metric in zip(*(pairs[column] for column in columns), strict=True):
-            ours.append(reader.scores(Path(directory), metric, seal))
-            theirs.append(reader.kept_scores(Path(base), metric, base_seal))
-    except BadInput as error:
-        return Test(None, str(error))
-    return over_examples(ours, theirs)
+    reasons: list[str] = []  # of all pairs, because the reader lists what cannot be read
+    for directory, seal, base, base_seal, metric in zip(*(pairs[column] for column in columns), strict=True):
+        for side, read, path, sealed in (
+            (ours, reader.scores, directory, seal),
+            (theirs, reader.kept_scores, base, base_seal),
+        ):
+            try:
+                side.append(read(Path(path), metric, sealed))
+            except BadInput as error:
+                reasons.append(str(error))
+    return Test(None, reasons[0]) if reasons else over_examples(ours, theirs)

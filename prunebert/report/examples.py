@@ -34,8 +34,9 @@ class Known:
 class Reader:
     """Reads the scores of runs one after another, and the examples only where they differ from the last run's."""
 
-    def __init__(self) -> None:
-        """Start without any examples."""
+    def __init__(self, unreadable: dict[Path, str] | None = None) -> None:
+        """Start without any examples. unreadable: why predictions cannot be read is added here, by the directory."""
+        self.unreadable = {} if unreadable is None else unreadable
         self.known: Known | None = None
         self.kept: dict[tuple[Path, str], pd.Series] = {}
 
@@ -47,6 +48,13 @@ class Reader:
 
     def scores(self, directory: Path, metric: str, row: Mapping[str, Any] | None = None) -> pd.Series:
         """Return `example_scores` of a run. row: the run's verified result; None to read it."""
+        try:
+            return self._scores(directory, metric, row)
+        except BadInput as error:
+            self.unreadable[directory] = str(error)
+            raise
+
+    def _scores(self, directory: Path, metric: str, row: Mapping[str, Any] | None) -> pd.Series:
         table = artifacts.prediction_columns(directory, (*EXAMPLE, "prediction"), row)
         if table.num_columns < len(EXAMPLE) + 1 or not table.num_rows:
             raise BadInput(f"{directory}: predictions.parquet lacks its columns")

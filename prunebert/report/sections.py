@@ -53,7 +53,7 @@ def table_section(
     text = f"{metric}{_evaluation_data(runs)}."
     if len(constant_scores):
         text += f" The constant baseline scores {constant_scores.iloc[0]:.4f}."
-    text += "".join(f"\nWarning: {note}." for note in overlaps.of_model(runs["model"].iloc[0], task))
+    text += "".join(f"\nWarning: {note}." for note in _overlap_notes(runs))
     parts = [Part("Scores", text, tables.scores(cell_means, lower))]
     for other in sorted({m for metrics in runs["metrics"] for m in metrics} - {metric}):
         table = tables.scores(cells.cells(runs, other), other in cells.LOWER_IS_BETTER)
@@ -103,6 +103,16 @@ def reading_section() -> Section:
     )
     parts = [Part("Tables", READING), Part("Tests", EXPLANATION), Part("Published numbers", numbers)]
     return Section("How to read this", "reading", parts)
+
+
+def _overlap_notes(runs: pd.DataFrame) -> list[str]:
+    """Return why scores may not be held-out scores, with the rows concerned if these are not all."""
+    labels: dict[str, list[str]] = {}
+    for row, label in zip(runs["row"], runs["label"], strict=True):
+        for note in overlaps.of_result(row):
+            labels.setdefault(note, []).append(label)
+    shown = {note: ", ".join(dict.fromkeys(rows)) for note, rows in labels.items()}
+    return [note if len(labels[note]) == len(runs) else f"{note} (of {shown[note]})" for note in labels]
 
 
 def _evaluation_data(runs: pd.DataFrame) -> str:

@@ -31,8 +31,8 @@ LATER: Kinds = {
     "seconds_overall": (float,),
     "ranks": (int,),
 }
-# Of the checkpoint, since identities count them. heads_hash is null where the run did not read the masked-LM head.
-OPTIONAL: Kinds = {"heads_hash": (str, MAYBE), "architecture": (dict,)}
+# Some results that have `files` lack these. heads_hash is null where the run did not read the masked-LM head.
+OPTIONAL: Kinds = {"heads_hash": (str, MAYBE), "architecture": (dict,), "overlaps": (list,)}
 DATA: Kinds = {"rows": (dict, MAYBE), "fingerprint": (dict, MAYBE)}
 FORM: Kinds = {
     "name": (str,),
@@ -62,6 +62,7 @@ def fault(row: Mapping[str, Any]) -> str:
         or next((f for key in NUMBERS for f in _values(row, key, (float, MAYBE))), "")
         or next((f for key in TEXTS for f in _values(row, key, (str,))), "")
         or _fault(row["data"], {}, DATA, "data.")
+        or next((f"overlaps has {_shown(x)}, not text" for x in row.get("overlaps", []) if not isinstance(x, str)), "")
         or _form_fault(row)
         or _checkpoint_fault(row)
         or next((f"files has {_shown(n)}, which is no file's name" for n in row.get("files", {}) if "/" in n), "")

@@ -18,9 +18,24 @@ Overlaps = dict[str, str]  # another task or corpus -> why
 
 
 def evaluated_data(task: dict[str, Any]) -> str:
-    """Return what a configured task scores: its name, or for masked language modelling its corpus's."""
+    """Return what a configured task scores: its name, or for masked language modelling its corpus's.
+
+    A corpus that is a file of the user's has no name that a YAML could know.
+    """
     corpus = task.get("corpus")
+    if isinstance(corpus, dict) and corpus.get("file"):
+        return "a file"
     return str(corpus["name"] if isinstance(corpus, dict) and "name" in corpus else task["name"])
+
+
+def of_result(row: dict[str, Any]) -> list[str]:
+    """Return why the scores of a finished run may not be held-out scores.
+
+    These are the sentences that the run recorded, and what is known today about its model and task.
+    """
+    recorded = [str(note) for note in row.get("overlaps") or []]
+    known = [] if row["task"] == "mlm" else of_model(row["model"], row["task"])  # of mlm only the run knows the corpus
+    return list(dict.fromkeys([*recorded, *known]))
 
 
 def of_model(model: str, evaluated: str, node: dict[str, Any] | None = None) -> Iterator[str]:

@@ -1,13 +1,16 @@
 """Test that runs are collected into a table, and that each run left out is reported."""
 
+import hashlib
 import json
 import math
 import shutil
+from pathlib import Path
 
 import pytest
 
 from prunebert.errors import BadInput
 from prunebert.report.collect import collect
+from prunebert.runs import seal
 from tests.toys import write_result
 
 from .conftest import started, sweep
@@ -80,6 +83,29 @@ def test_a_run_whose_other_files_are_missing_is_still_in_the_table(run, tmp_path
     for name in ("topology.json", "predictions.parquet"):
         (root / name).unlink()
     assert len(collect([tmp_path]).runs) == 1
+
+
+def test_predictions_that_a_run_did_not_write_are_a_trouble(run, tmp_path):
+    """The tests over examples leave them out; a reader who looks at another table must know."""
+    for name in ("right", "flipped"):
+        root = run(name)
+        content = (root / "predictions.parquet").read_bytes()
+        row = json.loads((root / "result.json").read_text())
+        hashes = {"predictions.parquet": hashlib.sha256(content).hexdigest()}
+        (root / "result.json").write_bytes(seal.encoded(seal.sealed(row | LATER, hashes)))
+    (root / "predictions.parquet").write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
+    collected = collect([tmp_path])
+    troubles = [t for t in collected.troubles if t.kind == "not in the tests"]
+    assert [Path(t.location).name for t in troubles] == ["flipped"]
+    assert "predictions.parquet is damaged: its content is not what the run wrote" in troubles[0].reason
+
+
+LATER = {
+    **{"identity": "i", "head": "linear", "seconds_to_first_step": 0.1, "seconds_overall": 1.0, "ranks": 1},
+    **{"majority": {}, "phases": {}, "versions": {}, "checkpoint": {"name": "m"}},
+    "form": {"name": "t", "span": False, "regression": False, "masked_lm": False, "pair": False}
+    | {"outputs": 2, "max_length": 8},
+}
 
 
 def test_an_off_target_sparsity_and_seeds_of_two_commits_are_reported(run, tmp_path):

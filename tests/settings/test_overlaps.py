@@ -7,6 +7,8 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 import prunebert.cli  # noqa: F401 (registers the configuration's resolvers)
+from prunebert.report import command, rows, sections
+from prunebert.report.collect import collect
 from prunebert.runs import artifacts, identity
 from prunebert.settings import overlaps
 from tests.test_conf import options
@@ -67,6 +69,7 @@ def test_a_yaml_of_the_users_speaks_for_itself():
     (line,) = overlaps.of_model("mine", "films", {"overlaps": {"films": "it was trained on them"}})
     assert "it was trained on them" in line
     assert overlaps.evaluated_data({"name": "mlm", "corpus": {"name": "wikitext"}}) == "wikitext"
+    assert overlaps.evaluated_data({"name": "mlm", "corpus": {"name": "wikitext", "file": "mine.txt"}}) != "wikitext"
     assert overlaps.evaluated_data({"name": "rte"}) == "rte"
 
 
@@ -112,3 +115,33 @@ def test_a_run_evaluate_info_and_report_warn(finished, cli, tmp_path, model_fold
     words = [f"model.name={model_folder}", "method=magnitude", "sparsity=0.5", "fit=smoke", "dry=true"]
     status, printed = cli(*words, *data)
     assert status == 0 and "has seen data of sst2: of these too" in printed, printed
+
+
+def test_what_only_the_run_knew_is_recorded_and_shown(cli, toy, model_folder, text, tmp_path, monkeypatch):
+    """The corpus of task=mlm, and the task of the run whose masks are used, are in no key of result.json."""
+    glue(tmp_path / "glue", "SST-2")
+    assert cli(*toy, "method=magnitude", "sparsity=0.5")[0] == 0
+    name = str(model_folder)
+    facts = {"task": {"file": {"sst2": "both are toys"}}, "model": {name: {"a file": "it was trained on it"}}}
+    monkeypatch.setattr(overlaps, "declared", lambda group: facts[group])
+    words = ["method=magnitude", "sparsity=0.5", "fit=smoke", "impl.threads=1", f"model.name={name}"]
+    data = ["task=sst2", f"task.data_dir={tmp_path / 'glue'}", "task.max_length=32", "method.masks=run"]
+    for run, more in (("later", data), ("mlm", ["task=mlm", "task.block=16", *text])):
+        status, printed = cli(*words, *more, f"hydra.run.dir={run}")
+        assert status == 0, printed
+    facts |= {"task": {}, "model": {}}
+    notes = {
+        "later": "task=sst2 shares data with task=file, which was trained on: both are toys; the scores may not be "
+        "held-out scores",
+        "mlm": f"model={name} has seen data of a file: it was trained on it; its scores may not be held-out scores",
+    }
+    assert artifacts.result(tmp_path / "run")["overlaps"] == []
+    for run, note in notes.items():
+        assert artifacts.result(tmp_path / run)["overlaps"] == [note]
+        status, printed = cli("info", run)
+        assert status == 0 and f"warning: {note}" in printed
+    runs = collect([tmp_path / run for run in ("run", *notes)]).runs
+    (tmp_path / "results.csv").write_text(rows.as_csv(command.flatten(runs)))
+    for table in (runs, collect([tmp_path / "results.csv"]).runs):
+        shown = {task: sections._overlap_notes(part) for task, part in table.groupby("task")}
+        assert shown == {"file": [], "sst2": [notes["later"]], "mlm": [notes["mlm"]]}
