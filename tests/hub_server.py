@@ -213,7 +213,9 @@ def make_bert(root: Path) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         BertForMaskedLM(config).save_pretrained(folder)
-    BertTokenizer(vocab={token: i for i, token in enumerate(tokens)}, model_max_length=128).save_pretrained(folder)
+    vocabulary = {token: i for i, token in enumerate(tokens)}
+    # transformers 5.0 does not lower the case by default, and later versions do
+    BertTokenizer(vocab=vocabulary, do_lower_case=True, model_max_length=128).save_pretrained(folder)
     return folder
 
 

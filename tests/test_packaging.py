@@ -65,6 +65,17 @@ def test_the_readme_has_the_two_commands_and_only_valid_keys(cli):
         assert status == 0, (line, printed)
 
 
+def test_every_promise_names_tests_that_exist():
+    """A row of a table of docs/promises.md ends with its tests; a path in it is one of this repository."""
+    lines = (ROOT / "docs/promises.md").read_text().splitlines()
+    rows = [line for line in lines if line.startswith("| ") and not line.startswith(("| promise", "| what"))]
+    assert len(rows) > 20
+    for row in rows:
+        paths = re.findall(r"`([\w.]+/[\w./]+)`", row.split(" | ")[-1])
+        assert paths and all((ROOT / path).is_file() for path in paths), row
+    assert all("docs/promises.md" in (ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md"))
+
+
 @pytest.mark.slow
 def test_the_quickstart_runs_offline_in_two_steps(prunebert, tmp_path):
     done = prunebert(
