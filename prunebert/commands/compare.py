@@ -41,14 +41,16 @@ def main(argv: list[str]) -> None:
     options = parser.parse_intermixed_args(argv)
     out = options.out
     _refuse_unusable(out)
-    found: set[Path] = set()
+    found: set[Path] = set()  # in a folder, and not named
+    named: set[Path] = set()
     runs: dict[Path, Path] = {}
     for root in options.runs:
         below = artifacts.finished_runs(root)
-        if below != [artifacts.resolve_pointer(root)]:
-            found.update(below)
+        is_named = below == [artifacts.resolve_pointer(root)]
+        (named if is_named else found).update(run.resolve() for run in below)
         runs |= {run.resolve(): run for run in below}
-    result = comparison.comparison(list(runs.values()), found)
+    found_only = {run for path, run in runs.items() if path in found - named}
+    result = comparison.comparison(list(runs.values()), found_only)
     try:
         out.mkdir(parents=True, exist_ok=True)
         with files.replacing(out / "compare.json") as partial, partial.open("w", encoding="utf-8") as stream:

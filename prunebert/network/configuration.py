@@ -44,6 +44,7 @@ RATES = (
     *("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "dropout"),
     *("attention_dropout", "qa_dropout", "seq_classif_dropout"),
 )
+FLAGS = ("tie_word_embeddings",)  # transformers 5.0 itself takes any value
 POSITIVE = ("layer_norm_eps", "initializer_range")
 
 
@@ -138,6 +139,9 @@ def _check_numbers(source: Place, values: dict[str, Any], sizes: list[str]) -> N
         value = values.get(key, 0)
         if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
             raise source.bad(f"{CONFIG}: {key}={value!r} must be a finite number of at least 0")
+    for key in FLAGS:
+        if type(value := values.get(key, True)) is not bool:
+            raise source.bad(f"{CONFIG}: {key}={value!r} must be true or false")
     pad = values.get("pad_token_id")
     if pad is not None and type(pad) is not int:
         raise source.bad(f"{CONFIG}: pad_token_id={pad!r} must be a whole number")

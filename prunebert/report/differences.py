@@ -108,7 +108,8 @@ def _test_examples(pairs: pd.DataFrame, reader: examples.Reader) -> Test:
         part = f"{len(readable)} of {len(pairs)} seeds"
         return replace(_test_examples(readable, reader), part=part)
     columns = ("directory", "seal", "directory_base", "seal_base", "metric")
-    ours, theirs = [], []
+    ours: list[pd.Series] = []
+    theirs: list[pd.Series] = []
     reasons: list[str] = []  # of all pairs, because the reader lists what cannot be read
     for directory, seal, base, base_seal, metric in zip(*(pairs[column] for column in columns), strict=True):
         for side, read, path, sealed in (

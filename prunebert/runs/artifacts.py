@@ -207,25 +207,16 @@ def _is_of_another_program(root: Path) -> bool:
 
 
 def finished_runs(root: Path) -> list[Path]:
-    """Return [root] if it is a finished run, else every finished run below it whose result is intact.
+    """Return [root] if it is a finished run, else every finished run below it. Its files may be damaged.
 
-    A damaged result below `root` is left out, with a warning. Raises BadInput, as `result` does, if there is none.
+    Raises BadInput, as `result` does, if there is none, and for a damaged result of `root` itself.
     """
     root = resolve_pointer(root)
     is_run = reading.is_folder(root / CONFIG) and not _is_of_another_program(root)
     if not is_run and (below := [p for p in runs(root) if is_finished(p)]):
-        return [directory for directory in below if _is_intact(directory)]
+        return below
     result(root)
     return [root]
-
-
-def _is_intact(root: Path) -> bool:
-    try:
-        result(root)
-    except BadInput as error:
-        log.warning("left out: %s", error)
-        return False
-    return True
 
 
 def predictions(root: Path) -> pd.DataFrame:

@@ -154,6 +154,30 @@ def test_a_damaged_run_of_a_sweep_is_named_and_left_out(cli, runs, tmp_path):
     assert json.loads((tmp_path / "o/compare.json").read_text())["labels"] == ["imp", "tamt"]
 
 
+def flip(file):
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 255]))
+
+
+DAMAGES = {
+    "flipped": flip,
+    "missing": lambda file: file.unlink(),
+    "a folder": lambda file: (file.unlink(), file.mkdir()),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damaged_masks_beside_an_intact_result_spoil_no_comparison(cli, runs, tmp_path, damage):
+    shutil.copytree(runs, tmp_path / "sweep")
+    damage(tmp_path / "sweep/1-smp/masks.safetensors")
+    status, printed = cli("compare", "sweep", "--out", "o")
+    assert status == 0 and printed.count("left out, because it cannot be read: ") == 1
+    assert json.loads((tmp_path / "o/compare.json").read_text())["labels"] == ["smp", "imp", "tamt"]
+    for words in (["sweep", "sweep/1-smp"], [str(tmp_path / "sweep/1-smp"), "sweep"]):  # found, but named as well
+        status, printed = cli("compare", *words, "--out", "p")
+        assert status == 2 and "sweep/1-smp/masks.safetensors" in printed and not (tmp_path / "p").exists()
+
+
 def test_a_picture_of_runs_without_any_overlap(runs):
     comparison = many.comparison(artifacts.finished_runs(runs))
     comparison["beyond_chance"] = [[None] * 4] * 4
