@@ -1,5 +1,4 @@
 """The words of a command line as Hydra reads them, and configurations composed of them.
-
 Only this file, explain.py and cli.py import Hydra.
 """
 
