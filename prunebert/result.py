@@ -21,6 +21,7 @@ from prunebert.choices import PRUNABLE
 from prunebert.errors import BadInput
 from prunebert.masks.maskfile import MaskFile
 from prunebert.masks.top_v import Masks, sparsity
+from prunebert.network import tokenizers
 from prunebert.network.models import hash_of
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.runs.artifacts import HEAD, RESULT, TOPOLOGY, WEIGHTS, Artifacts
@@ -104,6 +105,7 @@ def write(run: FinishedRun, out: Artifacts) -> dict[str, Any]:
         "weights_hash": model.weights_hash,
         "heads_hash": model.heads_read,
         "architecture": model.unusual(),
+        "tokenizer_hash": tokenizers.hash_of(model.tokenizer),
         "versions": {package: version(package) for package in PACKAGES} | {"python": platform.python_version()},
         **git_state(),
         "status": "complete",

@@ -29,6 +29,7 @@ KEYS = {
     *("metric", "score", "metrics", "majority_score", "majority", "trained_parameters", "phases", "steps"),
     *("seconds", "seconds_per_step", "seconds_to_first_step", "seconds_overall"),
     *("peak_memory_bytes", "device", "ranks", "data", "weights_hash", "versions"),
+    *("heads_hash", "architecture", "tokenizer_hash", "overlaps"),
     *("head", "form", "checkpoint", "git_commit", "git_dirty", "status", "identity", "files", "checksum"),
 }
 

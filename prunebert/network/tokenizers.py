@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,8 @@ INPUTS = (*REQUIRED_INPUTS, "token_type_ids", "special_tokens_mask")
 # less than half of them, is another model's.
 USUAL_PADDING = 128
 MOST_UNKNOWN = 0.5  # of the tokens; above it a warning is logged
+# A text on which tokenizers differ: accents, case, digits, punctuation, spaces, another script, more than eight tokens.
+PROBE = "Crème brûlée doesn't COST 12.50€?  A naïve—中文 film\tof 1,000 films"
 # Where a tokenizer's files lie and what it says, which change no token.
 WITHOUT_EFFECT = ("name_or_path", "chat_template", "response_template", "verbose", "backend")
 
@@ -164,6 +167,28 @@ def definition(tokenizer: Any) -> dict[str, Any]:
         "class": f"{type(tokenizer).__module__}.{type(tokenizer).__qualname__}",
         "versions": [tokenizers.__version__, transformers.__version__],
     }
+
+
+def hash_of(tokenizer: Any) -> str:
+    """Return a hash of a tokenizer's vocabulary and of the tokens that it makes of PROBE, whole and cut.
+
+    Unlike `definition` it is the same under every version of the libraries, so that a result can record it.
+    """
+    whole, cut = tokenizer(PROBE)["input_ids"], tokenizer(PROBE, truncation=True, max_length=8)["input_ids"]
+    described = [sorted(tokenizer.get_vocab().items()), sorted(tokenizer.all_special_ids), whole, cut]
+    return hashlib.sha256(json.dumps(described).encode()).hexdigest()
+
+
+def require_same(tokenizer: Any, facts: Mapping[str, Any], source: str) -> None:
+    """Raise BadInput, beginning with `source`, if a finished run had another tokenizer.
+
+    facts: the run's result; results of older versions did not record the tokenizer.
+    """
+    recorded = facts.get("tokenizer_hash")
+    if recorded and recorded != hash_of(tokenizer):
+        raise BadInput(
+            f"{source}: made on {facts['model']} with another tokenizer, or other settings of it, than are there now"
+        )
 
 
 def require_known_ids(tokenizer: Any, columns: Mapping[str, np.ndarray]) -> None:

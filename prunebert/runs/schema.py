@@ -32,7 +32,10 @@ LATER: Kinds = {
     "ranks": (int,),
 }
 # Some results that have `files` lack these. heads_hash is null where the run did not read the masked-LM head.
-OPTIONAL: Kinds = {"heads_hash": (str, MAYBE), "architecture": (dict,), "overlaps": (list,)}
+OPTIONAL: Kinds = {
+    **{"heads_hash": (str, MAYBE), "tokenizer_hash": (str,)},
+    **{"architecture": (dict,), "overlaps": (list,)},
+}
 DATA: Kinds = {"rows": (dict, MAYBE), "fingerprint": (dict, MAYBE)}
 FORM: Kinds = {
     "name": (str,),

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from prunebert.errors import BadInput
 from prunebert.masks.top_v import Masks
+from prunebert.network import tokenizers
 from prunebert.network.models import require_same_weights
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.runs import artifacts, files, reading, seal
@@ -30,11 +31,12 @@ def read_trained(root: Path, net: SubNetwork, setting: str = "") -> dict[str, Te
         The encoder's weights by full name (all of them, or none), and the head's under `head.…`.
 
     Raises:
-        BadInput: the run started from another checkpoint than `net`, or one of its files is damaged.
+        BadInput: the run had another checkpoint or tokenizer than `net` has, or one of its files is damaged.
     """
     facts = artifacts.result(root, setting)
     recorded = facts.get("architecture")
     require_same_weights(net.model, facts["model"], facts["weights_hash"], f"{setting}{root}", recorded)
+    tokenizers.require_same(net.model.tokenizer, facts, f"{setting}{root}")
     stored = artifacts.tensors(root, artifacts.WEIGHTS)
     if delta := artifacts.tensors(root, artifacts.DELTA):
         base = net.parameters_of("pretrained")

@@ -234,3 +234,15 @@ def test_a_word_that_the_tokenizer_cannot_encode_is_told_in_one_line(folder):
     with pytest.raises(BadInput, match=r"model\.name=.*: its tokenizer cannot encode these texts: WordPiece error"):
         tokenised(texts, tokenize, tokenizer, {})
     assert len(tokenised(texts[:1], tokenize, tokenizer, {})) == 1
+
+
+def test_the_hash_of_a_tokenizer_sees_what_changes_tokens(folder):
+    tokenizer = models.load(str(folder)).tokenizer
+    found = tokenizers.hash_of(tokenizer)
+    assert tokenizers.hash_of(transformers.AutoTokenizer.from_pretrained(folder)) == found
+    for changes in ({"do_lower_case": False}, {"truncation_side": "left"}, {"strip_accents": False}):
+        other = transformers.AutoTokenizer.from_pretrained(folder, **changes)
+        assert tokenizers.hash_of(other) != found, changes
+        with pytest.raises(BadInput, match=r"^here: made on m with another tokenizer"):
+            tokenizers.require_same(other, {"model": "m", "tokenizer_hash": found}, "here")
+    tokenizers.require_same(other, {"model": "m"}, "here")  # an older result
