@@ -36,7 +36,7 @@ def message(call, *arguments):
         ("C:/data/train.csv", "this is a Windows path"),
         (r"\\server\train.csv", "this is a Windows path"),
         ("nowhere.csv", "there is no such file"),
-        ("a\0b.csv", "null byte"),
+        ("a\0b.csv", "embedded null"),
         ("x" * 3000 + ".csv", "name too long"),
         ("~nobody-has-this-name/a.csv", "home directory"),
         ("/dev/null", "this is no regular file"),
