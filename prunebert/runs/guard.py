@@ -132,7 +132,7 @@ def discard_empty_sweep(root: Path, earlier: bytes | None, is_this: Callable[[st
         if earlier is not None:
             file.write_bytes(earlier)
             return
-        for path in (*queue.glob("*.pkl"), *queue.glob("submission_file_*.sh")):
+        for path in (*queue.glob("*.pkl"), *queue.glob("*submission_file_*.sh")):
             path.unlink()
         if queue.is_dir():
             queue.rmdir()
