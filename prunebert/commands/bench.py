@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunebert.errors import BadInput
-from prunebert.runs import artifacts, reading
+from prunebert.runs import artifacts, files, reading
 from prunebert.system.console import arguments, out_file, say, table_console
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def main(argv: list[str]) -> None:
     if load_average > cores + 1:
         say(f"the machine was busy (load {load_average:.1f} on {cores} cores), so these times are only rough")
     if out:
-        out.write_text(json.dumps(row, indent=1) + "\n", "utf-8")
+        files.write(out.parent, out.name, (json.dumps(row, indent=1) + "\n").encode())
 
 
 def variants(run: Loaded) -> tuple[dict[str, nn.Module], str]:

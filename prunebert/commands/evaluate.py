@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from prunebert.errors import BadInput
-from prunebert.runs import artifacts, reading
+from prunebert.runs import artifacts, files, reading
 from prunebert.settings import overlaps
 from prunebert.system.console import arguments, out_file, say
 
@@ -72,7 +72,7 @@ def main(argv: list[str], compose: Compose) -> None:
     for note in notes:
         say(f"warning: {note}")
     if out:
-        out.write_text(json.dumps(row, indent=1) + "\n", "utf-8")
+        files.write(out.parent, out.name, (json.dumps(row, indent=1) + "\n").encode())
 
 
 def score_run(run: Loaded, fields: dict[str, Any], build: Callable[..., Any], given: set[str]) -> dict[str, Any]:
