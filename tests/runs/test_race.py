@@ -68,4 +68,5 @@ def test_stale_locks_are_taken_over_by_one_at_a_time(tmp_path):
     processes = [subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stderr=subprocess.PIPE) for _ in range(4)]
     errors = [p.communicate(timeout=120)[1] for p in processes]
     assert [p.returncode for p in processes] == [0] * 4, errors
-    assert not os.listdir(tmp_path)
+    assert set(os.listdir(tmp_path)) <= {"x"}  # whoever made the folder may have ended before it was empty
+    assert not list(tmp_path.glob("x/*"))
