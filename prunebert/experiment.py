@@ -60,7 +60,7 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
     pruned = row_labels.prunes(fields["method"], request.method_as_written)
     for line in row_labels.unused(fields, request.choices, pruned):
         log.warning("%s", line)
-    shared = list(_shared_data(fields, model.name))
+    shared = [*_shared_data(fields, model.name), *overlaps.of_rows(task.facts(), task.facts())]
     for line in shared:
         log.warning("%s", line)
     run_identity = identity.compute(fields, task.facts(), model.weights_hash, model.unusual())

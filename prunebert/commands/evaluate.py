@@ -63,6 +63,7 @@ def main(argv: list[str], compose: Compose) -> None:
     notes = [
         *overlaps.of_model(facts["model"], evaluated := overlaps.evaluated_data(fields["task"])),
         *overlaps.of_tasks(facts["task"], evaluated, fields["task"]),
+        *overlaps.of_rows(facts["data"], scores["data"]),
     ]
     row = {"run": str(root), "words": options.overrides, **scores, "warnings": notes}
     trained_score = f"{facts['metric']} {facts['score']:.4f} after training"

@@ -68,6 +68,19 @@ def of_tasks(trained: str, evaluated: str, node: dict[str, Any] | None = None) -
         )
 
 
+def of_rows(trained: dict[str, Any], evaluated: dict[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each evaluated split that has the very rows of the training data.
+
+    Args:
+        trained: Task.facts() of the task that was trained on.
+        evaluated: Task.facts() of the task that is scored on.
+    """
+    rows = (trained.get("fingerprint") or {}).get("train")
+    for split, fingerprint in (evaluated.get("fingerprint") or {}).items():
+        if split != "train" and rows is not None and fingerprint == rows:
+            yield f"the rows of {split} are those of the training data; the scores are not held-out scores"
+
+
 def _overlaps(group: str, name: str, node: dict[str, Any] | None = None) -> Overlaps:
     """Return what is said about an option; a YAML that is not prunebert's own speaks for itself."""
     own = declared(group)

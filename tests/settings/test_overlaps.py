@@ -88,8 +88,8 @@ def test_an_overlap_changes_no_identity(words):
 def glue(folder, name):
     """Write a folder in the layout of GLUE's single-sentence tasks."""
     (folder / name).mkdir(parents=True)
-    lines = ["sentence\tlabel", *(f"the {w} film\t{i % 2}" for i, w in enumerate(["bad", "good"] * 8))]
-    for file in ("train.tsv", "dev.tsv"):
+    for file, noun in (("train.tsv", "film"), ("dev.tsv", "plot")):
+        lines = ["sentence\tlabel", *(f"the {w} {noun}\t{i % 2}" for i, w in enumerate(["bad", "good"] * 8))]
         (folder / name / file).write_text("\n".join(lines) + "\n")
 
 
@@ -145,3 +145,20 @@ def test_what_only_the_run_knew_is_recorded_and_shown(cli, toy, model_folder, te
     for table in (runs, collect([tmp_path / "results.csv"]).runs):
         shown = {task: sections._overlap_notes(part) for task, part in table.groupby("task")}
         assert shown == {"file": [], "sst2": [notes["later"]], "mlm": [notes["mlm"]]}
+
+
+def test_the_very_rows_of_training_are_told():
+    trained = {"fingerprint": {"train": "a", "matched": "b", "mismatched": "a"}}
+    (line,) = overlaps.of_rows(trained, trained)
+    assert line.startswith("the rows of mismatched are those of the training data")
+    assert not list(overlaps.of_rows(trained, {"fingerprint": {"train": "a", "validation": "c"}}))
+    assert not list(overlaps.of_rows({"rows": {}}, trained))
+
+
+def test_a_file_that_is_trained_and_scored_on(cli, toy, tmp_path):
+    words = [w for w in toy if not w.startswith("task.eval=")]
+    train = next(w for w in words if w.startswith("task.train=")).partition("=")[2]
+    status, printed = cli(*words, f"task.eval={train}", "method=magnitude", "sparsity=0.5")
+    assert status == 0 and "the rows of validation are those of the training data" in printed
+    status, printed = cli("evaluate", "run", f"task.eval={train}")
+    assert status == 0 and "warning: the rows of validation are those of the training data" in printed
