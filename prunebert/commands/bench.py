@@ -49,7 +49,7 @@ def main(argv: list[str]) -> None:
     shapes = [(b, n) for b in _numbers("--batch", options.batch) for n in _numbers("--length", options.length)]
     if options.repeats < MIN_REPETITIONS:
         raise BadInput(f"--repeats={options.repeats}: must be at least {MIN_REPETITIONS}")
-    out = out_file(options.out)
+    out = out_file(options.out, '{\n "run": ')
     artifacts.result(artifacts.resolve_pointer(reading.home(options.run)))  # before the slow imports
     from prunebert.runs.load import load
     from prunebert.system.impl import Impl

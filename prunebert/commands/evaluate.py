@@ -52,7 +52,7 @@ def main(argv: list[str], compose: Compose) -> None:
     for override in options.overrides:
         if _key(override).split(".")[0] not in GROUPS and _key(override) != "hydra.searchpath":
             raise BadInput(f"{override}: evaluate accepts only keys of {', '.join(GROUPS)}, as it trains nothing")
-    out = out_file(options.out)
+    out = out_file(options.out, '{\n "run": ')
     fields, build = compose(_task_overrides(facts["command"], options.overrides))
     from prunebert.runs.load import load
 

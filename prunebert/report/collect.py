@@ -23,6 +23,7 @@ from prunebert.system.names import encodable
 
 NUMBERS = ("majority_score", "seconds", "seconds_per_step", "steps", "peak_memory_bytes", "trained_parameters")
 SPARSITIES = tuple(f"sparsity_{prunable}" for prunable in (*PRUNABLE, "model"))
+NAMED = 5  # reasons in a message where no run can be read
 EMPTY = ("architecture", "overlaps")  # no columns of a table where they are empty
 OFF_TARGET = 0.005  # largest difference between requested and measured sparsity that is not reported
 
@@ -76,8 +77,9 @@ def collect(roots: Iterable[Path]) -> Collected:
         troubles += unused
     if not results:
         names = ", ".join(map(str, roots))
-        reasons = "".join(f"\n  {t.location} {t.kind}, {t.reason}" for t in troubles)
-        raise BadInput(f"{names}: there is no finished run that can be read{reasons}")
+        reasons = "".join(f"; {t.location} {t.kind}, {t.reason}" for t in troubles[:NAMED])
+        more = f"; and {len(troubles) - NAMED} more" if len(troubles) > NAMED else ""
+        raise BadInput(f"{names}: there is no finished run that can be read{reasons}{more}")
     for sweep in dict.fromkeys(s for root in roots for s in discover.sweeps(root)):
         troubles += [Trouble("missing", short(sweep), cell) for cell in runs_sweep.missing(sweep, started)]
     results = _without_duplicates(results)
@@ -112,6 +114,8 @@ def _read_directories(directories: list[Path]) -> tuple[list[dict[str, Any]], li
                 troubles.append(Trouble("did not finish", short(directory), reason))
                 continue
             row = artifacts.result(directory)
+            if seal.is_delta(row):
+                raise BadInput("it is a task delta, which `prunebert export --sparse` made of a run")
             facts = _facts(_encodable(row), "its result.json")
             topology = topologies.read(directory, row)
             origin = {"directory": directory, "has_files": True, "source": "", "topology": topology}

@@ -54,6 +54,11 @@ def read_result(file: Path) -> dict[str, Any]:
     return row
 
 
+def is_delta(row: Mapping[str, Any]) -> bool:
+    """Return whether a result is that of a task delta, which has no predictions, and not that of a run."""
+    return "files" in row and "predictions.parquet" not in row["files"]
+
+
 def read_topology(file: Path) -> dict[str, Any]:
     """Read a topology.json. Raises BadInput if a number that commands show is missing or of a wrong type."""
     content = reading.json_table(file)

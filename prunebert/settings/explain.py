@@ -38,15 +38,25 @@ def explain(error: Exception, known_keys: Callable[[], list[str]]) -> str:
         return f"{key}={shown(value)}: several values are a sweep, which needs -m; for text write {text_word}"
     unknown = re.search(r"Could not override '([^']*)'", text)
     if isinstance(error, ConfigCompositionException) and unknown:
-        key = unknown[1].split("@")[0]
-        if key.partition(".")[2] and key in known_keys():  # of the default option, and another one was chosen
-            return f"{shown(key)}: the chosen {key.partition('.')[0]} has no such key (`prunebert --cfg job` shows all)"
-        return f"{shown(key)}: there is no such key{did_you_mean(key, known_keys())} (`prunebert --cfg job` shows all)"
+        return _unknown_key(unknown[1].split("@")[0], error, known_keys)
     if found := re.search(r"Could not delete (?:from config\. )?'([^']*)'", text):
         return f"{shown(found[1])}: there is nothing that ~ could remove"
     if found := re.search(r"Error merging override (.+)", text):
         return f"{shown(found[1])}: this key does not take such a value"
     return visible(" ".join(text.split()))
+
+
+def _unknown_key(key: str, error: Exception, known_keys: Callable[[], list[str]]) -> str:
+    """Suggest a key, and name those that the chosen option has beside the one that it lacks."""
+    above = key.rpartition(".")[0]
+    beside = getattr(error.__cause__, "parent_node", None) if above else None
+    names = [str(name) for name in beside or () if not str(name).startswith("_")]
+    candidates = [f"{above}.{name}" for name in names] if names else known_keys()
+    problem = "there is no such key"
+    if above and key in known_keys():  # of the default option, and another one was chosen
+        problem = f"the chosen {key.partition('.')[0]} has no such key"
+    listed = f"; {above} has {', '.join(names)}" if names else ""
+    return f"{shown(key)}: {problem}{did_you_mean(key, candidates)}{listed} (`prunebert --cfg job` shows all)"
 
 
 def _missing_option(error: MissingConfigException) -> str:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from prunebert.errors import BadInput, visible
+from prunebert.system import outputs
 
 LONGEST_CELL = 400  # characters
 
@@ -32,14 +33,16 @@ def arguments(command: str, description: str) -> Arguments:
     )
 
 
-def out_file(value: str | None) -> Path | None:
-    """Return the file that --out names, or None where --out is missing.
+def out_file(value: str | None, begins: str) -> Path | None:
+    """Return the file that --out names, or None where --out is missing. An earlier file of the command is replaced.
 
     Commands call this before they measure anything, because a late refusal would waste the measurement.
 
+    begins: how a file of this command begins.
+
     Raises:
         BadInput: the file's folder does not exist or cannot be written to, or `value` names something other than a
-            file.
+            file, or a file that the command did not write.
     """
     if not value:
         return None
@@ -50,6 +53,8 @@ def out_file(value: str | None) -> Path | None:
         raise BadInput(f"--out={value}: this is a folder; name a file")
     if path.exists() and not (path.is_file() and os.access(path, os.W_OK)):
         raise BadInput(f"--out={value} cannot be written to: it is no file, or may not be changed")
+    if path.exists() and path.stat().st_size and not outputs.begins_with(begins)(path):
+        raise BadInput(f"--out={value}: this file was not written by this command and would be lost; choose another")
     refuse_unwritable(path.parent, f"--out={value}")
     return path
 

@@ -33,7 +33,9 @@ def label_names(label: pd.Series, column: str, source: str = "train") -> list[st
     Raises BadInput for a row without a label, for a single class, and for too many different values.
     """
     spellings: dict[str, set[str]] = {}
-    for text in texts(label, column, source).unique():
+    as_text = texts(label, column, source)
+    _refuse_truth_beside_numbers(as_text, column, source)
+    for text in as_text.unique():
         spellings.setdefault(key_of(text), set()).add(text)
     names = sorted(next(iter(spelt)) if len(spelt) == 1 else key for key, spelt in spellings.items())
     if all(re.fullmatch(r"-?[0-9]+", name) for name in names):
@@ -48,6 +50,18 @@ def label_names(label: pd.Series, column: str, source: str = "train") -> list[st
             "classes; for numbers use task.kind=regression"
         )
     return names
+
+
+def _refuse_truth_beside_numbers(label: pd.Series, column: str, source: str) -> None:
+    """Raise BadInput for rows labelled true or false beside rows with numbers: 1 and true may mean the same class."""
+    is_truth = label.map({text: text.casefold() in TRUTH_VALUES for text in label.unique()}).to_numpy(dtype=bool)
+    is_number = label.map({text: NUMBER.fullmatch(text) is not None for text in label.unique()}).to_numpy(dtype=bool)
+    if is_truth.any() and is_number.any():
+        row = int(is_truth.argmax())
+        raise BadInput(
+            f"task.label={column}: {row_of(int(label.index[row]), source)} is labelled {label.iloc[row]}, and others "
+            f"are numbers ({label.iloc[int(is_number.argmax())]}); write all labels in one way"
+        )
 
 
 def given_names(labels: Any) -> list[str]:

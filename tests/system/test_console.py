@@ -67,8 +67,19 @@ def test_a_file_that_cannot_be_written_is_refused(out, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     with pytest.raises(BadInput, match=f"^--out={out}"):
-        console.out_file(out)
+        console.out_file(out, "{")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_file_that_the_command_did_not_write_is_refused(tmp_path, link):
+    (tmp_path / "train.csv").write_text("text,label\n")
+    out = tmp_path / "train.csv"
+    if link:
+        (out := tmp_path / "link").symlink_to(tmp_path / "train.csv")
+    with pytest.raises(BadInput, match=r"was not written by this command"):
+        console.out_file(str(out), '{"run": ')
+    assert (tmp_path / "train.csv").read_text() == "text,label\n"
 
 
 @pytest.mark.parametrize("out", ["file", "file/out", "/proc/out", "/dev/null/out"])
@@ -82,6 +93,6 @@ def test_a_folder_that_cannot_be_made_is_refused(out, tmp_path, monkeypatch):
 
 def test_what_can_be_written_is_left_untouched(tmp_path):
     (tmp_path / "old.json").write_text("old")
-    assert console.out_file(str(tmp_path / "old.json")) and console.out_file(str(tmp_path / "new.json"))
-    assert console.out_folder(tmp_path / "a/b/c") == tmp_path / "a/b/c" and console.out_file(None) is None
+    assert console.out_file(str(tmp_path / "old.json"), "ol") and console.out_file(str(tmp_path / "new.json"), "ol")
+    assert console.out_folder(tmp_path / "a/b/c") == tmp_path / "a/b/c" and console.out_file(None, "") is None
     assert [p.name for p in tmp_path.iterdir()] == ["old.json"] and (tmp_path / "old.json").read_text() == "old"

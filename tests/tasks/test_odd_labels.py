@@ -76,3 +76,10 @@ def test_the_hubs_mark_for_no_label_is_no_class_in_any_order():
     rows = with_hub_names(table([-1, 0], "hub test", classes=["pos", "neg"]), ["neg", "pos"])
     with pytest.raises(BadInput, match=r"row 1 of hub test .* is labelled -1"):
         gold_classes({"test": rows}, ["neg", "pos"], "label", by_index=True, own=False)
+
+
+@pytest.mark.parametrize("labels", [["0", "1", "true"], ["1.0", "0", "False"], ["TRUE", "1", "no"]])
+def test_truth_values_beside_numbers_are_refused_in_text_too(labels):
+    with pytest.raises(BadInput, match=r"task\.label=y: row \d of f\.csv .*is labelled \w+, and others are numbers"):
+        label_names(pd.Series(labels * 4), "y", "f.csv")
+    assert label_names(pd.Series(["true", "false"] * 4), "y", "f.csv") == ["false", "true"]
