@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from prunebert.choices import EVERY_MATRIX
 from prunebert.errors import BadInput
 from prunebert.runs import artifacts, reading
-from prunebert.system.console import arguments, refuse_unwritable, say
+from prunebert.system.console import arguments, say
+from prunebert.system.outputs import refuse_unwritable
 
 if TYPE_CHECKING:
     from prunebert.masks.maskfile import MaskFile

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
@@ -55,7 +54,7 @@ def out_file(value: str | None, begins: str) -> Path | None:
         raise BadInput(f"--out={value} cannot be written to: it is no file, or may not be changed")
     if path.exists() and path.stat().st_size and not outputs.begins_with(begins)(path):
         raise BadInput(f"--out={value}: this file was not written by this command and would be lost; choose another")
-    refuse_unwritable(path.parent, f"--out={value}")
+    outputs.refuse_unwritable(path.parent, f"--out={value}")
     return path
 
 
@@ -73,17 +72,8 @@ def out_folder(path: Path, setting: str = "") -> Path:
     existing = path
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
-    refuse_unwritable(existing, setting)
+    outputs.refuse_unwritable(existing, setting)
     return path
-
-
-def refuse_unwritable(folder: Path, setting: str) -> None:
-    """Raise BadInput, which begins with `setting`, unless a file can be made in the folder. It leaves nothing there."""
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise BadInput(f"{setting} cannot be written to: {error.strerror}") from error
 
 
 class Terminal(Console):

@@ -11,6 +11,15 @@ from pathlib import Path
 from prunebert.errors import BadInput
 
 
+def refuse_unwritable(folder: Path, setting: str) -> None:
+    """Raise BadInput, which begins with `setting`, unless a file can be made in the folder. It leaves nothing there."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise BadInput(f"{setting} cannot be written to: {error.strerror}") from error
+
+
 def refuse_unusable(out: Path, ours: Mapping[str, Callable[[Path], bool]]) -> None:
     """Refuse an output folder that cannot be written to, or that has a file of the user's where one of ours belongs.
 
@@ -26,8 +35,7 @@ def refuse_unusable(out: Path, ours: Mapping[str, Callable[[Path], bool]]) -> No
     """
     try:
         folder = next(path for path in (out.absolute(), *out.absolute().parents) if os.path.lexists(path))
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        refuse_unwritable(folder, f"--out={out}")
         for name, recognises in ours.items():
             file = out / name
             if not os.path.lexists(file) or file.is_symlink():
