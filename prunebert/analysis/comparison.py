@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def comparison(runs: list[Path], found: Collection[Path] = ()) -> dict[str, Any]
         BadInput: a run that the user named is damaged, fewer than two runs removed weights, two runs were found on
             different weights, or two have no matrix in common.
     """
-    read, counts = _counted(runs, found)
+    read, counts = _counted(dict.fromkeys(runs), found)
     rows = [squares.rows(counts, i, min(i + ROWS, len(read.rows))) for i in range(0, len(read.rows), ROWS)]
     square = {key: np.concatenate([block[key] for block in rows]) for key in (*MEASURES, "mean_jaccard")}
     square["layer_budget_correlation"] = squares.correlations(read.headers)
@@ -91,11 +91,14 @@ def comparison(runs: list[Path], found: Collection[Path] = ()) -> dict[str, Any]
     }
 
 
-def beyond_chance(runs: list[Path]) -> tuple[list[Path], np.ndarray, list[str]]:
+def beyond_chance(runs: Mapping[Path, dict[str, Any] | None]) -> tuple[list[Path], np.ndarray, list[str]]:
     """Return the runs that can be compared, their square matrix of beyond_chance, and why runs cannot be read.
 
     Runs that removed nothing or everything are left out without a message. Raises BadInput as `comparison` does, but
     not for a damaged run.
+
+    Args:
+        runs: by directory, the run's verified result; None to read it.
     """
     read = _read(runs, runs)
     if len(read.rows) < 2:
@@ -109,7 +112,7 @@ def beyond_chance(runs: list[Path]) -> tuple[list[Path], np.ndarray, list[str]]:
     )
 
 
-def _counted(runs: list[Path], found: Collection[Path]) -> tuple[Read, shared.Shared]:
+def _counted(runs: Mapping[Path, dict[str, Any] | None], found: Collection[Path]) -> tuple[Read, shared.Shared]:
     read = _read(runs, found)
     if len(read.rows) < 2:
         reasons = "".join(f"; {reason}" for reason in read.damaged[:3])
@@ -119,11 +122,11 @@ def _counted(runs: list[Path], found: Collection[Path]) -> tuple[Read, shared.Sh
     return read, _count(read)
 
 
-def _read(runs: list[Path], found: Collection[Path]) -> Read:
+def _read(runs: Mapping[Path, dict[str, Any] | None], found: Collection[Path]) -> Read:
     read = Read([], [], [], [], [], [])
-    for run in track(runs, "reading masks"):
+    for run in track(list(runs), "reading masks"):
         try:
-            row = artifacts.result(run)
+            row = runs[run] or artifacts.result(run)
             mask = artifacts.packed_masks(run, row)
             if missing := [key for key in (*AXES, "model") if key not in row]:
                 raise BadInput(f"{run}/{artifacts.RESULT} is damaged: it lacks {', '.join(missing)}")

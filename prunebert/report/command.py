@@ -11,7 +11,7 @@ import pandas as pd
 
 from prunebert import __version__
 from prunebert.errors import BadInput, reason
-from prunebert.report import cells, collect, differences, folder, latex, page, rows, sections
+from prunebert.report import cells, collect, differences, folder, latex, page, picture, rows, sections
 from prunebert.report.collect import Collected, Trouble
 from prunebert.report.page import Picture
 from prunebert.report.style import Drawing
@@ -57,13 +57,13 @@ def write(dirs: list[Path], out: Path | None = None, baseline: str | None = None
     baseline = differences.choose_baseline(runs, baseline)
     try:
         (out / "figures").mkdir(parents=True, exist_ok=True)
-        table_sections, latex_parts = [], [latex.HEAD]
+        table_sections, latex_parts, document = [], [latex.HEAD], picture.Document()
         with Countdown("drawing figures", None) as countdown, long_lived_objects():
 
             def draw(drawing: Drawing) -> Picture:
-                picture = page.draw_picture(drawing, folder=out / "figures")
+                drawn = page.draw_picture(drawing, out / "figures", document)
                 countdown.advance()
-                return picture
+                return drawn
 
             for name, table_runs in runs.groupby("table", sort=False):
                 unreadable: dict[Path, str] = {}
@@ -74,6 +74,8 @@ def write(dirs: list[Path], out: Path | None = None, baseline: str | None = None
                 countdown.advance(0)
                 table_sections.append(sections.table_section(str(name), table_runs, gaps, baseline, draw, troubles))
                 latex_parts += _latex_tables(str(name), table_runs, gaps, baseline)
+            for figure_name, content in document.split().items():
+                files.write(out / "figures", f"{figure_name}.pdf", content)
         all_sections = [
             sections.trouble_section(collected, troubles),
             *table_sections,

@@ -76,6 +76,8 @@ def draw_density(
             _write_numbers(axes, grid, top, "{:.0%}" if top > 0.05 else "{:.1%}", 5.5)
     for axes in panels[len(layer_means) :]:
         axes.remove()
+    for i, axes in enumerate(panels[: len(layer_means)]):
+        axes.tick_params(labelbottom=i + across >= len(layer_means), labelleft=i % across == 0)
     for axes in panels[: len(layer_means) : across]:
         axes.set_ylabel("layer")
     bar = figure.colorbar(image, ax=list(panels[: len(layer_means)]), label="weights remaining", aspect=30, pad=0.02)
@@ -115,7 +117,7 @@ def draw_overlap(labels: list[str], values: np.ndarray, theme: Theme, diagonal: 
         for (row, column), value in np.ndenumerate(values):
             text = f"{round(value, 2) + 0:.2f}" if value == value else "–"  # + 0 turns -0.00 into 0.00
             colour = _text_colour(abs(value) > 0.6)
-            axes.text(column, row, text, ha="center", va="center", fontsize=6, color=colour)
+            _write(axes, column, row, text, 6, colour)
     figure.colorbar(image, ax=axes, label="overlap beyond chance", shrink=0.8).outline.set_visible(False)
     return figure
 
@@ -137,15 +139,23 @@ def _write_numbers(axes: Any, grid: np.ndarray, top: float, form: str, size: flo
     for (row, column), value in np.ndenumerate(grid):
         if not np.isnan(value):
             colour = _text_colour(value < 0.6 * top)
-            axes.text(column, row, form.format(value), ha="center", va="center", fontsize=size, color=colour)
+            _write(axes, column, row, form.format(value), size, colour)
+
+
+def _write(axes: Any, column: int, row: int, text: str, size: float, colour: str) -> None:
+    """Write into a cell. The layout of the figure need not measure what lies inside the panel."""
+    axes.text(column, row, text, ha="center", va="center", fontsize=size, color=colour).set_in_layout(False)
 
 
 def _text_colour(dark: bool) -> str:
     return "white" if dark else "black"
 
 
-def overlap_table(runs: list[Path]) -> tuple[list[int], np.ndarray, list[str]]:
-    """Return the indices of the runs that removed weights, their square of overlaps, and why masks cannot be read."""
+def overlap_table(runs: dict[Path, dict[str, Any] | None]) -> tuple[list[int], np.ndarray, list[str]]:
+    """Return the indices of the runs that removed weights, their square of overlaps, and why masks cannot be read.
+
+    runs: by directory, the run's verified result; None to read it.
+    """
     directories, values, messages = beyond_chance(runs)
     index = {run: i for i, run in enumerate(runs)}
     return [index[run] for run in directories], values, messages

@@ -6,6 +6,7 @@ import base64
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
@@ -13,6 +14,9 @@ from prunebert.errors import visible
 from prunebert.report.style import Drawing
 from prunebert.report.tables import Table
 from prunebert.runs import files
+
+if TYPE_CHECKING:
+    from prunebert.report.picture import Document
 
 
 @dataclass(frozen=True)
@@ -60,12 +64,11 @@ def _shown(value: object) -> object:
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def draw_picture(drawing: Drawing, folder: Path) -> Picture:
-    """Draw a figure, write NAME.png and NAME.pdf into `folder`, and return both themes for the page."""
+def draw_picture(drawing: Drawing, folder: Path, document: Document) -> Picture:
+    """Draw a figure, write NAME.png into `folder`, append it to the document, and return both themes for the page."""
     from prunebert.report import picture
 
-    drawn = picture.render(drawing)
-    files.write(folder, f"{drawing.name}.pdf", drawn.pdf)
+    drawn = picture.render(drawing, document)
     files.write(folder, f"{drawing.name}.png", drawn.light)
     light, dark = (base64.b64encode(content).decode() for content in (drawn.light, drawn.dark))
     return Picture(drawing.name, drawing.caption, light, dark, round(drawn.width * 130))

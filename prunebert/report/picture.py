@@ -6,6 +6,7 @@ Laying out a figure takes most of the time. The dark picture has the layout of t
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +14,13 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_pdf import FigureCanvasPdf, PdfPages
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
+from pypdf import PdfReader, PdfWriter
+from pypdf.generic import DictionaryObject, NameObject
 
 from prunebert.report.style import DARK, LIGHT, Drawing, Theme
 
@@ -26,32 +29,59 @@ COLOURS = ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolo
 
 @dataclass(frozen=True)
 class Files:
-    """The contents of a figure's files."""
+    """The contents of a figure's PNG files."""
 
-    light: bytes  # a PNG file
-    dark: bytes  # the same in the dark theme
-    pdf: bytes  # in the light theme
+    light: bytes
+    dark: bytes
     width: float  # in inches
 
 
-def render(drawing: Drawing) -> Files:
-    """Draw a figure and return the contents of its files."""
+class Document:
+    """A PDF document with a figure on each page. All pages share the fonts, which take longer than the figures."""
+
+    def __init__(self) -> None:
+        """Start a document without pages."""
+        self.names: list[str] = []  # of the pages
+        self._stream = io.BytesIO()
+        self._pages = PdfPages(self._stream, metadata={"CreationDate": None})
+
+    def add(self, name: str, figure: Figure) -> None:
+        """Append a figure as a page."""
+        dpi = figure.get_dpi()
+        FigureCanvasPdf(figure).print_pdf(self._pages)
+        figure.set_dpi(dpi)  # print_pdf leaves its own there
+        self.names.append(name)
+
+    def split(self) -> dict[str, bytes]:
+        """Finish the document, and return a document of its own for each page, by name."""
+        with matplotlib.rc_context(LIGHT.rc()):  # the fonts are written now
+            self._pages.close()
+        pages = PdfReader(self._stream).pages if self.names else []
+        return {name: _single_page(page) for name, page in zip(self.names, pages, strict=True)}
+
+
+def _single_page(page: Any) -> bytes:
+    """Return a document of one page, with those images of the whole document that the page shows."""
+    shown = {name.decode() for name in re.findall(rb"(/\S+) Do\b", page.get_contents().get_data())}
+    resources = page["/Resources"]
+    images = {NameObject(name): image for name, image in resources["/XObject"].items() if name in shown}
+    page[NameObject("/Resources")] = DictionaryObject({**resources, NameObject("/XObject"): DictionaryObject(images)})
+    writer, stream = PdfWriter(), io.BytesIO()
+    writer.add_page(page)
+    writer.write(stream)
+    return stream.getvalue()
+
+
+def render(drawing: Drawing, document: Document) -> Files:
+    """Draw a figure, append it to the document, and return the contents of its PNG files."""
     with matplotlib.rc_context(LIGHT.rc()), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # it is drawn as a box
         figure = drawing.draw(theme=LIGHT)
         light = _png(figure)
         figure.set_layout_engine("none")  # keeps the layout of the light picture
-        pdf = _pdf(figure)
+        document.add(drawing.name, figure)
         recolour(figure, LIGHT, DARK)
-        return Files(light, _png(figure), pdf, figure.get_figwidth())
-
-
-def _pdf(figure: Figure) -> bytes:
-    dpi = figure.get_dpi()
-    stream = io.BytesIO()
-    FigureCanvasPdf(figure).print_pdf(stream, metadata={"CreationDate": None})
-    figure.set_dpi(dpi)  # print_pdf leaves its own there
-    return stream.getvalue()
+        return Files(light, _png(figure), figure.get_figwidth())
 
 
 def _png(figure: Figure) -> bytes:

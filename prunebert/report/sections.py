@@ -23,6 +23,11 @@ from prunebert.system.names import brief
 Draw = Callable[[Drawing], Picture]
 MAX_SINGLE = 24  # runs; a larger overlap matrix shows means over the seeds instead of single runs
 MAX_COMPARED = 120  # runs; of more, only the lowest seeds of each variant are compared
+MAX_MAPPED = 8  # sparsities of a table for which the weights left and the overlaps are drawn
+NOT_MAPPED = (
+    f"The weights left and the overlaps are drawn at {MAX_MAPPED} sparsities at most. They are not drawn at {{}}. "
+    "Give the report only the runs of a sparsity to see its maps."
+)
 MAX_SLUG = 120
 READING = (
     "A cell shows the mean over seeds ± their standard deviation (n - 1), and the number of seeds in brackets. "
@@ -72,11 +77,15 @@ def table_section(
     )
     parts.append(Part("Score against sparsity", figure=draw(_drawing(f"score {name}", caption, curve))))
     pruned = runs[(runs["sparsity"] > 0) & runs["has_files"]]
-    for sparsity, sparsity_runs in pruned.groupby("sparsity"):
-        parts += _density(name, float(str(sparsity)), sparsity_runs, draw, troubles)
+    mapped = _spread(sorted(pruned["sparsity"].unique()))
+    for sparsity in mapped:
+        parts += _density(name, sparsity, pruned[pruned["sparsity"] == sparsity], draw, troubles)
     parts += _allocation(name, pruned, draw, troubles)
-    for sparsity, sparsity_runs in pruned.groupby("sparsity"):
-        parts += _overlap(name, float(str(sparsity)), sparsity_runs, draw, troubles)
+    for sparsity in mapped:
+        parts += _overlap(name, sparsity, pruned[pruned["sparsity"] == sparsity], draw, troubles)
+    if len(mapped) < pruned["sparsity"].nunique():
+        left_out = sorted({*pruned["sparsity"]} - {*mapped})
+        parts.append(Part("Sparsities without maps", NOT_MAPPED.format(", ".join(f"{s:g}" for s in left_out))))
     caption = f"{name}: a tick for each run, a bar for the mean. Compare time and memory only on one, otherwise idle,"
     drawing = _drawing(f"cost {name}", f"{caption} device.", partial(curves.draw_costs, runs))
     text = "On a CPU, peak memory is the peak of the whole process. In a sweep it includes all earlier runs."
@@ -84,6 +93,13 @@ def table_section(
     text = "The sparsities are measured from the masks, under all four denominators."
     parts.append(Part("Every run and its command", text, tables.every_run(runs)))
     return Section(name, slug(name), parts)
+
+
+def _spread(sparsities: list[float]) -> list[float]:
+    """Return at most MAX_MAPPED of the sorted sparsities, evenly spread, with the first and the last."""
+    if len(sparsities) <= MAX_MAPPED:
+        return sparsities
+    return [sparsities[round(i * (len(sparsities) - 1) / (MAX_MAPPED - 1))] for i in range(MAX_MAPPED)]
 
 
 def trouble_section(collected: Collected, troubles: list[Trouble]) -> Section:
@@ -189,7 +205,9 @@ def _overlap(name: str, sparsity: float, runs: pd.DataFrame, draw: Draw, trouble
     lowest_seeds = runs.sort_values("seed", kind="stable").groupby("variant").head(max(1, seeds_each))
     compared = lowest_seeds.sort_values("order")
     try:
-        indices, values, messages = maps.overlap_table([Path(directory) for directory in compared["directory"]])
+        indices, values, messages = maps.overlap_table(
+            {Path(directory): row for directory, row in zip(compared["directory"], compared["row"], strict=True)}
+        )
     except BadInput as error:
         troubles.append(Trouble("not in the report", location, f"overlap matrix: {error}"))
         return []

@@ -30,7 +30,7 @@ def runs(run, tmp_path):
 def undrawn(monkeypatch):
     """Replace the figures by empty files, because drawing takes most of the time."""
 
-    def draw_picture(drawing, folder):
+    def draw_picture(drawing, folder, document):
         (folder / f"{drawing.name}.png").touch()
         return Picture(drawing.name, drawing.caption, "", "", 900)
 
@@ -216,3 +216,17 @@ def test_a_sweep_can_end_with_its_report(undrawn, cli, toy, tmp_path):
     status, printed = cli("-m", *toy, *words)
     assert status == 0 and "report: sweep/report/report.html" in printed, printed
     assert (tmp_path / "sweep/report/report.html").is_file()
+
+
+def test_of_many_sparsities_some_have_maps_and_the_page_names_the_others(cli, run, tmp_path, undrawn, monkeypatch):
+    sparsities = [round(0.1 + 0.08 * i, 2) for i in range(10)]
+    for i, sparsity in enumerate(sparsities):
+        run(f"lab/a{i}", "magnitude", sparsity, 0)
+        run(f"lab/b{i}", "smp", sparsity, 0, wrong=5)
+    assert cli("report", "lab")[0] == 0
+    figures = tmp_path / "lab/report/figures"
+    for kind in ("density", "overlap"):
+        drawn = sorted(float(p.stem.rsplit("-", 1)[1]) for p in figures.glob(f"{kind}-*.png"))
+        assert len(drawn) == 8 and {0.1, sparsities[-1]} <= {*drawn} <= {*sparsities}
+    left_out = ", ".join(f"{s:g}" for s in sparsities if s not in drawn)
+    assert f"They are not drawn at {left_out}." in page(tmp_path / "lab/report")

@@ -12,7 +12,7 @@ FILES = ("report.html", "results.csv", "results.parquet", "tables.tex")
 def out(run, tmp_path, monkeypatch):
     """An earlier report on two runs, without figures."""
 
-    def draw_picture(drawing, folder):
+    def draw_picture(drawing, folder, document):
         (folder / f"{drawing.name}.png").write_bytes(b"figure")
         return command.Picture(drawing.name, drawing.caption, "", "", 900)
 

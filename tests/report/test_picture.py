@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from pypdf import PdfReader
 
 from prunebert.report import allocation, curves, maps, picture, published, style
 
@@ -57,10 +58,34 @@ def drawn_alone(draw, theme):
 @pytest.mark.parametrize("name", FIGURES)
 def test_both_pictures_equal_those_drawn_in_their_own_theme(name):
     draw = FIGURES[name]
-    drawn = picture.render(style.Drawing(name, "", draw))
+    document = picture.Document()
+    drawn = picture.render(style.Drawing(name, "", draw), document)
     for content, theme in ((drawn.light, style.LIGHT), (drawn.dark, style.DARK)):
         alone = drawn_alone(draw, theme)
         assert pixels(content).shape == alone.shape
         assert np.abs(pixels(content) - alone).max() <= 2, theme.name  # rounding
     assert np.abs(pixels(drawn.light) - pixels(drawn.dark)).max() > 200
-    assert drawn.pdf.startswith(b"%PDF") and b"/Type3" not in drawn.pdf and b"CreationDate" not in drawn.pdf
+    pdf = document.split()[name]
+    assert pdf.startswith(b"%PDF") and b"/Type3" not in pdf and b"CreationDate" not in pdf
+
+
+def test_each_pdf_file_has_its_own_page_text_and_images():
+    document = picture.Document()
+    for name in FIGURES:
+        picture.render(style.Drawing(name, "", FIGURES[name]), document)
+    files = document.split()
+    assert list(files) == list(FIGURES)
+    again = picture.Document()
+    picture.render(style.Drawing("density", "", FIGURES["density"]), again)
+    (page,), (alone,) = (PdfReader(io.BytesIO(c)).pages for c in (files["density"], again.split()["density"]))
+    assert page.mediabox == alone.mediabox
+    text, same = (p.extract_text().replace("\0", "") for p in (page, alone))  # matplotlib writes 16-bit characters
+    assert text == same and "weights remaining" in text
+    assert len(page.images) == len(alone.images) == 3  # two panels and the colour bar
+    for image, equal in zip(page.images, alone.images, strict=True):
+        assert image.image.tobytes() == equal.image.tobytes()
+    assert b"/FontFile2" in files["density"]  # the font is embedded
+
+
+def test_a_document_without_pages_has_no_files():
+    assert picture.Document().split() == {}
