@@ -29,6 +29,7 @@ Scalar = float | Tensor  # a float on the CPU; elsewhere a 0-d tensor on the dev
 Selected = tuple[list[Tensor], Scalar]  # a group's bool masks, and its largest removed score (-inf if none is removed)
 
 log = logging.getLogger(__name__)
+KERNELS_SINCE = (2, 8)  # the version of torch whose Triton can compile selection_cuda.py
 NAN = "the scores became NaN, so no mask can be ranked from them; lower the learning rate"
 
 
@@ -221,9 +222,9 @@ def kernels_take(tensors: Iterable[Tensor]) -> bool:
 def _triton() -> bool:
     """Return whether selection_cuda.py works here.
 
-    Its histogram with a mask needs the Triton of torch 2.8, and Triton needs a C compiler.
+    Its histogram with a mask needs a later Triton than torch 2.7 has, and Triton needs a C compiler.
     """
-    if find_spec("triton") is None or tuple(int(x) for x in torch.__version__.split(".")[:2]) < (2, 8):
+    if find_spec("triton") is None or tuple(int(x) for x in torch.__version__.split(".")[:2]) < KERNELS_SINCE:
         return False
     try:
         from prunebert.masks import selection_cuda
