@@ -4,7 +4,8 @@
 # Further steps compare them at other budgets, and on a 6-layer model and eight tasks (measured_minilm.sh, for a GPU). It
 # takes hours on two cores. Started again, the script continues. It needs pip install -e ".[demo,parallel]".
 # STEP: tuning sst2 qqp stsb qnli rotten_tomatoes budget minilm report; default: all, in this order. sst2 must precede the
-#   other tasks, because they use its TAMT masks. `report` also writes results/ and the tables of README.md.
+#   other tasks, because they use its TAMT masks. `report` also writes results/, and the
+#   tables and figures of docs/results/ and of the README.
 # DATA: a folder with
 #   glue/SST-2 and glue/STS-B (for minilm also MRPC, RTE and CoLA) in GLUE's own layout. A copy is glue_data in
 #     github.com/F0restL1n/BERT at 0d0288b.
@@ -22,6 +23,8 @@ data=$(realpath -e "${1:?$usage}")
 out=$(realpath -m "${2:?$usage}")
 scripts=$(realpath "$(dirname "$0")")
 results=$scripts/../results
+pages=$scripts/../docs/results
+figures=$pages/figures
 shift 2
 [ $# -gt 0 ] || set -- tuning sst2 qqp stsb qnli rotten_tomatoes budget minilm report
 mkdir -p "$out/data" && cd "$out"
@@ -61,10 +64,13 @@ publish() { # publish NAME DIR [EARLIER]: write the report, and copy parts of it
   cp "report/$1/tables.tex" "$results/$1/"
   [[ $1 != tuning* && $1 != budget ]] || return 0
   python "$scripts/where_weights_stay.py" "$results/$1/results.csv" "$out" ${earlier:+"$earlier"}
-  mkdir "$results/$1/figures"
-  [ -z "$earlier" ] || cp "$earlier"/figures/*.png "$results/$1/figures"
+  [ -n "$earlier" ] || rm -rf "${figures:?}/$1" # figures of earlier runs stay
   [ -z "$earlier" ] || python "$scripts/earlier_tests.py" "$results/$1/tables.tex" "$earlier/tables.tex"
-  find "report/$1/figures" -name '*.png' -regex '.*/figures/\(score\|budget\|density-sst2\|overlap-sst2\).*' -exec cp {} "$results/$1/figures" \;
+  mkdir -p "$figures/$1"
+  find "report/$1/figures" -name '*.png' -regex '.*/figures/\(score\|budget\|density-sst2\|overlap-sst2\).*' -exec cp {} "$figures/$1" \;
+}
+fill() { # fill NAME PAGE: write the tables of results/NAME/results.csv into docs/results/PAGE.md
+  python "$scripts/results_table.py" "$results/$1/results.csv" "$pages/$2.md"
 }
 pruning_methods=random,magnitude,imp,gmp,movement,soft_movement,l0,tamt,abp,smp
 frozen=(method=random,magnitude method.keep_pretrained=true fit.head_lr=3e-3)
@@ -96,16 +102,17 @@ for task in "$@"; do
       publish budget runs/budget
       publish tuning tuning
       publish tuning_minilm tuning_minilm
-      for page in "$scripts/../README.md" "$results/README.md"; do
-        python "$scripts/results_table.py" "$results/main/results.csv" "$page"
-      done
-      if [ -d runs/budget ]; then
-        mkdir -p "$results/budget/figures"
-        python "$scripts/plot_steps.py" "$results"/{budget,main}/results.csv "$results/budget/figures/steps.png"
+      if [ -d runs/main ]; then
+        fill main scores
+        fill main papers-claims
+        python "$scripts/plot_scores.py" "$results/main/results.csv" "$scripts/../docs/images"
       fi
-      for name in minilm budget; do
-        [ ! -d "runs/$name" ] || python "$scripts/results_table.py" "$results/$name/results.csv" "$results/README.md"
-      done
+      if [ -d runs/budget ]; then
+        fill budget more-steps
+        mkdir -p "$figures/budget"
+        python "$scripts/plot_steps.py" "$results"/{budget,main}/results.csv "$figures/budget/steps.png"
+      fi
+      [ ! -d runs/minilm ] || fill minilm six-layers
       ;;
     *)
       for seed in $seeds; do # every method with one seed before the next seed

@@ -1,6 +1,6 @@
 """Fill the tables of a page from results.csv of `prunebert report`. A test compares the page with the results.
 
-python scripts/results_table.py results/main/results.csv README.md
+python scripts/results_table.py results/main/results.csv docs/results/scores.md
 
 These marks begin a table, and `<!-- end -->` ends it:
     <!-- results/main/results.csv -->           scores

@@ -1,11 +1,10 @@
 """Fill the speed tables of pages from results/speed/*.json of scripts/bench_step.py. A test compares them.
 
-python scripts/speed_table.py README.md results/README.md
+python scripts/speed_table.py docs/results/speed.md
 
 These marks begin a table, and `<!-- end -->` ends it:
-    <!-- results/speed -->          all methods on the CPU
-    <!-- results/speed short -->    a few methods on the CPU
-    <!-- results/speed gpu -->      all methods on a GPU
+    <!-- results/speed -->        all methods on the CPU
+    <!-- results/speed gpu -->    all methods on a GPU
 """
 
 import json
@@ -19,7 +18,6 @@ METHODS = (
     *("smp local", "smp local, λ_R = 400", "smp score", "smp global", "abp", "tamt, phase 1"),
     *("movement", "soft_movement", "gmp"),
 )
-SHORT = ("smp local", "smp local, λ_R = 400", "movement", "gmp")
 MODELS = ("tiny", "minilm", "bert-base", "bert-large")
 COLUMNS = {
     "step ÷ full fine-tuning": "by_dense",
@@ -31,12 +29,10 @@ COLUMNS = {
 }
 
 
-def speed_table(methods: tuple[str, ...] = (), device: str = "cpu") -> str:
-    """Return a table of ratios with a row per model and method. A cell that was not measured is blank.
+def speed_table(device: str) -> str:
+    """Return a table of the ratios on a device, "cpu" or "cuda": a row per model and method.
 
-    Args:
-        methods: the methods to show; () shows all.
-        device: "cpu" or "cuda".
+    A cell that was not measured is blank.
     """
     rows: dict[tuple[str, str], dict[str, float]] = {}
     for file in sorted(SPEED.glob("*.json")):
@@ -51,8 +47,6 @@ def speed_table(methods: tuple[str, ...] = (), device: str = "cpu") -> str:
     columns = {title: key for title, key in COLUMNS.items() if any(key in ratios for ratios in rows.values())}
     lines = [["model", "method", *columns], ["---"] * (len(columns) + 2)]
     for model, method in order:
-        if methods and method not in methods:
-            continue
         ratios = rows[model, method]
         lines.append([model, method, *(f"{ratios[key]:.2f}" if key in ratios else "" for key in columns.values())])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -64,14 +58,10 @@ def fill(page: str) -> str:
     Raises:
         ValueError: the page has no mark of a speed table.
     """
-    tables: dict[str, tuple] = {
-        "<!-- results/speed -->": (),
-        "<!-- results/speed short -->": (SHORT,),
-        "<!-- results/speed gpu -->": ((), "cuda"),
-    }
-    marks = [begin for begin in tables if begin in page]
-    for begin in marks or tables:
-        page = replace_table(page, speed_table(*tables[begin]), begin)
+    devices = {"<!-- results/speed -->": "cpu", "<!-- results/speed gpu -->": "cuda"}
+    marks = [begin for begin in devices if begin in page]
+    for begin in marks or devices:
+        page = replace_table(page, speed_table(devices[begin]), begin)
     return page
 
 
