@@ -1,19 +1,23 @@
-"""A method and two tasks of a user's own: CONTRIBUTING.md's examples, written out and run outside this repository."""
+"""A user's own methods and tasks: the examples of docs/add-a-method.md and docs/add-a-task.md, run elsewhere."""
 
 import json
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+import prunebert
 from prunebert.masks import maskfile
 
-PAGE = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = "\n".join((DOCS / page).read_text() for page in ("add-a-method.md", "add-a-task.md"))
 FILES = re.findall(r"^```(?:python|yaml|csv)\n# (\S+)\n(.*?)^```$", PAGE, re.M | re.S)
 COMMANDS = re.findall(r"^```bash\n(.*?)^```$", PAGE, re.M | re.S)
 SEARCH = "hydra.searchpath=[pkg://lab.conf]"
@@ -52,24 +56,53 @@ def measured_sparsity(run):
     return 1 - kept / size
 
 
-def test_the_page_has_every_file_that_its_commands_need():
+def command(word):
+    """The block of commands that has this word."""
+    (block,) = (block for block in COMMANDS if word in block)
+    return block
+
+
+def test_the_pages_have_every_file_that_their_commands_need():
     assert {name for name, _ in FILES} == {
-        *("lab/mine.py", "lab/conf/method/mine.yaml", "films.csv"),
+        *("lab/mine.py", "lab/conf/method/mine.yaml", "lab/test_mine.py"),
+        *("lab/scored.py", "lab/conf/method/scored.yaml", "films.csv"),
         *("lab/topics.py", "lab/conf/task/topics.yaml", "lab/conf/task/films.yaml"),
     }
-    assert len(COMMANDS) == 2 and sum(block.count("prunebert '") for block in COMMANDS) == 3
+    assert len(COMMANDS) == 5 and sum(block.count("prunebert '") for block in COMMANDS) == 4
 
 
-def test_the_method_runs_as_the_page_shows_it(lab, tmp_path):
-    printed = bash(COMMANDS[0], tmp_path)
-    run, row = results(tmp_path)["rotten_tomatoes"]
+def test_the_method_runs_and_is_tested_as_the_page_shows_it(lab, tmp_path, monkeypatch):
+    printed = bash(command("method=mine"), tmp_path)
+    run = tmp_path / "mine"
+    row = json.loads((run / "result.json").read_text())
     assert row["method"] == "mine" and row["sparsity"] == 0.7 and row["prunable"] == "encoder"
     assert abs(measured_sparsity(run) - 0.7) < 1e-4 and row["phases"].keys() == {"finetune"}
     assert "not available" not in printed  # Hydra's warning about a folder without __init__.py
+    monkeypatch.chdir(tmp_path)
+    (name,) = re.findall(r"def (test_\w+)", dict(FILES)["lab/test_mine.py"])
+    page_test = runpy.run_path("lab/test_mine.py")[name]
+    page_test()
+    masks = maskfile.read(run / "masks.safetensors")
+    swapped = {n: m.flip(0) for n, m in masks.masks.items()}  # as many weights, others
+    monkeypatch.setattr("prunebert.load", lambda root, load=prunebert.load: replace(load(root), masks=swapped))
+    with pytest.raises(AssertionError):
+        page_test()
 
 
-def test_the_tasks_run_as_the_page_shows_them(lab, tmp_path):
-    bash(COMMANDS[1], tmp_path)
+def test_the_method_with_scores_runs_as_the_page_shows_it(lab, tmp_path):
+    bash(command("method=scored"), tmp_path)
+    run, row = results(tmp_path)["rotten_tomatoes"]
+    assert row["method"] == "scored" and abs(measured_sparsity(run) - 0.9) < 1e-4
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["sparsity"] for line in lines] == pytest.approx(
+        [0.9 * (1 - (1 - min(max((t - 0.1) / 0.6, 0), 1)) ** 3) for t in (line["t"] for line in lines)], abs=1e-4
+    )
+    # Beside pre-trained magnitudes alone, the scores have moved.
+    assert json.loads((run / "topology.json").read_text())["magnitude"]["local"]["beyond_chance"] < 1
+
+
+def test_the_tasks_run_as_the_pages_show_them(lab, tmp_path):
+    bash(f"{command('task=films')}\n{command('task=topics')}", tmp_path)
     rows = results(tmp_path)
     assert rows.keys() == {"films", "topics"}
     assert {task: row["metric"] for task, (_, row) in rows.items()} == {"films": "f1", "topics": "f1"}
