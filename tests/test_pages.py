@@ -1,0 +1,50 @@
+"""The tables of docs/outputs.md hold every key that a run writes, with its type. LOG.md's prose is wrapped."""
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from prunebert.runs import artifacts, schema
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs/outputs.md").read_text()
+WORDS = {str: "text", float: "number", int: "whole number", dict: "table", list: "list", bool: "true or false"}
+WORDS[schema.MAYBE] = "null"
+
+
+def table(heading):
+    """The rows of the first table below a heading: for each key in the first cell, the other cells."""
+    section = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", PAGE, re.M | re.S)[1]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| `")]
+    return {key: rest for first, *rest in rows for key in re.findall(r"`([^`]+)`", first)}
+
+
+def test_result_json_is_documented_with_the_types_of_the_schema():
+    documented = {key: kind for key, (kind, _) in table("result.json").items()}
+    kinds = {**schema.REQUIRED, **schema.LATER, **schema.OPTIONAL, "checksum": (str,)}
+    assert documented == {key: " or ".join(WORDS[kind] for kind in kinds[key]) for key in kinds}
+    assert documented["heads_hash"] == "text or null" and documented["git_dirty"] == "true or false or null"
+
+
+def test_what_runs_and_compare_write_is_what_the_page_lists(cli, toy, tmp_path):
+    common = [word for word in toy if not word.startswith("hydra.run.dir")]
+    words = ["method=movement", "sparsity=0.5", "seed=0,1", "hydra.sweep.dir=runs"]
+    assert cli("-m", *common, *words)[0] == 0 and cli("compare", "runs")[0] == 0
+    run = artifacts.finished_runs(tmp_path / "runs")[0]
+    for name in ("result.json", "topology.json"):
+        assert json.loads((run / name).read_text()).keys() == table(name).keys()
+    assert json.loads((tmp_path / "compare/compare.json").read_text()).keys() == table("compare.json").keys()
+    assert list(pd.read_parquet(run / "predictions.parquet").columns) == [*table("predictions.parquet")]
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    keys = {re.sub("^loss_.*", "loss_…", key) for line in lines for key in line}
+    assert keys <= table("metrics.jsonl").keys() and {"loss_…", "sparsity"} <= keys
+    listed = {name.rstrip("/") for name in table("A run's directory")}
+    assert {path.name for path in run.iterdir()} - {artifacts.LOCK} <= listed
+    assert {artifacts.CHECKPOINT, artifacts.POINTER} <= listed
+
+
+def test_the_prose_of_the_lab_notes_is_wrapped():
+    lines = [line for line in (ROOT / "LOG.md").read_text().splitlines() if not line.startswith(("|", "    "))]
+    assert len(lines) > 400 and max(map(len, lines)) <= 100
