@@ -44,14 +44,6 @@ run() { # run NAME WORD…: a sweep of $task
   [ "$status" -le 1 ] || exit "$status" # stopped, or bad input
   [ "$status" -eq 0 ] || failed=1       # a run failed; the others continue
 }
-link_masks() { # link masks/seed=SEED/sparsity=SPARSITY to TAMT's runs on SST-2
-  local run_dir
-  for run_dir in "$out"/runs/main/sst2/rest-*/method=tamt,*; do
-    [[ $run_dir =~ seed=([0-9]+),sparsity=([0-9.]+), ]]
-    mkdir -p "masks/seed=${BASH_REMATCH[1]}"
-    ln -sfn "$run_dir" "masks/seed=${BASH_REMATCH[1]}/sparsity=${BASH_REMATCH[2]}"
-  done
-}
 publish() { # publish NAME DIR [EARLIER]: write the report, and copy parts of it to results/
   [ -d "$2" ] || return 0
   local earlier=${3:-}
@@ -127,7 +119,7 @@ for task in "$@"; do
         run "main/$task/frozen-$seed" "${frozen[@]}" "seed=$seed"
       done
       run "main/$task/dense" method=dense seed=3,4 sparsity=0.0
-      if [ "$task" = sst2 ]; then link_masks; fi
+      [ "$task" != sst2 ] || python "$scripts/link_masks.py" masks runs/main/sst2
       ;;
   esac
 done

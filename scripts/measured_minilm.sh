@@ -30,11 +30,7 @@ run() { # run TWELFTHS NAME WORD…: a sweep, with its share of the runs at once
 }
 tamt() { # TAMT's masks do not depend on the task, so those of SST-2 serve all
   run 1 masks_minilm method=tamt task=sst2
-  for run_dir in "$out"/runs/masks_minilm/*method=tamt,*; do
-    [[ $run_dir =~ seed=([0-9]+),sparsity=([0-9.]+), ]]
-    mkdir -p "masks_minilm/seed=${BASH_REMATCH[1]}"
-    ln -sfn "$run_dir" "masks_minilm/seed=${BASH_REMATCH[1]}/sparsity=${BASH_REMATCH[2]}"
-  done
+  python "$scripts/link_masks.py" masks_minilm runs/masks_minilm
   run 1 minilm/tamt method=tamt 'method.masks="masks_minilm/seed=${seed}/sparsity=${sparsity}"'
 }
 sweeps=(
