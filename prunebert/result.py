@@ -92,6 +92,8 @@ def write(run: FinishedRun, out: Artifacts) -> dict[str, Any]:
         "majority_score": run.baseline[run.task.score],
         "majority": run.baseline,
         "trained_parameters": run.phases[-1].trained.parameters,
+        "trained_scores": run.phases[-1].trained.scores,
+        "model_parameters": parameters,
         "phases": {result.phase.name: _phase_row(result) for result in run.phases},
         "steps": steps,
         **_seconds(run, steps),

@@ -29,7 +29,7 @@ KEYS = {
     *("metric", "score", "metrics", "majority_score", "majority", "trained_parameters", "phases", "steps"),
     *("seconds", "seconds_per_step", "seconds_to_first_step", "seconds_overall"),
     *("peak_memory_bytes", "device", "ranks", "data", "weights_hash", "versions"),
-    *("heads_hash", "architecture", "tokenizer_hash", "overlaps"),
+    *("heads_hash", "architecture", "tokenizer_hash", "overlaps", "trained_scores", "model_parameters"),
     *("head", "form", "checkpoint", "git_commit", "git_dirty", "status", "identity", "files", "checksum"),
 }
 
@@ -57,6 +57,12 @@ def test_a_run_leaves_exactly_these_files(cli, toy, tmp_path, words, more):
     assert (
         row.keys() == KEYS and row["status"] == "complete" and row["steps"] == (4 if "distill=logits" in words else 2)
     )
+    assert row["trained_scores"] == (ENCODER if row["method"] == "smp" else 0)
+    own = row["trained_parameters"] - row["trained_scores"]
+    pooler = 32 * 32 + 32  # a new one, which the head label_words does not read
+    head = {"smp": 2 * 32 + 2 + pooler if "method.head=linear" in words else 0}
+    unread = pooler if "method.head=label_words" in words else 0
+    assert own == head.get(row["method"], row["model_parameters"] - unread)
     stored = maskfile.read(tmp_path / "run/masks.safetensors")
     assert isinstance(stored, MaskFile) and stored.weights_hash == row["weights_hash"]
     removed = sum(int((~m).sum()) for n, m in stored.masks.items() if "encoder.layer" in n)

@@ -35,6 +35,7 @@ LATER: Kinds = {
 OPTIONAL: Kinds = {
     **{"heads_hash": (str, MAYBE), "tokenizer_hash": (str,)},
     **{"architecture": (dict,), "overlaps": (list,)},
+    **{"trained_scores": (int, MAYBE), "model_parameters": (int,)},
 }
 DATA: Kinds = {"rows": (dict, MAYBE), "fingerprint": (dict, MAYBE)}
 FORM: Kinds = {

@@ -40,6 +40,7 @@ class Trained:
     selected_step: int  # counted from 1; the last one unless fit.keep="best"
     history: dict[str, Any]  # of the masks, see History.facts
     seconds_evaluating: float = 0.0  # of the evaluation after the phase
+    scores: int | None = None  # of the trained parameters, those outside the network; None: an earlier version's phase
 
 
 def train(
@@ -111,7 +112,8 @@ def train(
         net.masks = dict(phase.masks(1.0, True))
         log.info("kept step %d of %d, the best evaluation at the final sparsity", selected_step, steps_taken)
     net.eval()
-    return Trained(steps_taken, seconds, take_step.end(), selected_step, take_step.history.facts(net.masks))
+    parameters, scores = take_step.end()
+    return Trained(steps_taken, seconds, parameters, selected_step, take_step.history.facts(net.masks), scores=scores)
 
 
 def _line(phase: Phase, step: int, t: float, masks: Masks, lr: float, terms: dict[str, Tensor]) -> dict[str, Any]:

@@ -94,13 +94,18 @@ class Stepper:
         if any(x.grad is not None and x.grad.isnan().any() for x in self.trained.values()):
             raise Diverged(f"the gradient became NaN at {when}; {LOWER}")
 
-    def end(self) -> int:
-        """Stop training; return the number of parameters that received a gradient."""
-        parameters = sum(x.numel() for x in self.trained.values() if x.grad is not None)
+    def end(self) -> tuple[int, int]:
+        """Stop training; return the number of parameters that received a gradient, and how many are not the network's.
+
+        The latter are scores of weights, or gates.
+        """
+        sizes = {id(x): x.numel() for x in self.trained.values() if x.grad is not None}
+        own = {id(parameter) for parameter in self.net.parameters()}
+        parameters, scores = sum(sizes.values()), sum(size for key, size in sizes.items() if key not in own)
         for tensor in self.trained.values():
             tensor.requires_grad_(False)
             tensor.grad = None
-        return parameters
+        return parameters, scores
 
 
 def _total(terms: Terms) -> Tensor:
