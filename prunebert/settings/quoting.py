@@ -23,7 +23,22 @@ def for_hydra(text: str) -> str:
 
 def for_shell(text: str) -> str:
     """Return a word in quotes for a POSIX shell: in double quotes, where no character in it is special there."""
-    return shlex.quote(text) if set('"$`\\!\n') & set(text) else f'"{text}"'
+    return shlex.quote(text) if re.search(r'["$`!\n]|\\(\\|$)', text) else f'"{text}"'
+
+
+def argument(text: str) -> str:
+    """Return a word as a POSIX shell takes it: as it is, if that is possible, and otherwise in quotes."""
+    return text if shlex.quote(text) == text else for_shell(text)
+
+
+def command(words: list[str]) -> str:
+    """Return a command line that a POSIX shell takes apart into these words."""
+    return " ".join(map(argument, words))
+
+
+def setting(key: str, text: str) -> str:
+    """Return `key=text` for Hydra, with the text in quotes unless it is a path of harmless characters."""
+    return f"{key}={text if re.fullmatch(r'[A-Za-z0-9_.-]*/[A-Za-z0-9_./-]*', text) else for_hydra(text)}"
 
 
 def is_quoted_number(value: object) -> bool:
