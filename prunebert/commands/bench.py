@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from prunebert.errors import BadInput
 from prunebert.runs import artifacts, files, reading
-from prunebert.system.console import arguments, out_file, say, table_console
+from prunebert.system import table
+from prunebert.system.console import arguments, counted, out_file, say
+from prunebert.system.table import Column
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,6 +47,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda, default auto")
     parser.add_argument("--out", help="JSON file for the results")
     parser.add_argument("--model", help="the model's checkpoint, if it has moved: a folder or hub id")
+    table.add_wide(parser)
     options = parser.parse_args(argv)
     shapes = [(b, n) for b in _numbers("--batch", options.batch) for n in _numbers("--length", options.length)]
     if options.repeats < MIN_REPETITIONS:
@@ -70,7 +73,7 @@ def main(argv: list[str]) -> None:
     for batch, length in shapes:
         timing = measure(models, batch, length, options.repeats, options.seconds)
         row["cells"].append(timing)
-        _print_table(timing)
+        _print_table(timing, options.wide)
     row["load_after"] = os.getloadavg()[0]
     load_average, cores = max(row["load_before"], row["load_after"]), os.cpu_count() or 1
     if load_average > cores + 1:
@@ -215,18 +218,25 @@ def hardware(device: str) -> str:
     return f"{cpu}, {os.cpu_count()} cores; {device}; torch {torch.__version__}, Python {platform.python_version()}"
 
 
-def _print_table(timing: dict[str, Any]) -> None:
-    from rich.table import Table
+def _print_table(timing: dict[str, Any], wide: bool) -> None:
+    texts = f"{counted(timing['batch'], 'text')} of {counted(timing['length'], 'token')}"
+    say(f"{texts}, {counted(timing['repetitions'], 'repetition')}")
+    rows = timing["variants"].values()
+    verdicts = ["" if name == "dense" else verdict(row["times_dense"]) for name, row in timing["variants"].items()]
 
-    title = f"{timing['batch']} texts of {timing['length']} tokens, {timing['repetitions']} repetitions"
-    table = Table("", "p50 ms", "p90 ms", "p99 ms", "texts/s", "MB", "against dense", title=title, title_justify="left")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for name, row in timing["variants"].items():
-        numbers = (f"{row[k]:.2f}" for k in ("p50_ms", "p90_ms", "p99_ms"))
-        factor = "" if name == "dense" else verdict(row["times_dense"])
-        table.add_row(name, *numbers, f"{row['texts_per_second']:,.1f}", f"{row['bytes'] / 1e6:,.1f}", factor)
-    table_console().print(table)
+    def number(title: str, values: list[str], rank: int = 0) -> Column:
+        return Column(title, values, number=True, rank=rank)
+
+    columns = [
+        Column("variant", list(timing["variants"])),
+        number("p50 ms", [f"{row['p50_ms']:.2f}" for row in rows]),
+        number("p90 ms", [f"{row['p90_ms']:.2f}" for row in rows], 3),
+        number("p99 ms", [f"{row['p99_ms']:.2f}" for row in rows], 4),
+        number("texts/s", [f"{row['texts_per_second']:,.1f}" for row in rows], 2),
+        number("MB", [f"{row['bytes'] / 1e6:,.1f}" for row in rows], 1),
+        Column("against dense", verdicts),
+    ]
+    table.show(columns, wide=wide, more="--wide and --out show all")
 
 
 def _numbers(key: str, text: str) -> list[int]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
-from prunebert.analysis import comparison, overlap
+from prunebert.analysis import comparison
 from prunebert.errors import BadInput, reason, visible
 from prunebert.runs import artifacts, files
-from prunebert.system import outputs
-from prunebert.system.console import arguments, cell, say, table_console
+from prunebert.system import outputs, table
+from prunebert.system.console import arguments, counted, say
 from prunebert.system.names import brief
+from prunebert.system.table import Column
 
 DESCRIPTION = """Measure how much the masks of every two finished runs share. The result is a table, compare.json and
 compare.png.
@@ -27,6 +26,14 @@ Two blocks of masks (256 MiB each) are in memory at a time. 1,000 runs of model=
 MAX_ROWS = 60  # of the printed table; compare.json has all pairs
 MAX_NAMED = 20  # runs that were left out and are named
 MAX_NAME = 120  # characters of a run's name in the table
+# The title of a column, its rank (see Column), and its value in a pair of compare.json.
+MEASURES: list[tuple[str, int, Callable[[dict[str, Any]], float | None]]] = [
+    ("Jaccard", 1, lambda pair: pair["jaccard"]),
+    ("by\nchance", 3, lambda pair: pair["expected_jaccard"]),
+    ("beyond\nchance", 0, lambda pair: pair["beyond_chance"]),
+    ("… given the\nallocations", 2, lambda pair: pair["within"]["beyond_chance"]),
+    ("layer\nallocations r", 4, lambda pair: pair["layer_budget_correlation"]),
+]
 
 
 def main(argv: list[str]) -> None:
@@ -38,6 +45,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "--out", metavar="DIR", type=Path, default=Path("compare"), help="folder for the two files, default: compare"
     )
+    table.add_wide(parser)
     options = parser.parse_intermixed_args(argv)
     out = options.out
     _refuse_unusable(out)
@@ -58,7 +66,7 @@ def main(argv: list[str]) -> None:
         files.write(out, "compare.png", picture(result))
     except OSError as error:
         raise BadInput(f"--out={out} cannot be written to: {reason(error)}") from error
-    show(result)
+    show(result, options.wide)
     say(f"compare.json and compare.png are in {out}")
 
 
@@ -96,23 +104,25 @@ def picture(result: dict[str, Any]) -> bytes:
         return compare_figure.png(result)
 
 
-def show(result: dict[str, Any]) -> None:
-    """Print a table of the pairs, largest overlap first, and what was left out."""
+def show(result: dict[str, Any], wide: bool = False) -> None:
+    """Print a table of the pairs, largest overlap first, and what was left out.
+
+    Args:
+        result: of `comparison.comparison`.
+        wide: print whole lines at any width.
+    """
     pairs = sorted(result["pairs"], key=lambda p: -(p["beyond_chance"] or 0))
     names = [brief(visible(label), MAX_NAME) for label in result["labels"]]
-    title = f"Overlap of the masks of {len(names)} runs"
-    table = Table(title=title, title_justify="left")
-    for column in ("a", "b"):
-        table.add_column(column, style="bold", overflow="fold")
-    for column in ("Jaccard", "by chance", "beyond chance", "… given the allocations", "layer allocations r"):
-        table.add_column(column, justify="right")
-    for p in pairs[:MAX_ROWS]:
-        numbers = [p[k] for k in overlap.MEASURES] + [p["within"]["beyond_chance"], p["layer_budget_correlation"]]
-        table.add_row(*(cell(names[p[k]]) for k in "ab"), *("–" if x is None else f"{x:.4f}" for x in numbers))
-    table_console().print(table)
+    say(f"Overlap of the masks of {counted(len(names), 'run')}")
+    shown = pairs[:MAX_ROWS]
+    columns = [Column(key, [names[p[key]] for p in shown], shortest=16, from_middle=True) for key in "ab"]
+    for title, rank, measure in MEASURES:
+        values = [measure(p) for p in shown]
+        columns.append(Column(title, [x if x is None else f"{x:.4f}" for x in values], rank=rank, number=True))
+    table.show(columns, wide=wide, more="--wide and compare.json show all")
     total = len(pairs) + result["pairs_not_listed"]
     if total > MAX_ROWS:
-        say(f"{total - MAX_ROWS} more pairs with smaller overlap are in compare.json")
+        say(f"with smaller overlap, {counted(total - MAX_ROWS, 'more pair')} in compare.json")
     if result["pairs_not_listed"]:
         say(
             f"pairs in compare.json lists the {len(pairs):,} pairs with the largest overlap; its square matrices have "

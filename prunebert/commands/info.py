@@ -1,22 +1,19 @@
-"""`prunebert info RUN`, the last line of a run, and the table at the end of a sweep."""
+"""`prunebert info RUN`, and the last line of a run."""
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import shlex
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
+import yaml
 
-from prunebert.errors import BadInput
+from prunebert.commands.info_facts import constant, decimal, duration, measured, percent, trained_weights, words
+from prunebert.commands.info_sweep import show_sweep
 from prunebert.runs import artifacts, discover, reading, seal
-from prunebert.runs.failures import Failure, Failures
-from prunebert.settings import overlaps
-from prunebert.system.console import arguments, cell, console, counted, say, say_block, short, table_console
-from prunebert.system.countdown import track
+from prunebert.settings import overlaps, quoting
+from prunebert.system.console import arguments, counted, say, say_block, short
+from prunebert.system.table import Fact, add_wide, say_facts
 
 log = logging.getLogger(__name__)
 DENOMINATORS = {
@@ -25,9 +22,10 @@ DENOMINATORS = {
     "sparsity_encoder_pooler_embeddings": "+ word embeddings",
     "sparsity_model": "whole model",
 }
+MAX_CLASSES = 20  # that are named
 
 
-DESCRIPTION = """Show a finished run: its configuration, sparsity under every denominator, metrics, cost and files.
+DESCRIPTION = """Show a finished run: its score, sparsity under every denominator, what was trained, cost and files.
 Given a sweep, show the table of its runs."""
 
 
@@ -35,66 +33,95 @@ def main(argv: list[str]) -> None:
     """Show a finished run, or the table of a sweep."""
     parser = arguments("info", DESCRIPTION)
     parser.add_argument("run", metavar="RUN", type=Path, help="directory of one run or of a sweep")
-    root = artifacts.resolve_pointer(parser.parse_args(argv).run)
-    if reading.is_folder(root) and not (root / artifacts.CONFIG).is_dir() and artifacts.runs(root):
-        show_sweep(root)
-        return
+    parser.add_argument("--config", action="store_true", help="print the run's whole configuration instead")
+    add_wide(parser)
+    options = parser.parse_args(argv)
+    root = artifacts.resolve_pointer(options.run)
+    if options.config:
+        artifacts.result(root)
+        say_block(_resolved(root))
+    elif reading.is_folder(root) and not (root / artifacts.CONFIG).is_dir() and artifacts.runs(root):
+        show_sweep(root, wide=options.wide)
+    else:
+        _show_run(root)
+
+
+def _resolved(root: Path) -> str:
+    """Return a run's configuration as YAML, with its references replaced by their values."""
+    from prunebert.settings.overrides import resolved
+
+    return yaml.safe_dump(resolved(discover.config(root)), sort_keys=False, allow_unicode=True)
+
+
+def _show_run(root: Path) -> None:
+    """Print the summary of a finished run."""
     row, topology = artifacts.result(root), artifacts.topology(root)
-    sparsities = {name: f"{row[key]:.6f}" for key, name in DENOMINATORS.items()}
-    if "sparsity_effective" in topology:
-        name = "effective: masked matrices, with the weights on no path counted as removed"
-        sparsities[name] = f"{topology['sparsity_effective']:.6f}"
-    console().print("configuration", style="italic")
-    say_block(artifacts.config(root))
-    say(f"{row['method']} · {row['task']} · {row['model']} · seed {row['seed']} · fit={row['fit']}")
-    method = {k: json.dumps(v) for k, v in row["settings"].items() if not isinstance(v, dict)}
-    fit = row["settings"].get("fit")
-    if isinstance(fit, dict):
-        fit = ", ".join(f"{k} {v}" for k, v in fit.items() if v is not None and not k.startswith("_"))
-    _print_section("settings", {"sparsity": row["sparsity"], **method, "fit": fit, "distill": row["distill"]})
-    _print_section("sparsity measured (fraction removed)", sparsities)
-    metrics = {
-        name: f"{decimal(value)}  (constant baseline {decimal(row.get('majority', {}).get(name))})"
-        for name, value in row["metrics"].items()
-    }
-    _print_section("metrics", metrics)
-    for note in overlaps.of_result(row):
-        say(f"  warning: {note}")
-    cost = ("trained_parameters", "steps", "seconds", "seconds_per_step", "peak_memory_bytes", "device")
-    _print_section("cost", {k: f"{row[k]:,}" if isinstance(row[k], int) else row[k] for k in cost})
-    kinds = topology.get("kinds", {})
-    _print_section(
-        "remaining weights by kind",
-        {kind: f"{entry['remaining']:.2%} of {entry['size']:,}" for kind, entry in kinds.items()},
-    )
+    say(f"{row['method']} on {row['task']}, model {row['model']}, fit {row['fit']}, seed {row['seed']}")
     damaged = seal.damaged(root, row)
-    sizes = reading.file_sizes(root) | {name: 0 for name in damaged if not (root / name).exists()}
-    _print_section(
-        "files (bytes)", {name: f"{size:,}{'  damaged' if name in damaged else ''}" for name, size in sizes.items()}
-    )
+    facts: list[Fact] = [*_scores(row), *_sparsities(row, topology), ("trained", _trained(row))]
+    if kinds := topology.get("kinds"):
+        facts.append(("remaining", [f"{kind} {entry['remaining']:.2%}" for kind, entry in kinds.items()]))
+    facts += [*_costs(row), *(("warning", note) for note in overlaps.of_result(row)), ("in", short(root))]
+    say_facts([*facts, ("files", _files(root, damaged))])
     for message in damaged.values():
         log.warning("%s", message)
     if "files" not in row:
         say("an earlier version wrote this run without hashes of its files, so only its masks can be verified")
-    say(f"repeat with: {row['command']}")
+    say(f"repeat with: {quoting.command(words(row)) or row['command']}")
 
 
-def _print_section(title: str, rows: dict[str, Any]) -> None:
-    console().print(title, style="italic")
-    table = Table(show_header=False, box=None, padding=(0, 2))
-    for key, value in rows.items():
-        table.add_row(cell(key), cell(value))
-    console().print(table)
+def _scores(row: dict[str, Any]) -> list[Fact]:
+    """Return the metrics, the main one first, with the constant baseline; and the classes."""
+    explained = f": {meaning}" if (meaning := constant(row)) else ""
+    names = sorted(row["metrics"], key=lambda name: name != row["metric"])
+    facts: list[Fact] = []
+    for label, name in zip(["score", *[""] * len(names)], names, strict=False):
+        baseline = decimal(row.get("majority", {}).get(name))
+        facts.append((label, f"{name} {decimal(row['metrics'][name])} (constant baseline {baseline}{explained})"))
+        explained = ""
+    if classes := row.get("form", {}).get("labels"):
+        more = [f"and {len(classes) - MAX_CLASSES} more"] if len(classes) > MAX_CLASSES else []
+        facts.append(("classes", [*map(str, classes[:MAX_CLASSES]), *more]))
+    return facts
 
 
-def measured(row: dict[str, Any]) -> float:
-    """Return the measured sparsity under the denominator of the run's target, which is its prunable set."""
-    return row[f"sparsity_{row['prunable']}"]
+def _sparsities(row: dict[str, Any], topology: dict[str, Any]) -> list[Fact]:
+    """Return the sparsity that was asked for, and what was measured under every denominator."""
+    target = f"{row['sparsity']:g} of {row['prunable']}" if row["sparsity"] else "none"
+    fractions = [f"{row[key]:.6f} {name}" for key, name in DENOMINATORS.items()]
+    facts: list[Fact] = [("target", f"sparsity {target}"), ("sparsity", fractions)]
+    if "sparsity_effective" in topology:
+        effective = f"{topology['sparsity_effective']:.6f} effective: weights on no path count as removed too"
+        facts.append(("", effective))
+    return facts
 
 
-def decimal(value: float | None) -> str:
-    """Return a number with four digits; a dash for a number that was not finite."""
-    return "–" if value is None else f"{value:.4f}"
+def _trained(row: dict[str, Any]) -> str:
+    """Return how many of the network's weights the last phase trained, and how many scores of weights."""
+    weights = trained_weights(row)
+    if weights is None:
+        return counted(row["trained_parameters"], "parameter")
+    total = row["model_parameters"]
+    return f"{weights:,} of {total:,} weights ({percent(weights / total)}), {row['trained_scores']:,} scores"
+
+
+def _costs(row: dict[str, Any]) -> list[Fact]:
+    """Return time and memory."""
+    phases = ", ".join(f"{name} {counted(phase['steps'], 'step')}" for name, phase in row.get("phases", {}).items())
+    time = f"{duration(row['seconds'])}, {row['seconds_per_step']:.4f} s a step, {counted(row['steps'], 'step')}"
+    memory = row["peak_memory_bytes"]
+    return [
+        ("time", f"{time} ({phases})" if len(row.get("phases", {})) > 1 else time),
+        ("memory", "unknown" if memory is None else f"{memory / 2**30:.2f} GiB"),
+        ("device", row["device"]),
+    ]
+
+
+def _files(root: Path, damaged: dict[str, str]) -> list[str]:
+    """Return the files of a run with their sizes."""
+    sizes = reading.file_sizes(root) | {name: 0 for name in damaged if not (root / name).exists()}
+    shown = {name: size for name, size in sizes.items() if not name.startswith(artifacts.CONFIG)}
+    return [f"{name} {size:,} B{' damaged' if name in damaged else ''}" for name, size in shown.items()]
 
 
 def line(row: dict[str, Any], directory: Path) -> str:
@@ -104,59 +131,3 @@ def line(row: dict[str, Any], directory: Path) -> str:
         f"(constant baseline {decimal(row['majority_score'])}), sparsity {measured(row):.4f} of {row['prunable']}, "
         f"{row['seconds']:.0f} s, in {short(directory)}"
     )
-
-
-def show_sweep(root: Path, failures: Failures | None = None) -> None:
-    """Print a table of the finished runs below `root`, a line for each reason why others did not finish, and a line for
-    each damaged run.
-
-    failures: those that are known already. The unfinished runs below `root` are added.
-    """
-    failures = Failures() if failures is None else failures
-    rows: list[tuple[Path, dict[str, Any]]] = []
-    unfinished: list[Path] = []
-    damaged: list[str] = []  # a message for each
-    for directory in track(artifacts.runs(root), "reading runs"):
-        try:
-            rows.append((directory, artifacts.result(directory)))
-        except BadInput as error:
-            if artifacts.is_finished(directory):
-                damaged.append(str(error))
-            else:
-                unfinished.append(directory)
-    metrics = {row["metric"] for _, row in rows}
-    score = metrics.pop() if len(metrics) == 1 else "score"
-    axes = ("task", "model", "fit", "distill", "sparsity", "seed")
-    varying = [k for k in axes if len({str(row[k]) for _, row in rows}) > 1]
-    table = Table(title=cell(f"{counted(len(rows), 'finished run')} in {short(root)}"), title_justify="left")
-    table.add_column("method", style="bold")
-    for column in varying:
-        table.add_column("target sparsity" if column == "sparsity" else column)
-    for column in ("sparsity measured", score, "constant baseline", "seconds"):
-        table.add_column(column, justify="right")
-    table.add_column("directory", overflow="fold")
-    for directory, row in rows:
-        numbers = [
-            f"{measured(row):.4f}",
-            f"{row['score']:.4f}",
-            decimal(row["majority_score"]),
-            f"{row['seconds']:.1f}",
-        ]
-        table.add_row(
-            cell(row["method"]),
-            *(cell(row[k]) for k in varying),
-            *numbers,
-            cell(os.path.relpath(directory, root)),
-        )
-    table_console().print(table)
-    if rows:
-        say(f"show one of them: prunebert info {shlex.quote(short(rows[-1][0]))}")
-        say(f"report on all of them: prunebert report {shlex.quote(short(root))}")
-    known = {directory for directories in failures.cells.values() for directory in directories}
-    for directory in unfinished:
-        last_line = discover.last_words(directory)
-        if (name := os.path.relpath(directory, root)) not in known:
-            failures.add(Failure(name, last_line.partition(" ERROR ")[2] or last_line))
-    failures.show("did not finish")
-    for reason in damaged:
-        say(f"left out: {reason}")

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from prunebert.choices import EVERY_MATRIX
 from prunebert.errors import BadInput
 from prunebert.runs import artifacts, reading
-from prunebert.system.console import arguments, say
+from prunebert.system import table
+from prunebert.system.console import arguments, counted, say
 from prunebert.system.outputs import refuse_unwritable
+from prunebert.system.table import Column
 
 if TYPE_CHECKING:
     from prunebert.masks.maskfile import MaskFile
@@ -49,7 +51,9 @@ def main(argv: list[str], compose: Compose) -> None:
     """
     parser = arguments("mask", DESCRIPTION)
     actions = parser.add_subparsers(dest="action", required=True, metavar="info|and|or|xor|diff|import")
-    actions.add_parser("info", help="model, size, sparsity").add_argument("file", metavar="FILE")
+    describe = actions.add_parser("info", help="model, size, sparsity")
+    describe.add_argument("file", metavar="FILE")
+    table.add_wide(describe)
     for name, (description, _) in OPERATIONS.items():
         combine = actions.add_parser(name, help=description)
         combine.add_argument("a", metavar="A")
@@ -63,28 +67,45 @@ def main(argv: list[str], compose: Compose) -> None:
     importer.add_argument("overrides", metavar="model=…", nargs="*", help="the model that the masks belong to")
     options = parser.parse_args(argv)
     if options.action == "info":
-        _show(reading.home(options.file))
+        _show(reading.home(options.file), options.wide)
     elif options.action == "import":
         _import(options, compose)
     else:
         _combine(options)
 
 
-def _show(path: Path) -> None:
+def _show(path: Path, wide: bool) -> None:
     from prunebert.analysis import topology
     from prunebert.masks.top_v import sparsity
 
     file = artifacts.masks(path)
-    say(f"{path}: {_counts(file)}, sparsity {sparsity(file.masks):.6f}")
-    say(f"found on {file.model}, weights {file.weights_hash}")
+    table.say_wrapped(f"{path}: {_counts(file)}, sparsity {sparsity(file.masks):.6f}")
+    table.say_wrapped(f"found on {file.model}, weights {file.weights_hash}")
     patterns: dict[str, list[dict[str, Any]]] = {}  # names with * for the layer
     for name, mask in file.masks.items():
         patterns.setdefault(re.sub(r"\.\d+\.", ".*.", name), []).append(topology.matrix(mask))
-    for pattern, matrices in patterns.items():
-        count, size = (sum(m["kept"] for m in matrices), sum(m["shape"][0] * m["shape"][1] for m in matrices))
-        dead = [sum(m[f"dead_{side}"] for m in matrices) for side in ("rows", "columns")]
-        empty = f"{dead[0]:,} rows and {dead[1]:,} columns empty"
-        say(f"  {pattern}: {count:,} of {size:,} ({count / size:.2%}) kept, {empty}")
+    kept = [sum(m["kept"] for m in matrices) for matrices in patterns.values()]
+    sizes = [sum(m["shape"][0] * m["shape"][1] for m in matrices) for matrices in patterns.values()]
+    rows, columns = ([sum(m[f"dead_{side}"] for m in ms) for ms in patterns.values()] for side in ("rows", "columns"))
+
+    def number(title: str, values: list[int], rank: int = 0) -> Column:
+        return Column(title, [f"{value:,}" for value in values], number=True, rank=rank)
+
+    shares = [f"{count / size:.2%}" for count, size in zip(kept, sizes, strict=True)]
+    table.show(
+        [
+            Column(
+                "matrices", [pattern.removesuffix(".weight") for pattern in patterns], shortest=24, from_middle=True
+            ),
+            number("kept", kept),
+            number("of", sizes),
+            Column("share", shares, number=True),
+            number("empty\nrows", rows, 2),
+            number("empty\ncolumns", columns, 1),
+        ],
+        wide=wide,
+        more="--wide shows all",
+    )
 
 
 def _combine(options: Namespace) -> None:
@@ -146,7 +167,7 @@ def _counts(file: MaskFile) -> str:
     from prunebert.masks.top_v import count_kept
 
     size = sum(mask.numel() for mask in file.masks.values())
-    return f"{len(file.masks)} matrices, {count_kept(file.masks):,} of {size:,} weights kept"
+    return f"{counted(len(file.masks), 'matrix')}, {count_kept(file.masks):,} of {size:,} weights kept"
 
 
 def _new_file(out: str | None) -> Path | None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import shlex
+import os
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rich.table import Table
-
 from prunebert.errors import BadInput, describe_os_error
 from prunebert.runs import artifacts, claim, discover, reading
 from prunebert.runs import sweep as runs_sweep
+from prunebert.settings import quoting
 from prunebert.settings.overrides import folder_of
-from prunebert.system.console import arguments, cell, say, table_console
+from prunebert.system import table
+from prunebert.system.console import arguments, say, short
 from prunebert.system.countdown import track
+from prunebert.system.table import Column
 
 DESCRIPTION = """List every run below some folders with its state:
 
@@ -47,6 +48,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "--failed", action="store_true", help="print only the commands of the unfinished runs, one per line"
     )
+    table.add_wide(parser)
     options = parser.parse_intermixed_args(argv)
     for root in options.dirs:
         if not reading.is_folder(root):
@@ -57,7 +59,7 @@ def main(argv: list[str]) -> None:
             if run.state in UNFINISHED:
                 say(run.command_line)
         return
-    show(states)
+    show(states, options.wide)
 
 
 def run_states(roots: list[Path]) -> list[RunState]:
@@ -133,19 +135,29 @@ def _run_state(run: Path) -> RunState:
 def _command_line(overrides: list[str], run: Path) -> str:
     """Return the command line that does the run in its directory, without the sweep of an experiment."""
     mode = ["hydra.mode=RUN"] if any(w.startswith("experiment=") for w in overrides) else []
-    quoted = str(run).replace("'", "\\'")  # for Hydra's grammar; shlex quotes it again for the shell
-    return "prunebert " + shlex.join([*overrides, *mode, f"hydra.run.dir='{quoted}'"])
+    return quoting.command(["prunebert", *overrides, *mode, quoting.setting("hydra.run.dir", str(run))])
 
 
-def show(states: list[RunState]) -> None:
-    """Print the table and the number of runs in each state."""
-    table = Table()
-    for column in ("run", "state", "detail"):
-        table.add_column(column, overflow="fold")
-    for run in states:
-        table.add_row(cell(run.directory), run.state, cell(run.detail))
-    table_console().print(table)
+def show(states: list[RunState], wide: bool = False) -> None:
+    """Print the table, with the directory of all runs above it, and the number of runs in each state.
+
+    Args:
+        states: of the runs.
+        wide: print whole lines at any width.
+    """
+    if states:
+        folder = os.path.commonpath([os.path.abspath(run.directory) for run in states])
+        if len({run.directory for run in states}) == 1 and all(run.state != "missing" for run in states):
+            folder = os.path.dirname(folder)
+        names = [os.path.relpath(run.directory, folder) for run in states]
+        say(f"in {short(Path(folder))}:")
+        columns = [
+            Column("run", [None if name == "." else name for name in names], shortest=20, from_middle=True),
+            Column("state", [run.state for run in states]),
+            Column("detail", [run.detail for run in states], shortest=20),
+        ]
+        table.show(columns, wide=wide, more="--wide shows all")
     counts = Counter(run.state for run in states)
     say(", ".join(f"{counts[state]} {state}" for state in STATES if counts[state]) or "no run was started here")
     if any(run.state in UNFINISHED for run in states):
-        say("`prunebert status DIR… --failed` prints the commands of the unfinished runs")
+        table.say_wrapped("`prunebert status DIR… --failed` prints the commands of the unfinished runs")

@@ -1,10 +1,11 @@
-"""The cells of a sweep that did not finish. One reason is told once, with the cells that ended by it."""
+"""The cells of a sweep that did not finish. Each reason is listed once, with the cells that ended by it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from prunebert.system.console import counted, say
+from prunebert.system.table import say_wrapped
 
 NAMED = 10  # cells that are named for one reason; `prunebert status` lists all
 
@@ -32,9 +33,8 @@ class Failures:
             say(f"{failure.cell}: {failure.reason}")
 
     def show(self, what: str) -> None:
-        """Print a line for each reason: how many cells `what`, which, and the reason unless it was told before."""
+        """Print for each reason how many cells `what`, why, and which cells these are."""
         for reason, cells in self.cells.items():
-            names = ", ".join(cells[:NAMED]) + (f" and {len(cells) - NAMED} more" if len(cells) > NAMED else "")
-            number = f"{counted(len(cells), 'cell')} " if len(cells) > 1 else ""
-            ending = "for the reason above" if reason in self.told else reason
-            say(f"{what}: {number}{names}: {ending}")
+            say(f"{counted(len(cells), 'cell')} {what}: {reason}")
+            more = [f"and {len(cells) - NAMED} more"] if len(cells) > NAMED else []
+            say_wrapped([*cells[:NAMED], *more], "  ")

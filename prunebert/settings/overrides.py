@@ -90,10 +90,10 @@ def build(node: Any) -> Any:
         raise error.__cause__ or error from None
 
 
-def resolved(config: DictConfig) -> Fields:
+def resolved(config: DictConfig | Fields) -> Fields:
     """A configuration without Hydra's own part, its interpolations resolved."""
-    words = list(config.hydra.overrides.task) if "hydra" in config else []
-    fields: Any = OmegaConf.to_container(config)
+    words = list(config["hydra"].overrides.task) if "hydra" in config else []
+    fields: Any = OmegaConf.to_container(OmegaConf.create(config))
     without_hydra = OmegaConf.create({key: value for key, value in fields.items() if key != "hydra"})
     return container(without_hydra, words)
 

@@ -15,8 +15,6 @@ from rich.text import Text
 from prunebert.errors import BadInput, visible
 from prunebert.system import outputs
 
-LONGEST_CELL = 400  # characters
-
 
 class Arguments(argparse.ArgumentParser):
     """An argparse parser that raises BadInput, one line, where argparse would print and exit."""
@@ -106,20 +104,6 @@ def say_block(text: str) -> None:
     console().print(text, soft_wrap=True)
 
 
-def cell(value: object) -> Text:
-    """Return a cell or a title of a table for a name that may contain anything. A long one is cut to 400 characters."""
-    text = visible(str(value))
-    return Text(text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1] + "…")
-
-
-def table_console() -> Console:
-    """Return the console for tables: as wide as the terminal, or 160 characters in a file or a pipe.
-
-    A file or a pipe has no width of its own, and the longest names need about 160 characters.
-    """
-    return console() if console().is_terminal else Terminal(width=160)
-
-
 class OneLine(logging.Formatter):
     """A formatter that shows control characters in a record's message as escapes, and its line ends too."""
 
@@ -130,8 +114,9 @@ class OneLine(logging.Formatter):
 
 
 def counted(number: int, noun: str) -> str:
-    """Return the number and its noun: "1 run", "2 runs"."""
-    return f"{number} {noun}{'s' * (number != 1)}"
+    """Return the number and its noun: "1 run", "1,200 runs", "2 matrices", "2 classes"."""
+    plural = f"{noun[:-1]}ces" if noun.endswith("ix") else f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
 
 
 def short(path: Path) -> str:

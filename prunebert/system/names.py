@@ -9,8 +9,12 @@ def brief(text: str, length: int) -> str:
     """Return a text of at most `length` characters. A longer one ends with … and a hash, so that it stays unique."""
     if len(text) <= length:
         return text
-    mark = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
-    return f"{text[: length - 8]}… {mark}"
+    return f"{text[: length - 8]}… {mark(text)}"
+
+
+def mark(text: str) -> str:
+    """Return six characters that differ for different texts."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
 
 
 def encodable(text: str) -> str:

@@ -67,7 +67,7 @@ def test_info_counts_the_weights_of_the_file(cli, tmp_path, pair):
     artifacts.write_masks(tmp_path / "x", MaskFile(dict.fromkeys(names, mask), "m", "h"))
     status, printed = cli("mask", "info", "x")
     assert status == 0 and "2 matrices, 6 of 48 weights kept, sparsity 0.875000" in printed
-    assert "bert.encoder.layer.*.output.dense.weight: 6 of 48 (12.50%) kept, 4 rows and 8 columns empty" in printed
+    assert printed.splitlines()[-1].split() == ["bert.encoder.layer.*.output.dense", "6", "48", "12.50%", "4", "8"]
 
 
 def test_masks_of_other_weights_combine_only_with_force(cli, tmp_path, pair):

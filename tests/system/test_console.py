@@ -4,10 +4,10 @@ import io
 import logging
 
 import pytest
-from rich.table import Table
 
 from prunebert.errors import BadInput, bad_choice, shown, visible
-from prunebert.system import console
+from prunebert.system import console, table
+from prunebert.system.table import Column
 
 HOSTILE = ["/data/[/bert]/m", "[bold]x[/]", ":bug:", "\x1b[31mred", "a\rb", "\x9b2J", "\u202egpj.exe", "a\nb", "x\x00y"]
 
@@ -15,11 +15,8 @@ HOSTILE = ["/data/[/bert]/m", "[bold]x[/]", ":bug:", "\x1b[31mred", "a\rb", "\x9
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_name_is_shown_as_text_everywhere(name, capsys):
     console.say(f"in {name}")
-    table = Table(title=console.cell(name))
-    table.add_column(name.replace("\n", "_"))
-    table.add_row(console.cell(name))
-    table.add_row(name.replace("\n", "_"))  # a plain text as a cell
-    console.table_console().print(table)
+    table.show([Column(name.replace("\n", "_"), [name]), Column("same", [name], shared=True)])
+    table.say_facts([("fact", name)])
     printed = capsys.readouterr().out
     assert printed.count(visible(name)) >= 3
     assert all(c.isprintable() or c == "\n" for c in printed)
@@ -29,16 +26,6 @@ def test_escapes_are_those_of_python_and_other_text_stays():
     assert visible("\x1b[0m\r\n\x9b\u202e\udcff") == r"\x1b[0m\r\n\x9b\u202e\udcff"
     for text in ("ünï 中文 λ_f ≥ 0", "a·b…", "می\u200cخواهم"):
         assert visible(text) == text
-
-
-def test_a_long_name_does_not_break_a_table(capsys):
-    table = Table(title=console.cell("t" * 3000))
-    table.add_column("run", overflow="fold")
-    table.add_column("state")
-    table.add_row(console.cell("r" * 3000), "done")
-    console.table_console().print(table)
-    lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= 160 and len(lines) < 15 and any("done" in line for line in lines)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -96,3 +83,15 @@ def test_what_can_be_written_is_left_untouched(tmp_path):
     assert console.out_file(str(tmp_path / "old.json"), "ol") and console.out_file(str(tmp_path / "new.json"), "ol")
     assert console.out_folder(tmp_path / "a/b/c") == tmp_path / "a/b/c" and console.out_file(None, "") is None
     assert [p.name for p in tmp_path.iterdir()] == ["old.json"] and (tmp_path / "old.json").read_text() == "old"
+
+
+def test_a_number_and_its_noun_agree():
+    numbers = {(1, "run"): "1 run", (0, "seed"): "0 seeds", (1200, "step"): "1,200 steps", (1, "matrix"): "1 matrix"}
+    numbers |= {
+        (2, "matrix"): "2 matrices",
+        (2, "class"): "2 classes",
+        (1, "class"): "1 class",
+        (3, "more pair"): "3 more pairs",
+    }
+    assert {console.counted(*given) for given in numbers} == {*numbers.values()}
+    assert all(console.counted(*given) == text for given, text in numbers.items())
