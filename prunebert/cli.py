@@ -243,12 +243,12 @@ class Around(Callback):
         if config.dry:
             self.failures.show("could not begin")
         else:
-            info.show_sweep(sweep, self.failures)
+            info.show_sweep(sweep, self.failures, reported=self.report)
         if self.report and not config.dry:
-            from prunebert.report.command import main as report  # importing matplotlib and scipy takes seconds
+            from prunebert.report.command import of_sweep  # importing matplotlib and scipy takes seconds
 
             with _stopping(status=1):
-                report([str(sweep)])
+                of_sweep(sweep)
         stop = signals.sweep_stop()
         if stop and stop.by:
             _stop(f"stopped by {stop.by}; the same command goes on from the last checkpoints", signals.STATUS)

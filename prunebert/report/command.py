@@ -6,40 +6,61 @@ import io
 import json
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
 from prunebert import __version__
 from prunebert.errors import BadInput, reason
-from prunebert.report import cells, collect, differences, folder, latex, page, picture, rows, sections
+from prunebert.report import cells, collect, differences, folder, latex, page, picture, rows, sections, terminal
 from prunebert.report.collect import Collected, Trouble
 from prunebert.report.page import Picture
 from prunebert.report.style import Drawing
 from prunebert.runs import artifacts, files, reading
-from prunebert.system.console import arguments, counted, say, short
+from prunebert.system.console import arguments, counted, short
 from prunebert.system.countdown import Countdown
 from prunebert.system.garbage import long_lived_objects
 from prunebert.system.names import encodable
+from prunebert.system.table import add_wide
 
 DESCRIPTION = "Write report.html, results.csv and .parquet, tables.tex and figures from finished runs."
 DIRS = "runs, sweeps, or folders of them; or results.csv or results.parquet of an earlier report"
 
 
 def main(words: list[str]) -> None:
-    """Parse the command line `words`, write the report and print its path."""
+    """Parse the command line `words`, write the report, and print the scores and the page to open."""
     parser = arguments("report", DESCRIPTION)
     parser.add_argument("dirs", nargs="+", type=Path, metavar="DIR", help=DIRS)
     parser.add_argument(
         "--out", type=Path, help="output folder; default: report/ in the first DIR, or beside it if file"
     )
     parser.add_argument("--baseline", metavar="METHOD", help="compare with this method; default: magnitude, if it ran")
+    add_wide(parser)
     options = parser.parse_intermixed_args(words)
-    file = write(options.dirs, options.out, options.baseline)
-    say(f"report: {short(file)}")
+    report = write(options.dirs, options.out, options.baseline)
+    terminal.show_scores(report.runs, options.wide)
+    terminal.show_troubles(report.runs, report.troubles)
+    terminal.show_file(report.file)
 
 
-def write(dirs: list[Path], out: Path | None = None, baseline: str | None = None) -> Path:
-    """Write the whole report and return the path of report.html.
+def of_sweep(sweep: Path) -> None:
+    """Write the report of a sweep that has just ended, and print what no table has and the page to open."""
+    report = write([sweep])
+    if report.troubles:
+        terminal.show_troubles(report.runs, report.troubles)
+    terminal.show_file(report.file)
+
+
+class Report(NamedTuple):
+    """A report that was written."""
+
+    file: Path  # report.html
+    runs: pd.DataFrame  # the runs in its tables
+    troubles: list[Trouble]
+
+
+def write(dirs: list[Path], out: Path | None = None, baseline: str | None = None) -> Report:
+    """Write the whole report.
 
     Args:
         dirs: directories of runs, or results tables of earlier reports.
@@ -91,7 +112,7 @@ def write(dirs: list[Path], out: Path | None = None, baseline: str | None = None
         files.write(out, "report.html", encodable(html).encode())
     except OSError as error:
         raise BadInput(f"--out={out} cannot be written to: {reason(error)}") from error
-    return out / "report.html"
+    return Report(out / "report.html", runs, troubles)
 
 
 def flatten(runs: pd.DataFrame) -> pd.DataFrame:

@@ -14,6 +14,17 @@ from prunebert.report.page import Picture
 from .conftest import OVERLAP, started, sweep
 
 FILES = {"report.html", "results.csv", "results.parquet", "tables.tex"}
+PRINTED = """toy, bert-base-uncased: accuracy, mean ± standard deviation (seeds)
+all: prunable encoder
+method                       0                  0.9
+─────────  ───────────────────  ───────────────────
+dense      0.9400 ± 0.0100 (3)                    –
+magnitude                    –  0.7900 ± 0.0100 (3)
+smp                          –  0.8700 ± 0.0100 (3)
+9 runs in the tables, 1 not:
+  1 did not finish: lab/failed: it may still be running; the last line of its log: ERROR {}
+open lab/report/report.html in a browser
+"""
 EVIL = "<script>alert('x')</script>&\"$_{}%\\"
 
 
@@ -44,7 +55,7 @@ def page(root):
 
 def test_everything_is_written_into_the_first_folder(cli, runs, tmp_path):
     status, printed = cli("report", "lab")
-    assert status == 0 and printed == "report: lab/report/report.html\n"
+    assert status == 0 and printed == PRINTED.format(EVIL)
     out = runs / "report"
     names = ["cost-toy-bert-base-uncased", "density-toy-bert-base-uncased-0.9"]
     names += ["overlap-toy-bert-base-uncased-0.9", "score-toy-bert-base-uncased"]
@@ -143,7 +154,7 @@ def test_runs_of_an_earlier_report_and_new_ones_are_in_the_same_tables(undrawn, 
     assert cli("report", "lab", "--out", "published")[0] == 0
     shutil.rmtree(runs)
     status, printed = cli("report", "published/results.csv")
-    assert status == 0 and printed == "report: published/report/report.html\n"
+    assert status == 0 and printed.splitlines()[-1] == "open published/report/report.html in a browser"
     text = page(tmp_path / "published/report")
     assert "0.8700 ± 0.0100 (3)" in text and "predictions not available" in text
     assert "9 rows: the tables have only their scores and costs" in text and "1 scores only" in text
@@ -151,7 +162,7 @@ def test_runs_of_an_earlier_report_and_new_ones_are_in_the_same_tables(undrawn, 
     for seed in (2, 3):
         run(f"new/{seed}", "smp", 0.9, seed, wrong=10)
     status, printed = cli("report", "new", "published/results.parquet")
-    assert status == 0 and printed == "report: new/report/report.html\n"
+    assert status == 0 and printed.splitlines()[-1] == "open new/report/report.html in a browser"
     text = page(tmp_path / "new/report")
     assert (
         f"{(0.88 + 0.87 + 0.9 + 0.9) / 4:.4f} ± " in text and "(4)" in text and "8 rows: the tables have only" in text
@@ -214,7 +225,8 @@ def test_a_real_sweep_with_a_missing_cell_and_a_failed_run(undrawn, cli, toy, tm
 def test_a_sweep_can_end_with_its_report(undrawn, cli, toy, tmp_path):
     words = ["method=random", "seed=0,1", "hydra.sweep.dir=sweep", "hydra.callbacks.around.report=true"]
     status, printed = cli("-m", *toy, *words)
-    assert status == 0 and "report: sweep/report/report.html" in printed, printed
+    assert status == 0 and printed.endswith("\nopen sweep/report/report.html in a browser\n"), printed
+    assert "prunebert report" not in printed and printed.count("0.4500") > 1  # its table is not printed twice
     assert (tmp_path / "sweep/report/report.html").is_file()
 
 

@@ -67,11 +67,11 @@ def test_one_nasty_run_is_text_everywhere(run, tmp_path):
     run("lab/a", name, **changes)
     run("lab/b", "magnitude", 0.9, **changes)
     shutil.move(tmp_path / "lab/a", tmp_path / "lab/=a\x1b[31m\u202e,[b]")
-    file = command.write([tmp_path / "lab"], tmp_path / "out")
+    report = command.write([tmp_path / "lab"], tmp_path / "out")
     texts = [(tmp_path / "out" / name).read_bytes().decode() for name in ("report.html", "tables.tex")]
     for text in (re.sub(r"base64,[A-Za-z0-9+/=]+", "", texts[0]), texts[1]):
         assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u202e]", text)
-    assert file.is_file() and texts[0].count("<script>") == 1
+    assert report.file.is_file() and texts[0].count("<script>") == 1
     assert r"\input{x}" not in texts[1] and max(map(len, texts[1].splitlines())) < 4000
     with (tmp_path / "out/results.csv").open(newline="", encoding="utf-8") as stream:
         assert not [cell for line in csv.reader(stream) for cell in line if re.match(r"[=+@\t\r]|-[^0-9.]", cell)]
