@@ -18,6 +18,7 @@ from prunebert.network.interface import Batch, Outputs
 from prunebert.network.models import hash_of
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.runs import files
+from prunebert.system.console import counted
 from prunebert.tasks.cache import folder
 from prunebert.tasks.task import Task
 
@@ -49,7 +50,7 @@ def with_cached_logits(teach: Teacher, net: SubNetwork, task: Task, theta: dict[
     file = folder() / f"answers-{name}.safetensors"
     with files.made_once(file, f"HF_DATASETS_CACHE={file.parents[1]}") as stored:
         if stored is None:
-            log.info("computing the teacher's logits of %s rows, once for all its runs", f"{task.train_rows:,}")
+            log.info("computing the teacher's logits of %s, once for all its runs", counted(task.train_rows, "row"))
             stored = logits_of_all_rows(teach, task, next(net.parameters()).device)
             files.keep(file, stored)
     logits, first, length = stored["logits"], stored["first"], stored["length"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +111,7 @@ def _read_directories(directories: list[Path]) -> tuple[list[dict[str, Any]], li
     for directory in track(directories, "reading runs"):
         try:
             if not artifacts.is_finished(directory):
-                reason = f"or is still running; the last line of its log: {discover.last_words(directory)}"
+                reason = f"it may still be running; the last line of its log: {discover.last_words(directory)}"
                 troubles.append(Trouble("did not finish", short(directory), reason))
                 continue
             row = artifacts.result(directory)
@@ -184,6 +185,7 @@ def _facts(row: dict[str, Any], name: str) -> dict[str, Any]:
         **{key: row[key] for key in REQUIRED},
         **measured,
         **{key: str(row.get(key) or ("none" if key in ("distill", "augment") else "")) for key in TEXT_FIELDS},
+        "device": re.sub(r"\b1 threads$", "1 thread", str(row.get("device") or "")),  # as earlier versions wrote it
         "metrics": {k: float(v) for k, v in row["metrics"].items() if math.isfinite(_number(v))},
         "measured": measured.get(f"sparsity_{row['prunable']}", math.nan),
         "row": {k: v for k, v in row.items() if k != "files" and not (k in EMPTY and not v)},  # no columns of a table

@@ -18,6 +18,7 @@ from prunebert.report.page import Part, Picture, Section
 from prunebert.report.statistics import EXPLANATION
 from prunebert.report.style import Drawing
 from prunebert.settings import overlaps
+from prunebert.system.console import counted
 from prunebert.system.names import brief
 
 Draw = Callable[[Drawing], Picture]
@@ -104,7 +105,9 @@ def _spread(sparsities: list[float]) -> list[float]:
 
 def trouble_section(collected: Collected, troubles: list[Trouble]) -> Section:
     """Return the section on runs that failed, are missing or were left out."""
-    text = f"The tables contain {len(collected.runs)} runs" + ("." if troubles else ", every one that was started.")
+    text = f"The tables contain {counted(len(collected.runs), 'run')}" + (
+        "." if troubles else ", every one that was started."
+    )
     table = tables.troubles(troubles) if troubles else None
     return Section("What failed or is missing", "missing", [Part(text=text, table=table)])
 
@@ -135,7 +138,9 @@ def _evaluation_data(runs: pd.DataFrame) -> str:
     """Describe the evaluation data: " on 872 examples of validation", or "" if it is unknown."""
     data = runs["row"].iloc[0].get("data")
     splits = (data.get("rows") or {}) if isinstance(data, dict) else {}
-    sizes = [f"{n:,} examples of {split}" for split, n in splits.items() if split != "train" and isinstance(n, int)]
+    sizes = [
+        f"{counted(n, 'example')} of {split}" for split, n in splits.items() if split != "train" and isinstance(n, int)
+    ]
     return f" on {', '.join(sizes)}" if sizes else ""
 
 
@@ -228,7 +233,7 @@ def _overlap(name: str, sparsity: float, runs: pd.DataFrame, draw: Draw, trouble
         caption += " Means over all pairs of runs; the diagonal compares the seeds of one row."
     diagonal = "a run with itself" if single else "other seeds of the same row"
     if len(compared) < len(runs):
-        caption += f" Of {len(runs)} runs, the {len(indices)} with the lowest seeds are compared."
+        caption += f" Of {counted(len(runs), 'run')}, the {len(indices)} with the lowest seeds are compared."
     drawing = _drawing(
         f"overlap {name} {sparsity:g}", caption, partial(maps.draw_overlap, labels, values, diagonal=diagonal)
     )

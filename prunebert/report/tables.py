@@ -12,7 +12,7 @@ from prunebert.report import cells, published
 from prunebert.report.collect import SPARSITIES, Trouble
 from prunebert.report.statistics import Test
 from prunebert.report.variants import DENOMINATORS
-from prunebert.system.console import short
+from prunebert.system.console import counted, short
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,10 @@ def published_comparisons(runs: pd.DataFrame, numbers: pd.DataFrame) -> Table:
     rows = []
     for (label, sparsity), cell in runs.groupby(["label", "sparsity"], sort=False):
         for match in published.comparisons(cell, numbers):
-            epochs = f"{match['epochs']:g} epochs" if pd.notna(match["epochs"]) else "unknown"
-            seeds = f", {match['seeds']:g} seeds" if pd.notna(match["seeds"]) else ""
+            epochs = (
+                f"{match['epochs']:g} epoch{'s' * (match['epochs'] != 1)}" if pd.notna(match["epochs"]) else "unknown"
+            )
+            seeds = f", {counted(int(match['seeds']), 'seed')}" if pd.notna(match["seeds"]) else ""
             source = f"{match['source']} ({published.READ[match['read']]})"
             rows.append(
                 [

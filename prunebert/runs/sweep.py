@@ -12,6 +12,7 @@ from prunebert.errors import BadInput
 from prunebert.runs import artifacts, discover, identity
 from prunebert.settings.labels import search
 from prunebert.settings.overrides import axis, canonical
+from prunebert.system.console import counted
 
 MAX_CELLS = 1_000_000
 SHOWN = 30  # missing cells that are listed one by one
@@ -37,7 +38,7 @@ def missing(sweep: Path, started: list[list[str]]) -> list[str]:
     except BadInput as error:
         return [f"whether cells are missing is not known: {error}"]
     lines = [f"never started: {cell}" for cell in cells[:SHOWN]]
-    return lines + ([f"never started: {len(cells) - SHOWN} more cells"] if len(cells) > SHOWN else [])
+    return lines + ([f"never started: {counted(len(cells) - SHOWN, 'more cell')}"] if len(cells) > SHOWN else [])
 
 
 def never_started(sweep: Path, started: list[list[str]]) -> list[tuple[list[str], list[str]]]:

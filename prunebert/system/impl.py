@@ -11,6 +11,7 @@ import torch
 
 from prunebert.errors import BadInput, bad_choice
 from prunebert.ranges import check_fields
+from prunebert.system.console import counted
 
 Threads = Annotated[int, "at least 1 and at most 4096"]
 
@@ -75,7 +76,7 @@ class Impl:
         """Return the device's name as result.json records it."""
         if self.torch_device.type == "cuda":
             return torch.cuda.get_device_name()
-        return f"cpu, {torch.get_num_threads()} threads"
+        return f"cpu, {counted(torch.get_num_threads(), 'thread')}"
 
     def peak_memory(self) -> int:
         """Return the peak memory in bytes.

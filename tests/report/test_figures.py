@@ -178,7 +178,7 @@ def test_costs_are_means_and_each_device_has_a_bar(run, tmp_path, theme):
     run("b", "smp", seed=1, seconds=4.0)
     run("c", "smp", seed=2, seconds=1.0, device="GPU", peak_memory_bytes=None)
     figure = curves.draw_costs(collect([tmp_path]).runs, theme)
-    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["smp on cpu, 1 threads", "smp on GPU"]
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["smp on cpu, 1 thread", "smp on GPU"]
     assert [bar.get_width() for bar in figure.axes[1].patches] == [3, 1]
     assert [bar.get_width() for bar in figure.axes[2].patches] == [1, 0]
 

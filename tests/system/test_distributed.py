@@ -123,7 +123,7 @@ def test_two_ranks_find_what_one_finds(words, text, tmp_path, method):
     done = subprocess.run([sys.executable, *words, "hydra.run.dir=one"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     one, two = (json.loads((tmp_path / run / "result.json").read_text()) for run in ("one", "two"))
-    assert (one["ranks"], two["ranks"]) == (1, 2) and two["device"] == "2 × cpu, 1 threads"
+    assert (one["ranks"], two["ranks"]) == (1, 2) and two["device"] == "2 × cpu, 1 thread"
     assert one["identity"] == two["identity"]
     masks = [maskfile.read(tmp_path / run / "masks.safetensors").masks for run in ("one", "two")]
     assert masks[0] and all(torch.equal(m, masks[1][n]) for n, m in masks[0].items())
