@@ -14,6 +14,7 @@ from prunebert.result import FinishedRun, PhaseResult, write
 from prunebert.runs.artifacts import Artifacts
 from prunebert.system import distributed
 from prunebert.system.impl import Impl
+from prunebert.system.names import brief
 from prunebert.system.trackers import Guarded, Make, none
 from prunebert.tasks.task import Task, constant_baseline
 from prunebert.training.checkpoints import Checkpoints, NoCheckpoints
@@ -22,6 +23,7 @@ from prunebert.training.loop import Trained, train
 from prunebert.training.phase import Method, Phase
 
 log = logging.getLogger(__name__)
+MAX_CLASSES = 200  # characters of the classes' names in the log
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,8 @@ def run(method: Method, task: Task, model: Model, out: Artifacts, conditions: Co
         if i == 0:
             summary = ", ".join(f"{key} {labels[key]}" for key in ("method", "task", "model", "sparsity"))
             log.info("%s, seed %d, in %s", summary, conditions.seed, out.root)
+            if classes := task.form().labels:
+                log.info("classes: %s", brief(", ".join(map(str, classes)), MAX_CLASSES))
         if stored := checkpoints.restore_phase(phase, net):
             evaluation = None
             phases.append(PhaseResult(phase, Trained(**stored["trained"]), stored["score"]))
