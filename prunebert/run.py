@@ -13,6 +13,7 @@ from prunebert.network.subnetwork import SubNetwork
 from prunebert.result import FinishedRun, PhaseResult, write
 from prunebert.runs.artifacts import Artifacts
 from prunebert.system import distributed
+from prunebert.system.console import counted
 from prunebert.system.impl import Impl
 from prunebert.system.names import brief
 from prunebert.system.trackers import Guarded, Make, none
@@ -75,7 +76,7 @@ def run(method: Method, task: Task, model: Model, out: Artifacts, conditions: Co
             evaluation = None
             phases.append(PhaseResult(phase, Trained(**stored["trained"]), stored["score"]))
             continue
-        log.info("phase %s: %s steps of %d", phase.name, f"{phase.planned:,}", phase.fit.batch_size)
+        log.info("phase %s: %s of %d", phase.name, counted(phase.planned, "step"), phase.fit.batch_size)
 
         def score(phase: Phase = phase) -> float:
             return evaluate(net, phase.task, phase.head, impl).score

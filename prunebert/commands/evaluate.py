@@ -14,6 +14,7 @@ from prunebert.errors import BadInput
 from prunebert.runs import artifacts, files, reading
 from prunebert.settings import overlaps
 from prunebert.system.console import arguments, out_file, say
+from prunebert.system.table import say_wrapped
 
 if TYPE_CHECKING:
     from prunebert.network.interface import Form
@@ -67,7 +68,7 @@ def main(argv: list[str], compose: Compose) -> None:
     ]
     row = {"run": str(root), "words": options.overrides, **scores, "warnings": notes}
     trained_score = f"{facts['metric']} {facts['score']:.4f} after training"
-    say(f"{facts['method']}, trained on {facts['task']} ({trained_score}), scored on {row['task']}:")
+    say_wrapped(f"{facts['method']}, trained on {facts['task']} ({trained_score}), scored on {row['task']}:")
     for name, value in row["metrics"].items():
         say(f"  {name} {value:.4f} (constant baseline {row['majority'][name]:.4f})")
     for note in notes:

@@ -13,7 +13,7 @@ from prunebert.commands.info_sweep import show_sweep
 from prunebert.runs import artifacts, discover, reading, seal
 from prunebert.settings import overlaps, quoting
 from prunebert.system.console import arguments, counted, say, say_block, short
-from prunebert.system.table import Fact, add_wide, say_facts
+from prunebert.system.table import Fact, add_wide, say_facts, say_wrapped
 
 log = logging.getLogger(__name__)
 DENOMINATORS = {
@@ -56,7 +56,7 @@ def _resolved(root: Path) -> str:
 def _show_run(root: Path) -> None:
     """Print the summary of a finished run."""
     row, topology = artifacts.result(root), artifacts.topology(root)
-    say(f"{row['method']} on {row['task']}, model {row['model']}, fit {row['fit']}, seed {row['seed']}")
+    say_wrapped(f"{row['method']} on {row['task']}, model {row['model']}, fit {row['fit']}, seed {row['seed']}")
     damaged = seal.damaged(root, row)
     facts: list[Fact] = [*_scores(row), *_sparsities(row, topology), ("trained", _trained(row))]
     if kinds := topology.get("kinds"):

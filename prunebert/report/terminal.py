@@ -30,7 +30,7 @@ def show_scores(runs: pd.DataFrame, wide: bool = False) -> None:
         texts, _ = cells.grid(cell_means, lower_is_better=False)
         pruned = cell_means[cell_means["sparsity"] > 0].groupby("label")["denominator"].first()
         deviation = "± standard deviation " if (cell_means["n"] > 1).any() else ""
-        say(f"{name}: {table_runs['metric'].iloc[0]}, mean {deviation}(seeds)")
+        table.say_wrapped(f"{name}: {table_runs['metric'].iloc[0]}, mean {deviation}(seeds)")
         columns = [Column("method", list(texts.index), shortest=16, from_middle=True)]
         columns.append(Column("prunable", [pruned.get(label) for label in texts.index], rank=99, shared=True))
         rank = 99 - len(texts.columns)  # the largest sparsities stay longest
