@@ -1,0 +1,284 @@
+"""The documentation is true: its commands compose, its Python resolves, its links lead somewhere.
+
+`test_tutorial.py` runs the tutorial's commands. Here every command goes through the command line's own door, up to the
+point where a model would be loaded: a mistyped key, value, option, command or flag in a page fails.
+"""
+
+import ast
+import builtins
+import importlib
+import importlib.util
+import re
+import sys
+import tomllib
+from argparse import ArgumentParser
+
+import hydra
+import pytest
+
+from prunebert.errors import BadInput
+from prunebert.settings import overrides
+from prunebert.system.console import Arguments
+from tests import pages
+from tests.pages import PAGES, ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+EXTRAS = set(PROJECT["project"]["optional-dependencies"])
+MARKERS = {marker.partition(":")[0] for marker in PROJECT["tool"]["pytest"]["ini_options"]["markers"]}
+# Programs whose words are not looked at. A page that needs another one adds it here.
+OTHERS = {"cat", "cd", "cp", "echo", "export", "git", "head", "ls", "mkdir", "mkdocs", "sh", "tail", "touch"}
+NOT_INSTALLED = {"ray"}  # launchers that no extra installs
+PAGE_NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+GENERATED = re.compile(r"docs/(methods|reference)/[\w-]+\.md")  # written by the site's build, which is strict
+COMMANDS_BELOW = {"README.md": 5, "docs/tutorial.md": 8}
+
+
+class Stopped(BaseException):
+    """Raised where a command line has been read, and before anything is done."""
+
+    def __init__(self, words):
+        self.words = words
+
+
+@pytest.fixture
+def read_command(monkeypatch, tmp_path, capsys):
+    """Return a function that reads the words after `prunebert` as the command line does. It returns an error or ""."""
+    from prunebert import cli
+
+    def stop(parse):
+        def parse_and_stop(parser, *arguments, **named):
+            raise Stopped(getattr(parse(parser, *arguments, **named), "overrides", None) or [])
+
+        return parse_and_stop
+
+    def stop_before_running(**configuration):
+        def never(function):
+            return lambda: _stop(sys.argv[1:])
+
+        return never
+
+    def _stop(words):
+        raise Stopped(words)
+
+    for name in ("parse_args", "parse_intermixed_args"):
+        monkeypatch.setattr(Arguments, name, stop(getattr(ArgumentParser, name)))
+    monkeypatch.setattr(hydra, "main", stop_before_running)
+    monkeypatch.chdir(tmp_path)
+
+    def read(words):
+        monkeypatch.setattr(sys, "argv", ["prunebert", *words])
+        try:
+            cli.main()
+        except Stopped as stopped:
+            try:
+                compose(stopped.words)
+            except BadInput as error:
+                return str(error)
+        except SystemExit as end:
+            return capsys.readouterr().err if end.code else ""
+        return ""
+
+    return read
+
+
+def compose(words):
+    """Compose a run, or the cells of a sweep in which one axis after the other takes each of its values."""
+    flags = overrides.flags(words)
+    given = flags.overrides
+    if flags.shell_completion or not given:
+        return
+    if {f"hydra/launcher={name}" for name in NOT_INSTALLED} & {*given}:
+        given = [word for word in given if not word.lstrip("+").startswith(("hydra/launcher", "hydra.launcher"))]
+    if flags.multirun or any(word.startswith("experiment=") for word in given):
+        axes = [overrides.axis(word) if overrides.parsed([word])[0].is_sweep_override() else [word] for word in given]
+        cells = [[axis[0] for axis in axes]]
+        cells += [[*cells[0][:i], value, *cells[0][i + 1 :]] for i, axis in enumerate(axes) for value in axis[1:]]
+    else:
+        cells = [given]
+    for cell in cells:
+        overrides.checked(cell)
+
+
+def check(words, read_command, page):
+    """Return what is wrong with a program's words, or ""."""
+    program, *rest = words
+    if program == "torchrun" or (program == "python" and rest[:2] == ["-m", "prunebert"]):
+        return check(["prunebert", *rest[rest.index("-m") + 2 :]], read_command, page)
+    if program == "prunebert":
+        return read_command([word.replace("…", "") if word.isupper() else word for word in rest if word != "…"])
+    if program == "pip":
+        named = {extra for word in rest for extras in re.findall(r"\[([\w,]+)\]", word) for extra in extras.split(",")}
+        files = [rest[i + 1] for i, word in enumerate(rest) if word in ("-c", "-r")]
+        return wrong(named - EXTRAS, "no such extra") or wrong(filter(missing, files), "no such file")
+    if program == "pytest":
+        marker = rest[rest.index("-m") + 1].split()[-1] if "-m" in rest else "slow"
+        return wrong({marker} - MARKERS, "no such marker") or wrong(
+            (word for word in rest if word.startswith("tests/") and missing(word.partition("::")[0])), "no such test"
+        )
+    if program == "python" or "/" in program:
+        script = program if "/" in program else rest[0]
+        here = {block.file for block in pages.blocks(page)}
+        if missing(script) and script not in here and script != "-c":
+            return f"{script}: there is no such script"
+        if script == "scripts/loop.sh":
+            return read_command(rest[1:])
+        return ""
+    return wrong({program} - OTHERS, "no such program")
+
+
+def wrong(names, what):
+    found = ", ".join(sorted(names))
+    return f"{found}: {what}" if found else ""
+
+
+def missing(path):
+    return not (ROOT / path).exists()
+
+
+def write_files(page, folder, monkeypatch):
+    """Write the files that a page shows into a folder, from which Python then imports."""
+    found = [block for block in pages.blocks(page) if block.file]
+    for block in found:
+        path = folder / block.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block.text)
+        if path.suffix == ".yaml":
+            (path.parents[1] / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(folder))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "lab"]:
+        monkeypatch.delitem(sys.modules, name)  # of another page
+    return {block.file for block in found}
+
+
+def is_elsewhere(line, files):
+    """Whether a command needs a package of the reader's that this page does not show."""
+    return "hydra.searchpath=" in line and not any(file.endswith(".yaml") for file in files)
+
+
+@pytest.mark.parametrize("name", PAGE_NAMES)
+def test_every_command_of_a_page_can_be_read(name, read_command, tmp_path, monkeypatch):
+    page, number = ROOT / name, 0
+    files = write_files(page, tmp_path, monkeypatch)
+    for block in pages.blocks(page):
+        for line in pages.shell_lines(block):
+            if is_elsewhere(line, files):
+                continue
+            for words in pages.programs(line):
+                reason = check(words, read_command, page)
+                assert not reason, f"{block}: {line}\n{reason}"
+                number += 1
+    assert number >= COMMANDS_BELOW.get(name, 0)
+
+
+@pytest.mark.parametrize("name", PAGE_NAMES)
+def test_every_command_in_a_sentence_can_be_read(name, read_command, tmp_path, monkeypatch):
+    """These may leave arguments out, and have alternatives (`mask and|or`), `[--optional FLAGS]` and GROUP=OPTION."""
+    files = write_files(ROOT / name, tmp_path, monkeypatch)
+    for code in pages.inline(ROOT / name):
+        line = re.sub(r"\[(-[^\]]*)\]", r"\1", re.sub(r"(?<=[\w-])\|[\w|-]+", "", code))
+        if is_elsewhere(line, files):
+            continue
+        for words in pages.programs(line):
+            complete = [word.rstrip("…") for word in words if not re.search(r"[=.]…|^…|^[A-Z]+=", word)]
+            if len(complete) < 2:
+                continue
+            reason = check(complete, read_command, ROOT / name)
+            assert not reason or "are required" in reason, f"{name}: {code}\n{reason}"
+
+
+@pytest.mark.parametrize("name", PAGE_NAMES)
+def test_python_resolves(name, tmp_path, monkeypatch):
+    """Blocks compile, their imports exist, and every name is defined, by the block or by an earlier one."""
+    files = write_files(ROOT / name, tmp_path, monkeypatch)
+    known = {*vars(builtins), "__name__"}
+    for block in pages.blocks(ROOT / name):
+        if block.language != "python":
+            continue
+        tree = ast.parse(block.text, str(block))
+        bound = set(known)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                bound |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+                resolve(node, block)
+            elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+                bound.add(node.name)
+            elif isinstance(node, ast.arg):
+                bound.add(node.arg)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                bound.add(node.id)
+        loaded = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        assert not loaded - bound, f"{block}: {sorted(loaded - bound)} is defined nowhere"
+        known = known if block.file in files else bound
+
+
+def resolve(node, block):
+    """Import what a statement of a page imports, and look up the attributes of prunebert that its block reads."""
+    modules = [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+    for module in modules:
+        found = importlib.import_module(module)
+        for alias in node.names if isinstance(node, ast.ImportFrom) else ():
+            if not hasattr(found, alias.name):
+                found_below = importlib.util.find_spec(f"{module}.{alias.name}")
+                assert found_below, f"{block}: {module} has no {alias.name}"
+                setattr(found, alias.name, importlib.import_module(f"{module}.{alias.name}"))
+        for alias in node.names:
+            value = getattr(found, alias.name) if isinstance(node, ast.ImportFrom) else found
+            if module.partition(".")[0] == "prunebert" and not isinstance(value, type):
+                name = re.escape(alias.asname or alias.name)
+                for attribute in re.findall(
+                    rf"\b(?<!\.){name}\.(\w+)", re.sub(r"^(from|import) .*$", "", block.text, flags=re.M)
+                ):
+                    assert hasattr(value, attribute), f"{block}: {alias.name} has no {attribute}"
+
+
+@pytest.mark.parametrize("name", PAGE_NAMES)
+def test_links_lead_somewhere(name):
+    page = ROOT / name
+    for target in pages.links(page):
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        if file.is_relative_to(ROOT) and GENERATED.fullmatch(str(file.relative_to(ROOT))):
+            continue
+        assert file.exists(), f"{name}: {target} leads nowhere"
+        if anchor and file.suffix == ".md":
+            assert anchor in pages.anchors(file), f"{name}: {target}: there is no such heading"
+
+
+def test_a_mistake_in_a_page_is_found(read_command, tmp_path):
+    """What the tests above rely on: blocks of every kind are seen, and each kind of mistake is reported."""
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A page\n\n!!! note\n    prunebert is not a command here\n\n    prunebert info RUN\n\nText.\n\n- a list\n\n"
+        "    ```console\n    $ prunebert -m method=smp,gmp \\\n        seed=0,1   # a sweep\n    output\n    ```\n"
+    )
+    lines = [line for block in pages.blocks(page) for line in pages.shell_lines(block)]
+    assert lines == ["prunebert -m method=smp,gmp seed=0,1   # a sweep"]
+    page.write_text("Text:\n\n    prunebert info RUN | tail -n 3 > out.txt\n    more\n\nEnd `prunebert info` here.\n")
+    (block,) = pages.blocks(page)
+    assert (block.line, block.text) == (3, "prunebert info RUN | tail -n 3 > out.txt\nmore\n\n")
+    assert [pages.programs(line) for line in pages.shell_lines(block)] == [
+        [["prunebert", "info", "RUN"], ["tail", "-n", "3"]]
+    ]
+    assert [*pages.inline(page)] == ["prunebert info"]
+    good = ["prunebert -m method=smp,gmp task=rte", "prunebert info RUN", "pip install -e .[demo]", "pytest -m slow"]
+    bad = {
+        "prunebert -m method=smp,gpm task=rte": "gpm",
+        "prunebert method=smp,gmp": "method",  # a sweep needs -m
+        "prunebert method=smp method.score_lrr=1": "score_lrr",
+        "prunebert -m method=smp,gmp method.score_lrr=1": "score_lrr",
+        "prunebert fit.steps=x": "fit.steps",
+        "prunebert inof RUN": "inof",
+        "prunebert info": "RUN",
+        "prunebert report DIR --basline dense": "--basline",
+        "prunebert evaluate RUN task=ret": "ret",
+        "prunbert info RUN": "prunbert",
+        "pip install -e .[dmeo]": "dmeo",
+        "pytest -m slwo": "slwo",
+        "scripts/lop.sh OUT": "lop.sh",
+        "python -m prunebert seed=x": "seed",
+    }
+    for line in good:
+        assert [check(words, read_command, page) for words in pages.programs(line)] == [""], line
+    for line, part in bad.items():
+        (words,) = pages.programs(line)
+        assert part in check(words, read_command, page), line
