@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "conf/README.md")),
     *sorted(ROOT.glob("docs/**/*.md")),
 ]
+PAGE_NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 SHELL = ("bash", "sh", "shell", "console")
 PROGRAMS = ("prunebert", "pip", "python", "torchrun", "pytest")  # an indented block of code begins with one of them
 OPEN, SPLIT = re.compile(r"^(\s*)(`{3,}|~{3,})\s*([\w+-]*)"), ("&&", "||", ";", "|", "&")
@@ -123,3 +127,18 @@ def anchors(page: Path) -> set[str]:
         plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
         found.add(re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", plain).strip().lower()))
     return found
+
+
+def write_files(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Write the files that a page shows into a folder, from which Python then imports. Returns their names."""
+    found = [block for block in blocks(page) if block.file]
+    for block in found:
+        path = folder / block.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block.text)
+        if path.suffix == ".yaml":
+            (path.parents[1] / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(folder))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "lab"]:
+        monkeypatch.delitem(sys.modules, name)  # of another page
+    return {str(block.file) for block in found}

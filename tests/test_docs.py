@@ -1,13 +1,9 @@
-"""The documentation is true: its commands compose, its Python resolves, its links lead somewhere.
+"""Every command of the documentation can be read.
 
 `test_tutorial.py` runs the tutorial's commands. Here every command goes through the command line's own door, up to the
 point where a model would be loaded: a mistyped key, value, option, command or flag in a page fails.
 """
 
-import ast
-import builtins
-import importlib
-import importlib.util
 import re
 import sys
 import tomllib
@@ -16,12 +12,13 @@ from functools import cache
 
 import hydra
 import pytest
+from hydra.errors import HydraException
 
 from prunebert.errors import BadInput
 from prunebert.settings import checks, overrides
 from prunebert.system.console import Arguments
 from tests import pages
-from tests.pages import PAGES, ROOT
+from tests.pages import PAGE_NAMES, ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS = set(PROJECT["project"]["optional-dependencies"])
@@ -29,8 +26,6 @@ MARKERS = {marker.partition(":")[0] for marker in PROJECT["tool"]["pytest"]["ini
 # Programs whose words are not looked at. A page that needs another one adds it here.
 OTHERS = {"cat", "cd", "cp", "echo", "export", "git", "head", "ls", "mkdir", "mkdocs", "sh", "tail", "touch"}
 NOT_INSTALLED = {"ray"}  # launchers that no extra installs
-PAGE_NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-GENERATED = re.compile(r"docs/(methods|reference)/[\w-]+\.md")  # written by the site's build, which is strict
 COMMANDS_BELOW = {"README.md": 5, "docs/tutorial.md": 8}
 
 
@@ -90,7 +85,11 @@ def compose(words):
         return
     if {f"hydra/launcher={name}" for name in NOT_INSTALLED} & {*given}:
         given = [word for word in given if not word.lstrip("+").startswith(("hydra/launcher", "hydra.launcher"))]
-    if flags.multirun or any(word.startswith("experiment=") for word in given):
+    experiments = [word for word in given if word.startswith("experiment=")]
+    if experiments:
+        typed = {word.partition("=")[0] for word in given}
+        given = [*given, *(f"{key}={value}" for key, value in swept(experiments).items() if key not in typed)]
+    if flags.multirun or experiments:
         axes = [overrides.axis(word) if overrides.parsed([word])[0].is_sweep_override() else [word] for word in given]
         given = [axis[0] for axis in axes]
         for group, _, option in (word.partition("=") for axis in axes for word in axis[1:]):
@@ -100,6 +99,15 @@ def compose(words):
         overrides.checked(given)
     else:
         composed(tuple(given))
+
+
+def swept(experiments):
+    """Return what the experiments vary, {key: its values}. Raises BadInput for one that does not exist."""
+    try:
+        with hydra.initialize_config_module("prunebert.conf", version_base="1.3"):
+            return hydra.compose("config", experiments, return_hydra_config=True).hydra.sweeper.params
+    except HydraException as error:
+        raise BadInput(overrides.explain(error)) from error
 
 
 @cache
@@ -144,21 +152,6 @@ def missing(path):
     return not (ROOT / path).exists()
 
 
-def write_files(page, folder, monkeypatch):
-    """Write the files that a page shows into a folder, from which Python then imports."""
-    found = [block for block in pages.blocks(page) if block.file]
-    for block in found:
-        path = folder / block.file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(block.text)
-        if path.suffix == ".yaml":
-            (path.parents[1] / "__init__.py").touch()
-    monkeypatch.syspath_prepend(str(folder))
-    for name in [name for name in sys.modules if name.partition(".")[0] == "lab"]:
-        monkeypatch.delitem(sys.modules, name)  # of another page
-    return {block.file for block in found}
-
-
 def is_elsewhere(line, files):
     """Whether a command needs a package of the reader's that this page does not show."""
     return "hydra.searchpath=" in line and not any(file.endswith(".yaml") for file in files)
@@ -167,7 +160,7 @@ def is_elsewhere(line, files):
 @pytest.mark.parametrize("name", PAGE_NAMES)
 def test_every_command_of_a_page_can_be_read(name, read_command, tmp_path, monkeypatch):
     page, number = ROOT / name, 0
-    files = write_files(page, tmp_path, monkeypatch)
+    files = pages.write_files(page, tmp_path, monkeypatch)
     for block in pages.blocks(page):
         for line in pages.shell_lines(block):
             if is_elsewhere(line, files):
@@ -182,7 +175,7 @@ def test_every_command_of_a_page_can_be_read(name, read_command, tmp_path, monke
 @pytest.mark.parametrize("name", PAGE_NAMES)
 def test_every_command_in_a_sentence_can_be_read(name, read_command, tmp_path, monkeypatch):
     """These may leave arguments out, and have alternatives (`mask and|or`), `[--optional FLAGS]` and GROUP=OPTION."""
-    files = write_files(ROOT / name, tmp_path, monkeypatch)
+    files = pages.write_files(ROOT / name, tmp_path, monkeypatch)
     for code in pages.inline(ROOT / name):
         line = re.sub(r"\[(-[^\]]*)\]", r"\1", re.sub(r"(?<=[\w-])\|[\w|-]+", "", code))
         if is_elsewhere(line, files):
@@ -193,64 +186,6 @@ def test_every_command_in_a_sentence_can_be_read(name, read_command, tmp_path, m
                 continue
             reason = check(complete, read_command, ROOT / name)
             assert not reason or "are required" in reason, f"{name}: {code}\n{reason}"
-
-
-@pytest.mark.parametrize("name", PAGE_NAMES)
-def test_python_resolves(name, tmp_path, monkeypatch):
-    """Blocks compile, their imports exist, and every name is defined, by the block or by an earlier one."""
-    files = write_files(ROOT / name, tmp_path, monkeypatch)
-    known = {*vars(builtins), "__name__"}
-    for block in pages.blocks(ROOT / name):
-        if block.language != "python":
-            continue
-        tree = ast.parse(block.text, str(block))
-        bound = set(known)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                bound |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-                resolve(node, block)
-            elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-                bound.add(node.name)
-            elif isinstance(node, ast.arg):
-                bound.add(node.arg)
-            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                bound.add(node.id)
-        loaded = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-        assert not loaded - bound, f"{block}: {sorted(loaded - bound)} is defined nowhere"
-        known = known if block.file in files else bound
-
-
-def resolve(node, block):
-    """Import what a statement of a page imports, and look up the attributes of prunebert that its block reads."""
-    modules = [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
-    for module in modules:
-        found = importlib.import_module(module)
-        for alias in node.names if isinstance(node, ast.ImportFrom) else ():
-            if not hasattr(found, alias.name):
-                found_below = importlib.util.find_spec(f"{module}.{alias.name}")
-                assert found_below, f"{block}: {module} has no {alias.name}"
-                setattr(found, alias.name, importlib.import_module(f"{module}.{alias.name}"))
-        for alias in node.names:
-            value = getattr(found, alias.name) if isinstance(node, ast.ImportFrom) else found
-            if module.partition(".")[0] == "prunebert" and not isinstance(value, type):
-                name = re.escape(alias.asname or alias.name)
-                for attribute in re.findall(
-                    rf"\b(?<!\.){name}\.(\w+)", re.sub(r"^(from|import) .*$", "", block.text, flags=re.M)
-                ):
-                    assert hasattr(value, attribute), f"{block}: {alias.name} has no {attribute}"
-
-
-@pytest.mark.parametrize("name", PAGE_NAMES)
-def test_links_lead_somewhere(name):
-    page = ROOT / name
-    for target in pages.links(page):
-        path, _, anchor = target.partition("#")
-        file = (page.parent / path).resolve() if path else page
-        if file.is_relative_to(ROOT) and GENERATED.fullmatch(str(file.relative_to(ROOT))):
-            continue
-        assert file.exists(), f"{name}: {target} leads nowhere"
-        if anchor and file.suffix == ".md":
-            assert anchor in pages.anchors(file), f"{name}: {target}: there is no such heading"
 
 
 def test_a_mistake_in_a_page_is_found(read_command, tmp_path):
@@ -269,7 +204,8 @@ def test_a_mistake_in_a_page_is_found(read_command, tmp_path):
         [["prunebert", "info", "RUN"], ["tail", "-n", "3"]]
     ]
     assert [*pages.inline(page)] == ["prunebert info"]
-    good = ["prunebert -m method=smp,gmp task=rte", "prunebert info RUN", "pip install -e .[demo]", "pytest -m slow"]
+    good = ["prunebert -m method=smp,gmp task=rte", "prunebert experiment=abp_table2_baselines seed=0,1"]
+    good += ["prunebert info RUN", "pip install -e .[demo]", "pytest -m slow"]
     bad = {
         "prunebert -m method=smp,gpm task=rte": "gpm",
         "prunebert method=smp,gmp": "method",  # a sweep needs -m
@@ -285,6 +221,7 @@ def test_a_mistake_in_a_page_is_found(read_command, tmp_path):
         "pytest -m slwo": "slwo",
         "scripts/lop.sh OUT": "lop.sh",
         "python -m prunebert seed=x": "seed",
+        "prunebert experiment=quickstrat": "quickstrat",
     }
     for line in good:
         assert [check(words, read_command, page) for words in pages.programs(line)] == [""], line
