@@ -170,7 +170,8 @@ class CommandLine:
             choices=dict(hydra_config.runtime.choices),
             words=[*labels.search(words.hydra), *words.task],
             method_as_written=OmegaConf.to_yaml(config.method),
-            sweep=sweep,
+            sweep=Path(hydra_config.sweep.dir).absolute() if sweep else None,
+            working_directory=Path(hydra_config.runtime.cwd),
             started=time.perf_counter() if started is None else started,
             record=texts,
             is_same=partial(_means_the_same, config),
@@ -196,7 +197,7 @@ class Around(Callback):
             artifacts.prepare(root)
             guard.refuse_foreign(root, "hydra.run.dir")
             if not (config.rerun or config.dry):
-                guard.refuse_another(root, partial(_means_the_same, config))
+                guard.refuse_another(root, partial(_means_the_same, config), "hydra.run.dir")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         def is_this_sweep(text: str) -> bool:

@@ -31,7 +31,8 @@ class Request:
     choices: dict[str, str]  # config group -> the option that was chosen
     words: list[str]  # Hydra's search path first, then the overrides of the run
     method_as_written: str  # the method's YAML before interpolations are resolved
-    sweep: bool  # whether the run is a cell of a sweep
+    sweep: Path | None  # the directory of the sweep that the run is a cell of
+    working_directory: Path  # where the command was given
     started: float  # when the command began, on time.perf_counter's clock
     record: dict[str, str]  # what .hydra holds: name of the file -> YAML
     is_same: Callable[[str], bool]  # whether the text of a recorded configuration means this run
@@ -49,7 +50,7 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
         signals.Stopped: a signal asked for the end; a checkpoint was written if training had begun.
     """
     checks.config(fields)
-    guard.refuse_foreign(directory, "hydra.sweep.dir" if request.sweep else "hydra.run.dir")
+    guard.refuse_foreign(directory, "hydra.run.dir" if request.sweep is None else "hydra.sweep.dir")
     every, impl, model = build(fields["checkpoint"]), build(fields["impl"]), build(fields["model"])
     if augment := build(fields["augment"]):
         augment = partial(augment, model=model, device=impl.torch_device)
@@ -81,6 +82,7 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
     start = claim.Start(
         directory=directory,
         identity=run_identity,
+        working_directory=request.working_directory,
         rerun=fields["rerun"],
         sweep=request.sweep,
         record=request.record,

@@ -125,8 +125,8 @@ def holds_result_of(root: Path, identity: str) -> bool:
         return False
     if row.get("identity") != identity:
         raise BadInput(
-            f"{root} holds a finished run on other data, weights or settings; choose another directory, or rerun=true "
-            "to overwrite it"
+            f"{root} holds a finished run on other data, weights or settings; choose another directory, or remove this "
+            "one first"
         )
     for message in (damaged := seal.damaged(root, row)).values():
         log.warning("%s; the run is repeated", message)

@@ -1,17 +1,15 @@
 """Find the one directory of a run and lock it, however often and by whomever the run is started.
 
-A dated directory (outputs/DATE/TIME, multirun/DATE/TIME/CELL) is new at every start. An index beside the dated
-directories therefore records where each run was first started: .index/IDENTITY.json names the directory. A directory
-that the user named is itself the directory of its run. A process that works on a run holds a lock; the system frees the
-lock when the process dies.
+A dated directory (outputs/DATE/TIME, multirun/DATE/TIME/CELL) is new at every start. The index of the working directory
+therefore records where each run was first started (index.py). A directory
+that the user named is itself the directory of its run; the index names it once the run is finished. A process that works
+on a run holds a lock; the system frees the lock when the process dies.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -20,13 +18,14 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from prunebert.errors import BadInput, Diverged
-from prunebert.runs import artifacts, files, guard, heads, made, reading, record
+from prunebert.errors import BadInput, Diverged, describe_os_error
+from prunebert.runs import artifacts, guard, heads, made, record
+from prunebert.runs.index import Index, is_dated
 from prunebert.system import distributed
+from prunebert.system.console import short
 from prunebert.system.signals import Stopped
 
 log = logging.getLogger(__name__)
-INDEX = ".index"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +34,9 @@ class Start:
 
     directory: Path  # that this start was given
     identity: str
+    working_directory: Path  # of the command; its index names the run's directory
     rerun: bool  # make `directory` the run's directory, even if the index names another or the run is finished
-    sweep: bool  # whether the run is a cell of a sweep
+    sweep: Path | None  # the directory of the sweep that the run is a cell of
     record: Mapping[str, str]  # what .hydra holds: name of the file -> YAML
     is_same: Callable[[str], bool]  # whether the text of a config.yaml means this run
     heads_hash: Callable[[], str]  # of the checkpoint's heads, which is read only where a run recorded its own
@@ -44,7 +44,7 @@ class Start:
     @property
     def key(self) -> str:
         """The key that named the directory."""
-        return "hydra.sweep.dir" if self.sweep else "hydra.run.dir"
+        return "hydra.run.dir" if self.sweep is None else "hydra.sweep.dir"
 
 
 @dataclass(frozen=True)
@@ -83,22 +83,23 @@ def claim(start: Start) -> Iterator[Claim]:
             holds another run, finished or stopped.
         OSError: the record cannot be written.
     """
-    index = _index(start.directory)
+    index = Index(start.working_directory, start.directory, start.identity)
+    dated = is_dated(start.directory, start.working_directory)
     with ExitStack() as locks:
-        entry = None
-        if index:
-            locks.enter_context(_locked(index / f"{start.identity}.lock", start.key))
-            entry = index / f"{start.identity}.json"
-            for partial in index.glob(f".{entry.name}.*"):  # of a process that died while it wrote
-                partial.unlink(missing_ok=True)
-        indexed = _indexed_directory(entry, start.identity) if entry and not start.rerun else None
+        indexing = dated and index.prepare()
+        if indexing:
+            locks.enter_context(_locked(index.lock, start.key))
+            index.remove_leftovers()
+        indexed = None if start.rerun else _indexed(index, start, dated)
         root = indexed or start.directory
         guard.refuse_foreign(root, start.key)  # .lock may be the user's, too
         locks.enter_context(_locked(root / artifacts.LOCK, start.key))
         guard.refuse_foreign(root, start.key)
-        if not (start.rerun or indexed):
-            guard.refuse_another(root, start.is_same)
-        if not start.rerun:
+        if start.rerun:
+            guard.refuse_rerun_of_another(root, start.identity, start.is_same, start.key)
+        else:
+            if not indexed:
+                guard.refuse_another(root, start.is_same, start.key)
             heads.refuse_another(root, start.heads_hash)
         finished = not start.rerun and artifacts.holds_result_of(root, start.identity)
         guard.remove_leftovers(root)
@@ -107,20 +108,50 @@ def claim(start: Start) -> Iterator[Claim]:
             if not finished:
                 record.write(root, start.record)
             record.begin_log(root)
-            if entry and not indexed:
-                relative = os.path.relpath(start.directory, index)
-                content = json.dumps({"identity": start.identity, "directory": relative})
-                files.write(entry.parent, entry.name, content.encode())
+            if indexing and not indexed:
+                index.add(root)
             began = True
             yield Claim(root, finished)
         except BaseException as error:
             refused = isinstance(error, BadInput | Stopped) and not isinstance(error, Diverged)
             if not (_has_trained(root) or recorded) and (refused or not began):
-                if entry and not indexed:
-                    entry.unlink(missing_ok=True)
-                if isinstance(error, Stopped) or not start.sweep:
+                if indexing and not indexed:
+                    index.remove()
+                if isinstance(error, Stopped) or start.sweep is None:
                     record.remove(root)
             raise
+        if not (dated or index.names(root)):
+            _index_named(index, start, root)
+
+
+def _indexed(index: Index, start: Start, dated: bool) -> Path | None:
+    """Return the directory that the index names for a start; None if the run's directory is the start's own.
+
+    A directory that the user named is the run's own. The cell of a sweep there may be done by another cell of the sweep.
+    """
+    if dated:
+        return index.find()
+    if guard.is_run(start.directory):
+        return None
+    if start.sweep and (cell := index.find(start.sweep)):
+        return cell
+    if (other := index.find()) and artifacts.is_finished(other):
+        log.info("finished before in %s; trained again, because %s names another directory", short(other), start.key)
+    return None
+
+
+def _index_named(index: Index, start: Start, root: Path) -> None:
+    """Index a finished run in a directory that the user named, unless another directory has the run."""
+    if not (artifacts.is_finished(root) and index.prepare()):
+        return
+    try:
+        with _locked(index.lock, start.key, wait=False):
+            if start.rerun or not index.find():
+                index.add(root)
+    except Timeout:
+        pass  # another process works on the same run in a dated directory, and has indexed it
+    except OSError as error:  # the result is there; only other directories' starts do not find it
+        log.warning("%s: this run is not indexed", describe_os_error(error))
 
 
 def record_failure(directory: Path, texts: Mapping[str, str]) -> bool:
@@ -186,8 +217,8 @@ def _locked(file: Path, key: str, wait: bool = True) -> Iterator[None]:
 
 def find_run(directory: Path, identity: str) -> Path | None:
     """Return the directory that `claim` would yield, without locking it; None if the run never started."""
-    if index := _index(directory):
-        return _indexed_directory(index / f"{identity}.json", identity)
+    if is_dated(directory, Path.cwd()):
+        return Index(Path.cwd(), directory, identity).find()
     return directory if artifacts.is_started(directory) else None
 
 
@@ -202,34 +233,11 @@ def is_running(root: Path) -> bool:
         return True
 
 
-def _index(directory: Path) -> Path | None:
-    """Return the index beside the dated directory that is `directory` or its parent; None if neither is dated."""
-    for time in (directory, directory.parent):
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", time.parent.name) and re.fullmatch(r"\d\d-\d\d-\d\d(-\d+)?", time.name):
-            return time.parent.parent / INDEX
-    return None
-
-
-def _indexed_directory(entry: Path, identity: str) -> Path | None:
-    """Return the directory that an entry of the index names; None if there is no entry or no such directory."""
-    if not os.path.lexists(entry):
-        return None
-    try:
-        content = reading.json_table(entry)
-        if content["identity"] != identity:
-            raise ValueError("it belongs to another run")
-        root = Path(os.path.normpath(entry.parent / content["directory"]))
-    except (BadInput, ValueError, KeyError, TypeError) as error:
-        log.warning("%s is damaged and is made again: %s", entry, error)
-        return None
-    return root if guard.is_run(root) else None
-
-
 def redirect(start: Start, root: Path) -> None:
     """Leave a pointer to `root` in a sweep's cell, because the run is there and not in this start's dated directory.
 
     Outside of sweeps the directory stays empty and is removed at the end.
     """
-    if start.sweep and distributed.FIRST and root != start.directory:
+    if start.sweep and distributed.FIRST and root.absolute() != start.directory.absolute():
         record.write(start.directory, start.record)
         artifacts.write_pointer(start.directory, root)

@@ -75,17 +75,42 @@ def is_unused(path: Path) -> bool:
     return path.name == CONFIG and record.is_empty(path)
 
 
-def refuse_another(root: Path, is_this: Callable[[str], bool]) -> None:
+def refuse_another(root: Path, is_this: Callable[[str], bool], key: str) -> None:
     """Raise BadInput if `root` holds a run of another configuration, finished or with a checkpoint.
 
-    is_this: returns whether the text of a config.yaml means this run.
+    Args:
+        is_this: returns whether the text of a config.yaml means this run.
+        key: the key that named the directory.
     """
     file = root / CONFIG / "config.yaml"
     state = "finished" if is_finished(root) else "stopped" if (root / CHECKPOINT).exists() else ""
     if state and not (file.is_file() and is_this(reading.yaml_text(file))):
         raise BadInput(
-            f"hydra.run.dir={root} already holds a {state} run ({RESULT if state == 'finished' else CHECKPOINT}) of "
-            "another configuration; choose another directory"
+            f"{key}={root} already holds a {state} run ({RESULT if state == 'finished' else CHECKPOINT}) of another "
+            "configuration; choose another directory"
+        )
+
+
+def refuse_rerun_of_another(root: Path, identity: str, is_this: Callable[[str], bool], key: str) -> None:
+    """Raise BadInput if rerun=true would replace another run than the one that is asked for.
+
+    Where the result cannot be read, and for a stopped run, the recorded configuration decides.
+
+    Args:
+        identity: of the run that is asked for.
+        is_this: returns whether the text of a config.yaml means that run.
+        key: the key that named the directory.
+    """
+    try:
+        found = artifacts.result(root).get("identity") if is_finished(root) else None
+    except BadInput:  # damaged: a rerun is what repairs it
+        found = None
+    if found is None:
+        refuse_another(root, is_this, key)
+    elif found != identity:
+        raise BadInput(
+            f"{key}={root} holds a finished run of another identity, which rerun=true does not replace; choose another "
+            "directory, or remove this one first"
         )
 
 

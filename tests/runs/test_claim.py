@@ -32,7 +32,7 @@ def test_the_same_command_again_returns_the_finished_result_and_does_not_train(c
     assert str(run.relative_to(tmp_path)) in printed
     assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file() and p.name != "run.log"} == before
     assert len(list((tmp_path / "outputs").glob("2*/*"))) == 1  # the second start left no directory
-    (entry,) = (tmp_path / "outputs/.index").glob("*.json")
+    (entry,) = (tmp_path / ".prunebert").glob("*.json")
     row = artifacts.result(run)
     assert entry.stem == row["identity"] and json.loads(entry.read_text())["directory"].startswith("../")
     assert cli(*dated, "method=magnitude", "seed=1")[0] == 0 and len(finished_runs(tmp_path)) == 2
@@ -101,7 +101,7 @@ def test_a_sweep_in_a_directory_of_its_own_again(cli, dated, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"identity": "x", "directory": "."}', b"\xff\x00", b"[" * 9999])
 def test_a_damaged_index_is_reported_and_made_again(cli, dated, tmp_path, content):
     assert cli(*dated, "method=magnitude")[0] == 0
-    (entry,) = (tmp_path / "outputs/.index").glob("*.json")
+    (entry,) = (tmp_path / ".prunebert").glob("*.json")
     entry.write_bytes(content)
     status, printed = cli(*dated, "method=magnitude")
     assert (
@@ -135,7 +135,9 @@ def test_a_finished_run_on_other_data_is_not_overwritten(cli, toy, tmp_path):
     assert status == 2 and "holds a finished run on other data" in printed
     assert (tmp_path / "run/result.json").read_bytes() == before and (tmp_path / "run/masks.safetensors").exists()
     status, printed = cli(*words, "rerun=true")
-    assert status == 0 and (tmp_path / "run/result.json").read_bytes() != before
+    assert status == 2 and printed.splitlines()[-1].startswith("prunebert: hydra.run.dir=")
+    assert "of another identity, which rerun=true does not replace" in printed
+    assert (tmp_path / "run/result.json").read_bytes() == before
 
 
 def test_a_deleted_directory_is_not_found_again(cli, dated, tmp_path):
@@ -145,20 +147,6 @@ def test_a_deleted_directory_is_not_found_again(cli, dated, tmp_path):
     shutil.rmtree(finished_runs(tmp_path)[0])
     status, printed = cli(*dated, "method=magnitude")
     assert status == 0 and "finished before" not in printed and len(finished_runs(tmp_path)) == 1
-
-
-@pytest.mark.parametrize(
-    ("directory", "index"),
-    [
-        ("o/2026-11-21/18-00-01-000123", "o/.index"),
-        ("m/2026-11-21/18-00-01/method=smp,seed=0", "m/.index"),
-        ("m/2026-11-21/18-00-01", "m/.index"),
-        ("my/run", None),
-        ("my/2026-11-21/run", None),
-    ],
-)
-def test_where_the_index_is(tmp_path, directory, index):
-    assert claim._index(tmp_path / directory) == (tmp_path / index if index else None)
 
 
 def test_two_processes_on_one_run_at_once(model_folder, data_folder, tmp_path):

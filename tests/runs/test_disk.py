@@ -137,11 +137,11 @@ def test_a_full_disk_at_the_index_is_one_line_and_leaves_nothing(cli, toy, tmp_p
     with monkeypatch.context() as patch:
         fsync = os.fsync
         patch.setattr(
-            os, "fsync", lambda fd: refuse(28) if ".index" in os.readlink(f"/proc/self/fd/{fd}") else fsync(fd)
+            os, "fsync", lambda fd: refuse(28) if ".prunebert" in os.readlink(f"/proc/self/fd/{fd}") else fsync(fd)
         )
         status, printed = cli(*dated, "method=magnitude")
     assert status == 1 and len(printed.splitlines()) == 1 and not list(tmp_path.iterdir())
-    assert "outputs/.index/" in printed and printed.endswith(".json: No space left on device\n")
+    assert ".prunebert/" in printed and printed.endswith(".json: No space left on device\n")
 
 
 def test_a_full_disk_at_a_sweeps_record_leaves_nothing(cli, toy, tmp_path, monkeypatch):

@@ -133,9 +133,9 @@ def test_another_stopped_run_found_under_the_lock_is_refused(tmp_path):
     (tmp_path / ".hydra").mkdir()
     (tmp_path / ".hydra/config.yaml").write_text(RECORD)
     guard.refuse_foreign(tmp_path, "hydra.run.dir")
-    guard.refuse_another(tmp_path, lambda text: text == RECORD)
+    guard.refuse_another(tmp_path, lambda text: text == RECORD, "hydra.run.dir")
     with pytest.raises(BadInput, match="already holds a stopped run"):
-        guard.refuse_another(tmp_path, lambda text: False)
+        guard.refuse_another(tmp_path, lambda text: False, "hydra.run.dir")
 
 
 def test_leftovers_of_dead_processes_are_removed_and_nothing_else(cli, toy, tmp_path):

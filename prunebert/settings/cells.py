@@ -1,0 +1,153 @@
+"""Name the directory of a sweep's cell by what the sweep varies: method-smp_sparsity-0.9_seed-1.
+
+A name has only letters, digits, dots, hyphens and underscores: no shell and no grammar of Hydra's reads them as anything
+else. A value that has other characters is followed by a hash, so that no two values share a name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.types import Override, ValueType
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from prunebert.errors import BadInput, shown
+from prunebert.settings import overrides
+
+LONGEST = 100  # bytes of a name
+SINGLE = "single"  # the cell of a sweep that varies nothing
+VARIED = "hydra.callbacks.around.varied"  # tells every cell what the sweep varies
+NUMBERED = re.compile(r"\$\{(hydra\.job\.(num|id)\}|cell:)")  # subdirs that no two cells share
+
+
+def varied(words: Sequence[str], params: Mapping[str, Any]) -> list[str]:
+    """Return the keys of which a sweep has several values, in the order of Hydra's sweeper.
+
+    Args:
+        words: the sweep's words. One of them replaces the parameter of the same key.
+        params: hydra.sweeper.params, which an experiment sets.
+    """
+    return [_key(override) for override in _axes(words, params).values() if _has_several_values(override)]
+
+
+def name(words: Sequence[str], keys: Sequence[str]) -> str:
+    """Return the name of a cell's directory.
+
+    Args:
+        words: the cell's words, one value for each key.
+        keys: what the sweep varies, as `varied` returns it.
+    """
+    values = {_key(override): override.get_value_element_as_str() for override in overrides.parsed(words)}
+    labels = _labels(keys)
+    parts = [f"{labels[key]}-{_safe(values[key], labels.values())}" for key in keys if key in values]
+    whole = "_".join(parts) or SINGLE
+    return whole if len(whole) <= LONGEST else f"{whole[: LONGEST - 13]}-{_hash(whole, 12)}"
+
+
+def earlier_name(override_dirname: str) -> str:
+    """Return the name that earlier versions gave a cell: all its words, or the first of them and a hash."""
+    text = re.sub(r"(^|,)\+{1,2}", r"\1", override_dirname).replace("/", "_") or "default"
+    content = text.encode("utf-8", "surrogateescape")
+    if len(text) <= 200 and len(content) <= 255:
+        return text
+    return f"{content[:180].decode('utf-8', 'ignore')}-{hashlib.sha256(content).hexdigest()[:12]}"
+
+
+def refuse_shared_directories(config: DictConfig) -> None:
+    """Raise BadInput if a hydra.sweep.subdir of the user's gives two cells of a sweep one directory.
+
+    config: of the sweep, with Hydra's part. A sweep whose cells only Hydra can list is left to the cells.
+    """
+    subdir = OmegaConf.to_container(config.hydra.sweep)["subdir"]  # type: ignore[index, call-overload]
+    if NUMBERED.search(str(subdir)):
+        return
+    axes = _axes(config.hydra.overrides.task, config.hydra.sweeper.get("params") or {})
+    keys = [key for key, override in axes.items() if _has_several_values(override)]
+    if not keys or any(not _is_listed(override) for override in axes.values()):
+        return
+    first: dict[str, tuple[str, ...]] = {}
+    for cell in itertools.product(*(overrides.axis(str(override.input_line)) for override in axes.values())):
+        composed = overrides.compose([*config.hydra.overrides.hydra, *cell], whole=True) if "${" in subdir else config
+        try:
+            directory = os.path.normpath(composed.hydra.sweep.subdir)
+        except OmegaConfBaseException:  # it names what Hydra sets later
+            return
+        if first.setdefault(directory, cell) != cell:
+            raise BadInput(
+                f"hydra.sweep.subdir={shown(subdir)}: {' '.join(sorted({*first[directory]} - {*cell}))} and "
+                f"{' '.join(sorted({*cell} - {*first[directory]}))} would share the directory {directory}; add "
+                "${hydra.job.num} to it, or leave it out"
+            )
+
+
+def tell_cells(config: DictConfig) -> None:
+    """Let every cell of a sweep know what the sweep varies: a cell's own configuration does not have it."""
+    keys = varied(config.hydra.overrides.task, config.hydra.sweeper.get("params") or {})
+    config.hydra.overrides.hydra.append(f"{VARIED}=[{','.join(map(repr, keys))}]")
+
+
+def _axes(words: Sequence[str], params: Mapping[str, Any]) -> dict[str, Override]:
+    """Return the override of each key, as Hydra's sweeper combines them: the last one, at the place of the first."""
+    given = overrides.parsed([*(f"{key}={value}" for key, value in params.items()), *words])
+    return {override.get_key_element(): override for override in given}
+
+
+def _key(override: Override) -> str:
+    return override.get_key_element().lstrip("+~")
+
+
+def _is_listed(override: Override) -> bool:
+    """Return whether the values of an override can be listed without Hydra's configuration files."""
+    listed = override.is_discrete_sweep() and override.value_type != ValueType.GLOB_CHOICE_SWEEP
+    return listed or not override.is_sweep_override()
+
+
+def _has_several_values(override: Override) -> bool:
+    if not override.is_sweep_override():
+        return False
+    return not _is_listed(override) or len(set(itertools.islice(_distinct(override), 2))) > 1
+
+
+def _distinct(override: Override) -> Any:
+    values = override.sweep_string_iterator()
+    return (key for key, _ in itertools.groupby(values))
+
+
+def _labels(keys: Sequence[str]) -> dict[str, str]:
+    """Return what stands for each key: its last part, or the whole key where two keys have the same last part."""
+    last = {key: re.split(r"[./@]", key)[-1] for key in keys}
+    shared = [part.casefold() for part in last.values()]
+    return {key: _safe(key if shared.count(part.casefold()) > 1 else part, ()) for key, part in last.items()}
+
+
+def _safe(text: str, labels: Any) -> str:
+    """Return a text in safe characters. One that loses something, or that only case tells apart, gets a hash."""
+    text = text.lower() if text in ("True", "False") else text
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", text)
+    reads_as_another = any(f"_{label}-" in text for label in labels)
+    if safe == text == text.lower() and text and not text.endswith(".") and not reads_as_another:
+        return text
+    return f"{safe.strip('-.')}-{_hash(text, 8)}".lstrip("-")
+
+
+def _hash(text: str, digits: int) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:digits]
+
+
+def _directory(override_dirname: str, *, _root_: DictConfig) -> str:
+    """The resolver ${cell:…}: the directory of an earlier version where the sweep has one, or else the cell's name."""
+    node = _root_.hydra
+    earlier = earlier_name(override_dirname)
+    if (Path(node.sweep.dir) / earlier).is_dir():
+        return earlier
+    return name(node.overrides.task, node.callbacks.around.varied)
+
+
+OmegaConf.register_new_resolver("cell", _directory, replace=True)
