@@ -28,7 +28,7 @@ from prunebert import __version__, experiment
 from prunebert.errors import BadInput, bad_choice, describe_os_error, visible
 from prunebert.runs import artifacts, claim, guard, identity, made
 from prunebert.runs.failures import Failure, Failures
-from prunebert.settings import checks, expansion, explain, labels, overrides
+from prunebert.settings import cells, checks, expansion, explain, labels, overrides
 from prunebert.system import console, distributed, signals, streams
 
 log = logging.getLogger(__name__)
@@ -183,8 +183,8 @@ class CommandLine:
 class Around(Callback):
     """Refuse another run's directory beforehand. After a sweep, print its table and, if asked, write its report."""
 
-    def __init__(self, report: bool = False) -> None:
-        self.report = report
+    def __init__(self, report: bool = False, varied: tuple[str, ...] = ()) -> None:
+        self.report = report  # `varied` is for the cells (settings/cells.py)
         self.failures = Failures()  # of cells that ran in this process
         self.existing: set[str] = set()  # names in the sweep's directory before the sweep
 
@@ -212,6 +212,7 @@ class Around(Callback):
         with _stopping():
             sweep = Path(config.hydra.sweep.dir).absolute()
             _refuse_own_record(config)
+            cells.prepare(config)
             guard.refuse_shared(sweep, "hydra.sweep.dir")
             artifacts.prepare(sweep, "hydra.sweep.dir")
             self.existing = set(os.listdir(sweep))
@@ -259,8 +260,8 @@ class Around(Callback):
 
 def _record(config: DictConfig) -> dict[str, str]:
     """What .hydra holds for a run, as Hydra itself writes it."""
-    tasks = HydraConfig.get().overrides.task
-    nodes = {"config.yaml": config, "hydra.yaml": HydraConfig.instance().cfg, "overrides.yaml": tasks}
+    hydra_config = HydraConfig.instance().cfg
+    nodes = {"config.yaml": config, "hydra.yaml": hydra_config, "overrides.yaml": HydraConfig.get().overrides.task}
     return {name: OmegaConf.to_yaml(node) for name, node in nodes.items()}
 
 

@@ -47,7 +47,16 @@ BEFORE_TORCH = (
         "settings.source",
         "settings.values",
     ),
-    *("runs.artifacts", "runs.claim", "runs.failures", "runs.guard", "runs.identity", "runs.index", "runs.made", "runs.record"),
+    *(
+        "runs.artifacts",
+        "runs.claim",
+        "runs.failures",
+        "runs.guard",
+        "runs.identity",
+        "runs.index",
+        "runs.made",
+        "runs.record",
+    ),
     *("system.distributed", "system.signals"),
 )
 

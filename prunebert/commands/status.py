@@ -11,7 +11,6 @@ from prunebert.errors import BadInput, describe_os_error
 from prunebert.runs import artifacts, claim, discover, reading
 from prunebert.runs import sweep as runs_sweep
 from prunebert.settings import quoting
-from prunebert.settings.overrides import folder_of
 from prunebert.system import table
 from prunebert.system.console import arguments, say, short
 from prunebert.system.countdown import track
@@ -83,9 +82,9 @@ def run_states(roots: list[Path]) -> list[RunState]:
     started = [overrides for recorded in recorded_overrides for overrides in recorded]
     for sweep in track(dict.fromkeys(s for root in roots for s in discover.sweeps(root)), "reading sweeps"):
         try:
-            for swept, cell in runs_sweep.never_started(sweep, started):
-                command_line = _command_line(cell, sweep / folder_of(cell))
-                states.append(RunState(str(sweep), "missing", " ".join(swept), command_line))
+            for missing in runs_sweep.never_started(sweep, started):
+                command_line = _command_line(missing.command, missing.directory)
+                states.append(RunState(str(sweep), "missing", " ".join(missing.varying), command_line))
         except BadInput as error:
             states.append(RunState(str(sweep), "unknown", f"cannot list missing cells: {error}", ""))
     return states

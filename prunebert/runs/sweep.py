@@ -7,9 +7,11 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from prunebert.errors import BadInput
 from prunebert.runs import artifacts, discover, identity
+from prunebert.settings import cells as settings_cells
 from prunebert.settings.labels import search
 from prunebert.settings.overrides import axis, canonical
 from prunebert.system.console import counted
@@ -17,6 +19,14 @@ from prunebert.system.console import counted
 MAX_CELLS = 1_000_000
 SHOWN = 30  # missing cells that are listed one by one
 WITHOUT_EFFECT = identity.WITHOUT_EFFECT | {"experiment"}  # experiment= names a prepared sweep
+
+
+class Missing(NamedTuple):
+    """A cell that was never started."""
+
+    varying: list[str]  # its words that vary
+    command: list[str]  # all words of its command
+    directory: Path
 
 
 def recorded_words(directory: Path) -> list[list[str]]:
@@ -34,15 +44,15 @@ def missing(sweep: Path, started: list[list[str]]) -> list[str]:
         started: the words of every run that was started elsewhere, as `recorded_words` gives them.
     """
     try:
-        cells = [" ".join(varying) for varying, _ in never_started(sweep, started)]
+        cells = [" ".join(cell.varying) for cell in never_started(sweep, started)]
     except BadInput as error:
         return [f"whether cells are missing is not known: {error}"]
     lines = [f"never started: {cell}" for cell in cells[:SHOWN]]
     return lines + ([f"never started: {counted(len(cells) - SHOWN, 'more cell')}"] if len(cells) > SHOWN else [])
 
 
-def never_started(sweep: Path, started: list[list[str]]) -> list[tuple[list[str], list[str]]]:
-    """Of each cell that was never started the words that vary, and all words of its command.
+def never_started(sweep: Path, started: list[list[str]]) -> list[Missing]:
+    """Every cell that was never started.
 
     Raises:
         BadInput: the sweep's record cannot be read, or one of its words cannot be enumerated.
@@ -56,6 +66,7 @@ def never_started(sweep: Path, started: list[list[str]]) -> list[tuple[list[str]
         raise BadInput(f"it has {number:,} cells, and cells are enumerated up to {MAX_CELLS:,}")
     here = {cell for run in artifacts.runs(sweep) for words in recorded_words(run) for cell in _cells_of(words, axes)}
     elsewhere = {frozenset(science(words)) for words in started}
+    names = settings_cells.varied(words, {})
     varying_keys = {key for key, cells in axes.items() if len(cells) > 1}
     lacking = []
     for cell in itertools.product(*axes.values()):
@@ -63,7 +74,8 @@ def never_started(sweep: Path, started: list[list[str]]) -> list[tuple[list[str]
             continue
         varying = [word for key, word in zip(axes, cell, strict=True) if key in varying_keys]
         command = [commands[word] for commands, word in zip(axes.values(), cell, strict=True)]
-        lacking.append((varying, [*search_path, *command]))
+        directory = sweep / settings_cells.name(command, names)
+        lacking.append(Missing(varying, [*search_path, *command], directory))
     return lacking
 
 
@@ -88,5 +100,6 @@ def _asked(sweep: Path) -> tuple[list[str], list[str]]:
         params = record["sweeper"].get("params") or {}
     except (BadInput, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"its multirun.yaml cannot be read ({error})") from error
-    typed = {word.partition("=")[0] for word in words}
-    return search_path, words + [f"{key}={value}" for key, value in params.items() if key not in typed]
+    axes = {str(key): f"{key}={value}" for key, value in params.items()}
+    axes |= {word.partition("=")[0]: word for word in words}  # at the place of the parameter that a word replaces
+    return search_path, list(axes.values())

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.types import Override, ValueType
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -23,7 +22,7 @@ from prunebert.settings import overrides
 
 LONGEST = 100  # bytes of a name
 SINGLE = "single"  # the cell of a sweep that varies nothing
-VARIED = "hydra.callbacks.around.varied"  # tells every cell what the sweep varies
+VARIED = "hydra.callbacks.around.varied"  # the key by which a cell knows what the sweep varies
 NUMBERED = re.compile(r"\$\{(hydra\.job\.(num|id)\}|cell:)")  # subdirs that no two cells share
 
 
@@ -34,7 +33,7 @@ def varied(words: Sequence[str], params: Mapping[str, Any]) -> list[str]:
         words: the sweep's words. One of them replaces the parameter of the same key.
         params: hydra.sweeper.params, which an experiment sets.
     """
-    return [_key(override) for override in _axes(words, params).values() if _has_several_values(override)]
+    return [key.lstrip("+~") for key, word in _axes(words, params).items() if _has_several_values(word)]
 
 
 def name(words: Sequence[str], keys: Sequence[str]) -> str:
@@ -44,7 +43,8 @@ def name(words: Sequence[str], keys: Sequence[str]) -> str:
         words: the cell's words, one value for each key.
         keys: what the sweep varies, as `varied` returns it.
     """
-    values = {_key(override): override.get_value_element_as_str() for override in overrides.parsed(words)}
+    parsed = overrides.parsed(words)
+    values = {o.get_key_element().lstrip("+~"): o.get_value_element_as_str() for o in parsed}
     labels = _labels(keys)
     parts = [f"{labels[key]}-{_safe(values[key], labels.values())}" for key in keys if key in values]
     whole = "_".join(parts) or SINGLE
@@ -60,6 +60,18 @@ def earlier_name(override_dirname: str) -> str:
     return f"{content[:180].decode('utf-8', 'ignore')}-{hashlib.sha256(content).hexdigest()[:12]}"
 
 
+def prepare(config: DictConfig) -> None:
+    """Add what a sweep varies to the words of every cell: a cell's own configuration does not show it.
+
+    config: of the sweep, with Hydra's part.
+
+    Raises BadInput if a hydra.sweep.subdir of the user's gives two cells one directory.
+    """
+    refuse_shared_directories(config)
+    keys = varied(config.hydra.overrides.task, config.hydra.sweeper.get("params") or {})
+    config.hydra.overrides.hydra.append(f"{VARIED}=[{','.join(map(repr, keys))}]")
+
+
 def refuse_shared_directories(config: DictConfig) -> None:
     """Raise BadInput if a hydra.sweep.subdir of the user's gives two cells of a sweep one directory.
 
@@ -69,11 +81,11 @@ def refuse_shared_directories(config: DictConfig) -> None:
     if NUMBERED.search(str(subdir)):
         return
     axes = _axes(config.hydra.overrides.task, config.hydra.sweeper.get("params") or {})
-    keys = [key for key, override in axes.items() if _has_several_values(override)]
-    if not keys or any(not _is_listed(override) for override in axes.values()):
+    values = [_values(word) for word in axes.values()]
+    if any(listed is None for listed in values):
         return
     first: dict[str, tuple[str, ...]] = {}
-    for cell in itertools.product(*(overrides.axis(str(override.input_line)) for override in axes.values())):
+    for cell in itertools.product(*(listed or [] for listed in values)):
         composed = overrides.compose([*config.hydra.overrides.hydra, *cell], whole=True) if "${" in subdir else config
         try:
             directory = os.path.normpath(composed.hydra.sweep.subdir)
@@ -87,37 +99,23 @@ def refuse_shared_directories(config: DictConfig) -> None:
             )
 
 
-def tell_cells(config: DictConfig) -> None:
-    """Let every cell of a sweep know what the sweep varies: a cell's own configuration does not have it."""
-    keys = varied(config.hydra.overrides.task, config.hydra.sweeper.get("params") or {})
-    config.hydra.overrides.hydra.append(f"{VARIED}=[{','.join(map(repr, keys))}]")
+def _axes(words: Sequence[str], params: Mapping[str, Any]) -> dict[str, str]:
+    """Return the word of each key, as Hydra's sweeper combines them: the last one, at the place of the first."""
+    given = [*(f"{key}={value}" for key, value in params.items()), *words]
+    return {o.get_key_element(): word for o, word in zip(overrides.parsed(given), given, strict=True)}
 
 
-def _axes(words: Sequence[str], params: Mapping[str, Any]) -> dict[str, Override]:
-    """Return the override of each key, as Hydra's sweeper combines them: the last one, at the place of the first."""
-    given = overrides.parsed([*(f"{key}={value}" for key, value in params.items()), *words])
-    return {override.get_key_element(): override for override in given}
+def _values(word: str) -> list[str] | None:
+    """Return the overrides that a word of a sweep stands for; None if only a sweeper can list them."""
+    try:
+        return overrides.axis(word)
+    except BadInput:
+        return None
 
 
-def _key(override: Override) -> str:
-    return override.get_key_element().lstrip("+~")
-
-
-def _is_listed(override: Override) -> bool:
-    """Return whether the values of an override can be listed without Hydra's configuration files."""
-    listed = override.is_discrete_sweep() and override.value_type != ValueType.GLOB_CHOICE_SWEEP
-    return listed or not override.is_sweep_override()
-
-
-def _has_several_values(override: Override) -> bool:
-    if not override.is_sweep_override():
-        return False
-    return not _is_listed(override) or len(set(itertools.islice(_distinct(override), 2))) > 1
-
-
-def _distinct(override: Override) -> Any:
-    values = override.sweep_string_iterator()
-    return (key for key, _ in itertools.groupby(values))
+def _has_several_values(word: str) -> bool:
+    values = _values(word)
+    return values is None or len(set(values)) > 1
 
 
 def _labels(keys: Sequence[str]) -> dict[str, str]:

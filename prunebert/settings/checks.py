@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -163,15 +161,3 @@ def _is_interpolation(value: Any) -> bool:
 
 def _without_quotes(key: str, value: Any) -> str:
     return f"; write it without quotes: {key}={value}" if quoting.is_quoted_number(value) else ""
-
-
-def cell(overrides: str) -> str:
-    """A folder name for a sweep's overrides: no slashes, at most 200 characters. A longer one ends with a hash.
-
-    File systems count bytes, of which a character of another script has several; they allow 255.
-    """
-    name = re.sub(r"(^|,)\+{1,2}", r"\1", overrides).replace("/", "_") or "default"
-    content = name.encode("utf-8", "surrogateescape")
-    if len(name) <= 200 and len(content) <= 255:
-        return name
-    return f"{content[:180].decode('utf-8', 'ignore')}-{hashlib.sha256(content).hexdigest()[:12]}"

@@ -7,11 +7,13 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from functools import cache
 from typing import Any
 
 import hydra
 from hydra._internal.utils import get_args_parser
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, RangeSweep, ValueType
 from hydra.errors import HydraException, InstantiationException
@@ -23,16 +25,16 @@ from prunebert.settings import checks, expansion, signature
 from prunebert.settings import explain as explanations
 from prunebert.settings.labels import search
 
-NOT_IN_FOLDER_NAMES = ("experiment", "hydra.mode", "rerun", "dry")  # as exclude_keys in conf/config.yaml has it
 MAX_VALUES = 100_000  # of one range in a sweep
 Fields = dict[str, Any]
 Build = Callable[[Any], Any]
 
 
-def compose(words: list[str]) -> DictConfig:
-    """The configuration that the words of a command line mean, outside `hydra.main`. Raises Hydra's errors."""
-    with hydra.initialize_config_module("prunebert.conf", version_base="1.3"):
-        return hydra.compose("config", overrides=words)
+def compose(words: list[str], whole: bool = False) -> DictConfig:
+    """The configuration that the words of a command line mean. whole: with Hydra's part. Raises Hydra's errors."""
+    inside = GlobalHydra.instance().is_initialized()  # of `hydra.main`
+    with nullcontext() if inside else hydra.initialize_config_module("prunebert.conf", version_base="1.3"):
+        return hydra.compose("config", overrides=words, return_hydra_config=whole)
 
 
 def checked(words: list[str]) -> tuple[Fields, Build]:
@@ -268,12 +270,6 @@ def refuse_unread_keys(words: list[str]) -> None:
             raise BadInput(f"method.{key}: none of {', '.join(methods)} takes {key}{did_you_mean(key, taken)}")
 
 
-def folder_of(words: list[str]) -> str:
-    """The folder that Hydra gives the cell of a sweep with these words. Raises BadInput if they cannot be read."""
-    named = [o for o in map(_parsed, words) if o.key_or_group not in NOT_IN_FOLDER_NAMES]
-    return checks.cell(",".join(sorted(f"{o.get_key_element()}={o.get_value_element_as_str()}" for o in named)))
-
-
 def explain(error: Exception) -> str:
     """An error of Hydra or OmegaConf in one line, with the allowed values."""
     return explanations.explain(error, _known_keys)
@@ -296,5 +292,4 @@ def _published(paper: str, *, _root_: DictConfig) -> str:
     return paper if _root_.prunable == "paper" else str(_root_.prunable)
 
 
-OmegaConf.register_new_resolver("cell", checks.cell, replace=True)
 OmegaConf.register_new_resolver("published", _published, replace=True)

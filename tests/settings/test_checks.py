@@ -64,18 +64,3 @@ def test_a_whole_config_is_checked(good):
             assert key != "keep=best" or f"set {name}.eval_every" in str(error.value)
     task = {key: value for key, value in good["task"].items() if key != "name"}
     refused(lambda: checks.config(good | {"task": task}), "task.name is needed")  # the tokenizer comes later
-
-
-def test_a_cell_is_a_folder_name():
-    assert checks.cell("method=smp,seed=1") == "method=smp,seed=1"
-    assert checks.cell("") == "default"
-    assert checks.cell("model.name=a/b,task.train=/data/x.csv") == "model.name=a_b,task.train=_data_x.csv"
-    assert checks.cell("x" * 200) == "x" * 200
-
-
-def test_a_long_cell_is_cut_and_still_its_own():
-    first, second = checks.cell("a=" + "x" * 300 + "1"), checks.cell("a=" + "x" * 300 + "2")
-    assert first != second and first == checks.cell("a=" + "x" * 300 + "1")
-    for name in (first, second, checks.cell("/" * 5000), checks.cell("x" * 201)):
-        assert len(name) <= 200 and "/" not in name
-    assert first.startswith("a=" + "x" * 150)
