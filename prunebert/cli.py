@@ -124,6 +124,7 @@ class CommandLine:
         self.remote = remote  # whether a launcher brought this object to another process than the command's
         self.started = started  # when the command began, on time.perf_counter's clock; None after the first run
         self.broken: set[str] = set()  # reasons whose traceback was printed
+        self.loaded = experiment.Loaded()
 
     def __reduce__(self) -> tuple[type[CommandLine], tuple[None, bool]]:
         return CommandLine, (None, True)  # another process has another clock
@@ -177,7 +178,7 @@ class CommandLine:
             is_same=partial(_means_the_same, config),
         )
         fields = overrides.container(config, list(words.task))
-        experiment.carry_out(fields, request, out, overrides.build)
+        experiment.carry_out(fields, request, out, overrides.build, self.loaded)
 
 
 class Around(Callback):
@@ -276,9 +277,7 @@ def _means_the_same(config: DictConfig, text: str) -> bool:
 
 def _refuse_own_record(config: DictConfig) -> None:
     if (folder := config.hydra.output_subdir) is not None and not config.dry:
-        raise BadInput(
-            f"hydra.output_subdir={folder}: only null is allowed; prunebert itself writes {artifacts.CONFIG}"
-        )
+        raise BadInput(f"hydra.output_subdir={folder}: only null is allowed; prunebert writes {artifacts.CONFIG}")
 
 
 @contextmanager

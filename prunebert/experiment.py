@@ -6,7 +6,9 @@ makes an object of a node with a `_target_`.
 
 from __future__ import annotations
 
+import json
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,12 +40,48 @@ class Request:
     is_same: Callable[[str], bool]  # whether the text of a recorded configuration means this run
 
 
-def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: Build) -> None:
+class Loaded:
+    """The model and the task that were loaded last, for cells of a sweep that turn out to be finished.
+
+    A run that trains changes them. It calls `forget` first, so the next cell loads its own. Files may change in the
+    meantime, too, so nothing is used for longer than a minute.
+    """
+
+    LONGEST = 60.0  # seconds
+
+    def __init__(self) -> None:
+        self.key = ""
+        self.objects: tuple[Any, Any] | None = None
+        self.since = 0.0  # on time.monotonic's clock
+
+    def forget(self) -> None:
+        """Keep nothing."""
+        self.objects = None
+
+    def load(self, fields: dict[str, Any], impl: Any, build: Build) -> tuple[Any, Any]:
+        """Return the Model and the Task of a resolved configuration. Raises what their constructors raise."""
+        parts = [fields["model"], fields["task"], fields["augment"], str(impl.torch_device)]
+        key = json.dumps(parts, sort_keys=True, default=repr)
+        if self.objects and self.key == key and time.monotonic() - self.since < self.LONGEST:
+            return self.objects
+        self.forget()  # the memory of the earlier model
+        model = build(fields["model"])
+        if augment := build(fields["augment"]):
+            augment = partial(augment, model=model, device=impl.torch_device)
+        distributed.start(impl.torch_device)
+        with distributed.in_turn():
+            task = build(fields["task"])(tokenizer=model.tokenizer, positions=model.positions, augment=augment)
+        self.key, self.objects, self.since = key, (model, task), time.monotonic()
+        return model, task
+
+
+def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: Build, loaded: Loaded) -> None:
     """Run, or with dry=true describe, what a resolved configuration asks for.
 
     Args:
         fields: the whole configuration, resolved, without Hydra's own part.
         directory: where Hydra started the run. The run may lie elsewhere, if it was started before.
+        loaded: what earlier cells of the sweep loaded.
 
     Raises:
         BadInput: something in the configuration or its files cannot be used.
@@ -51,33 +89,28 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
     """
     checks.config(fields)
     guard.refuse_foreign(directory, "hydra.run.dir" if request.sweep is None else "hydra.sweep.dir")
-    every, impl, model = build(fields["checkpoint"]), build(fields["impl"]), build(fields["model"])
-    if augment := build(fields["augment"]):
-        augment = partial(augment, model=model, device=impl.torch_device)
-    distributed.start(impl.torch_device)
-    with distributed.in_turn():
-        task = build(fields["task"])(tokenizer=model.tokenizer, positions=model.positions, augment=augment)
+    every, impl = build(fields["checkpoint"]), build(fields["impl"])
+    model, task = loaded.load(fields, impl, build)
+    facts = task.facts()
     method = build(fields["method"])
     pruned = row_labels.prunes(fields["method"], request.method_as_written)
     for line in row_labels.unused(fields, request.choices, pruned):
         log.warning("%s", line)
-    shared = [*_shared_data(fields, model.name), *overlaps.of_rows(task.facts(), task.facts())]
+    shared = [*_shared_data(fields, model.name), *overlaps.of_rows(facts, facts)]
     for line in shared:
         log.warning("%s", line)
-    run_identity = identity.compute(fields, task.facts(), model.weights_hash, model.unusual())
+    run_identity = identity.compute(fields, facts, model.weights_hash, model.unusual())
     labels = {"identity": run_identity, "model": model.name}
     labels |= row_labels.labels(fields, request.choices, request.words, pruned) | {"overlaps": shared}
     if fields["dry"]:
         from prunebert.commands import dry_run
 
+        loaded.forget()
         untrained = build(dry_run.without_stored_teacher(fields["method"]))
         dry_run.show(untrained, task, model, directory, run_identity, labels, fields["seed"])
         return
     from prunebert.commands import info
-    from prunebert.run import Conditions, run
     from prunebert.runs import claim
-    from prunebert.system.trackers import none
-    from prunebert.training.checkpoints import Checkpoints
 
     start = claim.Start(
         directory=directory,
@@ -95,6 +128,11 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
             row = artifacts.result(home.root)
             log.info("finished before (rerun=true repeats it): %s", info.line(row, home.root))
             return
+        from prunebert.run import Conditions, run
+        from prunebert.system.trackers import none
+        from prunebert.training.checkpoints import Checkpoints
+
+        loaded.forget()
         checkpoints = Checkpoints(home.root, run_identity, every, stop, model)
         if fields["rerun"]:
             checkpoints.clear()

@@ -1,9 +1,9 @@
 """Find the one directory of a run and lock it, however often and by whomever the run is started.
 
-A dated directory (outputs/DATE/TIME, multirun/DATE/TIME/CELL) is new at every start. The index of the working directory
-therefore records where each run was first started (index.py). A directory
-that the user named is itself the directory of its run; the index names it once the run is finished. A process that works
-on a run holds a lock; the system frees the lock when the process dies.
+A dated directory (outputs/DATE/TIME, multirun/DATE/TIME/CELL) is new at every start. The index of the working
+directory therefore records where each run was first started (index.py). A directory that the user named is itself the
+directory of its run; the index names it once the run is finished. A process that works on a run holds a lock; the
+system frees the lock when the process dies.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def claim(start: Start) -> Iterator[Claim]:
 def _indexed(index: Index, start: Start, dated: bool) -> Path | None:
     """Return the directory that the index names for a start; None if the run's directory is the start's own.
 
-    A directory that the user named is the run's own. The cell of a sweep there may be done by another cell of the sweep.
+    A directory that the user named is the run's own. In a sweep, another of its cells may have done the same run.
     """
     if dated:
         return index.find()

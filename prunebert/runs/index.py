@@ -70,8 +70,8 @@ class Index:
     def find(self, within: Path | None = None) -> Path | None:
         """Return the run's directory, of several a finished one; None if the run is not known.
 
-        A directory that the user named counts only while it holds the run's intact result: he may use it for another
-        run, and no other command trains in it.
+        A directory that the user named counts only while it holds the run's intact result. The user may start another
+        run there, and only a command that names the directory trains in it.
 
         within: accept only directories below this one.
         """
@@ -130,7 +130,7 @@ class Index:
 
 
 def earlier_index(directory: Path) -> Path | None:
-    """Return where earlier versions kept the index of a dated directory, or of one below it; None if it is not dated."""
+    """Return where earlier versions kept the index of a dated directory, or of one below it; None for others."""
     for time in (directory, *directory.parents):
         if re.fullmatch(r"\d{4}-\d\d-\d\d", time.parent.name) and re.fullmatch(r"\d\d-\d\d-\d\d(-\d+)?", time.name):
             return time.parent.parent / EARLIER
@@ -138,7 +138,7 @@ def earlier_index(directory: Path) -> Path | None:
 
 
 def is_dated(directory: Path, working_directory: Path) -> bool:
-    """Return whether a directory is dated, or below a dated one: new at every start, so that the index finds its run."""
+    """Return whether a directory is dated or below a dated one. It is new at every start; the index finds its run."""
     inside = directory.absolute()
     if working_directory.absolute() in inside.parents:
         inside = inside.relative_to(working_directory.absolute())

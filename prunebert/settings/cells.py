@@ -1,7 +1,7 @@
 """Name the directory of a sweep's cell by what the sweep varies: method-smp_sparsity-0.9_seed-1.
 
-A name has only letters, digits, dots, hyphens and underscores: no shell and no grammar of Hydra's reads them as anything
-else. A value that has other characters is followed by a hash, so that no two values share a name.
+A name has only letters, digits, dots, hyphens and underscores, which mean nothing to a shell or to Hydra's grammar. A
+value that has other characters, or capitals, gets a hash, so no two values share a name.
 """
 
 from __future__ import annotations

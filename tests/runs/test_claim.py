@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import prunebert
-from prunebert.runs import artifacts, claim, identity
+from prunebert.runs import artifacts, identity
 from tests.toys import toy_words
 
 

@@ -1,0 +1,85 @@
+"""Model and task are loaded once for consecutive finished cells of a sweep."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from prunebert.experiment import Loaded
+from prunebert.runs import artifacts
+
+FIELDS = {"model": {"name": "m"}, "task": {"train": "a.csv"}, "augment": None, "seed": 0}
+CPU = SimpleNamespace(torch_device="cpu")
+
+
+@pytest.fixture
+def built():
+    """The nodes that were built, in order, and the function that builds them."""
+    nodes = []
+
+    def build(node):
+        nodes.append(node)
+        if node is None:
+            return None
+        if "copies" in node:
+            return lambda **arguments: None
+        if "train" in node:
+            return lambda **arguments: ("task", arguments["tokenizer"])
+        return SimpleNamespace(tokenizer=node["name"], positions=8)
+
+    return nodes, build
+
+
+def test_the_same_model_and_task_are_loaded_once(built):
+    nodes, build = built
+    loaded = Loaded()
+    first = loaded.load(FIELDS, CPU, build)
+    assert first[1] == ("task", "m") and len(nodes) == 3
+    assert loaded.load(FIELDS | {"seed": 1, "method": {"sparsity": 0.5}}, CPU, build) is first and len(nodes) == 3
+
+
+@pytest.mark.parametrize(
+    ("other", "device"),
+    [
+        ({"model": {"name": "other"}}, CPU),
+        ({"task": {"train": "b.csv"}}, CPU),
+        ({"augment": {"copies": 2}}, CPU),
+        ({}, SimpleNamespace(torch_device="meta")),
+    ],
+)
+def test_another_model_task_augmentation_or_device_is_loaded(built, other, device):
+    _, build = built
+    loaded = Loaded()
+    first = loaded.load(FIELDS, CPU, build)
+    assert loaded.load(FIELDS | other, device, build) is not first
+
+
+def test_nothing_is_used_after_training_or_after_a_minute(built, monkeypatch):
+    nodes, build = built
+    loaded = Loaded()
+    now = 100.0
+    monkeypatch.setattr("prunebert.experiment.time.monotonic", lambda: now)
+    first = loaded.load(FIELDS, CPU, build)
+    loaded.forget()
+    second = loaded.load(FIELDS, CPU, build)
+    assert second is not first and len(nodes) == 6
+    now += 59
+    assert loaded.load(FIELDS, CPU, build) is second
+    now += 2
+    assert loaded.load(FIELDS, CPU, build) is not second and len(nodes) == 9
+
+
+def test_a_cell_between_finished_cells_trains_to_the_same_bytes(cli, toy, tmp_path, monkeypatch):
+    from prunebert.network import models
+
+    loads = []
+    load = models.load
+    words = ["-m", *toy[:-1], "method=magnitude", "seed=0,1,2,3", "hydra.sweep.dir=sweep"]
+    assert cli(*words)[0] == 0
+    before = artifacts.result(tmp_path / "sweep/seed-1")
+    (tmp_path / "sweep/seed-1/result.json").unlink()
+    monkeypatch.setattr(models, "load", lambda *args, **settings: loads.append(args) or load(*args, **settings))
+    status, printed = cli(*words)
+    after = artifacts.result(tmp_path / "sweep/seed-1")
+    assert status == 0 and printed.count("finished before") == 3 and len(loads) == 2  # before and after seed=1
+    assert after["files"] | {"metrics.jsonl": ""} == before["files"] | {"metrics.jsonl": ""}
+    assert (after["score"], after["identity"]) == (before["score"], before["identity"])
