@@ -71,8 +71,9 @@ class Loaded:
         distributed.start(impl.torch_device)
         with distributed.in_turn():
             task = build(fields["task"])(tokenizer=model.tokenizer, positions=model.positions, augment=augment)
-        self.key, self.objects, self.since = key, (model, task), time.monotonic()
-        return model, task
+        objects = model, task
+        self.key, self.objects, self.since = key, objects, time.monotonic()
+        return objects
 
 
 def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: Build, loaded: Loaded) -> None:

@@ -38,7 +38,7 @@ METHODS_SEE = {
     *("training.phase", "tasks.task", "runs.reuse", "methods.magnitude", "methods.gradual"),
 }
 BEFORE_TORCH = (
-    *("errors", "choices", "ranges", "settings.checks", "settings.labels", "settings.overrides"),
+    *("errors", "choices", "ranges", "settings.cells", "settings.checks", "settings.labels", "settings.overrides"),
     *(
         "settings.expansion",
         "settings.explain",

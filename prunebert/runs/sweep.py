@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from prunebert.errors import BadInput
 from prunebert.runs import artifacts, discover, identity
@@ -57,7 +57,9 @@ def never_started(sweep: Path, started: list[list[str]]) -> list[Missing]:
     Raises:
         BadInput: the sweep's record cannot be read, or one of its words cannot be enumerated.
     """
-    search_path, words = _asked(sweep)
+    search_path, typed, params = _asked(sweep)
+    typed_keys = {word.partition("=")[0] for word in typed}
+    words = typed + [f"{key}={value}" for key, value in params.items() if key not in typed_keys]
     axes = {}  # key -> canonical word -> the word for a command
     for word in words:
         cells = axis(word)
@@ -66,7 +68,7 @@ def never_started(sweep: Path, started: list[list[str]]) -> list[Missing]:
         raise BadInput(f"it has {number:,} cells, and cells are enumerated up to {MAX_CELLS:,}")
     here = {cell for run in artifacts.runs(sweep) for words in recorded_words(run) for cell in _cells_of(words, axes)}
     elsewhere = {frozenset(science(words)) for words in started}
-    names = settings_cells.varied(words, {})
+    named_by = settings_cells.varied(typed, params)
     varying_keys = {key for key, cells in axes.items() if len(cells) > 1}
     lacking = []
     for cell in itertools.product(*axes.values()):
@@ -74,7 +76,7 @@ def never_started(sweep: Path, started: list[list[str]]) -> list[Missing]:
             continue
         varying = [word for key, word in zip(axes, cell, strict=True) if key in varying_keys]
         command = [commands[word] for commands, word in zip(axes.values(), cell, strict=True)]
-        directory = sweep / settings_cells.name(command, names)
+        directory = sweep / settings_cells.name(command, named_by)
         lacking.append(Missing(varying, [*search_path, *command], directory))
     return lacking
 
@@ -89,17 +91,15 @@ def science(words: Iterable[str]) -> set[str]:
     return {word for word in words if re.split(r"[./=]", word, maxsplit=1)[0] not in WITHOUT_EFFECT}
 
 
-def _asked(sweep: Path) -> tuple[list[str], list[str]]:
-    """The search path and the words that a sweep was started with, its sweeper's parameters included. Raises BadInput
-    if its multirun.yaml cannot be read.
+def _asked(sweep: Path) -> tuple[list[str], list[str], dict[str, Any]]:
+    """The search path, the words that a sweep was started with, and its sweeper's parameters. Raises BadInput if its
+    multirun.yaml cannot be read.
     """
     try:
         record = discover.sweep(sweep)["hydra"]
         words = [str(word) for word in record["overrides"]["task"]]
         search_path = search([str(word) for word in record["overrides"].get("hydra") or []])
-        params = record["sweeper"].get("params") or {}
+        params = {str(key): value for key, value in (record["sweeper"].get("params") or {}).items()}
     except (BadInput, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"its multirun.yaml cannot be read ({error})") from error
-    axes = {str(key): f"{key}={value}" for key, value in params.items()}
-    axes |= {word.partition("=")[0]: word for word in words}  # at the place of the parameter that a word replaces
-    return search_path, list(axes.values())
+    return search_path, words, params

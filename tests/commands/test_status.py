@@ -209,7 +209,7 @@ def test_cells_are_found_among_many_runs_in_any_spelling(tmp_path):
                     json.dumps([f"method={method}", f"sparsity={sparsity}", f"seed={seed}"])
                 )
     cells = sorted((cell.varying, cell.directory.name) for cell in never_started(tmp_path, []))
-    names = [f"seed-7_method-{m}_sparsity-.90" for m in ("imp", "smp")]
+    names = [f"seed-7_method-{m}_sparsity-0.9" for m in ("imp", "smp")]
     assert [name for _, name in cells] == names and [varying for varying, _ in cells] == [
         ["seed=7", f"method={m}", "sparsity=0.9"] for m in ("imp", "smp")
     ]
