@@ -1,5 +1,5 @@
 """The words of a command line as Hydra reads them, and configurations composed of them.
-Only this file, explain.py and cli.py import Hydra.
+Only this file, cells.py, explain.py and cli.py import Hydra or OmegaConf.
 """
 
 from __future__ import annotations
