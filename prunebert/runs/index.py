@@ -110,8 +110,10 @@ class Index:
                 yield root
 
     def _is_there(self, root: Path) -> bool:
-        try:
-            return is_dated(root, self.working_directory) or artifacts.holds_result_of(root, self.identity)
+        if is_dated(root, self.working_directory):
+            return True
+        try:  # a lock and a line of the log are written there
+            return os.access(root, os.W_OK) and artifacts.holds_result_of(root, self.identity)
         except BadInput:  # another run took its place
             return False
 

@@ -1,6 +1,6 @@
 """Errors of Hydra and OmegaConf in one line that begins with the key and ends with what is allowed or how to quote.
 
-Only this file, overrides.py and cli.py import Hydra.
+Only this file, cells.py, overrides.py and cli.py import Hydra or OmegaConf.
 """
 
 from __future__ import annotations

@@ -35,6 +35,18 @@ def test_starts_at_once_with_a_dry_run_bad_input_and_a_kill(toy, tmp_path, place
     assert not (root / "checkpoint").exists()
 
 
+@pytest.mark.slow
+def test_a_run_alone_and_the_same_cell_of_a_sweep_at_once_train_once(toy, tmp_path):
+    words = [*toy[:-1], "method=magnitude", "fit.steps=60"]
+    processes = [start([*words, "seed=1"], tmp_path), start(["-m", *words, "seed=0,1"], tmp_path)]
+    printed = [p.communicate(timeout=300)[0] for p in processes]
+    assert [p.returncode for p in processes] == [0, 0], printed
+    identities = [artifacts.result(file.parent)["identity"] for file in tmp_path.rglob("result.json")]
+    assert len(identities) == len(set(identities)) == 2
+    assert sum(text.count("phase finetune ends") for text in printed) == 2
+    assert sum(text.count("finished before") for text in printed) == 1
+
+
 def cpu_ticks(process: int) -> int:
     """The time that a process has worked; that of the run's owner is the longest."""
     try:
