@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,25 +22,15 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from prunebert import __version__, experiment
-from prunebert.errors import BadInput, bad_choice, describe_os_error, visible
+from prunebert import experiment
+from prunebert.commands import catalogue
+from prunebert.errors import BadInput, describe_os_error, visible
 from prunebert.runs import artifacts, claim, guard, identity, made
 from prunebert.runs.failures import Failure, Failures
 from prunebert.settings import cells, checks, expansion, explain, labels, overrides
-from prunebert.system import console, distributed, signals, streams
+from prunebert.system import distributed, signals, streams
 
 log = logging.getLogger(__name__)
-COMMANDS = {
-    "info": "prunebert.commands.info:main",
-    "status": "prunebert.commands.status:main",
-    "compare": "prunebert.commands.compare:main",
-    "report": "prunebert.report.command:main",
-    "export": "prunebert.commands.export:main",
-    "bench": "prunebert.commands.bench:main",
-    "evaluate": "prunebert.commands.evaluate:main",
-    "mask": "prunebert.commands.mask:main",
-}
-COMPOSING = ("evaluate", "mask")  # these also get the function that composes a configuration of words
 CONF = {"config_path": "pkg://prunebert.conf", "config_name": "config", "version_base": "1.3"}
 
 
@@ -57,11 +45,8 @@ def main() -> None:
     _let_waiting_threads_sleep()
     try:
         _refuse_deleted_directory()
-        if words == ["--version"]:
-            console.say(f"prunebert {__version__}")
-            return
-        if re.fullmatch(r"\w[\w-]*", words[0]):
-            _command(words[0], words[1:])
+        if command := catalogue.command_of(words):
+            catalogue.carry_out(*command, overrides.checked)
             return
         words.sort(key=lambda w: w not in ("-m", "--multirun"))  # Hydra wants no flag between key=value words
         flags = overrides.flags(words)
@@ -108,13 +93,6 @@ def _let_waiting_threads_sleep() -> None:
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-
-
-def _command(name: str, words: list[str]) -> None:
-    if name not in COMMANDS:
-        raise bad_choice("command", name, COMMANDS)
-    module, function = COMMANDS[name].split(":")
-    getattr(import_module(module), function)(words, *([overrides.checked] if name in COMPOSING else []))
 
 
 class CommandLine:

@@ -42,6 +42,7 @@ BEFORE_TORCH = (
     *(
         "settings.expansion",
         "settings.explain",
+        "settings.options",
         "settings.quoting",
         "settings.signature",
         "settings.source",

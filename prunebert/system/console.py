@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
+import textwrap
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,11 +25,28 @@ class Arguments(argparse.ArgumentParser):
         raise BadInput(f"{message}; {' '.join(self.format_usage().split())}")
 
 
+class Page(argparse.RawDescriptionHelpFormatter):
+    """A formatter that wraps a description at the terminal's width.
+
+    Paragraphs are filled. An indented line is a row of a table: its last column wraps within itself.
+    """
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        blocks = re.split(r"\n(?=\s)|(?<=\n)\n", text)  # a paragraph, or a line that is indented or empty
+        return "\n".join(line for block in blocks for line in self._filled(block, width))
+
+    @staticmethod
+    def _filled(block: str, width: int) -> list[str]:
+        if not block.startswith(" "):
+            return textwrap.wrap(" ".join(block.split()), width) or [""]
+        columns = [found.end() for found in re.finditer(r"\S {2,}(?=\S)", block)]
+        column = columns[-1] if columns and columns[-1] < width - 20 else len(block) - len(block.lstrip()) + 4
+        return textwrap.wrap(block, width, subsequent_indent=" " * column) if len(block) > width else [block]
+
+
 def arguments(command: str, description: str) -> Arguments:
     """Return a parser for `prunebert COMMAND`. --help prints `description`, line breaks included."""
-    return Arguments(
-        prog=f"prunebert {command}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    return Arguments(prog=f"prunebert {command}", description=description, formatter_class=Page)
 
 
 def out_file(value: str | None, begins: str) -> Path | None:
