@@ -127,6 +127,8 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
         claim.redirect(start, home.root)
         if home.finished:
             row = artifacts.result(home.root)
+            if row["task"] != labels["task"]:
+                log.warning("this run finished as task.name=%s; rerun=true repeats it under the new name", row["task"])
             log.info("finished before (rerun=true repeats it): %s", info.line(row, home.root))
             return
         from prunebert.run import Conditions, run
@@ -163,7 +165,7 @@ def _shared_data(fields: dict[str, Any], model: str) -> Iterator[str]:
             continue
         root = artifacts.resolve_pointer(Path(value).expanduser())
         if artifacts.is_finished(root):
-            yield from overlaps.of_tasks(artifacts.result(root)["task"], evaluated, fields["task"])
+            yield from overlaps.of_tasks(overlaps.trained_data(artifacts.result(root)), evaluated, fields["task"])
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import yaml
 
 from prunebert.errors import BadInput
 from prunebert.runs import artifacts, files, reading
-from prunebert.settings import overlaps
+from prunebert.settings import overlaps, task_name
 from prunebert.system.console import arguments, out_file, say
 from prunebert.system.table import say_wrapped
 
@@ -63,7 +63,7 @@ def main(argv: list[str], compose: Compose) -> None:
     scores = score_run(run, fields, build, {_key(override) for override in options.overrides})
     notes = [
         *overlaps.of_model(facts["model"], evaluated := overlaps.evaluated_data(fields["task"])),
-        *overlaps.of_tasks(facts["task"], evaluated, fields["task"]),
+        *overlaps.of_tasks(overlaps.trained_data(facts), evaluated, fields["task"]),
         *overlaps.of_rows(facts["data"], scores["data"]),
     ]
     row = {"run": str(root), "words": options.overrides, **scores, "warnings": notes}
@@ -104,7 +104,7 @@ def score_run(run: Loaded, fields: dict[str, Any], build: Callable[..., Any], gi
     run.net.use(run.masks)
     evaluation = evaluate(run.net, task, key, impl, theta)
     return {
-        "task": task.name,
+        "task": task_name.of(node, task.name, []),
         "metric": task.score,
         "score": evaluation.score,
         "metrics": evaluation.metrics,
@@ -148,7 +148,7 @@ def _classes_were_named(root: Path, facts: dict[str, Any]) -> bool:
     task = config.get("task") if isinstance(config, dict) else None
     if isinstance(task, dict):
         return bool(task.get("labels"))
-    return facts["task"] != "file"  # a task delta has no record of the configuration
+    return "task=file" not in shlex.split(facts["command"])  # a task delta has no record of the configuration
 
 
 def _without_indices(node: dict[str, Any]) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def _complete(node: dict[str, Any], form: Form, given: set[str]) -> dict[str, An
     if node.get("eval") and not node.get("train"):
         # nothing is trained, and the constant baseline is then that of this file, or of the first one
         defaults["train"] = next(iter(node["eval"].values())) if isinstance(node["eval"], dict) else node["eval"]
-    if node["name"] == "file" and not form.span and not form.masked_lm:
+    if node.get("seed_name") == "file" and not form.span and not form.masked_lm:
         defaults |= {k: v for k, v in (("labels", form.labels), ("label_words", form.label_words)) if not node[k] and v}
         if form.regression and "task.kind" not in given:
             defaults["kind"] = "regression"

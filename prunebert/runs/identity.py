@@ -33,7 +33,7 @@ def compute(
     hashed: dict[str, Any] = {
         "science": SCIENCE,
         "method": canonical(config["method"]),
-        "task": {k: v for k, v in canonical(config["task"]).items() if k not in TASK_LOCATIONS},
+        "task": {k: v for k, v in _task(config["task"]).items() if k not in TASK_LOCATIONS},
         "data": {k: v for k, v in facts.items() if k != "source"},
         "augment": canonical(config["augment"]),
         "model": weights_hash,
@@ -60,13 +60,21 @@ def canonical(node: Any) -> Any:
     }
 
 
+def _task(node: dict[str, Any]) -> dict[str, Any]:
+    """Return a task's canonical node. Where `seed_name` seeds its heads, the task's name is a label and counts not."""
+    named = node | {"name": node["seed_name"]} if node.get("seed_name") else node
+    task: dict[str, Any] = canonical({k: v for k, v in named.items() if k != "seed_name"})
+    return task
+
+
 def configuration(config: dict[str, Any]) -> Any:
     """Return what two configurations of the same run have in common.
 
     What loads the model is left out: directories of older versions name it as prunebert.models.load.
     """
     model = {k: v for k, v in (config.get("model") or {}).items() if k != "_target_"}
-    return canonical({k: v for k, v in config.items() if k not in WITHOUT_EFFECT} | {"model": model})
+    rest = {k: v for k, v in config.items() if k not in WITHOUT_EFFECT}
+    return canonical(rest | {"model": model}) | {"task": _task(config.get("task") or {})}
 
 
 def content_hash(path: str) -> str:

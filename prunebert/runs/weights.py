@@ -16,6 +16,7 @@ from prunebert.network.models import require_same_weights
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.runs import artifacts, files, reading, seal
 from prunebert.runs.files import ROWS
+from prunebert.settings import overlaps
 from prunebert.tasks.task import Task
 
 
@@ -87,10 +88,9 @@ def load_weights(root: Path, net: SubNetwork, task: Task, head: str) -> dict[str
     if seal.intact(root, artifacts.WEIGHTS, facts) is None:
         raise BadInput(f"{key}: the run trained no weights ({facts['method']}); give a finished dense run")
     labels = task.facts().get("labels")
-    if facts["task"] != task.name or facts["data"].get("labels") != labels:
-        raise BadInput(
-            f"{key}: it was trained on {facts['task']} {facts['data'].get('labels')}, not {task.name} {labels}"
-        )
+    trained_on = overlaps.trained_data(facts)
+    if trained_on != task.name or facts["data"].get("labels") != labels:
+        raise BadInput(f"{key}: it was trained on {trained_on} {facts['data'].get('labels')}, not {task.name} {labels}")
     stored = read_trained(root, net, setting)
     for name in theta.keys() | stored.keys():
         if name not in theta or name not in stored or theta[name].shape != stored[name].shape:

@@ -11,7 +11,7 @@ from prunebert.choices import PRUNABLE
 from prunebert.errors import BadInput, bad_choice, did_you_mean, shown
 from prunebert.fit import Fit
 from prunebert.schedules import Cubic, Linear
-from prunebert.settings import quoting, signature
+from prunebert.settings import quoting, signature, task_name
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,8 @@ def config(cfg: dict[str, Any]) -> None:
     # Budgets come first, because other nodes hold copies of them.
     for name in sorted(NODES.keys() & cfg.keys(), key=lambda n: (not n.endswith("fit"), n)):
         node(name, cfg[name])
+    if (own_file := cfg["task"].get("seed_name")) and cfg["task"].get("name") is not None:
+        task_name.refuse_bad(cfg["task"], own_file)
 
 
 def node(name: str, value: Any) -> None:

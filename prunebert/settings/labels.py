@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
+from prunebert.settings import task_name
+
 
 def search(words: list[str]) -> list[str]:
     """Of Hydra's own words the one that a command needs again: the search path, where a user's own code is found."""
@@ -30,7 +32,8 @@ def labels(fields: dict[str, Any], choices: dict[str, str], words: list[str], pr
     """
     method = fields["method"]
     return {
-        **{group: choices[group] for group in ("method", "task")},
+        "method": choices["method"],
+        "task": task_name.of(fields["task"], choices["task"], words),
         "fit": choices["fit"],
         "distill": choices["distill"] if "distill" in method else "none",
         "augment": choices["augment"],

@@ -25,7 +25,14 @@ def evaluated_data(task: dict[str, Any]) -> str:
     corpus = task.get("corpus")
     if isinstance(corpus, dict) and corpus.get("file"):
         return "a file"
-    return str(corpus["name"] if isinstance(corpus, dict) and "name" in corpus else task["name"])
+    if isinstance(corpus, dict) and "name" in corpus:
+        return str(corpus["name"])
+    return str(task.get("seed_name") or task["name"])
+
+
+def trained_data(row: dict[str, Any]) -> str:
+    """Return the name by which overlaps know the task of a finished run. A name that the user gave is a label only."""
+    return str((row.get("form") or {}).get("name") or row["task"])
 
 
 def of_result(row: dict[str, Any]) -> list[str]:
@@ -34,7 +41,8 @@ def of_result(row: dict[str, Any]) -> list[str]:
     These are the sentences that the run recorded, and what is known today about its model and task.
     """
     recorded = [str(note) for note in row.get("overlaps") or []]
-    known = [] if row["task"] == "mlm" else of_model(row["model"], row["task"])  # of mlm only the run knows the corpus
+    data = trained_data(row)
+    known = [] if data == "mlm" else of_model(row["model"], data)  # of mlm only the run knows the corpus
     return list(dict.fromkeys([*recorded, *known]))
 
 

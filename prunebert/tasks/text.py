@@ -144,7 +144,7 @@ def text_task(
     *,
     tokenizer: Any,
     positions: int,
-    name: str,
+    name: Text | None,
     kind: Literal["classification", "regression"],
     hub: Hub | None,
     folder: Folder | None,
@@ -163,11 +163,13 @@ def text_task(
     augment: Augment | None = None,
     label_indices: bool = True,
     overlaps: dict[str, str] | None = None,
+    seed_name: str | None = None,
 ) -> TextTask:
     """Load a TextTask. The source is the first of: your own files (`train`), `data_dir`, a `package`, the hub.
 
     Args:
         positions: the model's longest sequence, in tokens.
+        name: the task's name; None where `seed_name` is given.
         hub, folder, package: arguments of sources.from_hub, from_folder and from_package.
         data_dir: a folder in GLUE's layout.
         train, eval: your own files; `eval` may be {split: file}.
@@ -180,9 +182,11 @@ def text_task(
         augment: makes new texts; their rows follow those of train.
         label_indices: a row may have the index of a class in `labels` in place of its name.
         overlaps: not read here (see settings.overlaps).
+        seed_name: seeds new heads in place of `name`, which is then a label alone (see settings.task_name).
 
     Raises BadInput for a setting outside its range and for data that cannot be used.
     """
+    name = seed_name or name or ""
     if not 8 <= max_length <= positions:
         raise BadInput(
             f"task.max_length={max_length}: the model reads at most {positions} tokens (and at least 8 are needed)"

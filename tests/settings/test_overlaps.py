@@ -98,7 +98,7 @@ def test_a_run_evaluate_info_and_report_warn(finished, cli, tmp_path, model_fold
     glue(tmp_path / "glue", "SST-2")
     run = finished("method=magnitude", "sparsity=0.5")
     facts = artifacts.result(run)
-    monkeypatch.setattr(overlaps, "declared", lambda group: {facts["task"]: {"sst2": "both are toys, for a test"}})
+    monkeypatch.setattr(overlaps, "declared", lambda group: {"file": {"sst2": "both are toys, for a test"}})
     data = ["task=sst2", f"task.data_dir={tmp_path / 'glue'}", "task.max_length=32", "impl.threads=1"]
     status, printed = cli("evaluate", str(run), *data, "task.labels=[0,1]")
     assert status == 0, printed
@@ -144,7 +144,7 @@ def test_what_only_the_run_knew_is_recorded_and_shown(cli, toy, model_folder, te
     (tmp_path / "results.csv").write_text(rows.as_csv(command.flatten(runs)))
     for table in (runs, collect([tmp_path / "results.csv"]).runs):
         shown = {task: sections._overlap_notes(part) for task, part in table.groupby("task")}
-        assert shown == {"file": [], "sst2": [notes["later"]], "mlm": [notes["mlm"]]}
+        assert shown == {"train": [], "sst2": [notes["later"]], "mlm": [notes["mlm"]]}
 
 
 def test_the_very_rows_of_training_are_told():

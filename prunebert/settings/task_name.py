@@ -1,0 +1,58 @@
+"""A task's name in results, tables and figures."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from prunebert.errors import BadInput, shown
+from prunebert.settings import options
+
+NAME = re.compile(r"\w[\w .+-]*")
+LONGEST = 80  # characters
+
+
+def of(node: dict[str, Any], option: str, words: list[str]) -> str:
+    """Return the name of a configured task: task.name, or else the stem of the user's own file, or else the option.
+
+    Published numbers and known overlaps of data belong to the names of prunebert's own tasks. A file of the user's
+    therefore gets none of these names.
+
+    Args:
+        node: the task's configuration.
+        option: the option that `task=` chose.
+        words: the words of the command line.
+
+    Raises:
+        BadInput: task.name has characters that files or tables cannot hold, or is the name of another task.
+    """
+    if not node.get("seed_name") and not any(word.lstrip("+").startswith("task.name=") for word in words):
+        return option
+    if node.get("name") is not None:
+        refuse_bad(node, option)
+        return str(node["name"])
+    stem = _stem(node) or option
+    return f"{stem}_file" if stem in _others(option) else stem
+
+
+def refuse_bad(node: dict[str, Any], option: str) -> None:
+    """Raise BadInput for a task.name that files or tables cannot hold, or that is the name of another task."""
+    name = node.get("name")
+    if not (isinstance(name, str) and NAME.fullmatch(name) and len(name) <= LONGEST):
+        allowed = f"letters, digits, spaces and . + - _, at most {LONGEST}, beginning with a letter or digit"
+        raise BadInput(f"task.name={shown(name)}: allowed are {allowed}, e.g. task.name=sick")
+    if name in _others(option):
+        raise BadInput(f"task.name={name}: this is the name of another task; choose one such as my_{name}")
+
+
+def _others(option: str) -> set[str]:
+    return options.options("task").keys() - {option}
+
+
+def _stem(node: dict[str, Any]) -> str:
+    """Return the last part of where the rows come from, without its ending and with safe characters alone."""
+    places = (node.get("train"), node.get("data_dir"), (node.get("hub") or {}).get("path"))
+    place = next((str(place) for place in places if place), "")
+    last = re.split(r"[/\\]", place.rstrip("/\\"))[-1]
+    stem = re.sub(r"(?i)\.(csv|tsv|jsonl?|parquet)$", "", last)
+    return re.sub(r"[^\w.+-]+", "_", stem).strip("._-+")[:LONGEST]
