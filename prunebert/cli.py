@@ -27,7 +27,7 @@ from prunebert.commands import catalogue
 from prunebert.errors import BadInput, describe_os_error, visible
 from prunebert.runs import artifacts, claim, guard, identity, made
 from prunebert.runs.failures import Failure, Failures
-from prunebert.settings import cells, checks, expansion, explain, labels, overrides
+from prunebert.settings import cells, checks, expansion, explain, labels, overrides, sweeps, unused
 from prunebert.system import distributed, signals, streams
 
 log = logging.getLogger(__name__)
@@ -54,9 +54,13 @@ def main() -> None:
             raise BadInput("-m: name what the sweep varies, such as -m method=smp,magnitude seed=0,1,2")
         overrides.refuse_bad_words(flags.overrides)
         expansion.refuse_files(folder for folder in (flags.config_dir, flags.config_path) if folder)
-        overrides.refuse_unread_keys(words)
+        sweeps.refuse_unread_keys(words)
         if flags.multirun or any(w.startswith("experiment=") for w in words):
             overrides.refuse_bad_cells(words)
+        sweeps.refuse_repeats(words)
+        if flags.multirun:
+            for line in sweeps.unused_words(words):
+                sys.stderr.write(f"prunebert: {visible(line)}\n")
         sys.argv[1:] = [*overrides.for_every_cell(words), *distributed.silence_others()]
         os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come back here and are printed in one line
         os.environ.setdefault("SUBMITIT_LOG_LEVEL", "ERROR")  # without accounting it warns at every poll
@@ -145,10 +149,13 @@ class CommandLine:
         started, self.started = self.started, None
         hydra_config = HydraConfig.get()
         words = hydra_config.overrides
+        as_written: Any = OmegaConf.to_container(config)
+        for line in [] if sweep else unused.of_hydra(words.hydra, multirun=False):
+            log.warning("%s", line)
         request = experiment.Request(
             choices=dict(hydra_config.runtime.choices),
             words=[*labels.search(words.hydra), *words.task],
-            method_as_written=OmegaConf.to_yaml(config.method),
+            as_written=as_written,
             sweep=Path(hydra_config.sweep.dir).absolute() if sweep else None,
             working_directory=Path(hydra_config.runtime.cwd),
             started=time.perf_counter() if started is None else started,

@@ -18,7 +18,7 @@ from typing import Any
 
 from prunebert.errors import Diverged
 from prunebert.runs import artifacts, guard, identity
-from prunebert.settings import checks, overlaps
+from prunebert.settings import checks, overlaps, unused
 from prunebert.settings import labels as row_labels
 from prunebert.system import distributed, signals
 
@@ -32,7 +32,7 @@ class Request:
 
     choices: dict[str, str]  # config group -> the option that was chosen
     words: list[str]  # Hydra's search path first, then the overrides of the run
-    method_as_written: str  # the method's YAML before interpolations are resolved
+    as_written: dict[str, Any]  # the whole configuration before interpolations are resolved
     sweep: Path | None  # the directory of the sweep that the run is a cell of
     working_directory: Path  # where the command was given
     started: float  # when the command began, on time.perf_counter's clock
@@ -94,8 +94,8 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
     model, task = loaded.load(fields, impl, build)
     facts = task.facts()
     method = build(fields["method"])
-    pruned = row_labels.prunes(fields["method"], request.method_as_written)
-    for line in row_labels.unused(fields, request.choices, pruned):
+    pruned = row_labels.prunes(fields["method"], str(request.as_written["method"]))
+    for line in unused.of_run(fields, request.as_written, request.choices, [] if request.sweep else request.words):
         log.warning("%s", line)
     shared = [*_shared_data(fields, model.name), *overlaps.of_rows(facts, facts)]
     for line in shared:

@@ -20,7 +20,7 @@ Clip = Annotated[float, "above 0, infinity included"]
 class Fit:
     """How long and how fast a phase trains."""
 
-    epochs: Epochs  # over the training rows; used where `steps` is null
+    epochs: Annotated[Epochs, "read without steps"]  # over the training rows; used where `steps` is null
     batch_size: BatchSize  # rows of the global batch, over all ranks
     lr: NonNegative  # largest learning rate of the trained weights
     head_lr: NonNegative  # largest learning rate of the head

@@ -1,5 +1,9 @@
 """Ranges of the values in a configuration. An annotation states them in words: `Annotated[float, "at least 0"]`.
 
+An annotation also says when a key is read at all, where that depends on another key of the same function:
+`Annotated[float, "read with control=none"]`, "read with budget" or "read without masks". A key that is null, false, 0
+or empty counts as not given (`settings/unused.py`).
+
 `settings/values.py` reads the words out of the source, so a wrong value is refused before torch is imported. NaN is
 outside of every range. Infinity is inside only where the words say "infinity included".
 """

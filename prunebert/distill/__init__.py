@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ def logits(
     net: SubNetwork,
     task: Task,
     *,
-    fit: Fit,
+    fit: Annotated[Fit, "read without teacher"],
     weight: Probability,
     temperature: Positive,
     teacher: Text | None,
@@ -73,7 +74,7 @@ def tinybert(
     net: SubNetwork,
     task: Task,
     *,
-    fit: Fit,
+    fit: Annotated[Fit, "read without teacher"],
     attention: NonNegative,
     hidden: NonNegative,
     logits: NonNegative,
@@ -123,7 +124,13 @@ def tinybert(
 
 
 def hidden_cosine(
-    net: SubNetwork, task: Task, *, fit: Fit, weight: NonNegative, teacher: Text | None, shared: Text | None
+    net: SubNetwork,
+    task: Task,
+    *,
+    fit: Annotated[Fit, "read without teacher"],
+    weight: NonNegative,
+    teacher: Text | None,
+    shared: Text | None,
 ) -> Generator[Phase, None, Teaching]:
     """L_task + w · mean over layers of mean over tokens of (1 - cos(h_student, h_teacher)): TAMT's, for any task."""
     teach = yield from teacher_of(net, task, fit=fit, source=teacher, shared=shared)

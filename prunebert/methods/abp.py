@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
@@ -60,14 +60,14 @@ def abp(
     task: Task,
     *,
     fit: Fit,
-    schedule: ToSparsity,
+    schedule: Annotated[ToSparsity, "read with control=schedule"],
     score_lr: NonNegative,
     optimizer: Literal["adamw", "sgd"],
     temperature: Positive,
     init_mean: Finite,
     init_std: NonNegative,
     control: Literal["schedule", "paper"],
-    gamma: NonNegative,
+    gamma: Annotated[NonNegative, "read with control=paper"],
     recovery: bool,
     ablation: Literal["none", "shuffle", "reinit"],
     prunable: Prunable,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
@@ -39,7 +39,7 @@ def gmp(
     head: Head,
     distill: Distill,
     keep_pretrained: bool,
-    train_embeddings: bool = True,
+    train_embeddings: Annotated[bool, "read without keep_pretrained"] = True,
 ) -> Iterator[Phase]:
     """Prune by magnitude, gradually. Phases: (teacher,) prune(, head).
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
@@ -49,9 +49,9 @@ def l0(
     *,
     fit: Fit,
     sparsity: Fraction,
-    schedule: Cubic,
+    schedule: Annotated[Cubic, "read with control=sparsity"],
     score_lr: NonNegative,
-    penalty: NonNegative,
+    penalty: Annotated[NonNegative, "read with control=none"],
     control: Literal["sparsity", "none"],
     prunable: Prunable,
     head: Head,

@@ -12,7 +12,7 @@ masks=RUN: use the masks of a finished run instead of S.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
@@ -36,7 +36,7 @@ def one_shot(
     *,
     fit: Fit,
     sparsity: Fraction,
-    scope: Literal["local", "global"],
+    scope: Annotated[Literal["local", "global"], "read without masks"],
     prunable: Prunable,
     head: Head,
     distill: Distill,

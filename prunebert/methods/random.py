@@ -11,7 +11,7 @@ keep_pretrained=true: θ stays and only the head is trained.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Generator
 
@@ -35,13 +35,13 @@ def random(
     fit: Fit,
     sparsity: Fraction,
     seed: Seed,
-    scope: Literal["local", "global"],
+    scope: Annotated[Literal["local", "global"], "read without masks"],
     prunable: Prunable,
     head: Head,
     distill: Distill,
     masks: Text | None,
     budget: Text | None,
-    budget_by: Literal["matrix", "layer"],
+    budget_by: Annotated[Literal["matrix", "layer"], "read with budget"],
     keep_pretrained: bool,
 ) -> Iterator[Phase]:
     """Fine-tune under one mask drawn from `seed` alone. Phases: (teacher,) finetune or head."""

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
@@ -57,7 +57,7 @@ def smp(
     score_lr: NonNegative,
     score_init: Literal["zero", "magnitude"],
     penalty: NonNegative,
-    penalty_ramp: Literal["run", "sparsity"],
+    penalty_ramp: Annotated[Literal["run", "sparsity"], "read with penalty"],
     prune_steps: Count | Literal["paper"],
     prunable: Prunable,
     head: Head,

@@ -44,7 +44,7 @@ def soft(
     sparsity: Fraction,
     tau: ToThreshold,
     score_lr: NonNegative,
-    penalty: NonNegative,
+    penalty: Annotated[NonNegative, "read with control=none"],
     control: Literal["sparsity", "none"],
     prunable: Prunable,
     head: Head,

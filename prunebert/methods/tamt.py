@@ -24,7 +24,7 @@ As in the code:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
@@ -51,11 +51,11 @@ def tamt(
     *,
     fit: Fit,
     sparsity: Fraction,
-    corpus: Callable[..., MaskedLM],
-    objective: Literal["mlm", "kd", "mlm_kd"],
-    mask_fit: Fit,
-    mask_steps: Count | Literal["paper"] | None,
-    tau: Positive,
+    corpus: Annotated[Callable[..., MaskedLM], "read without masks"],
+    objective: Annotated[Literal["mlm", "kd", "mlm_kd"], "read without masks"],
+    mask_fit: Annotated[Fit, "read without masks"],
+    mask_steps: Annotated[Count, "read without masks"] | Literal["paper"] | None,
+    tau: Annotated[Positive, "read without masks"],
     masks: Text | None,
     prunable: Prunable,
     head: Head,

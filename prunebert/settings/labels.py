@@ -1,11 +1,11 @@
-"""The labels of a run's row, which say what was asked for, and warnings about words that nothing reads."""
+"""The labels of a run's row, which say what was asked for."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
 from typing import Any
 
+from prunebert.errors import shown
 from prunebert.settings import task_name
 
 
@@ -34,7 +34,7 @@ def labels(fields: dict[str, Any], choices: dict[str, str], words: list[str], pr
     return {
         "method": choices["method"],
         "task": task_name.of(fields["task"], choices["task"], words),
-        "fit": choices["fit"],
+        "fit": _fit(fields, choices["fit"], words),
         "distill": choices["distill"] if "distill" in method else "none",
         "augment": choices["augment"],
         "sparsity": float(fields["sparsity"]) if pruned else 0.0,
@@ -44,10 +44,15 @@ def labels(fields: dict[str, Any], choices: dict[str, str], words: list[str], pr
     }
 
 
-def unused(fields: dict[str, Any], choices: dict[str, str], pruned: bool) -> Iterator[str]:
-    """A warning for each word that the method does not read."""
-    name, method = choices["method"], fields["method"]
-    if choices["distill"] != "none" and "distill" not in method:
-        yield f"method={name} takes no teacher: distill={choices['distill']} is not used"
-    if pruned and fields["prunable"] != "paper" and "prunable" not in method:
-        yield f"method={name} takes no prunable: prunable={fields['prunable']} is not used"
+def _fit(fields: dict[str, Any], option: str, words: list[str]) -> str:
+    """Return the option of `fit=`, and the values that the command line changed: "paper, steps=5"."""
+    method = fields["method"]
+    teacher = method.get("distill")
+    read = {"fit": method.get("fit"), "mask_fit": method.get("mask_fit")}
+    read["teacher_fit"] = teacher.get("fit") if isinstance(teacher, dict) else None
+    changes = {}
+    for key in (word.lstrip("+").partition("=")[0] for word in words):
+        budget, _, name = key.partition(".")
+        if name and isinstance(values := read.get(budget), dict) and not (name == "epochs" and values.get("steps")):
+            changes[key.removeprefix("fit.")] = shown(values.get(name))
+    return ", ".join([option, *(f"{name}={value}" for name, value in sorted(changes.items()))])

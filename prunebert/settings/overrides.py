@@ -20,8 +20,8 @@ from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from prunebert.errors import BadInput, did_you_mean, shown
-from prunebert.settings import checks, expansion, signature
+from prunebert.errors import BadInput, shown
+from prunebert.settings import checks, expansion
 from prunebert.settings import explain as explanations
 from prunebert.settings.labels import search
 
@@ -46,6 +46,20 @@ def checked(words: list[str]) -> tuple[Fields, Build]:
         raise BadInput(explain(error)) from error
     checks.config(fields)
     return fields, build
+
+
+def described(words: list[str]) -> tuple[Fields, Fields, dict[str, str]]:
+    """The configuration of some words, resolved and as written, and the option of each group. Raises BadInput."""
+    try:
+        with hydra.initialize_config_module("prunebert.conf", version_base="1.3"):
+            config = hydra.compose("config", overrides=words, return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise BadInput(explain(error)) from error
+    choices = dict(config.hydra.runtime.choices)
+    OmegaConf.set_struct(config, False)
+    del config["hydra"]
+    as_written: Any = OmegaConf.to_container(config)
+    return container(config, words), as_written, choices
 
 
 def refuse_bad_words(words: list[str]) -> None:
@@ -253,21 +267,6 @@ def _composed(words: tuple[str, ...]) -> DictConfig:
     return compose(list(words))
 
 
-def refuse_unread_keys(words: list[str]) -> None:
-    """Raise BadInput for a `method.key=value` beside `method=a,b` that no method of the sweep takes."""
-    pairs = values(words)
-    methods = [str(value) for key, value in pairs if key == "method"]
-    keys = list(dict.fromkeys(key.split(".")[1] for key, _ in pairs if key.startswith("method.")))
-    if len(methods) < 2 or not keys:
-        return
-    targets = [compose([*search(words), f"method={m}"]).method._target_ for m in methods]
-    signatures = [signature.names(target) for target in targets]
-    if None in signatures:
-        return
-    taken = sorted({name for names in signatures for name in names or []})
-    for key in keys:
-        if key not in taken:
-            raise BadInput(f"method.{key}: none of {', '.join(methods)} takes {key}{did_you_mean(key, taken)}")
 
 
 def explain(error: Exception) -> str:

@@ -86,6 +86,12 @@ def _metadata(part: ast.expr) -> list[str]:
 
 
 @cache
+def metadata(annotation: ast.expr) -> list[str]:
+    """Return the texts of `Annotated` in an annotation, those of each part of `X | None` included."""
+    return [words for part in _union(annotation) for words in _metadata(part)]
+
+
+@cache
 def _name(part: ast.expr) -> str:
     """Return the name of a type without its arguments: `list` of `list[str]`."""
     bare = _bare(part)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Annotated, Any, final
 
 import numpy as np
 import pandas as pd
@@ -138,10 +138,10 @@ def squad_task(
     positions: int,
     name: str,
     hub: HubPath,
-    data_dir: Text | None,
+    data_dir: Annotated[Text, "read without train"] | None,
     train: Text | None,
     eval: Text | None,
-    holdout: Fraction,
+    holdout: Annotated[Fraction, "read without eval"],
     max_length: Tokens,
     stride: CountOrZero,
     n_best: Count,

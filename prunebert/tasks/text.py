@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -149,19 +149,19 @@ def text_task(
     hub: Hub | None,
     folder: Folder | None,
     package: Package | None,
-    data_dir: Text | None,
+    data_dir: Annotated[Text, "read without train"] | None,
     train: Text | None,
     eval: Text | dict[str, Text] | None,
     text: str | int | list[str | int] | None,
     label: str | int,
     labels: list[Any] | None,
     label_words: list[str] | None,
-    holdout: Fraction,
+    holdout: Annotated[Fraction, "read without eval"],
     max_length: Tokens,
     metric: Text | None,
     score: Text | None,
     augment: Augment | None = None,
-    label_indices: bool = True,
+    label_indices: Annotated[bool, "read with labels"] = True,
     overlaps: dict[str, str] | None = None,
     seed_name: str | None = None,
 ) -> TextTask:

@@ -1,0 +1,82 @@
+"""Checks of the words of a whole sweep, before its first cell."""
+
+from __future__ import annotations
+
+from prunebert.errors import BadInput, did_you_mean, shown
+from prunebert.settings import overrides, signature, unused
+from prunebert.settings.labels import search
+
+SAYS = " changes nothing: "
+
+
+def refuse_repeats(words: list[str]) -> None:
+    """Raise BadInput for a key whose values in a sweep have one twice, as method=smp,smp or sparsity=0.9,0.90."""
+    for word in words:
+        if "=" not in word or word.startswith("-") or not _is_list(word):
+            continue
+        seen: dict[str, str] = {}
+        for cell in overrides.axis(word):
+            key, _, value = cell.partition("=")
+            if (same := overrides.canonical(cell)) in seen:
+                both = value if seen[same] == value else f"{seen[same]} and {value}"
+                raise BadInput(f"{shown(word)}: the sweep would run {key} {both} twice; name each value once")
+            seen[same] = value
+
+
+def refuse_unread_keys(words: list[str]) -> None:
+    """Raise BadInput for a `method.key=value` beside `method=a,b` that no method of the sweep takes."""
+    pairs = overrides.values(words)
+    methods = [str(value) for key, value in pairs if key == "method"]
+    keys = list(dict.fromkeys(key.split(".")[1] for key, _ in pairs if key.startswith("method.")))
+    if len(methods) < 2 or not keys:
+        return
+    targets = [overrides.compose([*search(words), f"method={m}"]).method._target_ for m in methods]
+    signatures = [signature.names(target) for target in targets]
+    if None in signatures:
+        return
+    taken = sorted({name for names in signatures for name in names or []})
+    for key in keys:
+        if key not in taken:
+            raise BadInput(f"method.{key}: none of {', '.join(methods)} takes {key}{did_you_mean(key, taken)}")
+
+
+def unused_words(words: list[str]) -> list[str]:
+    """Return a warning for each word of a sweep that changes none of its cells.
+
+    Only the methods of a sweep are tried one by one, with the first value of every other key. A sparsity beside
+    method=dense,smp is meant for smp, so it is not reported.
+    """
+    given = [word for word in words if "=" in word and not word.startswith("-")]
+    first = {word: overrides.axis(word)[0] if _is_list(word) else word for word in given}
+    methods = [word for word in given if word.lstrip("+").startswith("method=")]
+    tried: list[str] = overrides.axis(methods[-1]) if methods and _is_list(methods[-1]) else methods[-1:]
+    known = search(words)
+    reasons: dict[str, str] | None = None  # key -> why nothing reads it
+    for method in tried or [""]:
+        cell = [method if word in methods else value for word, value in first.items() if word not in known]
+        found = _unused(list(dict.fromkeys([*known, *cell])))
+        reasons = found if reasons is None else {key: why for key, why in reasons.items() if key in found}
+        if not reasons:
+            break
+    lines = [f"{word}{SAYS}{reasons[key]}" for word in given if reasons and (key := _key(word)) in reasons]
+    return [*lines, *unused.of_hydra(given, multirun=True)]
+
+
+def _unused(words: list[str]) -> dict[str, str]:
+    """Return why nothing reads a key, by the key, of the words of one cell; empty where the cell will be refused."""
+    try:
+        fields, as_written, choices = overrides.described(words)
+    except BadInput:
+        return {}
+    lines = [line for line in unused.of_run(fields, as_written, choices, words) if SAYS in line]
+    return {_key(line): line.partition(SAYS)[2] for line in lines}
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+").partition("=")[0]
+
+
+def _is_list(word: str) -> bool:
+    """Return whether a word is a sweep whose values are written out."""
+    (override,) = overrides.parsed([word])
+    return override.is_discrete_sweep() and "glob(" not in word
