@@ -13,7 +13,7 @@ from rich.text import Text
 
 from prunebert import __version__
 from prunebert.errors import BadInput, bad_choice
-from prunebert.settings import options
+from prunebert.settings import options, quoting
 from prunebert.system.console import arguments, console, say, say_block
 
 
@@ -74,6 +74,8 @@ LIST = """List the options of one group, with a line about each. Without a name,
 def carry_out(name: str, words: list[str], compose: Callable[..., Any]) -> None:
     """Carry out the command `name`. Raises BadInput if there is none of that name."""
     if name not in COMMANDS:
+        if meant := quoting.without_spaces([name, *words]):
+            raise BadInput(f"{name}: spaces belong neither around = nor into a value without quotes; write {meant}")
         raise bad_choice("command", name, COMMANDS)
     command = COMMANDS[name]
     module, function = command.target.split(":")

@@ -51,7 +51,7 @@ def main(argv: list[str]) -> None:
     options = parser.parse_intermixed_args(argv)
     for root in options.dirs:
         if not reading.is_folder(root):
-            raise BadInput(f"{root}: there is no such directory")
+            raise BadInput(reading.no_folder(root))
     states = run_states(options.dirs)
     if options.failed:
         for run in states:

@@ -163,7 +163,7 @@ def result(root: Path, key: str = "") -> dict[str, Any]:
     Raises BadInput, beginning with `key`, if there is none, or if it is damaged or was edited.
     """
     if not reading.is_folder(root):
-        raise BadInput(f"{key}{root}: there is no such directory")
+        raise BadInput(f"{key}{reading.no_folder(root)}")
     if not is_finished(root):
         if os.path.lexists(root / RESULT):
             raise BadInput(f"{key}{root / RESULT} is damaged: it is no regular file")

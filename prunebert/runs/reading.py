@@ -46,6 +46,14 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def no_folder(path: Path) -> str:
+    """Return the message for a path that is not the directory that a command needs."""
+    if not is_file(path):
+        return f"{path}: there is no such directory"
+    hint = f", {path.parent}" if is_file(path.parent / "result.json") else ""
+    return f"{path}: this is a file; name the run's directory{hint}"
+
+
 def require_file(path: Path) -> None:
     """Raise BadInput unless `path` is a regular file. A pipe is never opened: opening one may block for ever."""
     if not is_file(path):

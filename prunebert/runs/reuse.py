@@ -29,7 +29,10 @@ def masks_of(run: str, net: SubNetwork, prunable: str, sparsity: float, key: str
     """
     root = artifacts.resolve_pointer(reading.home(run))
     facts = {} if reading.is_file(root) else artifacts.result(root, f"{key}=")
-    file = artifacts.masks(root)
+    try:
+        file = artifacts.masks(root)
+    except BadInput as error:
+        raise BadInput(f"{key}={run}: {error}; name a finished run or its masks.safetensors") from error
     require_same_weights(net.model, file.model, file.weights_hash, f"{key}={run}", facts.get("architecture"))
     matrices = net.prunable(prunable)
     if file.masks.keys() != matrices.keys():

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from prunebert.errors import BadInput, shown
-from prunebert.settings import checks, expansion
+from prunebert.settings import checks, expansion, quoting
 from prunebert.settings import explain as explanations
 from prunebert.settings.labels import search
 
@@ -94,7 +94,8 @@ def flags(words: list[str]) -> argparse.Namespace:
     found = parser.parse_args(words)
     for word in found.overrides:
         if "=" not in word and not word.startswith("~"):
-            raise BadInput(f"{shown(word)}: must be KEY=VALUE (a command such as info comes first, by itself)")
+            hint = f"; write {meant}" if (meant := quoting.without_spaces(words)) else ""
+            raise BadInput(f"{shown(word)}: must be KEY=VALUE (a command such as info comes first, by itself){hint}")
     return found
 
 

@@ -22,6 +22,10 @@ class Arguments(argparse.ArgumentParser):
     """An argparse parser that raises BadInput, one line, where argparse would print and exit."""
 
     def error(self, message: str) -> NoReturn:
+        required, found, names = message.partition("arguments are required: ")
+        if found:  # where nothing is given, parse_intermixed_args also lists those that may be left out
+            optional = {str(action.metavar) for action in self._positionals._group_actions if action.nargs == "*"}
+            message = required + found + ", ".join(name for name in names.split(", ") if name not in optional)
         raise BadInput(f"{message}; {' '.join(self.format_usage().split())}")
 
 

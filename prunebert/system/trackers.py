@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from prunebert.ranges import Text
 
 log = logging.getLogger(__name__)
+EXTRAS = ("wandb", "trackio", "tensorboard")  # packages, each installed by the extra of its name
 
 
 class Tracker(Protocol):
@@ -47,9 +48,10 @@ class Guarded:
         try:
             call()
         except Exception as error:  # noqa: BLE001 - a tracker is foreign code and may raise anything
-            log.warning(
-                "tracking failed and is off from here on; the run continues: %s: %s", type(error).__name__, error
-            )
+            reason = f"{type(error).__name__}: {error}"
+            if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
+                reason = f"the package {error.name} is not installed; pip install 'prunebert[{error.name}]'"
+            log.warning("tracking failed and is off from here on; the run continues: %s", reason)
             self.tracker = None
 
 

@@ -105,6 +105,8 @@ def read(file: str, key: str) -> pd.DataFrame:
         raise BadInput(
             f"{key}={file}: the ending {path.suffix or '(none)'} is not known{packed}; allowed are {', '.join(FORMATS)}"
         )
+    if not path.stat().st_size:
+        raise BadInput(f"{key}={file}: the file is empty")
     with readable(f"{key}={file}"):
         return readers[suffix]()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -30,6 +32,7 @@ def hold_out(
         if len(set(strata)) != len(set(gold.tolist())):  # a class is spelt in several ways
             strata = gold
     rows = np.arange(len(table))
+    _refuse_few_rows(fraction, len(table), strata)
     try:
         train, validation = train_test_split(rows, test_size=fraction, random_state=0, stratify=strata)
     except ValueError as error:
@@ -37,3 +40,22 @@ def hold_out(
     parts = {"train": train, "validation": validation}
     tables = {split: table.iloc[part].reset_index(drop=True) for split, part in parts.items()}
     return tables, {split: gold[part] for split, part in parts.items()}
+
+
+def _refuse_few_rows(fraction: float, rows: int, strata: np.ndarray | None) -> None:
+    """Raise BadInput if a class, or a part, would have too few rows."""
+    remedy = "give task.eval=FILE, or more rows"
+    if strata is None:
+        if rows < 2:
+            raise BadInput(f"task.holdout={fraction}: the file has {rows} row, and 2 are needed; {remedy}")
+        return
+    classes, counts = np.unique(strata.astype(str), return_counts=True)
+    if counts.min() < 2:
+        rare = ", ".join(classes[counts < 2][:5])
+        raise BadInput(f"task.holdout={fraction}: every class needs 2 rows, and there is 1 of {rare}; {remedy}")
+    held_out = math.ceil(fraction * rows)
+    if min(held_out, rows - held_out) < len(classes):
+        raise BadInput(
+            f"task.holdout={fraction}: of {rows} rows {held_out} would be held out, and each part needs a row of each "
+            f"of the {len(classes)} classes; choose another fraction, or {remedy}"
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import pkgutil
+import re
 from collections.abc import Callable
 from numbers import Real
 from typing import Any
@@ -14,6 +15,8 @@ import numpy as np
 from prunebert.errors import BadInput
 from prunebert.tasks.files import listed
 
+OWN = ("Accuracy", "AccuracyF1", "Matthews", "Correlation")  # of prunebert.metrics
+SHORT = {"AccuracyF1": "f1", "Matthews": "mcc", "Correlation": "pearson"}  # what others call them
 # what libraries raise for labels or arguments that they cannot use
 UNUSABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, NotImplementedError)
 
@@ -28,7 +31,8 @@ def find(name: str) -> Callable[..., Any]:
     try:
         found = pkgutil.resolve_name(name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise BadInput(f"task.metric={name}: there is no such module:Class ({_first_line(error)})") from error
+        example = f"; write module:Class, as task.metric=prunebert.metrics:{_closest(name)}"
+        raise BadInput(f"task.metric={name}: there is no such module:Class ({_first_line(error)}){example}") from error
     except (SyntaxError, NameError, TypeError, OSError, LookupError, ArithmeticError) as error:
         message = f"its module cannot be imported ({type(error).__name__}: {_first_line(error)})"
         raise BadInput(f"task.metric={name}: {message}") from error
@@ -50,6 +54,12 @@ def find(name: str) -> Callable[..., Any]:
         except TypeError as error:
             raise BadInput(f"task.metric={name}: {method} must take {', '.join(arguments)} alone ({error})") from error
     return found
+
+
+def _closest(name: str) -> str:
+    """Return the class of prunebert.metrics that a name was probably meant for."""
+    last = re.split(r"[.:]", name)[-1].replace("_", "").lower()
+    return next((own for own in OWN if last in (own.lower(), SHORT.get(own))), OWN[0])
 
 
 def find_for(name: str, classes: list[str]) -> Callable[..., Any]:

@@ -167,10 +167,8 @@ def columns(table: pd.DataFrame, text: list[str], label: str, source: str) -> pd
     twice = {*table.attrs.get("duplicates", ()), *(name for name in names if names.count(name) > 1)}
     for key, column in [*(("task.text", t) for t in text), ("task.label", label)]:
         if column not in names:
-            raise BadInput(
-                f"{key}={column}: {source} has no such column; it has {files.listed(names)}"
-                f"{did_you_mean(column, filter(str.isprintable, names))}"
-            )
+            hint = _other_separator(names) or did_you_mean(column, filter(str.isprintable, names))
+            raise BadInput(f"{key}={column}: {source} has no such column; it has {files.listed(names)}{hint}")
         if column in twice:
             raise BadInput(f"{key}={column}: {source} has several columns of this name; rename them")
     picked = pd.DataFrame({"id": range(len(table)), "label": table.iloc[:, names.index(label)].to_numpy()})
@@ -178,6 +176,20 @@ def columns(table: pd.DataFrame, text: list[str], label: str, source: str) -> pd
         picked[name] = _texts(table.iloc[:, names.index(column)], column, source)
     picked.attrs["source"] = source
     return picked
+
+
+def _other_separator(names: list[str]) -> str:
+    """Return what to do with a file whose only column seems to be several; empty if it does not."""
+    remedies = {
+        ";": "semicolons: save it with commas",
+        "\t": "tabs: name it .tsv",
+        "|": "vertical bars: save it with commas",
+        ",": "commas: name it .csv",
+    }
+    for separator, remedy in remedies.items():
+        if len(names) == 1 and separator in names[0]:
+            return f"; it seems to be separated by {remedy}"
+    return ""
 
 
 def _texts(values: pd.Series, column: str, source: str) -> np.ndarray:

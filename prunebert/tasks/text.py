@@ -200,7 +200,7 @@ def text_task(
         raise BadInput("task.eval, task.text and task.label describe your own file; name it with task.train=FILE")
     if train:
         if text is None or text == []:
-            raise BadInput("task.train is given but task.text is not: name the column of text, or two: task.text=[a,b]")
+            raise BadInput("task.text is needed to read your file: name its column of text, or two: task.text=[a,b]")
         text_columns = [arguments.column("task.text", c) for c in (text if isinstance(text, list) else [text])]
         if label in text_columns:
             raise BadInput(f"task.text={label}: task.label={label} is the same column; name the column of text")
