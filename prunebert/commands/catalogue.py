@@ -73,6 +73,12 @@ LIST = """List the options of one group, with a line about each. Without a name,
 
 def carry_out(name: str, words: list[str], compose: Callable[..., Any]) -> None:
     """Carry out the command `name`. Raises BadInput if there is none of that name."""
+    if name == "-sc":
+        from prunebert.commands import completion
+
+        targets = {command: entry.target for command, entry in COMMANDS.items()}
+        completion.main(words, targets, lambda overrides: compose(overrides)[0])
+        return
     if name not in COMMANDS:
         if meant := quoting.without_spaces([name, *words]):
             raise BadInput(f"{name}: spaces belong neither around = nor into a value without quotes; write {meant}")
@@ -93,6 +99,8 @@ def command_of(words: list[str]) -> tuple[str, list[str]] | None:
         return "version", []
     if {"--help", "-h"} & {*words}:
         return "help", []
+    if words[0] in ("-sc", "--shell-completion"):
+        return "-sc", words[1:]
     return None
 
 

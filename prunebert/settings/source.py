@@ -33,7 +33,7 @@ def parameters(target: str) -> dict[str, Parameter] | None:
         BadInput: there is no such module, or it defines no such name.
     """
     module, _, name = target.rpartition(".")
-    tree = _tree(module)
+    tree = module_tree(module)
     if tree is None:
         raise BadInput(f"_target_={target}: there is no Python module {module}".rstrip())
     definitions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
@@ -53,7 +53,7 @@ def parameters(target: str) -> dict[str, Parameter] | None:
 def keywords(function: str) -> dict[str, Parameter]:
     """Return the parameters of a function of prunebert that are given by name alone."""
     module, _, name = function.rpartition(".")
-    tree = _tree(module)
+    tree = module_tree(module)
     definitions = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == name] if tree else []
     return {
         a.arg: Parameter(_resolved(a.annotation, module), default, False)
@@ -73,7 +73,7 @@ def is_a(target: str, kind: str) -> bool:
     if target == kind:
         return True
     module, _, name = target.rpartition(".")
-    tree = _tree(module)
+    tree = module_tree(module)
     classes = {n.name: n for n in tree.body if isinstance(n, ast.ClassDef)} if tree else {}
     if name not in classes or tree is None:
         return False
@@ -102,7 +102,7 @@ def _of_class(definition: ast.ClassDef, module: str) -> dict[str, Parameter] | N
         return _of_function(functions["__init__"], module, skip=1)
     if not any("dataclass" in ast.unparse(d) for d in definition.decorator_list):
         return None
-    tree = _tree(module)
+    tree = module_tree(module)
     inherited: dict[str, Parameter] = {}
     for base in reversed(_bases(definition, tree, module) if tree else []):
         of_base = parameters(base)
@@ -168,7 +168,7 @@ class _Meanings(ast.NodeTransformer):
 @cache
 def _meanings(module: str) -> dict[str, ast.expr]:
     """Return the aliases and classes of prunebert that a module knows: name -> annotation, or a dotted name."""
-    tree = _tree(module)
+    tree = module_tree(module)
     known: dict[str, ast.expr] = {}
     for node in tree.body if tree else ():
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("prunebert."):
@@ -183,7 +183,7 @@ def _meanings(module: str) -> dict[str, ast.expr]:
 
 
 @cache
-def _tree(module: str) -> ast.Module | None:
+def module_tree(module: str) -> ast.Module | None:
     """Return the parsed source of a module; None if there is none. Raises BadInput if it is no valid Python."""
     file = source(module)
     if file is None:

@@ -91,6 +91,11 @@ def metadata(annotation: ast.expr) -> list[str]:
     return [words for part in _union(annotation) for words in _metadata(part)]
 
 
+def choices(annotation: ast.expr) -> list[Any]:
+    """Return the values of the Literals in an annotation."""
+    return [choice for part in _union(annotation) for choice in _choices(part)]
+
+
 @cache
 def _name(part: ast.expr) -> str:
     """Return the name of a type without its arguments: `list` of `list[str]`."""

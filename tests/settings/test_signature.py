@@ -56,7 +56,7 @@ def lab(tmp_path, monkeypatch):
     (tmp_path / "lab_of_signatures.py").write_text(LAB)
     monkeypatch.syspath_prepend(tmp_path)
     yield
-    for cached in (source.parameters, source.source, source._tree, source._meanings, source.is_a):
+    for cached in (source.parameters, source.source, source.module_tree, source._meanings, source.is_a):
         cached.cache_clear()
 
 
