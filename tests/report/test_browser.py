@@ -36,7 +36,7 @@ def report(tmp_path_factory):
     for method, wrong in (("dense", 5), ("magnitude", 30), ("smp", 10), ("gmp", 20)):
         for seed in (0, 1):
             finished(root / f"{method}{seed}", method, 0.9, seed, wrong=wrong + seed)
-    return write([root])
+    return write([root]).file
 
 
 @pytest.fixture

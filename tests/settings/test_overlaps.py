@@ -139,7 +139,7 @@ def test_what_only_the_run_knew_is_recorded_and_shown(cli, toy, model_folder, te
     for run, note in notes.items():
         assert artifacts.result(tmp_path / run)["overlaps"] == [note]
         status, printed = cli("info", run)
-        assert status == 0 and f"warning: {note}" in printed
+        assert status == 0 and f"\nwarning    {note}\n" in printed
     runs = collect([tmp_path / run for run in ("run", *notes)]).runs
     (tmp_path / "results.csv").write_text(rows.as_csv(command.flatten(runs)))
     for table in (runs, collect([tmp_path / "results.csv"]).runs):
