@@ -9,7 +9,8 @@ from typing import Any
 from prunebert.network.models import Model
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.runs import artifacts, claim, heads
-from prunebert.system.console import say, short
+from prunebert.system.console import short
+from prunebert.system.table import say_wrapped
 from prunebert.tasks.task import Task, constant_baseline
 from prunebert.training.phase import Method
 
@@ -48,10 +49,10 @@ def show(
         phases = list(method(SubNetwork(model, seed), task))
     finally:
         log.setLevel(level)
-    say(f"{settings} seed={seed}: {sum(p.planned for p in phases):,} steps, {state}")
+    say_wrapped(f"{settings} seed={seed}: {sum(p.planned for p in phases):,} steps, {state}")
     for phase in phases:
         trained = sum(x.numel() for group in phase.train for x in group.tensors.values())
-        say(
+        say_wrapped(
             f"    {phase.name}: {phase.planned:,} steps of {phase.fit.batch_size} on {phase.task.train_rows:,} "
             f"training rows of {phase.task.name}, {trained:,} parameters trained"
         )

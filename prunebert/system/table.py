@@ -170,9 +170,12 @@ def say_wrapped(text: str | Sequence[str], label: str = "") -> None:
     """Print a text at the terminal's width, with `label` before its first line.
 
     Args:
-        text: is wrapped between its words. Of several texts each stays whole, with a comma between two.
+        text: is wrapped between its words; its indentation is that of all lines. Of several texts each stays
+            whole, with a comma between two.
         label: the text before. Further lines are as far from the left.
     """
+    if isinstance(text, str):
+        label, text = label + " " * (len(text) - len(text.lstrip(" "))), text.lstrip(" ")
     last = len(text) - 1
     parts = text.split(" ") if isinstance(text, str) else [f"{item}{',' * (i < last)}" for i, item in enumerate(text)]
     lines, limit, margin = [label], width(), " " * cell_len(label)

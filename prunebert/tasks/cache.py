@@ -21,7 +21,6 @@ from filelock import FileLock, Timeout
 
 from prunebert.errors import BadInput
 from prunebert.network import tokenizers
-from prunebert.system.console import counted
 
 log = logging.getLogger(__name__)
 PLACE = ".making-"  # begins the names of folders for temporary files
@@ -65,7 +64,7 @@ def tokenised(
             if tokens is None:
                 if file.exists():
                     log.warning("%s is damaged and is made again", file)
-                log.info("tokenising %s, once for this data and tokenizer", counted(len(table), "row"))
+                log.info("tokenising %s rows, once for this data and tokenizer", f"{len(table):,}")
                 with tokenizers.encoding(tokenizer):
                     _map(table, tokenize, place)
                 place.replace(file)

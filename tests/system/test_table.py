@@ -111,6 +111,8 @@ def test_facts_are_wrapped_between_words_beside_their_names(capsys, monkeypatch)
         "         five six",
         "in       a/path/that/is/never/broken/anywhere",
     ]
+    table.say_wrapped("  dry run of one two three four five")
+    assert capsys.readouterr().out.splitlines() == ["  dry run of one two three", "  four five"]
 
 
 def test_a_long_text_is_cut_and_control_characters_are_shown(capsys, monkeypatch):
