@@ -27,7 +27,7 @@ class Fit:
     steps: Count | None = None  # optimizer steps; null: `epochs` decides
     warmup: Fraction = 0.0  # fraction of the steps with a rising learning rate
     decay: Decay = "linear"  # learning rate after the warm-up: "linear" to 0 at the end, or "constant"
-    weight_decay: NonNegative = 0.0  # of matrices
+    weight_decay: NonNegative = 0.0  # AdamW's weight decay, on matrices only
     clip: Clip = 1.0  # largest norm of the gradient
     eval_every: CountOrZero = 0  # steps between evaluations during training; 0: evaluate only at the end
     keep: Keep = "last"  # which step's weights: "last", or "best" by the score at the final sparsity

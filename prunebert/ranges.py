@@ -39,6 +39,7 @@ Text = Annotated[str, "not empty"]
 LIMIT = re.compile(r"(above|at least|below|at most) (-?\d[\d.e+-]*)")
 OPERATORS = {"above": operator.gt, "at least": operator.ge, "below": operator.lt, "at most": operator.le}
 INFINITY = "infinity included"
+SMALLEST, LARGEST = 1e-30, 1e3  # a limit beyond these only keeps a number finite
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +71,19 @@ def parse(words: str) -> Range | None:
     limits = tuple((name, number(text)) for name, text in LIMIT.findall(words))
     rest = LIMIT.sub("", words).replace(INFINITY, "")
     return Range(words, limits) if limits and not re.sub(r",|\band\b|\s", "", rest) else None
+
+
+def usual(words: str) -> str:
+    """Return the words of a range without the limits that only keep numbers finite, such as 1e30."""
+    range_ = parse(words)
+    if range_ is None or words == "not empty":
+        return ""
+    limits = [
+        "above 0" if limit and abs(limit) <= SMALLEST else f"{name} {limit:g}"
+        for name, limit in range_.limits
+        if abs(limit) < LARGEST
+    ]
+    return " and ".join(limits)
 
 
 def number(text: str) -> int | float:

@@ -18,7 +18,7 @@ class Cubic:
     final: Probability  # the value (a sparsity or τ) from `end` on
     start: Probability = 0.0  # the progress at which pruning starts
     end: Probability = 1.0  # the progress at which pruning ends
-    power: Power = 3
+    power: Power = 3  # the exponent of 1 - u: 3 is cubic
 
     def __post_init__(self) -> None:
         check_fields(self, "schedule")
@@ -37,7 +37,7 @@ class Cubic:
 class Linear(Cubic):
     """s(t) = final · u, the cubic schedule with power 1 (SMP's choice for RoBERTa)."""
 
-    power: Power = 1
+    power: Power = 1  # the exponent of 1 - u: 1 is linear
 
 
 ToSparsity = Annotated[Cubic, "final: at least 0 and below 1"]  # a schedule of the fraction removed

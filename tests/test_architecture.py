@@ -47,6 +47,9 @@ BEFORE_TORCH = (
         "settings.signature",
         "settings.source",
         "settings.values",
+        "settings.comments",
+        "settings.keys",
+        "settings.meanings",
     ),
     *(
         "runs.artifacts",

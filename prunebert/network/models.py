@@ -219,7 +219,7 @@ def load(
         name: a hub id or a folder.
         revision: the hub's branch, tag or commit.
         package: the package that contains the model, as packaged.folder takes it, and the model's name ("model").
-        overlaps: not read here (see settings.overlaps).
+        overlaps: {task or corpus: why} whose rows the model was trained on; settings.overlaps reads it.
 
     Raises BadInput for a family that is not in FAMILIES, a missing package or folder, a hub that does not answer, and a
     checkpoint whose files are damaged, do not fit each other, or would run code.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -54,9 +55,24 @@ def check(path: str, value: Any, annotation: ast.expr) -> None:
             return
     if choices and len(parts) == 1:
         raise bad_choice(path, value, map(str, choices))
-    described = [*map(str, choices), *(_description(part) for part in parts if not _choices(part))]
-    allowed = (", or " if any("," in text for text in described) else " or ").join(described)
-    raise BadInput(f"{path}={shown(value)}: must be {allowed}{_hint(path, value, parts)}")
+    raise BadInput(f"{path}={shown(value)}: must be {_described(parts, _description)}{_hint(path, value, parts)}")
+
+
+def description(annotation: ast.expr) -> str:
+    """Say in words what an annotation allows; empty where it is not known. Limits that only keep numbers finite, such
+    as 1e30, are left out.
+    """
+    parts = _union(annotation)
+    return _described(parts, lambda part: _description(part, usual=True)) if all(map(_is_known, parts)) else ""
+
+
+def _described(parts: list[ast.expr], describe: Callable[[ast.expr], str]) -> str:
+    """Say in words what several types allow together."""
+    choices = [str(choice) for part in parts for choice in _choices(part)]
+    described = [*choices, *(describe(part) for part in parts if not _choices(part))]
+    if len(choices) == len(described) > 2:
+        return f"{', '.join(choices[:-1])} or {choices[-1]}"
+    return (", or " if any("," in text for text in described) else " or ").join(described)
 
 
 @cache
@@ -220,10 +236,11 @@ def _check_node(path: str, value: dict[str, Any], part: ast.expr) -> None:
 
 
 @cache
-def _description(part: ast.expr) -> str:
-    """Say in words what a type allows."""
+def _description(part: ast.expr, usual: bool = False) -> str:
+    """Say in words what a type allows. usual: without the limits that only keep numbers finite."""
     name = _name(part)
     limits = [words for words in _metadata(part) if ranges.parse(words)]
+    limits = list(filter(None, map(ranges.usual, limits))) if usual else limits
     if name in PLAIN:
         return ", ".join([PLAIN[name][0], *limits])
     if name in LISTS:
@@ -231,7 +248,9 @@ def _description(part: ast.expr) -> str:
         inner = {"text": " of texts", "a number": " of numbers", "a whole number": " of whole numbers"}
         return "a list" + inner.get(items[0] if items else "", "")
     if name in MAPPINGS:
-        return "a mapping such as {name: value}"
+        return "a mapping" if usual else "a mapping such as {name: value}"
+    if usual:
+        return f"the keys of {name}" if name.startswith("prunebert.") else "a mapping with a _target_"
     example = name if name.startswith("prunebert.") else "module.function"
     return f"a mapping with a _target_ such as {{_target_: {example}}}"
 

@@ -156,6 +156,7 @@ def mlm_task(
 
     Args:
         positions: the model's longest sequence, in tokens.
+        name: the task's name in result.json, tables and figures.
         corpus: loads the documents.
         block: tokens in a block, [CLS] and [SEP] included.
         rate: fraction of the tokens to predict.

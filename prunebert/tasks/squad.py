@@ -156,6 +156,7 @@ def squad_task(
 
     Args:
         positions: the model's longest sequence, in tokens.
+        name: the task's name in result.json, tables and figures.
         hub: the data set's "path" on the hub.
         holdout: without `eval`, the fraction of `train`'s contexts for evaluation; the same for every seed and machine.
         max_length: the longest window, in tokens.
@@ -163,7 +164,7 @@ def squad_task(
         n_best, max_answer, no_answer: as in SquadTask.
         score: "exact" or "f1".
         augment: must be None; these tasks cannot be augmented.
-        overlaps: not read here (see settings.overlaps).
+        overlaps: {other task: why} whose rows these data contain; settings.overlaps reads it.
 
     Raises BadInput for a setting outside its range and for data that cannot be used.
     """
