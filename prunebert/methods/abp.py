@@ -9,7 +9,10 @@ It trains no weights, only which of them are used, together with a small head p.
 
 The θ of a removed weight is still trained, so the weight may recover. topology.json counts these (`history`).
 
-Where the paper cannot be followed exactly:
+Deviations
+----------
+The paper cannot be followed exactly in these points:
+
 - θ₀. N(0.01, "variance 0.001") would start with 37.6 % of θ below 0, which the paper excludes. Here 0.001 is the
   standard deviation.
 - Optimizer. Plain SGD at α = 2e-5 moves θ by orders of magnitude too little (inferred). Here θ is trained by Adam, with
@@ -21,13 +24,25 @@ Where the paper cannot be followed exactly:
 - Masked tensors. The paper does not list them. Here they are the encoder's matrices, the pooler and the word
   embeddings. Its head does not read the pooler, so the pooler's θ only follow γ.
 
-Ablations (Tables 3, 4):
+Ablations
+---------
+Tables 3 and 4 of the paper:
+
 - recovery=false: a removed weight stays removed.
 - ablation=shuffle: permute the mask within every matrix and train a new head.
 - ablation=reinit: multiply every weight by N(1, 0.01) and train a new head.
 
 The paper does not say whether it shuffles within matrices or over all, nor how it trains the head in either ablation
 (not verified). For noisy weights it reports chance.
+
+Cost
+----
+It trains the scores, one for each prunable weight, and the head. No weight is trained. It needs one training. An
+ablation adds a training of the head alone.
+
+Citation
+--------
+Gao, Colombo & Wang, "Adapting by Pruning: A Case Study on BERT", arXiv 2105.03343, 2021.
 """
 
 from __future__ import annotations

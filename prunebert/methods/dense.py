@@ -1,4 +1,14 @@
-"""Dense: fine-tune everything, remove nothing (Devlin et al. 2019, §4). Every sub-network is compared with it."""
+"""Dense: fine-tune everything, remove nothing (Devlin et al. 2019, §4). Every sub-network is compared with it.
+
+Cost
+----
+It trains all weights and a new head. It needs one training. The cost of every other method is compared with it.
+
+Citation
+--------
+Devlin, Chang, Lee & Toutanova, "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding",
+NAACL 2019.
+"""
 
 from __future__ import annotations
 

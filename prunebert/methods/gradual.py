@@ -2,11 +2,25 @@
 
     s(t) = s_f (1 - (1 - u)³),   M_t = Top_v(|W_t| ⊙ M_{t-1}) in every matrix,   f(x; W_t ⊙ M_t)
 
-A removed weight ranks last, so masks only shrink. As in SparseBERT's code the mask is updated about 100 times a run
-(`updates`), not at every step. That code's last update comes at 99 % of the run; here it comes at the end.
+A removed weight ranks last, so masks only shrink.
 
 keep_pretrained=true: afterwards the survivors are rewound to their pre-trained values and only a new head is trained,
 as for the baselines in AbP's paper.
+
+Deviations
+----------
+- The mask is updated about 100 times a run (`updates`), not at every step, as in SparseBERT's code. That code's last
+  update comes at 99 % of the run; here it comes at the end.
+
+Cost
+----
+It trains all weights and a new head. fit=paper freezes the embeddings. It needs one training. keep_pretrained=true adds
+a training of the head alone.
+
+Citation
+--------
+Zhu & Gupta, "To prune, or not to prune: exploring the efficacy of pruning for model compression", arXiv 1710.01878,
+2017.
 """
 
 from __future__ import annotations

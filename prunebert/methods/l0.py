@@ -7,12 +7,23 @@
 A weight is removed where its gate is 0: S ≤ log(-l/r), the cut. After training the other gates are multiplied into
 their weights, and the network is W ⊙ M again.
 
-The paper has no target sparsity; λ_f = 125 decides. Here (control=sparsity) λ is steered until the schedule ends, to
-bring the configured fraction below the cut. From then on all S are shifted by one constant per step, and exactly that
-fraction lies below it.
+Deviations
+----------
+- The paper has no target sparsity; λ_f = 125 decides. Here (control=sparsity) λ is steered until the schedule ends, to
+  bring the configured fraction below the cut. From then on all S are shifted by one constant per step, and exactly that
+  fraction lies below it.
+- control=none is the paper: λ(t) = λ_f from the first step on. Its code has λ(t) = λ_f · threshold / final threshold,
+  and the command in its README sets the threshold to 1 at both ends.
 
-control=none is the paper: λ(t) = λ_f from the first step on. Its code has λ(t) = λ_f · threshold / final threshold, and
-the command in its README sets the threshold to 1 at both ends.
+Cost
+----
+It trains the scores, one for each prunable weight, together with all weights but the embeddings, and a new head. It
+needs one training.
+
+Citation
+--------
+Louizos, Welling & Kingma, "Learning Sparse Neural Networks through L0 Regularization", ICLR 2018. On BERT: Sanh, Wolf &
+Rush, "Movement Pruning: Adaptive Sparsity by Fine-Tuning", NeurIPS 2020.
 """
 
 from __future__ import annotations

@@ -7,6 +7,14 @@ the pooler globally. TAMT's copy of it ranks in every matrix (scope=local).
 
 keep_pretrained=true: θ₀ stays and only the head is trained, as for the baselines in AbP's paper.
 masks=RUN: use the masks of a finished run instead of S.
+
+Cost
+----
+It trains all weights and a new head, or with keep_pretrained=true the head alone. It needs one training.
+
+Citation
+--------
+Chen et al., "The Lottery Ticket Hypothesis for Pre-trained BERT Networks", NeurIPS 2020.
 """
 
 from __future__ import annotations

@@ -6,6 +6,15 @@
 The score of a removed weight is still trained, so the weight may recover. Word, position and type embeddings are
 frozen, as in the released code, unless train_embeddings is true. With distill=logits both losses have weight 0.5, at
 temperature 2.
+
+Cost
+----
+It trains the scores, one for each prunable weight, together with all weights but the embeddings, and a new head. It
+needs one training.
+
+Citation
+--------
+Sanh, Wolf & Rush, "Movement Pruning: Adaptive Sparsity by Fine-Tuning", NeurIPS 2020.
 """
 
 from __future__ import annotations

@@ -1,11 +1,19 @@
 """Random pruning: fine-tune under a mask drawn at random. It is the floor of every table.
 
-S ~ U(0, 1),  M = Top_v(S) in every matrix,  then min over θ of L(f(x; θ ⊙ M))
+    S ~ U(0, 1),  M = Top_v(S) in every matrix,  then min over θ of L(f(x; θ ⊙ M))
 
 budget=RUN: keep as many weights in each matrix as a finished run (its mask, shuffled within every matrix). With
 budget_by=layer, as many in each layer. This measures a method's allocation without its choice of weights.
 masks=RUN: use the masks of a finished run instead of S.
 keep_pretrained=true: θ stays and only the head is trained.
+
+Cost
+----
+It trains all weights and a new head, or with keep_pretrained=true the head alone. It needs one training.
+
+Citation
+--------
+No paper of its own. It is the usual lower bound of a comparison.
 """
 
 from __future__ import annotations

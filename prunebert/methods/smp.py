@@ -7,7 +7,10 @@ Every weight stays as pre-trained. Only scores S are trained, which decide which
     L = CE + λ(t) · mean over matrices of R(S),   λ_R = 400                                 (Eq. 6)
     s(t) = s_f - s_f (1 - t/N)³ for t < N, then s_f                                         (Eq. 5)
 
-Where the paper and its released code disagree:
+Deviations
+----------
+The paper and its released code disagree in these points:
+
 - N. Paper §5.2: 7 epochs for > 70 % remaining, 3,500 steps for less. The code and its comment have it the other way
   round: the paper's sentence is swapped. `prune_steps=paper` is the code's rule (see `paper_steps`).
 - λ(t). Paper: λ_R · s(t) / s_f, tied to the schedule (`penalty_ramp=sparsity`). Code: λ_R (1 - (1 - t/T)³) over the
@@ -23,6 +26,15 @@ Where the paper and its released code disagree:
 - STS-B with distillation. The code's KL over one logit is 0. Here it is a squared difference (distill/__init__.py).
 - Label words. They go through the whole masked-LM head (code), not a bare dot product with h_[CLS] (paper). See
   network/heads.py.
+
+Cost
+----
+It trains the scores alone, one for each prunable weight. No weight and, with head=label_words, no head is trained. It
+needs one training.
+
+Citation
+--------
+Jiang et al., "Pruning Pre-trained Language Models Without Fine-Tuning", ACL 2023.
 """
 
 from __future__ import annotations

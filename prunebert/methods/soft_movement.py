@@ -4,11 +4,21 @@
     L = L_task + λ(t) · mean over matrices of mean σ(S),   τ(t): 0 → 0.1 cubic,   λ(t) = λ_f τ(t)/τ_f
     at least 0.5 % of every matrix stays
 
-The paper has no target sparsity; λ_f decides. Here (control=sparsity) λ is steered until the schedule ends, to bring
-the configured fraction below τ_f. From then on the cut removes exactly that fraction, over all matrices together, as
-the common τ does.
+Deviations
+----------
+- The paper has no target sparsity; λ_f decides. Here (control=sparsity) λ is steered until the schedule ends, to bring
+  the configured fraction below τ_f. From then on the cut removes exactly that fraction, over all matrices together, as
+  the common τ does.
+- control=none is the paper: λ_f is fixed, and the sparsity results from it.
 
-control=none is the paper: λ_f is fixed, and the sparsity results from it.
+Cost
+----
+It trains the scores, one for each prunable weight, together with all weights but the embeddings, and a new head. It
+needs one training.
+
+Citation
+--------
+Sanh, Wolf & Rush, "Movement Pruning: Adaptive Sparsity by Fine-Tuning", NeurIPS 2020.
 """
 
 from __future__ import annotations

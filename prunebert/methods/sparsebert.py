@@ -9,12 +9,24 @@ not verified.
 
 The loss does not use the labels. For regression the last term is the squared error (see distill.tinybert).
 
-Where the code is not followed:
+Deviations
+----------
+The code is not followed in these points:
+
 - Its teacher is never put into evaluation mode and teaches with dropout. Here the teacher is in evaluation mode.
 - Its classifier applies a ReLU to the pooled output, which its own teacher lacks. Here both have BERT's head.
 - Its last update comes at 99 % of the run. Here it comes at the end.
 - It trains on data augmented as in TinyBERT. Here that is augment=mlm, off by default.
 - Its optimizer is BertAdam: no bias correction, and weight decay on the head too. Here it is AdamW.
+
+Cost
+----
+It trains all weights and a new head. It needs two trainings: the teacher's (teacher_fit), unless a finished one is
+given, and the student's (fit). With augment=mlm an epoch grows with the number of rows.
+
+Citation
+--------
+Xu et al., "Rethinking Network Pruning – under the Pre-train and Fine-tune Paradigm", NAACL 2021.
 """
 
 from __future__ import annotations

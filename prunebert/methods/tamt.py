@@ -8,7 +8,10 @@ text beyond the abstract is not verified.
        L = L_MLM,   or L_KD = mean over layers of mean over tokens of 1 - cos(h(W ⊙ M), h(W)),   or their sum
     2. finetune, on the task: all surviving weights under that mask, which serves any number of tasks (masks=RUN)
 
-Where its code is not followed:
+Deviations
+----------
+Its code is not followed in these points:
+
 - It updates φ every 1,000 (MLM) or 100 (KD) steps, and the sparsity drifts in between. Here φ removes exactly s at
   every step; ties are broken by position.
 - Its KD teacher is not put into evaluation mode. Here it is.
@@ -16,9 +19,19 @@ Where its code is not followed:
 - With KD alone its code masks one token of each text. Here the text is unchanged.
 - Random initial scores and fine-tuning on less data are left out.
 
-As in the code:
+These points are as in the code:
+
 - The pooler's scores get no gradient, because nothing reads the pooler.
 - With MLM the masked-LM head is trained too, except its decoder's matrix, a copy of the unmasked embeddings.
+
+Cost
+----
+Phase 1 trains the scores, one for each prunable weight; with MLM the masked-LM head too. Phase 2 trains all weights and
+a new head. Phase 1 is as long as mask_fit and phase 2 as long as fit. The masks of phase 1 serve any number of tasks.
+
+Citation
+--------
+Liu et al., "Learning to Win Lottery Tickets in BERT Transfer via Task-agnostic Mask Training", NAACL 2022.
 """
 
 from __future__ import annotations
