@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from prunebert import experiment
-from prunebert.commands import catalogue
+from prunebert.commands import catalogue, option_help
 from prunebert.errors import BadInput, describe_os_error, visible
 from prunebert.runs import artifacts, claim, guard, identity, made
 from prunebert.runs.failures import Failure, Failures
@@ -44,6 +44,7 @@ def main() -> None:
     words = sys.argv[1:] or ["--help"]
     _let_waiting_threads_sleep()
     try:
+        option_help.answer(words)
         _refuse_deleted_directory()
         if command := catalogue.command_of(words):
             catalogue.carry_out(*command, overrides.checked)
