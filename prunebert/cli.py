@@ -28,7 +28,7 @@ from prunebert.errors import BadInput, describe_os_error, visible
 from prunebert.runs import artifacts, claim, guard, identity, made
 from prunebert.runs.failures import Failure, Failures
 from prunebert.settings import cells, checks, expansion, explain, labels, overrides, sweeps, unused
-from prunebert.system import distributed, signals, streams
+from prunebert.system import distributed, loading, signals, streams, threads
 
 log = logging.getLogger(__name__)
 CONF = {"config_path": "pkg://prunebert.conf", "config_name": "config", "version_base": "1.3"}
@@ -42,7 +42,8 @@ def main() -> None:
     started = time.perf_counter()
     streams.prepare()
     words = sys.argv[1:] or ["--help"]
-    _let_waiting_threads_sleep()
+    threads.let_waiting_threads_sleep()
+    loading.watch_imports()
     try:
         option_help.answer(words)
         _refuse_deleted_directory()
@@ -80,6 +81,7 @@ def main() -> None:
         message, status = explained
         _stop(message, signals.STATUS if (sweep := signals.sweep_stop()) and sweep.by else status)
     finally:
+        loading.clear()
         made.end()
         streams.finish()
 
@@ -89,15 +91,6 @@ def _refuse_deleted_directory() -> None:
         os.getcwd()
     except FileNotFoundError:
         _stop("the working directory was deleted; change to another one", status=1)
-
-
-def _let_waiting_threads_sleep() -> None:
-    """Let threads that wait for others of their process sleep after a short spin. Call it before torch is imported.
-
-    By default GNU OpenMP's threads spin so long that two runs on the same cores take ten times as long.
-    """
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 class CommandLine:
@@ -114,6 +107,7 @@ class CommandLine:
 
     def run(self, config: DictConfig) -> Failure | None:
         """One run, alone or as the cell of a sweep. Returns why a cell did not finish."""
+        loading.watch_imports()  # a launcher's worker does not pass through main
         out = Path(HydraConfig.get().runtime.output_dir)
         try:
             with signals.cell(made.remove_empty) as begins:
@@ -280,6 +274,7 @@ def _stopping(status: int = 2) -> Iterator[None]:
 
 
 def _stop(message: str, status: int = 2) -> None:
+    loading.clear()
     if distributed.FIRST:
         sys.stderr.write(f"prunebert: {visible(message)}\n")
     sys.exit(status)

@@ -18,9 +18,9 @@ from typing import Any
 
 from prunebert.errors import Diverged
 from prunebert.runs import artifacts, guard, identity
-from prunebert.settings import checks, overlaps, unused
 from prunebert.settings import labels as row_labels
-from prunebert.system import distributed, signals
+from prunebert.settings import checks, overlaps, unused
+from prunebert.system import distributed, loading, signals
 
 log = logging.getLogger(__name__)
 Build = Callable[[Any], Any]
@@ -58,17 +58,19 @@ class Loaded:
         """Keep nothing."""
         self.objects = None
 
-    def load(self, fields: dict[str, Any], impl: Any, build: Build) -> tuple[Any, Any]:
+    def load(self, fields: dict[str, Any], choices: dict[str, str], impl: Any, build: Build) -> tuple[Any, Any]:
         """Return the Model and the Task of a resolved configuration. Raises what their constructors raise."""
         parts = [fields["model"], fields["task"], fields["augment"], str(impl.torch_device)]
         key = json.dumps(parts, sort_keys=True, default=repr)
         if self.objects and self.key == key and time.monotonic() - self.since < self.LONGEST:
             return self.objects
         self.forget()  # the memory of the earlier model
+        loading.show(f"loading model={choices['model']}")
         model = build(fields["model"])
         if augment := build(fields["augment"]):
             augment = partial(augment, model=model, device=impl.torch_device)
         distributed.start(impl.torch_device)
+        loading.show(f"reading task={choices['task']}")
         with distributed.in_turn():
             task = build(fields["task"])(tokenizer=model.tokenizer, positions=model.positions, augment=augment)
         objects = model, task
@@ -91,7 +93,7 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
     checks.config(fields)
     guard.refuse_foreign(directory, "hydra.run.dir" if request.sweep is None else "hydra.sweep.dir")
     every, impl = build(fields["checkpoint"]), build(fields["impl"])
-    model, task = loaded.load(fields, impl, build)
+    model, task = loaded.load(fields, request.choices, impl, build)
     facts = task.facts()
     method = build(fields["method"])
     pruned = row_labels.prunes(fields["method"], str(request.as_written["method"]))

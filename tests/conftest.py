@@ -19,6 +19,7 @@ import pytest
 
 from prunebert.network import models
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.system import loading
 from prunebert.system.impl import Impl
 from prunebert.tasks.squad import squad_task
 from prunebert.tasks.text import text_task
@@ -44,6 +45,12 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("cache")
     datasets.config.HF_DATASETS_CACHE = folder
     os.environ["HF_DATASETS_CACHE"] = str(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient() -> None:
+    """Let no report on loading come between the lines of a command that a test runs in this process."""
+    loading.PATIENCE = 1e6
 
 
 @pytest.fixture

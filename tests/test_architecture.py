@@ -61,7 +61,7 @@ BEFORE_TORCH = (
         "runs.made",
         "runs.record",
     ),
-    *("system.distributed", "system.signals"),
+    *("system.distributed", "system.loading", "system.signals", "system.threads"),
 )
 
 

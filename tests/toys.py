@@ -74,6 +74,11 @@ def save_model(folder: Path, kind: str = "bert", masked_lm: bool = True) -> Path
     return folder
 
 
+def after_loading(printed: str) -> list[str]:
+    """Return the lines of a command without those that say what it loads."""
+    return [line for line in printed.strip().splitlines() if not line.endswith(" …")]
+
+
 def rows(count: int, seed: int = 0) -> pd.DataFrame:
     """Make sentences whose last word gives the label, second texts for pairs, and a number that follows the label."""
     random = np.random.default_rng(seed)

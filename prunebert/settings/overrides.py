@@ -268,8 +268,6 @@ def _composed(words: tuple[str, ...]) -> DictConfig:
     return compose(list(words))
 
 
-
-
 def explain(error: Exception) -> str:
     """An error of Hydra or OmegaConf in one line, with the allowed values."""
     return explanations.explain(error, _known_keys)

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from prunebert.errors import BadInput, visible
-from prunebert.system import outputs
+from prunebert.system import loading, outputs
 
 
 class Arguments(argparse.ArgumentParser):
@@ -105,6 +105,11 @@ class Terminal(Console):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print in place of the report on what is being loaded."""
+        loading.clear()
+        super().print(*objects, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Make a Text of a string: of a line, and of a table's title and cells. Line ends stay."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
+from contextlib import ExitStack
 from typing import Any
 
 from rich import progress as bars
 from rich.console import Console
 
-from prunebert.system.progress import PLAIN_EVERY, clock
+from prunebert.system import loading
+from prunebert.system.progress import PLAIN_EVERY, TIMES, clock, times
 
 SILENT = 1.0  # seconds
 
@@ -32,6 +34,7 @@ class Countdown:
         self.start_time = self.last_time = time.monotonic()
         self.console = Console(stderr=True)
         self.bar: bars.Progress | None = None
+        self.drawn = ExitStack()  # what ends with the bar
 
     def __enter__(self) -> Countdown:
         if Countdown.shown is None:
@@ -44,28 +47,31 @@ class Countdown:
         time_now = time.monotonic()
         if Countdown.shown is not self or time_now - self.start_time < SILENT:
             return
-        if self.console.is_terminal:
+        if self.console.is_terminal and not loading.LOADING.prefix:
             self._draw_bar()
         elif time_now - self.last_time >= PLAIN_EVERY:
             self.last_time = time_now
+            loading.clear()
             print(self.line(time_now), file=sys.stderr, flush=True)  # noqa: T201
 
     def line(self, time_now: float) -> str:
-        """Return the plain line: "comparing masks: 1,200 of 500,000 pairs, 00:00:40 left"."""
+        """Return the plain line: "comparing masks: 1,200 of 500,000 pairs · elapsed 00:00:10 · left 00:00:40"."""
+        task, elapsed = f"{loading.LOADING.prefix}{self.task}", time_now - self.start_time
         if not self.total:
-            return " ".join(f"{self.task}: {self.done:,} {self.unit}".split())
-        left = (time_now - self.start_time) / max(self.done, 1) * (self.total - self.done)
+            count = " ".join(f"{self.done:,} {self.unit}".split())
+            return f"{task}: {count} · elapsed {clock(elapsed)}"
         count = " ".join(f"{self.done:,} of {self.total:,} {self.unit}".split())
-        return f"{self.task}: {count}, {clock(left)} left"
+        return f"{task}: {count} · {times(elapsed, self.done, self.total)}"
 
     def _draw_bar(self) -> None:
         if self.bar is None:
+            self.drawn.enter_context(loading.beside_a_bar())
             self.bar = bars.Progress(
                 bars.TextColumn("{task.description}"),
                 bars.BarColumn(),
                 bars.MofNCompleteColumn(),
                 bars.TextColumn(self.unit),
-                bars.TimeRemainingColumn(),
+                *TIMES,
                 console=self.console,
                 transient=True,
             )
@@ -76,6 +82,7 @@ class Countdown:
     def __exit__(self, *error: object) -> None:
         if self.bar:
             self.bar.stop()
+        self.drawn.close()
         if Countdown.shown is self:
             Countdown.shown = None
 

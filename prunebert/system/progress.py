@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from contextlib import ExitStack
 
 from rich import progress as bars
 from rich.logging import RichHandler
 
 from prunebert.errors import visible
-from prunebert.system import streams
+from prunebert.system import loading, streams
 from prunebert.system.console import OneLine, console
 
 log = logging.getLogger(__name__)
+WIDE = 110  # characters; a narrower terminal has no room for a bar beside the numbers
 PLAIN_EVERY = 10.0  # least seconds between two plain lines
+TIMES = (bars.TextColumn("elapsed"), bars.TimeElapsedColumn(), bars.TextColumn("· left"), bars.TimeRemainingColumn())
 
 
 class Progress:
@@ -31,17 +34,17 @@ class Progress:
         self.phase, self.steps, self.first = phase, steps, first
         self.start_time = self.last_time = time.monotonic()
         self.bar: bars.Progress | None = None
+        self.drawn = ExitStack()  # what ends with the bar
 
     def __enter__(self) -> Progress:
-        if console().is_terminal:
+        if console().is_terminal and not loading.LOADING.prefix:
+            self.drawn.enter_context(loading.beside_a_bar())
             self.bar = bars.Progress(
-                bars.TextColumn("{task.description:>12}", markup=False),
-                bars.BarColumn(),
+                bars.TextColumn("{task.description}", markup=False),
+                *([bars.BarColumn()] if console().width >= WIDE else []),
                 bars.MofNCompleteColumn(),
                 bars.TextColumn("loss {task.fields[loss]:.4f}  sparsity {task.fields[sparsity]:.4f}"),
-                bars.TimeElapsedColumn(),
-                bars.TextColumn("left"),
-                bars.TimeRemainingColumn(),
+                *TIMES,
                 console=console(),
             )
             self.task = self.bar.add_task(visible(self.phase), total=self.steps, loss=float("nan"), sparsity=0.0)
@@ -57,15 +60,21 @@ class Progress:
         time_now = time.monotonic()
         if step == self.steps or time_now - self.last_time >= PLAIN_EVERY:
             self.last_time = time_now
-            remaining = (time_now - self.start_time) / max(step - self.first, 1) * (self.steps - step)
+            estimate = times(time_now - self.start_time, step - self.first, self.steps - self.first)
             log.info(
-                "%s: step %d/%d  loss %.4f  sparsity %.4f  %s left",
-                *(self.phase, step, self.steps, loss, sparsity, clock(remaining)),
+                "%s: step %d/%d  loss %.4f  sparsity %.4f  %s",
+                *(self.phase, step, self.steps, loss, sparsity, estimate),
             )
 
     def __exit__(self, *error: object) -> None:
         if self.bar:
             self.bar.stop()
+        self.drawn.close()
+
+
+def times(elapsed: float, done: int, total: int) -> str:
+    """Return the seconds that `done` of `total` steps took, and those that the rest will take at the same speed."""
+    return f"elapsed {clock(elapsed)} · left {clock(elapsed / max(done, 1) * (total - done))}"
 
 
 def clock(seconds: float) -> str:

@@ -58,6 +58,8 @@ class Leave:
         if os.getpid() != self.process:  # a child of a command: the parent speaks
             os._exit(STATUS)
         try:
+            if loading := sys.modules.get("prunebert.system.loading"):
+                loading.clear()
             if self.by is None:
                 sys.stderr.write(f"prunebert: stopped by {signal.Signals(number).name}\n")
             if rich := sys.modules.get("rich"):

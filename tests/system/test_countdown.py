@@ -27,17 +27,17 @@ def test_a_pipe_gets_a_line_now_and_then_on_standard_error(capsys, clock):
     out, err = capsys.readouterr()
     lines = err.splitlines()
     assert out == "" and len(lines) == 2
-    assert lines[0] == "reading: 20 of 50 runs, 00:00:15 left"
+    assert lines[0] == "reading: 20 of 50 runs · elapsed 00:00:10 · left 00:00:15"
 
 
 def test_items_that_are_numbers_of_steps_are_added_up(capsys, clock):
     list(track(iter([5] * 25), "comparing", total=125, unit="pairs", by_item=False))
-    assert capsys.readouterr().err.startswith("comparing: 100 of 125 pairs, ")
+    assert capsys.readouterr().err.startswith("comparing: 100 of 125 pairs · elapsed ")
 
 
 def test_an_unknown_number_of_steps_has_no_end(capsys, clock):
     list(track(iter(range(30)), "looking"))
-    assert capsys.readouterr().err == "looking: 20\n"
+    assert capsys.readouterr().err == "looking: 20 · elapsed 00:00:10\n"
 
 
 def test_only_the_outermost_task_is_shown(capsys, clock):

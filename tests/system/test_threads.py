@@ -7,8 +7,8 @@ import sys
 import pytest
 
 WAIT = """
-from prunebert.cli import _let_waiting_threads_sleep
-_let_waiting_threads_sleep()
+from prunebert.system.threads import let_waiting_threads_sleep
+let_waiting_threads_sleep()
 import torch
 torch.ones(9**6).sum()
 """
