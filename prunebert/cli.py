@@ -25,9 +25,9 @@ from yaml import YAMLError
 from prunebert import experiment
 from prunebert.commands import catalogue, option_help
 from prunebert.errors import BadInput, describe_os_error, visible
-from prunebert.runs import artifacts, claim, guard, identity, made
+from prunebert.runs import artifacts, claim, guard, identity, inputs, made
 from prunebert.runs.failures import Failure, Failures
-from prunebert.settings import cells, checks, expansion, explain, labels, overrides, sweeps, unused
+from prunebert.settings import bad_cells, cells, expansion, explain, labels, overrides, sweeps, unused
 from prunebert.system import distributed, loading, signals, streams, threads
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def main() -> None:
         expansion.refuse_files(folder for folder in (flags.config_dir, flags.config_path) if folder)
         sweeps.refuse_unread_keys(words)
         if flags.multirun or any(w.startswith("experiment=") for w in words):
-            overrides.refuse_bad_cells(words)
+            bad_cells.refuse_bad_cells(words, inputs.check_for(words))
         sweeps.refuse_repeats(words)
         if flags.multirun:
             for line in sweeps.unused_words(words):
@@ -172,7 +172,7 @@ class Around(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         with _stopping():
             root = Path(config.hydra.run.dir)
-            checks.config(overrides.resolved(config))
+            inputs.check(overrides.resolved(config))
             _refuse_own_record(config)
             guard.refuse_shared(root, "hydra.run.dir")
             artifacts.prepare(root)

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from prunebert.errors import Diverged
-from prunebert.runs import artifacts, guard, identity
+from prunebert.runs import artifacts, guard, identity, inputs
 from prunebert.settings import labels as row_labels
-from prunebert.settings import checks, overlaps, unused
+from prunebert.settings import overlaps, unused
 from prunebert.system import distributed, loading, signals
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
         BadInput: something in the configuration or its files cannot be used.
         signals.Stopped: a signal asked for the end; a checkpoint was written if training had begun.
     """
-    checks.config(fields)
+    inputs.check(fields)
     guard.refuse_foreign(directory, "hydra.run.dir" if request.sweep is None else "hydra.sweep.dir")
     every, impl = build(fields["checkpoint"]), build(fields["impl"])
     model, task = loaded.load(fields, request.choices, impl, build)

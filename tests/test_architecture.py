@@ -58,9 +58,12 @@ BEFORE_TORCH = (
         "runs.guard",
         "runs.identity",
         "runs.index",
+        "runs.inputs",
         "runs.made",
         "runs.record",
     ),
+    *("network.checkpoint", "report.entry", "tasks.arguments", "tasks.layouts"),
+    *("commands.bench", "commands.evaluate", "commands.export", "commands.info", "commands.mask", "commands.status"),
     *("system.distributed", "system.loading", "system.signals", "system.threads"),
 )
 

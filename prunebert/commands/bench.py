@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunebert.errors import BadInput
-from prunebert.runs import artifacts, files, reading
+from prunebert.runs import artifacts, files, inputs, reading
 from prunebert.system import table
 from prunebert.system.console import arguments, counted, out_file, say
 from prunebert.system.table import Column
@@ -54,6 +54,8 @@ def main(argv: list[str]) -> None:
         raise BadInput(f"--repeats={options.repeats}: must be at least {MIN_REPETITIONS}")
     out = out_file(options.out, '{\n "run": ')
     artifacts.result(artifacts.resolve_pointer(reading.home(options.run)))  # before the slow imports
+    if options.model:
+        inputs.require_model(options.model)
     from prunebert.runs.load import load
     from prunebert.system.impl import Impl
 

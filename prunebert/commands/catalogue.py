@@ -30,7 +30,7 @@ COMMANDS = {
     "info": Command("prunebert.commands.info:main", "RUN", "show a finished run, or the table of a sweep"),
     "status": Command("prunebert.commands.status:main", "DIR", "list finished, running, failed and missing runs"),
     "compare": Command("prunebert.commands.compare:main", "RUN RUN", "measure the overlap of two runs' masks"),
-    "report": Command("prunebert.report.command:main", "DIR", "write tables, tests and figures of all runs below DIR"),
+    "report": Command("prunebert.report.entry:main", "DIR", "write tables, tests and figures of all runs below DIR"),
     "export": Command("prunebert.commands.export:main", "RUN OUT", "write a folder that transformers loads"),
     "evaluate": Command(
         "prunebert.commands.evaluate:main", "RUN task=…", "evaluate a finished run on other data", composes=True

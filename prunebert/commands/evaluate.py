@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from prunebert.errors import BadInput
-from prunebert.runs import artifacts, files, reading
+from prunebert.runs import artifacts, files, inputs, reading
 from prunebert.settings import overlaps, task_name
 from prunebert.system.console import arguments, out_file, say
 from prunebert.system.table import say_wrapped
@@ -54,7 +54,12 @@ def main(argv: list[str], compose: Compose) -> None:
         if _key(override).split(".")[0] not in GROUPS and _key(override) != "hydra.searchpath":
             raise BadInput(f"{override}: evaluate accepts only keys of {', '.join(GROUPS)}, as it trains nothing")
     out = out_file(options.out, '{\n "run": ')
+    if options.model:
+        inputs.require_model(options.model)
     fields, build = compose(_task_overrides(facts["command"], options.overrides))
+    if fields["task"]["_target_"].startswith("prunebert."):  # the user's own code checks its files itself
+        inputs.require_own_files(fields["task"])
+    inputs.require(fields, ("corpus",))
     from prunebert.runs.load import load
 
     run = load(root, model=options.model)

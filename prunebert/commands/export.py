@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prunebert.runs import artifacts, files, reading
+from prunebert.runs import artifacts, files, inputs, reading
 from prunebert.system.console import arguments, out_folder, say
 from prunebert.system.names import encodable
 
@@ -34,6 +34,8 @@ def main(argv: list[str]) -> None:
     artifacts.result(root)  # refuse a missing run before the slow imports
     files.refuse_full(out)
     out_folder(out, str(out))
+    if options.model:
+        inputs.require_model(options.model)
     from prunebert.runs.load import load
 
     run = load(root, model=options.model)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunebert.choices import EVERY_MATRIX
 from prunebert.errors import BadInput
-from prunebert.runs import artifacts, reading
+from prunebert.runs import artifacts, inputs, reading
 from prunebert.system import table
 from prunebert.system.console import arguments, counted, say
 from prunebert.system.outputs import refuse_unwritable
@@ -67,6 +67,7 @@ def main(argv: list[str], compose: Compose) -> None:
     importer.add_argument("overrides", metavar="model=…", nargs="*", help="the model that the masks belong to")
     options = parser.parse_args(argv)
     if options.action == "info":
+        inputs.require_run(options.file, or_file=True)
         _show(reading.home(options.file), options.wide)
     elif options.action == "import":
         _import(options, compose)
@@ -109,10 +110,12 @@ def _show(path: Path, wide: bool) -> None:
 
 
 def _combine(options: Namespace) -> None:
+    out = _new_file(options.out)
+    for path in (options.a, options.b):
+        inputs.require_run(path, or_file=True)
     from prunebert.masks.maskfile import MaskFile
     from prunebert.masks.top_v import count_kept, sparsity
 
-    out = _new_file(options.out)
     a, b = (artifacts.masks(reading.home(path)) for path in (options.a, options.b))
     if a.weights_hash != b.weights_hash and not options.force:
         raise BadInput(
@@ -146,6 +149,7 @@ def _import(options: Namespace, compose: Compose) -> None:
     if not reading.is_file(path):
         raise BadInput(f"{path}: there is no such file")
     fields, build = compose(options.overrides)
+    inputs.require(fields, ("model",))
     from prunebert.commands import mask_formats
     from prunebert.masks.maskfile import MaskFile
     from prunebert.masks.top_v import sparsity

@@ -10,12 +10,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from prunebert.errors import BadInput
 from prunebert.system import hub
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CONFIG, ADAPTER = "config.json", "adapter_config.json"
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -119,25 +120,39 @@ def place(name: str, folder: str | None, revision: str) -> Place:
 
     Raises BadInput for an empty name, a file, and a path that does not exist.
     """
-    if not name.strip():
-        raise BadInput(f"model.name={name!r}: is empty; give a folder or a hub id")
     if folder is not None:
         return Place(name, folder, revision)
+    if own := local(name, revision):
+        return own
+    hub.prepare()
+    return Place(name, name, revision)
+
+
+def local(name: str, revision: str = "main") -> Place | None:
+    """Return the folder that `model.name=name` names; None if it can only be the hub's id.
+
+    Raises BadInput for an empty name, a file, a path that does not exist, and a folder without a configuration.
+    """
+    if not name.strip():
+        raise BadInput(f"model.name={name!r}: is empty; give a folder or a hub id")
     try:
         path = Path(name).expanduser()
         is_folder, exists = path.is_dir(), path.exists()
     except (OSError, RuntimeError) as error:  # a name that is too long, or ~ of an unknown user
         raise BadInput(f"model.name={one_line(name)}: {getattr(error, 'strerror', None) or error}") from error
     if is_folder:
-        return Place(name, str(path), revision)
+        place = Place(name, str(path), revision)
+        with hub.explained(f"model.name={name}", OTHER_SOURCES, remote=False):
+            if place.file(CONFIG) is None:
+                raise place.absent(f"{CONFIG} is missing")
+        return place
     if exists:
         raise BadInput(f"model.name={name}: is a file; give the folder that holds {CONFIG} and {WEIGHTS}")
     if name.startswith((".", "/", "~")):
         raise BadInput(f"model.name={name}: there is no such folder")
     if not name.isprintable():
         raise BadInput(f"model.name={name!r}: is no folder, and a hub id has no such characters")
-    hub.prepare()
-    return Place(name, name, revision)
+    return None
 
 
 def read_tensors(source: Place) -> dict[str, Tensor]:

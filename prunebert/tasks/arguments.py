@@ -38,6 +38,27 @@ def column(key: str, value: Any) -> str:
     )
 
 
+def own_columns(
+    train: str | None, eval: Any, text: str | int | list[str | int] | None, label: str | int
+) -> tuple[list[str], str]:
+    """Return the columns of text and of labels in the user's own file. Without a file there are no columns of text.
+
+    Raises:
+        BadInput: columns or task.eval without task.train, a file without a column of text, or one column for both.
+    """
+    label = column("task.label", label)
+    if not train:
+        if eval is not None or text is not None or label != "label":
+            raise BadInput("task.eval, task.text and task.label describe your own file; name it with task.train=FILE")
+        return [], label
+    if text is None or text == []:
+        raise BadInput("task.text is needed to read your file: name its column of text, or two: task.text=[a,b]")
+    columns = [column("task.text", c) for c in (text if isinstance(text, list) else [text])]
+    if label in columns:
+        raise BadInput(f"task.text={label}: task.label={label} is the same column; name the column of text")
+    return columns, label
+
+
 def words(key: str, values: Any) -> list[str] | None:
     """Return label words. Raises BadInput for anything but a list of different words, with how to quote others."""
     if values is None:

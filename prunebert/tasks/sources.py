@@ -7,7 +7,6 @@ tables have `attrs["classes"]`: the classes that the data set's label numbers st
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import pandas as pd
 
 from prunebert.errors import BadInput, did_you_mean
 from prunebert.system import hub, packaged
-from prunebert.tasks import files
+from prunebert.tasks import files, layouts
 from prunebert.tasks.files import is_unicode, kind_of, read, row_of
 
 Tables = dict[str, pd.DataFrame]  # "train" and the evaluation splits by name
@@ -75,14 +74,10 @@ def from_folder(
         eval: {split: file} of the evaluation files.
         header: the columns' names, for files without a header line.
     """
-    files.refuse_foreign(data_dir, "task.data_dir")
-    root = Path(data_dir).expanduser()
-    folder = root / name if (root / name).is_dir() else root
+    splits = {"train": train, **eval}
     tables = {}
-    for split, file in {"train": train, **eval}.items():
-        if not (folder / file).exists():
-            raise BadInput(f"task.data_dir={data_dir} is not GLUE's layout for {task}: {name}/{file} is missing")
-        path = files.find(str(folder / file), f"task.data_dir={data_dir}")
+    found = layouts.glue(task, data_dir, name, list(splits.values()))
+    for (split, file), path in zip(splits.items(), found, strict=True):
         with files.readable(f"task.data_dir={data_dir}: {name}/{file}"):
             table = files.read_separated(
                 path,
@@ -109,25 +104,11 @@ def from_files(train: str, eval: str | dict[str, str] | None, text: list[str], l
         text: one or two columns of text.
         label: the column of labels.
     """
-    evaluation = evaluation_files(eval)
+    evaluation = layouts.evaluation_files(eval)
     tables = {"train": _own(train, "task.train", text, label)}
     for split, file in evaluation.items():
         tables[split] = _own(file, "task.eval", text, label)
     return tables
-
-
-def evaluation_files(eval: str | dict[str, str] | None) -> dict[str, str]:
-    """Return {split: file} of task.eval. Raises BadInput for a value that is neither a file nor such a table."""
-    if eval is None:
-        return {}
-    named = {"validation": eval} if isinstance(eval, str) else eval
-    if not isinstance(named, dict) or not named or not all(isinstance(x, str) and x for x in (*named, *named.values())):
-        raise BadInput(
-            f"task.eval={eval}: must be a file, or files by split, as 'task.eval={{matched: a.csv, mismatched: b.csv}}'"
-        )
-    if "train" in named:
-        raise BadInput(f"task.eval={eval}: a split for evaluation cannot be named train; name the file task.train=FILE")
-    return named
 
 
 def _own(file: str, key: str, text: list[str], label: str) -> pd.DataFrame:

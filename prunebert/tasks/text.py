@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from prunebert.errors import BadInput
 from prunebert.network.interface import Batch, Form, logits_by_row
 from prunebert.ranges import Fraction, Text
-from prunebert.tasks import arguments, sources
+from prunebert.tasks import arguments, layouts, sources
 from prunebert.tasks.arguments import Folder, Hub, Package, Tokens
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
@@ -194,27 +194,20 @@ def text_task(
     if kind == "regression" and labels is not None:
         raise BadInput("task.labels names classes, and task.kind=regression has none; leave it out")
     given = None if labels is None else given_names(labels)
-    label = arguments.column("task.label", label)
     label_words = arguments.words("task.label_words", label_words)
-    if not train and (eval is not None or text is not None or label != "label"):
-        raise BadInput("task.eval, task.text and task.label describe your own file; name it with task.train=FILE")
+    text_columns, label = arguments.own_columns(train, eval, text, label)
     if train:
-        if text is None or text == []:
-            raise BadInput("task.text is needed to read your file: name its column of text, or two: task.text=[a,b]")
-        text_columns = [arguments.column("task.text", c) for c in (text if isinstance(text, list) else [text])]
-        if label in text_columns:
-            raise BadInput(f"task.text={label}: task.label={label} is the same column; name the column of text")
         source, tables = train, sources.from_files(train, eval, text_columns, label)
     elif data_dir:
         if not folder:
-            raise BadInput(f"task.data_dir={data_dir}: task {name} has no folder layout; give task.train=FILE")
+            layouts.refuse_without_layout(name, data_dir)
         source, tables = data_dir, sources.from_folder(name, data_dir, **folder)
     elif package:
         source, tables = f"{package['name']}=={package['version']}", sources.from_package(**package)
     elif hub:
         source, tables = hub["path"], sources.from_hub(name, **hub)
     else:
-        raise BadInput(f"task={name} needs task.train=FILE (CSV, TSV, JSON lines or Parquet) and task.text=COLUMN")
+        layouts.refuse_without_source(name)
     regression = kind == "regression"
     metric = metric or f"prunebert.metrics:{'Correlation' if regression else 'Accuracy'}"
     if regression and metric in CLASSES_ONLY:

@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from prunebert.errors import BadInput
-from prunebert.settings import overrides
+from prunebert.settings import bad_cells, overrides
 
 NAMES = [
     "a=b",
@@ -111,14 +111,14 @@ def test_flags_are_hydras():
 def test_a_value_that_every_cell_would_refuse_ends_a_sweep_before_it_begins():
     def refused(*words):
         with pytest.raises(BadInput) as caught:
-            overrides.refuse_bad_cells(list(words))
+            bad_cells.refuse_bad_cells(list(words))
         return str(caught.value)
 
     assert refused("method=smp,movement", "method.score_lr=0.1,-1").startswith("method.score_lr=-1: ")
     assert refused("seed=0,1", "fit.steps=10,0").startswith("fit.steps=0: ")
     assert refused("method=smp,l0", "teacher_fit.lr=.nan,nan").startswith("teacher_fit.lr=.nan: ")
-    overrides.refuse_bad_cells(["method=smp,movement", "method.allocation=local", "fit.steps=1,2", "seed=0,1"])
-    overrides.refuse_bad_cells(["method=smp,movement", "method.scope=global"])  # only movement takes it
+    bad_cells.refuse_bad_cells(["method=smp,movement", "method.allocation=local", "fit.steps=1,2", "seed=0,1"])
+    bad_cells.refuse_bad_cells(["method=smp,movement", "method.scope=global"])  # only movement takes it
 
 
 @pytest.mark.parametrize("read", [overrides.axis, lambda word: overrides.values([word])], ids=["axis", "values"])

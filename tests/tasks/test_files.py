@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prunebert.errors import BadInput
-from prunebert.tasks import files, sources
+from prunebert.system import paths
+from prunebert.tasks import files, layouts, sources
 from prunebert.tasks.corpus import corpus
 from prunebert.tasks.labels import label_names, located, to_classes
 
@@ -45,7 +46,7 @@ def message(call, *arguments):
     ids=lambda value: value[:20].replace("\0", "0"),
 )
 def test_what_is_no_file_is_told_as_what_it_is(file, words):
-    found = message(files.find, file, "task.train")
+    found = message(paths.find, file, "task.train")
     assert found.startswith(f"task.train={file}: ") and words.lower() in found.lower()
 
 
@@ -165,9 +166,9 @@ def test_an_unreadable_file_is_told_with_the_systems_reason(tmp_path, monkeypatc
     [["a.csv", "b.csv"], {}, {"train": "a.csv"}, {"x": ["a.csv"]}, {1: "a.csv"}, {"": "a.csv"}, {"x": ""}, ""],
 )
 def test_evaluation_files_of_another_type_are_refused(evaluation):
-    assert message(sources.evaluation_files, evaluation).startswith("task.eval=")
-    assert sources.evaluation_files("a.csv") == {"validation": "a.csv"}
-    assert sources.evaluation_files({"x": "a.csv"}) == {"x": "a.csv"}
+    assert message(layouts.evaluation_files, evaluation).startswith("task.eval=")
+    assert layouts.evaluation_files("a.csv") == {"validation": "a.csv"}
+    assert layouts.evaluation_files({"x": "a.csv"}) == {"x": "a.csv"}
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)

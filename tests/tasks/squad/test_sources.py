@@ -129,7 +129,7 @@ QAS = ("data", 0, "paragraphs", 0, "qas")
         ({"train": None}, r"task\.eval=.* but task\.train is not"),
         (
             {"train": None, "eval": None, "data_dir": "nowhere"},
-            r"task\.data_dir=nowhere: train-v1\.1\.json is missing",
+            r"task\.data_dir=nowhere: there is no such folder",
         ),
         ({"max_length": 65}, r"task\.max_length=65: .* 64"),
         ({"max_length": 7}, r"task\.max_length=7: .* at least 8"),

@@ -1,0 +1,36 @@
+"""`prunebert report DIR…`: read the command line before the slow imports, then write the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prunebert.errors import BadInput
+from prunebert.report import rows
+from prunebert.runs import reading
+from prunebert.system.console import arguments
+from prunebert.system.table import add_wide
+
+DESCRIPTION = "Write report.html, results.csv and .parquet, tables.tex and figures from finished runs."
+DIRS = "runs, sweeps, or folders of them; or results.csv or results.parquet of an earlier report"
+
+
+def main(words: list[str]) -> None:
+    """Parse the command line `words`, write the report, and print the scores and the page to open."""
+    parser = arguments("report", DESCRIPTION)
+    parser.add_argument("dirs", nargs="+", type=Path, metavar="DIR", help=DIRS)
+    parser.add_argument(
+        "--out", type=Path, help="output folder; default: report/ in the first DIR, or beside it if file"
+    )
+    parser.add_argument("--baseline", metavar="METHOD", help="compare with this method; default: magnitude, if it ran")
+    add_wide(parser)
+    options = parser.parse_intermixed_args(words)
+    for root in options.dirs:
+        if not reading.is_folder(root) and not reading.is_file(root):
+            raise BadInput(f"{root}: there is no such {'file' if rows.is_table(root) else 'directory'}")
+    from prunebert.report import terminal
+    from prunebert.report.command import write
+
+    report = write(options.dirs, options.out, options.baseline)
+    terminal.show_scores(report.runs, options.wide)
+    terminal.show_troubles(report.runs, report.troubles)
+    terminal.show_file(report.file)

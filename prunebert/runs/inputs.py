@@ -1,0 +1,137 @@
+"""Check a configuration and the files, folders, runs and packages that it names, before torch is imported.
+
+Each check is the function that the later reader calls too, so a fault gives the same message early and late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from prunebert.network import checkpoint
+from prunebert.runs import artifacts, reading
+from prunebert.settings import checks
+from prunebert.system import packaged, paths
+from prunebert.tasks import arguments, layouts
+
+Node = dict[str, Any]
+NODES = ("task", "corpus", "model", "method")
+RUNS = ("masks", "budget")  # keys of a method that name a run or a mask file
+LOCAL_LAUNCHERS = {"laptop", "joblib", "basic"}
+PRETRAINED = "pretrained"  # the value of distill.teacher that names no run
+
+
+def check(fields: Node) -> None:
+    """Raise BadInput for a value that is not allowed, and for something named in a configuration that is missing."""
+    checks.config(fields)
+    require(fields)
+
+
+def check_for(words: list[str]) -> Callable[[Node], None]:
+    """Return the check of a sweep's cells: `check`, or only that of the values if another machine runs the cells.
+
+    words: of the sweep's command line. A cluster's nodes may have files that this machine lacks.
+    """
+    launchers = [word.partition("=")[2] for word in words if word.startswith("hydra/launcher=")]
+    return check if set(launchers) <= LOCAL_LAUNCHERS else checks.config
+
+
+def require(fields: Node, nodes: tuple[str, ...] = NODES) -> None:
+    """Raise BadInput for the first file, folder, run or package that is missing.
+
+    Only prunebert's own loaders are known. The user's own code checks its files itself.
+
+    Args:
+        fields: a whole configuration, resolved and checked.
+        nodes: the groups to check.
+    """
+    for name in nodes:
+        for target, node in _targets(fields.get(name)):
+            if target == "prunebert.tasks.text.text_task":
+                _text(node)
+            elif target == "prunebert.tasks.squad.squad_task":
+                _squad(node)
+            elif target == "prunebert.tasks.corpus.corpus":
+                _corpus(node)
+            elif target == "prunebert.network.models.load":
+                require_model(node["name"], node.get("package"))
+            elif target.startswith("prunebert.methods."):
+                for key in RUNS:
+                    require_run(node.get(key), f"method.{key}=", or_file=True)
+            elif target.startswith("prunebert.distill.") and node.get("teacher") != PRETRAINED:
+                require_run(node.get("teacher"), "distill.teacher=")
+
+
+def require_own_files(task: Node) -> None:
+    """Raise BadInput for the first missing file of task.train and task.eval."""
+    if isinstance(task.get("train"), str):
+        paths.find(task["train"], "task.train")
+    for file in layouts.evaluation_files(task.get("eval")).values():
+        paths.find(file, "task.eval")
+
+
+def require_model(name: str, package: Node | None = None) -> None:
+    """Raise BadInput if a model's folder or package is missing. A hub id is not looked up."""
+    if package:
+        packaged.installed(package["name"], package["version"], package["extra"])
+    else:
+        checkpoint.local(name)
+
+
+def require_run(value: Any, key: str = "", or_file: bool = False) -> None:
+    """Raise BadInput, beginning with `key`, unless `value` names a finished run.
+
+    Args:
+        value: a path; anything else names nothing.
+        or_file: a mask file is accepted, too.
+    """
+    if not isinstance(value, str | Path):
+        return
+    root = artifacts.resolve_pointer(reading.home(value))
+    if not (or_file and reading.is_file(root)):
+        artifacts.result(root, key)
+
+
+def _targets(value: Any) -> Iterator[tuple[str, Node]]:
+    """Yield the nodes with a `_target_` in a value, itself included."""
+    if isinstance(value, dict):
+        if isinstance(value.get("_target_"), str):
+            yield value["_target_"], value
+        for inner in value.values():
+            yield from _targets(inner)
+
+
+def _text(node: Node) -> None:
+    name = node.get("seed_name") or node["name"]
+    arguments.words("task.label_words", node["label_words"])
+    arguments.own_columns(node["train"], node["eval"], node["text"], node["label"])
+    if node["train"]:
+        require_own_files(node)
+    elif node["data_dir"]:
+        folder = node["folder"] or layouts.refuse_without_layout(name, node["data_dir"])
+        layouts.glue(name, node["data_dir"], folder["name"], [folder["train"], *folder["eval"].values()])
+    elif node["package"]:
+        _package(node)
+    elif not node["hub"]:
+        layouts.refuse_without_source(name)
+
+
+def _squad(node: Node) -> None:
+    arguments.words("task.label_words", node["label_words"])
+    if node["train"]:
+        require_own_files(node)
+    elif node["data_dir"]:
+        layouts.squad(node["data_dir"], node["no_answer"])
+
+
+def _corpus(node: Node) -> None:
+    if node["file"]:
+        layouts.corpus(node["file"])
+    elif node["package"]:
+        _package(node)
+
+
+def _package(node: Node) -> None:
+    package = node["package"]
+    packaged.installed(package["name"], package["version"], package["extra"])
