@@ -25,7 +25,7 @@ from yaml import YAMLError
 from prunebert import experiment
 from prunebert.commands import catalogue, option_help
 from prunebert.errors import BadInput, describe_os_error, visible
-from prunebert.runs import artifacts, claim, guard, identity, inputs, made
+from prunebert.runs import artifacts, claim, guard, identity, inputs, made, standing
 from prunebert.runs.failures import Failure, Failures
 from prunebert.settings import bad_cells, cells, expansion, explain, labels, overrides, sweeps, unused
 from prunebert.system import distributed, loading, signals, streams, threads
@@ -42,6 +42,7 @@ def main() -> None:
     started = time.perf_counter()
     streams.prepare()
     words = sys.argv[1:] or ["--help"]
+    standing.begin_command(words)
     threads.let_waiting_threads_sleep()
     loading.watch_imports()
     try:
@@ -58,10 +59,12 @@ def main() -> None:
         expansion.refuse_files(folder for folder in (flags.config_dir, flags.config_path) if folder)
         sweeps.refuse_unread_keys(words)
         if flags.multirun or any(w.startswith("experiment=") for w in words):
+            loading.show("composing the sweep")
             bad_cells.refuse_bad_cells(words, inputs.check_for(words))
         sweeps.refuse_repeats(words)
         if flags.multirun:
             for line in sweeps.unused_words(words):
+                loading.clear()
                 sys.stderr.write(f"prunebert: {visible(line)}\n")
         sys.argv[1:] = [*overrides.for_every_cell(words), *distributed.silence_others()]
         os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come back here and are printed in one line
@@ -108,10 +111,17 @@ class CommandLine:
     def run(self, config: DictConfig) -> Failure | None:
         """One run, alone or as the cell of a sweep. Returns why a cell did not finish."""
         loading.watch_imports()  # a launcher's worker does not pass through main
-        out = Path(HydraConfig.get().runtime.output_dir)
+        hydra_config, out = HydraConfig.get(), Path(HydraConfig.get().runtime.output_dir)
+        sweep = Path(hydra_config.sweep.dir) if hydra_config.mode == RunMode.MULTIRUN and not config.dry else None
         try:
-            with signals.cell(made.remove_empty) as begins:
+            with signals.cell(partial(standing.clean, sweep)) as begins:
+                if begins and sweep:
+                    at_once = hydra_config.launcher.get("n_jobs", 1)
+                    standing.begin_cell(sweep, list(hydra_config.overrides.task), hydra_config.job.num + 1, at_once)
                 return self._run(config, out) if begins else None
+        except signals.Stopped:
+            standing.report_stop(sweep)
+            raise
         finally:
             if self.remote:
                 made.end()
@@ -142,8 +152,7 @@ class CommandLine:
 
     def _carry_out(self, config: DictConfig, out: Path, sweep: bool, texts: dict[str, str]) -> None:
         started, self.started = self.started, None
-        hydra_config = HydraConfig.get()
-        words = hydra_config.overrides
+        hydra_config, words = HydraConfig.get(), HydraConfig.get().overrides
         as_written: Any = OmegaConf.to_container(config)
         for line in [] if sweep else unused.of_hydra(words.hydra, multirun=False):
             log.warning("%s", line)
@@ -158,7 +167,7 @@ class CommandLine:
             is_same=partial(_means_the_same, config),
         )
         fields = overrides.container(config, list(words.task))
-        experiment.carry_out(fields, request, out, overrides.build, self.loaded)
+        standing.timed(partial(experiment.carry_out, fields, request, out, overrides.build, self.loaded))
 
 
 class Around(Callback):
@@ -222,7 +231,9 @@ class Around(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         from prunebert.commands import info
 
-        sweep = Path(config.hydra.sweep.dir)
+        sweep, stop = Path(config.hydra.sweep.dir), signals.sweep_stop()
+        if stop and stop.by:
+            _stop(f"stopped by {stop.by}; {standing.of_sweep(sweep)}; {standing.COMMAND.go_on()}", signals.STATUS)
         if config.dry:
             self.failures.show("could not begin")
         else:
@@ -232,9 +243,6 @@ class Around(Callback):
 
             with _stopping(status=1):
                 of_sweep(sweep)
-        stop = signals.sweep_stop()
-        if stop and stop.by:
-            _stop(f"stopped by {stop.by}; the same command goes on from the last checkpoints", signals.STATUS)
         if self.failures.cells:
             sys.exit(1)  # a cell did not finish
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from prunebert.errors import Diverged
-from prunebert.runs import artifacts, guard, identity, inputs
+from prunebert.runs import artifacts, guard, identity, inputs, standing
 from prunebert.settings import labels as row_labels
 from prunebert.settings import overlaps, unused
 from prunebert.system import distributed, loading, signals
@@ -78,8 +78,10 @@ class Loaded:
         return objects
 
 
-def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: Build, loaded: Loaded) -> None:
+def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: Build, loaded: Loaded) -> bool:
     """Run, or with dry=true describe, what a resolved configuration asks for.
+
+    Returns whether anything was trained.
 
     Args:
         fields: the whole configuration, resolved, without Hydra's own part.
@@ -111,7 +113,7 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
         loaded.forget()
         untrained = build(dry_run.without_stored_teacher(fields["method"]))
         dry_run.show(untrained, task, model, directory, run_identity, labels, fields["seed"])
-        return
+        return False
     from prunebert.commands import info
     from prunebert.runs import claim
 
@@ -132,7 +134,7 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
             if row["task"] != labels["task"]:
                 log.warning("this run finished as task.name=%s; rerun=true repeats it under the new name", row["task"])
             log.info("finished before (rerun=true repeats it): %s", info.line(row, home.root))
-            return
+            return False
         from prunebert.run import Conditions, run
         from prunebert.system.trackers import none
         from prunebert.training.checkpoints import Checkpoints
@@ -154,6 +156,7 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
             row = run(method, task, model, out, conditions)
         if distributed.FIRST:
             log.info("%s", info.line(row, home.root))
+    return True
 
 
 def _shared_data(fields: dict[str, Any], model: str) -> Iterator[str]:
@@ -179,5 +182,5 @@ def _early_ends(clear_checkpoints: Callable[[], None]) -> Iterator[None]:
         clear_checkpoints()
         raise
     except signals.Stopped as stopped:
-        log.warning("stopped by %s %s; the same command goes on from the last checkpoint", stopped.by, stopped.where)
+        log.warning("stopped by %s %s; %s", stopped.by, stopped.where, standing.COMMAND.go_on())
         raise

@@ -23,7 +23,7 @@ def test_cells_side_by_side_end_as_in_a_row(prunebert, toy, tmp_path):
     rows = {}
     for sweep in ("both", "row"):
         results = [json.loads(f.read_text()) for f in (tmp_path / sweep).rglob("result.json")]
-        assert len(results) == 4 and {r["device"] for r in results} == {"cpu, 1 threads"}
+        assert len(results) == 4 and {r["device"] for r in results} == {"cpu, 1 thread"}
         rows[sweep] = {(r["method"], r["seed"]): (r["identity"], r["score"]) for r in results}
     assert rows["both"] == rows["row"] and "4 finished runs" in done.stdout
 
@@ -35,7 +35,7 @@ def test_a_cell_that_fails_is_reported_and_the_others_go_on(prunebert, toy, tmp_
     done = prunebert(*words, "hydra/launcher=laptop", "hydra.sweep.dir=sweep")
     assert done.returncode == 1 and "1 finished run " in done.stdout and "did not finish" in done.stdout
     (run,) = (tmp_path / "sweep").rglob("result.json")
-    assert json.loads(run.read_text())["device"] == "cpu, 1 threads"
+    assert json.loads(run.read_text())["device"] == "cpu, 1 thread"
 
 
 @pytest.mark.slow
@@ -70,8 +70,9 @@ def test_a_signal_to_the_sweep_ends_all_its_cells_with_checkpoints(prunebert, to
     process.send_signal(getattr(signal, name))
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 75 and "Traceback" not in printed, printed
-    assert len(re.findall(rf"^[\d:]+ stopped by {name} after step", printed, re.MULTILINE)) == jobs, printed
-    assert jobs == 1 or f"\nprunebert: stopped by {name}; the same command goes on" in printed
+    stopped = re.findall(rf"^[\d:]+ (?:\[seed=\d\] )?stopped by {name} after step", printed, re.MULTILINE)
+    assert len(stopped) == jobs, printed
+    assert jobs == 1 or f"\nprunebert: stopped by {name}; 0 of 3 cells are finished; go on" in printed
     assert len(list((tmp_path / "sweep").rglob("moment-*"))) == jobs
     assert len([p for p in (tmp_path / "sweep").iterdir() if p.is_dir()]) == jobs, "the others never began"
     done = prunebert(*words)

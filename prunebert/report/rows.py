@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunebert.errors import BadInput
+from prunebert.runs import schema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,7 +128,7 @@ def parse_row(names: list[str], cells: list[Any]) -> dict[str, Any]:
             raise BadInput(f"it is damaged: {name} is a value and a group of values")
         is_text = name in TEXT_COLUMNS or not TEXT_GROUPS.isdisjoint(path[:-1])
         group[path[-1]] = str(cell) if is_text else parse_cell(cell)
-    return row
+    return schema.in_todays_words(row)
 
 
 def parse_cell(cell: Any) -> Any:

@@ -174,7 +174,7 @@ def result(root: Path, key: str = "") -> dict[str, Any]:
             else f"{key}{root} is not a run's directory"
         )
     try:
-        return seal.read_result(root / RESULT)
+        return schema.in_todays_words(seal.read_result(root / RESULT))
     except BadInput as error:
         raise BadInput(f"{key}{error}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,6 +56,13 @@ PACKAGE: Kinds = {**dict.fromkeys(("name", "version", "path", "extra", "model"),
 TOPOLOGY: Kinds = {"sparsity_effective": (float,), "kinds": (dict,), "matrices": (dict,)}
 KIND: Kinds = {"remaining": (float,), "size": (int,)}
 NUMBERS, TEXTS = ("metrics", "majority"), ("versions", "files")  # tables whose values are numbers, or text
+
+
+def in_todays_words(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a result with its device as it is written today. Earlier versions wrote "cpu, 1 threads"."""
+    if isinstance(device := row.get("device"), str):
+        row["device"] = re.sub(r"\b1 threads\b", "1 thread", device)
+    return row
 
 
 def fault(row: Mapping[str, Any]) -> str:

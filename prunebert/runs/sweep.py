@@ -58,12 +58,7 @@ def never_started(sweep: Path, started: list[list[str]]) -> list[Missing]:
         BadInput: the sweep's record cannot be read, or one of its words cannot be enumerated.
     """
     search_path, typed, params = _asked(sweep)
-    typed_keys = {word.partition("=")[0] for word in typed}
-    words = typed + [f"{key}={value}" for key, value in params.items() if key not in typed_keys]
-    axes = {}  # key -> canonical word -> the word for a command
-    for word in words:
-        cells = axis(word)
-        axes[canonical(cells[0]).partition("=")[0]] = {canonical(cell): cell for cell in cells}
+    axes = axes_of(sweep)
     if (number := math.prod(map(len, axes.values()))) > MAX_CELLS:
         raise BadInput(f"it has {number:,} cells, and cells are enumerated up to {MAX_CELLS:,}")
     here = {cell for run in artifacts.runs(sweep) for words in recorded_words(run) for cell in _cells_of(words, axes)}
@@ -79,6 +74,21 @@ def never_started(sweep: Path, started: list[list[str]]) -> list[Missing]:
         directory = sweep / settings_cells.name(command, named_by)
         lacking.append(Missing(varying, [*search_path, *command], directory))
     return lacking
+
+
+def axes_of(sweep: Path) -> dict[str, dict[str, str]]:
+    """What a sweep varies and what it does not: key -> canonical word -> the word for a command.
+
+    Raises:
+        BadInput: the sweep's record cannot be read, or one of its words cannot be enumerated.
+    """
+    _, typed, params = _asked(sweep)
+    typed_keys = {word.partition("=")[0] for word in typed}
+    axes = {}
+    for word in typed + [f"{key}={value}" for key, value in params.items() if key not in typed_keys]:
+        cells = axis(word)
+        axes[canonical(cells[0]).partition("=")[0]] = {canonical(cell): cell for cell in cells}
+    return axes
 
 
 def _cells_of(words: list[str], axes: dict[str, dict[str, str]]) -> Iterator[tuple[str, ...]]:

@@ -34,8 +34,10 @@ def explain(error: Exception, known_keys: Callable[[], list[str]]) -> str:
     several = re.search(r"Ambiguous value for argument '(.+)'\n|Sweep parameters '(.+)' requires --multirun", text)
     if isinstance(error, ConfigCompositionException) and several:
         key, _, value = (several[1] or several[2]).partition("=")
+        if "." not in key and key not in (known := known_keys()) and not key.startswith("+"):
+            return f"{shown(key)}: there is no such key{did_you_mean(key, known)} (`prunebert --cfg job` shows all)"
         text_word = quoting.word(key, value)
-        return f"{key}={shown(value)}: several values are a sweep, which needs -m; for text write {text_word}"
+        return f"{key}={shown(value)}: several values are a sweep; add -m; for text write {text_word}"
     unknown = re.search(r"Could not override '([^']*)'", text)
     if isinstance(error, ConfigCompositionException) and unknown:
         return _unknown_key(unknown[1].split("@")[0], error, known_keys)

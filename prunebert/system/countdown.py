@@ -48,7 +48,8 @@ class Countdown:
         if Countdown.shown is not self or time_now - self.start_time < SILENT:
             return
         if self.console.is_terminal and not loading.LOADING.prefix:
-            self._draw_bar()
+            if self.bar or not loading.LOADING.hidden:  # not beside another bar
+                self._draw_bar()
         elif time_now - self.last_time >= PLAIN_EVERY:
             self.last_time = time_now
             loading.clear()

@@ -12,13 +12,9 @@ import torch
 from prunebert.errors import BadInput, bad_choice
 from prunebert.ranges import check_fields
 from prunebert.system.console import counted
+from prunebert.system.threads import cores
 
 Threads = Annotated[int, "at least 1 and at most 4096"]
-
-
-def cores() -> int:
-    """Return the number of cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -89,13 +89,13 @@ class Watcher:
     """A finder of modules that finds none: it reports the import of a slow package."""
 
     def __init__(self) -> None:
-        self.first = True
+        self.reported: set[str] = set()
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
         """Report the package `name` if it is slow. Python then asks the next finder."""
-        if name in SLOW:
-            show(f"loading {SLOW[name]}", at_once=self.first)
-            self.first = False
+        if name in SLOW and name not in self.reported:
+            show(f"loading {SLOW[name]}", at_once=not self.reported)
+            self.reported.add(name)
 
 
 def watch_imports() -> None:

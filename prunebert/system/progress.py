@@ -83,6 +83,16 @@ def clock(seconds: float) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
 
 
+class Named(OneLine):
+    """A formatter that begins the messages of a launcher's worker with the label of its cell."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Format the record without its exception."""
+        named = logging.makeLogRecord(record.__dict__)
+        named.message = f"{loading.LOADING.prefix}{record.message}"
+        return super().formatMessage(named)
+
+
 def terminal_handler() -> logging.Handler:
     """Return the handler of a run's log lines on the terminal; run.log has its own.
 
@@ -93,9 +103,9 @@ def terminal_handler() -> logging.Handler:
     handler: logging.Handler
     if console().is_terminal:
         handler = RichHandler(console=console(), show_path=False, show_level=False, log_time_format="%H:%M:%S")
-        handler.setFormatter(OneLine("%(message)s", "%H:%M:%S"))
+        handler.setFormatter(Named("%(message)s", "%H:%M:%S"))
     else:
         handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(OneLine("%(asctime)s %(message)s", "%H:%M:%S"))
+        handler.setFormatter(Named("%(asctime)s %(message)s", "%H:%M:%S"))
     handler.addFilter(lambda record: not getattr(record, "printed_at_exit", False))
     return handler

@@ -1,8 +1,13 @@
-"""How threads of this process wait for one another."""
+"""Cores, and how threads of this process wait for one another."""
 
 from __future__ import annotations
 
 import os
+
+
+def cores() -> int:
+    """Return the number of cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def let_waiting_threads_sleep() -> None:

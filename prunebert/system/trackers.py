@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -28,11 +29,16 @@ Make = Callable[[Path, dict[str, Any]], Tracker]  # (the run's directory, its la
 
 
 class Guarded:
-    """A tracker whose errors never stop the run. After its first error it is dropped, with one warning."""
+    """A tracker whose errors never stop the run. After its first error it is dropped, with one warning.
+
+    A tracker may have an attribute `place`: the text that says where its lines go. It is reported at the start.
+    """
 
     def __init__(self, make: Make, root: Path, labels: dict[str, Any]) -> None:
         self.tracker: Tracker | None = None
         self._try(lambda: setattr(self, "tracker", make(root, labels)))
+        if place := getattr(self.tracker, "place", ""):
+            log.info("tracking: %s", place)
 
     def log(self, line: dict[str, Any]) -> None:
         """Pass the line on, unless the tracker was dropped."""
@@ -85,7 +91,9 @@ class tensorboard:  # noqa: N801 - named as in the configuration
     def __init__(self, root: Path, labels: dict[str, Any]) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self.writer = SummaryWriter(str(root / "tensorboard"))
+        folder = str(root / "tensorboard")
+        self.writer = SummaryWriter(folder)
+        self.place = f"event files in {folder}; show them with: tensorboard --logdir {shlex.quote(folder)}"
 
     def log(self, line: dict[str, Any]) -> None:
         """Write each number of the line as one scalar."""
@@ -108,6 +116,7 @@ class wandb:  # noqa: N801 - named as in the configuration
         directory = {"dir": str(root)} if module == "wandb" else {}
         name = f"{labels['method']}-{labels['task']}-{labels['sparsity']}-{labels['seed']}-{labels['identity'][:6]}"
         self.module.init(project=project, name=name, config=labels, **directory)
+        self.place = f"run {name} of project {project} in {module}" + (f", files in {root}" if directory else "")
 
     def log(self, line: dict[str, Any]) -> None:
         """Report the line's numbers under its phase's name."""

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from prunebert.errors import BadInput
 from prunebert.network import tokenizers
+from prunebert.system.countdown import Countdown
 
 log = logging.getLogger(__name__)
 PLACE = ".making-"  # begins the names of folders for temporary files
@@ -65,8 +66,8 @@ def tokenised(
                 if file.exists():
                     log.warning("%s is damaged and is made again", file)
                 log.info("tokenising %s rows, once for this data and tokenizer", f"{len(table):,}")
-                with tokenizers.encoding(tokenizer):
-                    _map(table, tokenize, place)
+                with tokenizers.encoding(tokenizer), Countdown("tokenising", len(table), "rows") as countdown:
+                    _map(table, _counted(tokenize, countdown), place)
                 place.replace(file)
                 tokens = Dataset.from_file(str(file))
     ids = {name: _flat(tokens, name) for name in ("input_ids", "token_type_ids") if name in tokens.column_names}
@@ -86,6 +87,17 @@ def _map(table: pd.DataFrame, tokenize: Callable[[dict], dict], file: Path) -> N
         cache_file_name=str(file),
         new_fingerprint=file.stem,
     )
+
+
+def _counted(tokenize: Callable[[dict], dict], countdown: Countdown) -> Callable[[dict], dict]:
+    """Return `tokenize` with a count of the rows that it has done."""
+
+    def tokenize_and_count(batch: dict) -> dict:
+        tokens = tokenize(batch)
+        countdown.advance(len(next(iter(batch.values()))))
+        return tokens
+
+    return tokenize_and_count
 
 
 def _read(file: Path) -> Dataset | None:

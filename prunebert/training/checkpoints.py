@@ -118,7 +118,9 @@ class Checkpoints:
         self._remove(sorted(self._moments())[:-MAX_MOMENTS])
         self.last_time = time.monotonic()
         if stopping:
-            where = f"after step {step} of phase {moment.phase.name}" + ("" if written else ", unsaved")
+            where = f"after step {step:,} of {moment.phase.planned:,} of phase {moment.phase.name}" + (
+                "" if written else ", unsaved"
+            )
             raise Stopped(self.request.by or "another rank", where)
 
     def save_phase(self, phase: Phase, net: SubNetwork, facts: dict[str, Any]) -> None:

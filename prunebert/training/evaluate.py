@@ -12,6 +12,7 @@ from torch import Tensor
 from prunebert.errors import Diverged
 from prunebert.masks.apply import keeping, products_on
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.system.countdown import Countdown
 from prunebert.system.impl import Impl
 from prunebert.tasks.task import Task
 from prunebert.training.prefetch import prefetch
@@ -39,7 +40,7 @@ def evaluate(net: SubNetwork, task: Task, head: str, impl: Impl, theta: dict[str
     """
     predictions = {}
     masks = keeping(net.masks, products_on(impl.torch_device))
-    with net.evaluation_mode():
+    with net.evaluation_mode(), Countdown("evaluating", None, "rows") as countdown:
         for split in task.eval_splits:
             outputs: dict[int, np.ndarray] = {}
             for batch in prefetch(task.eval_batches(split, BATCH), impl.torch_device):
@@ -50,6 +51,7 @@ def evaluate(net: SubNetwork, task: Task, head: str, impl: Impl, theta: dict[str
                 if not torch.isfinite(out.logits).all():
                     raise Diverged(f"the network's output on {split} is not finite; lower the learning rate")
                 outputs |= rows
+                countdown.advance(len(rows))
             predictions[split] = task.predict(split, outputs)
     metrics = task.metrics(predictions)
     return Evaluation(pd.concat(predictions.values(), ignore_index=True), metrics, metrics[task.score])

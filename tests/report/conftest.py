@@ -64,7 +64,7 @@ def finished(root: Path, method: str = "magnitude", sparsity: float = 0.5, seed:
         "seconds": 3.0 + seed,
         "seconds_per_step": 0.3,
         "peak_memory_bytes": 2**30,
-        "device": "cpu, 1 threads",
+        "device": "cpu, 1 thread",
         "data": {
             "labels": ["no", "yes"],
             "rows": {"train": 90, "validation": 100},

@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 from rich.console import Console
 
-from prunebert.system import countdown
+from prunebert.system import countdown, loading
 from prunebert.system.countdown import Countdown, track
 
 
@@ -38,6 +38,16 @@ def test_items_that_are_numbers_of_steps_are_added_up(capsys, clock):
 def test_an_unknown_number_of_steps_has_no_end(capsys, clock):
     list(track(iter(range(30)), "looking"))
     assert capsys.readouterr().err == "looking: 20 · elapsed 00:00:10\n"
+
+
+def test_no_bar_is_drawn_beside_another(clock):
+    """A phase's bar stays alone on the terminal while its evaluation counts rows."""
+    screen = io.StringIO()
+    with loading.beside_a_bar(), Countdown("evaluating", 10) as task:
+        task.console = Console(file=screen, force_terminal=True, width=80)
+        for _ in range(10):
+            task.advance()
+    assert screen.getvalue() == ""
 
 
 def test_only_the_outermost_task_is_shown(capsys, clock):

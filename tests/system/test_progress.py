@@ -1,8 +1,13 @@
 """The progress of a phase."""
 
-import pytest
+import io
+import logging
 
-from prunebert.system.progress import clock
+import pytest
+from rich.console import Console
+
+from prunebert.system import loading, progress
+from prunebert.system.progress import Named, Progress, clock
 
 
 @pytest.mark.parametrize(
@@ -18,3 +23,23 @@ from prunebert.system.progress import clock
 )
 def test_hours_go_on_beyond_a_day(seconds, text):
     assert clock(seconds) == text
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_a_bar_shows_both_times_at_every_width(monkeypatch, width):
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=width, color_system=None)
+    monkeypatch.setattr(progress, "console", lambda: console)
+    with Progress("train-head", 22650) as bar:
+        bar.show(12345, 0.6931, 0.9)
+    last = screen.getvalue().splitlines()[-1]
+    assert "12345/22650" in last and "loss 0.6931" in last and "sparsity 0.9000" in last
+    assert "elapsed 0:00:00 · left " in last and "…" not in last
+    assert ("━" in last) == (width > 100)
+
+
+def test_the_lines_of_a_worker_begin_with_its_cell(monkeypatch):
+    monkeypatch.setattr(loading.LOADING, "prefix", "[method=smp seed=1] ")
+    record = logging.makeLogRecord({"msg": "phase %s", "args": ("prune",)})
+    assert Named("%(message)s").format(record) == "[method=smp seed=1] phase prune"
+    assert record.getMessage() == "phase prune"  # run.log, which has the same record, belongs to one cell
