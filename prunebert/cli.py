@@ -84,7 +84,6 @@ def main() -> None:
         message, status = explained
         _stop(message, signals.STATUS if (sweep := signals.sweep_stop()) and sweep.by else status)
     finally:
-        loading.clear()
         made.end()
         streams.finish()
 
@@ -235,6 +234,7 @@ class Around(Callback):
         if stop and stop.by:
             _stop(f"stopped by {stop.by}; {standing.of_sweep(sweep)}; {standing.COMMAND.go_on()}", signals.STATUS)
         if config.dry:
+            import_module("prunebert.commands.cost").TOTAL.show()
             self.failures.show("could not begin")
         else:
             info.show_sweep(sweep, self.failures, reported=self.report)

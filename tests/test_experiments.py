@@ -8,6 +8,7 @@ import datasets
 import pytest
 import yaml
 
+from prunebert.commands import cost
 from prunebert.runs import artifacts
 
 FILES = sorted((Path(__file__).parents[1] / "conf/experiment").glob("*.yaml"))
@@ -25,6 +26,19 @@ def test_each_names_its_command_and_its_cost(file):
     text = file.read_text()
     assert f"prunebert experiment={file.stem}" in text
     assert re.search(r"^# Cost: \d+ runs a seed, [\d,]+ steps", text, re.M) or file.stem == "quickstart"
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f.stem != "quickstart"], ids=lambda f: f.stem)
+def test_the_time_is_that_of_the_named_measurement(file):
+    """steps × the named file's median step, scaled by the tokens of a step."""
+    text = file.read_text()
+    steps = int(re.search(r"# Cost: \d+ runs a seed, ([\d,]+) steps", text)[1].replace(",", ""))
+    time = re.search(r"# Time: at most (.+) a seed on (.+) in (.+), if each step has (\d+) texts of (\d+) tokens", text)
+    source = re.search(r"# Estimated from (results/speed/\S+\.json);", text)[1]
+    (step,) = [m for m in cost.measured() if m.source == source]
+    scale = int(time[4]) * int(time[5]) / (step.batch * step.length)
+    assert time[1] == cost.duration(steps * step.seconds * scale)
+    assert (time[2], time[3]) == (step.hardware, step.precision)
 
 
 FAST = ("abp_table2", "smp_table2", "sparsebert")  # test_matrix.py also runs the methods of the others

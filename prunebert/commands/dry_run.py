@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from prunebert.commands import cost
 from prunebert.network.models import Model
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.runs import artifacts, claim, heads
@@ -18,7 +19,7 @@ from prunebert.training.phase import Method
 def show(
     method: Method, task: Task, model: Model, directory: Path, identity: str, labels: dict[str, Any], seed: int
 ) -> None:
-    """Print a line for the run and one for each of its phases.
+    """Print a line for the run, one for each of its phases, and the estimated time on each kind of device.
 
     The method generates its phases, and none of them is trained.
 
@@ -45,8 +46,9 @@ def show(
     log = logging.getLogger("prunebert.methods")
     level = log.level
     log.setLevel(logging.ERROR)  # warnings about untrained masks mean nothing here
+    net = SubNetwork(model, seed)
     try:
-        phases = list(method(SubNetwork(model, seed), task))
+        phases = list(method(net, task))
     finally:
         log.setLevel(level)
     say_wrapped(f"{settings} seed={seed}: {sum(p.planned for p in phases):,} steps, {state}")
@@ -56,6 +58,11 @@ def show(
             f"    {phase.name}: {phase.planned:,} steps of {phase.fit.batch_size} on {phase.task.train_rows:,} "
             f"training rows of {phase.task.name}, {trained:,} parameters trained"
         )
+    works = cost.works_of(phases, net, seed)
+    for line in cost.lines(works):
+        say(f"    {line}")
+    if not state.startswith("done"):
+        cost.TOTAL.add(works)
 
 
 def without_stored_teacher(method: dict[str, Any]) -> dict[str, Any]:

@@ -39,11 +39,13 @@ class Progress:
     def __enter__(self) -> Progress:
         if console().is_terminal and not loading.LOADING.prefix:
             self.drawn.enter_context(loading.beside_a_bar())
+            is_wide = console().width >= WIDE
+            digits = 4 if is_wide else 2
             self.bar = bars.Progress(
                 bars.TextColumn("{task.description}", markup=False),
-                *([bars.BarColumn()] if console().width >= WIDE else []),
+                *([bars.BarColumn()] if is_wide else []),
                 bars.MofNCompleteColumn(),
-                bars.TextColumn("loss {task.fields[loss]:.4f}  sparsity {task.fields[sparsity]:.4f}"),
+                bars.TextColumn(f"loss {{task.fields[loss]:.4f}} sparsity {{task.fields[sparsity]:.{digits}f}}"),
                 *TIMES,
                 console=console(),
             )

@@ -1,0 +1,71 @@
+"""The estimated time of training: from measured steps, on named hardware."""
+
+import json
+import statistics
+from pathlib import Path
+
+import pytest
+
+from prunebert.commands import cost
+from prunebert.commands.cost import Work
+
+ROOT = Path(__file__).parents[2]
+BERT = 84_934_656  # weights of the matrices of BERT-base's encoder: 12 · (4 · 768² + 2 · 768 · 3072)
+
+
+def test_every_number_is_that_of_the_file_it_names():
+    for step in cost.measured():
+        content = json.loads((ROOT / step.source).read_text())
+        about, rows = content["about"], [row for row in content["rows"] if "phase 1" not in row["method"]]
+        assert [step.model] == about["models"] and (step.batch, step.length) == (about["batch"], about["length"])
+        assert (step.device, step.precision) == (about["device"], about["precision"])
+        assert step.seconds == round(statistics.median(row["seconds_masked"] for row in rows), 4)
+        assert step.weights == next(row["scores"] for row in rows if row["method"] == "smp local")
+        for word in step.hardware.removeprefix("one ").split(" of "):
+            assert word in about["hardware"]
+
+
+def test_a_step_of_the_measured_size_takes_the_measured_time():
+    gpu, cpu = cost.lines([Work(1000, 32 * 128, BERT)])
+    assert gpu.startswith("about 47 s on one NVIDIA H100 80GB HBM3, bf16 (estimated from bert-base, 32 texts of 128 ")
+    assert gpu.endswith("results/speed/bert-base-h100.json)")
+    seconds = 1000 * 4.0157 * 128 / 40
+    assert cpu.startswith(f"about {seconds / 3600:.1f} h on 2 cores of Intel(R) Xeon(R) Processor, fp32 ")
+
+
+def test_twice_the_tokens_take_twice_the_time():
+    step = cost.nearest(BERT, "cuda")
+    assert step.seconds_for(2 * 32 * 128 * BERT) == pytest.approx(2 * 0.0471)
+
+
+def test_a_small_step_on_a_gpu_is_bounded_by_the_measured_one():
+    gpu, cpu = cost.lines([Work(1000, 32 * 40, 10_616_832)])
+    assert gpu.startswith("at most 47 s on ")
+    assert cpu.startswith("about 10 min on 2 cores") and "minilm" in cpu  # 1000 × 0.6176 s
+
+
+def test_the_nearest_model_counts():
+    assert [cost.nearest(weights, "cpu").model for weights in (1, 5_000_000, BERT, 10**9)] == [
+        *("tiny", "minilm", "bert-base", "bert-large")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (0.5, "0.50 s"), (47.1, "47 s"), (60, "1.0 min"), (3600, "1.0 h"), (11.6 * 3600, "12 h")],
+)
+def test_a_duration_has_two_digits(seconds, text):
+    assert cost.duration(seconds) == text
+
+
+def test_hours_beyond_a_hundred_are_rounded_too():
+    assert cost.duration(1234 * 3600) == "1,200 h"
+
+
+def test_a_dry_run_names_the_time_of_each_run_and_of_all(cli, toy, monkeypatch):
+    monkeypatch.setattr(cost, "TOTAL", cost.Total())
+    status, printed = cli("-m", "dry=true", *[w for w in toy if not w.startswith("hydra")], "method=magnitude,smp")
+    assert status == 0, printed
+    assert printed.count("on one NVIDIA H100 80GB HBM3, bf16 (estimated from") == 3
+    steps = [int(line.split(": ")[1].split(" ")[0]) for line in printed.splitlines() if line.startswith("method=")]
+    assert len(steps) == 2 and f"2 runs to do: {sum(steps):,} steps of training" in printed
