@@ -86,10 +86,14 @@ def clock(seconds: float) -> str:
 
 
 class Named(OneLine):
-    """A formatter that begins the messages of a launcher's worker with the label of its cell."""
+    """A formatter that begins the messages of a launcher's worker with the label of its cell.
+
+    A message ends the report on what is being loaded.
+    """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """Format the record without its exception."""
+        loading.clear()
         named = logging.makeLogRecord(record.__dict__)
         named.message = f"{loading.LOADING.prefix}{record.message}"
         return super().formatMessage(named)

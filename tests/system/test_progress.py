@@ -2,6 +2,7 @@
 
 import io
 import logging
+import time
 
 import pytest
 from rich.console import Console
@@ -43,3 +44,11 @@ def test_the_lines_of_a_worker_begin_with_its_cell(monkeypatch):
     record = logging.makeLogRecord({"msg": "phase %s", "args": ("prune",)})
     assert Named("%(message)s").format(record) == "[method=smp seed=1] phase prune"
     assert record.getMessage() == "phase prune"  # run.log, which has the same record, belongs to one cell
+
+
+def test_a_line_ends_the_report_on_what_is_loaded(monkeypatch, capsys):
+    monkeypatch.setattr(loading, "PATIENCE", 0.1)
+    loading.show("reading task=mnli")
+    Named("%(message)s").format(logging.makeLogRecord({"msg": "phase prune"}))
+    time.sleep(0.3)
+    assert capsys.readouterr().err == ""
