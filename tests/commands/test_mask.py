@@ -86,7 +86,7 @@ def test_masks_of_other_weights_combine_only_with_force(cli, tmp_path, pair):
         ((), "required"),
         (("nand", "a", "b"), "invalid choice: 'nand'"),
         (("and", "a"), "required: B; usage: prunebert mask and"),
-        (("info", "nowhere"), "nowhere cannot be read as a mask file"),
+        (("info", "nowhere"), "nowhere: there is no such directory"),
         (("import", "smp", "nowhere", "x"), "nowhere: there is no such file"),
         (("import", "smp", "a", "x", "sparsity=0.5"), "sparsity=0.5: only model=… and model.KEY=… may follow OUT"),
         (("and", "a", "b", "no/where"), "cannot be written to"),

@@ -79,8 +79,12 @@ def test_a_broken_file_of_a_glue_folder_is_refused(tmp_path, rte, content):
 
 def test_a_folder_in_another_layout_is_refused(tmp_path, rte):
     refused(lambda: sources.from_folder("cola", str(tmp_path), **folder_of("cola")), "task.data_dir=", "CoLA/train.tsv")
-    refused(lambda: sources.from_folder("rte", "/no/such/folder", **rte), "is not GLUE's layout for rte: RTE/train.tsv")
+    refused(
+        lambda: sources.from_folder("rte", "/no/such/folder", **rte),
+        "task.data_dir=/no/such/folder: there is no such folder",
+    )
     (tmp_path / "RTE" / "dev.tsv").unlink()
     refused(lambda: sources.from_folder("rte", str(tmp_path), **rte), "RTE/dev.tsv is missing")
-    (tmp_path / "RTE" / "train.tsv").write_text("a\tb\n1\t2\n")
+    for name in ("train.tsv", "dev.tsv"):
+        (tmp_path / "RTE" / name).write_text("a\tb\n1\t2\n")
     refused(lambda: sources.from_folder("rte", str(tmp_path), **rte), "task.text=sentence1", "it has a, b")
