@@ -62,10 +62,6 @@ def main() -> None:
             loading.show("composing the sweep")
             bad_cells.refuse_bad_cells(words, inputs.check_for(words))
         sweeps.refuse_repeats(words)
-        if flags.multirun:
-            for line in sweeps.unused_words(words):
-                loading.clear()
-                sys.stderr.write(f"prunebert: {visible(line)}\n")
         sys.argv[1:] = [*overrides.for_every_cell(words), *distributed.silence_others()]
         os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come back here and are printed in one line
         os.environ.setdefault("SUBMITIT_LOG_LEVEL", "ERROR")  # without accounting it warns at every poll
@@ -215,6 +211,9 @@ class Around(Callback):
             made.at_end(partial(guard.discard_empty_sweep, sweep, guard.sweep_record(sweep), is_this_sweep))
         if config.hydra.launcher._target_.endswith("JoblibLauncher"):
             signals.watch_sweep()
+        loading.clear()
+        for line in sweeps.unused_words(standing.COMMAND.words):
+            sys.stderr.write(f"prunebert: {visible(line)}\n")
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         if config.hydra.mode != RunMode.MULTIRUN:
@@ -234,7 +233,9 @@ class Around(Callback):
         if stop and stop.by:
             _stop(f"stopped by {stop.by}; {standing.of_sweep(sweep)}; {standing.COMMAND.go_on()}", signals.STATUS)
         if config.dry:
-            import_module("prunebert.commands.cost").TOTAL.show()
+            from prunebert.commands.cost import TOTAL  # imports torch
+
+            TOTAL.show()
             self.failures.show("could not begin")
         else:
             info.show_sweep(sweep, self.failures, reported=self.report)

@@ -60,7 +60,7 @@ def show(
         )
     works = cost.works_of(phases, net, seed)
     for line in cost.lines(works):
-        say(f"    {line}")
+        say_wrapped(f"    {line}")
     if not state.startswith("done"):
         cost.TOTAL.add(works)
 
