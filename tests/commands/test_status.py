@@ -34,7 +34,7 @@ def test_every_state_is_printed(cli, sweep):
 
 def test_failed_prints_commands_that_finish_the_sweep(cli, sweep, tmp_path):
     status, printed = cli("status", "sweep", "--failed")
-    commands = [shlex.split(line) for line in printed.splitlines() if line.startswith("prunebert")]
+    commands = [shlex.split(line) for line in printed.splitlines() if line.startswith("prunebert ")]
     assert status == 0 and len(commands) == 3 and all(c[0] == "prunebert" for c in commands)
     for command in commands:
         words = [w for w in command[1:] if w not in ("fit.lr=1e+30", "fit.lr=1e30")]

@@ -86,7 +86,7 @@ ENCODED = "text,label\nfine,1\nbad,0\n"
         ("a.csv", "text,label\ncafé,1\n".encode("latin1"), "save it as UTF-8"),
         ("a.jsonl", '{"text": "café"}\n'.encode("latin1"), "save it as UTF-8"),
         ("a.json", ENCODED.encode("utf-16"), "it is UTF-16 text"),
-        ("a.csv", b"", "No columns to parse"),
+        ("a.csv", b"", "the file is empty"),
         ("a.csv", b"text,label\n", "has no rows"),
         ("a.tsv", b"text\tlabel\n", "has no rows"),
         ("a.csv", b"text,label,text\na,1,b\n", "several columns of this name"),

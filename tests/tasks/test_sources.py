@@ -173,7 +173,10 @@ def test_unusable_files_are_refused(tmp_path):
     (tmp_path / "only.csv").write_text("text,label\n")
     (tmp_path / "only.jsonl").write_text("")
     refused(lambda: sources.from_files(str(tmp_path / "only.csv"), None, ["text"], "label"), "only.csv has no rows")
-    refused(lambda: sources.from_files(str(tmp_path / "only.jsonl"), None, ["text"], "label"), "only.jsonl has no rows")
+    refused(
+        lambda: sources.from_files(str(tmp_path / "only.jsonl"), None, ["text"], "label"),
+        "only.jsonl: the file is empty",
+    )
 
 
 @pytest.mark.parametrize(
