@@ -62,6 +62,8 @@ def main() -> None:
             loading.show("composing the sweep")
             bad_cells.refuse_bad_cells(words, inputs.check_for(words))
         sweeps.refuse_repeats(words)
+        if flags.multirun:
+            standing.COMMAND.warnings = sweeps.unused_words(words)
         sys.argv[1:] = [*overrides.for_every_cell(words), *distributed.silence_others()]
         os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come back here and are printed in one line
         os.environ.setdefault("SUBMITIT_LOG_LEVEL", "ERROR")  # without accounting it warns at every poll
@@ -212,7 +214,7 @@ class Around(Callback):
         if config.hydra.launcher._target_.endswith("JoblibLauncher"):
             signals.watch_sweep()
         loading.clear()
-        for line in sweeps.unused_words(standing.COMMAND.words):
+        for line in standing.COMMAND.warnings:
             sys.stderr.write(f"prunebert: {visible(line)}\n")
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:

@@ -29,11 +29,13 @@ class Command:
 
     Attributes:
         words: its command line as it was typed, without the program's name.
+        warnings: of its words that change nothing. They are printed when the sweep begins.
         seconds: what each cell took that was trained in this process.
         started: when the process started, on time.monotonic's clock.
     """
 
     words: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
 
