@@ -35,7 +35,9 @@ KEYS = {
 
 
 def files(root: Path) -> set[str]:
-    return {str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()}
+    """The files below a folder, without the index of runs."""
+    paths = {str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()}
+    return {path for path in paths if not path.startswith(".prunebert/")}
 
 
 @pytest.mark.parametrize(
@@ -193,7 +195,7 @@ def test_a_sweep_over_axes_names_its_folders_by_them(cli, toy, tmp_path):
         (0.8, 0),
         (0.8, 1),
     }
-    assert all(f"sparsity={r['sparsity']}" in name and f"seed={r['seed']}" in name for name, r in results.items())
+    assert all(name == f"sparsity-{r['sparsity']}_seed-{r['seed']}" for name, r in results.items())
 
 
 TABLE = [

@@ -9,6 +9,7 @@ from prunebert.runs import artifacts
 
 FIELDS = {"model": {"name": "m"}, "task": {"train": "a.csv"}, "augment": None, "seed": 0}
 CPU = SimpleNamespace(torch_device="cpu")
+CHOICES = {"model": "m", "task": "t"}
 
 
 @pytest.fixture
@@ -32,9 +33,11 @@ def built():
 def test_the_same_model_and_task_are_loaded_once(built):
     nodes, build = built
     loaded = Loaded()
-    first = loaded.load(FIELDS, CPU, build)
+    first = loaded.load(FIELDS, CHOICES, CPU, build)
     assert first[1] == ("task", "m") and len(nodes) == 3
-    assert loaded.load(FIELDS | {"seed": 1, "method": {"sparsity": 0.5}}, CPU, build) is first and len(nodes) == 3
+    assert (
+        loaded.load(FIELDS | {"seed": 1, "method": {"sparsity": 0.5}}, CHOICES, CPU, build) is first and len(nodes) == 3
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,8 +52,8 @@ def test_the_same_model_and_task_are_loaded_once(built):
 def test_another_model_task_augmentation_or_device_is_loaded(built, other, device):
     _, build = built
     loaded = Loaded()
-    first = loaded.load(FIELDS, CPU, build)
-    assert loaded.load(FIELDS | other, device, build) is not first
+    first = loaded.load(FIELDS, CHOICES, CPU, build)
+    assert loaded.load(FIELDS | other, CHOICES, device, build) is not first
 
 
 def test_nothing_is_used_after_training_or_after_a_minute(built, monkeypatch):
@@ -58,14 +61,14 @@ def test_nothing_is_used_after_training_or_after_a_minute(built, monkeypatch):
     loaded = Loaded()
     now = 100.0
     monkeypatch.setattr("prunebert.experiment.time.monotonic", lambda: now)
-    first = loaded.load(FIELDS, CPU, build)
+    first = loaded.load(FIELDS, CHOICES, CPU, build)
     loaded.forget()
-    second = loaded.load(FIELDS, CPU, build)
+    second = loaded.load(FIELDS, CHOICES, CPU, build)
     assert second is not first and len(nodes) == 6
     now += 59
-    assert loaded.load(FIELDS, CPU, build) is second
+    assert loaded.load(FIELDS, CHOICES, CPU, build) is second
     now += 2
-    assert loaded.load(FIELDS, CPU, build) is not second and len(nodes) == 9
+    assert loaded.load(FIELDS, CHOICES, CPU, build) is not second and len(nodes) == 9
 
 
 def test_a_cell_between_finished_cells_trains_to_the_same_bytes(cli, toy, tmp_path, monkeypatch):

@@ -185,7 +185,7 @@ def test_info_of_a_run_begins_with_its_summary(cli, toy, tmp_path, monkeypatch):
         summary, command = printed.rstrip("\n").rsplit("\n", 1)
         paths = [line for line in summary.splitlines() if str(tmp_path) in line or "/models" in line]
         assert status == 0 and max(len(line) for line in summary.splitlines() if line not in paths) <= width
-    assert summary.startswith("movement on file, model ") and len(summary.splitlines()) <= 25
+    assert summary.startswith("movement on train, model ") and len(summary.splitlines()) <= 25
     facts = [
         f"accuracy {row['score']:.4f} (constant baseline {row['majority_score']:.4f}:",
         "classes    0, 1",

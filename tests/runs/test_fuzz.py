@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import prunebert
-from prunebert.cli import _command
+from prunebert.commands.catalogue import carry_out
 from prunebert.errors import BadInput
 from prunebert.runs import seal
+from prunebert.settings.overrides import checked
 
 pytestmark = pytest.mark.slow
 TEXTS = ["the film was good", "a dull plot"]
@@ -40,7 +41,7 @@ def sources(finished, tmp_path_factory):
     """A run that trained weights, one that trained only masks, and a task delta; and the logits of each."""
     delta = tmp_path_factory.mktemp("delta") / "delta"
     runs = [finished("method=magnitude", "sparsity=0.5"), finished("method=smp", "sparsity=0.5")]
-    _command("export", [str(runs[0]), str(delta), "--sparse"])
+    carry_out("export", [str(runs[0]), str(delta), "--sparse"], checked)
     return {run: prunebert.load(run).logits(TEXTS) for run in (*runs, delta)}
 
 
@@ -71,7 +72,7 @@ def damage(draw, file):
 def ends_well(words):
     """Run a command; it may refuse in one line, but not break."""
     try:
-        _command(words[0], words[1:])
+        carry_out(words[0], words[1:], checked)
     except BadInput as error:
         assert str(error).strip()
         assert words[0] == "report" or "\n" not in str(error).strip()

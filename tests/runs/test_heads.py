@@ -54,7 +54,7 @@ def test_another_head_or_configuration_is_not_finished_before(cli, model_folder,
     of_relu = [w.replace(str(model_folder), str(other)) for w in words if not w.startswith("hydra.run")]
     status, printed = cli(*of_relu, "hydra.run.dir=outputs/2026-01-01/01-01-02")
     assert status == 0 and "finished before" not in printed
-    rows = [artifacts.result(tmp_path / f"outputs/2026-01-01/01-01-0{n}") for n in (1, 2)]
+    rows = [artifacts.result(tmp_path / run) for run in ("run", "outputs/2026-01-01/01-01-02")]
     assert rows[0]["weights_hash"] == rows[1]["weights_hash"] and rows[0]["identity"] != rows[1]["identity"]
     assert (rows[0]["architecture"], rows[1]["architecture"]) == ({}, {"hidden_act": "relu"})
 

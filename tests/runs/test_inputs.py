@@ -36,7 +36,7 @@ GONE = {  # what is refused -> the words of the command line
     "task.eval=gone.csv: there is no such file": [*FILE, "task.train=a.csv", "task.eval=gone.csv"],
     "task.train=.: there is no such file, this is a folder": [*FILE, "task.train=."],
     "task.train=s3://a/b.csv: this is a URL": [*FILE, "task.train=s3://a/b.csv"],
-    "task.train is given but task.text is not": ["task=file", "task.train=a.csv"],
+    "task.text is needed to read your file": ["task=file", "task.train=a.csv"],
     "task=file needs task.train=FILE": ["task=file"],
     "task.data_dir=gone: there is no such folder": ["task=mnli", "task.data_dir=gone"],
     "task.data_dir=. is not GLUE's layout for mnli: MNLI/train.tsv is missing": ["task=mnli", "task.data_dir=."],
@@ -120,8 +120,8 @@ def test_a_sweep_over_the_users_own_file_is_not_refused_for_a_key_that_another_w
     (tmp_path / "a.csv").write_text("t,label\na,0\nb,1\n")
     words = ["seed=0,1", "task=file", "task.text=t", f"task.train={tmp_path / 'a.csv'}"]
     bad_cells.refuse_bad_cells(words, inputs.check)
-    with pytest.raises(BadInput, match=r"task\.text is not"):
-        bad_cells.refuse_bad_cells([words[0], words[1], words[3]], inputs.check)
+    with pytest.raises(BadInput, match=r"gone\.csv: there is no such file"):
+        bad_cells.refuse_bad_cells([*words[:3], "task.train=gone.csv"], inputs.check)
 
 
 def test_code_of_the_users_checks_its_own_files():

@@ -7,11 +7,12 @@ import time
 
 import pytest
 
-from prunebert.cli import _command
+from prunebert.commands.catalogue import carry_out
 from prunebert.errors import BadInput
 from prunebert.report import variants
 from prunebert.report.collect import collect
 from prunebert.runs import artifacts, discover, identity, reading
+from prunebert.settings.overrides import checked
 from tests.report.conftest import finished as write_run
 
 BOMB = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
@@ -194,5 +195,5 @@ def test_what_is_no_run_is_refused_at_once(tmp_path, monkeypatch, words, name):
     monkeypatch.chdir(tmp_path)
     os.mkfifo("pipe")
     with pytest.raises(BadInput):
-        _command(words[0], [*words[1:], name] if words[0] == "mask" else [name, *words[1:]])
+        carry_out(words[0], [*words[1:], name] if words[0] == "mask" else [name, *words[1:]], checked)
     assert os.listdir() == ["pipe"]

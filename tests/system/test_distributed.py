@@ -131,7 +131,7 @@ def test_two_ranks_find_what_one_finds(words, text, tmp_path, method):
     losses = [[v for x in map(json.loads, each) for k, v in x.items() if k.startswith("loss")] for each in lines]
     np.testing.assert_allclose(*losses, rtol=1e-5)
     assert sorted(p.name for p in (tmp_path / "one").iterdir()) == sorted(p.name for p in (tmp_path / "two").iterdir())
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["double.py", "one", "still", "two"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".prunebert", "double.py", "one", "still", "two"]
 
 
 @pytest.mark.slow

@@ -95,7 +95,7 @@ def test_a_whole_number_is_the_name_of_a_column(make, settings):
         ({"text": {"a": 1}}, "task.text={'a': 1}: must be the name of a column"),
         ({"text": True}, "task.text=true: must be the name of a column"),
         ({"label": None}, "task.label=null: must be the name of a column"),
-        ({"text": []}, "name the column of text"),
+        ({"text": []}, "name its column of text"),
         ({"text": 1}, "task.text=1: task.label=1 is the same column"),
         ({"eval": ["a.csv", "b.csv"]}, "task.eval=['a.csv', 'b.csv']: must be a file, or files by split"),
         ({"labels": 3}, "task.labels=3: must be a list"),
