@@ -57,14 +57,15 @@ def main() -> None:
             raise BadInput("-m: name what the sweep varies, such as -m method=smp,magnitude seed=0,1,2")
         overrides.refuse_bad_words(flags.overrides)
         expansion.refuse_files(folder for folder in (flags.config_dir, flags.config_path) if folder)
-        sweeps.refuse_unread_keys(words)
-        if flags.multirun or any(w.startswith("experiment=") for w in words):
+        axes = sweeps.axes_of_experiment(words)
+        sweeps.refuse_unread_keys([*words, *axes])
+        if flags.multirun or axes:
             loading.show("composing the sweep")
-            bad_cells.refuse_bad_cells(words, inputs.check_for(words))
+            bad_cells.refuse_bad_cells([*words, *axes], inputs.check_for(words))
         sweeps.refuse_repeats(words)
-        if flags.multirun:
-            standing.COMMAND.warnings = sweeps.unused_words(words)
-        sys.argv[1:] = [*overrides.for_every_cell(words), *distributed.silence_others()]
+        if flags.multirun or axes:
+            standing.COMMAND.warnings = sweeps.unused_words(words, axes)
+        sys.argv[1:] = [*overrides.for_every_cell(words, axes), *distributed.silence_others()]
         os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come back here and are printed in one line
         os.environ.setdefault("SUBMITIT_LOG_LEVEL", "ERROR")  # without accounting it warns at every poll
         hydra.main(**CONF)(CommandLine(started).run)()

@@ -61,6 +61,15 @@ def described(words: list[str]) -> tuple[Fields, Fields, dict[str, str]]:
     return container(config, words), as_written, choices
 
 
+def sweeper_params(words: list[str]) -> dict[str, str]:
+    """What an experiment among some words sweeps: key -> values as on a command line. Raises BadInput."""
+    try:
+        params = compose(words, whole=True).hydra.sweeper.get("params") or {}
+    except (HydraException, OmegaConfBaseException) as error:
+        raise BadInput(explain(error)) from error
+    return {str(key): str(value) for key, value in params.items()}
+
+
 def refuse_bad_words(words: list[str]) -> None:
     """Raise BadInput for a word that no configuration could mean, before anything is composed."""
     for word in words:
@@ -213,8 +222,8 @@ def canonical(word: str) -> str:
     return f"{override.key_or_group}={override.get_value_element_as_str()}".replace("'", "").replace('"', "")
 
 
-def for_every_cell(words: list[str]) -> list[str]:
-    """The words as Hydra needs them for a sweep and for a dry run.
+def for_every_cell(words: list[str], axes: list[str]) -> list[str]:
+    """The words as Hydra needs them for a sweep and for a dry run. axes: what the experiment sweeps besides.
 
     `method.key=value` beside `method=a,b` is meant for a and b. Hydra would look for the key in the default method, so
     the word gets `++`. A dry run needs neither Hydra's records nor a launcher: a launcher would ask a cluster, and its
@@ -222,7 +231,7 @@ def for_every_cell(words: list[str]) -> list[str]:
     """
     given = [w for w in words if "=" in w and not w.startswith("-")]
     overrides = dict(zip(given, parsed(given), strict=True))
-    swept = tuple(f"{o.key_or_group}." for o in overrides.values() if o.is_sweep_override())
+    swept = tuple(f"{o.key_or_group}." for o in (*overrides.values(), *parsed(axes)) if o.is_sweep_override())
     dry = {w for w, o in overrides.items() if o.key_or_group == "dry" and o.value() is True}
     words = [f"++{w}" if w in given and w.startswith(swept) else w for w in words]
     if dry:

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prunebert.errors import BadInput, did_you_mean, shown
 from prunebert.settings import overrides, signature, unused
 from prunebert.settings.labels import search
 
 SAYS = " changes nothing: "
+
+
+def axes_of_experiment(words: list[str]) -> list[str]:
+    """Return what the experiment of a command line sweeps, without the keys that the command line sweeps or sets.
+
+    Raises BadInput if the experiment cannot be composed.
+    """
+    named = [word for word in words if word.startswith("experiment=")]
+    if not named:
+        return []
+    typed = {override.key_or_group for override in overrides.parsed(words)}
+    params = overrides.sweeper_params([*search(words), named[-1]])
+    return [f"{key}={value}" for key, value in params.items() if key not in typed]
 
 
 def refuse_repeats(words: list[str]) -> None:
@@ -40,15 +55,15 @@ def refuse_unread_keys(words: list[str]) -> None:
             raise BadInput(f"method.{key}: none of {', '.join(methods)} takes {key}{did_you_mean(key, taken)}")
 
 
-def unused_words(words: list[str]) -> list[str]:
-    """Return a warning for each word of a sweep that changes none of its cells.
+def unused_words(words: list[str], axes: Sequence[str] = ()) -> list[str]:
+    """Return a warning for each word of a sweep that changes none of its cells. axes: what its experiment sweeps.
 
     Only the methods of a sweep are tried one by one, with the first value of every other key. A sparsity beside
     method=dense,smp is meant for smp, so it is not reported.
     """
     given = [word for word in words if "=" in word and not word.startswith("-")]
-    first = {word: overrides.axis(word)[0] if _is_list(word) else word for word in given}
-    methods = [word for word in given if word.lstrip("+").startswith("method=")]
+    first = {word: overrides.axis(word)[0] if _is_list(word) else word for word in [*given, *axes]}
+    methods = [word for word in first if word.lstrip("+").startswith("method=")]
     tried: list[str] = overrides.axis(methods[-1]) if methods and _is_list(methods[-1]) else methods[-1:]
     known = search(words)
     reasons: dict[str, str] | None = None  # key -> why nothing reads it

@@ -1,11 +1,10 @@
 """A user's own methods and tasks: the examples of docs/add-a-method.md and docs/add-a-task.md, run elsewhere."""
 
+import importlib
 import json
-import os
 import re
 import runpy
 import shlex
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 import prunebert
 from prunebert.masks import maskfile
+from prunebert.settings import signature, source
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = "\n".join((DOCS / page).read_text() for page in ("add-a-method.md", "add-a-task.md"))
@@ -25,23 +25,51 @@ SEARCH = "hydra.searchpath=[pkg://lab.conf]"
 
 @pytest.fixture
 def lab(tmp_path):
-    """Writes every example of the page into an empty directory, as a reader would. Returns its PYTHONPATH."""
+    """Writes every example of the page into an empty directory, as a reader would."""
     for name, text in FILES:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     (tmp_path / "lab/conf/__init__.py").touch()
-    return os.pathsep.join(p for p in (str(tmp_path), os.environ.get("PYTHONPATH", "")) if p)
 
 
-def bash(block, folder):
-    """Run a block of commands. Raises if one fails."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PATH": path}
-    command = ["bash", "-euc", block]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
+@pytest.fixture
+def here(lab, cli, tmp_path, monkeypatch):
+    """Runs a command line in this process, which finds the package lab of this test and of no other one."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def forget():
+        for name in [name for name in sys.modules if name.partition(".")[0] == "lab"]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+        for module in (source, signature):
+            for function in vars(module).values():
+                getattr(function, "cache_clear", int)()
+
+    def run(*words):
+        forget()
+        return cli(*words)
+
+    yield run
+    forget()
+
+
+def run_block(block, folder, here):
+    """Run a block of commands as a shell would, all but pytest. Returns what they print. Raises if one fails."""
+    printed = ""
+    for line in block.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        while words and re.match(r"\w+=", words[0]):  # PYTHONPATH=.
+            words.pop(0)
+        if words[:1] == ["touch"]:
+            assert (folder / words[1]).is_file()  # the fixture made it
+        elif words[:1] == ["prunebert"]:
+            status, text = here(*words[1:])
+            assert status == 0, text
+            printed += text
+        else:
+            assert not words or words[0] == "pytest", line
+    return printed
 
 
 def results(folder):
@@ -71,8 +99,8 @@ def test_the_pages_have_every_file_that_their_commands_need():
     assert len(COMMANDS) == 5 and sum(block.count("prunebert '") for block in COMMANDS) == 4
 
 
-def test_the_method_runs_and_is_tested_as_the_page_shows_it(lab, tmp_path, monkeypatch):
-    printed = bash(command("method=mine"), tmp_path)
+def test_the_method_runs_and_is_tested_as_the_page_shows_it(here, tmp_path, monkeypatch):
+    printed = run_block(command("method=mine"), tmp_path, here)
     run = tmp_path / "mine"
     row = json.loads((run / "result.json").read_text())
     assert row["method"] == "mine" and row["sparsity"] == 0.7 and row["prunable"] == "encoder"
@@ -89,8 +117,8 @@ def test_the_method_runs_and_is_tested_as_the_page_shows_it(lab, tmp_path, monke
         page_test()
 
 
-def test_the_method_with_scores_runs_as_the_page_shows_it(lab, tmp_path):
-    bash(command("method=scored"), tmp_path)
+def test_the_method_with_scores_runs_as_the_page_shows_it(here, tmp_path):
+    run_block(command("method=scored"), tmp_path, here)
     run, row = results(tmp_path)["rotten_tomatoes"]
     assert row["method"] == "scored" and abs(measured_sparsity(run) - 0.9) < 1e-4
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
@@ -101,8 +129,8 @@ def test_the_method_with_scores_runs_as_the_page_shows_it(lab, tmp_path):
     assert json.loads((run / "topology.json").read_text())["magnitude"]["local"]["beyond_chance"] < 1
 
 
-def test_the_tasks_run_as_the_pages_show_them(lab, tmp_path):
-    bash(f"{command('task=films')}\n{command('task=topics')}", tmp_path)
+def test_the_tasks_run_as_the_pages_show_them(here, tmp_path):
+    run_block(f"{command('task=films')}\n{command('task=topics')}", tmp_path, here)
     rows = results(tmp_path)
     assert rows.keys() == {"films", "topics"}
     assert {task: row["metric"] for task, (_, row) in rows.items()} == {"films": "f1", "topics": "f1"}
@@ -114,17 +142,17 @@ def test_the_tasks_run_as_the_pages_show_them(lab, tmp_path):
     assert row["majority"] == {"f1": 0.0}
 
 
-def test_prunable_reaches_the_method(lab, prunebert, toy, tmp_path):
-    done = prunebert(SEARCH, *toy, "method=mine", "sparsity=0.7", "prunable=encoder_pooler_embeddings", PYTHONPATH=lab)
-    assert done.returncode == 0, done.stderr
+def test_prunable_reaches_the_method(here, toy, tmp_path):
+    status, printed = here(SEARCH, *toy, "method=mine", "sparsity=0.7", "prunable=encoder_pooler_embeddings")
+    assert status == 0, printed
     row = json.loads((tmp_path / "run/result.json").read_text())
     assert row["prunable"] == "encoder_pooler_embeddings" and abs(measured_sparsity(tmp_path / "run") - 0.7) < 1e-3
     assert any("embeddings" in name for name in maskfile.read(tmp_path / "run/masks.safetensors").masks)
-    done = prunebert(SEARCH, *toy, "method=mine", "method.head=liner", PYTHONPATH=lab)
-    assert done.returncode == 2 and "linear" in done.stderr  # the annotation from prunebert.choices is checked
+    status, printed = here(SEARCH, *toy, "method=mine", "method.head=liner")
+    assert status == 2 and "linear" in printed  # the annotation from prunebert.choices is checked
 
 
-def test_without_prunable_it_is_recorded_as_pruned_and_its_commands_run_again(lab, prunebert, toy, tmp_path):
+def test_without_prunable_it_is_recorded_as_pruned_and_its_commands_run_again(here, toy, tmp_path):
     """The row has the masks' sparsity; an unused prunable= triggers a warning; printed commands find the method."""
     for name, old, new in (
         ("lab/conf/method/mine.yaml", "prunable: ${published:encoder}", ""),
@@ -134,15 +162,15 @@ def test_without_prunable_it_is_recorded_as_pruned_and_its_commands_run_again(la
         text = (tmp_path / name).read_text()
         assert text.count(old) == 1
         (tmp_path / name).write_text(text.replace(old, new))
-    done = prunebert(SEARCH, *toy, "method=mine", "sparsity=0.7", "prunable=encoder_pooler", PYTHONPATH=lab)
-    assert done.returncode == 0, done.stderr
+    status, printed = here(SEARCH, *toy, "method=mine", "sparsity=0.7", "prunable=encoder_pooler")
+    assert status == 0, printed
     warning = r"method=mine .*prunable=encoder_pooler.* (not used|unused)"
-    assert re.search(warning, done.stdout + done.stderr)
+    assert re.search(warning, printed)
     row = json.loads((tmp_path / "run/result.json").read_text())
     assert row["sparsity"] == 0.7 and row["prunable"] == "encoder"
     assert abs(measured_sparsity(tmp_path / "run") - 0.7) < 1e-4
-    again = prunebert(*shlex.split(row["command"])[1:], "hydra.run.dir=run", PYTHONPATH=lab)
-    assert again.returncode == 0 and "finished before" in again.stdout + again.stderr
+    status, printed = here(*shlex.split(row["command"])[1:], "hydra.run.dir=run")
+    assert status == 0 and "finished before" in printed
     (tmp_path / "run/result.json").unlink()
-    (command,) = prunebert("status", "run", "--failed").stdout.splitlines()
+    (command,) = here("status", "run", "--failed")[1].splitlines()
     assert shlex.split(command)[:2] == ["prunebert", SEARCH]

@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from prunebert.errors import BadInput
-from prunebert.settings import bad_cells, overrides
+from prunebert.settings import bad_cells, overrides, sweeps
 
 NAMES = [
     "a=b",
@@ -144,3 +144,17 @@ def test_a_huge_range_is_refused_before_it_is_expanded(read, swept, number):
 def test_ranges_that_a_sweep_can_have_are_enumerated():
     assert len(overrides.axis("seed=range(100000)")) == 100_000
     assert overrides.axis("seed=range(6,2,-2)") == ["seed=6", "seed=4"] and overrides.axis("seed=range(2,1)") == []
+
+
+def test_a_key_beside_an_experiment_is_judged_by_the_methods_that_it_sweeps(cli):
+    """method.scope= is for those of the experiment's methods that take it, and not for the default method."""
+    words = ["experiment=abp_table2_baselines", "method.keep_pretrained=false"]
+    axes = sweeps.axes_of_experiment(words)
+    assert any(axis.startswith("method=") and "magnitude" in axis for axis in axes)
+    bad_cells.refuse_bad_cells([*words, *axes])
+    assert "++method.keep_pretrained=false" in overrides.for_every_cell(words, axes)
+    assert not [axis for axis in sweeps.axes_of_experiment([*words, "method=imp"]) if axis.startswith("method=")]
+    status, printed = cli("experiment=quickstart", "method.scop=global")
+    assert status == 2 and printed == (
+        "prunebert: method.scop: none of dense, random, magnitude, movement, smp takes scop; did you mean scope?\n"
+    )
