@@ -23,7 +23,8 @@ from importlib.resources import files
 from itertools import islice
 
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.system.console import counted, say
+from prunebert.system.console import counted
+from prunebert.system.table import say_wrapped
 from prunebert.training.phase import Phase
 
 SAMPLED = 10  # batches whose tokens are counted
@@ -108,8 +109,11 @@ def nearest(weights: int, device: str) -> Measured:
     return min((m for m in measured() if m.device == device), key=lambda m: abs(math.log(m.weights / max(weights, 1))))
 
 
-def lines(works: list[Work]) -> list[str]:
-    """Return a line for each kind of device: the estimated time, the hardware and the measurements behind it."""
+def lines(works: list[Work], named: set[str]) -> list[str]:
+    """Return a line for each kind of device: the estimated time, the hardware and the measurements behind it.
+
+    named: measurements that an earlier line named; they are not repeated, and new ones are added here.
+    """
     found = []
     for device in ("cuda", "cpu"):
         steps = [(work, nearest(work.weights, device)) for work in works]
@@ -119,7 +123,9 @@ def lines(works: list[Work]) -> list[str]:
         sources = "; ".join(f"{m.model}, {m.batch} texts of {m.length} tokens a step, {m.source}" for m in used)
         for hardware in dict.fromkeys(f"{m.hardware}, {m.precision}" for m in used):
             about = "at most" if is_bound else "about"
-            found.append(f"{about} {duration(seconds)} on {hardware} (estimated from {sources})")
+            origin = "" if sources in named else f" (estimated from {sources})"
+            found.append(f"{about} {duration(seconds)} on {hardware}{origin}")
+        named.add(sources)
     return found
 
 
@@ -143,14 +149,15 @@ class Total:
     def __init__(self) -> None:
         self.runs = 0
         self.works: list[Work] = []
+        self.named: set[str] = set()  # measurements that are printed already
 
     def show(self) -> None:
         """Print the steps and the time of all runs that are to do."""
         if self.works:
             steps = sum(work.steps for work in self.works)
-            say(f"{counted(self.runs, 'run')} to do: {steps:,} steps of training")
-            for line in lines(self.works):
-                say(f"    {line}")
+            say_wrapped(f"{counted(self.runs, 'run')} to do: {steps:,} steps of training")
+            for line in lines(self.works, self.named):
+                say_wrapped(f"    {line}")
 
     def add(self, works: list[Work]) -> None:
         """Add the work of one run."""

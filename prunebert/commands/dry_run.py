@@ -59,7 +59,7 @@ def show(
             f"training rows of {phase.task.name}, {trained:,} parameters trained"
         )
     works = cost.works_of(phases, net, seed)
-    for line in cost.lines(works):
+    for line in cost.lines(works, cost.TOTAL.named):
         say_wrapped(f"    {line}")
     if not state.startswith("done"):
         cost.TOTAL.add(works)
