@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 from prunebert.commands import export_model
@@ -37,10 +39,12 @@ def card(run: Loaded, out: str) -> str:
     facts, auto_class = run.facts, export_model.auto_class(run)
     sparsities = "\n".join(f"| {name} | {facts[key]:.6f} |" for key, name in DENOMINATORS.items())
     scores = "\n".join(f"| {n} | {v:.6f} | {facts['majority'][n]:.6f} |" for n, v in facts["metrics"].items())
+    origin = facts["checkpoint"]
+    on_the_hub = not origin.get("package") and re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(origin.get("name")))
+    base = f"base_model: {origin['name']}\n" if on_the_hub and not Path(origin["name"]).exists() else ""
     return f"""---
 library_name: transformers
-base_model: {facts["model"]}
-pipeline_tag: {PIPELINES[auto_class]}
+{base}pipeline_tag: {PIPELINES[auto_class]}
 tags: [pruning, prunebert]
 ---
 

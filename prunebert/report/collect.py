@@ -22,7 +22,8 @@ from prunebert.system.console import counted, short
 from prunebert.system.countdown import track
 from prunebert.system.names import encodable
 
-NUMBERS = ("majority_score", "seconds", "seconds_per_step", "steps", "peak_memory_bytes", "trained_parameters")
+NUMBERS = ("majority_score", "seconds", "seconds_per_step", "steps", "peak_memory_bytes")
+TRAINED = ("trained_parameters", "trained_scores")  # the second is missing in runs of earlier versions
 SPARSITIES = tuple(f"sparsity_{prunable}" for prunable in (*PRUNABLE, "model"))
 NAMED = 5  # reasons in a message where no run can be read
 EMPTY = ("architecture", "overlaps")  # no columns of a table where they are empty
@@ -180,7 +181,7 @@ def _facts(row: dict[str, Any], name: str) -> dict[str, Any]:
             raise BadInput(f"{name} is damaged: {key} is {str(value)[:60]}, not {kind.__name__}")
     if not math.isfinite(row["score"]):
         raise BadInput(f"its score is {row['score']}")
-    measured = {key: _number(row.get(key)) for key in (*NUMBERS, *SPARSITIES)}
+    measured = {key: _number(row.get(key)) for key in (*NUMBERS, *TRAINED, *SPARSITIES)}
     return {
         **{key: row[key] for key in REQUIRED},
         **measured,

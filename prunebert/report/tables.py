@@ -145,9 +145,10 @@ def costs(runs: pd.DataFrame) -> Table:
         line = [Cell(label), number(sparsity, "{:g}"), Cell(device or "unknown"), number(len(cell), "{:d}")]
         line += [number(cell["steps"].mean(), "{:,.0f}"), number(cell["seconds_per_step"].mean(), "{:.4f}")]
         line += [number(cell["seconds"].mean(), "{:,.1f}"), number(cell["peak_memory_bytes"].max() / 2**30, "{:.2f}")]
-        line.append(number(cell["trained_parameters"].mean(), "{:,.0f}"))
+        scores = cell["trained_scores"].mean()
+        line += [number(cell["trained_parameters"].mean() - scores, "{:,.0f}"), number(scores, "{:,.0f}")]
         rows.append(line)
-    return Table([*columns, "trained parameters"], rows)
+    return Table([*columns, "trained weights", "trained scores"], rows)
 
 
 def every_run(runs: pd.DataFrame) -> Table:

@@ -34,8 +34,8 @@ MAX_WORD = 120  # characters of each part of a table's name
 UNLABELLED = {"distill": "none", "augment": "none"}  # values that a label leaves out
 DENOMINATORS = {
     "encoder": "encoder",
-    "encoder_pooler": "+ pooler",
-    "encoder_pooler_embeddings": "+ word embeddings",
+    "encoder_pooler": "encoder, pooler",
+    "encoder_pooler_embeddings": "encoder, pooler, embeddings",
 }
 
 

@@ -27,7 +27,7 @@ def test_mean_deviation_number_and_best(run, tmp_path):
     assert cells.denominator(cells.cells(collect([tmp_path]).runs)).to_dict() == {
         "dense": "–",
         "magnitude": "encoder",
-        "abp": "+ word embeddings",
+        "abp": "encoder, pooler, embeddings",
         "smp": "encoder",
     }
 
