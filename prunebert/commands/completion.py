@@ -123,9 +123,10 @@ def _flags(module: str) -> tuple[list[str], list[str]]:
     calls = [node for node in ast.walk(source.module_tree(module) or ast.Module([], [])) if isinstance(node, ast.Call)]
     flags, actions = [], []
     for call in calls:
-        name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+        name = getattr(call.func, "attr", getattr(call.func, "id", ""))
         texts = [a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
         flags += [text for text in texts if name == "add_argument" and text.startswith("--")]
+        flags += ["--wide"] if name == "add_wide" else []
         metavars = [k.value.value for k in call.keywords if k.arg == "metavar" and isinstance(k.value, ast.Constant)]
         actions += [a for text in metavars if name == "add_subparsers" for a in str(text).split("|")]
     return flags, actions

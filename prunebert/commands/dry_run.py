@@ -53,10 +53,11 @@ def show(
         log.setLevel(level)
     say_wrapped(f"{settings} seed={seed}: {sum(p.planned for p in phases):,} steps, {state}")
     for phase in phases:
+        data = labels["task"] if phase.task is task else phase.task.name
         trained = sum(x.numel() for group in phase.train for x in group.tensors.values())
         say_wrapped(
             f"    {phase.name}: {phase.planned:,} steps of {phase.fit.batch_size} on {phase.task.train_rows:,} "
-            f"training rows of {phase.task.name}, {trained:,} parameters trained"
+            f"training rows of {data}, {trained:,} parameters trained"
         )
     works = cost.works_of(phases, net, seed)
     for line in cost.lines(works, cost.TOTAL.named):

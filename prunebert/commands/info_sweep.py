@@ -16,6 +16,7 @@ from prunebert.settings import quoting
 from prunebert.system import table
 from prunebert.system.console import counted, say, short
 from prunebert.system.countdown import track
+from prunebert.system.names import in_order
 from prunebert.system.table import Column
 
 AXES = ("method", "task", "model", "fit", "distill", "augment")
@@ -46,6 +47,7 @@ def show_sweep(root: Path, failures: Failures | None = None, *, wide: bool = Fal
                 damaged.append(str(error))
             else:
                 unfinished.append(directory)
+    rows.sort(key=lambda run: in_order(Path(run[0].name)))  # a cell that was finished before may be elsewhere
     say(f"{counted(len(rows), 'finished run')} in {short(root)}")
     if rows:
         _show_rows(root, rows, wide)

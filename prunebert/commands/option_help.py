@@ -23,9 +23,9 @@ def answer(words: list[str]) -> None:
         BadInput: a group has no such option, or a word cannot be read.
         SystemExit: the keys were printed.
     """
-    if not {"--help", "-h"} & {*words} or re.fullmatch(r"\w[\w-]*", words[0]):
+    if not {"--help", "-h"} & {*words} or {"--version", "-V"} & {*words} or re.fullmatch(r"\w[\w-]*", words[0]):
         return
-    flags = overrides.flags(words)
+    flags = overrides.flags([word for word in words if word not in ("--help", "-h")])
     overrides.refuse_bad_words(flags.overrides)
     pairs = overrides.values(flags.overrides)
     folders = [*overrides.searched(pairs), *([flags.config_dir] if flags.config_dir else [])]

@@ -75,7 +75,7 @@ def abp(
     task: Task,
     *,
     fit: Fit,
-    schedule: Annotated[ToSparsity, "read with control=schedule"],
+    schedule: ToSparsity,
     score_lr: NonNegative,
     optimizer: Literal["adamw", "sgd"],
     temperature: Positive,

@@ -112,7 +112,8 @@ def _read_directories(directories: list[Path]) -> tuple[list[dict[str, Any]], li
     for directory in track(directories, "reading runs"):
         try:
             if not artifacts.is_finished(directory):
-                reason = f"it may still be running; the last line of its log: {discover.last_words(directory)}"
+                running = "" if " ERROR " in discover.last_entry(directory) else "it may still be running; "
+                reason = f"{running}the last line of its log: {discover.last_words(directory)}"
                 troubles.append(Trouble("did not finish", short(directory), reason))
                 continue
             row = artifacts.result(directory)

@@ -32,7 +32,7 @@ def show_scores(runs: pd.DataFrame, wide: bool = False) -> None:
         deviation = "± standard deviation " if (cell_means["n"] > 1).any() else ""
         table.say_wrapped(f"{name}: {table_runs['metric'].iloc[0]}, mean {deviation}(seeds)")
         columns = [Column("method", list(texts.index), shortest=16, from_middle=True)]
-        columns.append(Column("prunable", [pruned.get(label) for label in texts.index], rank=99, shared=True))
+        columns.append(Column("sparsity of", [pruned.get(label) for label in texts.index], rank=99, shared=True))
         rank = 99 - len(texts.columns)  # the largest sparsities stay longest
         for index, sparsity in enumerate(texts):
             values = [text or None for text in texts[sparsity]]

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from prunebert.errors import BadInput
 from prunebert.runs import files, made, reading, schema, seal, walk
 from prunebert.runs.seal import checksum
+from prunebert.system.names import in_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -194,7 +195,7 @@ def runs(root: Path) -> list[Path]:
         except BadInput as error:
             log.warning("%s", error)
             directories.add(started)
-    return sorted(directories)
+    return sorted(directories, key=in_order)
 
 
 def _is_of_another_program(root: Path) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from prunebert.errors import BadInput
 from prunebert.runs import artifacts, reading, walk
 from prunebert.settings import labels
+from prunebert.system.names import in_order
 
 
 def finish_time(root: Path) -> float:
@@ -18,7 +19,8 @@ def finish_time(root: Path) -> float:
 
 def started_runs(root: Path) -> list[Path]:
     """List every directory below `root`, itself included, in which a run was started or which holds a result."""
-    return sorted({*artifacts.runs(root), *(folder for folder, _ in walk.holding(root, (artifacts.RESULT,)))})
+    runs = {*artifacts.runs(root), *(folder for folder, _ in walk.holding(root, (artifacts.RESULT,)))}
+    return sorted(runs, key=in_order)
 
 
 def sweeps(root: Path) -> list[Path]:

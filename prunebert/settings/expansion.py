@@ -158,3 +158,12 @@ class Sizes:
             else:
                 return target, None
         return target, node
+
+
+def refuse_key_of_reference(as_written: Any, key: str) -> None:
+    """Raise BadInput for a key such as method.fit.clip, where method.fit is the same as fit."""
+    *path, name = key.split(".")
+    for part in path:
+        as_written = as_written.get(part) if isinstance(as_written, dict) else None
+    if isinstance(as_written, str) and (referred := re.fullmatch(r"\$\{([\w.]+)\}", as_written)):
+        raise BadInput(f"{key}: {'.'.join(path)} is the same as {referred[1]}; write {referred[1]}.{name}=VALUE")

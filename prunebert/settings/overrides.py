@@ -15,7 +15,7 @@ import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, RangeSweep, ValueType
+from hydra.core.override_parser.types import Override, QuotedString, RangeSweep, ValueType
 from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -177,8 +177,17 @@ def values(words: list[str]) -> list[tuple[str, Any]]:
         if override.is_sweep_override():
             _refuse_long_range(override)
         values = override.sweep_iterator() if override.is_sweep_override() else [override.value()]
-        pairs += [(override.key_or_group, value) for value in values]
+        pairs += [(override.key_or_group, _without_quotes(value)) for value in values]
     return pairs
+
+
+def _without_quotes(value: Any) -> Any:
+    """Return a value of a sweep as Hydra passes it to a run: Hydra's own class for quoted text becomes the text."""
+    if isinstance(value, QuotedString):
+        return value.text
+    if isinstance(value, list):
+        return [_without_quotes(item) for item in value]
+    return {key: _without_quotes(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def axis(word: str) -> list[str]:
@@ -248,6 +257,7 @@ def with_values(options: list[str], given: Fields) -> Fields | None:
         config = _composed(tuple(options)).copy()
         OmegaConf.set_struct(config, False)
         for key, value in given.items():
+            expansion.refuse_key_of_reference(OmegaConf.to_container(config), key)
             OmegaConf.update(config, key, value)
         return container(config, [])
     except (HydraException, OmegaConfBaseException):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 
 from prunebert.errors import BadInput, did_you_mean, shown
@@ -9,6 +11,7 @@ from prunebert.settings import overrides, signature, unused
 from prunebert.settings.labels import search
 
 SAYS = " changes nothing: "
+MOST_TRIED = 16  # cells; composing one takes a tenth of a second
 
 
 def axes_of_experiment(words: list[str]) -> list[str]:
@@ -58,18 +61,17 @@ def refuse_unread_keys(words: list[str]) -> None:
 def unused_words(words: list[str], axes: Sequence[str] = ()) -> list[str]:
     """Return a warning for each word of a sweep that changes none of its cells. axes: what its experiment sweeps.
 
-    Only the methods of a sweep are tried one by one, with the first value of every other key. A sparsity beside
-    method=dense,smp is meant for smp, so it is not reported.
+    Only one value of sparsity and of seed is tried. Where more than MOST_TRIED cells differ in other keys, nothing is
+    reported but words of Hydra's.
     """
     given = [word for word in words if "=" in word and not word.startswith("-")]
-    first = {word: overrides.axis(word)[0] if _is_list(word) else word for word in [*given, *axes]}
-    methods = [word for word in first if word.lstrip("+").startswith("method=")]
-    tried: list[str] = overrides.axis(methods[-1]) if methods and _is_list(methods[-1]) else methods[-1:]
+    values = {word: overrides.axis(word) if _is_list(word) else [word] for word in [*given, *axes]}
     known = search(words)
-    reasons: dict[str, str] | None = None  # key -> why nothing reads it
-    for method in tried or [""]:
-        cell = [method if word in methods else value for word, value in first.items() if word not in known]
-        found = _unused(list(dict.fromkeys([*known, *cell])))
+    tried = [each[:1] if _key(word) in ("sparsity", "seed") else each for word, each in values.items()]
+    tried = [each for word, each in zip(values, tried, strict=True) if word not in known]
+    reasons: dict[str, str] | None = None  # key -> why no cell that was tried reads it
+    for cell in itertools.product(*tried) if math.prod(map(len, tried)) <= MOST_TRIED else []:
+        found = _unused([*known, *cell])
         reasons = found if reasons is None else {key: why for key, why in reasons.items() if key in found}
         if not reasons:
             break

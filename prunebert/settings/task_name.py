@@ -28,6 +28,8 @@ def of(node: dict[str, Any], option: str, words: list[str]) -> str:
     """
     if not node.get("seed_name") and not any(word.lstrip("+").startswith("task.name=") for word in words):
         return option
+    if not node.get("seed_name") and not node.get("train"):
+        raise BadInput(f"task.name={shown(node.get('name'))}: only a task on your own file takes a name, as task=file")
     if node.get("name") is not None:
         refuse_bad(node, option)
         return str(node["name"])

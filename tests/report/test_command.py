@@ -15,7 +15,7 @@ from .conftest import OVERLAP, started, sweep
 
 FILES = {"report.html", "results.csv", "results.parquet", "tables.tex"}
 PRINTED = """toy, bert-base-uncased: accuracy, mean ± standard deviation (seeds)
-all: prunable encoder
+all: sparsity of encoder
 method                       0                  0.9
 ─────────  ───────────────────  ───────────────────
 dense      0.9400 ± 0.0100 (3)                    –

@@ -25,7 +25,7 @@ def test_the_scores_have_one_line_a_method(width, many, capsys, monkeypatch):
     terminal.show_scores(many)
     lines = capsys.readouterr().out.splitlines()
     table = [line for line in lines if " ± 0" in line]
-    assert len(table) == 2 and max(map(cell_len, lines)) <= width and "all: prunable encoder" in lines
+    assert len(table) == 2 and max(map(cell_len, lines)) <= width and "all: sparsity of encoder" in lines
     head = next(line for line in lines if line.startswith("method"))
     assert head.split()[-1] == "0.8"  # the largest sparsity stays longest
     assert table[0].endswith("0.9350 ± 0.0071 (2)") and table[1].endswith("0.8800 ± 0.0000 (2)")

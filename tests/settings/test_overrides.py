@@ -158,3 +158,18 @@ def test_a_key_beside_an_experiment_is_judged_by_the_methods_that_it_sweeps(cli)
     assert status == 2 and printed == (
         "prunebert: method.scop: none of dense, random, magnitude, movement, smp takes scop; did you mean scope?\n"
     )
+
+
+def test_quoted_values_of_a_sweep_are_text():
+    words = ["task.train='a b.csv',c.csv", "method.masks='x','y z'", "task.text=['a b',c],d"]
+    assert overrides.values(words) == [
+        *(("task.train", v) for v in ("a b.csv", "c.csv")),
+        *(("method.masks", v) for v in ("x", "y z")),
+        *(("task.text", v) for v in (["a b", "c"], "d")),
+    ]
+
+
+def test_a_key_of_a_reference_is_refused_before_the_first_cell():
+    for key, value, right in (("fit.clip", "0.5", "fit.clip"), ("distill.weight", "0.3", "distill.weight")):
+        with pytest.raises(BadInput, match=rf"method\.{key}: .* is the same as .*; write {right}=VALUE"):
+            bad_cells.refuse_bad_cells(["method=smp,magnitude", f"method.{key}={value}"])

@@ -42,7 +42,7 @@ def warned(*words):
         (["method=l0", "method.schedule.start=0.2", "method.control=none"], ["method.schedule.start=0.2"]),
         (["method=soft_movement", "method.penalty=3"], ["method.penalty=3"]),
         (["method=abp", "method.gamma=1"], ["method.gamma=1"]),
-        (["method=abp", "method.control=paper", "sparsity=0.5"], ["sparsity=0.5"]),  # only its schedule has it
+        (["method=abp", "method.control=paper", "sparsity=0.5"], []),  # the paper's control stops there
         (["method=random", "method.budget_by=layer"], ["method.budget_by=layer"]),
         (["method=random", "method.budget=run", "method.budget_by=layer"], []),
         (["method=magnitude", "method.masks=run", "method.scope=local"], ["method.scope=local"]),
@@ -141,3 +141,21 @@ def test_values_that_differ_and_lists_pass(word):
 def test_a_changed_budget_is_marked(words, label):
     fields, _, choices = overrides.described(words)
     assert labels.labels(fields, choices, words, pruned=True)["fit"] == label
+
+
+def test_a_word_that_a_later_cell_of_the_sweep_reads_is_not_called_useless():
+    base = ["task=rotten_tomatoes", "model=tiny", "fit=smoke"]
+    for words in (
+        ["method=abp", "method.control=schedule,paper", "method.gamma=1e-6"],
+        ["method=l0", "method.control=sparsity,none", "method.penalty=5"],
+        ["method=smp", "distill=none,logits", "teacher_fit.steps=3"],
+        ["method=smp", "method.penalty=0,400", "method.penalty_ramp=sparsity"],
+    ):
+        assert sweeps.unused_words([*base, *words]) == [], words
+        alone = [word.replace("schedule,paper", "schedule").partition(",")[0] for word in words]
+        assert len(sweeps.unused_words([*base, *alone])) == 1, alone
+
+
+def test_the_sparsity_of_abp_is_read_whatever_controls_it():
+    words = ["method=abp", "method.control=paper", "method.gamma=1e-3", "sparsity=0.05", "task=rotten_tomatoes"]
+    assert sweeps.unused_words([*words, "model=tiny", "fit=smoke"]) == []
