@@ -3,7 +3,8 @@
 python scripts/results_table.py results/main/results.csv docs/results/scores.md
 
 These marks begin a table, and `<!-- end -->` ends it:
-    <!-- results/main/results.csv -->           scores
+    <!-- results/main/results.csv -->           scores on each task at MAIN_SPARSITY
+    <!-- results/main/results.csv means -->     mean scores at each sparsity
     <!-- results/main/results.csv claims -->    the papers' claims
     <!-- results/budget/results.csv steps -->   scores after other numbers of steps than main's
 """
@@ -15,7 +16,7 @@ import pandas as pd
 
 END = "<!-- end -->"
 MAIN = "main/results.csv"
-MAIN_SPARSITY = 0.9  # the table of scores shows each task at this sparsity
+MAIN_SPARSITY = 0.9  # the table of tasks shows scores at this sparsity
 NO_BETTER = 0.005  # a score less than half a point above the constant baseline counts as no better
 COLUMNS = ["label", "task", "sparsity", "seed", "metric", "score", "majority_score"]
 STEP_COLUMNS = ["method", "settings.fit.steps", "settings.keep_pretrained"]
@@ -32,20 +33,16 @@ CLAIMS = (  # (a, b, s): the score of a is above that of b at the sparsity s
 )
 
 
-def score_table(runs: pd.DataFrame) -> str:
-    """Return a table with a row per method; the first row is the constant baseline.
+def task_table(runs: pd.DataFrame) -> str:
+    """Return a table with a row per method and a column per task; the first row is the constant baseline.
 
-    The first columns are the scores on each task at MAIN_SPARSITY: mean ± standard deviation over seeds. A single run
-    has no standard deviation. The other columns are, for each sparsity, the mean of these means over the tasks with the
-    most common metric. A method that did not run on all of them has none. A † marks a cell in which at least one run
-    is no better than the constant baseline.
+    A cell has the score at MAIN_SPARSITY: mean ± standard deviation over seeds. A single run has no standard deviation.
+    A † marks a cell in which at least one run is no better than the constant baseline.
     """
-    runs = runs.assign(label=short_labels(runs["label"]))
-    tasks, sparsities = sorted(runs["task"].unique()), sorted(s for s in runs["sparsity"].unique() if s > 0)
+    runs = runs.assign(label=short_labels(runs["label"]), no_better=_no_better(runs))
+    tasks = sorted(runs["task"].unique())
     metric, constant = (runs.groupby("task")[c].first() for c in ("metric", "majority_score"))
-    common_metric = metric.mode()[0]
-    averaged_tasks = [t for t in tasks if metric[t] == common_metric]
-    cells = runs.assign(no_better=_no_better(runs)).groupby(["label", "task", "sparsity"], sort=False)
+    cells = runs.groupby(["label", "task", "sparsity"], sort=False)
     mean, sd, no_better = cells["score"].mean(), cells["score"].std(), cells["no_better"].any()
 
     def format_cell(cell: tuple[str, str, float]) -> str:
@@ -54,20 +51,37 @@ def score_table(runs: pd.DataFrame) -> str:
         spread = "" if pd.isna(sd[cell]) else f" ± {sd[cell]:.3f}"
         return f"{mean[cell]:.3f}{spread}" + (" †" if no_better[cell] else "")
 
+    head = [f"at {MAIN_SPARSITY:g}", *(f"{task}, {metric[task]}" for task in tasks)]
+    lines = [_row(head), _row(["---"] * len(head))]
+    lines.append(_row(["constant baseline", *(f"{constant[task]:.3f}" for task in tasks)]))
+    for label in runs["label"].drop_duplicates():
+        sparsity = MAIN_SPARSITY if _prunes(runs, label) else 0.0
+        lines.append(_row([label, *(format_cell((label, task, sparsity)) for task in tasks)]))
+    return "\n".join(lines)
+
+
+def mean_table(runs: pd.DataFrame) -> str:
+    """Return a table with a row per method and a column per sparsity; the first row is the constant baseline.
+
+    A cell has the mean over the tasks with the most common metric, of each task's mean over seeds. A method that did
+    not run on all of these tasks has an empty cell.
+    """
+    runs = runs.assign(label=short_labels(runs["label"]))
+    sparsities = sorted(s for s in runs["sparsity"].unique() if s > 0)
+    metric, constant = (runs.groupby("task")[c].first() for c in ("metric", "majority_score"))
+    common_metric = metric.mode()[0]
+    tasks = [task for task in metric.index if metric[task] == common_metric]
+    mean = runs.groupby(["label", "task", "sparsity"], sort=False)["score"].mean()
+
     def format_mean(means: list[float | None]) -> str:
         return "" if None in means else f"{sum(means) / len(means):.3f}"
 
-    head = ["method", *(f"{t} at {MAIN_SPARSITY:g}, {metric[t]}" for t in tasks)]
-    head += [f"mean {common_metric} at {s:g}" for s in sparsities]
+    head = [f"mean {common_metric}", *(f"at {s:g}" for s in sparsities)]
     lines = [_row(head), _row(["---"] * len(head))]
-    constant_means = [format_mean([constant[t] for t in averaged_tasks])] * len(sparsities)
-    lines.append(_row(["constant baseline", *(f"{constant[t]:.3f}" for t in tasks), *constant_means]))
+    lines.append(_row(["constant baseline", *[format_mean([constant[task] for task in tasks])] * len(sparsities)]))
     for label in runs["label"].drop_duplicates():
-        pruned = bool((runs["sparsity"][runs["label"] == label] > 0).any())
-        texts = [format_cell((label, t, MAIN_SPARSITY if pruned else 0.0)) for t in tasks]
-        for s in sparsities:
-            texts.append(format_mean([mean.get((label, t, s if pruned else 0.0)) for t in averaged_tasks]))
-        lines.append(_row([label, *texts]))
+        shown = sparsities if _prunes(runs, label) else [0.0] * len(sparsities)
+        lines.append(_row([label, *(format_mean([mean.get((label, task, s)) for task in tasks]) for s in shown)]))
     return "\n".join(lines)
 
 
@@ -103,7 +117,7 @@ def claims_table(runs: pd.DataFrame) -> str:
 def steps_table(runs: pd.DataFrame, main_runs: pd.DataFrame) -> str:
     """Return a table with a row per method: its score after several numbers of steps, by task and sparsity.
 
-    Steps are those of the sub-network, see `total_steps`. A † is explained at `score_table`.
+    Steps are those of the sub-network, see `total_steps`. A † is explained at `task_table`.
 
     Args:
         runs: runs with other numbers of steps; they determine tasks, sparsities and seeds.
@@ -146,6 +160,11 @@ def _no_better(runs: pd.DataFrame) -> pd.Series:
     return runs["score"] < runs["majority_score"] + NO_BETTER
 
 
+def _prunes(runs: pd.DataFrame, label: str) -> bool:
+    """Return whether a method removes something. One that does not (dense) has only runs at sparsity 0."""
+    return bool((runs["sparsity"][runs["label"] == label] > 0).any())
+
+
 def _runs_of(runs: pd.DataFrame, label: str, sparsity: float) -> pd.DataFrame:
     """Return a method's runs at a sparsity, by task and seed. A method that removes nothing (dense) has only 0."""
     method_runs = runs.xs(label, level="label")
@@ -155,7 +174,7 @@ def _runs_of(runs: pd.DataFrame, label: str, sparsity: float) -> pd.DataFrame:
 
 
 def begin_mark(results: str | Path, table: str = "") -> str:
-    """Return the mark that begins a table of results/NAME/results.csv. `table` is "", "claims" or "steps"."""
+    """Return the mark that begins a table of results/NAME/results.csv. `table` is "", "means", "claims" or "steps"."""
     return f"<!-- results/{Path(results).resolve().parent.name}/results.csv {f'{table} ' if table else ''}-->"
 
 
@@ -170,7 +189,8 @@ def fill(page: str, results: str | Path) -> str:
         runs, main_runs = (pd.read_csv(file, usecols=[*COLUMNS, *STEP_COLUMNS]) for file in files)
         return replace_table(page, steps_table(runs, main_runs), begin)
     runs = pd.read_csv(results, usecols=COLUMNS)
-    tables = {begin_mark(results): score_table, begin_mark(results, "claims"): claims_table}
+    makers = {"": task_table, "means": mean_table, "claims": claims_table}
+    tables = {begin_mark(results, name): maker for name, maker in makers.items()}
     marks = [begin for begin in tables if begin in page]
     for begin in marks or [begin_mark(results)]:
         page = replace_table(page, tables[begin](runs), begin)

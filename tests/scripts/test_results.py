@@ -49,7 +49,7 @@ def test_every_table_of_the_results_is_on_one_page():
     marks = Counter(
         mark for page in PAGES.glob("*.md") for mark in re.findall(r"<!-- results/.+? -->", page.read_text())
     )
-    tables = ["main/results.csv", "main/results.csv claims", "minilm/results.csv", "minilm/results.csv claims"]
+    tables = [f"{name}/results.csv{table}" for name in ("main", "minilm") for table in ("", " means", " claims")]
     tables += ["budget/results.csv steps", "speed", "speed gpu"]
     assert marks == Counter(f"<!-- results/{table} -->" for table in tables)
 
@@ -98,7 +98,7 @@ def test_claims_by_hand():
     ]
 
 
-def test_a_table_by_hand():
+def test_the_tables_of_scores_by_hand():
     rows = [("dense", "a", 0.0, s, 0.8 + 0.1 * s) for s in (0, 1)] + [("dense", "b", 0.0, 0, 0.5)]
     rows += [("dense", "c", 0.0, 0, 0.9)]
     rows += [
@@ -107,20 +107,26 @@ def test_a_table_by_hand():
     runs = pd.DataFrame(rows, columns=["label", "task", "sparsity", "seed", "score"])
     runs["metric"] = runs["task"].map({"a": "accuracy", "b": "accuracy", "c": "pearson"})
     runs["majority_score"] = runs["task"].map({"a": 0.5, "b": 0.2, "c": 0.0})
-    assert results_table.score_table(runs).splitlines() == [
-        "| method | a at 0.9, accuracy | b at 0.9, accuracy | c at 0.9, pearson | mean accuracy at 0.5 | "
-        "mean accuracy at 0.9 |",
-        "| --- | --- | --- | --- | --- | --- |",
-        "| constant baseline | 0.500 | 0.200 | 0.000 | 0.350 | 0.350 |",
-        "| dense | 0.850 ± 0.071 | 0.500 | 0.900 | 0.675 | 0.675 |",
-        "| smp | 0.650 ± 0.071 | 0.250 ± 0.071 † |  |  | 0.450 |",
+    assert results_table.task_table(runs).splitlines() == [
+        "| at 0.9 | a, accuracy | b, accuracy | c, pearson |",
+        "| --- | --- | --- | --- |",
+        "| constant baseline | 0.500 | 0.200 | 0.000 |",
+        "| dense | 0.850 ± 0.071 | 0.500 | 0.900 |",
+        "| smp | 0.650 ± 0.071 | 0.250 ± 0.071 † |  |",
+    ]
+    assert results_table.mean_table(runs).splitlines() == [
+        "| mean accuracy | at 0.5 | at 0.9 |",
+        "| --- | --- | --- |",
+        "| constant baseline | 0.350 | 0.350 |",
+        "| dense | 0.675 | 0.675 |",
+        "| smp |  | 0.450 |",
     ]
 
 
 def test_settings_are_dropped_from_labels_where_methods_alone_are_distinct():
     def first_cells(*labels):
         runs = pd.DataFrame({"label": labels, "task": "a", "sparsity": 0.9, "score": 0.5, "metric": "f1"})
-        lines = results_table.score_table(runs.assign(majority_score=0.4)).splitlines()
+        lines = results_table.task_table(runs.assign(majority_score=0.4)).splitlines()
         return [line.split(" | ")[0] for line in lines[3:]]
 
     frozen = "random (fit.head_lr=0.003, keep_pretrained=true)"
