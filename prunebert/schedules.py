@@ -15,10 +15,10 @@ Power = Annotated[int, "at least 1 and at most 1000"]
 class Cubic:
     """s(t) = final · (1 - (1 - u)³), u = (t - start)/(end - start) clipped to [0, 1] (Zhu & Gupta 2017; SMP Eq. 5)."""
 
-    final: Probability  # the value (a sparsity or τ) from `end` on
-    start: Probability = 0.0  # the progress at which pruning starts
-    end: Probability = 1.0  # the progress at which pruning ends
-    power: Power = 3  # the exponent of 1 - u: 3 is cubic
+    final: Probability  # the value that the schedule reaches at `end` and then keeps
+    start: Probability = 0.0  # the progress in the phase at which the value starts to rise
+    end: Probability = 1.0  # the progress in the phase at which the value stops rising
+    power: Power = 3  # the exponent of the remaining progress: 3 is cubic
 
     def __post_init__(self) -> None:
         check_fields(self, "schedule")
@@ -37,7 +37,7 @@ class Cubic:
 class Linear(Cubic):
     """s(t) = final · u, the cubic schedule with power 1 (SMP's choice for RoBERTa)."""
 
-    power: Power = 1  # the exponent of 1 - u: 1 is linear
+    power: Power = 1  # the exponent of the remaining progress: 1 is linear
 
 
 ToSparsity = Annotated[Cubic, "final: at least 0 and below 1"]  # a schedule of the fraction removed

@@ -35,6 +35,8 @@ GROUPS = {  # the groups of reference/keys.md: their titles, and the options who
 }
 CITED = re.compile(r"\s*\([^()]*\d{4}[^()]*\)")  # a citation in brackets
 PAPER = re.compile(r'(.+?), ".+?",\s.*?\b((?:19|20)\d\d)\b(?!\.\d)', re.S)  # authors, title, …, year
+ONLINE = "# downloads bert-base and the data from the Hugging Face hub; use a GPU"
+OFFLINE = "# needs neither a download nor a GPU (extra demo)"
 GENERATED = "<!-- scripts/docs_pages.py writes this page from {}. -->\n"
 
 
@@ -59,12 +61,14 @@ def card(name: str) -> str:
         f"# {title(option.line)} (`{name}`)\n",
         GENERATED.format(f"{file} and conf/method/{name}.yaml"),
         f"{wrapped(option.summary)}\n",
-        f"```bash\n{chr(10).join(option.commands)}\n```\n",
+        f"```bash\n{chr(10).join([ONLINE, *option.commands, OFFLINE, offline_command(option)])}\n```\n",
         f"## How it works\n\n{sections.pop('')}\n",
     ]
     deviations, cost, citation = (sections.pop(title, "") for title in ("Deviations", "Cost", "Citation"))
     lines += [f"## {title}\n\n{text}\n" for title, text in sections.items()]
-    lines.append(f"## Keys\n\n`prunebert method={name} --help` prints this table.\n\n{key_table(option.keys)}\n")
+    lines.append(
+        f"## Keys\n\n`prunebert method={name} --help` lists the same keys.\n\n{stacked(key_table(option.keys))}"
+    )
     if combinations := keys.combinations("method", name):
         lines.append("## Other defaults\n\nThese options change defaults together with this method.\n")
         rows = [(f"`{c.options}`", settings(c.settings), c.reason) for c in combinations]
@@ -75,6 +79,14 @@ def card(name: str) -> str:
     lines.append(f"## Citation\n\n{citation}\n")
     lines.append(f"The method's code is `{file}`, and its configuration is `conf/method/{name}.yaml`.\n")
     return "\n".join(lines)
+
+
+def offline_command(option: keys.Option) -> str:
+    """Return a command that runs a method on a CPU with the model and the data of the extra demo."""
+    words = [f"prunebert method={option.name} task=rotten_tomatoes model=tiny fit=quick"]
+    words += ["sparsity=0.9"] if any(key.default == "as sparsity" for key in option.keys) else []
+    words += ["corpus=imdb"] if any(key.default == "as corpus" for key in option.keys) else []
+    return " ".join(words)
 
 
 def title(line: str) -> str:
@@ -141,10 +153,8 @@ def key_tables() -> str:
         "`prunebert GROUP=OPTION --help` prints the keys of an option. `--cfg job` prints the configuration of a "
         "command line. A default such as `as fit` is the value of another key."
     )
-    parts = [
-        f"# Keys\n\n{GENERATED.format('conf/')}\n{wrapped(text)}\n",
-        f"## Keys of every run\n\n{key_table(keys.general())}\n",
-    ]
+    head = f"# Keys\n\n{GENERATED.format('conf/')}\n{wrapped(text)}\n"
+    parts = [f"## Keys of every run\n\n{key_table(keys.general())}\n"]
     for group, (heading, options) in GROUPS.items():
         names = ", ".join(f"`{name}`" for name in keys.names(group))
         parts.append(f"## {heading} (`{group}=`)\n\n{wrapped(f'Options: {names}.')}\n")
@@ -153,7 +163,7 @@ def key_tables() -> str:
             own = [key for key in option.keys if not key.path.startswith(("teacher_fit.", "mask_fit."))]
             extra = " `teacher_fit` and `mask_fit` have the same keys." if len(own) < len(option.keys) else ""
             parts.append(f"### `{group}={name}`\n\n{wrapped(option.summary + extra)}\n\n{key_table(own)}\n")
-    return "\n".join(parts)
+    return f"{head}\n{stacked(chr(10).join(parts))}"
 
 
 def commands() -> str:
@@ -241,6 +251,11 @@ def key_table(found: list[keys.Key]) -> str:
         allowed = f" *Allowed: {key.allowed}.*" if key.allowed and not key.default.startswith("as ") else ""
         rows.append((f"`{key.path}`", f"`{key.default}`", key.meaning + allowed))
     return table(("key", "default", "meaning"), rows)
+
+
+def stacked(text: str) -> str:
+    """Return text with tables of keys in a block whose columns docs/site.css stacks on a narrow screen."""
+    return f'<div class="keys" markdown>\n\n{text.strip()}\n\n</div>\n'
 
 
 def wrapped(text: str) -> str:
