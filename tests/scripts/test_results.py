@@ -54,6 +54,39 @@ def test_every_table_of_the_results_is_on_one_page():
     assert marks == Counter(f"<!-- results/{table} -->" for table in tables)
 
 
+def significant_over_seeds(name):
+    """Read tables.tex: the differences to magnitude over three seeds, and those whose p is below 0.05."""
+    tested, found = 0, []
+    for table in (ROOT / f"results/{name}/tables.tex").read_text().split(r"\begin{table}")[1:]:
+        task = re.search(r"caption\{(.*?),", table)[1].replace("\\", "")
+        for line in table.splitlines() if "minus that of magnitude" in table else ():
+            label, *cells = line.replace("\\", "").replace("$", "").strip().split(" & ")
+            if len(cells) == 5 and cells[1] == "3":
+                tested += 1
+                switch = " (keep_pretrained=true)" if "keep_pretrained=true" in label else ""
+                if float(cells[4].strip("< ")) < 0.05:
+                    found.append([task, label.split(" (")[0] + switch, cells[0], cells[2], cells[4].strip()])
+    return tested, found
+
+
+def test_the_page_lists_what_is_significant_over_seeds():
+    tested, found = significant_over_seeds("main")
+    section = (
+        (PAGES / "papers-claims.md").read_text().partition("## What is significant over seeds")[2].split("\n## ")[0]
+    )
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
+    assert rows[2:] == found and tested == 240 and "240 differences" in section
+    tested, found = significant_over_seeds("minilm")
+    assert tested == 44 and [(task, method, sparsity) for task, method, sparsity, *_ in found] == [
+        ("sst2", "random (keep_pretrained=true)", "0.9"),
+        ("sst2", "random (keep_pretrained=true)", "0.97"),
+        ("sst2", "magnitude (keep_pretrained=true)", "0.97"),
+        ("sst2", "movement", "0.8"),
+        ("sst2", "movement", "0.9"),
+    ]
+    assert "five of 44 differences" in (PAGES / "six-layers.md").read_text()
+
+
 def test_every_figure_of_a_page_exists():
     images = [
         (page, name) for page in PAGES.glob("*.md") for name in re.findall(r"\]\((figures/.+?)\)", page.read_text())
