@@ -175,6 +175,28 @@ def test_every_command_of_a_page_can_be_read(name, read_command, tmp_path, monke
     assert number >= COMMANDS_BELOW.get(name, 0)
 
 
+def needs_bert_base(words):
+    """Whether a command line trains, or would, a network of the hub or of a folder."""
+    if words[:1] != ["prunebert"] or not any(word.startswith(("method=", "experiment=")) for word in words):
+        return False
+    return not {"model=tiny", "model=minilm", "experiment=quickstart"} & {*words}
+
+
+@pytest.mark.parametrize("name", [name for name in PAGE_NAMES if name.startswith("docs/")])
+def test_a_page_says_which_commands_download_or_need_a_gpu(name):
+    for block in pages.blocks(ROOT / name):
+        heavy = any(needs_bert_base(words) for line in pages.shell_lines(block) for words in pages.programs(line))
+        if heavy and block.language == "bash":
+            assert re.search(r"^# .*download.*GPU", block.text, re.M), (
+                f"{block}: what it downloads, and whether on a GPU"
+            )
+
+
+def test_commands_that_need_bert_base():
+    assert needs_bert_base(["prunebert", "-m", "method=smp,gmp", "task=rte"])
+    assert not any(needs_bert_base(line.split()) for line in ("prunebert info RUN", "prunebert method=smp model=tiny"))
+
+
 @pytest.mark.parametrize("name", PAGE_NAMES)
 def test_every_command_in_a_sentence_can_be_read(name, read_command, tmp_path, monkeypatch):
     """These may leave arguments out, and have alternatives (`mask and|or`), `[--optional FLAGS]` and GROUP=OPTION."""

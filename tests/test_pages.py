@@ -1,4 +1,4 @@
-"""The tables of docs/outputs.md hold every key that a run writes, with its type. LOG.md's prose is wrapped."""
+"""The tables of docs/outputs.md have every key that a run writes; terms have one definition; LOG.md is wrapped."""
 
 import json
 import re
@@ -43,6 +43,27 @@ def test_what_runs_and_compare_write_is_what_the_page_lists(cli, toy, tmp_path):
     listed = {name.rstrip("/") for name in table("A run's directory")}
     assert {path.name for path in run.iterdir()} - {artifacts.LOCK} <= listed
     assert {artifacts.CHECKPOINT, artifacts.POINTER} <= listed
+
+
+def test_every_page_has_one_definition_of_the_constant_baseline():
+    """Always the commonest training label, or the mean. A page that explains it has these words, and no others."""
+    others = re.compile(r"most frequent|commonest class|majority class|majority baseline|ignores the text")
+    docs = ROOT / "docs"
+    texts = {path.relative_to(docs).as_posix(): path.read_text() for path in docs.rglob("*.md")}
+    assert [name for name, text in texts.items() if others.search(text)] == []
+    explained = [
+        name
+        for name, text in texts.items()
+        if re.search(r"\*constant baseline\*|^\| constant baseline \| t", text, re.M)
+    ]
+    assert {"index.md", "tutorial.md", "tasks.md", "report.md", "results/scores.md", "compare-fairly.md"} <= {
+        *explained
+    }
+    assert [
+        name
+        for name in explained
+        if "always predicting the commonest training label" not in " ".join(texts[name].split())
+    ] == []
 
 
 def test_the_prose_of_the_lab_notes_is_wrapped():

@@ -114,7 +114,7 @@ class MaskedLM:
     def baseline(self) -> dict[str, float]:
         """Return the metrics of the constant baseline.
 
-        It always predicts the most frequent training token. Its probabilities, for the perplexity, are the training
+        It always predicts the commonest training token. Its probabilities, for the perplexity, are the training
         tokens' frequencies with 1 added to every count.
         """
         train, validation = (
