@@ -32,5 +32,5 @@ def test_a_thousand_runs_take_less_than_two_gigabytes(tmp_path):
     words = [sys.executable, "-m", "prunebert", "compare", "sweep"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "Overlap of the masks of 1000 runs" in done.stdout and (tmp_path / "compare/compare.png").is_file()
+    assert "Overlap of the masks of 1,000 runs" in done.stdout and (tmp_path / "compare/compare.png").is_file()
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 2_000_000  # KiB
