@@ -19,14 +19,16 @@ def refuse_bad_cells(words: list[str], check: Callable[[dict[str, Any]], None] =
     pairs = overrides.values(words)
     chosen = {key: [v for k, v in pairs if k == key] for key in checks.OPTION_GROUPS}
     inside = [(key, value) for key, value in pairs if key.partition(".")[0] in checks.NODES and "." in key]
-    fixed = {key: value for key, value in inside if [k for k, _ in inside].count(key) == 1}
+    given_values = {key: [v for k, v in inside if k == key] for key, _ in inside}
     for key, value in inside:
         group = "fit" if key.partition(".")[0] in checks.FITS else key.partition(".")[0]
         others = {name: given[0] for name, given in chosen.items() if given}
         cells = [others | {group: option} for option in chosen.get(group) or []] or [others]
-        given = {**fixed, key: value}
+        ends = [{k: v[end] for k, v in given_values.items()} | {key: value} for end in (0, -1)]  # of the other keys
         refusals = [
-            _refusal(key, given, [*search(words), *(f"{g}={o}" for g, o in cell.items())], check) for cell in cells
+            _refusal(key, given, [*search(words), *(f"{g}={o}" for g, o in cell.items())], check)
+            for cell in cells
+            for given in (ends if ends[0] != ends[1] else ends[:1])
         ]
         if refusals[0] is not None and all(refusals):
             raise BadInput(refusals[0])

@@ -6,6 +6,7 @@ import shlex
 import pytest
 
 from prunebert.errors import BadInput
+from prunebert.runs import inputs
 from prunebert.settings import bad_cells, overrides, sweeps
 
 NAMES = [
@@ -173,3 +174,15 @@ def test_a_key_of_a_reference_is_refused_before_the_first_cell():
     for key, value, right in (("fit.clip", "0.5", "fit.clip"), ("distill.weight", "0.3", "distill.weight")):
         with pytest.raises(BadInput, match=rf"method\.{key}: .* is the same as .*; write {right}=VALUE"):
             bad_cells.refuse_bad_cells(["method=smp,magnitude", f"method.{key}={value}"])
+
+
+def test_a_sweep_over_files_is_not_refused_for_the_keys_that_describe_them(tmp_path):
+    """task.text and task.eval belong to task.train, which has several values, or was typed twice."""
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("t,label\na,0\nb,1\n")
+    a, b = (tmp_path / name for name in ("a.csv", "b.csv"))
+    words = ["task=file", "task.text=t", f"task.eval={a}", "seed=0,1"]
+    for more in ([f"task.train={a},{b}"], [f"task.train={a}", f"task.train={b}"]):
+        bad_cells.refuse_bad_cells([*words, *more], inputs.check)
+    with pytest.raises(BadInput, match=r"gone\.csv: there is no such file"):
+        bad_cells.refuse_bad_cells([*words, f"task.train={a},{tmp_path}/gone.csv"], inputs.check)

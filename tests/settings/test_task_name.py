@@ -34,7 +34,7 @@ def test_the_name_is_task_name_or_the_file_s(node, name):
 def test_other_tasks_keep_their_option_s_name_unless_the_command_line_names_them():
     node = {"name": "films"}
     assert task_name.of(node, "films2", ["seed=1"]) == "films2"
-    with pytest.raises(BadInput, match="task.name=films: only a task on your own file takes a name"):
+    with pytest.raises(BadInput, match=r"task\.name=films: only a task on your own file takes a name"):
         task_name.of(node, "sst2", ["task.name=films"])
     node["train"] = "films.json"
     assert (
