@@ -55,7 +55,7 @@ FAST = ("abp_table2", "smp_table2", "sparsebert")  # test_matrix.py also runs th
 def test_each_of_its_methods_trains_for_one_step(cli, toy, text, tmp_path, file):
     methods = yaml.safe_load(file.read_text())["hydra"]["sweeper"]["params"]["method"].split(",")
     words = [f"experiment={file.stem}", *[w for w in toy if not w.startswith("hydra")], *text, "sparsity=0.5"]
-    words += ["model=bert-base"]  # `toy` sets model.name to its own folder
+    words += ["model=bert-base", "seed=0"]  # `toy` sets model.name to its own folder
     for method in methods:
         extra = {"tamt": ["method.corpus.block=16"], "imp": ["method.step=0.5"]}.get(method, [])
         budget = ["fit.steps=1", "teacher_fit.steps=1", "mask_fit.steps=1", f"hydra.sweep.dir={method}"]
