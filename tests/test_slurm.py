@@ -78,7 +78,7 @@ def test_a_sweep_of_which_a_task_is_requeued_ends_as_without(words, whole, tmp_p
     process = start(["-m", "hydra/launcher=slurm", *job, *words, "method=smp", "seed=0,1"], tmp_path)
 
     def cell() -> list[Path]:
-        return [p for p in tmp_path.glob("cluster/*seed=1*") if lines(p)]
+        return [p for p in tmp_path.glob("cluster/*seed-1") if lines(p)]
 
     wait_for(cell)
     task = f"{array()}_1"
