@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import os
@@ -188,3 +189,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory, model_folder: Path, data_
 @pytest.fixture
 def toy(model_folder: Path, data_folder: Path) -> list[str]:
     return toy_words(model_folder, data_folder, "run")
+
+
+@pytest.fixture(autouse=True)
+def no_lab_of_another_test():
+    """Many tests write a package `lab` of a user's own. Forget that of the test before."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "lab"]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
