@@ -139,7 +139,7 @@ def published_comparisons(runs: pd.DataFrame, numbers: pd.DataFrame) -> Table:
 
 def costs(runs: pd.DataFrame) -> Table:
     """Return the time and memory of each cell, with a row per device."""
-    columns = ["method", "sparsity", "device", "runs", "steps", "seconds per step", "seconds", "peak memory, GiB"]
+    columns = ["method", "sparsity", "device", "runs", "steps", "seconds per step", "seconds", "peak GiB"]
     rows = []
     for (label, sparsity, device), cell in runs.groupby(["label", "sparsity", "device"], sort=False):
         line = [Cell(label), number(sparsity, "{:g}"), Cell(device or "unknown"), number(len(cell), "{:d}")]
