@@ -15,7 +15,7 @@ selection_cuda = pytest.importorskip("prunebert.masks.selection_cuda", exc_type=
 penalty_cuda = pytest.importorskip("prunebert.masks.penalty_cuda", exc_type=ImportError)
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 DRAW = np.random.default_rng(3)
-SIZES = [1, 7, 300, 513, 1500]
+SIZES = [1, 7, 300, 1100]
 SHAPES = {
     "normal": lambda n: DRAW.normal(size=n),
     "ties": lambda n: DRAW.normal(size=n).round(),
@@ -43,8 +43,8 @@ def test_the_kernels_are_a_stable_sort(kind):
     """Every tensor alone and all together, keeping none, few, some, most and all."""
     parts = [scores(kind, n) for n in SIZES]
     groups = [[x] for x in parts] + [parts]
-    for fraction in (0.0, 0.1, 0.5, 0.97, 1.0):
-        counts = [round(fraction * sum(x.numel() for x in group)) for group in groups]
+    for fractions in ((0.0, 1.0, 0.1, 0.97, 0.5), (1.0, 0.5, 0.97, 0.1, 0.1), (0.5, 0.0, 0.5, 0.0, 1.0)):
+        counts = [round(f * sum(x.numel() for x in group)) for f, group in zip(fractions, groups, strict=True)]
         masks, largest, _ = selection_cuda.select(groups, counts)
         for group, count, result, removed in zip(groups, counts, masks, largest, strict=True):
             expected, below = by_sorting(group, count)
@@ -54,7 +54,7 @@ def test_the_kernels_are_a_stable_sort(kind):
 
 def test_counts_may_be_on_the_device():
     parts = [scores("ties", n) for n in SIZES]
-    counts = torch.tensor([1, 0, 150, 513, 77], device=DEVICE)
+    counts = torch.tensor([1, 0, 150, 1100], device=DEVICE)
     masks, _, _ = selection_cuda.select([[x] for x in parts], counts)
     assert [int(mask.sum()) for (mask,) in masks] == counts.tolist()
 
@@ -67,8 +67,8 @@ def test_masks_are_views_of_one_row():
 
 def test_a_window_around_the_last_cut_changes_no_mask():
     """Over steps of scores that drift, jump and shrink, with a count that follows a schedule."""
-    x, windows = [DRAW.normal(size=n) for n in (1200, 700)], None
-    for step in range(30):
+    x, windows = [DRAW.normal(size=n) for n in (1100, 300)], None
+    for step in range(22):
         x = [v + 0.01 * DRAW.normal(size=v.shape) + (step == 12) for v in x]
         x = [np.round(0.5 * v, 2) if step == 20 else v for v in x]
         parts = [torch.from_numpy(v.astype(np.float32)).to(DEVICE) for v in x]
@@ -79,7 +79,7 @@ def test_a_window_around_the_last_cut_changes_no_mask():
             expected, below = by_sorting(group, count)
             assert all(torch.equal(a, b) for a, b in zip(result, expected, strict=True)) and removed == below
     hits = windows[3].tolist()
-    assert all(15 < h < 30 for h in hits), hits  # the first step has no window, and the jump misses it
+    assert all(8 < h < 22 for h in hits), hits  # the first step has no window, and the jump misses it
     (alone,), _, other = selection_cuda.select([groups[0]], [100], windows)  # another number of groups: no window
     assert int(alone[0].sum()) == 100 and other.shape == (5, 1) and other[3].item() == 0
 
