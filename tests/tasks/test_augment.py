@@ -161,7 +161,13 @@ def test_candidates_are_read_from_the_cache_without_a_model(model, monkeypatch):
     for changed in ({"candidates": 4}, {"texts": TEXTS[1:]}):
         with pytest.raises(AssertionError, match="the model ran again"):
             masked_lm(**{"texts": TEXTS, "model": model, **SETTINGS, **changed})
-    model.weights_hash = "other"
+    model.heads_hash()  # what else decides the candidates: other weights, another head, its shape, its longest text
+    for value in ({"weights_hash": "other"}, {"positions": 63}, {"architecture": lambda: {"hidden_act": "relu"}}):
+        with monkeypatch.context() as patch, pytest.raises(AssertionError, match="the model ran again"):
+            for name, changed in value.items():
+                patch.setattr(model, name, changed)
+            masked_lm(TEXTS, model=model, **SETTINGS)
+    model.heads_read = "other"
     with pytest.raises(AssertionError, match="the model ran again"):
         masked_lm(TEXTS, model=model, **SETTINGS)
 

@@ -82,7 +82,8 @@ def test_the_order_depends_on_the_seed():
     first_epoch, second_epoch = map(row_positions, epochs(rows, 4, 7, 2))
     assert [first_epoch, second_epoch] == list(map(row_positions, epochs(rows, 4, 7, 2)))
     assert first_epoch != second_epoch  # every epoch has another order
-    assert first_epoch != row_positions(epochs(rows, 4, 8, 1)[0])
+    next_seed = row_positions(epochs(rows, 4, 8, 1)[0])
+    assert first_epoch != next_seed != second_epoch  # nor is a seed's second epoch the next one's first
 
 
 def test_the_order_does_not_depend_on_the_global_generators():
@@ -118,6 +119,24 @@ def test_only_a_buckets_rows_are_sorted_together():
     inside = [b.rows.tolist() for b in epochs(rows_of(list(range(1, 101))), 2, 0, 1)[0]]
     assert sorted(inside) == [[i, i + 1] for i in range(0, 100, 2)]  # one bucket: neighbours it is
     assert inside != sorted(inside)  # and batches come in any order
+
+
+def test_the_fingerprint_sees_tokens_borders_names_and_labels():
+    def made(ids, labels=(0, 1), **other):
+        columns = {"input_ids": np.concatenate(ids)} | {k: np.array(v) for k, v in other.items()}
+        return Rows(columns, np.cumsum([0, *map(len, ids)]), torch.tensor(labels)).fingerprint()
+
+    plain = made([[5, 6], [7]])
+    assert plain == made([[5, 6], [7]])
+    others = [
+        made([[5, 6], [8]]),
+        made([[5], [6, 7]]),
+        made([[5, 6], [7]], (1, 0)),
+        made([[5, 6], [7]], (0.0, 1.0)),
+        made([[5, 6], [7]], token_type_ids=[0, 0, 1]),
+        made([[5, 6], [7]], attention_mask=[0, 0, 1]),
+    ]
+    assert len({plain, *others}) == 7
 
 
 @sixty_examples

@@ -24,6 +24,8 @@ def own_cache(tmp_path, monkeypatch):
         ("U.S.A.", "usa"),
         ("the", ""),
         ("7–3 «Ärger»", "7–3 «ärger»"),  # only ASCII's punctuation goes
+        ("an a-ha moment", "aha moment"),  # punctuation goes first, and leaves no article
+        ("sea–the–air", "sea– –air"),  # an article leaves a space
     ],
 )
 def test_normalise(text, normal):
