@@ -23,7 +23,7 @@ RUNS = [
     (MASKED_LM, "bert", ["method=smp", "sparsity=0.7", PAIR, EMBEDDINGS]),
     (MASKED_LM, "bert", ["method=magnitude", "method.head=label_words", "sparsity=0.5", "fit.head_lr=0.01"]),
     (MASKED_LM, "bert", ["method=smp", *NUMBER, "task.label_words=[yes]"]),
-    (CLASSES, "bert", ["method=smp", "method.head=linear", "task.labels=[no,yes]"]),
+    (CLASSES, "bert", ["method=smp", "method.head=linear", "task.labels=[no,yes,maybe]"]),
     (CLASSES, "bert", ["method=magnitude", "sparsity=0.6", PAIR]),
     (CLASSES, "bert", ["method=tamt", "method.corpus.block=16", *NUMBER, "corpus"]),
     (ENCODER, "bert", ["method=abp", "sparsity=0.5"]),
@@ -133,7 +133,11 @@ def test_labels_have_names_and_the_pipeline_returns_them(exported, data_folder):
     pipeline = transformers.pipeline("text-classification", model=str(out), device="cpu")
     texts = pd.read_csv(data_folder / "eval.csv").sentence.tolist()
     labels = [answer["label"] for answer in pipeline(texts, truncation=True)]
-    assert labels == [["no", "yes"][p] for p in pd.read_parquet(run / "predictions.parquet").prediction]
+    assert labels == [["no", "yes", "maybe"][p] for p in pd.read_parquet(run / "predictions.parquet").prediction]
+    assert labels == prunebert.load(run).predict(texts)
+    config = json.loads((out / "config.json").read_text())
+    assert config["id2label"] == {"0": "no", "1": "yes", "2": "maybe"}  # as given, not sorted
+    assert config["label2id"] == {"no": 0, "yes": 1, "maybe": 2}
     _, number = exported("bert", RUNS[6][2])
     config = transformers.AutoConfig.from_pretrained(number)
     assert (config.num_labels, config.problem_type) == (1, "regression")
