@@ -66,10 +66,16 @@ class MaskedLM:
             yield self.hide(batch, generator)
 
     def hide(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Choose `rate` of the tokens as targets; 80 % become [MASK], 10 % a random token, 10 % stay."""
+        """Choose `rate` of the tokens as targets; 80 % become [MASK], 10 % a random token, 10 % stay.
+
+        A batch in which chance chooses none has its first token that is not special as target. If all are special, that
+        is the token after the first [CLS].
+        """
         ids = batch.inputs["input_ids"]
-        is_target = (torch.rand(ids.shape, generator=generator) < self.rate) & ~torch.isin(ids, self.special)
-        is_target[0, 1] |= not is_target.any()  # a batch without a target has no loss
+        is_word = ~torch.isin(ids, self.special)
+        is_target = (torch.rand(ids.shape, generator=generator) < self.rate) & is_word
+        if not is_target.any():  # a batch without a target has no loss
+            is_target.view(-1)[is_word.view(-1).int().argmax().clamp_min(1)] = True
         u = torch.rand(ids.shape, generator=generator)
         random_ids = torch.randint(self.vocabulary, ids.shape, generator=generator)
         input_ids = torch.where(is_target & (u < 0.8), self.mask_token, ids)

@@ -121,6 +121,15 @@ def test_a_batch_that_would_ask_nothing_asks_one_token():
     assert metrics == {"accuracy": 0.0, "perplexity": pytest.approx(VOCABULARY)}
 
 
+@pytest.mark.parametrize(("unknown", "place"), [(4, [0, 5]), (11, [1, 2]), (30, [0, 1])])
+def test_the_one_token_is_no_special_one_if_there_is_another(unknown, place):
+    """Of three rows with ten words each the first words are [UNK], which is 1: four, eleven or all."""
+    ids = drawn(3, 12, 1)
+    ids[:, 1:-1] = torch.where(torch.arange(30).view(3, 10) < unknown, 1, ids[:, 1:-1])
+    labels, _ = hidden(task_of(ids, ids, rate=1e-12), ids)
+    assert (labels != IGNORED).nonzero().tolist() == [place]
+
+
 def test_a_batch_that_asks_something_is_not_asked_more():
     ids = drawn(4, 50, 1)
     labels = [hidden(task_of(ids, ids), ids, seed)[0] for seed in range(30)]
