@@ -134,7 +134,7 @@ def test_the_fingerprint_sees_tokens_borders_names_and_labels():
         made([[5, 6], [7]], (1, 0)),
         made([[5, 6], [7]], (0.0, 1.0)),
         made([[5, 6], [7]], token_type_ids=[0, 0, 1]),
-        made([[5, 6], [7]], attention_mask=[0, 0, 1]),
+        made([[5, 6], [7]], position_ids=[0, 0, 1]),
     ]
     assert len({plain, *others}) == 7
 
