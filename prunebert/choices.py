@@ -12,3 +12,7 @@ EVERY_MATRIX: Prunable = "encoder_pooler_embeddings"
 # The heads that turn hidden states into a task's logits (network/heads.py).
 Head = Literal["linear", "label_words", "layer_mix"]
 HEADS: tuple[str, ...] = get_args(Head)
+
+# What the rows of a batch are padded to: the batch's longest row, or the task's max_length.
+Padding = Literal["longest", "max_length"]
+PADDINGS: tuple[str, ...] = get_args(Padding)

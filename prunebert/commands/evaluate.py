@@ -166,6 +166,8 @@ def _complete(node: dict[str, Any], form: Form, given: set[str]) -> dict[str, An
     defaults: dict[str, Any] = {}
     if "max_length" in node and ("stride" in node) == form.span and "task.max_length" not in given:
         defaults["max_length"] = form.max_length
+    if "padding" in node and node["_target_"].startswith("prunebert.") and "task.padding" not in given:
+        defaults["padding"] = form.padding
     if node.get("eval") and not node.get("train"):
         # nothing is trained, and the constant baseline is then that of this file, or of the first one
         defaults["train"] = next(iter(node["eval"].values())) if isinstance(node["eval"], dict) else node["eval"]

@@ -18,7 +18,7 @@ PIPELINES = {
 }
 LOAD = """tokenizer = AutoTokenizer.from_pretrained("{out}")
 {model}
-inputs = tokenizer({texts}, truncation={truncation}, max_length={length}, padding=True, return_tensors="pt")
+inputs = tokenizer({texts}, truncation={truncation}, max_length={length}, padding={padding}, return_tensors="pt")
 with torch.no_grad():
 """
 LAYER_MIX = """    hidden = model(**inputs, output_hidden_states=True).hidden_states[1:]
@@ -103,7 +103,12 @@ def _snippet(run: Loaded, auto_class: str, out: str) -> str:
         '["a question"], ["its context"]' if form.span else '["a text"], ["its second"]' if form.pair else '["a text"]'
     )
     load = LOAD.format(
-        out=out, model=model, texts=texts, truncation='"only_second"' if form.span else True, length=form.max_length
+        out=out,
+        model=model,
+        texts=texts,
+        truncation='"only_second"' if form.span else True,
+        length=form.max_length,
+        padding=True if form.padding == "longest" else f'"{form.padding}"',
     )
     if auto_class == "AutoModel":
         last_lines = LAYER_MIX.format(cls="" if form.span else "[:, 0]")

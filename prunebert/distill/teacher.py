@@ -94,6 +94,7 @@ def _shared_teacher(net: SubNetwork, task: Task, key: str, fit: Fit, folder: Pat
         task.facts(),
         key,
         asdict(fit),
+        *task.form().unusual_padding(),  # dropout's draws depend on the shape of a batch
     ]
     name = hashlib.sha256(json.dumps(dependencies, sort_keys=True, default=str).encode()).hexdigest()[:32]
     file = folder / f"{name}.safetensors"

@@ -45,7 +45,8 @@ def with_cached_logits(teach: Teacher, net: SubNetwork, task: Task, theta: dict[
     """
     if task.masked_lm:
         raise BadInput("distill.cached=true: masked-LM tasks hide other words every time, so logits cannot be reused")
-    dependencies = [VERSION, net.model.architecture(), hash_of(theta), task.facts()["fingerprint"]["train"]]
+    rows = [task.facts()["fingerprint"]["train"], *task.form().unusual_padding()]  # padding changes the last digits
+    dependencies = [VERSION, net.model.architecture(), hash_of(theta), *rows]
     name = hashlib.sha256(json.dumps(dependencies, sort_keys=True, default=str).encode()).hexdigest()[:32]
     file = folder() / f"answers-{name}.safetensors"
     with files.made_once(file, f"HF_DATASETS_CACHE={file.parents[1]}") as stored:

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from prunebert.choices import Padding
+
 IGNORED = -100  # a label that does not count; the default ignore_index of torch's losses
 
 
@@ -67,3 +69,12 @@ class Form:
     n_best: int = 20
     max_answer: int = 30
     no_answer: bool = False
+    padding: Padding = "longest"  # what the rows of a batch are padded to
+
+    def width(self, longest: int) -> int:
+        """Return the tokens of each padded row of a batch. longest: of its longest row, in tokens."""
+        return self.max_length if self.padding == "max_length" else longest
+
+    def unusual_padding(self) -> list[Padding]:
+        """Return [padding]; nothing for the default. Hashes of earlier versions were made without padding."""
+        return [] if self.padding == "longest" else [self.padding]

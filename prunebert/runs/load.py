@@ -126,9 +126,9 @@ class Loaded:
         )
 
     def _logits(self, rows: list[dict[str, list[int]]]) -> list[Tensor]:
-        """Return each batch's logits, on the CPU. All rows are padded to the longest one."""
+        """Return each batch's logits, on the CPU. All rows are padded to one length, as the run's task does."""
         tokenizer = self.net.model.tokenizer
-        padding, length = padding_of(tokenizer), max(len(row["input_ids"]) for row in rows)
+        padding, length = padding_of(tokenizer), self.form.width(max(len(row["input_ids"]) for row in rows))
         logits = []
         with torch.no_grad():  # `load` has put the network into evaluation mode
             theta = self.weights()

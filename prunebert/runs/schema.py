@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from prunebert.choices import PRUNABLE
+from prunebert.choices import PADDINGS, PRUNABLE
 
 MAYBE = type(None)  # beside a type: the value may be null
 Kinds = Mapping[str, tuple[type, ...]]
@@ -49,6 +49,7 @@ FORM_LATER: Kinds = {
     "label_words": (list, MAYBE),
     **dict.fromkeys(("stride", "n_best", "max_answer"), (int,)),
     "no_answer": (bool,),
+    "padding": (str,),
 }
 CHECKPOINT: Kinds = {"name": (str,)}
 CHECKPOINT_LATER: Kinds = {"revision": (str,), "package": (dict, MAYBE)}
@@ -118,6 +119,8 @@ def _form_fault(row: Mapping[str, Any]) -> str:
         names = form.get(key) or []
         if not all(isinstance(name, str) for name in names):
             return f"form.{key} is {_shown(names)}, not a list of text"
+    if (padding := form.get("padding", PADDINGS[0])) not in PADDINGS:
+        return f"form.padding is {_shown(padding)}, not {' or '.join(PADDINGS)}"
     return next((f"form.{k} is {form[k]}, not positive" for k in ("outputs", "max_length") if form[k] < 0), "")
 
 

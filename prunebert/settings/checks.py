@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from prunebert import ranges
-from prunebert.choices import PRUNABLE
+from prunebert.choices import PADDINGS, PRUNABLE
 from prunebert.errors import BadInput, bad_choice, did_you_mean, shown
 from prunebert.fit import Fit
 from prunebert.schedules import Cubic, Linear
@@ -46,8 +46,9 @@ NODES = GROUPS | {
     **{name: Group("prunebert.fit.Fit", partial=False) for name in FITS},
     "checkpoint": Group("prunebert.training.checkpoints.Every", partial=False),
 }
-OPTIONAL = ("corpus",)  # not every method reads it
-KEYS = (*NODES, "sparsity", "prunable", "seed", "rerun", "dry")
+# Not every method reads a corpus, and only some budgets choose the padding.
+OPTIONAL = ("corpus", "padding")
+KEYS = (*NODES, "sparsity", "prunable", "padding", "seed", "rerun", "dry")
 OPTION_GROUPS = (*GROUPS, "fit", "experiment")  # `group=option` chooses a file of conf/
 SMALL = {"prunebert.fit.Fit": Fit, "prunebert.schedules.Cubic": Cubic, "prunebert.schedules.Linear": Linear}
 SEED = ranges.parse(get_args(ranges.Seed)[1])
@@ -91,6 +92,8 @@ def config(cfg: dict[str, Any]) -> None:
             raise BadInput(f"{key}={shown(cfg[key])}: must be true or false")
     if cfg["prunable"] not in ("paper", *PRUNABLE):
         raise bad_choice("prunable", cfg["prunable"], ("paper", *PRUNABLE))
+    if "padding" in cfg and cfg["padding"] not in PADDINGS:
+        raise bad_choice("padding", cfg["padding"], PADDINGS)
     # Budgets come first, because other nodes hold copies of them.
     for name in sorted(NODES.keys() & cfg.keys(), key=lambda n: (not n.endswith("fit"), n)):
         node(name, cfg[name])

@@ -22,6 +22,7 @@ CONF = "pkg://prunebert.conf"
 OPTION_GROUPS = (*checks.OPTION_GROUPS, "hydra/launcher")
 TEMPLATE = re.compile(r"optional exceptions/(\w+): (.+)")
 REFERENCE = re.compile(r"\$\{(?:published:)?([\w.:]+)\}")
+SELECTED = re.compile(r"\$\{oc\.select:[\w.]+,([\w.]+)\}")  # a key that may be missing, and the value without it
 VALUE = re.compile(r"[\w|]+: ")
 LONGEST = 60  # characters of a mapping
 GENERAL = {  # the keys that belong to no group
@@ -143,7 +144,12 @@ def combinations(group: str, name: str, folders: Iterable[str] = ()) -> list[Com
 
 
 def shown_default(text: str) -> str:
-    """Return a value as a command line writes it. `${published:encoder}` is encoder, and `${fit}` is "as fit"."""
+    """Return a value as a command line writes it.
+
+    `${published:encoder}` is encoder, `${oc.select:padding,longest}` is longest, and `${fit}` is "as fit".
+    """
+    if selected := SELECTED.fullmatch(text):
+        return selected[1]
     if text.startswith("${published:"):
         return text[len("${published:") : -1]
     return f"as {found[1]}" if (found := REFERENCE.fullmatch(text)) else text

@@ -1,4 +1,4 @@
-"""Make batches of tokenised rows: grouped by length, padded to the batch's longest row, in an order given by a seed."""
+"""Make batches of tokenised rows: grouped by length, padded to one length, in an order given by a seed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
+from prunebert.choices import PADDINGS
+from prunebert.errors import bad_choice
 from prunebert.network.interface import Batch
 
 BUCKET = 50  # batches that are sorted by length together: far fewer pads, but another order in every epoch
@@ -24,20 +26,21 @@ class Rows:
     columns: dict[str, np.ndarray]  # each [tokens], all rows one after the other
     offsets: np.ndarray  # [rows + 1]
     labels: Tensor  # [rows, …]
+    width: int = 0  # the least tokens of a batch's padded rows; 0: as many as its longest row has
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     @classmethod
-    def of(cls, tokenised: Dataset, columns: list[str], labels: Tensor) -> Rows:
+    def of(cls, tokenised: Dataset, columns: list[str], labels: Tensor, width: int = 0) -> Rows:
         """Make Rows of a datasets.Dataset. Its `columns` are lists of integers, of equal length within a row."""
         table = tokenised.with_format("arrow")[:]
         flat = {c: table[c].combine_chunks() for c in columns}
         offsets = next(iter(flat.values())).offsets.to_numpy()
-        return cls({c: np.asarray(a.values) for c, a in flat.items()}, offsets, labels)
+        return cls({c: np.asarray(a.values) for c, a in flat.items()}, offsets, labels, width)
 
     def fingerprint(self) -> str:
-        """Return a hash of the rows' columns and labels: of all that a model reads."""
+        """Return a hash of the rows' columns and labels: of all that a model reads, without padding."""
         digest = hashlib.blake2b(self.offsets.tobytes(), digest_size=16)
         for name, values in sorted(self.columns.items()):
             digest.update(name.encode())
@@ -48,7 +51,7 @@ class Rows:
     def batch(self, rows: np.ndarray, padding: dict[str, int]) -> Batch:
         """Make one Batch of these rows, each column padded on the right with `padding[column]`."""
         lengths = self.offsets[rows + 1] - self.offsets[rows]
-        is_token = np.arange(lengths.max()) < lengths[:, None]  # [rows, length], false at pads
+        is_token = np.arange(max(lengths.max(), self.width)) < lengths[:, None]  # [rows, length], false at pads
         source = np.concatenate([np.arange(self.offsets[r], self.offsets[r + 1]) for r in rows])
         inputs = {}
         for name, values in self.columns.items():
@@ -77,6 +80,16 @@ class Rows:
         order = np.argsort(-np.diff(self.offsets), kind="stable")
         for start in range(0, len(self), batch_size):
             yield self.batch(order[start : start + batch_size], padding)
+
+
+def width_of(padding: str, max_length: int) -> int:
+    """Return `Rows.width` for task.padding. Raises BadInput for another word.
+
+    max_length: of a row, in tokens.
+    """
+    if padding not in PADDINGS:
+        raise bad_choice("task.padding", padding, PADDINGS)
+    return max_length if padding == "max_length" else 0
 
 
 def padding_of(tokenizer: Any) -> dict[str, int]:

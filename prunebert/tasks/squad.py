@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from prunebert.choices import Padding
 from prunebert.errors import BadInput, bad_choice
 from prunebert.network.interface import Batch, Form, logits_by_row
 from prunebert.ranges import Count, CountOrZero, Fraction, Text
 from prunebert.tasks import arguments, questions, spans
 from prunebert.tasks.arguments import HubPath, Tokens
-from prunebert.tasks.batching import Rows, padding_of
+from prunebert.tasks.batching import Rows, padding_of, width_of
 from prunebert.tasks.cache import tokenised
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class SquadTask:
     padding: dict[str, int]  # the padding value of each input column
     train_rows: int  # windows of the training split
     eval_splits: tuple[str, ...] = ("validation",)
+    pad_to: Padding = "longest"  # what the windows of a batch are padded to
     span = True
     masked_lm = False
     regression = False
@@ -129,6 +131,7 @@ class SquadTask:
             n_best=self.n_best,
             max_answer=self.max_answer,
             no_answer=self.no_answer,
+            padding=self.pad_to,
         )
 
 
@@ -151,6 +154,7 @@ def squad_task(
     score: str,
     augment: Augment | None = None,
     overlaps: dict[str, str] | None = None,
+    padding: Padding = "longest",
 ) -> SquadTask:
     """Load a SquadTask. The source is the first of: your own files (`train`), `data_dir`, the hub.
 
@@ -165,6 +169,7 @@ def squad_task(
         score: "exact" or "f1".
         augment: must be None; these tasks cannot be augmented.
         overlaps: {other task: why} whose rows these data contain; settings.overlaps reads it.
+        padding: what the windows of a batch are padded to: its longest window, or `max_length`.
 
     Raises BadInput for a setting outside its range and for data that cannot be used.
     """
@@ -190,7 +195,8 @@ def squad_task(
             hub["path"],
             questions.from_hub(name, no_answer, **hub),
         )
-    windows = {split: _windows(table, tokenizer, max_length, stride) for split, table in tables.items()}
+    width = width_of(padding, max_length)
+    windows = {split: _windows(table, tokenizer, max_length, stride, width) for split, table in tables.items()}
     return SquadTask(
         name=name,
         label_words=label_words,
@@ -205,10 +211,11 @@ def squad_task(
         windows=windows,
         padding=padding_of(tokenizer),
         train_rows=len(windows["train"].rows),
+        pad_to=padding,
     )
 
 
-def _windows(table: pd.DataFrame, tokenizer: Any, max_length: int, stride: int) -> Windows:
+def _windows(table: pd.DataFrame, tokenizer: Any, max_length: int, stride: int, width: int) -> Windows:
     inputs = table[["id", "question", "context", "first", "last"]].assign(row=range(len(table)))
     columns = spans.input_columns(tokenizer)
     cut = partial(spans.windows, tokenizer=tokenizer, max_length=max_length, stride=stride)
@@ -216,5 +223,5 @@ def _windows(table: pd.DataFrame, tokenizer: Any, max_length: int, stride: int) 
     plain = arrow.with_format("numpy", columns=["row", "start", "end"])[:]
     labels = torch.from_numpy(np.stack([plain["start"], plain["end"]], axis=1).astype(np.int64))
     characters = Rows.of(arrow, ["char_from", "char_to"], labels).columns
-    rows = Rows.of(arrow, columns, labels)
+    rows = Rows.of(arrow, columns, labels, width)
     return Windows(rows, np.asarray(plain["row"]), np.stack([characters["char_from"], characters["char_to"]], axis=1))

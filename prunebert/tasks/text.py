@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from prunebert.choices import Padding
 from prunebert.errors import BadInput
 from prunebert.network.interface import Batch, Form, logits_by_row
 from prunebert.ranges import Fraction, Text
 from prunebert.tasks import arguments, layouts, sources
 from prunebert.tasks.arguments import Folder, Hub, Package, Tokens
-from prunebert.tasks.batching import Rows, padding_of
+from prunebert.tasks.batching import Rows, padding_of, width_of
 from prunebert.tasks.cache import tokenised
 from prunebert.tasks.holdout import hold_out
 from prunebert.tasks.labels import given_names, gold_classes, label_names, located, to_numbers, with_hub_names
@@ -49,6 +50,7 @@ class TextTask:
     padding: dict[str, int]  # the padding value of each input column
     max_length: int  # of a row, in tokens
     augmented: int = 0  # the last rows of train that are augmented copies
+    pad_to: Padding = "longest"  # what the rows of a batch are padded to
     span = False
     masked_lm = False
 
@@ -137,6 +139,7 @@ class TextTask:
             max_length=self.max_length,
             labels=[str(label) for label in self.labels],
             label_words=self.label_words,
+            padding=self.pad_to,
         )
 
 
@@ -164,6 +167,7 @@ def text_task(
     label_indices: Annotated[bool, "read with labels"] = True,
     overlaps: dict[str, str] | None = None,
     seed_name: str | None = None,
+    padding: Padding = "longest",
 ) -> TextTask:
     """Load a TextTask. The source is the first of: your own files (`train`), `data_dir`, a `package`, the hub.
 
@@ -183,10 +187,11 @@ def text_task(
         label_indices: a row may have the index of a class in `labels` in place of its name.
         overlaps: not read here (see settings.overlaps).
         seed_name: seeds new heads in place of `name`, which is then a label alone (see settings.task_name).
+        padding: what the rows of a batch are padded to: its longest row, or `max_length`.
 
     Raises BadInput for a setting outside its range and for data that cannot be used.
     """
-    name = seed_name or name or ""
+    name, width = seed_name or name or "", width_of(padding, max_length)
     if not 8 <= max_length <= positions:
         raise BadInput(
             f"task.max_length={max_length}: the model reads at most {positions} tokens (and at least 8 are needed)"
@@ -239,7 +244,7 @@ def text_task(
     for split, table in tables.items():
         texts = table[[c for c in ("text_a", "text_b") if c in table]]
         mapped = tokenised(texts, tokenize, tokenizer, {"max_length": max_length, "columns": inputs})
-        rows[split] = Rows.of(mapped, inputs, torch.tensor(gold[split]))
+        rows[split] = Rows.of(mapped, inputs, torch.tensor(gold[split]), width)
     return TextTask(
         name=name,
         regression=regression,
@@ -253,4 +258,5 @@ def text_task(
         padding=padding_of(tokenizer),
         max_length=max_length,
         augmented=len(tables["train"]) - original_rows,
+        pad_to=padding,
     )

@@ -199,6 +199,7 @@ def test_whatever_decides_a_teachers_weights_decides_its_file(name_of, tmp_path)
         name_of(train=str(tmp_path / "other.csv")),
         name_of(text=["sentence", "second"]),
         name_of(max_length=8),
+        name_of(padding="max_length"),
         name_of(labels=[1, 0]),
         name_of(kind="regression", label="number", metric=None, score=None),
         name_of(name="else"),
@@ -207,7 +208,7 @@ def test_whatever_decides_a_teachers_weights_decides_its_file(name_of, tmp_path)
         name_of(fit=Fit(epochs=1, steps=2, batch_size=8, lr=1e-3, head_lr=1e-3, warmup=0.5)),
         name_of(model=weights),
     ]
-    assert len(set(names)) == len(names) == 12
+    assert len(set(names)) == len(names) == 13
     assert name_of() == names[0]
 
 

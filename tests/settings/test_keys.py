@@ -48,7 +48,7 @@ def test_defaults_are_those_that_hydra_composes(group, name):
             value = value.get(part, "absent") if isinstance(value, dict) else "absent"
         if default.startswith("as "):
             assert value == f"${{{default[3:]}}}", path
-        elif isinstance(value, str) and value.startswith("${published:"):
+        elif isinstance(value, str) and value.startswith(("${published:", "${oc.select:")):
             assert OmegaConf.select(composed, path) == default
         elif isinstance(value, dict) and "_target_" in value:
             assert value["_target_"] == default
