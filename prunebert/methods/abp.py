@@ -23,6 +23,7 @@ The paper cannot be followed exactly in these points:
   learning rate. The phase ends once the target is met; if it is missed, a warning says so.
 - Masked tensors. The paper does not list them. Here they are the encoder's matrices, the pooler and the word
   embeddings. Its head does not read the pooler, so the pooler's θ only follow γ.
+- Batches hold texts of similar length, as [for movement pruning](movement.md#deviations-from-the-paper-and-its-code).
 
 Ablations
 ---------

@@ -13,6 +13,7 @@ Deviations
 ----------
 - Every round here is a complete training, whose learning rate decays to 0. Their GLUE code starts each round with the
   schedule of all ten (30 epochs), so its rate falls by only a tenth within a round.
+- Batches hold texts of similar length, as [for movement pruning](movement.md#deviations-from-the-paper-and-its-code).
 
 Cost
 ----

@@ -14,6 +14,8 @@ Deviations
   fraction lies below it.
 - control=none is the paper: λ(t) = λ_f from the first step on. Its code has λ(t) = λ_f · threshold / final threshold,
   and the command in its README sets the threshold to 1 at both ends.
+- Training. SQuAD's softmax over padding, ε of AdamW, the clock and the batches differ from the code as
+  [for movement pruning](movement.md#deviations-from-the-paper-and-its-code). The sizes are there too.
 
 Cost
 ----

@@ -8,6 +8,10 @@ the pooler globally. TAMT's copy of it ranks in every matrix (scope=local).
 keep_pretrained=true: θ₀ stays and only the head is trained, as for the baselines in AbP's paper.
 masks=RUN: use the masks of a finished run instead of S.
 
+Deviations
+----------
+- Batches hold texts of similar length, as [for movement pruning](movement.md#deviations-from-the-paper-and-its-code).
+
 Cost
 ----
 It trains all weights and a new head, or with keep_pretrained=true the head alone. It needs one training.

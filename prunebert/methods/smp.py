@@ -24,6 +24,8 @@ The paper and its released code disagree in these points:
 - SQuAD at 3 %. The code runs 20 epochs with N = 22,650 (fit.epochs=20 method.prune_steps=22650) and ramps λ over 27,660
   of its steps. Here λ ramps over the whole run.
 - STS-B with distillation. The code's KL over one logit is 0. Here it is a squared difference (distill/__init__.py).
+- Training. SQuAD's softmax over padding, ε of AdamW, the clock, the counts and the batches differ from the code as
+  [for movement pruning](movement.md#deviations-from-the-paper-and-its-code). The sizes are there too.
 - Label words. They go through the whole masked-LM head (code), not a bare dot product with h_[CLS] (paper). See
   network/heads.py.
 

@@ -10,6 +10,8 @@ Deviations
   the configured fraction below τ_f. From then on the cut removes exactly that fraction, over all matrices together, as
   the common τ does.
 - control=none is the paper: λ_f is fixed, and the sparsity results from it.
+- Training. SQuAD's softmax over padding, ε of AdamW, the clock and the batches differ from the code as
+  [for movement pruning](movement.md#deviations-from-the-paper-and-its-code). The sizes are there too.
 
 Cost
 ----

@@ -17,6 +17,7 @@ Its code is not followed in these points:
 - Its KD teacher is not put into evaluation mode. Here it is.
 - Its optimizer for KD is BertAdam, without bias correction. Here it is AdamW.
 - With KD alone its code masks one token of each text. Here the text is unchanged.
+- Batches hold texts of similar length, as [for movement pruning](movement.md#deviations-from-the-paper-and-its-code).
 - Random initial scores and fine-tuning on less data are left out.
 
 These points are as in the code:
