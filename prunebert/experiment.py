@@ -111,8 +111,7 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
         from prunebert.commands import dry_run
 
         loaded.forget()
-        untrained = build(dry_run.without_stored_teacher(fields["method"]))
-        dry_run.show(untrained, task, model, directory, run_identity, labels, fields["seed"])
+        dry_run.show(fields, build, task, model, directory, run_identity, labels)
         return False
     from prunebert.commands import info
     from prunebert.runs import claim

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import islice
+from pathlib import Path
 
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.system.console import counted
@@ -150,6 +151,7 @@ class Total:
         self.runs = 0
         self.works: list[Work] = []
         self.named: set[str] = set()  # measurements that are printed already
+        self.teachers: set[Path] = set()  # files of the shared teachers that the runs fine-tune
 
     def show(self) -> None:
         """Print the steps and the time of all runs that are to do."""

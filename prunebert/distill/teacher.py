@@ -84,7 +84,20 @@ def _fine_tuned(net: SubNetwork, task: Task, key: str, fit: Fit) -> Generator[Ph
 
 
 def _shared_teacher(net: SubNetwork, task: Task, key: str, fit: Fit, folder: Path) -> Generator[Phase, None, Theta]:
-    """Read the teacher from the folder, or fine-tune and store it. A hash of what it depends on names the file."""
+    """Read the teacher from the folder, or fine-tune and store it."""
+    file = shared_file(net, task, key, fit, folder)
+    with files.made_once(file, f"distill.shared={folder}") as theta:
+        if theta is None:
+            theta = yield from _fine_tuned(net, task, key, fit)
+            files.keep(file, theta)
+            return theta
+    log.info("the teacher is %s, fine-tuned before", file)
+    device = next(net.parameters()).device
+    return {n: x.to(device) for n, x in theta.items()}
+
+
+def shared_file(net: SubNetwork, task: Task, key: str, fit: Fit, folder: Path) -> Path:
+    """Return the file of a shared teacher. A hash of what the teacher depends on names it. key: of its head."""
     dependencies = [
         __version__,
         net.model.weights_hash,
@@ -97,12 +110,4 @@ def _shared_teacher(net: SubNetwork, task: Task, key: str, fit: Fit, folder: Pat
         *task.form().unusual_padding(),  # dropout's draws depend on the shape of a batch
     ]
     name = hashlib.sha256(json.dumps(dependencies, sort_keys=True, default=str).encode()).hexdigest()[:32]
-    file = folder / f"{name}.safetensors"
-    with files.made_once(file, f"distill.shared={folder}") as theta:
-        if theta is None:
-            theta = yield from _fine_tuned(net, task, key, fit)
-            files.keep(file, theta)
-            return theta
-    log.info("the teacher is %s, fine-tuned before", file)
-    device = next(net.parameters()).device
-    return {n: x.to(device) for n, x in theta.items()}
+    return folder / f"{name}.safetensors"

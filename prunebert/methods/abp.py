@@ -66,7 +66,7 @@ from prunebert.network.subnetwork import SubNetwork
 from prunebert.ranges import Finite, NonNegative, Positive
 from prunebert.schedules import ToSparsity
 from prunebert.tasks.task import Task
-from prunebert.training.phase import Group, Phase, train_head
+from prunebert.training.phase import Group, Phase, never, train_head
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ def abp(
         masks=masks,
         loss=lambda out, batch, t: task.loss(out, batch),
         settled=schedule.end if control == "schedule" else 1.0,
-        stop=lambda t: control == "paper" and measured(masks(t, True)) >= s_f,
+        stop=(lambda t: measured(masks(t, True)) >= s_f) if control == "paper" else never,
         memory=removed,
     )
     if control == "paper" and measured(net.masks) < s_f:

@@ -11,8 +11,8 @@ Deviations
 ----------
 - The mask is updated about 100 times a run (`updates`), not at every step, as in SparseBERT's code. That code's last
   update comes at 99 % of the run; here it comes at the end.
-- fit=paper is the magnitude baseline of movement pruning's code. SQuAD's softmax over padding, ε of AdamW, the clock, the
-  counts and the batches differ from that code as
+- fit=paper is the magnitude baseline of movement pruning's code. SQuAD's softmax over padding, ε of AdamW, the clock,
+  the counts and the batches differ from that code as
   [for movement pruning](movement.md#deviations-from-the-paper-and-its-code). The sizes are there too.
 
 Cost

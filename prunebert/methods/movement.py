@@ -15,8 +15,8 @@ The released code differs from this in points of training. The sizes are of exec
   Here padding is left out. On random logits the cross-entropy is 6.89 with padding and 6.05 without.
 - ε of AdamW. The code's AdamW (of transformers) does not correct ε for bias, as torch's does. After 20 steps of SMP,
   about 1,460 of 39,316 kept positions differ.
-- Clock. The code's progress at a step is step/T, here (step + 1)/T. The fraction remaining at 90 % sparsity differs by at
-  most 7e-5 in a run of 55,000 steps, and by at most 0.013 in one of 300.
+- Clock. The code's progress at a step is step/T, here (step + 1)/T. At 90 % sparsity the fraction remaining
+  differs by at most 7e-5 in a run of 55,000 steps, and by at most 0.013 in one of 300.
 - Counts. The code keeps int(v · n) of the n weights of each matrix. Here the largest remainders get the rest, so the
   total is exact. A matrix keeps at most one weight more. On BERT-base these are 34 of 8,493,466 weights at 10 %
   remaining, and 56 of 2,548,040 at 3 %.

@@ -44,6 +44,11 @@ class Teaching:
         return self.terms(out, batch, terms)
 
 
+def never(t: float) -> bool:
+    """Return False: at no progress does a phase end early."""
+    return False
+
+
 ALONE = Teaching(lambda out, batch, terms: terms)  # no teacher
 
 
@@ -83,7 +88,7 @@ class Phase:
     needs: tuple[str, ...] = ()
     settled: float = 0.0
     until: int | None = None
-    stop: Callable[[float], bool] = lambda t: False
+    stop: Callable[[float], bool] = never
     drawn: bool = False
     memory: dict[str, Any] = field(default_factory=dict)
 

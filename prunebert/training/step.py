@@ -61,11 +61,19 @@ class Stepper:
         Raises:
             Diverged: A gradient is NaN. The trained tensors then still hold no NaN.
         """
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["full_lr"] * self.phase.fit.rate(step, self.phase.steps)
+        terms, hard_masks = self.differentiate(step, batch)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        return terms, hard_masks
+
+    def differentiate(self, step: int, batch: Batch) -> tuple[Terms, Masks]:
+        """Compute the clipped gradients of one step, and move no tensor. Otherwise it is as a step."""
         phase, steps = self.phase, self.phase.steps
         t = (step + 1) / steps
         for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = group["full_lr"] * phase.fit.rate(step, steps)
             optimizer.zero_grad(set_to_none=True)  # frees memory before the forward pass
         batch, fraction = share(batch)
         batch = batch.to(self.impl.torch_device)
@@ -85,8 +93,6 @@ class Stepper:
         # A loss that is not finite is reported by loop.py. On a GPU loop.py checks the trained tensors instead.
         if norm.device.type == "cpu" and not norm.isfinite() and _total(terms).isfinite():
             self._refuse_nan(f"step {step + 1} of {steps} of phase {phase.name}")
-        for optimizer in self.optimizers:
-            optimizer.step()
         return terms, hard_masks
 
     def _refuse_nan(self, when: str) -> None:
