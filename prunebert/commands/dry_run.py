@@ -134,7 +134,7 @@ def _shared_teacher(method: dict[str, Any], net: SubNetwork, task: Task) -> Path
         return None
     fit = Fit(**{key: value for key, value in distill["fit"].items() if not key.startswith("_")})
     key = net.add_head(task.form(), "linear")
-    return shared_file(net, task, key, fit, reading.home(distill["shared"]))
+    return shared_file(net, task, key, fit, reading.home(distill["shared"])).absolute()
 
 
 def _without_stored_teacher(method: dict[str, Any], is_stored: bool) -> dict[str, Any]:
