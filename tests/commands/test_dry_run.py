@@ -9,10 +9,13 @@ from prunebert import distill
 from prunebert.choices import HEADS
 from prunebert.commands import cost, dry_run
 from prunebert.fit import Fit
+from prunebert.network import models
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.runs import artifacts
+from prunebert.schedules import Cubic
 from prunebert.settings import overrides
 from prunebert.training.loop import train
+from tests.toys import save_model
 
 FIT = Fit(epochs=1, steps=2, batch_size=4, lr=1e-3, head_lr=1e-3)
 KD = partial(
@@ -131,3 +134,11 @@ def test_a_stored_teacher_is_no_phase(cli, toy, tmp_path, monkeypatch):
     status, printed = cli(*toy, *words, "sparsity=0.5", "hydra.run.dir=other")
     assert status == 0 and "2 steps, to do" in printed and "teacher" not in printed.replace("teachers", "")
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+def test_the_last_step_decides_what_is_trained(built, tmp_path, task, impl):
+    """The penalty reaches the pooler's scores, which no head reads, once the steering begins."""
+    other = models.load(str(save_model(tmp_path / "with_pooler", masked_lm=False)))
+    settings = {"prunable": "encoder_pooler", "head": "layer_mix", "tau": Cubic(0.1, start=0.6, end=1.0)}
+    planned, trained = counted(built("soft_movement", settings), other, task, impl)
+    assert planned == trained and planned[0][3] == 2 * (4 * 32 * 32 + 2 * 32 * 64) + 32 * 32
