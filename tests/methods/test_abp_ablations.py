@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from prunebert.masks.top_v import keep_top
 from prunebert.methods.abp import abp
 from prunebert.network import models
 from prunebert.network.subnetwork import SubNetwork
@@ -60,3 +61,22 @@ def test_reinit_multiplies_every_weight_by_about_one(net, task, impl, plain):
     assert all(not torch.equal(after[n], before[n]) for n in pretrained)
     query, key = (after[n] / before[n] for n in pretrained if n.endswith(("query.weight", "key.weight")) and "r.0" in n)
     assert not torch.allclose(query, key, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["shuffle", "reinit"])
+def test_an_ablation_is_drawn_by_the_runs_seed(model_folder, task, kind):
+    """Without training: the masks, and the weights, with which the last phase starts."""
+
+    def start(seed):
+        net = SubNetwork(models.load(str(model_folder)), seed)
+        programme = abp(net, task, **ABP | {"ablation": kind})
+        next(programme)
+        net.masks = keep_top({n: w.abs() for n, w in net.prunable().items()}, 0.5)  # the same for every seed
+        torch.rand(seed + 1)
+        last = next(programme)
+        return (
+            last.masks(1.0, True) if kind == "shuffle" else {n: w.detach().clone() for n, w in net.prunable().items()}
+        )
+
+    a, b, c = start(0), start(0), start(1)
+    assert len(a) == 12 and all(torch.equal(a[n], b[n]) for n in a) and not any(torch.equal(a[n], c[n]) for n in a)
