@@ -142,3 +142,33 @@ def test_imp_trains_prunes_and_rewinds(net, task, impl):
             assert smallest_remaining >= largest_removed and (not masks[k] or (m <= masks[k][n]).all())
     with pytest.raises(BadInput, match=r"method\.step=0: must be a number, above 0 and at most 1"):
         signature.check({"_target_": "prunebert.methods.imp.imp", "_partial_": True, "step": 0}, "method")
+
+
+def test_imp_keeps_the_trained_head_over_the_rounds(net, task, impl):
+    """Chen's code rewinds the encoder alone. With keep_pretrained the last training starts from a new head."""
+    for kept in (False, True):
+        new_head = net.heads[net.add_head(task.form(), "linear")].classifier.weight.detach().clone()
+        theta, ends = net.snapshot("toy_linear"), []
+        programme = imp(net, task, **IMP | {"sparsity": 0.4, "step": 0.2, "keep_pretrained": kept})
+        for i, phase in enumerate(programme):
+            W = net.heads[phase.head].classifier.weight
+            is_new = i == 0 or (kept and phase.name == "head")
+            assert torch.equal(W, new_head if is_new else ends[-1])
+            train(net, phase, seed=i, impl=impl, record=lambda line: None, score=lambda: 0.0)
+            ends.append(W.detach().clone())
+        assert len(ends) == 3 and not torch.equal(ends[0], new_head)
+        net.masks = {}
+        net.rewind(theta, "toy_linear")
+
+
+def test_gmps_survivors_return_to_their_pretrained_values(net, task, impl):
+    """keep_pretrained: the second phase starts from θ₀ under the final mask, with a new head."""
+    before = net.snapshot(net.add_head(task.form(), "linear"))
+    programme = gmp(net, task, **GMP | {"schedule": Cubic(0.5), "keep_pretrained": True})
+    prune = next(programme)
+    train(net, prune, seed=0, impl=impl, record=lambda line: None, score=lambda: 0.0)
+    masks = {n: m.clone() for n, m in net.masks.items()}
+    assert not torch.equal(net.snapshot(prune.head)["head.classifier.weight"], before["head.classifier.weight"])
+    head = next(programme)
+    assert all(torch.equal(x, before[n]) for n, x in net.snapshot(head.head).items())
+    assert all(torch.equal(m, masks[n]) for n, m in head.masks(1.0, False).items()) and len(masks) == 12
