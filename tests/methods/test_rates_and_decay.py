@@ -74,6 +74,11 @@ CASES = {
     "abp": (abp, THETA, {"prune": SCORES | HEAD}),
     "abp, shuffle": (abp, THETA | {"ablation": "shuffle"}, {"prune": SCORES | HEAD, "head": HEAD}),
     "tamt": (tamt, TAMT | {"fit": FIT, "mask_fit": MASK_FIT}, {"mask-training": MASK_PHASE, "finetune": ALL}),
+    "tamt, kd": (
+        tamt,
+        TAMT | {"fit": FIT, "mask_fit": MASK_FIT, "objective": "kd"},
+        {"mask-training": {"scores": (MASK_LR, MASK_DECAY)}, "finetune": ALL},
+    ),
 }
 EPSILON = {"movement": 1e-8, "soft": 1e-8, "l0": 1e-8, "smp": 1e-8, "abp": 1e-12, "tamt": 1e-8}
 
@@ -120,9 +125,9 @@ def test_every_tensor_has_its_rate_and_its_decay(net, task, impl, text, name):
         rates = expected[phase.name]
         scores = {n: x for g in phase.train if g.name == "scores" for n, x in g.tensors.items()}
         before, new_head = net.snapshot(phase.head), not net.heads[phase.head].pretrained
-        old_scores = {n: x.clone() for n, x in scores.items()}
+        old_scores = {n: x.add_(0.1).clone() for n, x in scores.items()}  # not 0, where decay would change nothing
         step_along(phase, net, impl, 1.0)
-        assert bool(scores) == ("scores" in rates) and len(before) > 39
+        assert bool(scores) == ("scores" in rates) and len(before) >= 39
         for n, x in net.snapshot(phase.head).items():
             rate, decay = rates.get(kind(n, new_head), (0.0, 0.0))
             torch.testing.assert_close(x, before[n] - rate * (decay * before[n] + 1), msg=f"{phase.name}: {n}")

@@ -19,7 +19,7 @@ WITH_TEACHER = [name for name, (_, settings, _) in CASES.items() if "distill" in
 @pytest.mark.parametrize("name", WITH_TEACHER)
 def test_a_teacher_takes_part_in_every_phase_on_the_task(net, task, request, name):
     method, settings, expected = CASES[name]
-    more = request.getfixturevalue("text") if name == "tamt" else {}
+    more = request.getfixturevalue("text") if name.startswith("tamt") else {}
     batch, names = next(task.batches(4, 0)), []
     for phase in method(net, task, **settings | more | {"distill": taught}):
         names.append(phase.name)

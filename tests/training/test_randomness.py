@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
-from itertools import combinations, repeat
+from itertools import chain, combinations, repeat
 
 import pytest
 import torch
@@ -12,11 +12,13 @@ from prunebert import run as runs
 from prunebert.fit import Fit
 from prunebert.methods.dense import dense
 from prunebert.methods.l0 import l0
+from prunebert.network.interface import Batch
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.runs.artifacts import Artifacts
 from prunebert.system import distributed
 from prunebert.training.evaluate import evaluate
 from prunebert.training.loop import train
+from prunebert.training.step import share
 from tests.methods.test_l0 import L0
 from tests.toys import RESULT, watched
 
@@ -73,6 +75,25 @@ def test_dropout_is_drawn_anew_at_every_step_by_the_seed_alone(net, task, impl):
     assert len(first) == 3 and not any(torch.equal(a, b) for a, b in combinations([*first, *other], 2))
 
 
+def test_the_order_of_the_data_is_that_of_the_seed(net, task, impl):
+    """96 rows in 12 batches of 8 are an epoch, in which each row comes once."""
+
+    def rows_by_step(seed):
+        phase, rows = next(dense(net, task, fit=replace(STILL, steps=12), head="linear")), []
+
+        def loss(out, batch, t):
+            rows.append(batch.rows.tolist())
+            return task.loss(out, batch)
+
+        train(net, replace(phase, loss=loss), seed=seed, impl=impl, record=lambda line: None, score=lambda: 0.0)
+        return rows
+
+    first, again, other = rows_by_step(0), rows_by_step(0), rows_by_step(1)
+    assert first == again and all(a != b for a, b in zip(first, other, strict=True))
+    assert [len(rows) for rows in first] == [8] * 12
+    assert all(sorted(chain(*rows)) == list(range(96)) for rows in (first, other))
+
+
 def test_l0_draws_its_gates_anew_at_every_step_by_the_seed_alone(net, task, impl):
     def gates_by_step(seed):
         phase, gates = next(l0(net, task, **L0 | {"fit": STILL, "control": "none", "score_lr": 0.0})), []
@@ -100,6 +121,24 @@ def test_ranks_draw_their_own_numbers_by_seed_and_step(monkeypatch):
     own, common = zip(*(draw(*case) for case in cases), strict=True)
     assert not any(torch.equal(a, b) for a, b in combinations(own, 2))
     assert all(torch.equal(a, common[0]) for a in common) and torch.equal(draw(1, 1, 1)[0], own[-1])
+
+
+def test_every_rank_takes_its_rows_and_weighs_its_labels(monkeypatch):
+    """Rows 0, 2, 4 and 1, 3. Of the 7 labels that count, -100 left out, the first rank has 5. A third has no row."""
+    labels = torch.tensor([[1, 2], [3, -100], [-100, 4], [5, -100], [6, 7]])
+    batch = Batch({"input_ids": torch.arange(10).view(5, 2)}, labels, torch.arange(5))
+    for rank, rows, fraction in ((0, [0, 2, 4], 5 / 7), (1, [1, 3], 2 / 7)):
+        monkeypatch.setattr(distributed, "COUNT", 2)
+        monkeypatch.setattr(distributed, "RANK", rank)
+        part, weight = share(batch)
+        assert part.rows.tolist() == rows and weight == pytest.approx(fraction)
+        assert torch.equal(part.labels, labels[rows]) and torch.equal(
+            part.inputs["input_ids"], batch.inputs["input_ids"][rows]
+        )
+    monkeypatch.setattr(distributed, "COUNT", 6)
+    monkeypatch.setattr(distributed, "RANK", 5)
+    part, weight = share(batch)
+    assert len(part.rows) == 1 and weight == 0
 
 
 def test_a_runs_seed_decides_the_networks_draws_and_those_of_every_phase(model, task, impl, tmp_path, monkeypatch):
