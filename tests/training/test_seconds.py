@@ -1,6 +1,5 @@
 """Seconds of a run on a clock by hand: a step takes 1, an evaluation 100, a pause between two starts 10,000."""
 
-import json
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -48,10 +47,10 @@ def phases(net, task, clock, after_step=lambda name, step: None, fit=FIT):
         yield replace(phase, name=name, loss=loss)
 
 
-def start(method, task, model, folder, impl, **conditions):
+def start(method, task, model, folder, impl, *, resumed=False, **conditions):
     labels = RESULT | {"identity": "0", "task": "toy", "model": "toy", "sparsity": 0.0}
-    conditions = run.Conditions(impl=impl, seed=0, labels=labels, started=0.0, **conditions)
-    return run.run(method, task, model, Artifacts(folder), conditions)
+    conditions = run.Conditions(impl=impl, seed=0, labels=labels, started=-1000.0, **conditions)
+    return run.run(method, task, model, Artifacts(folder, resumed=resumed), conditions)
 
 
 @pytest.mark.parametrize("keep", ["last", "best"])
@@ -61,9 +60,9 @@ def test_evaluations_count_once_and_in_no_step(model, task, impl, tmp_path, cloc
     row = start(method, task, model, tmp_path / "run", impl)
     assert {name: phase["seconds"] for name, phase in row["phases"].items()} == {"a": 6, "b": 6}
     assert row["seconds"] == 12 + 200 and row["seconds_per_step"] == 1
-    assert row["seconds_to_first_step"] == 1
+    assert row["seconds_to_first_step"] == 1000 + 1  # the command began 1,000 seconds before its run
     while_training = 2 * (3 if keep == "best" else 2)  # after steps 2 and 4, with keep=best after step 6 too
-    assert row["seconds_overall"] == 12 + 200 + 100 * while_training
+    assert row["seconds_overall"] == 1000 + 12 + 200 + 100 * while_training
 
 
 def test_seconds_before_a_resume_count_once(model, task, impl, tmp_path, clock):
@@ -81,9 +80,8 @@ def test_seconds_before_a_resume_count_once(model, task, impl, tmp_path, clock):
     with pytest.raises(Stopped):
         start(partial(phases, clock=clock, after_step=stop), task, model, folder, impl, **conditions())
     assert clock.seconds == 6 + 3 + 4 * 100
-    clock.seconds += 10_000
-    request.by = None
-    row = start(partial(phases, clock=clock), task, model, folder, impl, **conditions())
-    assert json.loads((folder / "result.json").read_text())["phases"]["b"]["seconds"] == 6
+    clock.seconds, request.by = 10_000, None
+    row = start(partial(phases, clock=clock), task, model, folder, impl, resumed=True, **conditions())
+    assert clock.seconds == 10_000 + 3 + 2 * 100  # steps 4 to 6, the evaluation after step 4, and that of the end
     assert {name: phase["seconds"] for name, phase in row["phases"].items()} == {"a": 6, "b": 6}
     assert row["seconds"] == 12 + 200 and row["seconds_per_step"] == 1
