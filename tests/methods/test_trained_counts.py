@@ -1,5 +1,7 @@
 """How many parameters a phase trained: those that something reads, counted by a stock model without a pooler."""
 
+from functools import partial
+
 import pytest
 import transformers
 
@@ -10,12 +12,15 @@ from prunebert.methods.movement import hard
 from prunebert.methods.smp import smp
 from prunebert.network import models
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.run import Conditions, run
+from prunebert.runs import artifacts
+from prunebert.runs.artifacts import Artifacts
 from prunebert.schedules import Cubic
 from prunebert.training.loop import train
 from tests.methods.test_abp import ABP
 from tests.methods.test_phases import SMP
 from tests.methods.test_trained_magnitude import MOVEMENT
-from tests.toys import save_model
+from tests.toys import RESULT, save_model
 
 FIT = Fit(epochs=1, steps=1, batch_size=4, lr=1e-3, head_lr=1e-3)
 MATRICES, POOLER = 2 * (4 * 32 * 32 + 2 * 32 * 64), 32 * 32 + 32
@@ -50,3 +55,19 @@ def test_a_tensor_that_nothing_reads_is_not_counted(tmp_path, task, impl, name):
     phase = next(method(net, task, **settings | {"fit": FIT}))
     trained = train(net, phase, seed=0, impl=impl, record=lambda line: None, score=lambda: 0.0)
     assert (trained.parameters, trained.scores) == expected[name]
+
+
+@pytest.mark.parametrize("name", ["abp", "movement"])
+def test_a_run_reports_what_was_trained_and_what_its_head_reads(tmp_path, task, impl, name):
+    """The kept weights of the pooler are effective with a head that reads it, and not with AbP's."""
+    model = models.load(str(save_model(tmp_path / "model", masked_lm=False)))
+    method, settings = CASES[name]
+    labels = RESULT | {"identity": "0", "task": "toy", "model": "toy", "sparsity": 0.5}
+    conditions = Conditions(impl=impl, seed=0, labels=labels)
+    row = run(partial(method, **settings | {"fit": FIT}), task, model, Artifacts(tmp_path / "run"), conditions)
+    assert row["trained_scores"] == MATRICES + 81 * 32 + (32 * 32 if name == "movement" else 0)
+    weights = row["trained_parameters"] - row["trained_scores"]
+    assert weights == (MIX if name == "abp" else row["model_parameters"] - (81 + 64 + 2 + 2) * 32)
+    effective = artifacts.topology(tmp_path / "run")["effective"]
+    assert (effective["kinds"]["pooler"]["kept"] > 0) == (name == "movement")
+    assert effective["kinds"]["query"]["kept"] > 0
