@@ -19,9 +19,12 @@ from prunebert.methods.smp import smp
 from prunebert.methods.soft_movement import soft
 from prunebert.methods.sparsebert import sparsebert
 from prunebert.methods.tamt import tamt
+from prunebert.network import models
+from prunebert.network.subnetwork import SubNetwork
 from prunebert.schedules import Cubic
 from prunebert.tasks.corpus import corpus
 from prunebert.tasks.mlm import mlm_task
+from prunebert.tasks.text import text_task
 from prunebert.training.step import Stepper
 from tests.methods.tamt.conftest import TAMT
 from tests.methods.test_abp import ABP
@@ -29,6 +32,7 @@ from tests.methods.test_l0 import L0
 from tests.methods.test_phases import FIXED, RANDOM, SMP
 from tests.methods.test_soft_movement import SOFT
 from tests.methods.test_trained_magnitude import GMP, IMP, MOVEMENT
+from tests.toys import TASK
 
 LR, HEAD_LR, SCORE_LR, DECAY = 1e-2, 2e-2, 4e-2, 0.5
 MASK_LR, MASK_HEAD_LR, MASK_DECAY = 3e-2, 5e-2, 0.25
@@ -83,9 +87,33 @@ CASES = {
 EPSILON = {"movement": 1e-8, "soft": 1e-8, "l0": 1e-8, "smp": 1e-8, "abp": 1e-12, "tamt": 1e-8}
 
 
+@pytest.fixture(scope="module")
+def parts(model_folder, data_folder):
+    """Return the toy model, a task and copies of the encoder's weights, read once."""
+    model, files = models.load(str(model_folder)), {s: str(data_folder / f"{s}.csv") for s in ("train", "eval")}
+    task = text_task(tokenizer=model.tokenizer, positions=64, **TASK, **files, metric="prunebert.metrics:Accuracy")
+    return model, task, {n: p.detach().clone() for n, p in model.encoder.named_parameters()}
+
+
 @pytest.fixture
-def text(tmp_path):
+def net(parts):
+    """Return a network with the checkpoint's weights, whatever the test before trained."""
+    model, _, start = parts
+    with torch.no_grad():
+        for n, p in model.encoder.named_parameters():
+            p.copy_(start[n])
+    return SubNetwork(model)
+
+
+@pytest.fixture
+def task(parts):
+    return parts[1]
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
     """Return TAMT's corpus: lines of a file in blocks of 16 words."""
+    tmp_path = tmp_path_factory.mktemp("text")
     (tmp_path / "a.txt").write_text("the film was good\na dull plot and a bright scene it was not bad\n" * 20)
     lines = corpus(name="own", file=str(tmp_path / "a.txt"), holdout=0.2, hub=None, package=None, text="text")
     return {"corpus": partial(mlm_task, name="mlm", corpus=lambda: lines, block=16, rate=0.15)}

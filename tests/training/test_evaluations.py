@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from sklearn.metrics import accuracy_score, f1_score
 
 from prunebert.fit import Fit
 from prunebert.masks.top_v import keep_top
@@ -24,14 +25,19 @@ FIT = Fit(epochs=1, steps=6, batch_size=4, lr=1e-3, head_lr=1e-3, eval_every=1)
 
 
 def trained(net, phase, impl, scores):
-    """Train a phase. Return the result, and of every evaluation the masks and copies of the trained scores."""
-    S, states, next_score = next(g.tensors for g in phase.train if g.name == "scores"), [], iter(scores)
+    """Train a phase.
+
+    Returns:
+        The result, the masks and copies of the trained scores at every evaluation, and the recorded lines.
+    """
+    S, states, lines = next(g.tensors for g in phase.train if g.name == "scores"), [], []
+    next_score = iter(scores)
 
     def score():
         states.append((dict(net.masks), {n: s.detach().clone() for n, s in S.items()}))
         return next(next_score)
 
-    return train(net, phase, seed=0, impl=impl, record=lambda line: None, score=score), states
+    return train(net, phase, seed=0, impl=impl, record=lines.append, score=score), states, lines
 
 
 def largest(scores, count):
@@ -42,11 +48,17 @@ def largest(scores, count):
     return mask.reshape(scores.shape)
 
 
-def test_an_evaluation_sees_the_masks_of_its_step_after_the_update(net, task, impl):
-    """Top_v of the scores as they are then, at 0.8 (1 - (1 - k/6)³). Without dropout in numpy's order."""
-    phase = next(hard(net, task, **MOVEMENT | {"fit": FIT, "schedule": Cubic(0.8)}))
-    _, states = trained(net, phase, impl, [0.0] * 5)
-    assert len(states) == 5
+@pytest.mark.parametrize("until", [None, 4])
+def test_an_evaluation_sees_the_masks_of_its_step_after_the_update(net, task, impl, until):
+    """Top_v of the scores as they are then, at 0.8 (1 - (1 - k/6)³), also in a phase that ends before its schedules."""
+    phase = replace(next(hard(net, task, **MOVEMENT | {"fit": FIT, "schedule": Cubic(0.8)})), until=until)
+    result, states, lines = trained(net, phase, impl, [0.0] * 5)
+    steps = until or 6
+    assert result.steps == steps and len(states) == steps - 1
+    assert [line["t"] for line in lines if "score" in line] == [k / 6 for k in range(1, steps)]
+    rates = [line["lr"] for line in lines if "lr" in line]
+    assert rates == pytest.approx([1e-3 * (6 - k) / 6 for k in range(steps)])
+    assert not net.training
     before = None
     for k, (masks, S) in enumerate(states, 1):
         removed = 0.8 * (1 - (1 - k / 6) ** 3)
@@ -64,7 +76,7 @@ def test_smp_keeps_the_best_step_from_the_end_of_its_pruning_on(net, task, impl,
     """N = 3 of 6 steps. The better scores of steps 1 and 2 are those of more weights and do not count."""
     fit = replace(FIT, keep="best")
     phase = next(smp(net, task, **SMP | {"fit": fit, "schedule": Cubic(0.9), "prune_steps": 3, "score_lr": 0.1}))
-    result, states = trained(net, phase, impl, scores)
+    result, states, _ = trained(net, phase, impl, scores)
     assert result.selected_step == kept and len(states) == 6
     masks, S = states[kept - 1]
     assert all(torch.equal(x, S[n]) for n, x in phase.train[0].tensors.items())
@@ -74,7 +86,8 @@ def test_smp_keeps_the_best_step_from_the_end_of_its_pruning_on(net, task, impl,
 
 
 def test_evaluate_scores_the_masked_network_by_a_stock_model(tmp_path, task, impl):
-    """Every evaluation row is predicted, under the masks, without dropout, and the mode is as before."""
+    """Every evaluation row is predicted, under the masks, without dropout. The score is the configured metric."""
+    task = replace(task, metric="prunebert.metrics:AccuracyF1", main_metric="f1")
     folder = save_model(tmp_path / "model", masked_lm=False)
     net = SubNetwork(models.load(str(folder))).train()
     key = net.add_head(task.form(), "linear")
@@ -86,15 +99,19 @@ def test_evaluate_scores_the_masked_network_by_a_stock_model(tmp_path, task, imp
     state = {n.removeprefix("head."): x for n, x in net.snapshot(key).items()}
     stock.load_state_dict({n: x * net.masks.get(n, 1) for n, x in state.items()}, strict=True)
     result = evaluate(net, task, key, impl)
-    right, probabilities = 0, {}
+    labels, logits_by_row = {}, {}
     for batch in task.eval_batches("validation", 7):
         with torch.no_grad():
             logits = stock(**batch.inputs).logits
-        right += int((logits.argmax(-1) == batch.labels).sum())
-        probabilities |= dict(zip(batch.rows.tolist(), logits.numpy(), strict=True))
-    assert len(probabilities) == len(result.predictions) == 40 and result.score == result.metrics["accuracy"]
-    assert result.score == pytest.approx(right / 40) and 0.2 < result.score < 1
-    assert np.allclose(np.stack(result.predictions.scores), [probabilities[i] for i in range(40)], atol=1e-4)
+        labels |= dict(zip(batch.rows.tolist(), batch.labels.tolist(), strict=True))
+        logits_by_row |= dict(zip(batch.rows.tolist(), logits.numpy(), strict=True))
+    expected = np.stack([logits_by_row[i] for i in range(40)])
+    gold, predicted = [labels[i] for i in range(40)], expected.argmax(-1)
+    assert len(labels) == len(result.predictions) == 40
+    assert np.allclose(np.stack(result.predictions.scores), expected, atol=1e-4)
+    accuracy, f1 = accuracy_score(gold, predicted), f1_score(gold, predicted)
+    assert result.metrics == pytest.approx({"accuracy": accuracy, "f1": f1}) and result.score == pytest.approx(f1)
+    assert f1 != accuracy
     assert net.training and all(m.training for m in net.modules())
     ones = evaluate(net, task, key, impl, theta=net.snapshot(key) | {"head.classifier.weight": torch.ones(2, 32)})
     a, b = np.stack(ones.predictions.scores).T

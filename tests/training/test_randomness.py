@@ -76,10 +76,10 @@ def test_dropout_is_drawn_anew_at_every_step_by_the_seed_alone(net, task, impl):
 
 
 def test_the_order_of_the_data_is_that_of_the_seed(net, task, impl):
-    """96 rows in 12 batches of 8 are an epoch, in which each row comes once."""
+    """96 rows in 3 batches of 32 are an epoch, in which each row comes once."""
 
     def rows_by_step(seed):
-        phase, rows = next(dense(net, task, fit=replace(STILL, steps=12), head="linear")), []
+        phase, rows = next(dense(net, task, fit=replace(STILL, batch_size=32), head="linear")), []
 
         def loss(out, batch, t):
             rows.append(batch.rows.tolist())
@@ -90,7 +90,7 @@ def test_the_order_of_the_data_is_that_of_the_seed(net, task, impl):
 
     first, again, other = rows_by_step(0), rows_by_step(0), rows_by_step(1)
     assert first == again and all(a != b for a, b in zip(first, other, strict=True))
-    assert [len(rows) for rows in first] == [8] * 12
+    assert [len(rows) for rows in first] == [32] * 3
     assert all(sorted(chain(*rows)) == list(range(96)) for rows in (first, other))
 
 

@@ -62,6 +62,25 @@ def test_weight_decay_is_decoupled_and_that_of_each_group(impl):
     assert biases.tensors["b"].tolist() == pytest.approx([3.9, 4.1])
 
 
+def test_two_steps_of_adam_by_hand(impl):
+    """Gradients of 3 and 0: m = 0.27 / (1 - 0.9²), v = 0.009 · 0.999 / (1 - 0.999²). The second step is lr m / √v."""
+    x = Group(name="x", tensors={"x": torch.zeros(1)}, lr=0.1)
+    phase = Phase(
+        name="x",
+        task=ROWS,
+        head="h",
+        fit=FIT,
+        train=[x],
+        masks=lambda t, hard: {},
+        loss=lambda out, batch, t: {"l": (x.tensors["x"] * (3.0 if t == 0.25 else 0.0)).sum()},
+    )
+    step = Stepper(Still(), phase, seed=0, impl=impl)
+    step(0, BATCH)
+    step(1, BATCH)
+    m, v = 0.27 / 0.19, 0.008991 / 0.001999
+    assert x.tensors["x"].item() == pytest.approx(-0.1 - 0.1 * m / v**0.5, rel=1e-5)
+
+
 def test_epsilon_is_that_of_each_group(impl):
     """Adam's first step is lr · g / (|g| + ε). At g = 1e-8 it is lr with ε = 1e-12, and half of it with 1e-8."""
     small = Group(name="s", tensors={"s": torch.zeros(2)}, lr=0.1, eps=1e-12)
