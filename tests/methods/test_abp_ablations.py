@@ -59,6 +59,7 @@ def test_reinit_multiplies_every_weight_by_about_one(net, task, impl, plain):
     assert ratio.numel() > 15_000
     assert float(ratio.mean()) == pytest.approx(1, abs=1e-3) and float(ratio.std()) == pytest.approx(0.01, rel=0.05)
     assert all(not torch.equal(after[n], before[n]) for n in pretrained)
+    assert all(torch.equal(after[n], before[n]) for n in net.parameters_of("fresh"))  # a pooler that nothing reads
     query, key = (after[n] / before[n] for n in pretrained if n.endswith(("query.weight", "key.weight")) and "r.0" in n)
     assert not torch.allclose(query, key, atol=1e-3)
 

@@ -59,6 +59,11 @@ def test_pruning_ends_at_step_N(t, kept_weights):
     assert count_kept(phase().masks(t, True)) == kept_weights
 
 
+@pytest.mark.parametrize("t, kept_weights", [(0.25, 200), (0.375, 60), (0.5, 40)])
+def test_pruning_starts_where_the_schedule_does(t, kept_weights):
+    assert count_kept(phase(schedule=Cubic(0.8, start=0.25)).masks(t, True)) == kept_weights
+
+
 @pytest.mark.parametrize("t, value", [(0.0, 0.0), (0.25, 115.625), (0.5, 175.0), (1.0, 200.0)])
 def test_the_penalty_rises_over_the_run(t, value):
     terms = phase().loss(None, None, t) | phase().penalty(t)

@@ -29,6 +29,18 @@ def test_the_steered_force_by_hand(name):
     assert phase.settled == 0.7
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_the_steered_force_measures_the_way_to_the_cut(name):
+    """All scores have gone 0.0099 of the way to the cut, so e is 0.9901 - 0.99², and λ = sinh(80 e + 200 e u)."""
+    method, settings = METHODS[name]
+    phase, S = first_phase(method, Bare(), **settings)
+    start, cut, above = {"soft": (0, -math.log(9), 0), "l0": (2.197, -math.log(11), -2 / 3 * math.log(11))}[name]
+    S["w"].fill_(start + 0.0099 * (cut - start))
+    force = math.sinh(80 * 0.01 + 200 * 0.01 * 0.01)
+    expected = force * expit(start + 0.0099 * (cut - start) - above)
+    assert phase.penalty(0.205)["sparsity"].item() == pytest.approx(expected, rel=1e-3)
+
+
 @pytest.mark.parametrize(("t", "ramp"), [(0.01, 0.0), (0.45, 0.875), (0.7, 1.0), (1.0, 1.0)])
 @pytest.mark.parametrize("name", METHODS)
 def test_a_free_penalty_by_hand(name, t, ramp):

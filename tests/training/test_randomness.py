@@ -95,15 +95,19 @@ def test_the_order_of_the_data_is_that_of_the_seed(net, task, impl):
 
 
 def test_l0_draws_its_gates_anew_at_every_step_by_the_seed_alone(net, task, impl):
+    """At S₀ a drawn gate is 0 with probability 0.022. The sparsity is that of the hard masks, of which none is 0."""
+    lines = []
+
     def gates_by_step(seed):
         phase, gates = next(l0(net, task, **L0 | {"fit": STILL, "control": "none", "score_lr": 0.0})), []
         watch = watched(phase, lambda phase, t, M: gates.append(next(iter(M.values())).detach().clone()))
-        train(net, watch, seed=seed, impl=impl, record=lambda line: None, score=lambda: 0.0)
+        train(net, watch, seed=seed, impl=impl, record=lines.append, score=lambda: 0.0)
         return gates
 
     first, again, other = gates_by_step(0), gates_by_step(0), gates_by_step(1)
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert len(first) == 3 and not any(torch.equal(a, b) for a, b in combinations([*first, *other], 2))
+    assert any((gate == 0).any() for gate in first) and [line["sparsity"] for line in lines] == [0.0] * 9
 
 
 def test_ranks_draw_their_own_numbers_by_seed_and_step(monkeypatch):
