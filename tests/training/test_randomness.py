@@ -174,3 +174,11 @@ def test_a_networks_generators_depend_on_the_purpose_and_the_seed(model):
     draws = [draw(seed, purpose) for seed in (0, 1) for purpose in ("scores", "ablation")]
     assert not any(torch.equal(a, b) for a, b in combinations(draws, 2))
     assert torch.equal(draw(1, "ablation"), draws[-1])
+
+
+def test_a_new_pooler_depends_on_the_seed_alone(model):
+    def pooler(seed):
+        torch.rand(seed + 1)
+        return SubNetwork(model, seed).parameters_of("fresh")["bert.pooler.dense.weight"].detach().clone()
+
+    assert torch.equal(first := pooler(0), pooler(0)) and not torch.equal(first, pooler(1))
