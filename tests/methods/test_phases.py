@@ -20,6 +20,7 @@ from prunebert.network.models import hash_of
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.schedules import Cubic
 from prunebert.training.loop import train
+from tests.test_conf import composed
 
 FIT = Fit(epochs=1, steps=6, batch_size=16, lr=1e-3, head_lr=1e-3)
 SMP = {
@@ -163,6 +164,10 @@ def test_random_masks_depend_only_on_the_seed(model_folder, task, impl):
 
     a, b, c = masks(0), masks(0), masks(1)
     assert all(torch.equal(a[n], b[n]) for n in a) and not any(torch.equal(a[n], c[n]) for n in a)
+
+
+def test_the_seed_of_a_run_is_that_of_its_random_masks():
+    assert composed("method=random", "seed=5")["method"]["seed"] == 5
 
 
 def test_a_pruned_weight_never_reaches_the_output(net, task, impl):
