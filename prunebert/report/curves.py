@@ -1,8 +1,9 @@
-"""Draw score against sparsity, with published points, and what runs cost."""
+"""Draw score against sparsity, with published numbers, and what runs cost."""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from prunebert.errors import visible
+from prunebert.report import published
 from prunebert.report.style import LINES, WIDTH, Theme, look
 from prunebert.system.console import counted
 from prunebert.system.names import brief
@@ -21,17 +23,18 @@ DOTTED = (0, (1, 3))
 TICKS = (0, 0.2, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.99, 0.999, 0.9999)
 HEIGHT = 3  # inches, of the axes alone
 SOURCE_MARKS = ("o", "s", "D", "^", "v", "P", "X", "h")
+CURVE_MARKS = ("1", "2", "3", "4", "+", "|")  # no method and no source has these
 DENOMINATOR_NAMES = {"encoder_pooler": "encoder and pooler", "encoder_pooler_embeddings": "encoder, pooler, embeddings"}
 
 
 def draw_scores(
     cell_means: pd.DataFrame, points: pd.DataFrame, *, metric: str, constant_score: float, theme: Theme
 ) -> Figure:
-    """Draw the means over seeds with a band of one standard deviation, and published points.
+    """Draw the means over seeds with a band of one standard deviation, and published curves and points.
 
     Args:
         cell_means: the cells of one table.
-        points: published numbers of the same task, model and metric.
+        points: published numbers of the same task, model and metric; see `published.split_curves`.
         metric: the label of the y axis.
         constant_score: the score of the constant baseline; NaN if it is unknown.
         theme: the figure's colours.
@@ -39,11 +42,14 @@ def draw_scores(
     figure = Figure()
     axes = figure.subplots()
     pruned = cell_means[cell_means.groupby("label")["sparsity"].transform("max") > 0]  # dense rows are levels
+    published_curves, points = published.split_curves(points, cell_means)
     shown = pd.concat([(pruned if len(pruned) else cell_means)["sparsity"], points["sparsity"]])
-    tick_gap = sparsity_axis(axes, sorted(set(shown)))
+    ends = [end for curve in published_curves for end in (curve["sparsity"].min(), curve["sparsity"].max())]
+    tick_gap = sparsity_axis(axes, sorted(set(shown)), ends)
     handles: list[Any] = _draw_lines(axes, cell_means)
     if cell_means["n"].max() > 1:
         handles.append(Patch(color=theme.ink, alpha=0.15, linewidth=0, label="band: ±1 standard deviation over seeds"))
+    handles += _draw_curves(axes, published_curves)
     handles += _draw_points(axes, points, tick_gap, theme, set(cell_means["method"]))
     low, high = axes.get_ylim()
     margin = (high - low) / 2  # a level farther away would squeeze the curves
@@ -109,6 +115,21 @@ def _with_seeds(label: str, n: pd.Series) -> str:
     return f"{label}, {low}–{high} seeds" if low < high else f"{label}, {counted(low, 'seed')}"
 
 
+def _draw_curves(axes: Axes, published_curves: list[pd.DataFrame]) -> list[Line2D]:
+    """Draw published curves thin and faint in the colours of their methods, and return the legend's entries."""
+    handles = []
+    for i, curve in enumerate(published_curves):
+        point = curve.iloc[0]
+        style: dict[str, Any] = {"color": look(point["method"])[0], "marker": CURVE_MARKS[i % len(CURVE_MARKS)]}
+        style |= {"alpha": 0.55, "linewidth": 0.7, "markersize": 4}
+        style["linestyle"] = DOTTED if point["kd"] == "no" else "-"
+        axes.plot(curve["sparsity"], curve["score"], **style)
+        words = [point["source"], point["method"], *(word for word in point["variant"].split(";") if word)]
+        words.append({"no": "no KD", "logits": "KD"}.get(point["kd"], f"KD {point['kd']}"))
+        handles.append(Line2D([], [], **style, label=f"published: {', '.join(words)}"))
+    return handles
+
+
 def _draw_points(axes: Axes, points: pd.DataFrame, tick_gap: float, theme: Theme, methods: set[str]) -> list[Line2D]:
     """Draw published points, and return the legend's entries.
 
@@ -151,19 +172,21 @@ def _to_sparsity(position: Any) -> Any:
     return 1 - 10 ** -np.asarray(position, float)
 
 
-def sparsity_axis(axes: Axes, shown: list[float]) -> float:
+def sparsity_axis(axes: Axes, shown: list[float], ends: Sequence[float] = ()) -> float:
     """Give the x axis its scale and ticks. Return the least distance of two ticks, in the units of `_to_axis`.
 
     Args:
         axes: axes of a figure.
-        shown: the sparsities drawn, sorted.
+        shown: the sparsities that get ticks first, sorted.
+        ends: sparsities that the axis reaches as well.
     """
     axes.set_xscale("function", functions=(_to_axis, _to_sparsity))
-    low, high = _to_axis(shown[0]), _to_axis(shown[-1])
+    first, last = min([*shown, *ends]), max([*shown, *ends])
+    low, high = _to_axis(first), _to_axis(last)
     tick_gap = max(high - low, 0.1) * 0.04
     axes.set_xlim(_to_sparsity(low - tick_gap), _to_sparsity(high + 1.3 * tick_gap))
     ticks: list[float] = []
-    for tick in sorted({*shown, *(t for t in TICKS if shown[0] <= t <= shown[-1])}, key=lambda t: (t not in shown, t)):
+    for tick in sorted({*shown, *(t for t in TICKS if first <= t <= last)}, key=lambda t: (t not in shown, t)):
         if all(abs(_to_axis(tick) - _to_axis(other)) > tick_gap for other in ticks):
             ticks.append(tick)
     axes.set_xticks(sorted(ticks), [f"{t:g}".removeprefix("0") or "0" for t in sorted(ticks)])

@@ -1,15 +1,21 @@
 """Read published.csv: results that papers and repositories report, each with its source.
 
 Its columns:
-    source: see `CITED`.
-    read: where the number was read: "paper", "readme", "slides" (the authors'), or "quoted" (`source` quotes others).
+    source: see `CITED`, which names the file.
+    read: where the number was read, see `READ`.
+    where: the cell in that file: its table, row and column.
+    kind: how the number came about, see `KINDS`.
     model, task, metric, method: prunebert's names. A metric that the source leaves open is "not told". Methods and
         metrics that prunebert lacks have other names (method cap, metric accuracy_pooled).
-    variant: settings that the number belongs to; "allocation=local|score" means either of the two.
-    sparsity: the fraction removed.
+    variant: settings that the number belongs to, as dotted keys of a result's settings, separated by semicolons.
+        "allocation=local|score" means either of the two. A word without = is nothing prunebert has.
+    sparsity: the fraction removed. The movement sheet counts ones of the masks, biases and LayerNorm of the encoder:
+        1 - (remaining × 85,054,464 - 119,808) / 84,934,656 is the masks' own sparsity. Where a mask has a fixed size
+        and the sheet has one decimal, it is the whole percent that rounds to the sheet's figure.
     denominator: what the sparsity is a fraction of.
     kd: the kind of the teacher, or "no".
-    epochs, score, std, seeds: empty where the source does not state them. Scores are fractions, as in runs.
+    epochs, score, std, seeds: empty where the source does not state them, or where it was not read. Scores are
+        fractions, as in runs.
     note: free text.
 Averages over tasks are left out, and so are compressed models that prune nothing.
 """
@@ -26,20 +32,40 @@ from prunebert.report.variants import settings
 CITED = {
     "SMP Table 1": "Jiang et al., ACL 2023, Table 1",
     "SMP Table 2": "Jiang et al., ACL 2023, Table 2",
+    "SMP ablations": "Jiang et al., ACL 2023: ablations of masking function, head and penalty R",
     "AbP Supp. Table 2": "Gao, Colombo & Wang, arXiv 2105.03343, Supplementary Table 2",
-    "movement README": "Sanh, Wolf & Rush, NeurIPS 2020: README of their code",
-    "BERT-Tickets Table 2": "Chen et al., NeurIPS 2020, Table 2, as their repository shows it",
-    "SparseBERT slides": "Xu et al., NAACL 2021: the authors' slides and poster",
-    "SparseBERT README": "Xu et al., NAACL 2021: README of their code",
-    "oBERT README": "Kurtic et al., EMNLP 2022: README of their code",
+    "AbP Table 3": "Gao, Colombo & Wang, arXiv 2105.03343, Table 3: shuffled masks and noisy weights",
+    "AbP Table 4": "Gao, Colombo & Wang, arXiv 2105.03343, Table 4: no recovery",
+    "movement README": "Sanh, Wolf & Rush, NeurIPS 2020: README of their code, in "
+    "huggingface/transformers-research-projects, movement-pruning/",
+    "movement sheet": "Sanh, Wolf & Rush, NeurIPS 2020: huggingface/nn_pruning, analysis/files/mvmt_pruning.xlsx",
+    "movement cache": "Sanh, Wolf & Rush, NeurIPS 2020: huggingface/nn_pruning, "
+    "analysis/cache/movementpruning_squadv1.json",
+    "BERT-Tickets Table 2": "Chen et al., NeurIPS 2020, Table 2, as their repository VITA-Group/BERT-Tickets shows it",
+    "SparseBERT slides": "Xu et al., NAACL 2021: the authors' slides and poster in DerronXu/SparseBERT",
+    "SparseBERT README": "Xu et al., NAACL 2021: README of their code, DerronXu/SparseBERT",
+    "oBERT README": "Kurtic et al., EMNLP 2022: README of their code, neuralmagic/sparseml",
 }
 READ = {
     "paper": "read in the paper",
     "readme": "the repository's README",
     "slides": "the authors' slides",
+    "sheet": "the authors' file of measurements",
     "quoted": "quoted there from another paper",
 }
-TEXT_COLUMNS = ("source", "read", "model", "task", "metric", "method", "variant", "denominator", "kd", "note")
+ANOTHER_SPARSITY = "another sparsity"
+KINDS = {
+    "measured": "a mean over runs, or one run",
+    "interpolated": "linear between two runs of the movement sheet; no run has this sparsity",
+    "unexplained": "no run of the movement sheet has this sparsity, and it is no linear interpolation",
+    "derived": "the sum of a score and a difference that two tables print",
+    ANOTHER_SPARSITY: "in the movement sheet this is a run at another sparsity than printed",
+}
+FEWEST_ON_A_CURVE = 3  # sparsities
+TEXT_COLUMNS = (
+    *("source", "read", "where", "kind", "model", "task", "metric"),
+    *("method", "variant", "denominator", "kd", "note"),
+)
 
 
 def read_table() -> pd.DataFrame:
@@ -76,7 +102,7 @@ def comparisons(cell: pd.DataFrame, published: pd.DataFrame) -> list[dict[str, A
         if run["sparsity"] > 0:
             matches = matches[matches.denominator == run["denominator"]]
         teacher = "no" if run["distill"] == "none" else run["distill"]
-        matches = matches[matches.kd == teacher]
+        matches = matches[(matches.kd == teacher) & (matches.kind != ANOTHER_SPARSITY)]
         for _, point in matches[matches.variant.map(lambda v: _has_settings(run_settings, v))].iterrows():
             rows.append({"metric": metric, "mean": values.mean(), "sd": values.std(), "n": len(values), **point})
     return rows
@@ -84,5 +110,31 @@ def comparisons(cell: pd.DataFrame, published: pd.DataFrame) -> list[dict[str, A
 
 def _has_settings(run_settings: dict[str, str], variant: str) -> bool:
     """Return whether a run has the settings that a published number belongs to."""
-    required = [word.split("=") for word in variant.split(";") if word]
-    return all(run_settings.get(key) in values.split("|") for key, values in required)
+    required = [word.partition("=") for word in variant.split(";") if word]
+    return all(run_settings.get(key) in values.split("|") for key, _, values in required)
+
+
+def split_curves(numbers: pd.DataFrame, cell_means: pd.DataFrame) -> tuple[list[pd.DataFrame], pd.DataFrame]:
+    """Return the published curves of the methods that ran, and the numbers to draw as points.
+
+    A curve has at least three sparsities of one source, method, variant and kind of teacher, and the denominator of
+    runs of its method. Of the same curve in several sources, only that with the most sparsities is drawn. A curve is
+    not drawn either if its method has no runs, or if its variant is nothing that prunebert has.
+
+    Args:
+        numbers: the published numbers of a model, task and metric.
+        cell_means: the cells of the runs, see `prunebert.report.cells.cells`.
+    """
+    numbers = numbers[numbers["kind"] != ANOTHER_SPARSITY]
+    methods, ran = set(cell_means["method"]), set(zip(cell_means["method"], cell_means["denominator"], strict=True))
+    chosen: dict[tuple[str, ...], pd.DataFrame] = {}
+    on_curves = pd.Index([])
+    for (_, *key), rows in numbers.groupby(["source", "method", "variant", "kd", "denominator"], sort=False):
+        method, *_, denominator = key
+        is_curve = rows["sparsity"].nunique() >= FEWEST_ON_A_CURVE
+        if is_curve and (method not in methods or (method, denominator) in ran):
+            on_curves = on_curves.union(rows.index)
+            is_possible = all("=" in word for word in key[1].split(";") if word)
+            if method in methods and is_possible and len(rows) > len(chosen.get(tuple(key), ())):
+                chosen[tuple(key)] = rows.sort_values("sparsity")
+    return list(chosen.values()), numbers.drop(on_curves)

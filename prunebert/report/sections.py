@@ -71,7 +71,10 @@ def table_section(
     caption = f"{name}: {metric} against sparsity; mean and a band of one standard deviation over seeds."
     if len(points):
         caption += " Published points: the shape shows the source, the colour the method. They are filled if a teacher"
-        caption += " was used, and drawn a little to the right of their sparsity."
+        caption += (
+            " was used, and drawn a little to the right of their sparsity. Thin faint lines are published curves of"
+        )
+        caption += " the methods that ran: dotted without a teacher."
     constant_score = constant_scores.iloc[0] if len(constant_scores) else math.nan
     curve = partial(
         curves.draw_scores, cell_means, points, metric=brief(visible(metric), 60), constant_score=constant_score

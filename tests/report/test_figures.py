@@ -75,13 +75,24 @@ def test_lines_bands_levels_and_published_points(run, tmp_path, theme):
     assert any(b.min() == pytest.approx(0.805 - sd) and b.max() == pytest.approx(0.845 + sd) for b in bands)
     assert any(set(line.get_ydata()) == {0.95} for line in axes.lines)  # dense, a level
     marks = [line for line in axes.lines if line.get_linestyle() == "None"]
-    assert len(marks) == len(points) > 30
-    assert sorted(float(m.get_ydata()[0]) for m in marks) == pytest.approx(sorted(points["score"]))
+    group = points.groupby(["source", "method", "variant", "kd"])["sparsity"].transform("nunique")
+    single = points[group < 3]
+    assert len(marks) == len(single) > 20
+    assert sorted(float(m.get_ydata()[0]) for m in marks) == pytest.approx(sorted(single["score"]))
     hollow = sum(m.get_markerfacecolor() == theme.paper for m in marks)
-    assert hollow == (points["kd"] == "no").sum()
+    assert hollow == (single["kd"] == "no").sum()
+    faint = [line for line in axes.lines if line.get_marker() in curves.CURVE_MARKS]
+    smp_curves = points[(group >= 3) & (points["method"] == "smp")].groupby(["source", "variant", "kd"])["score"]
+    drawn = sorted(sorted(line.get_ydata()) for line in faint)
+    assert drawn == sorted(sorted(scores) for _, scores in smp_curves) and len(faint) == 7
+    assert all(line.get_color() == style.look("smp")[0] and line.get_alpha() < 0.6 for line in faint)
+    assert all(line.get_linewidth() < smp.get_linewidth() for line in faint)
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
-    for text in ("smp, 2 seeds", "dense, 1 seed", "published: SMP Table 1", "obert: published only"):
+    for text in ("smp, 2 seeds", "dense, 1 seed", "published: SMP Table 2", "obert: published only"):
         assert text in texts
+    assert "published: SMP Table 1, smp, allocation=score, KD" in texts
+    assert "published: SMP ablations, smp, allocation=global, no KD" in texts
+    assert not [text for text in texts if "movement sheet" in text]  # of methods without a run
     assert any("±1 standard deviation" in text for text in texts)
     assert any("0.3500, not shown" in text for text in texts)  # far below everything else
 

@@ -17,7 +17,7 @@ def cell_means():
     """Return two methods with three seeds at three sparsities, and a dense one."""
     cells = [("smp", s, 0.8 - s / 5) for s in (0.5, 0.7, 0.9)] + [("magnitude", s, 0.7 - s / 5) for s in (0.5, 0.9)]
     table = pd.DataFrame([*cells, ("dense", 0.0, 0.84)], columns=["method", "sparsity", "mean"])
-    return table.assign(label=table["method"], short_label=table["method"], sd=0.02, n=3)
+    return table.assign(label=table["method"], short_label=table["method"], denominator="encoder", sd=0.02, n=3)
 
 
 def runs():
