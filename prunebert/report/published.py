@@ -7,8 +7,8 @@ Its columns:
     kind: how the number came about, see `KINDS`.
     model, task, metric, method: prunebert's names. A metric that the source leaves open is "not told". Methods and
         metrics that prunebert lacks have other names (method cap, metric accuracy_pooled).
-    variant: settings that the number belongs to, as dotted keys of a result's settings, separated by semicolons.
-        "allocation=local|score" means either of the two. A word without = is nothing prunebert has.
+    variant: the settings in which the number differs from fit=paper, as dotted keys of a result's settings, separated
+        by semicolons. "allocation=local|score" means either of the two. A word without = is nothing prunebert has.
     sparsity: the fraction removed. The movement sheet counts ones of the masks, biases and LayerNorm of the encoder:
         1 - (remaining × 85,054,464 - 119,808) / 84,934,656 is the masks' own sparsity. Where a mask has a fixed size
         and the sheet has one decimal, it is the whole percent that rounds to the sheet's figure.
@@ -27,7 +27,7 @@ from typing import Any
 
 import pandas as pd
 
-from prunebert.report.variants import settings
+from prunebert.report import agreement
 
 CITED = {
     "SMP Table 1": "Jiang et al., ACL 2023, Table 1",
@@ -77,41 +77,75 @@ def read_table() -> pd.DataFrame:
         )
 
 
+def of_task(published: pd.DataFrame, model: str, task: str) -> pd.DataFrame:
+    """Return the numbers of a model and task. Of a model's path only the last part counts."""
+    return published[(published.model == _last_part(model)) & (published.task == task)]
+
+
 def points(published: pd.DataFrame, model: str, task: str, metric: str) -> pd.DataFrame:
     """Return the numbers of a model, task and metric. Of a model's path only the last part counts."""
-    name = model.rstrip("/").rpartition("/")[2]
-    return published[(published.model == name) & (published.task == task) & (published.metric == metric)]
+    numbers = of_task(published, model, task)
+    return numbers[numbers.metric == metric]
 
 
-def comparisons(cell: pd.DataFrame, published: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return each published number that matches a cell, with the cell's mean of the same metric.
+def _last_part(model: str) -> str:
+    return model.rstrip("/").rpartition("/")[2]
 
-    A number matches if model, task, metric, method, variant, sparsity, denominator and teacher are the same.
+
+def comparisons(cell: pd.DataFrame, numbers: pd.DataFrame | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the candidates of a cell that agree with it in every setting, see `candidates`."""
+    return [point for point in candidates(cell, numbers) if not point["differing"]]
+
+
+def candidates(cell: pd.DataFrame, numbers: pd.DataFrame | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return each published number of a cell's model, task, metric, method, sparsity, denominator and kind of teacher.
+
+    Each is a row of published.csv with these keys added:
+        mean, sd, n: the cell's mean of the same metric, its standard deviation and the number of runs.
+        differing: the settings in which the runs differ from those of the number, see `agreement.differences`.
+    Numbers that were measured at another sparsity than they are printed at are left out.
 
     Args:
         cell: the runs of one variant at one sparsity.
-        published: see `read_table`.
+        numbers: rows of published.csv. A list of them is faster than a table.
     """
-    run = cell.iloc[0]
-    run_settings = settings(run["row"])
+    run = cell.iloc[0].to_dict()
+    facts = {"model": _last_part(run["model"]), "task": run["task"], "method": run["method"]}
+    facts["kd"] = "no" if run["distill"] == "none" else run["distill"]
+    if run["sparsity"] > 0:
+        facts["denominator"] = run["denominator"]
+    metrics = {metric for metrics in cell["metrics"] for metric in metrics}
+    same = [
+        point
+        for point in (numbers if isinstance(numbers, list) else numbers.to_dict("records"))
+        if point["metric"] in metrics
+        and abs(point["sparsity"] - run["sparsity"]) < 5e-5
+        and all(point[key] == value for key, value in facts.items())
+        and point["kind"] != ANOTHER_SPARSITY
+    ]
+    found = agreement.of_run(run) if same else None
+    if found is None:
+        return []
     rows = []
-    for metric in sorted({m for metrics in cell["metrics"] for m in metrics}):
-        values = cell["metrics"].map(lambda m, metric=metric: m.get(metric)).dropna()
-        matches = points(published, run["model"], run["task"], metric)
-        matches = matches[(matches.method == run["method"]) & ((matches.sparsity - run["sparsity"]).abs() < 5e-5)]
-        if run["sparsity"] > 0:
-            matches = matches[matches.denominator == run["denominator"]]
-        teacher = "no" if run["distill"] == "none" else run["distill"]
-        matches = matches[(matches.kd == teacher) & (matches.kind != ANOTHER_SPARSITY)]
-        for _, point in matches[matches.variant.map(lambda v: _has_settings(run_settings, v))].iterrows():
-            rows.append({"metric": metric, "mean": values.mean(), "sd": values.std(), "n": len(values), **point})
-    return rows
+    for point in sorted(same, key=lambda point: point["metric"]):
+        values = cell["metrics"].map(lambda m, metric=point["metric"]: m.get(metric)).dropna()
+        measured = {"mean": values.mean(), "sd": values.std(), "n": len(values)}
+        rows.append({**point, **measured, "differing": agreement.differences(found, point)})
+    return [row for row in rows if row["differing"] is not None]
 
 
-def _has_settings(run_settings: dict[str, str], variant: str) -> bool:
-    """Return whether a run has the settings that a published number belongs to."""
-    required = [word.partition("=") for word in variant.split(";") if word]
-    return all(run_settings.get(key) in values.split("|") for key, _, values in required)
+def closest(cell: pd.DataFrame, numbers: pd.DataFrame | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the candidates of a cell that differ in the fewest settings, one of each source and metric.
+
+    A metric has none if a number agrees with the cell in every setting. The arguments are those of `candidates`.
+    """
+    points = candidates(cell, numbers)
+    agreed = {point["metric"] for point in points if not point["differing"]}
+    nearest: dict[tuple[str, str], dict[str, Any]] = {}
+    for point in sorted(points, key=lambda point: len(point["differing"])):
+        if point["metric"] not in agreed:
+            nearest.setdefault((point["metric"], point["source"]), point)
+    return list(nearest.values())
 
 
 def split_curves(numbers: pd.DataFrame, cell_means: pd.DataFrame) -> tuple[list[pd.DataFrame], pd.DataFrame]:

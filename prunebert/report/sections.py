@@ -38,6 +38,20 @@ READING = (
     "what distinguishes the lines. The constant baseline always answers the commonest training label, or the mean."
 )
 
+PUBLISHED = (
+    "A published number stands beside a run only if model, task, metric, method, sparsity, its denominator and teacher "
+    "are the same, and every setting of the method and of its budget. Seeds and devices may differ."
+)
+AGREEMENT = (
+    "The settings of a number are those of fit=paper in prunebert's own conf/, changed as the source says. fit=paper "
+    "also stands for a budget that a source does not give. Soft movement and L0 steer their penalty to the requested "
+    "sparsity; the papers fix the penalty, and a number belongs to the sparsity that it gave."
+)
+OTHER_SETTINGS = (
+    "These numbers have the run's model, task, metric, method, sparsity and kind of teacher. Its settings are others, "
+    "so they are not compared. For each metric, the number of each source with the fewest differences is listed."
+)
+
 
 def table_section(
     name: str, runs: pd.DataFrame, gaps: pd.DataFrame, baseline: str | None, draw: Draw, troubles: list[Trouble]
@@ -118,11 +132,7 @@ def trouble_section(collected: Collected, troubles: list[Trouble]) -> Section:
 def reading_section() -> Section:
     """Return the section that explains how the numbers were made."""
     sources = "\n".join(f"{name}: {source}." for name, source in published.CITED.items())
-    numbers = (
-        "A published number is compared with a measured one only if all of these are the same: model, task, metric, "
-        "method and its variant, sparsity and its denominator, and teacher. Epochs and seeds may still differ; the "
-        f"table lists them. None of the published numbers was measured here.\n{sources}"
-    )
+    numbers = f"{PUBLISHED} {AGREEMENT} None of the published numbers was measured here.\n{sources}"
     parts = [Part("Tables", READING), Part("Tests", EXPLANATION), Part("Published numbers", numbers)]
     return Section("How to read this", "reading", parts)
 
@@ -162,13 +172,16 @@ def _differences(gaps: pd.DataFrame, baseline: str | None, metric: str, task: st
 
 
 def _published(runs: pd.DataFrame, numbers: pd.DataFrame) -> list[Part]:
-    table = tables.published_comparisons(runs, numbers)
+    agreeing, differing = tables.published_comparisons(runs, numbers), tables.published_elsewise(runs, numbers)
     title = "Published results"
-    if table.rows:
-        return [Part(title, "Everything but the training budget is the same.", table)]
-    models = numbers[numbers.task == runs["task"].iloc[0]]["model"].unique()
-    available = f"those for this task are of {', '.join(models)}" if len(models) else "there are none for this task"
-    return [Part(title, f"No published number matches a run; {available}.")]
+    parts = [Part(title, PUBLISHED, agreeing)] if agreeing.rows else []
+    if not agreeing.rows:
+        models = numbers[numbers.task == runs["task"].iloc[0]]["model"].unique()
+        available = f"those for this task are of {', '.join(models)}" if len(models) else "there are none for this task"
+        parts = [Part(title, f"No published number matches a run; {available}.")]
+    if differing.rows:
+        parts.append(Part(text=OTHER_SETTINGS, table=differing, folded="Published numbers with other settings"))
+    return parts
 
 
 def _density(name: str, sparsity: float, runs: pd.DataFrame, draw: Draw, troubles: list[Trouble]) -> list[Part]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ from prunebert.report.collect import SPARSITIES, Trouble
 from prunebert.report.statistics import Test
 from prunebert.report.variants import DENOMINATORS
 from prunebert.system.console import counted, short
+
+NAMED_SETTINGS = 4  # of those in which a run differs from a published number
 
 
 @dataclass(frozen=True)
@@ -98,43 +101,63 @@ def _p(value: float | None, instead: str, bold_below: float = 0.0) -> Cell:
 
 
 def published_comparisons(runs: pd.DataFrame, numbers: pd.DataFrame) -> Table:
-    """Return a row for each published number that matches a cell.
+    """Return a row for each published number that agrees with a cell.
 
     Args:
         runs: the runs of one table.
         numbers: the published numbers.
     """
-    columns = [
-        "method",
-        "sparsity",
-        "metric",
-        "measured",
-        "published",
-        "measured − published",
-        "source",
-        "published training",
-    ]
+    columns = ["method", "sparsity", "metric", "measured", "published", "measured − published"]
     rows = []
-    for (label, sparsity), cell in runs.groupby(["label", "sparsity"], sort=False):
-        for match in published.comparisons(cell, numbers):
-            epochs = (
-                f"{match['epochs']:g} epoch{'s' * (match['epochs'] != 1)}" if pd.notna(match["epochs"]) else "unknown"
-            )
-            seeds = f", {counted(int(match['seeds']), 'seed')}" if pd.notna(match["seeds"]) else ""
-            source = f"{match['source']} ({published.READ[match['read']]})"
-            rows.append(
-                [
-                    Cell(label),
-                    number(sparsity, "{:g}"),
-                    Cell(match["metric"]),
-                    Cell(cells.format_mean(match["mean"], match["sd"], match["n"]), match["mean"]),
-                    number(match["score"], "{:.4g}" + (f" ± {match['std']:.4g}" if pd.notna(match["std"]) else "")),
-                    number(match["mean"] - match["score"], "{:+.4f}"),
-                    Cell(f"{source}; {match['note']}" if match["note"] else source, kind="long"),
-                    Cell(epochs + seeds),
-                ]
-            )
+    for cell, records in _published_cells(runs, numbers):
+        for point in published.comparisons(cell, records):
+            mean = Cell(cells.format_mean(point["mean"], point["sd"], point["n"]), point["mean"])
+            gap = number(point["mean"] - point["score"], "{:+.4f}")
+            rows.append([*_named(cell, point), mean, _published_score(point), gap, *_origin(point)])
+    return Table([*columns, "source", "published training"], rows)
+
+
+def published_elsewise(runs: pd.DataFrame, numbers: pd.DataFrame) -> Table:
+    """Return a row for each published number that is closest to a cell and differs in settings, which it names.
+
+    The arguments are those of `published_comparisons`.
+    """
+    columns = ["method", "sparsity", "metric", "published", "settings that differ", "source", "published training"]
+    rows = []
+    for cell, records in _published_cells(runs, numbers):
+        for point in published.closest(cell, records):
+            settings = [f"{key}={theirs}, here {ours}" for key, (theirs, ours) in point["differing"].items()]
+            if (unnamed := len(settings) - NAMED_SETTINGS) > 0:
+                settings = [*settings[:NAMED_SETTINGS], f"and {counted(unnamed, 'more setting')}"]
+            text = Cell("; ".join(settings), kind="long")
+            rows.append([*_named(cell, point), _published_score(point), text, *_origin(point)])
     return Table(columns, rows)
+
+
+def _published_cells(runs: pd.DataFrame, numbers: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, list[dict[str, Any]]]]:
+    """Yield each cell with the published numbers of its model and task; nothing if there are none."""
+    records = published.of_task(numbers, runs["model"].iloc[0], runs["task"].iloc[0]).to_dict("records")
+    for _, cell in runs.groupby(["label", "sparsity"], sort=False) if records else ():
+        yield cell, records
+
+
+def _named(cell: pd.DataFrame, point: dict[str, Any]) -> list[Cell]:
+    run = cell.iloc[0]
+    return [Cell(run["label"]), number(run["sparsity"], "{:g}"), Cell(point["metric"])]
+
+
+def _published_score(point: dict[str, Any]) -> Cell:
+    return number(point["score"], "{:.4g}" + (f" ± {point['std']:.4g}" if pd.notna(point["std"]) else ""))
+
+
+def _origin(point: dict[str, Any]) -> list[Cell]:
+    """Return the cells of a published number's source and of its training."""
+    source = f"{point['source']} ({published.READ[point['read']]}), {point['where']}"
+    kind = [] if point["kind"] == "measured" else [f"{point['kind']}: {published.KINDS[point['kind']]}"]
+    text = "; ".join([source, *kind, *([point["note"]] if point["note"] else [])])
+    epochs = f"{point['epochs']:g} epoch{'s' * (point['epochs'] != 1)}" if pd.notna(point["epochs"]) else "unknown"
+    seeds = f", {counted(int(point['seeds']), 'seed')}" if pd.notna(point["seeds"]) else ""
+    return [Cell(text, kind="long"), Cell(epochs + seeds)]
 
 
 def costs(runs: pd.DataFrame) -> Table:

@@ -36,6 +36,15 @@ def compose(words: list[str], whole: bool = False) -> DictConfig:
         return hydra.compose("config", overrides=words, return_hydra_config=whole)
 
 
+def packaged(words: list[str]) -> Fields:
+    """The resolved configuration of some words in prunebert's own conf/, inside a command with a search path too."""
+    outside, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
+    try:
+        return container(compose(words), words)
+    finally:
+        GlobalHydra.instance().hydra = outside
+
+
 def checked(words: list[str]) -> tuple[Fields, Build]:
     """The configuration of some words, resolved and checked, and `build`. Raises BadInput."""
     refuse_bad_words(words)
@@ -50,8 +59,7 @@ def checked(words: list[str]) -> tuple[Fields, Build]:
 def described(words: list[str]) -> tuple[Fields, Fields, dict[str, str]]:
     """The configuration of some words, resolved and as written, and the option of each group. Raises BadInput."""
     try:
-        with hydra.initialize_config_module("prunebert.conf", version_base="1.3"):
-            config = hydra.compose("config", overrides=words, return_hydra_config=True)
+        config = compose(words, whole=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise BadInput(explain(error)) from error
     choices = dict(config.hydra.runtime.choices)
@@ -124,9 +132,8 @@ def resolved(config: DictConfig | Fields) -> Fields:
 
 
 def container(config: DictConfig, words: list[str]) -> Fields:
-    """A configuration as plain dicts and lists, its interpolations resolved.
-
-    Raises BadInput where a value refers to what does not exist; it begins with the word that says so, if one does.
+    """A configuration as plain dicts and lists, its interpolations resolved. Raises BadInput where a value refers to
+    what does not exist; it begins with the word that says so, if one does.
     """
     unresolved: Any = OmegaConf.to_container(config)
     expansion.refuse_values(unresolved)
@@ -250,7 +257,6 @@ def for_every_cell(words: list[str], axes: list[str]) -> list[str]:
 
 def with_values(options: list[str], given: Fields) -> Fields | None:
     """The configuration that some options mean, with other values for some dotted keys; None where Hydra refuses it.
-
     Raises BadInput where a value refers to what does not exist.
     """
     try:

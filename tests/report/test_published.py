@@ -9,8 +9,10 @@ import pytest
 
 from prunebert.report import published
 from prunebert.report.collect import collect
-from prunebert.report.tables import published_comparisons
+from prunebert.report.tables import published_comparisons, published_elsewise
 from prunebert.settings import checks
+
+from . import papers
 
 TABLE = published.read_table()
 KEY = ["source", "model", "task", "metric", "method", "variant", "sparsity", "denominator", "kd", "epochs"]
@@ -152,44 +154,41 @@ def test_spot_values(spot):
     assert rows["score"].tolist() == [spot[-1]]
 
 
-def compare(run, tmp_path, method="smp", sparsity=0.9, **changes):
-    """Return (published, measured - published) for each number that matches a run."""
-    score = changes.pop("score", 0.83)
-    facts = {"task": "mnli", "metric": "accuracy_matched", "score": score, "metrics": {"accuracy_matched": score}}
-    settings = {"fit": {"steps": 9}, "allocation": "score"}
-    run("x", method, sparsity, **facts | {"settings": settings} | changes)
-    rows = published_comparisons(collect([tmp_path]).runs, TABLE).rows
-    return [(row[4].text, row[5].text) for row in rows]
+def compare(run, tmp_path, *words, **changes):
+    """Return (published, measured - published) for each number that matches a run of SMP with the paper's settings."""
+    facts = {"task": "mnli", "metric": "accuracy_matched", "score": 0.83, "metrics": {"accuracy_matched": 0.83}}
+    run("x", "smp", 0.9, **facts | {"settings": papers.paper("method=smp", "task=mnli", *words)} | changes)
+    runs = collect([tmp_path]).runs
+    assert not published_elsewise(runs, TABLE).rows or not published_comparisons(runs, TABLE).rows
+    return [(row[4].text, row[5].text) for row in published_comparisons(runs, TABLE).rows]
 
 
 def test_measured_minus_published_where_everything_matches(run, tmp_path):
     assert compare(run, tmp_path) == [("0.825", "+0.0050")] * 2  # Table 1, and the ablation of the masking function
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"task": "rte"},
-        {"metric": "accuracy", "metrics": {"accuracy": 0.83}},
-        {"model": "bert-large-uncased"},
-        {"method": "movement", "prunable": "encoder_pooler"},
-        {"prunable": "encoder_pooler_embeddings"},
-        {"sparsity": 0.91},
-        {"distill": "tinybert"},
-        {"settings": {"allocation": "random"}},
-    ],
-    ids=str,
-)
-def test_a_run_that_differs_matches_no_number(run, tmp_path, changes):
-    assert compare(run, tmp_path, **changes) == []
-
-
 def test_the_teacher_and_the_last_part_of_a_models_path_count(run, tmp_path):
-    assert compare(run, tmp_path, distill="logits", model="google-bert/bert-base-uncased") == [("0.837", "-0.0070")]
+    found = compare(run, tmp_path, "distill=logits", distill="logits", model="google-bert/bert-base-uncased")
+    assert found == [("0.837", "-0.0070")]
 
 
-def test_a_dense_run_matches_every_dense_number_whatever_the_denominator(run, tmp_path):
-    assert [p for p, _ in compare(run, tmp_path, "dense", 0.0)] == ["0.845", "0.845", "0.8454"]
+def test_a_number_with_other_settings_is_listed_with_them_and_never_compared(run, tmp_path):
+    settings = papers.paper("method=smp", "task=mnli", "fit.epochs=3", "fit.lr=1e-4")
+    assert compare(run, tmp_path, settings=settings) == []
+    rows = published_elsewise(collect([tmp_path]).runs, TABLE).rows
+    assert [row[3].text for row in rows] == ["0.825", "0.825"] and {row[2].text for row in rows} == {"accuracy_matched"}
+    assert {row[4].text for row in rows} == {"fit.epochs=12, here 3; fit.lr=2e-05, here 0.0001"}
+
+
+def test_a_dense_run_matches_every_dense_number_whatever_the_denominator():
+    dense = papers.beside("dense", "mnli", 0.0, metric="accuracy_matched", denominator="encoder_pooler")
+    assert [score for *_, score in dense] == [0.845, 0.845, 0.8454]
+
+
+def test_a_number_printed_at_another_sparsity_than_its_runs_is_no_neighbour():
+    found = papers.beside("soft_movement", "qqp", 0.9, "distill=logits")
+    assert found == [] and TABLE["kind"].eq("another sparsity").sum() == 5
+    assert [s for *_, s in papers.beside("gmp", "qqp", 0.9, "distill=logits", metric="f1")] == [0.759, 0.75866]
 
 
 def test_missing_facts_stay_empty():
