@@ -23,10 +23,8 @@ from prunebert.settings import overrides, signature
 UNSET = "unset"  # the text of a setting that one side lacks
 PRETRAINED = "pretrained"  # as distill.teacher: the network before fine-tuning
 BUDGETS = ("fit.", "mask_fit.", "distill.fit.")
-DECIDED_BY = {
-    "eval_every": ("keep", "best"),
-    "epochs": ("steps", UNSET),
-}  # a budget's key that is read with another's value
+# Keys of a budget that are read only where another key has this value: key -> (other key, its value).
+DECIDED_BY = {"eval_every": ("keep", "best"), "epochs": ("steps", UNSET)}
 # Settings that cannot change what a run computes, and why. `_is_read` has those that depend on others.
 WITHOUT_EFFECT = {
     "distill.shared": "it only names the folder where a fine-tuned teacher is kept",
