@@ -87,12 +87,15 @@ def test_every_other_option_composes_and_binds(group):
 
 def test_every_exception_is_for_a_combination_that_exists():
     """Hydra would never read a file whose name fits no combination of options."""
-    methods, tasks, all_models, fits = (options(g) for g in ("method", "task", "model", "fit"))
+    groups = ("method", "task", "model", "fit", "distill")
+    methods, tasks, all_models, fits, teachers = (options(g) for g in groups)
     combinations = {
         "method_task": {f"{f}/{m}_{t}" for f in fits for m in methods for t in tasks},
         "method_fit": {f"{f}/{m}" for f in fits for m in methods},
         "model_fit": {f"{f}/{m}" for f in fits for m in all_models},
+        "task_fit": {f"{f}/{t}" for f in fits for t in tasks},
         "method_model": {f"{m}_{o}" for m in methods for o in all_models},
+        "method_distill": {f"{m}_{d}" for m in methods for d in teachers},
     }
     folder = CONF / "exceptions"
     assert {p.name for p in folder.iterdir()} == combinations.keys()
@@ -107,6 +110,32 @@ def test_every_exception_is_for_a_combination_that_exists():
 def test_squad_v2_has_the_budget_of_squad(method):
     budgets = [composed(f"method={method}", f"task={task}") for task in ("squad", "squad_v2")]
     assert budgets[0]["fit"] == budgets[1]["fit"] and budgets[0]["teacher_fit"] == budgets[1]["teacher_fit"]
+    assert budgets[0]["teacher_fit"] == SQUAD_TEACHER  # of every method, so that distill.shared trains one
+
+
+SQUAD_TEACHER = {  # movement pruning's sheet: 3 epochs, lr 3e-5, 5,400 warm-up steps of 3 · ⌈88,524 / 16⌉
+    **{"_target_": "prunebert.fit.Fit", "epochs": 3, "steps": None, "batch_size": 16, "lr": 3e-5, "head_lr": 3e-5},
+    "warmup": pytest.approx(5_400 / 16_599, abs=0.5 / 16_599),
+}
+
+
+@pytest.mark.parametrize(
+    ("words", "weight"),
+    [
+        ("method=movement fit=paper", 0.9),
+        ("method=movement fit=measured_minilm", 0.9),
+        ("method=soft_movement fit=quick", 0.9),
+        ("method=l0 fit=measured", 0.9),
+        ("method=gmp fit=smoke", 0.9),
+        ("experiment=smp_table1 method=movement", 0.9),
+        ("experiment=smp_table1 method=smp", 0.5),
+        ("method=gmp distill.weight=0.3", 0.3),
+        ("method=movement distill=hidden_cosine", 1.0),
+    ],
+)
+def test_distilled_movement_methods_give_the_teacher_nine_tenths(words, weight):
+    """Each distilled row of the authors' sheet has alpha_ce 0.1 and alpha_distil 0.9. SMP's code has 0.5 and 0.5."""
+    assert composed("distill=logits", *words.split())["method"]["distill"]["weight"] == weight
 
 
 @pytest.mark.parametrize(

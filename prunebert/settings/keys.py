@@ -239,7 +239,8 @@ def _with_parents(group: str, name: str, places: list[Path]) -> tuple[comments.F
         if ":" in words:
             chosen.append(f"{re.split('[@:]', words)[0]}={words.rpartition(': ')[2]}")
         elif words != "_self_":
-            _, parent, _ = _with_parents(group, words.split("@")[0], places)
+            above = "" if item.startswith("/") else group  # /GROUP/OPTION is read from the root
+            _, parent, _ = _with_parents(above, words.split("@")[0], places)
             root = root.merged(parent)
     return file, root.merged(file.root), chosen
 

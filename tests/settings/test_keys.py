@@ -74,12 +74,15 @@ def test_what_only_a_signature_has_comes_with_its_default():
     assert shown["mask_fit.weight_decay"] == "0.0" and shown["mask_fit.eval_every"] == "0"
 
 
-@pytest.mark.parametrize("words", [("smp", "paper", "squad_v2"), ("gmp", "paper", "squad"), ("l0", "quick", "rte")])
+@pytest.mark.parametrize(
+    "words",
+    [("smp", "paper", "squad_v2"), ("gmp", "paper", "squad"), ("l0", "paper", "squad_v2"), ("l0", "quick", "rte")],
+)
 def test_combinations_are_those_that_hydra_composes(words):
     method, fit, task = words
     values = {key.path: key.default for key in keys.option("fit", fit).keys + keys.option("method", method).keys}
-    for combination in keys.combinations("method", method):
-        if set(combination.options.split()) <= {f"fit={fit}", f"task={task}"}:
+    for combination in keys.combinations("method", method) + keys.combinations("task", task):
+        if set(combination.options.split()) <= {f"fit={fit}", f"task={task}", f"method={method}"}:
             values |= combination.settings
     composed = overrides.compose([f"method={method}", f"fit={fit}", f"task={task}", "model=bert-base"])
     plain = {path: text for path, text in values.items() if not text.startswith("as ") and text[:1].isdigit()}
