@@ -87,8 +87,8 @@ def test_every_other_option_composes_and_binds(group):
 
 def test_every_exception_is_for_a_combination_that_exists():
     """Hydra would never read a file whose name fits no combination of options."""
-    groups = ("method", "task", "model", "fit", "distill")
-    methods, tasks, all_models, fits, teachers = (options(g) for g in groups)
+    groups = ("method", "task", "model", "fit", "distill", "experiment")
+    methods, tasks, all_models, fits, teachers, experiments = (options(g) for g in groups)
     combinations = {
         "method_task": {f"{f}/{m}_{t}" for f in fits for m in methods for t in tasks},
         "method_fit": {f"{f}/{m}" for f in fits for m in methods},
@@ -96,6 +96,7 @@ def test_every_exception_is_for_a_combination_that_exists():
         "task_fit": {f"{f}/{t}" for f in fits for t in tasks},
         "method_model": {f"{m}_{o}" for m in methods for o in all_models},
         "method_distill": {f"{m}_{d}" for m in methods for d in teachers},
+        "experiment_distill": {f"{e}_{d}" for e in experiments for d in teachers},
     }
     folder = CONF / "exceptions"
     assert {p.name for p in folder.iterdir()} == combinations.keys()

@@ -1,7 +1,9 @@
 """conf/experiment: each method of each file trains for a step (quickstart: test_packaging.py). Then dry=true."""
 
 import logging
+import math
 import re
+from functools import cache
 from pathlib import Path
 
 import datasets
@@ -9,7 +11,9 @@ import pytest
 import yaml
 
 from prunebert.commands import cost
+from prunebert.fit import Fit
 from prunebert.runs import artifacts
+from prunebert.settings import overrides
 
 FILES = sorted((Path(__file__).parents[1] / "conf/experiment").glob("*.yaml"))
 
@@ -41,6 +45,41 @@ def test_the_time_is_that_of_the_named_measurement(file):
     assert (time[2], time[3]) == (step.hardware, step.precision)
 
 
+ROWS = {"mnli": 392_702, "qqp": 363_846, "squad": 88_524}  # for training; SQuAD's are windows
+
+
+@cache
+def paper_steps(method: str, task: str) -> tuple[int, int]:
+    """The steps of a method on a task with fit=paper, and those of its teacher."""
+    config = overrides.compose([f"method={method}", f"task={task}"])
+    budgets = (config.fit, config.teacher_fit)
+    steps, teacher_steps = (
+        Fit(**{key: value for key, value in budget.items() if key != "_target_"}).steps_for(ROWS[task])
+        for budget in budgets
+    )
+    return steps, teacher_steps
+
+
+@pytest.mark.parametrize(("name", "has_teachers"), [("movement_table", True), ("smp_table1", False)])
+def test_the_cost_is_that_of_its_runs(name, has_teachers):
+    """The steps of each run, and of one teacher a task: all runs on a task have the same teacher to share."""
+    text = next(f for f in FILES if f.stem == name).read_text()
+    axes = {key: values.split(",") for key, values in yaml.safe_load(text)["hydra"]["sweeper"]["params"].items()}
+    pairs = [(method, task) for method in axes.pop("method") for task in axes["task"]]
+    repeats = math.prod(len(values) for key, values in axes.items() if key != "task")
+    teachers = {(task, paper_steps(method, task)[1]) for method, task in pairs} if has_teachers else set()
+    assert len(teachers) == (3 if has_teachers else 0)
+    steps = repeats * sum(paper_steps(*pair)[0] for pair in pairs) + sum(steps for _, steps in teachers)
+    assert f"# Cost: {repeats * len(pairs)} runs a seed, {steps:,} steps of 16" in text
+
+
+def test_the_movement_table_shares_its_teachers_and_has_runs_without():
+    """A key of the experiment for both halves would be refused by the half without a teacher."""
+    for option, folder in (("logits", "teachers"), ("none", None)):
+        fields, _ = overrides.checked(["experiment=movement_table", "method=l0", f"distill={option}"])
+        assert fields["method"]["distill"].get("shared") == folder
+
+
 FAST = ("abp_table2", "smp_table2", "sparsebert")  # test_matrix.py also runs the methods of the others
 
 
@@ -53,9 +92,11 @@ FAST = ("abp_table2", "smp_table2", "sparsebert")  # test_matrix.py also runs th
     ],
 )
 def test_each_of_its_methods_trains_for_one_step(cli, toy, text, tmp_path, file):
-    methods = yaml.safe_load(file.read_text())["hydra"]["sweeper"]["params"]["method"].split(",")
+    params = yaml.safe_load(file.read_text())["hydra"]["sweeper"]["params"]
+    methods = params["method"].split(",")
     words = [f"experiment={file.stem}", *[w for w in toy if not w.startswith("hydra")], *text, "sparsity=0.5"]
     words += ["model=bert-base", "seed=0"]  # `toy` sets model.name to its own folder
+    words += ["distill=logits"] if "distill" in params else []
     for method in methods:
         extra = {"tamt": ["method.corpus.block=16"], "imp": ["method.step=0.5"]}.get(method, [])
         budget = ["fit.steps=1", "teacher_fit.steps=1", "mask_fit.steps=1", f"hydra.sweep.dir={method}"]
