@@ -140,6 +140,25 @@ def test_distilled_movement_methods_give_the_teacher_nine_tenths(words, weight):
 
 
 @pytest.mark.parametrize(
+    ("words", "rates"),
+    [
+        ("method.objective=mlm", (5e-5, 0.0)),
+        ("method.objective=kd", (2e-5, 0.01)),
+        ("method.objective=mlm_kd", (5e-5, 0.0)),
+        ("model=minilm", (2e-5, 0.01)),
+        ("model=electra-base", (2e-5, 0.01)),
+        ("model=minilm method.objective=mlm", (5e-5, 0.0)),
+        ("method.objective=kd mask_fit.lr=1e-3", (1e-3, 0.01)),
+        ("method.objective=kd fit=quick", (1e-3, None)),
+    ],
+)
+def test_tamts_masks_have_the_rates_of_their_objective(words, rates):
+    """TAMT's scripts: AdamW with 5e-5 and no decay for MLM, BertAdam with 2e-5 and 0.01 for KD."""
+    mask_fit = composed("method=tamt", "task=rte", *words.split())["method"]["mask_fit"]
+    assert (mask_fit["lr"], mask_fit.get("weight_decay")) == rates
+
+
+@pytest.mark.parametrize(
     ("task", "rows", "expected"),
     [
         ("mnli", 392_702, 73_632),

@@ -23,6 +23,7 @@ OPTION_GROUPS = (*checks.OPTION_GROUPS, "hydra/launcher")
 TEMPLATE = re.compile(r"optional exceptions/(\w+): (.+)")
 REFERENCE = re.compile(r"\$\{(?:published:)?([\w.:]+)\}")
 SELECTED = re.compile(r"\$\{oc\.select:[\w.]+,([\w.]+)\}")  # a key that may be missing, and the value without it
+WHEN = re.compile(r"\$\{when:\$\{([\w.]+)\},([^,]+),([^,]+),([^,]+)\}")
 VALUE = re.compile(r"[\w|]+: ")
 LONGEST = 60  # characters of a mapping
 GENERAL = {  # the keys that belong to no group
@@ -147,11 +148,15 @@ def shown_default(text: str) -> str:
     """Return a value as a command line writes it.
 
     `${published:encoder}` is encoder, `${oc.select:padding,longest}` is longest, and `${fit}` is "as fit".
+    `${when:${method.objective},kd,2e-5,5e-5}` is "5e-5 (2e-5 with method.objective=kd)".
     """
     if selected := SELECTED.fullmatch(text):
         return selected[1]
     if text.startswith("${published:"):
         return text[len("${published:") : -1]
+    if found := WHEN.fullmatch(text):
+        key, value, then, otherwise = found.groups()
+        return f"{otherwise} ({then} with {key}={value})"
     return f"as {found[1]}" if (found := REFERENCE.fullmatch(text)) else text
 
 

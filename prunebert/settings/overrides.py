@@ -297,4 +297,6 @@ def _published(paper: str, *, _root_: DictConfig) -> str:
     return paper if _root_.prunable == "paper" else str(_root_.prunable)
 
 
+# ${when:${method.objective},kd,A,B} is A where the first two are equal, and B elsewhere.
+OmegaConf.register_new_resolver("when", lambda a, b, then, else_: then if a == b else else_, replace=True)
 OmegaConf.register_new_resolver("published", _published, replace=True)

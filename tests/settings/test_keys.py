@@ -92,6 +92,11 @@ def test_combinations_are_those_that_hydra_composes(words):
         assert value is None or same(text, value), path
 
 
+def test_a_value_that_depends_on_another_key_is_shown_with_its_condition():
+    (paper,) = [c.settings for c in keys.combinations("method", "tamt") if c.options == "fit=paper"]
+    assert paper["mask_fit.lr"] == "5e-5 (2e-5 with method.objective=kd)"
+
+
 def test_a_comment_belongs_to_its_key_only(tmp_path):
     file = tmp_path / "a.yaml"
     file.write_text(
