@@ -256,9 +256,7 @@ def for_every_cell(words: list[str], axes: list[str]) -> list[str]:
 
 
 def with_values(options: list[str], given: Fields) -> Fields | None:
-    """The configuration that some options mean, with other values for some dotted keys; None where Hydra refuses it.
-    Raises BadInput where a value refers to what does not exist.
-    """
+    """Compose options with other values for dotted keys; None where Hydra refuses. Raises BadInput for a bad reference."""
     try:
         config = _composed(tuple(options)).copy()
         OmegaConf.set_struct(config, False)
