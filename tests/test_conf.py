@@ -1,7 +1,6 @@
 """Every configuration that ships composes and fits its signature. Every glob is counted, so that none finds nothing."""
 
 import inspect
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,13 +10,8 @@ from omegaconf import OmegaConf
 
 from prunebert.cli import main  # noqa: F401  registers the resolver
 from prunebert.settings import checks
-
-CONF = Path(__file__).parents[1] / "conf"
-
-
-def options(group: str) -> list[str]:
-    """The names of a group's options, sorted."""
-    return sorted(p.stem for p in (CONF / group).glob("*.yaml"))
+from tests import merged
+from tests.merged import CONF, options
 
 
 def composed(*overrides: str) -> dict[str, Any]:
@@ -61,6 +55,7 @@ GRIDS = [
 def test_every_method_and_task_composes_and_binds(method, fit, grid):
     for task in grid[fit]:
         cfg = composed(f"method={method}", f"task={task}", f"fit={fit}")
+        assert cfg == merged.config(method=method, task=task, fit=fit)
         checks.config(cfg)
         bind(cfg["method"], "net", "task")
         bind(cfg["task"], tokenizer=None, positions=512)
@@ -79,10 +74,30 @@ def test_every_other_option_composes_and_binds(group):
     assert names
     for option in names:
         cfg = composed(f"{group}={option}")
+        assert cfg == merged.config(**{group: option})
         checks.config(cfg)
         positional = {"distill": ["net", "task"], "augment": [["a text"]], "tracking": ["root", {}]}.get(group, [])
         later = {"model": None, "device": None} if "_partial_" in cfg[group] and group == "augment" else {}
         bind(cfg[group], *(positional if "_partial_" in cfg[group] else []), **later)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "method=tamt model=minilm fit=measured",
+        "method=dense model=tiny fit=quick",
+        "method=movement distill=logits fit=quick",
+        "method=sparsebert distill=none seed=4 sparsity=0.2 prunable=encoder",
+        "method=tamt method.objective=kd task=qqp",
+        "experiment=movement_table distill=logits method=l0",
+        "experiment=measured_minilm",
+    ],
+)
+def test_the_merge_of_the_tests_is_hydras(words):
+    """tests/test_paper_settings.py reads thousands of configurations through `merged`."""
+    assert composed(*words.split()) == merged.config(
+        **{key: merged.number(value) for key, _, value in (word.partition("=") for word in words.split())}
+    )
 
 
 def test_every_exception_is_for_a_combination_that_exists():
