@@ -171,6 +171,12 @@ def test_what_a_command_line_leaves_out():
     assert list(differences({}, expected(default))) == []
 
 
+@pytest.mark.parametrize("place", ["hub", "folder"])
+def test_mnli_is_scored_by_its_matched_split(place):
+    """The score is that of the first split, and mappings are equal in any order."""
+    assert [*merged.config(task="mnli")["task"][place]["eval"]] == ["matched", "mismatched"]
+
+
 ROWS_OF_DATA = {"mnli": 392_702, "qqp": 363_846, "squad": 88_524}  # SQuAD 1.1 in windows of 384 tokens, stride 128
 
 
