@@ -256,7 +256,7 @@ def for_every_cell(words: list[str], axes: list[str]) -> list[str]:
 
 
 def with_values(options: list[str], given: Fields) -> Fields | None:
-    """Compose options with other values for dotted keys; None where Hydra refuses. Raises BadInput for a bad reference."""
+    """Compose options with other values for dotted keys; None where Hydra refuses. BadInput: a reference to nothing."""
     try:
         config = _composed(tuple(options)).copy()
         OmegaConf.set_struct(config, False)
