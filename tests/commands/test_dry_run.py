@@ -89,7 +89,7 @@ def test_a_phase_counts_what_training_it_counts(built, model, task, impl, name, 
         ("l0", {"control": "none", "penalty": 0.0, "prunable": "encoder_pooler_embeddings"}),
         ("random", {"masks": ("method=magnitude", "sparsity=0.9", "prunable=encoder"), "keep_pretrained": True}),
     ],
-    ids=str,
+    ids=["kd", "mlm_kd", "hidden_cosine", "smp without penalty", "l0 without penalty", "masks of a run"],
 )
 def test_other_settings_count_alike(built, finished, model, task, impl, name, settings):
     if "masks" in settings:
