@@ -39,6 +39,16 @@ def test_the_newest_of_two_equal_runs_counts_and_the_other_is_reported(run, tmp_
     )
 
 
+def test_the_last_written_counts_whatever_its_score_its_name_or_the_order_of_the_folders(run, tmp_path):
+    for name, written, wrong in (("b", 300, 30), ("a", 100, 5), ("c", 200, 50)):
+        run(name, written=written, wrong=wrong)
+    run("other", "magnitude", 0.9, written=50, wrong=40)  # another sparsity
+    run("another", task="rte", written=50, wrong=41)  # another table
+    for roots in ([tmp_path], [tmp_path / x for x in ("c", "b", "another", "other", "a")]):
+        runs = collect(roots).runs
+        assert sorted(runs["score"].tolist()) == [0.59, 0.6, 0.7]
+
+
 def test_a_run_without_a_result_is_reported_with_its_last_log_line(run, tmp_path):
     run("complete")
     started(tmp_path / "failed", ["seed=1"], "10:00:01 ERROR the disk is full")
@@ -106,6 +116,30 @@ LATER = {
     "form": {"name": "t", "span": False, "regression": False, "masked_lm": False, "pair": False}
     | {"outputs": 2, "max_length": 8},
 }
+
+
+def test_the_sparsity_is_measured_on_the_matrices_that_were_asked_for_and_may_miss_to_either_side(run, tmp_path):
+    """Half a point is allowed. A schedule that ends elsewhere than asked is found by its masks."""
+    for name, measured in (("below", 0.89), ("within", 0.896), ("exact", 0.9), ("also", 0.904), ("above", 0.91)):
+        run(name, name, 0.9, sparsity_encoder=measured)
+    run("pooler", "smp", 0.9, prunable="encoder_pooler", sparsity_encoder=0.2, sparsity_encoder_pooler=0.9)
+    run("of", "abp", 0.9, prunable="encoder_pooler_embeddings", sparsity_encoder_pooler_embeddings=0.5)
+    collected = collect([tmp_path])
+    off_target = {Path(t.location).name: t.reason for t in collected.troubles if t.kind == "off target"}
+    assert off_target == {
+        "below": "requested 0.9, measured 0.8900",
+        "above": "requested 0.9, measured 0.9100",
+        "of": "requested 0.9, measured 0.5000",
+    }
+
+
+def test_seeds_on_two_devices_are_reported(run, tmp_path):
+    run("a", "smp", seed=0)
+    run("b", "smp", seed=1, device="1 × H200")
+    run("c", "gmp", seed=0, device="1 × H200")  # another cell
+    (trouble,) = collect([tmp_path]).troubles
+    assert trouble.location.endswith(": smp at 0.5")
+    assert trouble.reason == "its seeds ran on different devices: 1 × H200, cpu, 1 thread"
 
 
 def test_an_off_target_sparsity_and_seeds_of_two_commits_are_reported(run, tmp_path):

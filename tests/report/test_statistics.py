@@ -38,11 +38,20 @@ def test_examples_are_aligned_by_name_and_other_examples_are_refused():
 
 def test_graded_scores_are_tested_by_wilcoxon():
     random = np.random.default_rng(0)
-    ours, theirs = [[series(random.random(40)) for _ in range(2)] for _ in range(2)]
+    ours, theirs = [[series(random.random(40) + side) for _ in range(2)] for side in (0.2, 0.0)]
     means = (ours[0] - theirs[0] + ours[1] - theirs[1]).to_numpy() / 2
     result = over_examples(ours, theirs)
     assert result.p == pytest.approx(stats.wilcoxon(means).pvalue)
-    assert result.wins == f"{(means > 0).sum()} : {(means < 0).sum()}"
+    won = int((means > 0).sum())
+    assert result.wins == f"{won} : {40 - won}" and won > 20
+
+
+def test_one_graded_score_makes_all_graded():
+    """By right and wrong, 0.9 : 1 would be no loss less than 0 : 1. Differences -0.1, -1, 1, 1, 1, 1."""
+    ours, theirs = series([0.9, 0, 1, 1, 1, 1]), series([1, 1, 0, 0, 0, 0])
+    for a, b, wins in ((ours, theirs, "4 : 2"), (theirs, ours, "2 : 4")):
+        result = over_examples([a], [b])
+        assert result.wins == wins and result.p == pytest.approx(stats.wilcoxon([-0.1, -1, 1, 1, 1, 1]).pvalue)
 
 
 @pytest.mark.parametrize("values", [[0.5] * 4, [1, 0, 1, 0]])
@@ -74,3 +83,4 @@ def test_holm_by_hand():
     """0.01·4, 0.02·3, 0.03·2 (at least the one before), 0.04·1 (likewise). At most 1. The order stays."""
     assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
     assert holm([0.5, 0.9]) == [1.0, 1.0] and holm([0.2]) == [0.2] and holm([]) == []
+    assert holm([0.6, 0.7, 0.001]) == [1.0, 1.0, pytest.approx(0.003)]  # and not 1.2

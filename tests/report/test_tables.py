@@ -1,8 +1,9 @@
-"""The table of costs tells trained weights from trained scores."""
+"""The tables of scores, costs and runs against numbers by hand."""
 
 import pandas as pd
 
-from prunebert.report import tables
+from prunebert.report import cells, tables
+from prunebert.report.collect import collect
 
 
 def test_scores_are_no_weights_and_a_run_of_an_earlier_version_does_not_know():
@@ -17,3 +18,54 @@ def test_scores_are_no_weights_and_a_run_of_an_earlier_version_does_not_know():
         ["300", "0"],
         ["–", "–"],
     ]
+
+
+def texts(table):
+    return [[cell.text for cell in row] for row in table.rows]
+
+
+def test_a_cost_is_a_mean_over_the_runs_of_one_device_and_memory_is_the_largest_peak():
+    """Seconds per step are the mean of the runs' own, which are without evaluations; not seconds / steps."""
+    keys = ("device", "steps", "seconds", "seconds_per_step", "peak_memory_bytes")
+    costs = [("cpu", 10, 4.0, 0.1, 2**30), ("H200", 10, 1.0, 0.01, 7 * 2**30), ("cpu", 30, 8.0, 0.3, 3.5 * 2**30)]
+    costs.append(("", 10, 5.0, 0.5, float("nan")))
+    facts = {"label": "smp", "sparsity": 0.9, "trained_parameters": 5.0, "trained_scores": 2.0}
+    rows = pd.DataFrame([facts | dict(zip(keys, cost, strict=True)) for cost in costs])
+    assert [row[2:8] for row in texts(tables.costs(rows))] == [
+        ["cpu", "2", "20", "0.2000", "6.0", "3.50"],
+        ["H200", "1", "10", "0.0100", "1.0", "7.00"],
+        ["unknown", "1", "10", "0.5000", "5.0", "–"],
+    ]
+
+
+def test_scores_have_the_steps_of_their_cells_a_sort_value_and_the_best_in_bold(run, tmp_path):
+    for seed, steps in ((0, 10), (1, 20)):
+        run(f"s{seed}", "smp", 0.5, seed, wrong=10 + 2 * seed, steps=steps)
+    run("s9", "smp", 0.9, steps=40)
+    run("m", "magnitude", 0.5, wrong=30)
+    table = tables.scores(cells.cells(collect([tmp_path]).runs), lower_is_better=False)
+    assert texts(table) == [
+        ["magnitude", "encoder", "9", "0.7000 (1)", "–"],
+        ["smp", "encoder", "15 to 40", "0.8900 ± 0.0141 (2)", "0.8000 (1)"],  # √2 / 2 · 0.02
+    ]
+    assert [[cell.kind for cell in row[3:]] for row in table.rows] == [["", "muted"], ["best", ""]]
+    low, high = (row[3].sort for row in table.rows)
+    assert low == 0.7 and abs(high - 0.89) < 1e-12 and table.rows[0][4].sort < 0 and table.rows[1][2].sort == 15
+
+
+def test_every_run_is_shown_with_its_own_facts(run, tmp_path):
+    measured = {"sparsity_encoder": 0.5, "sparsity_encoder_pooler": 0.49, "sparsity_encoder_pooler_embeddings": 0.4}
+    commit = {"git_commit": "0123456789abcdef", "git_dirty": True}
+    run("a", "smp", 0.5, 3, wrong=14, sparsity_model=0.3, majority_score=0.55, seconds=12.34, **measured, **commit)
+    run("b", "smp", 0.5, 4, git_commit=None)
+    table = tables.every_run(collect([tmp_path]).runs)
+    (first, second) = (dict(zip(table.columns, row, strict=True)) for row in texts(table))
+    command, directory = first.pop("command that repeats it"), first.pop("directory")
+    assert command == "prunebert method=smp sparsity=0.5 seed=3" and directory.endswith("/a")
+    assert first == {
+        **{"method": "smp", "sparsity": "0.5", "seed": "3", "score": "0.8600"},
+        **{"prunebert at commit": "0123456789 with local changes", "encoder": "0.5000", "encoder, pooler": "0.4900"},
+        **{"encoder, pooler, embeddings": "0.4000", "whole model": "0.3000", "constant baseline": "0.5500"},
+        "seconds": "12.3",
+    }
+    assert second["prunebert at commit"] == "installed package"

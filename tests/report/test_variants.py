@@ -46,6 +46,40 @@ def test_any_other_difference_makes_a_row_and_is_in_its_label(run, tmp_path, cha
     assert sorted(labels(tmp_path)) == sorted(expected)
 
 
+def test_a_schedule_that_ends_elsewhere_than_asked_is_another_row(run, tmp_path):
+    """Of two runs at 0.9 one ends at 0.5. They are not averaged; the final of a schedule as asked is not a setting."""
+    for k, final in enumerate((0.9, 0.9, 0.5)):
+        settings = {"fit": FIT, "sparsity": 0.9, "schedule": {"final": final, "end": 0.8}, "tau": {"final": 0.1}}
+        run(str(k), "movement", 0.9, k, settings=settings)
+    run("lower", "movement", 0.5, 0, settings=settings | {"sparsity": 0.5})
+    rows = collect([tmp_path]).runs.groupby("label")["sparsity"].apply(sorted).to_dict()
+    assert rows == {"movement (schedule.final=-)": [0.5, 0.9, 0.9], "movement (schedule.final=0.5)": [0.9]}
+
+
+def test_methods_and_their_labels_and_sparsities_are_in_a_fixed_order(run, tmp_path):
+    """Known methods in the order of the tables, others after them; within one the label, the sparsity, the seed."""
+    for k, (method, lr, sparsity, seed) in enumerate(
+        [("mine", 1, 0.9, 0), ("smp", 2, 0.5, 0), ("smp", 1, 0.9, 1), ("smp", 1, 0.9, 0), ("smp", 1, 0.5, 3)]
+    ):
+        run(str(k), method, sparsity, seed, settings={"lr": lr})
+    run("dense", "dense", 0.0, settings={"lr": 1})
+    runs = collect([tmp_path]).runs
+    assert list(zip(runs["label"], runs["sparsity"], runs["seed"], strict=True)) == [
+        ("dense", 0.0, 0),
+        ("smp (lr=1)", 0.5, 3),
+        ("smp (lr=1)", 0.9, 0),
+        ("smp (lr=1)", 0.9, 1),
+        ("smp (lr=2)", 0.5, 0),
+        ("mine", 0.9, 0),
+    ]
+
+
+def test_where_a_shared_teacher_lay_makes_no_row(run, tmp_path):
+    for seed, folder in enumerate(("teachers", "/data/teachers", None)):
+        run(str(seed), "smp", seed=seed, settings={"distill": {"weight": 0.5, "shared": folder}})
+    assert labels(tmp_path) == ["smp"] * 3
+
+
 def test_settings_implied_by_an_option_are_not_repeated(run, tmp_path):
     run("a", "smp", settings={"fit": {"steps": 5, "lr": 1}})
     run("b", "smp", fit="paper", settings={"fit": {"steps": 500, "lr": 2}})
