@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -41,6 +42,36 @@ def test_a_link_is_replaced_and_its_target_kept(tmp_path):
     files.write(tmp_path, "page.html", b"ours")
     assert (tmp_path / "theirs").read_text() == "theirs" and (tmp_path / "page.html").read_text() == "ours"
     assert not (tmp_path / "page.html").is_symlink() and {p.name for p in tmp_path.iterdir()} == {"theirs", "page.html"}
+
+
+@pytest.mark.parametrize("kind", ["bytes", "tensors"])
+def test_a_file_is_replaced_and_never_written_over(tmp_path, monkeypatch, kind):
+    """Who opened the old file reads the old one to its end. Only what is on the disk takes its place."""
+    file, events = tmp_path / "checkpoint", []
+
+    def write(number):
+        content = torch.full((500,), float(number))
+        if kind == "tensors":
+            return files.write_tensors(file, {"x": content}, f"step {number}")
+        return files.write(tmp_path, file.name, content.numpy().tobytes())
+
+    def note(event, function):
+        return lambda *arguments: (events.append(event), function(*arguments))[1]
+
+    write(1)
+    first = file.read_bytes()
+    monkeypatch.setattr(os, "fsync", note("on the disk", os.fsync))
+    monkeypatch.setattr(Path, "replace", note("in its place", Path.replace))
+    with file.open("rb") as stream:
+        begun = stream.read(10)
+        write(2)
+        assert begun + stream.read() == first != file.read_bytes()
+    assert events == ["on the disk", "in its place"] and [p.name for p in tmp_path.iterdir()] == ["checkpoint"]
+    second = file.read_bytes()
+    with pytest.raises(KeyboardInterrupt), files.replacing(file) as partial:
+        partial.write_bytes(second[:100])
+        raise KeyboardInterrupt
+    assert file.read_bytes() == second and [p.name for p in tmp_path.iterdir()] == ["checkpoint"]
 
 
 @pytest.mark.parametrize("name", ["x" * 250, "語" * 85, os.fsdecode(b"caf\xe9")])
