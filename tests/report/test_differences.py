@@ -56,13 +56,14 @@ def test_runs_without_a_common_seed_have_the_difference_of_their_means(run, tmp_
     assert (gap["seeds"], gap["difference"]) == (0, pytest.approx(0.78 - 0.70))
 
 
-def test_seeds_that_only_one_row_has_are_in_neither_mean(run, tmp_path):
-    for seed, wrong in ((0, 30), (1, 34), (5, 90)):
-        run(f"m{seed}", "magnitude", 0.5, seed, wrong=wrong)
-    for seed, wrong in ((1, 14), (0, 12), (4, 1)):
-        run(f"s{seed}", "smp", 0.5, seed, wrong=wrong, written=2000 - seed)
+def test_only_the_seeds_that_both_rows_have_are_paired(run, tmp_path):
+    """The common seeds are 1, 2 and 5. Their differences are 0.16, 0.22 and 0.14, so t² = 52 and p = 1 - √(52 / 54)."""
+    for method, wrong in (("magnitude", {0: 90, 1: 30, 2: 34, 5: 32}), ("smp", {1: 14, 2: 12, 4: 1, 5: 18})):
+        for seed, count in wrong.items():
+            run(f"{method}{seed}", method, 0.5, seed, wrong=count, written=2000 - seed)
     (gap,) = differences.differences(collect([tmp_path]).runs, "magnitude").to_dict("records")
-    assert (gap["seeds"], gap["difference"]) == (2, pytest.approx((0.18 + 0.20) / 2))
+    assert (gap["seeds"], gap["difference"]) == (3, pytest.approx(0.52 / 3))
+    assert gap["by_seed"].p == pytest.approx(1 - (52 / 54) ** 0.5)
     assert gap["examples"].wins == "22 : 0"  # 12 to 33
 
 

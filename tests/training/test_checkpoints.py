@@ -1,4 +1,4 @@
-"""Checkpoints of a toy phase: one that resumes equals one that was never stopped, and the newest moment is never lost."""
+"""Checkpoints of a toy phase: a resumed one equals one that was not stopped, and the newest moment is never lost."""
 
 from types import SimpleNamespace
 
