@@ -1,0 +1,117 @@
+"""What a figure shows where: each value in its own cell, colours that mean the same everywhere, layers by number."""
+
+import math
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import colors
+
+from prunebert.report import allocation, cells, curves, maps, published, style, topologies
+from prunebert.report.collect import collect
+
+THEME = style.LIGHT
+
+
+@pytest.fixture(autouse=True)
+def light():
+    with matplotlib.rc_context(THEME.rc()):
+        yield
+
+
+def written(axes):
+    """Return the text and its colour by (row, column)."""
+    return {(round(t.get_position()[1]), round(t.get_position()[0])): (t.get_text(), t.get_color()) for t in axes.texts}
+
+
+def test_an_overlap_is_written_into_its_own_square_and_stands_out():
+    """Both ends of the scale are dark, so white stands out there."""
+    axes = maps.draw_overlap(["a", "b"], np.array([[0.9, -0.7], [0.3, -0.004]]), THEME).axes[0]
+    assert written(axes) == {
+        **{(0, 0): ("0.90", "white"), (0, 1): ("-0.70", "white")},
+        **{(1, 0): ("0.30", "black"), (1, 1): ("0.00", "black")},
+    }
+    assert axes.images[0].get_clim() == (-1, 1)  # 0 is the middle: as by chance
+
+
+def test_the_density_of_every_label_is_on_one_scale():
+    dense, thin = np.full((2, 6), 0.5), np.full((2, 6), 0.02)
+    dense[1, 0], thin[0, 5] = 0.2, math.nan
+    outside = {"dense": {"pooler": 1.0, "embeddings": 0.25}, "thin": {}}
+    figure = maps.draw_density({"dense": dense, "thin": thin}, outside, THEME)
+    left, right = figure.axes[:2]
+    assert left.images[0].get_clim() == right.images[0].get_clim() == (0, 0.5)
+    shown = written(left)
+    assert shown[0, 0] == ("50%", "black") and shown[1, 0] == ("20%", "white") and len(shown) == 12
+    assert written(right)[1, 5] == ("2%", "white") and (0, 5) not in written(right)
+    assert (left.get_xlabel(), right.get_xlabel()) == ("embeddings 25.0% left", "")  # the pooler is whole
+    assert [t.get_text() for t in left.get_xticklabels()][2::3] == ["value", "output"]
+
+
+def drawn_lines(axes):
+    return {line.get_label(): line for line in axes.get_lines()[:-1]}
+
+
+def test_layers_are_in_the_order_of_their_numbers_and_go_from_dark_to_light():
+    parts = ["10", "2", "0", "11", "1"]
+    rows = [("smp", s, p, 1 + int(p) * s) for s in (0.9, 0.5) for p in parts]
+    table = pd.DataFrame(rows, columns=["label", "sparsity", "part", "ratio"])
+    figure = allocation.draw_allocation(table, ["smp"], THEME)
+    names = [f"layer {n}" for n in (0, 1, 2, 10, 11)]
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == names
+    lines = drawn_lines(figure.axes[0])
+    lightness = [np.dot(colors.to_rgb(lines[n].get_color()), (0.2126, 0.7152, 0.0722)) for n in names]
+    assert all(a < b for a, b in zip(lightness, lightness[1:], strict=False))
+    assert lines["layer 10"].get_xdata().tolist() == [0.5, 0.9] and lines["layer 10"].get_ydata().tolist() == [6, 10]
+
+
+def test_a_part_has_one_look_in_every_panel_and_a_name_of_its_own():
+    kinds = (*topologies.KINDS, *allocation.OUTSIDE)
+    rows = [("all", s, p, 2.0) for s in (0.5, 0.9) for p in kinds]
+    rows += [("some", s, p, 2.0**-9) for s in (0.5, 0.9) for p in ("output", "key")]
+    table = pd.DataFrame(rows, columns=["label", "sparsity", "part", "ratio"])
+    figure = allocation.draw_allocation(table, ["all", "some"], THEME)
+    every, some = (drawn_lines(axes) for axes in figure.axes)
+    assert list(every) == ["query", "key", "value", "att. out", "interm.", "output", "pooler", "embeddings"]
+    assert len({line.get_color() for line in every.values()}) == 8 and set(some) == {"key", "output"}
+    for name, line in some.items():
+        assert line.get_color() == every[name].get_color()
+        assert line.get_ydata().tolist() == [2**-6] * 2  # lower ratios are drawn there
+
+
+def test_an_allocation_below_1_is_as_far_from_uniform_as_one_above():
+    rows = [("below", s, "key", 0.9) for s in (0.5, 0.9)] + [("near", s, "key", 1.01) for s in (0.5, 0.9)]
+    table = pd.DataFrame(rows, columns=["label", "sparsity", "part", "ratio"])
+    assert allocation.split_uniform(table) == (["below"], ["near"])
+
+
+def test_a_bar_of_costs_has_the_colour_and_the_three_costs_of_its_own_rows(run, tmp_path):
+    for seed, seconds in ((0, 2.0), (1, 6.0)):
+        costs = {"seconds": seconds, "seconds_per_step": seconds / 100, "peak_memory_bytes": int((1 + seed) * 2**30)}
+        run(f"g{seed}", "gmp", seed=seed, **costs)
+    run("s", "smp", seconds=1.0, seconds_per_step=0.5, peak_memory_bytes=2**29)
+    figure = curves.draw_costs(collect([tmp_path]).runs, THEME)
+    bars = [[bar.get_width() for bar in axes.patches] for axes in figure.axes]
+    assert [axes.get_xlabel() for axes in figure.axes] == ["seconds per step", "total seconds", "peak memory, GiB"]
+    assert bars == [[pytest.approx(0.04), 0.5], [4, 1], [1.5, 0.5]]
+    faces = [bar.get_facecolor()[:3] for bar in figure.axes[0].patches]
+    assert faces == [colors.to_rgb(style.look(method)[0]) for method in ("gmp", "smp")]
+
+
+def test_bands_are_one_standard_deviation_for_a_level_and_a_single_sparsity_too(run, tmp_path):
+    for seed, wrong in enumerate((10, 14)):
+        run(f"d{seed}", "dense", 0.0, seed, wrong=wrong)
+        run(f"s{seed}", "smp", 0.9, seed, wrong=wrong + 20)
+    run("s2", "smp", 0.9, 2, wrong=32)
+    means = cells.cells(collect([tmp_path]).runs)
+    nothing = published.read_table()[:0]
+    figure = curves.draw_scores(means, nothing, metric="accuracy", constant_score=0.69, theme=THEME)
+    (axes,) = figure.axes
+    level = [p.get_extents() for p in axes.patches if p.get_alpha() == 0.15]
+    box = axes.transData.inverted().transform(level[0].get_points())[:, 1]
+    assert box.tolist() == pytest.approx([0.88 - 0.02 * 2**0.5, 0.88 + 0.02 * 2**0.5])
+    bar = axes.collections[-1].get_segments()[0][:, 1]  # of 0.7, 0.66 and 0.68
+    assert bar.tolist() == pytest.approx([0.66, 0.70])
+    texts = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert {"smp, 3 seeds", "dense, 2 seeds", "constant baseline"} <= set(texts)
