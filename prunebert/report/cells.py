@@ -32,7 +32,6 @@ def cells(runs: pd.DataFrame, metric: str | None = None) -> pd.DataFrame:
         mean=("value", "mean"),
         sd=("value", "std"),
         n=("value", "size"),
-        measured=("measured", "mean"),
         steps=("steps", "mean"),
         order=("order", "min"),
     ).reset_index()
