@@ -1,6 +1,7 @@
 """What a figure shows where: each value in its own cell, colours that mean the same everywhere, layers by number."""
 
 import math
+from itertools import pairwise
 
 import matplotlib
 import numpy as np
@@ -62,7 +63,7 @@ def test_layers_are_in_the_order_of_their_numbers_and_go_from_dark_to_light():
     assert [t.get_text() for t in figure.legends[0].get_texts()] == names
     lines = drawn_lines(figure.axes[0])
     lightness = [np.dot(colors.to_rgb(lines[n].get_color()), (0.2126, 0.7152, 0.0722)) for n in names]
-    assert all(a < b for a, b in zip(lightness, lightness[1:], strict=False))
+    assert all(a < b for a, b in pairwise(lightness))
     assert lines["layer 10"].get_xdata().tolist() == [0.5, 0.9] and lines["layer 10"].get_ydata().tolist() == [6, 10]
 
 

@@ -74,6 +74,13 @@ def test_methods_and_their_labels_and_sparsities_are_in_a_fixed_order(run, tmp_p
     ]
 
 
+def test_the_settings_of_a_label_are_in_the_order_of_their_names(run, tmp_path):
+    """Whatever the order in which a run recorded them: the same row would have two names in two reports."""
+    run("a", "smp", settings={"zeta": 1, "alpha": 1, "fit": {"lr": 1}})
+    run("b", "smp", settings={"fit": {"lr": 2}, "alpha": 2, "zeta": 2})
+    assert sorted(labels(tmp_path)) == ["smp (alpha=1, fit.lr=1, zeta=1)", "smp (alpha=2, fit.lr=2, zeta=2)"]
+
+
 def test_where_a_shared_teacher_lay_makes_no_row(run, tmp_path):
     for seed, folder in enumerate(("teachers", "/data/teachers", None)):
         run(str(seed), "smp", seed=seed, settings={"distill": {"weight": 0.5, "shared": folder}})
@@ -156,13 +163,14 @@ def test_runs_on_two_heads_or_configurations_of_one_encoder_are_not_averaged(run
 def test_without_a_pooler_the_denominator_is_the_encoder(run, tmp_path):
     import json
 
-    for name, prunable in (("a", "encoder"), ("b", "encoder_pooler")):
-        root = run(name, seed=int(name == "b"), prunable=prunable)
+    for seed, prunable in enumerate(("encoder", "encoder_pooler", "encoder_pooler_embeddings")):
+        root = run(prunable, seed=seed, prunable=prunable)
         topology = json.loads((root / "topology.json").read_text())
         del topology["kinds"]["pooler"]
         (root / "topology.json").write_text(json.dumps(topology))
     runs = collect([tmp_path]).runs
-    assert set(runs["denominator"]) == {"encoder"} and runs["variant"].nunique() == 1
+    assert runs["denominator"].tolist() == ["encoder", "encoder", "encoder_pooler_embeddings"]
+    assert runs["variant"].nunique() == 2
 
 
 def test_other_models_tasks_and_evaluation_data_have_other_tables(run, tmp_path):
@@ -172,8 +180,10 @@ def test_other_models_tasks_and_evaluation_data_have_other_tables(run, tmp_path)
     run("c", model="/home/me/bert-base-uncased")  # the same weights in another folder
     run("d", weights_hash="b" * 64)
     run("e", data=data | {"labels": ["no", "yes"]})
+    run("f", metric="f1", metrics={"f1": 0.8})
     tables = collect([tmp_path]).runs.set_index("directory")["table"]
     tables = {path.name: table for path, table in tables.items()}
+    assert ", f1," in tables.pop("f") and "f1" not in "".join(tables.values())
     assert tables.pop("b") == "rte, bert-base-uncased"
     assert len(set(tables.values())) == 3 and len(tables) == 3  # c and a share a table
     assert "weights bbbbbbbb" in tables["d"] and "evaluation data" in tables["e"]
