@@ -141,6 +141,16 @@ def test_a_run_that_was_named_is_refused_if_damaged_and_one_that_was_found_is_le
     assert len(found["labels"]) == 9 and len(found["damaged"]) == 1 and "damaged/result.json" in found["damaged"][0]
 
 
+def test_runs_that_removed_nothing_or_everything_are_left_out_and_named(runs, masks, tmp_path):
+    all_or_nothing = [
+        write(tmp_path / name, {n: np.full_like(m, keeps) for n, m in masks[0].items()}, 0)
+        for name, keeps in (("nothing removed", True), ("nothing left", False))
+    ]
+    found = comparison.comparison([all_or_nothing[0], runs[0], all_or_nothing[1], runs[1]])
+    assert found["left_out"] == [str(run) for run in all_or_nothing]
+    assert [row["directory"] for row in found["runs"]] == [str(run) for run in runs[:2]]
+
+
 def test_a_mask_that_changes_meanwhile_is_refused(packed, monkeypatch):
     with pytest.raises(BadInput, match="has changed"):
         shared.count(packed, shared.split([1] * 9), lambda i: packed[8 - i])
