@@ -104,7 +104,9 @@ def test_bands_are_one_standard_deviation_for_a_level_and_a_single_sparsity_too(
     for seed, wrong in enumerate((10, 14)):
         run(f"d{seed}", "dense", 0.0, seed, wrong=wrong)
         run(f"s{seed}", "smp", 0.9, seed, wrong=wrong + 20)
+        run(f"g{seed}", "gmp", 0.9, seed, wrong=wrong + 20)
     run("s2", "smp", 0.9, 2, wrong=32)
+    run("g2", "gmp", 0.5)
     means = cells.cells(collect([tmp_path]).runs)
     nothing = published.read_table()[:0]
     figure = curves.draw_scores(means, nothing, metric="accuracy", constant_score=0.69, theme=THEME)
@@ -115,4 +117,4 @@ def test_bands_are_one_standard_deviation_for_a_level_and_a_single_sparsity_too(
     bar = axes.collections[-1].get_segments()[0][:, 1]  # of 0.7, 0.66 and 0.68
     assert bar.tolist() == pytest.approx([0.66, 0.70])
     texts = [t.get_text() for t in figure.legends[0].get_texts()]
-    assert {"smp, 3 seeds", "dense, 2 seeds", "constant baseline"} <= set(texts)
+    assert {"smp, 3 seeds", "gmp, 1–2 seeds", "dense, 2 seeds", "constant baseline"} <= set(texts)
