@@ -62,6 +62,8 @@ KINDS = {
     ANOTHER_SPARSITY: "in the movement sheet this is a run at another sparsity than printed",
 }
 FEWEST_ON_A_CURVE = 3  # sparsities
+FIRST_READ = ("sheet", "paper", "readme", "slides", "quoted")  # where a number that several sources print is taken from
+ROUNDING = 6e-4  # of scores printed with three decimals, from others of the same runs
 TEXT_COLUMNS = (
     *("source", "read", "where", "kind", "model", "task", "metric"),
     *("method", "variant", "denominator", "kd", "note"),
@@ -132,6 +134,54 @@ def candidates(cell: pd.DataFrame, numbers: pd.DataFrame | list[dict[str, Any]])
         measured = {"mean": values.mean(), "sd": values.std(), "n": len(values)}
         rows.append({**point, **measured, "differing": agreement.differences(found, point)})
     return [row for row in rows if row["differing"] is not None]
+
+
+def merged(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Join numbers of one metric and one origin that are the same but for rounding, as a sheet's and its README's.
+
+    Quoted numbers may be of any origin; others have one if their sources begin with the same word.
+
+    Args:
+        found: numbers of one cell, see `comparisons`.
+
+    Returns:
+        The numbers, the authors' own before quoted ones. Each has a key more, `also`: the other sources.
+    """
+    kept: list[dict[str, Any]] = []
+    for point in sorted(found, key=lambda point: (point["metric"], FIRST_READ.index(point["read"]))):
+        origin = point["source"].split()[0]
+        same = (
+            other
+            for other in kept
+            if other["metric"] == point["metric"]
+            and abs(other["score"] - point["score"]) < ROUNDING
+            and (point["read"] == "quoted" or other["source"].split()[0] == origin)
+        )
+        if other := next(same, None):
+            other["also"].append(point["source"])
+        else:
+            kept.append({**point, "also": []})
+    return kept
+
+
+def of_variants(numbers: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the numbers without those of variants that did not run, of methods that ran.
+
+    Args:
+        numbers: rows of published.csv.
+        runs: the runs of one table, with the column `facts`.
+    """
+    facts: dict[str, list[dict[str, str]]] = {}
+    for method, found in zip(runs["method"], runs["facts"], strict=True):
+        facts.setdefault(method, []).append(found)
+
+    def ran(method: str, variant: str) -> bool:
+        words = [word.partition("=") for word in variant.split(";") if "=" in word]
+        return method not in facts or any(
+            all(found.get(key) in values.split("|") for key, _, values in words) for found in facts[method]
+        )
+
+    return numbers[[ran(*words) for words in zip(numbers["method"], numbers["variant"], strict=True)]]
 
 
 def closest(cell: pd.DataFrame, numbers: pd.DataFrame | list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -81,7 +81,7 @@ def table_section(
     parts.append(_differences(gaps, baseline, metric, task))
     numbers = published.read_table()
     parts += _published(runs, numbers)
-    points = published.points(numbers, runs["model"].iloc[0], task, metric)
+    points = published.of_variants(published.points(numbers, runs["model"].iloc[0], task, metric), runs)
     caption = f"{name}: {metric} against sparsity; mean and a band of one standard deviation over seeds."
     if len(points):
         caption += " Published points: the shape shows the source, the colour the method. They are filled if a teacher"

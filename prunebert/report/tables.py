@@ -110,7 +110,7 @@ def published_comparisons(runs: pd.DataFrame, numbers: pd.DataFrame) -> Table:
     columns = ["method", "sparsity", "metric", "measured", "published", "measured − published"]
     rows = []
     for cell, records in _published_cells(runs, numbers):
-        for point in published.comparisons(cell, records):
+        for point in published.merged(published.comparisons(cell, records)):
             mean = Cell(cells.format_mean(point["mean"], point["sd"], point["n"]), point["mean"])
             gap = number(point["mean"] - point["score"], "{:+.4f}")
             rows.append([*_named(cell, point), mean, _published_score(point), gap, *_origin(point)])
@@ -154,7 +154,8 @@ def _origin(point: dict[str, Any]) -> list[Cell]:
     """Return the cells of a published number's source and of its training."""
     source = f"{point['source']} ({published.READ[point['read']]}), {point['where']}"
     kind = [] if point["kind"] == "measured" else [f"{point['kind']}: {published.KINDS[point['kind']]}"]
-    text = "; ".join([source, *kind, *([point["note"]] if point["note"] else [])])
+    also = [f"also in {', '.join(point['also'])}"] if point.get("also") else []
+    text = "; ".join([source, *also, *kind, *([point["note"]] if point["note"] else [])])
     epochs = f"{point['epochs']:g} epoch{'s' * (point['epochs'] != 1)}" if pd.notna(point["epochs"]) else "unknown"
     seeds = f", {counted(int(point['seeds']), 'seed')}" if pd.notna(point["seeds"]) else ""
     return [Cell(text, kind="long"), Cell(epochs + seeds)]
