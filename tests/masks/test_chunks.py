@@ -44,7 +44,7 @@ def test_penalise_adds_the_gradient_of_R_and_mean_sigmas_are_its_parts(monkeypat
     exact = {n: s.double().requires_grad_(True) for n, s in S.items()}
     value = force * torch.stack([(s - above).sigmoid().mean() for s in exact.values()]).mean()
     value.backward()
-    for p in (1.0, 4.0):
+    for p in (1.0, 2.0, 4.0):
         means = {n: (s / p).sigmoid().mean().item() for n, s in exact.items()}
         assert {n: x.item() for n, x in mean_sigmas(S, p).items()} == pytest.approx(means, rel=1e-6)
     S["a"].grad = torch.ones(5, 4)
