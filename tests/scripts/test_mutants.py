@@ -1,8 +1,12 @@
 """The table of scripts/mutants.sh from outcomes that are written here; no mutant runs."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.toys import script
+
+ROOT = Path(__file__).parents[2]
 
 results = script("mutants_table")
 
@@ -59,6 +63,14 @@ def test_survivors_are_sorted_and_a_stale_judgement_is_found():
     assert results.stale(judged, MUTANTS) == judged[1:]
     with pytest.raises(ValueError, match="why:"):
         results.equivalents("prunebert/masks/a.py f\n- x\n+ y\n")
+
+
+def test_every_judgement_is_of_code_that_exists():
+    judged = results.equivalents((ROOT / "scripts/mutants_equivalent.txt").read_text())
+    assert judged
+    for equivalent in judged:
+        code = {line.strip() for line in (ROOT / equivalent.file).read_text().splitlines()}
+        assert code.issuperset(equivalent.removed), equivalent
 
 
 @pytest.mark.parametrize(
