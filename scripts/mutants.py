@@ -51,6 +51,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--tests", nargs="+", default=[], metavar="PATH", help="run these tests alone, a file or folder of tests/"
     )
+    parser.add_argument(
+        "--again", action="store_true", help="run those again that timed out: a busy machine can be why"
+    )
     parser.add_argument("--page", action="store_true", help="write the table into docs/mutants.md")
     parsed = parser.parse_args()
     if parsed.sample is not None and parsed.sample < 1:
@@ -77,7 +80,7 @@ def main() -> None:
     if not scope:
         raise SystemExit(f"{' '.join(options.paths)}: has no mutants; [tool.mutmut] of pyproject.toml says what has")
     chosen = results.draw(scope, options.sample, options.seed) if options.sample else sorted(scope)
-    seconds = run(chosen, files_of_names, options.jobs)
+    seconds = run(chosen, files_of_names, options.jobs, options.again)
     report(chosen, files_of_names, options, f"{len(chosen)} of {len(scope)} mutants", seconds)
 
 
@@ -152,17 +155,17 @@ def exit_codes(chosen: list[str], files_of_names: dict[str, str]) -> dict[str, i
     return {name: by_file[files_of_names[name]][name] for name in chosen}
 
 
-def run(chosen: list[str], files_of_names: dict[str, str], jobs: int) -> float:
-    """Let mutmut run the chosen mutants that have no outcome. Return the seconds that it took."""
-    before = exit_codes(chosen, files_of_names)
-    missing = [name for name, code in before.items() if code is None]
+def run(chosen: list[str], files_of_names: dict[str, str], jobs: int, again: bool) -> float:
+    """Let mutmut run the chosen mutants that have no outcome, or `again` timed out. Return the seconds that it took."""
+    outcomes = {name: results.outcome(code) for name, code in exit_codes(chosen, files_of_names).items()}
+    missing = [name for name, outcome in outcomes.items() if not outcome or (again and outcome == "timeout")]
     if not missing:
         return 0.0
     if not Path("mutants/mutmut-stats.json").exists():
         print("running the tests once without a mutant, to record which function each test reaches …", flush=True)
     started = time.monotonic()
     with open("mutants.log", "a") as log:
-        names = missing if len(chosen) < len(files_of_names) else []  # without names mutmut runs all that are missing
+        names = missing if len(missing) < len(files_of_names) else []  # without names mutmut runs all of them
         command = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", str(jobs), *names]
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         try:
@@ -207,6 +210,8 @@ def report(
     survivors = results.survivors(mutants, judged)
     file = Path.cwd() / "survivors.txt"
     file.write_text("\n\n".join(mutant.shown() for mutant in survivors) + "\n")
+    timeouts = [mutant.shown() for mutant in mutants if mutant.outcome == "timeout"]
+    file.with_name("timeouts.txt").write_text("\n\n".join(timeouts) + "\n")
     print(f"\n{table}\n\n{len(survivors)} survivors that are not judged equivalent: {file}")
     failing = json.loads(Path("mutants", results.FAILING).read_text())
     print(f"tests that fail without a mutant, and were left out: {', '.join(failing) or 'none'}")
