@@ -17,7 +17,7 @@ from mutmut.mutation.trampoline import get_mutant_under_test
 
 from scripts.mutants_table import FAILING, TESTS_DONE, ordered
 
-SECONDS = 60  # a popular function is reached by minutes of tests
+SECONDS = 30  # a popular function is reached by minutes of tests
 CLEAN_TESTS = 20  # mutmut runs the tests without a mutant once more; after the run that recorded them a few are enough
 STATISTICS = ("stats", "list_all_tests")  # mutmut's names for runs without a mutant
 
