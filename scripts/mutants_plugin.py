@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import hypothesis
@@ -64,3 +65,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         known = json.loads(Path(FAILING).read_text()) if Path(FAILING).exists() else []
         Path(FAILING).write_text(json.dumps(sorted({*known, *failing})))
         session.exitstatus = 0
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Forget the test modules after mutmut's first collection: a generator of parameters can be read only once."""
+    if config.option.collectonly:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+            del sys.modules[name]
