@@ -12,7 +12,7 @@ from prunebert.errors import BadInput
 from prunebert.report import differences, latex, tables
 from prunebert.report.collect import collect
 from prunebert.report.command import flatten
-from prunebert.report.rows import parse_cell, parse_row, read
+from prunebert.report.rows import column_names, parse_cell, parse_row, read
 
 PUBLISHED = Path(__file__).parents[2] / "results/main/results.csv"
 CELL = ["table", "label", "sparsity"]
@@ -232,3 +232,9 @@ def test_a_file_that_is_no_results_table_is_bad_input(tmp_path, name, content, m
     with pytest.raises(BadInput) as error:
         collect([tmp_path / name])
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_table_that_a_spreadsheet_saved_with_a_mark_of_its_encoding_is_read(tmp_path):
+    table = tmp_path / "results.csv"
+    table.write_bytes("\ufeffmethod,score\nsmp,0.5\n".encode())
+    assert column_names(table) == ["method", "score"] == read(table)[0]
