@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from prunebert.masks.top_v import keep_top
-from prunebert.methods.abp import abp
+from prunebert.methods.abp import abp, initial
 from prunebert.network import models
 from prunebert.network.subnetwork import SubNetwork
-from tests.methods.test_abp import ABP, play
+from tests.methods.test_abp import ABP, WIDE, play
 
 
 @pytest.fixture
@@ -60,6 +60,10 @@ def test_reinit_multiplies_every_weight_by_about_one(net, task, impl, plain):
     assert float(ratio.mean()) == pytest.approx(1, abs=1e-3) and float(ratio.std()) == pytest.approx(0.01, rel=0.05)
     assert all(not torch.equal(after[n], before[n]) for n in pretrained)
     assert all(torch.equal(after[n], before[n]) for n in net.parameters_of("fresh"))  # a pooler that nothing reads
+    word = "bert.embeddings.word_embeddings.weight"  # both draws begin with this matrix
+    noise = torch.stack([after[word] / before[word], initial(net, WIDE, 0.01, 0.001)[word]])
+    noise = noise[:, before[word] != 0]
+    assert abs(float(torch.corrcoef(noise)[0, 1])) < 0.1  # it is not that of θ₀
     query, key = (after[n] / before[n] for n in pretrained if n.endswith(("query.weight", "key.weight")) and "r.0" in n)
     assert not torch.allclose(query, key, atol=1e-3)
 

@@ -10,7 +10,7 @@ from prunebert.errors import BadInput
 from prunebert.masks.top_v import count_kept, quantile
 from prunebert.methods.abp import abp, initial
 from prunebert.schedules import Cubic
-from tests.methods.test_abp import ABP, FIT, FLAT, WIDE, play, size_of, steep
+from tests.methods.test_abp import ABP, FIT, FLAT, ROWS, WIDE, OneMatrix, W, play, size_of, steep
 
 
 def test_gamma_of_the_paper_decays_with_the_rate(net, task, impl):
@@ -68,6 +68,30 @@ def test_control_paper_warns_when_it_falls_short(net, task, impl, caplog):
         ((_, trained),) = play(abp(net, task, **settings), net, impl)
     assert trained.steps == 6 and "γ = 0.0001 reached sparsity 0.0000, below the target 0.6" in caplog.text
     assert count_kept(net.masks) > 0.9 * size_of(net.masks)
+
+
+def test_the_target_itself_ends_the_phase_without_a_warning(caplog):
+    """5 of 20 θ at or below 0 are the requested quarter. 4 are too few."""
+    net = OneMatrix(W)
+    programme = abp(net, ROWS, **ABP | {"control": "paper", "schedule": Cubic(0.25)})
+    phase = next(programme)
+    theta = phase.train[0].tensors["w"].copy_(torch.arange(-3.0, 17.0).view(4, 5))
+    assert not phase.stop(0.5)
+    theta.sub_(1)
+    assert phase.stop(0.5)
+    net.masks = phase.masks(1.0, True)
+    with caplog.at_level(logging.WARNING):
+        assert next(programme, None) is None and not caplog.records
+
+
+@pytest.mark.parametrize(("smallest", "rise"), [(1.0, 0.0), (-2.0, 2.0)])
+def test_gamma_raises_scores_where_none_is_removed_and_lowers_none(smallest, rise):
+    """θ at or below 0 would be removed, so all rise together until the smallest is just above 0."""
+    start = torch.arange(smallest, smallest + 20).view(4, 5)
+    phase = next(abp(OneMatrix(W), ROWS, **ABP | {"schedule": Cubic(0.0)}))
+    theta = phase.train[0].tensors["w"].copy_(start)
+    assert phase.masks(0.5, False)["w"].all() and (theta > 0).all()
+    torch.testing.assert_close(theta, start + rise, atol=1e-5, rtol=0)
 
 
 def test_sgd_is_the_literal_update(net, task, impl):
