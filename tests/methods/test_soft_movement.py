@@ -197,6 +197,16 @@ def test_the_requested_sparsity_from_the_schedules_end_on(net, task, impl, s, ca
     assert reached == (s == 0) and (s == 0) == (not warned(caplog))  # five steps are too few, which gives a warning
 
 
+def test_half_a_percent_of_each_matrix_remains_at_the_exact_sparsity_too():
+    """20 of 420 weights stay, and the 20 largest are those of one matrix. The other keeps 2 of its 400."""
+    phase, S = first_phase(soft, Bare((400,)), **SOFT | {"sparsity": 400 / 420})
+    set_scores(S, torch.arange(20.0).view(4, 5))
+    S["w0"].copy_(torch.arange(400.0) - 999)
+    M = phase.masks(1.0, True)
+    assert M["w"].flatten().tolist() == [False] * 2 + [True] * 18
+    assert torch.nonzero(M["w0"]).flatten().tolist() == [398, 399]
+
+
 def test_the_penalty_reaches_the_sparsity_before_the_count_is_fixed(net, task, impl, caplog):
     """Before the schedule's end, masks are 1[σ(S) > τ(t)] without an exact count."""
     fit = Fit(epochs=1, steps=300, batch_size=4, lr=1e-4, head_lr=1e-3)

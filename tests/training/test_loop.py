@@ -1,6 +1,8 @@
 """The loop: only listed tensors train, terms are summed, the seed decides, the best step has the final sparsity."""
 
 from dataclasses import replace
+from itertools import repeat
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from prunebert.network.subnetwork import SubNetwork
 from prunebert.schedules import Cubic
 from prunebert.training.loop import train
 from prunebert.training.phase import Group, Phase, finetune
+from tests.training.test_step_by_hand import BATCH, Still, sgd
 
 FIT = Fit(epochs=1, steps=8, batch_size=8, lr=1e-3, head_lr=1e-3)
 
@@ -153,3 +156,22 @@ def test_bf16_autocast_keeps_weights_in_float32(net, task, impl):
     phase = phase_of(net, task)
     train_phase(net, phase, replace(impl, precision="bf16"))
     assert all(p.dtype == torch.float32 for p in net.parameters())
+
+
+def test_a_long_phase_logs_some_steps_and_its_last(impl):
+    """0.5 % of 400 steps are 2, so it logs every second step. The logged rate is that of the first group, 1 at first, whatever fit.lr is."""
+    fit = replace(FIT, steps=400, lr=0.25, eval_every=150)
+    x, task = sgd("x", 0.0), SimpleNamespace(train_rows=4, batches=lambda size, seed: repeat(BATCH))
+    phase = Phase(
+        name="x",
+        task=task,
+        head="h",
+        fit=fit,
+        train=[x],
+        masks=lambda t, hard: {},
+        loss=lambda out, batch, t: {"sum": x.tensors["x"].sum()},
+    )
+    _, lines = train_phase(Still(), phase, impl, score=lambda: 0.5)
+    rates = {line["step"]: line["lr"] for line in lines if "lr" in line}
+    assert rates == pytest.approx({step: (401 - step) / 400 for step in (*range(1, 400, 2), 400)})
+    assert [(line["step"], line["score"]) for line in lines if "score" in line] == [(150, 0.5), (300, 0.5)]

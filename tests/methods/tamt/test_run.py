@@ -143,7 +143,7 @@ def test_masks_that_do_not_fit_are_refused_in_one_line(cli, words, tmp_path, oth
 def test_a_block_that_is_too_long_is_refused_by_its_key(cli, words):
     other_words = [w for w in words if not w.startswith("method.corpus")]
     status, printed = cli(*other_words, "method.corpus.block=65")
-    assert status == 2 and "method.corpus.block=65" in printed
+    assert status == 2 and "method.corpus.block=65: the model reads at most 64 tokens" in printed
 
 
 def test_the_history_is_that_of_the_phase_that_trained_the_masks(cli, words, tmp_path, model_folder, read, task, impl):
