@@ -1,5 +1,6 @@
 """The sums and choices that a result makes of its phases, by hand."""
 
+import subprocess
 from types import SimpleNamespace
 
 import pytest
@@ -32,3 +33,27 @@ def test_the_history_is_that_of_the_last_phase_whose_masks_changed_after_its_fir
     fixed = phase("finetune", 5, 1, 1, flips=6, at_once=6)
     assert result._history(run_of(search, again, fixed))["history"]["of"] == "again"
     assert result._history(run_of(fixed)) == {}
+
+
+def test_the_commit_is_that_of_the_package_and_dirty_where_the_package_or_conf_is(tmp_path, monkeypatch):
+    """Changes beside them do not count. A package that is only below a repository has no commit."""
+
+    def git(*words):
+        user = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+        return subprocess.run(["git", "-C", tmp_path, *user, *words], capture_output=True, text=True, check=True).stdout
+
+    for name in ("prunebert/__init__.py", "conf/a.yaml", "docs/a.md"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("")
+    monkeypatch.setattr(result, "__file__", str(tmp_path / "prunebert/result.py"))
+    git("init", "-q")
+    git("add", "docs")
+    git("commit", "-qm", "a")
+    assert result.git_state() == {"git_commit": None, "git_dirty": None}
+    git("add", ".")
+    git("commit", "-qm", "b")
+    state = {"git_commit": git("rev-parse", "HEAD").strip(), "git_dirty": False}
+    (tmp_path / "docs/a.md").write_text("changed")
+    assert result.git_state() == state
+    (tmp_path / "conf/a.yaml").write_text("changed: 1")
+    assert result.git_state() == state | {"git_dirty": True}

@@ -3,9 +3,12 @@
 import json
 import re
 import statistics
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from prunebert.commands import cost
 from prunebert.commands.cost import Work
@@ -45,10 +48,35 @@ def test_a_small_step_on_a_gpu_is_bounded_by_the_measured_one():
     assert cpu.startswith("about 10 min on 2 cores") and "minilm" in cpu  # 1000 × 0.6176 s
 
 
+def test_small_and_large_steps_are_bounded_and_added():
+    """A thousand of a quarter of the measured tokens take at most 47.1 s, and a thousand of twice them 94.2 s."""
+    gpu, _ = cost.lines([Work(1000, 8 * 128, BERT), Work(1000, 64 * 128, BERT)], set())
+    assert gpu.startswith("at most 2.4 min on ")
+
+
+def test_the_work_of_a_phase_has_the_mean_size_of_its_first_ten_batches():
+    """4 texts of 1, 2, … 10 tokens are 22 on average, whatever of them is padding. A phase of no step has no work."""
+    asked = []
+
+    def batches(size, seed):
+        asked.append((size, seed))
+        for length in count(1):
+            yield SimpleNamespace(inputs={n: torch.zeros(4, length) for n in ("input_ids", "attention_mask")})
+
+    phase, net = (
+        SimpleNamespace(planned=3, steps=9, fit=SimpleNamespace(batch_size=4), task=SimpleNamespace(batches=batches)),
+        SimpleNamespace(prunable=lambda which: {"encoder": {"a": torch.zeros(5, 2), "b": torch.zeros(3)}}[which]),
+    )
+    assert cost.works_of([SimpleNamespace(planned=0), phase], net, seed=7) == [Work(3, 22, 13)]
+    assert asked == [(4, 7)]
+
+
 def test_the_nearest_model_counts():
     assert [cost.nearest(weights, "cpu").model for weights in (1, 5_000_000, BERT, 10**9)] == [
         *("tiny", "minilm", "bert-base", "bert-large")
     ]
+    # 84.9 M weights are 2.1 times 40 M, and 40 M are 3.8 times 10.6 M
+    assert cost.nearest(40_000_000, "cpu").model == "bert-base"
 
 
 @pytest.mark.parametrize(

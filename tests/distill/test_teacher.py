@@ -247,11 +247,12 @@ def test_shared_beside_teacher_is_refused_in_one_line(net, task, tmp_path):
         assert "\n" not in str(caught.value) and not (tmp_path / "x").exists()
 
 
-def test_a_folder_that_cannot_be_is_refused_in_one_line(net, task, tmp_path):
+def test_a_folder_that_cannot_be_is_refused_in_one_line(net, task, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "file").write_text("")
-    for folder in ("file", "file/below"):
-        with pytest.raises(BadInput, match=r"^distill\.shared=.*file.* cannot be written to: [\w ]+$"):
-            next(teacher(net, task, fit=FIT, source=None, shared=str(tmp_path / folder)))
+    for folder in (tmp_path / "file", tmp_path / "file/below", "~/file/below"):
+        with pytest.raises(BadInput, match=rf"^distill\.shared={tmp_path}/file.* cannot be written to: [\w ]+$"):
+            next(teacher(net, task, fit=FIT, source=None, shared=str(folder)))
 
 
 def test_another_users_folder_is_refused_in_one_line(net, task, tmp_path, monkeypatch):
@@ -282,9 +283,11 @@ def test_a_file_that_a_dead_process_left_half_written_is_removed(net, task, impl
     assert teachers_in(tmp_path) == [name] and not partial_file.exists()
 
 
-def test_a_teacher_that_is_not_a_run_is_refused_with_its_key(net, task, tmp_path):
-    with pytest.raises(BadInput, match=r"^distill\.teacher=.* is not a run's directory$"):
-        next(teacher(net, task, fit=FIT, source=str(tmp_path), shared=None))
+def test_a_teacher_that_is_not_a_run_is_refused_with_its_key(net, task, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for source in (str(tmp_path), "~"):
+        with pytest.raises(BadInput, match=rf"^distill\.teacher={tmp_path} is not a run's directory$"):
+            next(teacher(net, task, fit=FIT, source=source, shared=None))
 
 
 def test_whoever_may_read_the_folder_may_read_its_teachers(net, task, impl, tmp_path):

@@ -118,3 +118,26 @@ def test_a_reference_counts_as_what_it_names(name):
     else:
         with pytest.raises(BadInput, match="refers to other values so often"):
             expansion.refuse_values(REFUSED[name])
+
+
+def test_hidden_folders_and_links_to_folders_are_not_entered(lab, tmp_path):
+    for folder in (tmp_path / "lab/conf/.git", tmp_path / "elsewhere"):
+        folder.mkdir()
+        (folder / "bad.yaml").write_text(aliases(12))
+    (tmp_path / "lab/conf/link").symlink_to(tmp_path / "elsewhere")
+    expansion.refuse_files(["lab/conf"])
+    (tmp_path / "lab/conf/task/bad.yml").write_text(aliases(12))
+    with pytest.raises(BadInput, match=r"bad\.yml stands for more than 100,000 values"):
+        expansion.refuse_files(["lab/conf"])
+
+
+def test_only_so_many_files_of_a_folder_are_looked_at_and_none_is_too_large(lab, monkeypatch):
+    lab("a: 1\n" + "#" * (1 << 20))
+    with monkeypatch.context() as patch:
+        patch.setattr(expansion, "SIZE", 1 << 20)
+        with pytest.raises(BadInput, match=r"^hydra\.searchpath=lab/conf: .*mine\.yaml has more than 1 MiB$"):
+            expansion.refuse_files(["lab/conf"])
+    expansion.refuse_files(["lab/conf"])
+    lab(aliases(12))
+    monkeypatch.setattr(expansion, "MAX_FILES", 1)  # lab/conf has one file, and mine.yaml is below it
+    expansion.refuse_files(["lab/conf"])

@@ -1,5 +1,6 @@
 """Checkpoints of a toy phase: a resumed one equals one that was not stopped, and the newest moment is never lost."""
 
+import signal
 from types import SimpleNamespace
 
 import pytest
@@ -164,3 +165,33 @@ def test_a_resume_takes_the_metrics_of_its_moment_and_no_later_ones(opened, tmp_
     store, following = opened(), started(1, "finetune")
     store.restore_phase(moment.phase, moment.net)
     assert store.resume(following) == (0, 0.0) and metrics.read_text() == '{"step": 1}\n{"step": 2}\n'
+
+
+def test_a_stop_names_where_and_what_is_unsaved(opened, tmp_path, monkeypatch):
+    """The end of a phase is saved. A moment on a full disk is not."""
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    moment, store = started(0, "search"), opened()
+    take(moment, 1)
+    store.request.by = "SIGINT"
+    with pytest.raises(Stopped) as stop:
+        store.save_phase(moment.phase, moment.net, {})
+    assert (stop.value.by, stop.value.where) == ("SIGINT", "at the end of phase search")
+    assert names(tmp_path) == ["phase-search"]
+    monkeypatch.setattr(module.files, "write_tensors", full)
+    with pytest.raises(Stopped) as stop:
+        store.save_if_due(1, moment, 0.0)
+    assert stop.value.where == "after step 1 of 6 of phase search, unsaved"
+
+
+def test_a_signal_waits_for_the_end_of_a_step_in_training_alone(opened):
+    store = opened()
+    with store.delaying_signals():
+        store.request(signal.SIGTERM, None)
+    assert store.request.by == "SIGTERM"
+    store.request.by = None
+    with pytest.raises(Stopped) as stop:
+        store.request(signal.SIGTERM, None)
+    assert (stop.value.by, stop.value.where) == ("SIGTERM", "outside of training")

@@ -8,6 +8,7 @@ import torch
 import transformers
 from sklearn.metrics import accuracy_score, f1_score
 
+from prunebert.errors import Diverged
 from prunebert.fit import Fit
 from prunebert.masks.top_v import keep_top
 from prunebert.methods.movement import hard
@@ -117,3 +118,12 @@ def test_evaluate_scores_the_masked_network_by_a_stock_model(tmp_path, task, imp
     a, b = np.stack(ones.predictions.scores).T
     bias = net.heads[key].classifier.bias.detach()
     assert np.allclose(a - b, float(bias[0] - bias[1]), atol=1e-4)  # theta replaces the head's weights
+
+
+def test_an_output_that_is_not_finite_ends_the_run(net, task, impl):
+    """One infinite output of two is enough. Its split is named."""
+    key = net.add_head(task.form(), "linear")
+    with torch.no_grad():
+        net.heads[key].classifier.bias[1] = torch.inf
+    with pytest.raises(Diverged, match=r"^the network's output on validation is not finite; lower the learning rate$"):
+        evaluate(net, task, key, impl)
