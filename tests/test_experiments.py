@@ -131,11 +131,16 @@ def test_dry_shows_runs_phases_steps_and_what_is_finished_and_writes_nothing(cli
 
 
 @pytest.mark.parametrize("dry", ["dry=True", "++dry=true"])
-def test_dry_in_a_finished_runs_directory_changes_nothing_in_either_spelling(cli, toy, tmp_path, dry):
+def test_dry_in_a_finished_runs_directory_changes_nothing_in_either_spelling(cli, toy, tmp_path, monkeypatch, dry):
+    monkeypatch.setattr(cost, "TOTAL", cost.Total())
     assert cli(*toy, "method=magnitude")[0] == 0
     before = snapshot(tmp_path)
     status, printed = cli(*toy, "method=magnitude", dry)
     assert status == 0 and "done, in run" in printed and snapshot(tmp_path) == before
+    assert cost.TOTAL.runs == 0
+    (tmp_path / "run/result.json").unlink()
+    status, printed = cli(*toy, "method=magnitude", dry)
+    assert status == 0 and "started, in run" in printed and cost.TOTAL.runs == 1
 
 
 def test_dry_restores_the_log_level_of_the_methods(cli, toy):

@@ -262,3 +262,23 @@ def test_a_teacher_has_no_dropout_and_no_gradient(net, task):
     with torch.no_grad():
         slopes = [(s.logits.softmax(-1) - p) / p.numel() for s in students]  # of the mean cross-entropy
     assert torch.allclose(net.heads[key].classifier.bias.grad, sum(slopes).sum(0), atol=1e-6) and grad.any()
+
+
+@pytest.mark.parametrize(
+    ("option", "settings", "reads_logits"),
+    [
+        ("logits", {"weight": 0.5, "temperature": 2.0}, True),
+        ("tinybert", TINYBERT, True),
+        ("hidden_cosine", {"weight": 1.0}, False),
+    ],
+)
+def test_logits_of_a_head_that_nobody_trained_get_a_warning(monkeypatch, caplog, option, settings, reads_logits):
+    """The pre-trained network has a head for masked-LM alone. Those of fine-tuned networks and of runs are trained."""
+    monkeypatch.setattr(distill, "teacher_of", lambda *arguments, **settings: iter(()))
+    warned = []
+    for teacher, masked_lm in (("pretrained", False), ("pretrained", True), ("outputs/run", False), (None, False)):
+        task = SimpleNamespace(masked_lm=masked_lm)
+        end(getattr(distill, option)(None, task, fit=FIT, teacher=teacher, shared=None, **settings))
+        warned.append("distill.teacher=pretrained: its head is untrained" in caplog.text)
+        caplog.clear()
+    assert warned == [reads_logits, False, False, False]
