@@ -149,6 +149,11 @@ def test_dry_restores_the_log_level_of_the_methods(cli, toy):
     assert logging.getLogger("prunebert.methods").level == before < logging.ERROR
 
 
+def test_dry_refuses_a_score_that_the_run_would_refuse(cli, toy):
+    status, printed = cli(*toy, "method=magnitude", "task.score=acuracy", "dry=true")
+    assert status == 2 and "file's metrics are accuracy" in printed
+
+
 @pytest.mark.slow
 def test_dry_of_a_sweep(prunebert, toy, tmp_path):
     done = prunebert("-m", *[w for w in toy if not w.startswith("hydra")], "method=imp,abp", "seed=0,1", "dry=true")

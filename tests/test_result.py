@@ -1,13 +1,21 @@
 """The sums and choices that a result makes of its phases, by hand."""
 
 import subprocess
+from dataclasses import replace
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
+import torch
+import transformers
 
 from prunebert import result
-from prunebert.result import PhaseResult
+from prunebert.errors import BadInput
+from prunebert.masks.top_v import keep_top
+from prunebert.result import FinishedRun, PhaseResult
+from prunebert.training.evaluate import Evaluation
 from prunebert.training.loop import Trained
+from prunebert.training.phase import Group
 
 
 def phase(name, steps, seconds, evaluating, flips=0, at_once=0):
@@ -57,3 +65,59 @@ def test_the_commit_is_that_of_the_package_and_dirty_where_the_package_or_conf_i
     assert result.git_state() == state
     (tmp_path / "conf/a.yaml").write_text("changed: 1")
     assert result.git_state() == state | {"git_dirty": True}
+
+
+class Out:
+    """Keeps what a run would write, by name."""
+
+    def __init__(self):
+        self.written = {}
+
+    def save_masks(self, file):
+        self.written["masks"] = file
+
+    def save_tensors(self, name, tensors, origin):
+        self.written[name] = tensors
+
+    def save_predictions(self, table):
+        self.written["predictions"] = table
+
+    def save_json(self, name, content):
+        self.written[name] = content
+
+
+def test_a_result_says_what_its_last_phase_trained_and_what_all_cost(net, task, impl):
+    """Two phases with heads of their own. The last one ended after 7 of 9 steps and trained one tensor of its head."""
+    heads = [net.add_head(task.form(), kind) for kind in ("linear", "layer_mix")]
+    mix = dict(list(net.head_parameters(heads[1]).items())[:1])
+    trains = [Group(name="head", tensors=net.head_parameters(heads[0]), lr=1), Group(name="head", tensors=mix, lr=1)]
+    costs = [Trained(5, 1.0, 100, 5, {"flips": 0, "at_once": 0}, scores=60)]
+    costs += [Trained(7, 1.0, 40, 7, {"flips": 0, "at_once": 0}, scores=30)]
+    phases = [
+        PhaseResult(SimpleNamespace(name=name, head=head, task=task, train=[train], planned=9), cost, 0.5)
+        for name, head, train, cost in zip(("teacher", "prune"), heads, trains, costs, strict=True)
+    ]
+    evaluation = Evaluation(pd.DataFrame(), {"accuracy": 0.75}, 0.75)
+    run = FinishedRun(net, task, phases, evaluation, {"accuracy": 0.5, "f1": 0.9}, {"seed": 3}, impl, 1.0, 0.0)
+    first = next(iter(net.prunable()))
+    net.masks = {first: torch.zeros(32, 32, dtype=torch.bool)}
+    out = Out()
+    row = result.write(run, out)
+    assert (row["trained_parameters"], row["trained_scores"], row["steps"]) == (40, 30, 5 + 7)
+    assert (row["seed"], row["score"], row["majority_score"], row["head"]) == (3, 0.75, 0.5, "layer_mix")
+    stock = transformers.BertModel(net.model.config).num_parameters()
+    assert row["model_parameters"] == stock + 2 + (32 * 32 + 32) + (32 * 2 + 2)
+    assert row["sparsity_encoder"] == pytest.approx(1024 / 16384) and out.written["result.json"] == row
+    assert out.written["head.safetensors"].keys() == mix.keys() and out.written["weights.safetensors"] == {}
+    masks = out.written["masks"].masks
+    assert len(masks) == 12 and all(bool(m.all()) == (n != first) for n, m in masks.items())
+    net.masks = keep_top({n: W.detach().abs() for n, W in net.prunable().items()}, 0.25)
+    with torch.no_grad():
+        for W in net.prunable().values():
+            W.copy_(1 / W)  # the largest become the smallest
+    result.write(run, out)
+    assert len(out.written["weights.safetensors"]) == 37  # all that the checkpoint has
+    overlap = out.written["topology.json"]["magnitude"]["local"]  # with the weights of the checkpoint
+    assert (overlap["kept"], overlap["shared"]) == ([12288, 12288], 12288)
+    with pytest.raises(BadInput, match=r"^task\.score=accuracy: it is nan on the evaluation data"):
+        result.write(replace(run, evaluation=replace(evaluation, score=float("nan"))), out)
