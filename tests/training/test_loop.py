@@ -159,7 +159,7 @@ def test_bf16_autocast_keeps_weights_in_float32(net, task, impl):
 
 
 def test_a_long_phase_logs_some_steps_and_its_last(impl):
-    """0.5 % of 400 steps are 2, so it logs every second step. The logged rate is that of the first group, 1 at first, whatever fit.lr is."""
+    """0.5 % of 400 steps are 2, so it logs every second step. The rate is that of the first group, 1 at first."""
     fit = replace(FIT, steps=400, lr=0.25, eval_every=150)
     x, task = sgd("x", 0.0), SimpleNamespace(train_rows=4, batches=lambda size, seed: repeat(BATCH))
     phase = Phase(
