@@ -9,7 +9,7 @@ from hydra.utils import get_class, get_method
 from omegaconf import OmegaConf
 
 from prunebert.cli import main  # noqa: F401  registers the resolver
-from prunebert.settings import checks
+from prunebert.settings import checks, overrides
 from tests import merged
 from tests.merged import CONF, options
 
@@ -200,3 +200,28 @@ def test_every_method_yaml_names_its_paper_and_a_command():
         text = (CONF / f"method/{name}.yaml").read_text()
         comments = " ".join(line for line in text.splitlines() if line.startswith("#"))
         assert f"prunebert method={name}" in comments
+
+
+def hydras(*words: str) -> dict[str, Any]:
+    """Hydra's own part of a configuration, with its references as they are written."""
+    part: Any = OmegaConf.to_container(overrides.compose([*words], whole=True).hydra)
+    return part
+
+
+def test_where_runs_and_sweeps_begin():
+    """Hydra writes and moves nothing. The cells of earlier versions are found by the names that they had then."""
+    part, dated = hydras(), "${now:%Y-%m-%d}/${now:%H-%M-%S-%f}"
+    assert (part["run"]["dir"], part["sweep"]["dir"]) == (f"outputs/{dated}", f"multirun/{dated}")
+    assert part["output_subdir"] is None and part["job"]["chdir"] is False
+    assert part["callbacks"]["around"]["report"] is False
+    assert part["job"]["config"]["override_dirname"]["exclude_keys"] == ["experiment", "hydra.mode", "rerun", "dry"]
+
+
+def test_the_launchers_have_the_values_of_docs_sweeps():
+    """One thread and one run a worker; a task of a day, which gets two minutes for its checkpoint and is requeued."""
+    laptop, slurm = hydras("hydra/launcher=laptop"), hydras("hydra/launcher=slurm")["launcher"]
+    assert (laptop["launcher"]["n_jobs"], laptop["launcher"]["batch_size"]) == (-1, 1)
+    assert laptop["job"]["env_set"] == {"OMP_NUM_THREADS": "1", "PRUNEBERT_CELL": "${hydra:job.num}"}
+    expected = {"timeout_min": 24 * 60, "signal_delay_s": 120, "max_num_timeout": 100, "array_parallelism": 64}
+    expected |= {"nodes": 1, "tasks_per_node": 1, "cpus_per_task": 4, "gpus_per_node": None, "partition": None}
+    assert expected.items() <= slurm.items() and slurm["additional_parameters"] == {"requeue": True}
