@@ -212,12 +212,14 @@ def test_whatever_decides_a_teachers_weights_decides_its_file(name_of, tmp_path)
     assert name_of() == names[0]
 
 
-def test_a_models_configuration_decides_its_file_too(name_of, tmp_path):
+def test_a_models_configuration_decides_its_file_too(name_of, tmp_path, monkeypatch):
     other = save_model(tmp_path / "other")
     original_name = name_of(model=other)
     config = json.loads((other / "config.json").read_text())
     (other / "config.json").write_text(json.dumps(config | {"hidden_dropout_prob": 0.5, "num_attention_heads": 2}))
-    assert name_of(model=other) != original_name
+    names = {original_name, name_of(model=other)}
+    monkeypatch.setattr(teachers, "__version__", "0.0")  # another version may train another teacher
+    assert len(names | {name_of(model=other)}) == 3
 
 
 @pytest.mark.parametrize("damage", ["cut short", "one bit", "empty"])

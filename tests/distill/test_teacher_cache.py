@@ -76,7 +76,7 @@ def test_the_next_run_does_not_run_the_teacher(net, task, cache):
     assert torch.equal(cached_teacher(next(task.batches(5, 0))).logits, cached_teacher(next(task.batches(5, 0))).logits)
 
 
-def test_another_teacher_has_a_file_of_its_own(net, task, cache):
+def test_another_teacher_has_a_file_of_its_own(net, task, cache, monkeypatch):
     counted_and_cached(net, task)
     with torch.no_grad():
         next(net.heads["toy_linear"].parameters()).add_(1)
@@ -84,6 +84,11 @@ def test_another_teacher_has_a_file_of_its_own(net, task, cache):
     assert counting.rows == task.train_rows and len(tensor_files(cache)) == 2
     counted_and_cached(net, replace(task, pad_to="max_length"))  # its logits differ by rounding
     assert len(tensor_files(cache)) == 3
+    monkeypatch.setattr(type(net.model), "architecture", lambda model: {"num_attention_heads": 2})
+    counted_and_cached(net, task)  # equal weights, and other logits
+    monkeypatch.setattr(type(task), "facts", lambda task: {"fingerprint": {"train": "other rows"}})
+    counted_and_cached(net, task)
+    assert len(tensor_files(cache)) == 5
 
 
 @pytest.mark.parametrize("harm", [lambda b: b[: len(b) // 2], lambda b: b[:-3] + b"\x01\x02\x03", lambda b: b""])
