@@ -4,8 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from prunebert import experiment
+from prunebert.errors import Diverged
 from prunebert.experiment import Loaded
 from prunebert.runs import artifacts
+from prunebert.settings import overlaps
+from prunebert.system import signals
 
 FIELDS = {"model": {"name": "m"}, "task": {"train": "a.csv"}, "augment": None, "seed": 0}
 CPU = SimpleNamespace(torch_device="cpu")
@@ -86,3 +90,26 @@ def test_a_cell_between_finished_cells_trains_to_the_same_bytes(cli, toy, tmp_pa
     assert status == 0 and printed.count("finished before") == 3 and len(loads) == 2  # before and after seed=1
     assert after["files"] | {"metrics.jsonl": ""} == before["files"] | {"metrics.jsonl": ""}
     assert (after["score"], after["identity"]) == (before["score"], before["identity"])
+
+
+def test_a_run_that_starts_from_one_on_related_data_is_warned_of(finished, monkeypatch):
+    """The masks and the teacher of a run on a task that shares rows. Both may lie below the user's home."""
+    run = finished("method=magnitude", "sparsity=0.5")
+    declared = {"task": {"file": {"sst2": "both are toys"}}, "model": {}}
+    monkeypatch.setattr(overlaps, "declared", declared.__getitem__)
+    monkeypatch.setenv("HOME", str(run.parent))
+    fields = {"task": {"name": "sst2"}, "model": {}}
+    for place in (str(run), f"~/{run.name}"):
+        for method in ({"masks": place}, {"distill": {"teacher": place}}):
+            (line,) = experiment._shared_data(fields | {"method": method}, "toy")
+            assert "task=sst2 shares data with task=file, which was trained on: both are toys" in line
+    own = {"masks": None, "distill": {"teacher": "pretrained"}}
+    assert list(experiment._shared_data(fields | {"method": own}, "toy")) == []
+
+
+def test_checkpoints_of_a_stopped_run_stay_and_those_of_a_diverged_run_go(caplog):
+    cleared = []
+    for error in (signals.Stopped("SIGTERM", "after step 3"), Diverged("the loss is not finite")):
+        with pytest.raises(type(error)), experiment._early_ends(lambda error=error: cleared.append(error)):
+            raise error
+    assert [type(error) for error in cleared] == [Diverged] and "stopped by SIGTERM after step 3" in caplog.text

@@ -93,9 +93,11 @@ def test_hours_beyond_a_hundred_are_rounded_too():
 
 def test_a_dry_run_names_the_time_of_each_run_and_of_all(cli, toy, monkeypatch):
     monkeypatch.setattr(cost, "TOTAL", cost.Total())
-    status, printed = cli("-m", "dry=true", *[w for w in toy if not w.startswith("hydra")], "method=magnitude,smp")
+    words = ["dry=true", *[w for w in toy if not w.startswith("hydra")], "method=magnitude,smp", "mask_fit.steps=3"]
+    status, printed = cli("-m", *words)
     assert status == 0, printed
     text = " ".join(printed.split())  # lines wrap at the terminal's width
+    assert text.count("mask_fit.steps=3 changes nothing") == 1  # of the sweep, and not of each run
     assert text.count("on one NVIDIA H100 80GB HBM3, bf16") == 3 and text.count("(estimated from bert-base, ") == 1
     steps = [int(n) for n in re.findall(r"seed=0: (\d+) steps", text)]
     assert len(steps) == 2 and f"2 runs to do: {sum(steps):,} steps of training" in text
