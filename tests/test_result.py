@@ -119,5 +119,11 @@ def test_a_result_says_what_its_last_phase_trained_and_what_all_cost(net, task, 
     assert len(out.written["weights.safetensors"]) == 37  # all that the checkpoint has
     overlap = out.written["topology.json"]["magnitude"]["local"]  # with the weights of the checkpoint
     assert (overlap["kept"], overlap["shared"]) == ([12288, 12288], 12288)
+    net.masks = {"bert.pooler.dense.weight": torch.ones(32, 32, dtype=torch.bool)}
+    result.write(run, out)
+    shape = out.written["topology.json"]
+    assert shape["magnitude"] is None  # nothing was chosen
+    # AbP's head reads no pooler, so the pooler's 32 · 32 weights have no effect
+    assert shape["effective"]["sparsity_model"] == pytest.approx(1024 / row["model_parameters"])
     with pytest.raises(BadInput, match=r"^task\.score=accuracy: it is nan on the evaluation data"):
         result.write(replace(run, evaluation=replace(evaluation, score=float("nan"))), out)
