@@ -139,5 +139,8 @@ def test_only_so_many_files_of_a_folder_are_looked_at_and_none_is_too_large(lab,
             expansion.refuse_files(["lab/conf"])
     expansion.refuse_files(["lab/conf"])
     lab(aliases(12))
-    monkeypatch.setattr(expansion, "MAX_FILES", 1)  # lab/conf has one file, and mine.yaml is below it
+    monkeypatch.setattr(expansion, "MAX_FILES", 2)  # lab/conf has a file and a folder, and mine.yaml is in that
     expansion.refuse_files(["lab/conf"])
+    monkeypatch.setattr(expansion, "MAX_FILES", 3)
+    with pytest.raises(BadInput, match="stands for more than 100,000 values"):
+        expansion.refuse_files(["lab/conf"])
