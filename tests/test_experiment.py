@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from prunebert import experiment
-from prunebert.errors import Diverged
+from prunebert.errors import BadInput, Diverged
 from prunebert.experiment import Loaded
 from prunebert.runs import artifacts
 from prunebert.settings import overlaps
@@ -113,3 +113,12 @@ def test_checkpoints_of_a_stopped_run_stay_and_those_of_a_diverged_run_go(caplog
         with pytest.raises(type(error)), experiment._early_ends(lambda error=error: cleared.append(error)):
             raise error
     assert [type(error) for error in cleared] == [Diverged] and "stopped by SIGTERM after step 3" in caplog.text
+
+
+@pytest.mark.parametrize(("sweep", "key"), [(None, "hydra.run.dir"), ("sweep", "hydra.sweep.dir")])
+def test_files_of_another_origin_are_refused_by_the_key_that_named_their_directory(tmp_path, monkeypatch, sweep, key):
+    (tmp_path / "result.json").write_text("mine")
+    monkeypatch.setattr(experiment.inputs, "check", lambda fields: None)
+    request = SimpleNamespace(sweep=sweep and tmp_path / sweep)
+    with pytest.raises(BadInput, match=rf"^{key}={tmp_path} holds result\.json of another origin"):
+        experiment.carry_out({}, request, tmp_path, lambda node: node, Loaded())
