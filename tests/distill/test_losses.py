@@ -9,6 +9,7 @@ import torch
 from scipy.special import log_softmax, softmax
 
 from prunebert import distill
+from prunebert.distill.likeness import Likeness
 from prunebert.fit import Fit
 from prunebert.masks.top_v import keep_top
 from prunebert.network.interface import Outputs
@@ -282,3 +283,11 @@ def test_logits_of_a_head_that_nobody_trained_get_a_warning(monkeypatch, caplog,
         warned.append("distill.teacher=pretrained: its head is untrained" in caplog.text)
         caplog.clear()
     assert warned == [reads_logits, False, False, False]
+
+
+def test_padding_does_not_count_in_the_likeness_of_a_row():
+    """The embeddings' output does not count either. One token agrees; a second one, at a right angle, is padding."""
+    dense, masked = torch.tensor([[[1.0, 0.0], [1.0, 0.0]]]), torch.tensor([[[2.0, 0.0], [0.0, 1.0]]])
+    text = SimpleNamespace(dense=lambda batch, needs: Outputs(torch.zeros(1, 1), (dense, dense)))
+    batch = SimpleNamespace(inputs={"attention_mask": torch.tensor([[1, 0]])}, rows=torch.tensor([5]))
+    assert Likeness.outputs_by_row(text, Outputs(torch.zeros(1, 1), (masked, masked)), batch)[5].tolist() == [1.0]

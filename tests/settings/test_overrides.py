@@ -186,3 +186,17 @@ def test_a_sweep_over_files_is_not_refused_for_the_keys_that_describe_them(tmp_p
         bad_cells.refuse_bad_cells([*words, *more], inputs.check)
     with pytest.raises(BadInput, match=r"gone\.csv: there is no such file"):
         bad_cells.refuse_bad_cells([*words, f"task.train={a},{tmp_path}/gone.csv"], inputs.check)
+
+
+def test_a_value_is_refused_before_a_sweep_only_where_each_cell_would_refuse_that_value():
+    """fit.keep=best needs evaluations, which some cells have. What is wrong with another key is left to the cells."""
+    bad_cells.refuse_bad_cells(["seed=0,1", "fit.keep=last,best", "fit.eval_every=0,10"])
+
+    def check(fields):
+        if fields["fit"]["epochs"] == 1:  # fit=quick, which is the first option
+            raise BadInput(f"teacher_fit.lr={fields['teacher_fit']['lr']}: is wrong with fit=quick")
+
+    bad_cells.refuse_bad_cells(["fit=quick,paper", "teacher_fit.lr=0.5"], check)
+    bad_cells.refuse_bad_cells(["fit=quick,smoke", "teacher_fit.head_lr=0.5"], check)
+    with pytest.raises(BadInput, match=r"^teacher_fit\.lr=0\.5: is wrong"):
+        bad_cells.refuse_bad_cells(["fit=quick,smoke", "teacher_fit.lr=0.5"], check)
