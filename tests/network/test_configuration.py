@@ -1,0 +1,96 @@
+"""config.json: each key that means another network is refused by its own name, and each number has its bounds."""
+
+import json
+
+import pytest
+
+from prunebert.errors import BadInput
+from prunebert.network import configuration
+from prunebert.network.checkpoint import Place
+from prunebert.network.models import FAMILIES
+
+VOCABULARY = 81
+BERT = {
+    **{"model_type": "bert", "vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2},
+    **{"num_attention_heads": 4, "intermediate_size": 64, "max_position_embeddings": 64},
+}
+DISTILBERT = {
+    **{"model_type": "distilbert", "vocab_size": VOCABULARY, "dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64},
+    "max_position_embeddings": 64,
+}
+ELECTRA = BERT | {"model_type": "electra", "embedding_size": 16}
+
+
+def label(value):
+    """Return a parameter's name in pytest's output: of a whole configuration, its family."""
+    return value["model_type"] if isinstance(value, dict) and "model_type" in value else str(value)
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Return a function that reads a configuration with these keys from a folder."""
+
+    def call(values):
+        (tmp_path / "config.json").write_text(json.dumps(values))
+        return configuration.read(Place("m", str(tmp_path), "main"), FAMILIES)
+
+    return call
+
+
+@pytest.mark.parametrize("plain", [BERT, DISTILBERT, ELECTRA], ids=label)
+def test_a_plain_configuration_is_read(read, plain):
+    found = read(plain | {"pad_token_id": VOCABULARY - 1, "tie_word_embeddings": False})
+    assert (found.hidden_size, found.num_hidden_layers, found.num_attention_heads) == (32, 2, 4)
+    assert found.pad_token_id == 80 and found._attn_implementation == "sdpa" and not found.tie_word_embeddings
+
+
+def test_the_general_names_are_those_of_distilbert_too(read):
+    names = {"dim": "hidden_size", "n_layers": "num_hidden_layers", "n_heads": "num_attention_heads"}
+    found = read({names.get(key, key): value for key, value in DISTILBERT.items()})
+    assert (found.dim, found.n_layers, found.n_heads, found.hidden_dim) == (32, 2, 4, 64)
+
+
+@pytest.mark.parametrize(
+    ("plain", "key", "value"),
+    [
+        # another network, or weights that are stored in another way
+        *((BERT, key, True) for key in ("is_encoder_decoder", "is_decoder", "add_cross_attention")),
+        *((BERT, key, {"a": 1}) for key in ("per_layer_config", "fusion_config", "adapters", "pruned_heads")),
+        *((BERT, key, {"a": 1}) for key in ("compression_config", "quantization_config")),
+        (BERT, "transformers_weights", "x.safetensors"),
+        # code
+        (BERT, "attn_implementation", {"text": "eager"}),
+        (BERT, "experts_implementation", "someone/kernel"),
+        (BERT, "_attn_implementation_internal", "someone/kernel"),
+        # rates, of each family's own names
+        *((BERT, "attention_probs_dropout_prob", value) for value in (-0.1, 1.5, "0.1", True)),
+        (BERT, "classifier_dropout", 2),
+        *((DISTILBERT, key, -1) for key in ("dropout", "attention_dropout", "qa_dropout", "seq_classif_dropout")),
+        # other numbers
+        *((BERT, "layer_norm_eps", value) for value in (float("inf"), -1e-12, "1e-12")),
+        *((BERT, "pad_token_id", value) for value in (VOCABULARY, -1, "0", 0.5)),
+        *((BERT, "type_vocab_size", value) for value in (0, "2", 10_000_001)),
+        (ELECTRA, "embedding_size", 0),
+        (BERT, "tie_word_embeddings", 1),
+        (DISTILBERT, "n_heads", 5),
+        # activations
+        (DISTILBERT, "activation", "prelu"),
+        (DISTILBERT, "activation", "mish_of_mine"),
+        (BERT, "model_type", ["bert"]),
+    ],
+    ids=label,
+)
+def test_a_value_is_refused_with_its_key(read, plain, key, value):
+    with pytest.raises(BadInput, match=rf"^model\.name=m: .*\b{key}\b") as caught:
+        read(plain | {key: value})
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("plain", "key"),
+    [(BERT, "num_hidden_layers"), (BERT, "max_position_embeddings"), (DISTILBERT, "dim"), (DISTILBERT, "hidden_dim")],
+    ids=label,
+)
+def test_a_size_that_is_missing_is_refused_with_the_familys_name(read, plain, key):
+    with pytest.raises(BadInput, match=rf"config\.json lacks {key}$"):
+        read({name: value for name, value in plain.items() if name != key})
