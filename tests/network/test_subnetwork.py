@@ -4,8 +4,10 @@ import pytest
 import torch
 import transformers
 
+from prunebert.choices import EVERY_MATRIX
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
+from prunebert.masks.maskfile import MaskFile
 from prunebert.masks.top_v import count_kept, keep_top
 from prunebert.network import heads, models, subnetwork
 from prunebert.network.subnetwork import SubNetwork
@@ -123,6 +125,27 @@ def test_unknown_names_are_refused(net, task, model):
         net.add_head(task.form(), "liner")
     with pytest.raises(BadInput, match="not one token"):
         heads.word_id(model, "xylophone")
+
+
+def test_masks_that_are_used_fit_the_network_and_replace_earlier_ones(net):
+    masks = keep_top({n: w.detach().abs() for n, w in net.prunable(EVERY_MATRIX).items()}, 0.5)
+    name, other = next(n for n in masks if n.endswith("intermediate.dense.weight")), next(iter(masks))
+    assert net.use(masks).masks.keys() == masks.keys() and net.place(other)[1] == "embeddings"
+    assert net.use({name: masks[name]}).masks.keys() == {name}
+    for wrong, message in (
+        ({name: masks[name].T}, rf"the mask of {name} is \[32, 64\] of torch.bool, not \[64, 32\] of torch.bool"),
+        ({name: masks[name].float()}, rf"the mask of {name} is \[64, 32\] of torch.float32"),
+        ({f"{name}s": masks[name]}, rf"{name}s is not a matrix of .* that a mask may cover"),
+        ({"bert.embeddings.LayerNorm.weight": torch.ones(32).bool()}, "that a mask may cover"),
+    ):
+        with pytest.raises(BadInput, match=message):
+            net.use(wrong)
+    assert net.masks.keys() == {name}
+    file = MaskFile(masks, "elsewhere", "0" * 64)
+    with pytest.raises(BadInput, match=r"^these masks: made on elsewhere, whose weights are not those of"):
+        net.use(file)
+    assert net.use(file, force=True).masks.keys() == masks.keys()
+    assert net.use(MaskFile({name: masks[name]}, "x", net.model.weights_hash)).masks.keys() == {name}
 
 
 def test_scores_and_masks_cover_the_same_weights(net):

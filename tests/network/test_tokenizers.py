@@ -14,7 +14,8 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from prunebert.errors import BadInput
-from prunebert.network import models, tokenizers
+from prunebert.network import heads, models, tokenizers
+from prunebert.network.interface import Form
 from prunebert.tasks.cache import tokenised
 from prunebert.tasks.mlm import mlm_task
 from prunebert.tasks.text import text_task
@@ -90,7 +91,9 @@ def test_a_vocabulary_that_is_a_small_share_of_the_embeddings_is_refused_and_pad
         models.load(str(folder))
 
 
-def test_ids_beyond_the_embeddings_are_refused_before_training_and_only_if_the_texts_have_them(folder, tmp_path):
+def test_ids_beyond_the_embeddings_are_refused_before_training_and_only_if_the_texts_have_them(
+    folder, original, tmp_path
+):
     embeddings(folder, 60)  # the vocabulary ends with single letters and their continuations
     model = models.load(str(folder))
     table = rows(20).assign(second="yes")
@@ -106,6 +109,11 @@ def test_ids_beyond_the_embeddings_are_refused_before_training_and_only_if_the_t
         rate=0.5,
     )
     assert masked.vocabulary == 60  # random tokens have rows too
+    fewer = Path(shutil.copytree(original, tmp_path / "fewer"))
+    embeddings(fewer, 50)
+    words = Form("toy", False, False, False, False, 2, 32, label_words=["good", "z"])
+    with pytest.raises(BadInput, match=r"^task\.label_words: 'z' is token 52, and .* has 50 words; choose"):
+        heads.build("label_words", models.load(str(fewer)), words)
 
 
 def test_special_tokens_beyond_the_embeddings_are_refused(folder):
