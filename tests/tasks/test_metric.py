@@ -3,8 +3,9 @@
 import sys
 
 import evaluate
+import pandas as pd
 import pytest
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, precision_score
 
 from prunebert import metrics
 from prunebert.errors import BadInput
@@ -33,6 +34,13 @@ class MacroF1(metrics.Accuracy):
 class BinaryF1(metrics.Accuracy):
     def _compute(self, predictions, references):
         return {"f1": f1_score(references, predictions)}
+
+
+class Precision(metrics.Accuracy):
+    """Unlike every metric of ours it changes if predictions and labels are exchanged."""
+
+    def _compute(self, predictions, references):
+        return {"precision": precision_score(references, predictions)}
 
 
 class NeedsMore(metrics.Accuracy):
@@ -111,6 +119,15 @@ def test_every_metric_of_ours_is_found(name):
 def test_a_metric_of_the_users_is_what_it_computes():
     found = metric.compute(f"{HERE}:MacroF1", [0, 1, 2, 2], [0, 1, 1, 2], CLASSES)
     assert found == {"macro_f1": pytest.approx((1 + 2 / 3 + 2 / 3) / 3)} and type(found["macro_f1"]) is float
+
+
+def test_predictions_are_told_from_labels(make):
+    """Two of three predicted positives are right, which is precision; recall is 1."""
+    predicted, labels = [1, 1, 1, 0], [1, 0, 1, 0]
+    expected = {"precision": pytest.approx(2 / 3)}
+    assert metric.compute(f"{HERE}:Precision", predicted, labels, ["no", "yes"]) == expected
+    task = make(metric=f"{HERE}:Precision", label="label", score=None)
+    assert task.metrics({"validation": pd.DataFrame({"prediction": predicted, "label": labels})}) == expected
 
 
 @pytest.mark.parametrize(
