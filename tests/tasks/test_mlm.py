@@ -10,7 +10,7 @@ import torch
 import transformers
 
 from prunebert.errors import BadInput
-from prunebert.network.interface import IGNORED
+from prunebert.network.interface import IGNORED, Form
 from prunebert.tasks.corpus import corpus
 from prunebert.tasks.mlm import mlm_task
 
@@ -37,6 +37,9 @@ def test_blocks_are_the_corpus_in_order_without_a_gap(model, texts, task):
     assert (ids[:, 0] == model.tokenizer.cls_token_id).all() and (ids[:, -1] == model.tokenizer.sep_token_id).all()
     assert ids[:, 1:-1].flatten().tolist() == tokens[: len(rows) * 14] and len(tokens) - len(rows) * 14 < 14
     assert len(texts["train"]) == 40 and len(texts["validation"]) == 10
+    kinds = {"span": False, "regression": False, "masked_lm": True, "pair": False}
+    assert task.form() == Form(name="mlm", **kinds, outputs=0, max_length=16)
+    assert task.facts()["rows"] == {"train": len(rows), "validation": 200 // 14} and task.train_rows == len(rows)
 
 
 def test_fifteen_percent_are_targets_and_the_rest_is_unchanged(model, task):
@@ -104,8 +107,21 @@ def test_metrics_and_baseline_by_hand(task):
 
 
 def test_unusable_settings_and_corpora_are_refused(model, texts, tmp_path):
-    with pytest.raises(BadInput, match="at most 64"):
-        mlm_task(tokenizer=model.tokenizer, positions=64, name="mlm", corpus=lambda: texts, block=65, rate=0.15)
+    settings = {"tokenizer": model.tokenizer, "positions": 64, "name": "mlm", "corpus": lambda: texts}
+    settings |= {"block": 16, "rate": 0.15}
+    few = {"train": ["good film"] * 9, "validation": ["good film"]}
+    for changed, line in (
+        ({"block": 65}, "task.block=65: the model reads at most 64 tokens"),
+        ({"block": 7, "key": "method.corpus"}, "method.corpus.block=7: .* at least 8 are needed"),
+        ({"rate": 0.0}, "task.rate=0.0: must be above 0 and below 1"),
+        ({"rate": 1.0, "key": "method.corpus"}, "method.corpus.rate=1.0: must be above 0 and below 1"),
+        ({"corpus": lambda: few}, "task.block=16: the corpus has only 2 tokens in a split"),
+    ):
+        with pytest.raises(BadInput, match=f"^{line}"):
+            mlm_task(**settings | changed)
+    model.tokenizer.mask_token = None
+    with pytest.raises(BadInput, match=r"^task=mlm: .* has no mask token"):
+        mlm_task(**settings)
     with pytest.raises(BadInput, match="no such text file"):
         corpus(name="own", file=str(tmp_path / "nowhere"), holdout=0.1, **NO)
     (tmp_path / "latin1.txt").write_bytes("un café\n".encode("latin1"))
