@@ -195,6 +195,69 @@ def test_a_wrong_number_of_kept_weights_is_refused(file):
     refused(file, rewritten(encode(MaskFile(TWO, "bert", HASH)), kept=kept), "damaged")
 
 
+def signed(bits: dict[str, torch.Tensor], **change: str) -> bytes:
+    """Return a file with a right checksum, made by the format's description, with these bits and other metadata."""
+    metadata = parsed(encode(MaskFile(TWO, "bert", HASH))).metadata | change
+    digest = hashlib.sha256(json.dumps([[k, metadata[k]] for k in sorted(metadata) if k != "sha256"]).encode())
+    for name in sorted(bits):
+        digest.update(name.encode() + bits[name].numpy().tobytes())
+    return save(bits, metadata | {"sha256": digest.hexdigest()})
+
+
+BITS = {name: torch.tensor(x, dtype=torch.uint8) for name, x in {"a.weight": [255, 0], "b.weight": [0xB1, 64]}.items()}
+SHAPE, KEPT = {"b.weight": [2, 5], "a.weight": [9]}, {"b.weight": 5, "a.weight": 8}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("kept", KEPT | {"a.weight": 7}, "a.weight keeps 8 weights, but the file says 7"),
+        ("kept", KEPT | {"a.weight": 8.0}, "a.weight keeps 8 weights, but the file says 8.0"),
+        ("kept", {"a.weight": 8}, "do not name the same matrices"),
+        ("kept", KEPT | {"c.weight": 0}, "do not name the same matrices"),
+        ("kept", [5, 8], "kept is no table of names and values"),
+        ("shapes", {"b.weight": [2, 5]}, "do not name the same matrices"),
+        ("shapes", SHAPE | {"b.weight": [2, 9]}, "b.weight has 2 bytes for .2, 9. weights"),
+        ("shapes", SHAPE | {"b.weight": [2, 4]}, "b.weight has 2 bytes for .2, 4. weights"),
+        ("shapes", SHAPE | {"b.weight": [-2, -5]}, "the shape of b.weight is .-2, -5."),
+        ("shapes", SHAPE | {"b.weight": [2, 5.0]}, "the shape of b.weight is .2, 5.0."),
+        ("shapes", SHAPE | {"b.weight": "25"}, "the shape of b.weight is 25"),
+        ("shapes", "x", "shapes is no table of names and values"),
+    ],
+)
+def test_a_signed_file_whose_parts_disagree_is_refused(file, key, value, message):
+    refused(file, signed(BITS, **{key: json.dumps(value)}), f"is damaged: .*{message}")
+
+
+def test_bits_after_the_last_weight_do_not_count(file):
+    assert 0xB1 == 0b10110001 and 64 == 0b01000000  # ten weights: six bits of the last byte are left
+    file.write_bytes(signed(BITS | {"b.weight": torch.tensor([0xB1, 64 + 63], dtype=torch.uint8)}))
+    assert torch.equal(read(file).masks["b.weight"], MASK)
+    assert maskfile.read_packed(file).bits["b.weight"].tolist() == [0xB1, 64]
+
+
+def test_other_tensors_in_a_signed_file_are_refused(file):
+    for bits in (BITS["a.weight"].view(1, 2), BITS["a.weight"].to(torch.int8)):
+        refused(
+            file, signed(BITS | {"a.weight": bits}), "is not a mask file of prunebert: a.weight is no list of bytes"
+        )
+
+
+@pytest.mark.parametrize(
+    ("masks", "message"),
+    [
+        ({}, "holds no masks"),
+        ({"w": torch.ones(4).bool()}, r"w is \[4\], which is no matrix"),
+        ({"w": torch.ones(0, 4).bool()}, r"w is \[0, 4\], which is no matrix"),
+    ],
+)
+def test_a_file_without_a_matrix_is_no_runs_masks(file, masks, message):
+    file.write_bytes(encode(MaskFile(masks, "bert", HASH)))
+    assert read(file).masks.keys() == masks.keys()
+    with pytest.raises(BadInput, match=message):
+        maskfile.read_matrices(file)
+
+
 @pytest.mark.parametrize("version", ["0", "2", "1.0"])
 def test_another_version_is_refused(file, version):
     content = rewritten(encode(MaskFile(TWO, "bert", HASH)), version=version)
