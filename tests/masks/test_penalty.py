@@ -33,6 +33,10 @@ def test_force_is_bounded_and_points_to_the_cut():
     for q, sign in ((100.0, 1), (-100.0, -1)):
         force = Force(0.5, cut=-2.0, origin=0.0, start=0.0, end=1.0)
         assert force({"a": torch.tensor([q, q])}, 0.5) == pytest.approx(sign * math.sinh(10))
+    force = Force(0.5, cut=-2.0, origin=0.0, start=0.0, end=1.0)  # e = 0.26 - 0.25
+    assert force({"a": torch.tensor([-1.48, -1.48])}, 0.5) == pytest.approx(
+        math.sinh(80 * 0.01 + 200 * 0.01 * 0.5), 1e-4
+    )
 
 
 def test_force_does_nothing_at_sparsity_0():
