@@ -1,6 +1,8 @@
 """`prunebert evaluate`: a finished sub-network on other data, against its own record and stock transformers."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ import prunebert
 from prunebert.commands import evaluate
 from prunebert.errors import BadInput
 from prunebert.network.heads import reordered
+from prunebert.network.interface import Form
 from prunebert.runs import artifacts
 from tests.toys import rows
 
@@ -60,6 +63,11 @@ def test_another_file_scores_what_the_loaded_run_predicts(finished, cli, tmp_pat
         if words == SMP and "task.labels=[1,0]" in overrides:
             accuracy = 1 - accuracy  # label words are assigned to the labels in the order given
         assert result["score"] == pytest.approx(accuracy) and result["data"]["source"].endswith("csv")
+        assert result["words"] == [*overrides, "impl.threads=1"] and result["run"] == str(run)
+        trained, train = artifacts.result(run)["score"], other if "task=file" in overrides else rows(96)  # the run's
+        constant = (other.label == train.label.mode()[0]).mean()
+        assert f"(accuracy {trained:.4f} after training)" in " ".join(printed.split())
+        assert f"accuracy {result['score']:.4f} (constant baseline {constant:.4f})" in printed
 
 
 def test_classes_are_matched_by_name(finished, cli, tmp_path, other):
@@ -192,17 +200,80 @@ def test_a_reordered_head_gives_the_same_logits_in_that_order(net, task, kind):
         assert torch.equal(net(batch, "other").logits, net(batch, key).logits[:, [1, 0]])
 
 
+THREE = Form("three", False, False, False, False, 3, 16, labels=["a", "b", "c"], label_words=["good", "bad", "film"])
+
+
+@pytest.mark.parametrize("kind", ["linear", "label_words"])
+def test_a_trained_head_of_three_classes_serves_every_order_of_them(net, task, kind):
+    """Three classes, because an order of two is its own inverse. Their words do not count: the head was trained."""
+    key = net.eval().add_head(THREE, kind)
+    run = SimpleNamespace(net=net, head=key, form=THREE, frozen_head=False, facts={"method": "m"})
+    assert evaluate._head_for(run, replace(THREE, label_words=["film", "good", "bad"])) == key
+    batch = next(task.eval_batches("validation", 8))
+    with torch.no_grad():
+        logits = net(batch, key).logits
+        moved = net(batch, evaluate._head_for(run, replace(THREE, labels=["b", "c", "a"]))).logits
+    assert torch.equal(moved, logits[:, [1, 2, 0]])
+    for form in (replace(THREE, labels=["a", "b", "d"]), replace(THREE, labels=[], outputs=1, regression=True)):
+        with pytest.raises(BadInput, match=r"^task=three: m of three was trained for the classes a, b, c, but this"):
+            evaluate._head_for(run, form)
+
+
+def test_a_head_that_was_never_trained_is_made_of_the_tasks_own_words(net, task):
+    key = net.eval().add_head(THREE, "label_words")
+    run = SimpleNamespace(net=net, head=key, form=THREE, frozen_head=True, facts={"method": "m"})
+    other = replace(THREE, labels=["x", "y", "z"], label_words=["film", "good", "bad"])
+    batch = next(task.eval_batches("validation", 8))
+    with torch.no_grad():
+        found = net(batch, evaluate._head_for(run, other)).logits
+        assert torch.equal(found, net(batch, key).logits[:, [2, 0, 1]])
+    masked = SimpleNamespace(**vars(run) | {"form": replace(THREE, masked_lm=True)})
+    with pytest.raises(BadInput, match="m of three predicts words, but this task needs labels of texts"):
+        evaluate._head_for(masked, other)
+
+
+TEXTS, OWN = "prunebert.tasks.text.text_task", {"seed_name": "file", "labels": None, "label_words": None}
+RUN = replace(THREE, max_length=24, padding="max_length")
+
+
+@pytest.mark.parametrize(
+    ("node", "form", "given", "added"),
+    [
+        ({"max_length": 9, "padding": "longest"}, RUN, set(), {"max_length": 24, "padding": "max_length"}),
+        ({"max_length": 9, "padding": "longest"}, RUN, {"task.max_length", "task.padding"}, {}),
+        ({"max_length": 9, "stride": 2}, RUN, set(), {}),  # of questions: another kind of length
+        ({"max_length": 9, "stride": 2}, replace(RUN, span=True), set(), {"max_length": 24}),
+        ({"padding": "longest", "_target_": "mine.task"}, RUN, set(), {}),
+        ({"eval": "e.csv", "train": None}, RUN, set(), {"train": "e.csv"}),
+        ({"eval": {"x": "a.csv", "y": "b.csv"}, "train": None}, RUN, set(), {"train": "a.csv"}),
+        ({"eval": "e.csv", "train": "t.csv"}, RUN, set(), {}),
+        (OWN, RUN, set(), {"labels": THREE.labels, "label_words": THREE.label_words}),
+        (OWN | {"labels": ["c", "a", "b"]}, RUN, set(), {"label_words": THREE.label_words}),
+        (OWN, replace(RUN, labels=[], label_words=None, regression=True), set(), {"kind": "regression"}),
+        (OWN, replace(RUN, labels=[], label_words=None, regression=True), {"task.kind"}, {}),
+        (OWN | {"seed_name": None}, RUN, set(), {}),  # a task of prunebert's knows its classes
+    ],
+)
+def test_a_file_is_completed_from_the_run_and_what_is_given_stays(node, form, given, added):
+    node = {"_target_": TEXTS, **node}
+    assert evaluate._complete(node, form, given) == node | added
+
+
 @pytest.mark.parametrize(
     ("overrides", "composed"),
     [
-        ([], ["hydra.searchpath=[pkg://lab.conf]", "task=mine", "task.label=y"]),
-        (["task.label=z"], ["hydra.searchpath=[pkg://lab.conf]", "task=mine", "task.label=z"]),
+        ([], ["hydra.searchpath=[pkg://lab.conf]", "experiment=lab", "task=mine", "task.label=y", "corpus.file=c"]),
+        (
+            ["task.label=z"],
+            ["hydra.searchpath=[pkg://lab.conf]", "experiment=lab", "task=mine", "corpus.file=c", "task.label=z"],
+        ),
         (["task=rte"], ["hydra.searchpath=[pkg://lab.conf]", "task=rte"]),
         (["hydra.searchpath=[pkg://other]", "task=rte"], ["hydra.searchpath=[pkg://other]", "task=rte"]),
     ],
 )
 def test_the_search_path_of_the_run_stays(overrides, composed):
-    command = "prunebert 'hydra.searchpath=[pkg://lab.conf]' method=smp task=mine task.label=y sparsity=0.5"
+    command = "prunebert 'hydra.searchpath=[pkg://lab.conf]' experiment=lab method=smp "
+    command += "task=mine task.label=y corpus.file=c fit=x"
     assert evaluate._task_overrides(command, overrides) == composed
 
 
