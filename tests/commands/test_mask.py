@@ -68,6 +68,10 @@ def test_info_counts_the_weights_of_the_file(cli, tmp_path, pair):
     status, printed = cli("mask", "info", "x")
     assert status == 0 and "2 matrices, 6 of 48 weights kept, sparsity 0.875000" in printed
     assert printed.splitlines()[-1].split() == ["bert.encoder.layer.*.output.dense", "6", "48", "12.50%", "4", "8"]
+    names = [f"distilbert.transformer.layer.0.ffn.lin{i}.weight" for i in (1, 2)]  # only a layer's number is a pattern
+    artifacts.write_masks(tmp_path / "y", MaskFile(dict.fromkeys(names, mask), "m", "h"))
+    lines = [line.split() for line in cli("mask", "info", "y")[1].splitlines()[-2:]]
+    assert lines == [[f"distilbert.transformer.layer.*.ffn.lin{i}", "3", "24", "12.50%", "2", "4"] for i in (1, 2)]
 
 
 def test_masks_of_other_weights_combine_only_with_force(cli, tmp_path, pair):
@@ -77,7 +81,12 @@ def test_masks_of_other_weights_combine_only_with_force(cli, tmp_path, pair):
         "prunebert: a was found on m and b2 on n, whose weights differ; --force combines them anyway\n",
     )
     assert cli("mask", "and", "a", "b2", "out", "--force")[0] == 0
-    assert members(maskfile.read(tmp_path / "out").masks) == members(pair[0]) & members(pair[1])
+    combined = maskfile.read(tmp_path / "out")
+    assert members(combined.masks) == members(pair[0]) & members(pair[1])
+    assert (combined.model, combined.weights_hash) == ("m", "h")  # A's
+    empty = {n: torch.zeros_like(m) for n, m in pair[0].items()}
+    artifacts.write_masks(tmp_path / "none", MaskFile(empty, "m", "h"))
+    assert "A keeps 0, B 0, both 0, Jaccard 1.000000" in cli("mask", "or", "none", "none")[1]
     artifacts.write_masks(tmp_path / "c", MaskFile({n: m for n, m in list(pair[1].items())[:1]}, "m", "h"))
     status, printed = cli("mask", "or", "a", "c", "--force")
     assert status == 2
