@@ -120,12 +120,22 @@ def test_the_readme_computes_these_logits(exported, name, family, words):
     assert "base_model" not in readme  # the checkpoint is a folder, which the hub does not know
     code = re.search(r"```python\n(.*?)```", readme, re.S)[1].replace(f'"{out.name}', f'"{out}')
     namespace = {}
-    exec(code.replace('"a text"', '"a good film"').replace('"its second"', '"it was"'), namespace)
+    text = "a good film " * 15  # more than the 32 tokens of max_length
+    exec(code.replace('"a text"', repr(text)).replace('"its second"', '"it was"'), namespace)
     second = [["it was"]] if PAIR in words else []
-    assert torch.allclose(namespace["logits"], prunebert.load(run).logits(["a good film"], *second), atol=1e-5)
+    assert torch.allclose(namespace["logits"], prunebert.load(run).logits([text], *second), atol=1e-5)
+    pipelines = {MASKED_LM: "fill-mask", CLASSES: "text-classification", ENCODER: "feature-extraction"}
+    assert f"\npipeline_tag: {pipelines[name]}\n" in readme
     facts = json.loads((run / "result.json").read_text())
     for text in (facts["command"], f"{facts['score']:.6f}", *(f"{facts[k]:.6f}" for k in facts if "sparsity_" in k)):
         assert text in readme
+    for metric, score in facts["metrics"].items():
+        assert f"| {metric} | {score:.6f} | {facts['majority'][metric]:.6f} |" in readme
+    recorded = json.loads((out / "prunebert.json").read_text())
+    sparsities = [key for key in facts if "sparsity_" in key]
+    assert len(sparsities) > 2 and {k: facts[k] for k in sparsities} == {k: recorded[k] for k in sparsities}
+    definition = json.loads((out / "tokenizer.json").read_text())  # other readers of the file apply what it says
+    assert definition["truncation"] is None and definition["padding"] is None
 
 
 def test_labels_have_names_and_the_pipeline_returns_them(exported, data_folder):
@@ -158,7 +168,13 @@ def test_questions_through_the_stock_class(finished, questions, tmp_path, cli, h
             words = json.loads((tmp_path / "out/prunebert.json").read_text())["label_words"]
             assert [w["word"] for w in words] == ["yes", "no"]
             logits = stock(MASKED_LM, tmp_path / "out")(**inputs).logits[..., [w["id"] for w in words]]
-    assert torch.allclose(logits, prunebert.load(run).logits(question, context), atol=1e-5)
+    loaded = prunebert.load(run)
+    assert torch.allclose(logits, loaded.logits(question, context), atol=1e-5)
+    code = re.search(r"```python\n(.*?)```", (tmp_path / "out/README.md").read_text(), re.S)[1]
+    code = code.replace('"out', f'"{tmp_path}/out').replace('"a question"', repr(question[0]))
+    namespace = {}
+    exec(code.replace('"its context"', repr(context[0])), namespace)
+    assert torch.allclose(namespace["logits"], loaded.logits(question, context), atol=1e-5)
 
 
 def test_a_masked_lm_run_is_the_whole_masked_lm_model(finished, text, tmp_path, cli):
@@ -193,6 +209,8 @@ def test_the_delta_and_the_checkpoint_are_the_run(exported, cli, tmp_path, name,
         stored = load_file(tmp_path / "delta/delta.safetensors")
         assert all(stored[n].numel() == int(m.sum()) for n, m in masks.items() if n in stored)
         assert (tmp_path / "delta/delta.safetensors").stat().st_size < (run / "weights.safetensors").stat().st_size
+    if name == CLASSES:  # the folder holds the encoder and the head, as the run's network does
+        assert f"({4 * sum(x.numel() for x in first.values()):,} bytes)" in printed
     total = sum(p.stat().st_size for p in (tmp_path / "delta").iterdir())
     assert f"{total:,} bytes" in printed and ("because they were trained" in printed) == trained
     assert cli("info", "delta")[0] == 0
