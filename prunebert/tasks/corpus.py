@@ -73,7 +73,7 @@ def _hub(name: str, text: str, *, path: str, config: str, train: str, validation
         if text not in loaded[split].column_names:
             raise bad_choice("corpus.text", text, loaded[split].column_names)
     documents = {"train": loaded[train][text], "validation": loaded[validation][text]}
-    for split, values in documents.items():
+    for split, values in zip((train, validation), documents.values(), strict=True):
         for row, value in enumerate(values):
             if not isinstance(value, str):
                 raise BadInput(
