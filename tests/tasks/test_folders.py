@@ -88,3 +88,14 @@ def test_a_folder_in_another_layout_is_refused(tmp_path, rte):
     for name in ("train.tsv", "dev.tsv"):
         (tmp_path / "RTE" / name).write_text("a\tb\n1\t2\n")
     refused(lambda: sources.from_folder("rte", str(tmp_path), **rte), "task.text=sentence1", "it has a, b")
+
+
+def test_rows_without_a_label_are_left_out_and_the_others_keep_their_numbers(tmp_path):
+    lines = "0\ta\tb\tentailment\n1\tc\td\t\n2\te\tf\tnot_entailment\n"
+    layout = glue(tmp_path, "rte", dict.fromkeys(["train.tsv", "dev.tsv"], RTE + lines))
+    table = sources.from_folder("rte", str(tmp_path), **layout)["train"]
+    assert table.text_a.tolist() == ["a", "e"] and table.text_b.tolist() == ["b", "f"]
+    assert table.id.tolist() == [0, 2] and list(table.index) == [0, 1]
+    assert table.attrs["source"].endswith("RTE/train.tsv")
+    (tmp_path / "RTE/dev.tsv").write_text(RTE + "1\tc\td\t\n")
+    refused(lambda: sources.from_folder("rte", str(tmp_path), **layout), "no row of RTE/dev.tsv has a label")

@@ -3,12 +3,14 @@
 import math
 from itertools import chain, islice
 
+import datasets
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 import transformers
 
+from prunebert.errors import BadInput
 from prunebert.network.interface import Batch, Outputs
 from prunebert.tasks.text import text_task
 from tests.toys import TASK
@@ -139,3 +141,36 @@ def test_training_follows_the_seed_and_evaluation_its_split(three):
     for split, count in (("matched", 4), ("other", 3)):
         found = [batch.rows.tolist() for batch in three.eval_batches(split, 2)]
         assert sorted(chain(*found)) == list(range(count))
+
+
+def test_the_hubs_numbers_stand_for_the_hubs_names(make, monkeypatch):
+    """The hub counts its classes by the alphabet, and the task has an order of its own."""
+    text = datasets.Value("string")
+    features = datasets.Features({"b": text, "a": text, "y": datasets.ClassLabel(names=sorted(NAMES))})
+    rows = {"a": ["good", "bad", "film"], "b": ["it was"] * 3}
+    loaded = {
+        split: datasets.Dataset.from_dict(rows | {"y": y}, features=features)
+        for split, y in {"train": [0, 1, 2], "dev": [2, 2, 0], "test": [1, 1, 1]}.items()
+    }
+    monkeypatch.setattr("prunebert.system.hub.prepare", lambda: True)
+    monkeypatch.setattr(datasets, "load_dataset", lambda path, config: loaded)
+    hub = {"path": "a/b", "config": "c", "text": ["a", "b"], "label": "y", "train": "train", "eval": {"other": "dev"}}
+    none = {"train": None, "eval": None, "text": None, "label": "label"}
+    task = make(**none, hub=hub)
+    assert task.rows["train"].labels.tolist() == [2, 0, 1] and task.rows["other"].labels.tolist() == [1, 1, 2]
+    assert task.source == "a/b" and task.eval_splits == ("other",) and task.score == "accuracy"
+    assert task.tables["train"].text_a.tolist() == rows["a"] and task.tables["train"].text_b.tolist() == rows["b"]
+    with pytest.raises(BadInput, match="a/b has no split validation; it has train, dev, test"):
+        make(**none, hub=hub | {"eval": {"other": "validation"}})
+
+
+def test_files_of_ones_own_go_before_every_other_source(make, three):
+    others = {"data_dir": "nowhere", "package": {"name": "p", "version": "1"}, "hub": {"path": "a/b"}}
+    assert make(**others).source == three.source and three.source.endswith("train.csv")
+
+
+@pytest.mark.parametrize("length", [7, 65])
+def test_a_length_that_the_model_cannot_read_is_refused(make, length):
+    assert make(max_length=64).max_length == 64
+    with pytest.raises(BadInput, match=rf"^task\.max_length={length}: the model reads at most 64 tokens"):
+        make(max_length=length)

@@ -123,6 +123,7 @@ def test_facts_and_baseline(make):
     assert facts["rows"] == {"train": 5, "validation": 5}
     assert facts["windows"]["train"] == task.train_rows
     assert facts["source"].endswith("data.json")
+    assert make(data_dir="nowhere").facts() == facts  # files of one's own go first
     assert task.baseline() == {"exact": 0.0, "f1": 0.0}
     baseline_v2 = make(no_answer=True).baseline()
     assert baseline_v2["exact"] == baseline_v2["f1"] == pytest.approx(1 / 6)
