@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import transformers
 from safetensors.torch import load_file
 
 import prunebert
+from prunebert.commands.export_card import card
 from prunebert.runs import artifacts
 from tests.toys import save_model
 
@@ -93,6 +95,8 @@ def test_stock_transformers_predicts_as_the_run_did(exported, data_folder, name,
             tokens = transformers.AutoTokenizer.from_pretrained(out).convert_ids_to_tokens(ids)
             assert tokens == [w["word"] for w in facts["label_words"]] and facts["class"] == name
             logits = model(**inputs).logits[:, facts["position"], ids]
+            # SMP trains no weight, so the decoder stays the embeddings unless these are masked
+            assert model.config.tie_word_embeddings == (words[0] == "method=smp" and EMBEDDINGS not in words)
         else:
             head = load_file(out / "head.safetensors")
             layers = model(**inputs, output_hidden_states=True).hidden_states[1:]
@@ -122,8 +126,8 @@ def test_the_readme_computes_these_logits(exported, name, family, words):
     namespace = {}
     text = "a good film " * 15  # more than the 32 tokens of max_length
     exec(code.replace('"a text"', repr(text)).replace('"its second"', '"it was"'), namespace)
-    second = [["it was"]] if PAIR in words else []
-    assert torch.allclose(namespace["logits"], prunebert.load(run).logits([text], *second), atol=1e-5)
+    second, loaded = [["it was"]] if PAIR in words else [], prunebert.load(run)
+    assert torch.allclose(namespace["logits"], loaded.logits([text], *second), atol=1e-5)
     pipelines = {MASKED_LM: "fill-mask", CLASSES: "text-classification", ENCODER: "feature-extraction"}
     assert f"\npipeline_tag: {pipelines[name]}\n" in readme
     facts = json.loads((run / "result.json").read_text())
@@ -134,6 +138,13 @@ def test_the_readme_computes_these_logits(exported, name, family, words):
     recorded = json.loads((out / "prunebert.json").read_text())
     sparsities = [key for key in facts if "sparsity_" in key]
     assert len(sparsities) > 2 and {k: facts[k] for k in sparsities} == {k: recorded[k] for k in sparsities}
+    for origin, on_the_hub in (
+        ({"name": "google-bert/bert-base-uncased", "package": None}, True),
+        ({"name": "tiny", "package": {"name": "p", "version": "1"}}, False),
+        ({"name": str(out), "package": None}, False),
+    ):
+        found = card(replace(loaded, facts=facts | {"checkpoint": origin}), "out")
+        assert (f"\nbase_model: {origin['name']}\n" in found) == ("base_model" in found) == on_the_hub
     definition = json.loads((out / "tokenizer.json").read_text())  # other readers of the file apply what it says
     assert definition["truncation"] is None and definition["padding"] is None
 

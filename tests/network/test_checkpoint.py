@@ -97,6 +97,7 @@ DAMAGES = {
     "index: pickle": (lambda f: index(f, {WORDS: "pytorch_model.bin"}), "'pytorch_model.bin'; only .safetensors"),
     "index: elsewhere": (lambda f: index(f, {WORDS: "../a.safetensors"}), "'../a.safetensors'; only .safetensors"),
     "index: number": (lambda f: index(f, {WORDS: 1}), "places bert.embeddings.word_embeddings.weight in 1"),
+    "index: empty": (lambda f: index(f, {}), "lacks weight_map"),
     "index: list": (lambda f: index(f, ["a"]), "lacks weight_map"),
     "index: no shard": (lambda f: index(f, {WORDS: "b.safetensors"}), "b.safetensors is missing"),
     "index: no tensor": (lambda f: index(f, {"x": "a.safetensors"}), "a.safetensors lacks x"),
@@ -126,6 +127,11 @@ DAMAGES = {
     "tokenizer.json: pointer": (write("tokenizer.json", POINTER), "tokenizer.json is a git-lfs pointer"),
     "tokenizer.json: cut": (cut("tokenizer.json", 0.5), "tokenizer.json is not JSON"),
     "tokenizer.json: kind": (write("tokenizer.json", '{"model": {"type": "No"}}'), "tokenizer cannot be read"),
+    "vocab.txt: pointer": (write("vocab.txt", POINTER), "vocab.txt is a git-lfs pointer"),
+    "merges.txt: empty": (write("merges.txt", ""), "merges.txt is empty"),
+    "added_tokens.json: list": (write("added_tokens.json", "[]"), "added_tokens.json holds list"),
+    "special_tokens_map.json: text": (write("special_tokens_map.json", "x"), "special_tokens_map.json is not JSON"),
+    "vocab.json: folder": (lambda f: (f / "vocab.json").mkdir(), "vocab.json is not a file"),
     "tokenizer_config: list": (write("tokenizer_config.json", "[]"), "tokenizer_config.json holds list"),
     "tokenizer_config: code": (
         write("tokenizer_config.json", '{"auto_map": {"AutoTokenizer": ["t.T", null]}}'),
@@ -208,6 +214,7 @@ def test_a_head_that_another_task_left_in_the_configuration_does_not_count(folde
     )
     model, plain = models.load(str(folder)), models.load(str(original))
     assert model.weights_hash == plain.weights_hash and model.config._attn_implementation == "sdpa"
+    assert model.architecture() == plain.architecture()  # which names the cached candidates of augment=mlm
     ids = torch.arange(5, 16)[None]
     assert torch.equal(model.encoder(ids).last_hidden_state, plain.encoder(ids).last_hidden_state)
 

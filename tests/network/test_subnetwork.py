@@ -61,6 +61,11 @@ def test_prunable_is_six_matrices_per_layer(family, tmp_path):
     assert len(encoder) == 12
     assert {net.place(n)[1] for n in encoder} == KINDS and {net.place(n)[0] for n in encoder} == {0, 1}
     assert sum(w.numel() for w in encoder.values()) == 2 * (4 * 32 * 32 + 2 * 32 * 64)
+    wide = {"intermediate": (64, 32), "output": (32, 64)}
+    for n, w in encoder.items():
+        kind = net.place(n)[1]
+        assert w.shape == wide.get(kind, (32, 32))
+        assert kind not in ("query", "key", "value") or kind in n or f"{kind[0]}_lin" in n
     added = net.prunable("encoder_pooler_embeddings").keys() - encoder.keys()
     assert {net.place(n)[1] for n in added} == {"embeddings"}
     stock = transformers.AutoModelForMaskedLM.from_pretrained(tmp_path / family).state_dict()

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from prunebert.errors import BadInput
 from prunebert.network import checkpoint, models
 from prunebert.network.checkpoint import Place
+from prunebert.system import packaged
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def test_old_names_double_precision_and_stored_positions_are_the_same_checkpoint
         end = ".".join(name.split(".")[-2:])
         tensors[name.removesuffix(end) + old.get(end, end)] = x.double()
     assert sum(name.endswith(("gamma", "beta")) for name in tensors) == 12  # of the embeddings, 2 layers and the head
-    tensors["bert.embeddings.position_ids"] = torch.arange(64)[None]
+    tensors["bert.embeddings.position_ids"] = torch.arange(512)[None]  # longer than the model
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     loaded = models.load(str(folder))
     assert loaded.weights_hash == model.weights_hash
@@ -58,6 +59,44 @@ def test_a_packaged_model_has_its_own_name():
     package = {"name": "p", "version": "1", "model": "tiny"}
     with pytest.raises(BadInput, match=r"^model\.name=mine: model=tiny is a model inside an installed package"):
         models.load("mine", package=package)
+
+
+def test_the_origin_is_found_again_from_another_folder_and_another_environment(folder, monkeypatch):
+    """A folder by its whole path, a packaged model by its name alone."""
+    monkeypatch.chdir(folder.parent)
+    state = torch.get_rng_state()
+    origin = models.load("bert", revision="v2").origin
+    assert origin == {"name": str(folder.resolve()), "revision": "v2", "package": None}
+    assert torch.equal(torch.get_rng_state(), state)  # loading draws nothing that a run would draw later
+    package = {"name": "p", "version": "1", "model": "tiny"}
+    monkeypatch.setattr(packaged, "folder", lambda **_: folder)
+    assert models.load("tiny", package=package).origin == {"name": "tiny", "revision": "main", "package": package}
+
+
+def test_a_tensor_that_the_network_lacks_is_refused_without_the_prefix_too(folder):
+    tensors = load_file(folder / "model.safetensors")
+    plain = {n.removeprefix("bert."): x for n, x in tensors.items() if n.startswith("bert.")}
+    save_file(plain, folder / "model.safetensors", metadata={"format": "pt"})
+    assert models.load(str(folder)).fresh == ("pooler.dense.bias", "pooler.dense.weight")
+    plain["embeddings.distance_embedding.weight"] = torch.ones(3, 4)
+    save_file(plain, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(BadInput, match=r"the weights have embeddings\.distance_embedding\.weight, which a bert"):
+        models.load(str(folder))
+
+
+def test_a_link_to_nothing_is_not_a_missing_file(folder):
+    file = folder / "model.safetensors"
+    file.unlink()
+    with pytest.raises(BadInput, match=r"model\.safetensors is missing"):
+        models.load(str(folder))
+    file.symlink_to(folder / "gone")
+    with pytest.raises(BadInput, match=r"model\.safetensors is a link to a file that does not exist"):
+        models.load(str(folder))
+
+
+def test_a_long_reason_is_cut_in_one_line():
+    line = checkpoint.one_line("two\nwords " * 1000)
+    assert len(line) <= 300 and line.startswith("two words two") and line.endswith(" …")
 
 
 @pytest.mark.parametrize(
