@@ -103,5 +103,5 @@ def _require_fit(source: Place, tensors: dict[str, Tensor], skeleton: Any, famil
             is_encoders = name.startswith(family.prefix + ".") or own.partition(".")[0] in encoder_parts
             if is_encoders and not UNUSED.fullmatch(own):
                 raise source.bad(f"the weights have {name}, which a {family.prefix} of this config.json does not read")
-        elif list(tensor.shape) != expected and not UNUSED.fullmatch(own):
+        elif list(tensor.shape) != expected:
             raise source.bad(f"{name} is {list(tensor.shape)} in the weights and {expected} by config.json")

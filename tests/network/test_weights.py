@@ -84,6 +84,16 @@ def test_a_tensor_that_the_network_lacks_is_refused_without_the_prefix_too(folde
         models.load(str(folder))
 
 
+def test_a_pooler_of_another_shape_is_refused_in_one_line(folder):
+    tensors = load_file(folder / "model.safetensors") | {"bert.pooler.dense.weight": torch.ones(16, 32)}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(
+        BadInput, match=r"pooler\.dense\.weight is \[16, 32\] in the weights and \[32, 32\] by"
+    ) as caught:
+        models.load(str(folder))
+    assert "\n" not in str(caught.value)
+
+
 def test_a_link_to_nothing_is_not_a_missing_file(folder):
     file = folder / "model.safetensors"
     file.unlink()
