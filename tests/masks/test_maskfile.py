@@ -229,6 +229,11 @@ def test_a_signed_file_whose_parts_disagree_is_refused(file, key, value, message
     refused(file, signed(BITS, **{key: json.dumps(value)}), f"is damaged: .*{message}")
 
 
+def test_bits_that_nothing_describes_are_refused(file):
+    described = {"shapes": json.dumps({"b.weight": [2, 5]}), "kept": json.dumps({"b.weight": 5})}
+    refused(file, signed(BITS, **described), "do not name the same matrices")
+
+
 def test_bits_after_the_last_weight_do_not_count(file):
     assert 0xB1 == 0b10110001 and 64 == 0b01000000  # ten weights: six bits of the last byte are left
     file.write_bytes(signed(BITS | {"b.weight": torch.tensor([0xB1, 64 + 63], dtype=torch.uint8)}))

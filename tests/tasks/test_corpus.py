@@ -64,5 +64,8 @@ def test_a_row_of_the_hub_that_is_no_text_is_refused(monkeypatch):
     hub = {"path": "a/b", "config": "c", "train": "train", "validation": "dev"}
     with pytest.raises(BadInput, match=r"^corpus\.text=text: row 2 of a/b dev .* has no text, but null$"):
         corpus(**NAMES | {"hub": hub}, file=None)
+    loaded["dev"] = datasets.Dataset.from_dict({"text": [3]})
+    with pytest.raises(BadInput, match=r"row 1 of a/b dev .* has no text, but the number 3$"):
+        corpus(**NAMES | {"hub": hub}, file=None)
     loaded["dev"] = datasets.Dataset.from_dict({"text": ["c", ""]})
     assert corpus(**NAMES | {"hub": hub}, file=None) == {"train": ["a", "b"], "validation": ["c"]}
