@@ -181,7 +181,9 @@ def test_questions_through_the_stock_class(finished, questions, tmp_path, cli, h
             logits = stock(MASKED_LM, tmp_path / "out")(**inputs).logits[..., [w["id"] for w in words]]
     loaded = prunebert.load(run)
     assert torch.allclose(logits, loaded.logits(question, context), atol=1e-5)
-    code = re.search(r"```python\n(.*?)```", (tmp_path / "out/README.md").read_text(), re.S)[1]
+    readme = (tmp_path / "out/README.md").read_text()
+    assert f"\npipeline_tag: {'question-answering' if head == 'linear' else 'fill-mask'}\n" in readme
+    code = re.search(r"```python\n(.*?)```", readme, re.S)[1]
     code = code.replace('"out', f'"{tmp_path}/out').replace('"a question"', repr(question[0]))
     namespace = {}
     exec(code.replace('"its context"', repr(context[0])), namespace)

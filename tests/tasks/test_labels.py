@@ -137,6 +137,17 @@ def test_equal_numbers_have_one_key_and_others_have_not(number):
     assert key_of(str(number + Decimal("0.0001"))) != key_of(str(number))
 
 
+def test_a_number_may_begin_or_end_with_its_point():
+    assert [key_of(text) for text in (".5", "0.5", "+.50", "5.", "-.0")] == ["0.5", "0.5", "0.5", "5", "0"]
+
+
+def test_labels_may_be_rounded_by_a_thousandth_of_their_deviation():
+    """From 2²⁰ on float32 has eighths, so 0.06 is lost: 0.003 of a deviation of 20, 0.0006 of one of 100."""
+    with pytest.raises(BadInput, match=r"row 2 of f .* in float32, and the labels' standard deviation is only 20"):
+        to_numbers(pd.Series([2.0**20, 2.0**20 + 40.06]), "y", "f")
+    assert to_numbers(pd.Series([2.0**20, 2.0**20 + 200.06]), "y", "f").tolist() == [2.0**20, 2.0**20 + 200]
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
@@ -188,6 +199,7 @@ def test_truth_values_are_classes_of_their_own():
         (["1 star", "2 stars", "3 stars"], False),
         (["class 2", "class 1", "class 0"], False),
         (["one", "two", "three"], False),
+        (["a", "b", "c", "d", "five", "four"], False),
     ],
     ids=str,
 )
@@ -240,8 +252,9 @@ def test_the_hubs_mark_for_no_label_is_explained():
     tables = {"train": table([0, 1]), "test": table([1, -1], "nyu-mll/glue test")}
     with pytest.raises(BadInput, match=r"row 2 of nyu-mll/glue test .* labelled -1, with which the hub marks rows"):
         gold_classes(tables, ["no", "yes"], "label", by_index=True, own=False)
-    own = {"train": table(["-1", "1"])}
-    assert gold_classes(own, ["-1", "1"], "label", by_index=True, own=True)["train"].tolist() == [0, 1]
+    for own in (True, False):  # a class may be called so
+        named = {"train": table(["-1", "1"])}
+        assert gold_classes(named, ["-1", "1"], "label", by_index=True, own=own)["train"].tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(
