@@ -129,12 +129,17 @@ def test_a_slope_over_several_pieces_against_autograd(monkeypatch):
     masked = straight_through({"w": S.detach() > 0}, {"w": S}, slope=3.0).times("w", W)
     (masked * G).sum().backward()
     assert torch.allclose(S.grad, expected, rtol=1e-4, atol=1e-7)
+    S.grad = None
+    masked = straight_through({"w": S.detach() > 0}, {"w": S}, slope=3.0).times("w", W)
+    masked.backward(G.t().contiguous().t())  # a gradient that is not contiguous, as a transposed product's
+    assert torch.allclose(S.grad, expected, rtol=1e-4, atol=1e-7)
 
 
 def test_only_contiguous_bool_masks_have_a_kept_product():
     W, M = torch.randn(4, 6), torch.ones(4, 6, dtype=torch.bool)
     assert Products().times("w", W, M.float()) is None
     assert Products().times("w", W.t(), M.t().contiguous()) is None
+    assert Products().times("w", W.t().contiguous(), M.t()) is None
     assert Products().times("w", W, M) is not None
 
 

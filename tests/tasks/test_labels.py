@@ -163,7 +163,7 @@ def test_labels_may_be_rounded_by_a_thousandth_of_their_deviation():
         (Decimal("NaN"), "has no label"),
         (float("inf"), "is labelled inf"),
         ("  ", "has no label"),
-        ("nan", "has no label (but 'nan')"),
+        *((text, f"has no label (but {text!r})") for text in ("nan", "NaN", "NAN", "<NA>", "NaT")),
         ("a\ud800", "no valid Unicode text"),
         (True, "is labelled true, and others are no truth values"),
     ],
