@@ -51,8 +51,9 @@ with ranks.own_random(1, 2, torch.device("cpu")):
     own = torch.rand(3).tolist()
 assert torch.equal(before, torch.random.get_rng_state())
 assert (own == ranks.broadcast(own)) == ranks.FIRST
-with ranks.own_random(1, 2, torch.device("cpu")):
-    assert own == torch.rand(3).tolist()
+for seed, step in ((1, 2), (1, 3), (2, 2)):  # every step and seed has other numbers
+    with ranks.own_random(seed, step, torch.device("cpu")):
+        assert (own == torch.rand(3).tolist()) == ((seed, step) == (1, 2))
 assert ranks.broadcast({"é": [ranks.RANK]}) == {"é": [0]}
 assert ranks.any_rank(ranks.RANK == 1) and not ranks.any_rank(False)
 require_equal_masks({"a": torch.ones(3)})
