@@ -60,6 +60,40 @@ def test_a_run_without_a_result_is_reported_with_its_last_log_line(run, tmp_path
     assert reasons["x"].endswith("the end") and len(reasons) == 2
 
 
+def test_a_run_whose_log_ends_in_an_error_is_not_said_to_run(run, tmp_path):
+    """A traceback follows the error, so the last line is not its entry."""
+    run("complete")
+    started(tmp_path / "broken", ["seed=1"], "10:00:01 ERROR it broke\nTraceback\nRuntimeError: no memory")
+    started(tmp_path / "begun", ["seed=2"], "10:00:01 INFO phase prune begins")
+    reasons = {t.location.rpartition("/")[2]: t.reason for t in collect([tmp_path]).troubles}
+    assert reasons["broken"] == "the last line of its log: RuntimeError: no memory"
+    assert reasons["begun"].startswith("it may still be running; the last line")
+
+
+def test_a_task_delta_is_no_run(run, tmp_path):
+    run("complete")
+    root = run("delta", seed=1)
+    row = json.loads((root / "result.json").read_text())
+    (root / "result.json").write_bytes(seal.encoded(seal.sealed(row | LATER, {"masks.safetensors": "0"})))
+    (trouble,) = collect([tmp_path]).troubles
+    assert (trouble.kind, Path(trouble.location).name) == ("not used", "delta") and "task delta" in trouble.reason
+
+
+def test_a_metric_that_is_not_finite_is_missing_and_runs_that_were_replaced_are_finished(run, tmp_path):
+    run("old", metrics={"accuracy": 0.8, "f1": 0.7}, written=1)
+    run("new", metrics={"accuracy": 0.8, "f1": None}, written=2)
+    collected = collect([tmp_path])
+    assert collected.runs["metrics"].tolist() == [{"accuracy": 0.8}] and collected.finished == 2
+
+
+def test_only_some_reasons_are_named_where_no_run_can_be_read(tmp_path):
+    for i in range(7):
+        started(tmp_path / str(i), [], f"gave up {i}")
+    with pytest.raises(BadInput) as error:
+        collect([tmp_path])
+    assert str(error.value).count("gave up") == 5 and str(error.value).endswith("; and 2 more")
+
+
 RESULTS = {
     "not JSON": ("{", "damaged: Expecting"),
     "no table": ("[1, 2]", "damaged: it holds no table of names and values"),
@@ -140,6 +174,13 @@ def test_seeds_on_two_devices_are_reported(run, tmp_path):
     (trouble,) = collect([tmp_path]).troubles
     assert trouble.location.endswith(": smp at 0.5")
     assert trouble.reason == "its seeds ran on different devices: 1 × H200, cpu, 1 thread"
+
+
+def test_seeds_on_an_unknown_commit_are_reported_as_such(run, tmp_path):
+    run("a", "smp", seed=0, git_commit=None)
+    run("b", "smp", seed=1)
+    (trouble,) = collect([tmp_path]).troubles
+    assert trouble.reason == f"its seeds ran on different commits: unknown, {'c' * 40}"
 
 
 def test_an_off_target_sparsity_and_seeds_of_two_commits_are_reported(run, tmp_path):

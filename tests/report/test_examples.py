@@ -40,6 +40,19 @@ def test_a_regression_scores_minus_its_error(tmp_path):
     assert example_scores(root, "spearman").tolist() == [-0.5, -2.0] and unit("pearson", "stsb") == "absolute error"
 
 
+def test_graded_labels_make_a_regression_whatever_the_metric_and_so_does_a_correlation_of_whole_numbers(tmp_path):
+    assert example_scores(write_predictions(tmp_path, [1.0, 2.5], [1.5, 2.5]), "accuracy").tolist() == [-0.5, 0]
+    assert example_scores(write_predictions(tmp_path, [1, 4], [3.0, 4.0]), "pearson").tolist() == [-2, 0]
+
+
+def test_what_is_compared_has_the_name_of_the_metric():
+    names = [("exact", "squad_v2"), ("f1", "squad"), ("f1", "mrpc"), ("accuracy", "mlm"), ("spearman", "stsb")]
+    assert [unit(*name) for name in names] == [
+        *("exact match", "F1 of the answer", "right or wrong"),
+        *("share of a block's hidden tokens predicted correctly", "absolute error"),
+    ]
+
+
 def test_a_question_has_an_exact_match_and_an_f1(tmp_path):
     golds = [["the old man", "a man"], ["Paris"], ["x y"]]
     root = write_predictions(tmp_path, [json.dumps(g) for g in golds], ["old man", "paris!", "z"])

@@ -56,6 +56,18 @@ def test_figures_of_the_users_are_kept(tmp_path):
     (tmp_path / "out/figures/score-mine.png").write_bytes(b"mine")
     with pytest.raises(BadInput, match=r"score-mine\.png"):
         folder.refuse_unusable(tmp_path / "out")
+    (tmp_path / "out/figures/score-mine.png").unlink()
+    for name in ("cost-a.pdf", "density-a.png", "budget-kinds-a.pdf", "overlap-a.png"):
+        (tmp_path / "out/figures" / name).write_bytes(b"mine")
+        with pytest.raises(BadInput, match=name):
+            folder.refuse_unusable(tmp_path / "out")
+        (tmp_path / "out/figures" / name).unlink()
+
+
+def test_a_table_with_only_some_of_a_reports_columns_is_the_users(tmp_path):
+    (tmp_path / "results.csv").write_text("table,label,score\n1,2,3\n")
+    with pytest.raises(BadInput, match=r"results\.csv was not written by this command"):
+        folder.refuse_unusable(tmp_path)
 
 
 def test_a_linked_or_missing_folder_of_figures(tmp_path):

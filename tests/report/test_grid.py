@@ -1,5 +1,7 @@
 """A sweep's grid against what was started, by its words; a real sweep's record is read in test_command."""
 
+import json
+
 import pytest
 
 from prunebert.errors import BadInput
@@ -75,4 +77,16 @@ def test_words_that_mean_the_same_have_one_spelling(one, other):
 
 def test_words_that_cannot_change_a_result_are_left_out():
     words = ["tracking=wandb", "checkpoint.seconds=60", "impl.threads=1", "hydra/launcher=laptop", "rerun=true"]
+    words += ["experiment=quickstart", "dry=true"]
     assert runs_sweep.science([*words, "fit.steps=5", "method=smp"]) == {"fit.steps=5", "method=smp"}
+
+
+def test_a_missing_cells_command_has_the_search_path_and_a_grid_may_be_too_large(tmp_path):
+    root = sweep(tmp_path / "a", ["seed=0,1", "method=smp"])
+    record = {"overrides": {"task": ["seed=0,1", "method=smp"], "hydra": ["hydra.searchpath=[file:///lab]"]}}
+    (root / "multirun.yaml").write_text(json.dumps({"hydra": record | {"sweeper": {"params": {"seed": "5,6"}}}}))
+    cells = runs_sweep.never_started(root, [])
+    assert [cell.varying for cell in cells] == [["seed=0"], ["seed=1"]]  # the command line goes before the params
+    assert cells[0].command == ["hydra.searchpath=[file:///lab]", "seed=0", "method=smp"]
+    root = sweep(tmp_path / "b", [f"{key}=range(101)" for key in "abc"])  # 1,030,301 cells
+    assert runs_sweep.missing(root, [])[0].endswith("1,030,301 cells, and cells are enumerated up to 1,000,000")

@@ -82,16 +82,25 @@ def test_one_nasty_run_is_text_everywhere(run, tmp_path):
 
 
 def test_an_edited_or_malformed_cell_of_a_table_is_named_and_left_out(run, tmp_path):
-    for seed in range(4):
+    for seed in range(9):
         run(f"lab/{seed}", seed=seed)
     command_runs = collect([tmp_path / "lab"]).runs
     table = command.flatten(command_runs)
-    for row, (column, value) in enumerate((("score", 0.3), ("sparsity", 1.5), ("seed", "two"))):
+    edits = [("score", 0.3), ("sparsity", 1.5), ("seed", "two"), ("sparsity_encoder", 1.2), ("sparsity_model", -0.1)]
+    edits += [("score", 0.8001), ("metrics.accuracy", 0.7999), ("score", "Infinity")]
+    for row, (column, value) in enumerate(edits):
         table[column] = table[column].astype(object)
         table.loc[row, column] = value
     (tmp_path / "results.csv").write_text(rows.as_csv(table))
     collected = collect([tmp_path / "results.csv"])
-    assert collected.runs["seed"].tolist() == [3]
+    assert collected.runs["seed"].tolist() == [8]
     reasons = {t.location.rpartition(", ")[2]: t.reason for t in collected.troubles if t.kind == "not used"}
-    assert "score is 0.3, but metrics.accuracy is 0.8" in reasons["row 1"]
-    assert "sparsity is 1.5" in reasons["row 2"] and "seed is two" in reasons["row 3"]
+    expected = [
+        "score is 0.3, but metrics.accuracy is 0.8",
+        "sparsity is 1.5",
+        "seed is two",
+        "sparsity_encoder is 1.2",
+    ]
+    expected += ["sparsity_model is -0.1", "score is 0.8001, but", "but metrics.accuracy is 0.7999", "its score is inf"]
+    for row, reason in enumerate(expected, 1):
+        assert reason in reasons[f"row {row}"]

@@ -198,6 +198,49 @@ def test_missing_facts_stay_empty():
     assert (TABLE[TABLE["metric"] == "not told"]["note"] != "").all()
 
 
+def near(*points):
+    """Return what `closest` keeps of numbers with (source, metric, names of the settings that differ)."""
+    keys = {"model": "bert-base-uncased", "task": "mnli", "method": "smp", "kd": "hidden_cosine", "sparsity": 0.9}
+    keys |= {"denominator": "encoder", "kind": "measured"}
+    rows = [keys | {"source": s, "metric": m, "differs": d} for s, m, d in points]
+    cell = papers.cell("smp", "mnli", 0.9, distill="hidden_cosine")
+    return [(p["source"], p["differs"]) for p in published.closest(cell, rows)]
+
+
+def test_of_each_source_and_metric_the_number_with_the_fewest_differences_is_closest(monkeypatch):
+    differences = {"none": {}, "one": {"a": ("1", "2")}, "two": {"a": ("1", "2"), "b": ("1", "2")}, "never": None}
+    monkeypatch.setattr(published.agreement, "of_run", lambda run: {})
+    monkeypatch.setattr(published.agreement, "differences", lambda found, point: differences[point["differs"]])
+    assert near(("A", "f1", "two"), ("A", "f1", "one"), ("B", "f1", "two")) == [("A", "one"), ("B", "two")]
+    assert near(("A", "f1", "one"), ("A", "accuracy", "two")) == [("A", "one"), ("A", "two")]
+    assert near(("A", "f1", "one"), ("B", "f1", "none"), ("A", "accuracy", "two")) == [("A", "two")]
+    assert near(("A", "f1", "never")) == []
+
+
+def test_a_measured_number_is_the_mean_over_the_runs_that_have_the_metric():
+    runs = pd.concat([papers.cell("smp", "mnli", 0.9) for _ in range(4)], ignore_index=True)
+    runs["metrics"] = [{"accuracy_matched": x} for x in (0.80, 0.81, 0.85)] + [{"accuracy_mismatched": 0.1}]
+    found = [p for p in published.comparisons(runs, papers.RECORDS) if p["metric"] == "accuracy_matched"]
+    assert found and {(p["n"], round(p["mean"], 9)) for p in found} == {(3, 0.82)}
+    assert all(p["sd"] == pytest.approx(0.0007**0.5) for p in found)  # (0.02² + 0.01² + 0.03²) / 2
+
+
+def test_three_numbers_at_two_sparsities_are_no_curve_and_neither_is_what_prunebert_lacks():
+    row = {"source": "s", "method": "smp", "variant": "", "kd": "no", "denominator": "encoder", "kind": "measured"}
+    cells = pd.DataFrame({"method": ["smp"], "denominator": ["encoder"]})
+
+    def curves(*sparsities, **changes):
+        numbers = pd.DataFrame([row | {"sparsity": s, "score": 0.5} | changes for s in sparsities])
+        drawn, rest = published.split_curves(numbers, cells)
+        return [curve["sparsity"].tolist() for curve in drawn], rest["sparsity"].tolist()
+
+    assert curves(0.5, 0.5, 0.9) == ([], [0.5, 0.5, 0.9])
+    assert curves(0.9, 0.5, 0.7) == ([[0.5, 0.7, 0.9]], [])
+    assert curves(0.9, 0.5, 0.7, variant="upstream") == ([], [])
+    assert curves(0.9, 0.5, 0.7, method="obert") == ([], [])
+    assert curves(0.9, 0.5, 0.7, kind="another sparsity") == ([], [])
+
+
 def split(denominator):
     """Split SQuAD's F1 for a figure with runs of movement pruning."""
     points = published.points(TABLE, "bert-base-uncased", "squad", "f1")

@@ -162,6 +162,38 @@ def test_a_row_with_another_identity_in_the_same_cell_is_replaced_and_reported(r
     assert collected.troubles[0].reason == f"same settings and seed as {new}, which was written later"
 
 
+def test_rows_without_an_identity_are_all_used_and_of_two_in_one_cell_the_last(run, tmp_path):
+    """Tables of early versions have no identities. The reason names the table, because both are rows."""
+    for seed in (0, 1):
+        run(f"a/{seed}", seed=seed, wrong=10)
+    first = write_table(tmp_path / "a", tmp_path / "first.csv")
+    second = tmp_path / "second.csv"
+    second.write_text(first.read_text().replace("0.9,", "0.7,"))
+    collected = collect([first, second])
+    assert collected.runs["score"].tolist() == [0.7, 0.7] and collected.finished == 4
+    replaced = [t.reason for t in collected.troubles if t.kind == "replaced"]
+    assert len(replaced) == 2 and all(reason.endswith(f", a later row of {second}") for reason in replaced)
+
+
+def test_what_a_spreadsheet_or_an_early_version_writes_is_read(run, tmp_path):
+    """A byte order mark, empty lines, and a device in other words. Hashes of digits alone stay text."""
+    facts = {"git_commit": "1234567", "identity": "00012", "device": "cpu, 1 threads"}
+    data = {"rows": {"train": 9}, "fingerprint": {"train": "0123", "validation": "1e5"}}
+    package = {"name": "glue", "version": "1.0", "extra": "2.0", "path": "x", "model": "y", "sha256": {"a": "77"}}
+    checkpoint = {"name": "m", "revision": "007", "package": package}
+    run("lab/0", data=data, checkpoint=checkpoint, settings={"big": float(2**60)}, **facts)
+    table = write_table(tmp_path / "lab", tmp_path / "results.csv", remove=True)
+    table.write_text("\ufeff" + table.read_text().replace("\n", "\n\n"), encoding="utf-8")
+    (row,) = collect([table]).runs["row"]
+    assert row["git_commit"] == "1234567" and row["identity"] == "00012" and row["device"] == "cpu, 1 thread"
+    assert row["data"]["fingerprint"] == data["fingerprint"] and row["checkpoint"]["package"] == package
+    assert row["checkpoint"]["revision"] == "007"
+    assert type(row["settings"]["big"]) is float and row["settings"]["big"] == 2.0**60
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(BadInput, match="no finished run"):  # a folder is searched for runs, whatever its name
+        collect([tmp_path / "folder.csv"])
+
+
 def assert_same_runs(a, b):
     """Compare two frames of runs, ignoring the files that they were read from."""
     facts = ["row", "facts", "metrics", "settings", "source"]

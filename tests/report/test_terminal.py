@@ -41,15 +41,26 @@ def test_runs_in_no_table_are_counted_with_the_first_reason(capsys, monkeypatch)
         Trouble("off target", "c", "requested 0.5"),
         Trouble("replaced", "a", "as b"),
         Trouble("replaced", "d", "as e"),
+        *(Trouble(kind, "f", "g") for kind in ("not used", "did not finish", "missing", "mixed")),
     ]
     terminal.show_troubles(pd.DataFrame({"x": [1]}), troubles)
     assert capsys.readouterr().out.splitlines() == [
-        "1 run in the tables, 2 not:",
+        "1 run in the tables, 5 not:",
         "  2 replaced: a: as b; and 1 more, which the page lists",
+        *(f"  1 {kind}: f: g" for kind in ("not used", "did not finish", "missing")),
         "  1 off target: c: requested 0.5",
+        "  1 mixed: f: g",
     ]
     terminal.show_troubles(pd.DataFrame({"x": [1, 2]}), [])
     assert capsys.readouterr().out == "2 runs in the tables\n"
+
+
+def test_one_cell_of_several_seeds_explains_the_deviation_and_dense_is_a_fraction_of_nothing(run, tmp_path, capsys):
+    for name, method, sparsity, seed in (("a", "smp", 0.5, 0), ("b", "smp", 0.5, 1), ("c", "dense", 0.0, 0)):
+        run(name, method, sparsity, seed, prunable="encoder_pooler" if method == "dense" else "encoder")
+    terminal.show_scores(collect([tmp_path]).runs)
+    printed = capsys.readouterr().out
+    assert "accuracy, mean ± standard deviation (seeds)" in printed and "all: sparsity of encoder\n" in printed
 
 
 def test_many_tables_are_cut(many, capsys):

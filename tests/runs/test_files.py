@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
@@ -110,3 +111,26 @@ def test_a_full_disk_that_a_library_reports_in_its_own_way(tmp_path, kind):
     with pytest.raises(kind, match="another fault"), files.new_folder(tmp_path / "export"):
         raise kind("another fault")
     assert not list(tmp_path.iterdir())
+
+
+def test_others_may_read_what_the_umask_lets_them_read(tmp_path):
+    """safetensors makes its files readable by their owner alone."""
+    before = os.umask(0o022)
+    try:
+        files.write_tensors(tmp_path / "a.safetensors", {"x": torch.ones(2)})
+        with files.new_folder(tmp_path / "out") as folder:
+            (folder / "model.safetensors").write_bytes(b"x")
+            (folder / "model.safetensors").chmod(0o600)
+    finally:
+        os.umask(before)
+    for file in (tmp_path / "a.safetensors", tmp_path / "out/model.safetensors"):
+        assert file.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float8_e4m3fn])
+def test_tensors_of_less_than_single_precision_are_refused(tmp_path, dtype):
+    safetensors.torch.save_file({"x": torch.ones(2).to(dtype), "n": torch.ones(2, dtype=torch.int8)}, tmp_path / "a")
+    with pytest.raises(ValueError, match="less than single precision"):
+        files.read_tensors(tmp_path / "a")
+    files.write_tensors(tmp_path / "a", {"x": torch.ones(2), "n": torch.ones(2, dtype=torch.int8)})
+    assert files.read_tensors(tmp_path / "a")[0]["n"].dtype == torch.int8

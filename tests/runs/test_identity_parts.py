@@ -51,6 +51,12 @@ def test_places_and_the_order_of_keys_make_none():
     assert identity.compute(turned(CONFIG), turned(FACTS), "w") == known
     moved = CONFIG | {"task": CONFIG["task"] | {"train": "/elsewhere/b.csv"}, "impl": {"threads": 8}}
     assert identity.compute(moved, FACTS | {"source": "hub"}, "w", {}) == known
+    for place in ("hub", "folder", "package", "data_dir", "train", "eval"):
+        elsewhere = CONFIG | {"task": CONFIG["task"] | {place: {"name": "elsewhere"}}}
+        assert identity.compute(elsewhere, FACTS, "w") == known, place
+    for key in ("impl", "checkpoint", "tracking", "rerun", "dry", "hydra"):
+        assert identity.configuration(CONFIG | {key: "other"}) == identity.configuration(CONFIG), key
+    assert identity.canonical({"shared": "teachers", "overlaps": ["seen"], "lr": 1, "_partial_": True}) == {"lr": 1}
     named = [CONFIG | {"task": CONFIG["task"] | {"seed_name": "mine", "name": name}} for name in ("a", "b")]
     assert {identity.compute(config, FACTS, "w") for config in named} == {known}
     assert identity.configuration(named[0]) == identity.configuration(named[1]) == identity.configuration(CONFIG)
@@ -79,6 +85,7 @@ def test_every_byte_of_a_file_counts(tmp_path, name):
         hashes.add(identity.content_hash(str(tmp_path / name)))
         if name != "masks.bin":
             hashes.add(identity.content_hash(str(tmp_path)) + "of the folder")
+            (tmp_path / "notes.json").write_text(str(position))  # no text of a corpus, and no tensor
     assert len(hashes) == (4 if name == "masks.bin" else 8)
 
 

@@ -113,6 +113,14 @@ def test_a_cluster_may_have_files_that_this_machine_lacks():
         inputs.require(fields)
     assert inputs.check_for(["hydra/launcher=slurm"]) is inputs.checks.config
     assert inputs.check_for(["hydra/launcher=laptop"]) is inputs.check_for([]) is inputs.check
+    assert inputs.check_for(["hydra/launcher=joblib"]) is inputs.check_for(["hydra/launcher=basic"]) is inputs.check
+    assert inputs.check_for(["hydra/launcher=basic", "hydra/launcher=slurm"]) is inputs.checks.config
+
+
+def test_a_teacher_before_fine_tuning_is_no_run():
+    inputs.require({"method": {"distill": {"_target_": "prunebert.distill.logits", "teacher": "pretrained"}}})
+    with pytest.raises(BadInput, match=r"distill\.teacher=gone: there is no such directory"):
+        inputs.require({"method": {"distill": {"_target_": "prunebert.distill.logits", "teacher": "gone"}}})
 
 
 def test_a_sweep_over_the_users_own_file_is_not_refused_for_a_key_that_another_word_gives(tmp_path):

@@ -53,6 +53,29 @@ def test_the_time_left_is_that_of_trained_cells(sweep, command, monkeypatch):
     assert cell(sweep).line(3).endswith("left 00:00:40")
 
 
+@pytest.mark.parametrize(("jobs", "left"), [(1, "00:01:20"), (3, "00:00:40"), (-1, "00:00:20")])
+def test_minus_one_job_means_one_for_each_core(sweep, command, monkeypatch, caplog, jobs, left):
+    """Of 4 remaining cells, 20 seconds each, all are trained at once on 4 cores. Only a worker names its cell."""
+    monkeypatch.setattr(standing, "cores", lambda: 4)
+    monkeypatch.setattr(standing.loading.LOADING, "prefix", "")
+    command.seconds = [30.0, 18.0, 22.0]
+    for in_worker, prefix in ((True, "[method=smp seed=2] "), (False, "")):
+        monkeypatch.setattr(standing.signals, "in_worker_of_a_sweep", lambda in_worker=in_worker: in_worker)
+        with caplog.at_level("INFO"):
+            standing.begin_cell(sweep, ["method=smp", "seed=2", *WORDS[3:]], 3, jobs)
+        assert caplog.records[-1].getMessage().endswith(f"left {left}") and standing.loading.LOADING.prefix == prefix
+
+
+def test_one_cell_is_finished_and_two_are(sweep, capsys, command):
+    for number, expected in ((1, "1 of 6 cells is finished"), (2, "2 of 6 cells are finished")):
+        (sweep / f"cell{number}/.hydra").mkdir(parents=True)
+        (sweep / f"cell{number}/result.json").write_text("{}")
+        assert standing.of_sweep(sweep) == expected
+    command.words = []  # a launcher's worker
+    standing.report_stop(sweep)
+    assert capsys.readouterr() == ("", "")
+
+
 def test_only_cells_that_were_trained_count(command):
     standing.timed(lambda: False)
     assert command.seconds == []
