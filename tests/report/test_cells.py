@@ -16,9 +16,10 @@ def test_mean_deviation_number_and_best(run, tmp_path):
     run("a", "abp", 0.5, wrong=1, prunable="encoder_pooler_embeddings")
     run("s9", "smp", 0.9, wrong=50)
     run("d", "dense", 0.0, wrong=0)
+    run("a0", "abp", 0.0, wrong=2, prunable="encoder_pooler_embeddings")
     texts, best = cells.grid(cells.cells(collect([tmp_path]).runs), lower_is_better=False)
     assert texts.to_dict() == {
-        0.0: {"dense": "1.0000 (1)", "magnitude": "", "abp": "", "smp": ""},
+        0.0: {"dense": "1.0000 (1)", "magnitude": "", "abp": "0.9800 (1)", "smp": ""},
         0.5: {"dense": "", "magnitude": "0.7900 ± 0.1153 (3)", "abp": "0.9900 (1)", "smp": "0.8500 (1)"},
         0.9: {"dense": "", "magnitude": "", "abp": "", "smp": "0.5000 (1)"},
     }

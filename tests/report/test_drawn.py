@@ -118,3 +118,91 @@ def test_bands_are_one_standard_deviation_for_a_level_and_a_single_sparsity_too(
     assert bar.tolist() == pytest.approx([0.66, 0.70])
     texts = [t.get_text() for t in figure.legends[0].get_texts()]
     assert {"smp, 3 seeds", "gmp, 1–2 seeds", "dense, 2 seeds", "constant baseline"} <= set(texts)
+
+
+def cells_of(method, rows):
+    """Return cells (label, sparsity, mean) of a method as `cells.cells` does."""
+    table = pd.DataFrame(rows, columns=["label", "sparsity", "mean"])
+    return table.assign(method=method, short_label=table["label"], denominator="encoder", sd=0.01, n=2)
+
+
+def draw_scores(cell_means, points=(), constant_score=math.nan):
+    columns = ["source", "method", "variant", "sparsity", "denominator", "kd", "score", "kind"]
+    numbers = pd.DataFrame([[*point, "measured"] for point in points], columns=columns)
+    figure = curves.draw_scores(cell_means, numbers, metric="the metric", constant_score=constant_score, theme=THEME)
+    return figure, figure.axes[0], [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_the_lines_of_a_method_differ_and_are_numbered_only_where_their_styles_repeat():
+    for count, numbered in ((4, False), (5, True)):
+        rows = [(f"smp {i}", s, 0.5 + i / 10) for i in range(count) for s in (0.5, 0.9)]
+        _, axes, legend = draw_scores(cells_of("smp", rows))
+        styles = [line.get_linestyle() for line in axes.lines if len(line.get_xdata()) == 2]
+        assert len(set(styles)) == 4 and axes.get_ylabel() == "the metric"
+        assert bool(axes.texts) == numbered and legend[0] == f"{'1: ' if numbered else ''}smp 0, 2 seeds"
+
+
+def test_published_points_are_right_of_their_sparsity_with_a_mark_for_each_source():
+    rows = [("smp", s, 0.8) for s in (0.5, 0.9)]
+    points = [("A", "smp", "", 0.5, "encoder", "no", 0.7), ("B", "obert", "", 0.5, "encoder_pooler", "no", 0.6)]
+    _, axes, legend = draw_scores(cells_of("smp", rows), points)
+    found = [line for line in axes.lines if line.get_linestyle() == "None"]
+    x = [float(line.get_xdata().item()) for line in found]
+    assert 0.5 < x[0] < x[1] < 0.52 and len({line.get_marker() for line in found}) == 2
+    expected = ["published: A", "published: B, of encoder and pooler", "obert: published only"]
+    assert legend[-3:] == expected and "smp: published only" not in legend
+
+
+def test_published_curves_are_dotted_without_a_teacher_and_have_marks_of_their_own():
+    rows = [("smp", s, 0.8) for s in (0.5, 0.9)]
+    points = [("A", "smp", "", s, "encoder", kd, 0.7) for kd in ("no", "logits") for s in (0.3, 0.5, 0.97)]
+    _, axes, legend = draw_scores(cells_of("smp", rows), points)
+    without, taught = [line for line in axes.lines if line.get_marker() in curves.CURVE_MARKS]
+    assert taught.get_linestyle() == "-" != without.get_linestyle() and taught.get_marker() != without.get_marker()
+    assert legend[-2:] == ["published: A, smp, no KD", "published: A, smp, KD"]
+    low, high = axes.get_xlim()
+    assert low < 0.3 and high > 0.97  # a curve ends inside
+
+
+def test_the_constant_baseline_is_a_level_if_it_is_near_and_a_number_if_it_is_far():
+    means = cells_of("smp", [("smp", 0.5, 0.8), ("smp", 0.9, 0.7)])
+    _, axes, legend = draw_scores(means, constant_score=0.66)
+    assert [line.get_ydata()[0] for line in axes.lines if len({*line.get_ydata()}) == 1] == [0.66]
+    assert legend[-1] == "constant baseline"
+    assert draw_scores(means, constant_score=0.2)[2][-1] == "constant baseline: 0.2000, not shown"
+    assert not [text for text in draw_scores(means)[2] if "constant" in text]
+
+
+def test_one_cell_of_several_seeds_explains_the_band():
+    means = cells_of("smp", [("smp", 0.5, 0.8), ("smp", 0.9, 0.7)]).assign(n=[1, 2])
+    assert any("band: ±1 standard deviation" in text for text in draw_scores(means)[2])
+    assert not any("band" in text for text in draw_scores(means.assign(n=1))[2])
+
+
+def test_the_first_row_of_costs_is_at_the_top_with_a_tick_for_each_run(run, tmp_path):
+    for seed, seconds in ((0, 2.0), (1, 6.0)):
+        run(f"g{seed}", "gmp", seed=seed, seconds=seconds)
+    run("s", "smp", seconds=1.0)
+    first, axes, _ = curves.draw_costs(collect([tmp_path]).runs, THEME).axes
+    assert [t.get_text() for t in first.get_yticklabels()] == ["gmp", "smp"] and axes.yaxis_inverted()
+    assert [line.get_xdata().tolist() for line in axes.lines] == [[2, 6], [1]]
+
+
+def test_an_allocations_uniform_level_is_marked_and_panels_keep_their_order():
+    rows = [(label, s, "key", ratio) for label, ratio in (("z", 2.0), ("a", 0.5)) for s in (0.5, 0.9)]
+    rows += [("other", s, "key", 2.0**-9) for s in (0.5, 0.9)]  # not shown, so it sets no ticks
+    table = pd.DataFrame(rows, columns=["label", "sparsity", "part", "ratio"])
+    figure = allocation.draw_allocation(table, ["z", "a"], THEME)
+    figure.canvas.draw()
+    assert [axes.get_title() for axes in figure.axes] == ["z", "a"]
+    assert [list(axes.get_lines()[-1].get_ydata()) for axes in figure.axes] == [[1, 1]] * 2
+    assert figure.axes[0].get_yscale() == "log"
+    assert not any("64" in tick.get_text() for tick in figure.axes[0].get_yticklabels())
+
+
+def test_a_density_is_the_mean_and_small_ones_have_a_decimal():
+    grids = [topologies.Topology(True, (np.full((2, 6), x), {"pooler": 10 * x}), {}) for x in (0.01, 0.01, 0.04)]
+    runs = pd.DataFrame({"short_label": "smp", "directory": "d", "topology": grids})
+    layer_means, outside_means, _ = maps.remaining(runs)
+    assert layer_means["smp"][0, 0] == pytest.approx(0.02) and outside_means["smp"]["pooler"] == pytest.approx(0.2)
+    assert written(maps.draw_density(layer_means, outside_means, THEME).axes[0])[0, 0][0] == "2.0%"

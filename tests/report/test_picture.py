@@ -1,5 +1,6 @@
 """A figure is drawn once. Its dark picture must equal one that is drawn in the dark theme from the start."""
 
+import base64
 import io
 from functools import partial
 
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 from pypdf import PdfReader
 
-from prunebert.report import allocation, curves, maps, picture, published, style
+from prunebert.report import allocation, curves, maps, page, picture, published, style
 
 
 def cell_means():
@@ -85,6 +86,18 @@ def test_each_pdf_file_has_its_own_page_text_and_images():
     for image, equal in zip(page.images, alone.images, strict=True):
         assert image.image.tobytes() == equal.image.tobytes()
     assert b"/FontFile2" in files["density"]  # the font is embedded
+
+
+def test_the_page_has_both_themes_and_the_file_the_light_one(tmp_path):
+    draw = FIGURES["cost"]
+    document = picture.Document()
+    drawn = page.draw_picture(style.Drawing("cost", "caption", draw), tmp_path, document)
+    light, dark = (pixels(base64.b64decode(content)) for content in (drawn.light, drawn.dark))
+    assert light[0, 0].tolist() == [255] * 3 and dark[0, 0].tolist() == [0x16, 0x18, 0x1C]
+    assert (pixels((tmp_path / "cost.png").read_bytes()) == light).all() and drawn.width == 7 * 130
+    html = page.render("t", [], "", [page.Section("s", "s", [page.Part(figure=drawn)])])
+    source, image = html.index(drawn.dark), html.index(drawn.light)
+    assert source < image and "(prefers-color-scheme: dark)" in html[:source].rpartition("<source")[2]
 
 
 def test_a_document_without_pages_has_no_files():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from prunebert.report import variants
 from prunebert.report.collect import collect
 
 FIT = {"steps": 9, "lr": 0.1}
@@ -96,6 +97,65 @@ def test_settings_implied_by_an_option_are_not_repeated(run, tmp_path):
         "smp (fit=paper, fit.steps=600)",
         "smp (fit=quick, fit.steps=5)",
     ]
+
+
+def test_budgets_and_teachers_belong_to_their_options(run, tmp_path):
+    """fit= also sets the budgets of masks and of the teacher, and distill= all of the teacher's settings."""
+    for fit, steps in (("quick", 1), ("paper", 2)):
+        budgets = {key: {"steps": steps} for key in ("fit", "mask_fit", "teacher_fit")}
+        budgets["distill"] = {"fit": {"steps": steps}}
+        run(f"a{fit}", "smp", fit=fit, settings=budgets)
+    for distill, weight in (("logits", 0.5), ("tinybert", 0.9)):
+        run(f"b{distill}", "gmp", distill=distill, settings={"distill": {"weight": weight}})
+    run("c", "tamt", augment="mlm")
+    assert sorted(labels(tmp_path)) == [
+        "gmp (fit=quick, distill=logits)",
+        "gmp (fit=quick, distill=tinybert)",
+        "smp (fit=paper)",
+        "smp (fit=quick)",
+        "tamt (fit=quick, augment=mlm)",
+    ]
+
+
+def test_methods_are_in_the_order_of_the_papers_tables(run, tmp_path):
+    order = ["dense", "random", "magnitude", "imp", "gmp", "movement", "soft_movement", "l0"]
+    order += ["sparsebert", "tamt", "abp", "smp", "another"]
+    for method in sorted(order):
+        run(method, method, 0.5)
+    assert collect([tmp_path]).runs["method"].tolist() == order
+
+
+def test_code_from_elsewhere_is_not_looked_up_for_defaults(run, tmp_path, monkeypatch):
+    """A report reads other people's runs: `_target_` may name any module."""
+    asked = []
+    monkeypatch.setattr(variants.signature, "defaults", lambda target: asked.append(target) or {"new": 1})
+    for name, target in (("a", "os.system"), ("b", "prunebert.methods.smp.smp")):
+        (run(name, name, settings={}) / ".hydra/config.yaml").write_text(f"method: {{_target_: {target}}}")
+        run(f"{name}1", name, seed=1, settings={"new": 1})
+    found = collect([tmp_path]).runs.groupby("method")["variant"].nunique()
+    assert asked == ["prunebert.methods.smp.smp"] and found.to_dict() == {"a": 2, "b": 1}
+
+
+def test_a_table_holds_one_set_of_labels_and_of_weights_and_of_rows(run, tmp_path):
+    data = {"labels": ["no", "yes"], "rows": {"train": 9, "validation": 100}}
+    run("a", data=data)
+    run("swapped", data=data | {"labels": ["yes", "no"]})
+    run("more rows", data=data | {"rows": {"train": 9, "validation": 101}})
+    run("moved", data=data, model="/here/moved", seed=1)
+    run("other", data=data, weights_hash="", model="elsewhere/other")
+    tables = {
+        path.name: t for path, t in zip(*(collect([tmp_path]).runs[c] for c in ("directory", "table")), strict=True)
+    }
+    assert tables["a"] == tables["moved"] and len(set(tables.values())) == 4
+    assert (
+        tables["other"] == "toy, other" and "labels" in tables["swapped"] and "evaluation data" in tables["more rows"]
+    )
+
+
+def test_a_topology_that_cannot_be_read_does_not_change_what_the_sparsity_is_of(run, tmp_path):
+    for seed, content in enumerate(("{}", "?", '{"kinds": {"pooler": {"remaining": 0.5, "size": 9}}}')):
+        (run(str(seed), seed=seed, prunable="encoder_pooler") / "topology.json").write_text(content)
+    assert set(collect([tmp_path]).runs["denominator"]) == {"encoder_pooler"}
 
 
 def test_a_short_label_has_only_what_distinguishes_variants(run, tmp_path):
