@@ -85,13 +85,17 @@ def test_the_timed_variants_are_the_exported_model(finished, words):
     assert bench_models.size(models["csr"]) < bench_models.size(models["dense"]) == bench_models.size(models["zeros"])
 
 
-def test_bench_prints_percentiles_hardware_and_a_verdict(finished, cli, tmp_path):
+def test_bench_prints_percentiles_hardware_and_a_verdict(finished, cli, tmp_path, monkeypatch):
+    loads = iter([(0.5, 0, 0), (7.25, 0, 0)])
+    monkeypatch.setattr(bench.os, "getloadavg", lambda: next(loads))
+    monkeypatch.setattr(bench.os, "cpu_count", lambda: 4)
     run = finished("method=smp", "sparsity=0.9")
     words = ["--batch", "1,3", "--length", "9", "--repeats", "6", "--threads", "1", "--out", "x.json"]
     status, printed = cli("bench", str(run), *words)
     assert status == 0, printed
     result = json.loads((tmp_path / "x.json").read_text())
     assert f"torch {torch.__version__}" in result["hardware"] and result["hardware"] in printed.replace("\n", " ")
+    assert "the machine was busy (load 7.2 on 4 cores), so these times are only rough" in printed
     assert "the vocabulary" not in printed and "encoder without its head" in printed
     assert [(c["batch"], c["length"], c["repetitions"]) for c in result["cells"]] == [(1, 9, 6), (3, 9, 6)]
     for timing in result["cells"]:

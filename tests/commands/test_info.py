@@ -159,6 +159,27 @@ def test_shares_and_times_are_read_at_a_glance():
     assert info_facts.constant({}) == "" and info_facts.constant({"form": FORM}) == "always the commonest label"
 
 
+def test_rows_are_in_the_order_of_their_numbers_and_only_finished_ones_are_rows(write, lines):
+    for name in ("seed-10", "seed-9"):
+        write(name, seed=int(name[5:]), score=0.7, sparsity=0.5, sparsity_encoder=0.5049)
+    (write("damaged") / "result.json").write_text("{}")
+    (write("dead") / "result.json").unlink()
+    (write("known") / "result.json").unlink()
+    failures = Failures()
+    failures.add(Failure("known", "no space"))
+    printed = lines(failures=failures)
+    assert [line.split()[-1] for line in printed if " 0.7000 " in line] == ["seed-9", "seed-10"]
+    assert printed[-5:-1] == [
+        *("1 cell did not finish: no space", "  known", "1 cell did not finish: it left no log", "  dead"),
+    ]
+    assert printed[-1].startswith("left out: ") and "damaged/result.json" in printed[-1]
+    assert not any("target" in line for line in printed)  # 0.5049 was asked for as 0.5: half a point at most
+    write("off", seed=1, sparsity=0.5, sparsity_encoder=0.506)
+    assert any("target" in line for line in lines())
+    write("dense", seed=2, sparsity=0.0, sparsity_encoder=0.0, sparsity_model=0.0)
+    assert "all: " in "\n".join(lines()) and "prunable encoder" in "\n".join(lines())
+
+
 def test_an_early_versions_run_has_no_share(write, lines):
     write("old", trained_scores=None)
     assert "weights trained" not in "\n".join(lines())

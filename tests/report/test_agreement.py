@@ -119,6 +119,8 @@ def test_all_that_a_result_records_beside_its_settings_counts():
     run = ("smp", "mnli", 0.9)
     plain = beside(*run)
     assert beside(*run, row={"form": {"max_length": 128, "label_words": ["Yes", "Maybe", "No"]}}) == plain != []
+    form = {"max_length": 128, "name": "mine", "outputs": 3, "span": False, "padding": "longest"}
+    assert beside(*run, row={"form": form}) == plain  # a label, and what follows from the task
     for changes in (
         {"row": {"form": {"max_length": 64}}},
         {"row": {"form": {"label_words": ["No", "Maybe", "Yes"]}}},
@@ -156,6 +158,9 @@ def test_a_method_of_ones_own_has_no_published_number(tmp_path):
     for target, numbers in (("mine.smp", False), ("prunebert.methods.smp.smp", True)):
         (tmp_path / ".hydra/config.yaml").write_text(f"method: {{_target_: {target}}}")
         assert bool(beside("smp", "mnli", 0.9, has_files=True, directory=tmp_path)) == numbers
+    (tmp_path / ".hydra/config.yaml").write_text("{")  # the name decides
+    assert beside("smp", "mnli", 0.9, has_files=True, directory=tmp_path)
+    assert beside("smp", "mnli", 0.9, settings={"schedule._target_": "prunebert.earlier.Cubic"}) == []
 
 
 def test_the_papers_settings_are_never_the_users(tmp_path):

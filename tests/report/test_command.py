@@ -1,5 +1,6 @@
 """Test `prunebert report` end to end on runs made by hand: its files, escaping, and one line for bad input."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -8,10 +9,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from prunebert.report import maps
+from prunebert.report import command, maps
 from prunebert.report.page import Picture
+from prunebert.runs import seal
 
 from .conftest import OVERLAP, started, sweep
+from .test_collect import LATER
 
 FILES = {"report.html", "results.csv", "results.parquet", "tables.tex"}
 PRINTED = """toy, bert-base-uncased: accuracy, mean ± standard deviation (seeds)
@@ -67,6 +70,7 @@ def test_everything_is_written_into_the_first_folder(cli, runs, tmp_path):
         assert Image.open(out / f"figures/{name}.png").size[0] > 500
         assert (out / f"figures/{name}.pdf").read_bytes().startswith(b"%PDF")
     text = page(out)
+    assert "9 finished runs from lab: methods 3, tasks with models 1, sparsities 2, seeds 3." in text
     for part in ("0.8700 ± 0.0100 (3)", "prunebert method=smp sparsity=0.9 seed=2", "1 did not finish", "won : lost"):
         assert part in text
     tables = (out / "tables.tex").read_text()
@@ -146,6 +150,26 @@ def test_a_report_is_written_in_spite_of_damaged_runs(undrawn, cli, runs, monkey
         "2 not in the tests",  # smp2 and magnitude1, whose predictions cannot be read
     ):
         assert part in text, part
+
+
+def test_predictions_that_are_damaged_are_told_once_and_a_sweeps_report_prints_it(undrawn, run, tmp_path, capsys):
+    """Whoever verifies them first reports them: the collection, or the tests over examples."""
+    run("lab/old", "smp", written=1)
+    for method in ("magnitude", "smp"):
+        root = run(f"lab/{method}", method)
+        content = (root / "predictions.parquet").read_bytes()
+        row = json.loads((root / "result.json").read_text())
+        hashes = {"predictions.parquet": hashlib.sha256(content).hexdigest()}
+        (root / "result.json").write_bytes(seal.encoded(seal.sealed(row | LATER, hashes)))
+    (root / "predictions.parquet").write_bytes(content[:-1])
+    command.of_sweep(tmp_path / "lab")
+    printed = capsys.readouterr().out
+    assert "2 runs in the tables, 1 not:\n  1 replaced: " in printed and "1 not in the tests: " in printed
+    text = page(tmp_path / "lab/report")
+    assert "1 not in the tests; 1 replaced" in text and "3 finished runs from" in text
+    run("clean/a")
+    command.of_sweep(tmp_path / "clean")
+    assert capsys.readouterr().out.startswith("open ")
 
 
 def test_runs_of_an_earlier_report_and_new_ones_are_in_the_same_tables(undrawn, cli, runs, run, tmp_path):

@@ -4,6 +4,7 @@ import json
 import runpy
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,13 @@ def test_what_cannot_be_loaded_is_refused(finished, tmp_path, model_folder):
     for texts, message in (([], "no texts"), ((["a"], ["b"]), "one text at a time"), ("one", "a list of texts")):
         with pytest.raises(BadInput, match=message):
             loaded.predict(*texts if isinstance(texts, tuple) else (texts,))
+    paired = replace(loaded, form=replace(loaded.form, pair=True))
+    with pytest.raises(BadInput, match="2 first texts and 1 second texts do not make pairs"):
+        paired.predict(["a", "b"], ["c"])
+    unnamed = replace(loaded, form=replace(loaded.form, labels=["0"]))
+    with pytest.raises(BadInput, match="has 1 labels for 2 outputs; use logits instead"):
+        unnamed.predict(["a"])
+    assert not loaded.net.training
 
 
 def test_importing_prunebert_imports_no_torch():

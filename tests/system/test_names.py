@@ -6,7 +6,16 @@ from prunebert.system.names import brief, in_order, mark
 
 
 def test_numbers_in_names_are_ordered_by_value():
-    ordered = ["seed-9", "seed-10", "sparsity-0.9", "sparsity-0.9/seed-2", "sparsity-0.9/seed-10", "sparsity-0.95"]
+    ordered = [
+        "seed-9",
+        "seed-10",
+        "sparsity-0.25",
+        "sparsity-0.5",
+        "sparsity-0.9",
+        "sparsity-0.9/seed-2",
+        "sparsity-0.9/seed-10",
+        "sparsity-0.95",
+    ]
     assert [str(path) for path in sorted(map(Path, reversed(ordered)), key=in_order)] == ordered
 
 
