@@ -47,8 +47,12 @@ def test_the_state_is_told_by_lock_log_and_result(write, tmp_path):
     write("at work", log=start, metrics=METRICS)
     write("killed", log=start, metrics=METRICS)
     write("killed early", log=start)
-    write("by a signal", log=f"{start}10:00:09 WARNING stopped by SIGTERM after step 5\n", metrics=METRICS)
-    write("told so", log=f"{start}10:00:09 INFO what stopped by itself\n10:00:10 INFO phase head begins\n")
+    write(
+        "by a signal",
+        log=f"{start}10:00:09 WARNING stopped by SIGTERM after step 5\n10:00:10 a library at its exit\n",
+        metrics=METRICS,
+    )
+    write("told so", log=f"{start}10:00:10 INFO phase head stopped early\n")
     write(
         "broken", log=f"{start}10:00:09 ERROR it broke\nTraceback\n  File\nRuntimeError: no memory\n", metrics=METRICS
     )
@@ -63,7 +67,7 @@ def test_the_state_is_told_by_lock_log_and_result(write, tmp_path):
         "killed": ("stale", reached),
         "killed early": ("stale", "10:00:00 INFO phase prune begins"),
         "by a signal": ("stopped", reached),
-        "told so": ("stale", "10:00:10 INFO phase head begins"),
+        "told so": ("stale", "10:00:10 INFO phase head stopped early"),
         "broken": ("failed", "RuntimeError: no memory"),
         "refused": ("failed", "task.score=x: allowed are f1"),
     }
