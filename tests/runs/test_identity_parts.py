@@ -85,7 +85,6 @@ def test_every_byte_of_a_file_counts(tmp_path, name):
         hashes.add(identity.content_hash(str(tmp_path / name)))
         if name != "masks.bin":
             hashes.add(identity.content_hash(str(tmp_path)) + "of the folder")
-            (tmp_path / "notes.json").write_text(str(position))  # no text of a corpus, and no tensor
     assert len(hashes) == (4 if name == "masks.bin" else 8)
 
 
@@ -129,4 +128,7 @@ def test_two_files_of_a_folder_do_not_stand_for_each_other(tmp_path):
         for name, content in zip(("a.txt", "b.txt"), contents, strict=True):
             (tmp_path / name).write_text(content)
         hashes.add(identity.content_hash(str(tmp_path)))
+    for name in ("notes.json", "notes.md", "deeper.txt"):  # no text of a corpus and no tensor, or a folder
+        (tmp_path / name).mkdir() if name == "deeper.txt" else (tmp_path / name).write_text("x")
+    hashes.add(identity.content_hash(str(tmp_path)))
     assert len(hashes) == 3 and hashlib.sha256(b"a.txtxb.txty").hexdigest() in hashes
