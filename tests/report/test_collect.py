@@ -86,6 +86,14 @@ def test_a_metric_that_is_not_finite_is_missing_and_runs_that_were_replaced_are_
     assert collected.runs["metrics"].tolist() == [{"accuracy": 0.8}] and collected.finished == 2
 
 
+def test_empty_lists_of_a_result_make_no_columns(run, tmp_path):
+    run("a", overlaps=[], architecture={})
+    run("b", seed=1, overlaps=["seen"], architecture={"hidden_act": "relu"}, weights_hash="other")
+    first, second = sorted(collect([tmp_path]).runs["row"], key=lambda row: row["seed"])
+    assert not {"overlaps", "architecture", "files"} & first.keys()
+    assert second["overlaps"] == ["seen"] and second["architecture"] == {"hidden_act": "relu"}
+
+
 def test_only_some_reasons_are_named_where_no_run_can_be_read(tmp_path):
     for i in range(7):
         started(tmp_path / str(i), [], f"gave up {i}")
