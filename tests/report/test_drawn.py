@@ -169,7 +169,7 @@ def test_the_constant_baseline_is_a_level_if_it_is_near_and_a_number_if_it_is_fa
     _, axes, legend = draw_scores(means, constant_score=0.66)
     assert [line.get_ydata()[0] for line in axes.lines if len({*line.get_ydata()}) == 1] == [0.66]
     assert legend[-1] == "constant baseline"
-    assert draw_scores(means, constant_score=0.2)[2][-1] == "constant baseline: 0.2000, not shown"
+    assert draw_scores(means, constant_score=0.5)[2][-1] == "constant baseline: 0.5000, not shown"
     assert not [text for text in draw_scores(means)[2] if "constant" in text]
 
 
