@@ -25,6 +25,7 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from prunebert.report import agreement
@@ -181,7 +182,8 @@ def of_variants(numbers: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
             all(found.get(key) in values.split("|") for key, _, values in words) for found in facts[method]
         )
 
-    return numbers[[ran(*words) for words in zip(numbers["method"], numbers["variant"], strict=True)]]
+    words = zip(numbers["method"], numbers["variant"], strict=True)
+    return numbers[np.array([ran(method, variant) for method, variant in words], bool)]
 
 
 def closest(cell: pd.DataFrame, numbers: pd.DataFrame | list[dict[str, Any]]) -> list[dict[str, Any]]:

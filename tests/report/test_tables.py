@@ -98,15 +98,15 @@ def beside(monkeypatch):
 
 
 def test_a_published_number_has_its_deviation_source_kind_note_epochs_and_seeds(beside):
-    (first, second, third), _ = beside(
+    (second, first, third), _ = beside(  # what was read in the paper itself is listed first
         number(),
-        number(std=0.0123, seeds=5.0, epochs=1.0, note="read twice", read="paper"),
+        number(score=0.7, std=0.0123, seeds=5.0, epochs=1.0, note="read twice", read="paper"),
         number(kind="interpolated", epochs=float("nan"), seeds=1.0, score=0.85),
     )
     head = ["smp", "0.9", "f1", "0.8000 ± 0.0100 (2)"]
     assert first == [*head, "0.75", "+0.0500", "SMP Table 1 (quoted there from another paper), row 3", "3 epochs"]
     assert second[4:] == [
-        *("0.75 ± 0.0123", "+0.0500"),
+        *("0.7 ± 0.0123", "+0.1000"),
         *("SMP Table 1 (read in the paper), row 3; read twice", "1 epoch, 5 seeds"),
     ]
     assert third[5] == "-0.0500" and third[7] == "unknown, 1 seed"
