@@ -122,10 +122,10 @@ def test_dry_shows_runs_phases_steps_and_what_is_finished_and_writes_nothing(cli
     assert status == 0 and snapshot(tmp_path) == before
     printed = " ".join(printed.split())  # lines wrap at the terminal's width
     assert re.search(r"method=tamt task=train .* sparsity=0.5 seed=0: 4 steps, done, in outputs/2026-01-01", printed)
-    assert (
-        re.search(r"mask-training: 2 steps of \d+ on \d+ training rows of", printed)
-        and "finetune: 2 steps of" in printed
-    )
+    assert re.findall(r"(\S+): 2 steps of \d+ on \d+ training rows of (\w+)", printed) == [
+        ("mask-training", "wikitext"),
+        ("finetune", "train"),
+    ]
     status, printed = cli(*words, "method=tamt", "dry=true", "seed=1")
     assert status == 0 and "4 steps, to do" in printed and snapshot(tmp_path) == before
 

@@ -114,7 +114,9 @@ def test_the_command_prints_the_numbers_of_the_result(finished, cli, toy, tmp_pa
     words = ("method=abp", "sparsity=0.5", "method.control=schedule")
     row = artifacts.result(finished(*words))
     status, printed = cli(*toy, *words, "dry=true")
-    assert status == 0, printed
+    assert status == 0 and "at most 2 steps" not in printed, printed
+    early = cli(*toy, "method=abp", "method.control=paper", "dry=true")[1]
+    assert "seed=0: at most 2 steps, to do prune: at most 2 steps of" in " ".join(early.split())
     printed = " ".join(printed.split())
     assert f"seed=0: {row['steps']} steps, to do prune: {row['phases']['prune']['steps']} steps of" in printed
     assert f" {row['trained_parameters']:,} parameters trained, {row['trained_scores']:,} of them scores" in printed

@@ -131,3 +131,9 @@ def test_the_hubs_conversion_is_read_for_the_main_branch_alone(monkeypatch, foun
     monkeypatch.setattr(huggingface_hub, "is_offline_mode", lambda: offline)
     assert checkpoint._converted(Place("a/b", "a/b", revision)) == expected
     assert asked == (["a/b"] if revision == "main" and not offline else [])  # otherwise nothing waits for the hub
+
+
+def test_the_reason_of_a_refusal_is_one_line_of_at_most_300_characters():
+    assert checkpoint.one_line("a library's  words\n\tover\r\n two lines ") == "a library's words over two lines"
+    long = checkpoint.one_line(ValueError("word " * 100))
+    assert len(long) <= 300 and long.endswith("word …") and "word word" in long

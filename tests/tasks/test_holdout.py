@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
+from prunebert.errors import BadInput
 from prunebert.tasks import questions
 from prunebert.tasks.corpus import corpus
 from prunebert.tasks.holdout import hold_out
@@ -88,3 +89,9 @@ def test_documents_are_held_out_from_all_over_the_file(tmp_path):
 def test_the_fraction_is_that_of_the_evaluation_rows(fraction):
     _, gold = hold_out(table(["a", "b"] * 50), np.array([0, 1] * 50), fraction, ["a", "b"])
     assert len(gold["validation"]) == 100 * fraction and len(gold["train"]) == 100 - 100 * fraction
+
+
+def test_at_most_five_classes_that_are_too_rare_are_named():
+    table = pd.DataFrame({"text": list("abcdefghij"), "label": list("uvwxyz") + ["o", "o", "p", "p"]})
+    with pytest.raises(BadInput, match=r"every class needs 2 rows, and there is 1 of u, v, w, x, y; give task.eval"):
+        hold_out(table, table.label.to_numpy(), 0.4, list("opuvwxyz"))

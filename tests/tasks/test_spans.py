@@ -120,6 +120,7 @@ def logits(length: int, starts: dict[int, float], ends: dict[int, float]) -> np.
         ({0: 9.0, 1: 9.0, 3: 1.0}, {6: 9.0, 4: 1.0}, 20, 30, (2.0, 3, 4)),  # only the context
         ({0: 9.0, 3: 1.0}, {6: 9.0, 4: 1.0}, 1, 30, (2.0, 3, 4)),  # the best of the context, not of the window
         ({5: 4.0, 2: 1.0}, {3: 4.5, 5: 1.0}, 20, 30, (5.5, 2, 3)),  # 5..3 would have 8.5
+        ({4: 4.0, 2: 1.0}, {3: 4.5, 5: 1.0}, 20, 30, (5.5, 2, 3)),  # nor is 4..3, a span of no token, one
         ({5: 4.0}, {3: 4.0}, 1, 30, None),
     ],
 )

@@ -40,6 +40,12 @@ def train_phase(net, phase, impl, seed=0, score=lambda: 0.0):
     return train(net, phase, seed=seed, impl=impl, record=lines.append, score=score), lines
 
 
+def test_an_earlier_end_counts_only_within_the_budget(net, task):
+    phase = phase_of(net, task)  # 8 steps
+    ends = {until: replace(phase, until=until).planned for until in (None, 3, 8, 100)}
+    assert ends == {None: 8, 3: 3, 8: 8, 100: 8}
+
+
 def test_only_listed_groups_train(net, task, impl):
     phase = phase_of(net, task)
     before = net.snapshot(phase.head)
@@ -124,11 +130,13 @@ def test_best_is_chosen_among_steps_at_the_final_sparsity_only(net, task, impl, 
     assert torch.equal(net.heads[phase.head].state_dict()["classifier.weight"], states[expected])
 
 
-def test_a_loss_that_is_not_finite_names_step_and_terms(net, task, impl):
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_loss_that_is_not_finite_names_step_and_terms(net, task, impl, value):
     def loss(out, batch, t):
-        return task.loss(out, batch) | {"extra": out.logits.sum() * (float("nan") if t > 0.5 else 0.0)}
+        extra = out.logits.sum() * 0 + float(value) if t > 0.5 else out.logits.sum() * 0
+        return task.loss(out, batch) | {"extra": extra}
 
-    with pytest.raises(Diverged, match=r"step 5 of 8 of phase x .*extra=nan"):
+    with pytest.raises(Diverged, match=rf"step 5 of 8 of phase x .*extra={value}"):
         train_phase(net, phase_of(net, task, loss=loss), impl)
 
 
