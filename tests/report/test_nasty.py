@@ -81,6 +81,14 @@ def test_one_nasty_run_is_text_everywhere(run, tmp_path):
     assert len(list((tmp_path / "out/figures").iterdir())) >= 4
 
 
+def test_a_column_of_whole_and_broken_numbers_stays_numeric_and_one_of_several_types_is_json(run, tmp_path):
+    for seed, value in enumerate((1, 2.5)):
+        run(f"lab/{seed}", seed=seed, settings={"n": value, "mixed": ["a", True][seed]})
+    table = command.flatten(collect([tmp_path / "lab"]).runs)
+    assert table["settings.n"].tolist() == [1, 2.5] and not any(isinstance(v, str) for v in table["settings.n"])
+    assert table["settings.mixed"].tolist() == ["a", "true"]
+
+
 def test_an_edited_or_malformed_cell_of_a_table_is_named_and_left_out(run, tmp_path):
     for seed in range(9):
         run(f"lab/{seed}", seed=seed)

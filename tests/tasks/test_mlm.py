@@ -119,6 +119,8 @@ def test_unusable_settings_and_corpora_are_refused(model, texts, tmp_path):
     ):
         with pytest.raises(BadInput, match=f"^{line}"):
             mlm_task(**settings | changed)
+    long = {"train": ["good film"] * 40, "validation": ["good film"] * 40}
+    assert mlm_task(**settings | {"block": 64, "corpus": lambda: long}).train_rows > 0  # as long as the model reads
     model.tokenizer.mask_token = None
     with pytest.raises(BadInput, match=r"^task=mlm: .* has no mask token"):
         mlm_task(**settings)
