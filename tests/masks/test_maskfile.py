@@ -241,6 +241,13 @@ def test_bits_after_the_last_weight_do_not_count(file):
     assert maskfile.read_packed(file).bits["b.weight"].tolist() == [0xB1, 64]
 
 
+def test_all_bytes_before_the_last_one_count_as_they_are(file):
+    ones = 4 + 4 + 1  # of 0xB1, of 0x0F, and of the first two bits of 0x7F
+    described = {"shapes": json.dumps({"w": [3, 6]}), "kept": json.dumps({"w": ones})}
+    file.write_bytes(signed({"w": torch.tensor([0xB1, 0x0F, 0x7F], dtype=torch.uint8)}, **described))
+    assert maskfile.read_packed(file).bits["w"].tolist() == [0xB1, 0x0F, 0x40]
+
+
 def test_other_tensors_in_a_signed_file_are_refused(file):
     for bits in (BITS["a.weight"].view(1, 2), BITS["a.weight"].to(torch.int8)):
         refused(

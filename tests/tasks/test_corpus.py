@@ -1,11 +1,14 @@
 """The documents of a corpus: from a folder's text files in order, without empty lines, and what is refused."""
 
+import re
+
 import datasets
 import pandas as pd
 import pytest
 
 from prunebert.errors import BadInput
 from prunebert.system import packaged
+from prunebert.tasks import layouts
 from prunebert.tasks.corpus import corpus
 
 NAMES = {"name": "own", "hub": None, "package": None, "text": "text", "holdout": 0.25}
@@ -69,3 +72,9 @@ def test_a_row_of_the_hub_that_is_no_text_is_refused(monkeypatch):
         corpus(**NAMES | {"hub": hub}, file=None)
     loaded["dev"] = datasets.Dataset.from_dict({"text": ["c", ""]})
     assert corpus(**NAMES | {"hub": hub}, file=None) == {"train": ["a", "b"], "validation": ["c"]}
+
+
+def test_an_address_in_place_of_a_file_is_refused_by_its_key():
+    for file in ("https://example.org/a.txt", "C:\\texts"):
+        with pytest.raises(BadInput, match=rf"^corpus\.file={re.escape(file)}: this is a (URL|Windows path)"):
+            layouts.corpus(file)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from prunebert.errors import BadInput
 from prunebert.masks.history import History
 from prunebert.system.signals import Request, Stopped
 from prunebert.training import checkpoints as module
@@ -126,6 +127,12 @@ def test_a_finished_phase_keeps_no_moment_and_the_next_takes_none_of_its(opened,
     before = finetune.net.weight.clone()
     assert store.restore_phase(finetune.phase, finetune.net) is None
     assert store.resume(finetune) == (0, 0.0) and torch.equal(finetune.net.weight, before)
+
+
+@pytest.mark.parametrize("bad", [{"seconds": -1.0}, {"steps": 0}])
+def test_an_interval_outside_its_range_is_refused_by_its_key(bad):
+    with pytest.raises(BadInput, match=rf"^checkpoint\.{next(iter(bad))}="):
+        Every(**{"seconds": None, "steps": None} | bad)
 
 
 def test_a_moment_is_due_after_so_many_steps_or_so_many_seconds_since_the_last(opened, tmp_path, monkeypatch):
