@@ -200,6 +200,12 @@ def test_an_allocations_uniform_level_is_marked_and_panels_keep_their_order():
     assert not any("64" in tick.get_text() for tick in figure.axes[0].get_yticklabels())
 
 
+@pytest.mark.parametrize(("layers", "ticks"), [(12, list(range(12))), (13, [0, 4, 8, 12]), (24, [0, 4, 8, 12, 16, 20])])
+def test_up_to_twelve_layers_are_all_numbered_and_of_more_every_fourth(layers, ticks):
+    figure = maps.draw_density({"smp": np.full((layers, 6), 0.5)}, {"smp": {}}, THEME)
+    assert figure.axes[0].get_yticks().tolist() == ticks
+
+
 def test_a_density_is_the_mean_and_small_ones_have_a_decimal():
     grids = [topologies.Topology(True, (np.full((2, 6), x), {"pooler": 10 * x}), {}) for x in (0.01, 0.01, 0.04)]
     runs = pd.DataFrame({"short_label": "smp", "directory": "d", "topology": grids})

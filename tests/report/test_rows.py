@@ -272,3 +272,8 @@ def test_a_table_that_a_spreadsheet_saved_with_a_mark_of_its_encoding_is_read(ru
     names = column_names(table)
     table.write_bytes("\ufeff".encode() + table.read_bytes())
     assert column_names(table) == names == read(table)[0] and len(names) > 20
+
+
+def test_an_empty_file_has_no_columns(tmp_path):
+    (tmp_path / "results.csv").touch()
+    assert column_names(tmp_path / "results.csv") == []

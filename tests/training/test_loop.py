@@ -13,6 +13,7 @@ from prunebert.masks.top_v import keep_top
 from prunebert.network import models
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.schedules import Cubic
+from prunebert.training import loop
 from prunebert.training.loop import train
 from prunebert.training.phase import Group, Phase, finetune
 from tests.training.test_step_by_hand import BATCH, Still, sgd
@@ -136,8 +137,23 @@ def test_a_loss_that_is_not_finite_names_step_and_terms(net, task, impl, value):
         extra = out.logits.sum() * 0 + float(value) if t > 0.5 else out.logits.sum() * 0
         return task.loss(out, batch) | {"extra": extra}
 
-    with pytest.raises(Diverged, match=rf"step 5 of 8 of phase x .*extra={value}"):
+    with pytest.raises(Diverged, match=rf"not finite at step 5 of 8 of phase x .*extra={value}"):
         train_phase(net, phase_of(net, task, loss=loss), impl)
+
+
+def test_the_progress_line_shows_the_sum_of_the_terms_and_the_sparsity(net, task, impl, monkeypatch):
+    shown = []
+    monkeypatch.setattr(loop.Progress, "show", lambda self, *facts: shown.append(facts))
+    masks = {name: torch.zeros_like(w).index_fill_(0, torch.tensor([0]), 1) for name, w in net.prunable().items()}
+
+    def loss(out, batch, t):
+        return task.loss(out, batch) | {"kd": out.logits.sum() * 0 + 2, "penalty": out.logits.sum() * 0 + 3}
+
+    _, lines = train_phase(net, phase_of(net, task, loss=loss, masks=lambda t, hard: masks), impl)
+    logged = [line for line in lines if "lr" in line]
+    assert [step for step, _, _ in shown] == [line["step"] for line in logged] and len(shown) > 2
+    for (_, total, sparsity), line in zip(shown, logged, strict=True):
+        assert total == pytest.approx(line["loss_task"] + 5) and sparsity == line["sparsity"] > 0.9
 
 
 def test_a_gradient_that_is_nan_under_a_finite_loss_names_the_step(net, task, impl):
