@@ -156,7 +156,10 @@ def exit_codes(chosen: list[str], files_of_names: dict[str, str]) -> dict[str, i
 
 
 def run(chosen: list[str], files_of_names: dict[str, str], jobs: int, again: bool) -> float:
-    """Let mutmut run the chosen mutants that have no outcome, or `again` timed out. Return the seconds that it took."""
+    """Let mutmut run the chosen mutants that have no outcome, or `again` timed out.
+
+    Returns the seconds that it took; 0 if some had an outcome before, because then they are not the time of all.
+    """
     outcomes = {name: results.outcome(code) for name, code in exit_codes(chosen, files_of_names).items()}
     missing = [name for name, outcome in outcomes.items() if not outcome or (again and outcome == "timeout")]
     if not missing:
@@ -179,7 +182,7 @@ def run(chosen: list[str], files_of_names: dict[str, str], jobs: int, again: boo
     if process.returncode:
         lines = Path("mutants.log").read_text().replace("\r", "\n").splitlines()
         raise SystemExit("\n".join([*lines[-40:], f"mutmut ended with status {process.returncode}"]))
-    return time.monotonic() - started
+    return time.monotonic() - started if len(missing) == len(chosen) else 0.0
 
 
 def show_progress(chosen: list[str], files_of_names: dict[str, str], done_before: int, started: float) -> None:

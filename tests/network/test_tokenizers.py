@@ -4,6 +4,7 @@ import json
 import shutil
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import datasets
 import numpy as np
@@ -15,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from prunebert.errors import BadInput
 from prunebert.network import heads, models, tokenizers
+from prunebert.network.checkpoint import Place
 from prunebert.network.interface import Form
 from prunebert.tasks.cache import tokenised
 from prunebert.tasks.mlm import mlm_task
@@ -254,3 +256,14 @@ def test_the_hash_of_a_tokenizer_sees_what_changes_tokens(folder):
         with pytest.raises(BadInput, match=r"^here: made on m with another tokenizer"):
             tokenizers.require_same(other, {"model": "m", "tokenizer_hash": found}, "here")
     tokenizers.require_same(other, {"model": "m"}, "here")  # an older result
+
+
+@pytest.mark.parametrize(("words", "rows"), [(1000, 2000), (100, 228), (1000, 2001), (100, 229)])
+def test_a_vocabulary_under_half_of_the_embeddings_is_another_models_unless_a_few_rows_pad(words, rows):
+    tokenizer = SimpleNamespace(get_vocab=lambda: dict.fromkeys(map(str, range(words))), all_special_tokens=[])
+    place = Place("x", "x", "main")
+    if rows % 2 == 0:
+        tokenizers._require_own_vocabulary(place, tokenizer, rows)
+    else:
+        with pytest.raises(BadInput, match=f"its tokenizer has {words} tokens and its embeddings have {rows} rows"):
+            tokenizers._require_own_vocabulary(place, tokenizer, rows)

@@ -89,6 +89,7 @@ def test_no_answer_is_allowed_only_where_the_task_says_so(make):
 def test_the_form_has_every_setting(make):
     form = make(n_best=7, max_answer=11, score="exact").form()
     assert (form.n_best, form.max_answer, form.stride, form.max_length) == (7, 11, 5, 20)
+    assert form.padding == "longest" and make(padding="max_length").form().padding == "max_length"
     assert form.span and form.pair and form.outputs == 2 and form.label_words == ["Yes", "No"]
     assert not form.no_answer and make(no_answer=True).form().no_answer and make(score="exact").score == "exact"
 
