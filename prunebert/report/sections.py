@@ -172,7 +172,10 @@ def _differences(gaps: pd.DataFrame, baseline: str | None, metric: str, task: st
 
 
 def _published(runs: pd.DataFrame, numbers: pd.DataFrame) -> list[Part]:
-    agreeing, differing = tables.published_comparisons(runs, numbers), tables.published_elsewise(runs, numbers)
+    agreeing, differing = (
+        tables.published_comparisons(runs, numbers),
+        tables.published_with_other_settings(runs, numbers),
+    )
     title = "Published results"
     parts = [Part(title, PUBLISHED, agreeing)] if agreeing.rows else []
     if not agreeing.rows:

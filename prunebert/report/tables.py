@@ -117,7 +117,7 @@ def published_comparisons(runs: pd.DataFrame, numbers: pd.DataFrame) -> Table:
     return Table([*columns, "source", "published training"], rows)
 
 
-def published_elsewise(runs: pd.DataFrame, numbers: pd.DataFrame) -> Table:
+def published_with_other_settings(runs: pd.DataFrame, numbers: pd.DataFrame) -> Table:
     """Return a row for each published number that is closest to a cell and differs in settings, which it names.
 
     The arguments are those of `published_comparisons`.

@@ -91,7 +91,7 @@ def beside(monkeypatch):
         monkeypatch.setattr(published, "closest", lambda *_: [n for n in numbers if n["differing"]])
         tables_of_both = (
             tables.published_comparisons(cell, pd.DataFrame()),
-            tables.published_elsewise(cell, pd.DataFrame()),
+            tables.published_with_other_settings(cell, pd.DataFrame()),
         )
         return [texts(table) for table in tables_of_both]
 
