@@ -20,8 +20,8 @@ from matplotlib.ticker import MultipleLocator, PercentFormatter
 from PIL import Image
 from results_table import COLUMNS, short_labels
 
-from prunebert.report.curves import sparsity_axis
-from prunebert.report.style import DARK, LIGHT, METHODS, Theme
+from prunebert.report.figures.curves import sparsity_axis
+from prunebert.report.figures.style import DARK, LIGHT, METHODS, Theme
 
 METRIC = "accuracy"
 SHOWN = ("smp", "movement", "gmp", "magnitude", "random")

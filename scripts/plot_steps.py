@@ -17,7 +17,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from results_table import COLUMNS, STEP_COLUMNS, total_steps
 
-from prunebert.report.style import LIGHT, METHODS
+from prunebert.report.figures.style import LIGHT, METHODS
 
 
 def main() -> None:

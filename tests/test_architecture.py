@@ -177,7 +177,7 @@ def test_the_report_reads_files_and_is_read_by_no_room():
         "report",
         "__version__",
     }
-    assert {room(m) for f in (ROOT / "report").glob("*.py") for m in ours(f)} <= allowed
+    assert {room(m) for f in (ROOT / "report").rglob("*.py") for m in ours(f)} <= allowed
     outside = {module(f) for f in FILES if room(module(f)) != "report" and any(room(m) == "report" for m in ours(f))}
     assert outside == {"cli"}
 

@@ -43,7 +43,11 @@ def test_the_wheel_has_every_configuration_and_module(tmp_path):
     names = set(zipfile.ZipFile(wheel).namelist())
     conf = {f"prunebert/conf/{p.relative_to(ROOT / 'conf')}" for p in (ROOT / "conf").rglob("*.yaml")}
     code = {str(p.relative_to(ROOT)) for p in (ROOT / "prunebert").rglob("*.py")}
-    data = {"prunebert/commands/speed.csv", "prunebert/report/page.html", "prunebert/report/published.csv"}
+    data = {
+        "prunebert/commands/speed.csv",
+        "prunebert/report/page/page.html",
+        "prunebert/report/published/published.csv",
+    }
     assert len(conf) > 40 and len(code) > 40 and conf | code | data <= names
     assert not any(n.startswith("tests") for n in names)
 

@@ -12,10 +12,13 @@ import pandas as pd
 
 from prunebert import __version__
 from prunebert.errors import BadInput, reason
-from prunebert.report import cells, collect, differences, folder, latex, page, picture, rows, sections, terminal
+from prunebert.report import cells, collect, folder, latex, rows, terminal
 from prunebert.report.collect import Collected, Trouble
-from prunebert.report.page import Picture
-from prunebert.report.style import Drawing
+from prunebert.report.figures import picture
+from prunebert.report.figures.style import Drawing
+from prunebert.report.page import page, sections
+from prunebert.report.page.page import Picture
+from prunebert.report.statistics import differences
 from prunebert.runs import artifacts, files, reading
 from prunebert.system.console import counted, short
 from prunebert.system.countdown import Countdown

@@ -6,7 +6,7 @@ import pandas as pd
 
 from prunebert.errors import visible
 from prunebert.report import cells
-from prunebert.report.statistics import Test
+from prunebert.report.statistics.paired import Test
 
 HEAD = r"""% Written by `prunebert report`. Needs \usepackage{booktabs}.
 % mean ± standard deviation over seeds (number of seeds); sparsity is the fraction removed.

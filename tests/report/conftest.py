@@ -15,7 +15,7 @@ import torch
 
 from prunebert.masks import maskfile
 from prunebert.masks.maskfile import MaskFile
-from prunebert.report import maps
+from prunebert.report.figures import maps
 from tests.toys import write_result
 
 KINDS = ("query", "key", "value", "attention-output", "intermediate", "output")

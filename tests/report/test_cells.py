@@ -5,8 +5,9 @@ import pytest
 from scipy import stats
 
 from prunebert.errors import BadInput
-from prunebert.report import cells, differences, latex
+from prunebert.report import cells, latex
 from prunebert.report.collect import collect
+from prunebert.report.statistics import differences
 
 
 def test_mean_deviation_number_and_best(run, tmp_path):

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from prunebert.report import command, maps
-from prunebert.report.page import Picture
+from prunebert.report import command
+from prunebert.report.figures import maps
+from prunebert.report.page.page import Picture
 from prunebert.runs import seal
 
 from .conftest import OVERLAP, started, sweep
@@ -48,7 +49,7 @@ def undrawn(monkeypatch):
         (folder / f"{drawing.name}.png").touch()
         return Picture(drawing.name, drawing.caption, "", "", 900)
 
-    monkeypatch.setattr("prunebert.report.page.draw_picture", draw_picture)
+    monkeypatch.setattr("prunebert.report.page.page.draw_picture", draw_picture)
 
 
 def page(root):

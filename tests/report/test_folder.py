@@ -16,7 +16,7 @@ def out(run, tmp_path, monkeypatch):
         (folder / f"{drawing.name}.png").write_bytes(b"figure")
         return command.Picture(drawing.name, drawing.caption, "", "", 900)
 
-    monkeypatch.setattr("prunebert.report.page.draw_picture", draw_picture)
+    monkeypatch.setattr("prunebert.report.page.page.draw_picture", draw_picture)
     run("lab/a", "magnitude")
     run("lab/b", "smp", wrong=5)
     command.write([tmp_path / "lab"], tmp_path / "out")

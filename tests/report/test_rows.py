@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 
 from prunebert.errors import BadInput
-from prunebert.report import differences, latex, tables
+from prunebert.report import latex
 from prunebert.report.collect import collect
 from prunebert.report.command import flatten
+from prunebert.report.page import tables
 from prunebert.report.rows import column_names, parse_cell, parse_row, read
+from prunebert.report.statistics import differences
 
 PUBLISHED = Path(__file__).parents[2] / "results/main/results.csv"
 CELL = ["table", "label", "sparsity"]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from prunebert.report.style import LIGHT
+from prunebert.report.figures.style import LIGHT
 from tests.toys import script
 
 ROOT = Path(__file__).parents[2]

@@ -7,8 +7,9 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 import prunebert.cli  # noqa: F401 (registers the configuration's resolvers)
-from prunebert.report import command, rows, sections
+from prunebert.report import command, rows
 from prunebert.report.collect import collect
+from prunebert.report.page import sections
 from prunebert.runs import artifacts, identity
 from prunebert.settings import overlaps
 from tests.test_conf import options

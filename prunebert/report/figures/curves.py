@@ -14,8 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from prunebert.errors import visible
-from prunebert.report import published
-from prunebert.report.style import LINES, WIDTH, Theme, look
+from prunebert.report.figures.style import LINES, WIDTH, Theme, look
+from prunebert.report.published import numbers as published
 from prunebert.system.console import counted
 from prunebert.system.names import brief
 

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prunebert.report import published
 from prunebert.report.collect import collect
-from prunebert.report.tables import published_comparisons, published_with_other_settings
+from prunebert.report.page.tables import published_comparisons, published_with_other_settings
+from prunebert.report.published import numbers as published
 from prunebert.settings import checks
 
 from . import papers

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from prunebert.analysis.comparison import beyond_chance
-from prunebert.report.style import WIDTH, Theme
+from prunebert.report.figures.style import WIDTH, Theme
 from prunebert.report.topologies import KINDS
 from prunebert.system.names import brief
 

@@ -10,9 +10,9 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from prunebert.report.curves import sparsity_axis
-from prunebert.report.maps import ACROSS, MAX_TITLE, SHORT
-from prunebert.report.style import LINES, WIDTH, Theme
+from prunebert.report.figures.curves import sparsity_axis
+from prunebert.report.figures.maps import ACROSS, MAX_TITLE, SHORT
+from prunebert.report.figures.style import LINES, WIDTH, Theme
 from prunebert.report.topologies import KINDS
 from prunebert.system.names import brief
 

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prunebert.report import agreement
+from prunebert.report.published import agreement
 
 CITED = {
     "SMP Table 1": "Jiang et al., ACL 2023, Table 1",
@@ -73,7 +73,7 @@ TEXT_COLUMNS = (
 
 def read_table() -> pd.DataFrame:
     """Return published.csv, a row per number."""
-    with (files("prunebert.report") / "published.csv").open(encoding="utf-8") as stream:
+    with (files("prunebert.report.published") / "published.csv").open(encoding="utf-8") as stream:
         empty_is_nan = {column: [""] for column in ("epochs", "std", "seeds")}
         return pd.read_csv(
             stream, dtype=dict.fromkeys(TEXT_COLUMNS, "str"), keep_default_na=False, na_values=empty_is_nan

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from prunebert.errors import visible
-from prunebert.report.style import Drawing
-from prunebert.report.tables import Table
+from prunebert.report.figures.style import Drawing
+from prunebert.report.page.tables import Table
 from prunebert.runs import files
 
 if TYPE_CHECKING:
-    from prunebert.report.picture import Document
+    from prunebert.report.figures.picture import Document
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def render(title: str, summary: list[str], trouble: str, sections: list[Section]
     """Return the page's HTML. The template escapes every text."""
     from jinja2 import Environment, StrictUndefined
 
-    source = (resources.files("prunebert.report") / "page.html").read_text("utf-8")
+    source = (resources.files("prunebert.report.page") / "page.html").read_text("utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, finalize=_shown)
     template = environment.from_string(source)
     return template.render(title=title, summary=summary, trouble=trouble, sections=sections)
@@ -66,7 +66,7 @@ def _shown(value: object) -> object:
 
 def draw_picture(drawing: Drawing, folder: Path, document: Document) -> Picture:
     """Draw a figure, write NAME.png into `folder`, append it to the document, and return both themes for the page."""
-    from prunebert.report import picture
+    from prunebert.report.figures import picture
 
     drawn = picture.render(drawing, document)
     files.write(folder, f"{drawing.name}.png", drawn.light)

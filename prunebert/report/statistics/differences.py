@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from prunebert.errors import BadInput, bad_choice
-from prunebert.report import examples
-from prunebert.report.statistics import Test, holm, over_examples, over_seeds
+from prunebert.report.statistics import examples
+from prunebert.report.statistics.paired import Test, holm, over_examples, over_seeds
 from prunebert.report.variants import AXES
 
 DEFAULT = "magnitude"

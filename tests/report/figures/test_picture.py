@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 from pypdf import PdfReader
 
-from prunebert.report import allocation, curves, maps, page, picture, published, style
+from prunebert.report.figures import allocation, curves, maps, picture, style
+from prunebert.report.page import page
+from prunebert.report.published import numbers as published
 
 
 def cell_means():

@@ -4,8 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prunebert.report import command, differences, maps, published, sections
+from prunebert.report import command
 from prunebert.report.collect import Collected, Trouble, collect
+from prunebert.report.figures import maps
+from prunebert.report.page import sections
+from prunebert.report.published import numbers as published
+from prunebert.report.statistics import differences
 
 
 def section(runs, baseline=None):

@@ -5,8 +5,7 @@ import shutil
 import pytest
 
 from prunebert.report.command import write
-
-from .conftest import finished
+from tests.report.conftest import finished
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 FLAGS = (

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from prunebert.report import published
+from prunebert.report.published import numbers as published
 
 TABLE = published.read_table()
 SIX = [

@@ -3,10 +3,12 @@
 import pandas as pd
 import pytest
 
-from prunebert.report import differences, latex, statistics, tables
+from prunebert.report import latex
 from prunebert.report.collect import collect
-
-from .conftest import finished
+from prunebert.report.page import tables
+from prunebert.report.statistics import differences
+from prunebert.report.statistics import paired as statistics
+from tests.report.conftest import finished
 
 WRONG = {"magnitude": (30, 32, 35), "gmp": (20, 22, 26), "smp": (29, 30, 33)}  # of 100, by seed; the first ones
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from matplotlib import colors
 
-from prunebert.report import cells, curves, maps, published, style, variants
+from prunebert.report import cells, variants
 from prunebert.report.collect import collect
-
-from .conftest import OVERLAP
+from prunebert.report.figures import curves, maps, style
+from prunebert.report.published import numbers as published
+from tests.report.conftest import OVERLAP
 
 
 @pytest.fixture(autouse=True, params=[style.LIGHT, style.DARK], ids=lambda t: t.name)

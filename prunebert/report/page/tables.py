@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from prunebert.report import cells, published
+from prunebert.report import cells
 from prunebert.report.collect import SPARSITIES, Trouble
-from prunebert.report.statistics import Test
+from prunebert.report.published import numbers as published
+from prunebert.report.statistics.paired import Test
 from prunebert.report.variants import DENOMINATORS
 from prunebert.system.console import counted, short
 

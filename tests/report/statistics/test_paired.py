@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from prunebert.report.statistics import holm, over_examples, over_seeds
+from prunebert.report.statistics.paired import holm, over_examples, over_seeds
 
 
 def series(values):

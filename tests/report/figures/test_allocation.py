@@ -6,8 +6,9 @@ import matplotlib
 import numpy as np
 import pytest
 
-from prunebert.report import allocation, maps, sections, style
 from prunebert.report.collect import collect
+from prunebert.report.figures import allocation, maps, style
+from prunebert.report.page import sections
 
 
 def write_allocation(root, kinds, layers):

@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 from matplotlib import colors
 
-from prunebert.report import allocation, cells, curves, maps, published, style, topologies
+from prunebert.report import cells, topologies
 from prunebert.report.collect import collect
+from prunebert.report.figures import allocation, curves, maps, style
+from prunebert.report.published import numbers as published
 
 THEME = style.LIGHT
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from prunebert.errors import BadInput
-from prunebert.report.examples import Reader, example_scores, unit
+from prunebert.report.statistics.examples import Reader, example_scores, unit
 from tests.toys import RESULT, write_result
 
 

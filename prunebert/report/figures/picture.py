@@ -22,7 +22,7 @@ from PIL import Image
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import DictionaryObject, NameObject
 
-from prunebert.report.style import DARK, LIGHT, Drawing, Theme
+from prunebert.report.figures.style import DARK, LIGHT, Drawing, Theme
 
 COLOURS = ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor")  # properties of artists
 

@@ -4,10 +4,10 @@ import hydra
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from prunebert.report import agreement, published
+from prunebert.report.published import agreement
+from prunebert.report.published import numbers as published
 from prunebert.settings import overrides
-
-from .papers import RECORDS, beside, cell, paper
+from tests.report.published.papers import RECORDS, beside, cell, paper
 
 WHOLE = "encoder_pooler_embeddings"
 RETRAINED = {"keep_pretrained": True, "head": "layer_mix"}

@@ -3,8 +3,10 @@
 import pandas as pd
 import pytest
 
-from prunebert.report import cells, published, tables
+from prunebert.report import cells
 from prunebert.report.collect import collect
+from prunebert.report.page import tables
+from prunebert.report.published import numbers as published
 
 
 def test_scores_are_no_weights_and_a_run_of_an_earlier_version_does_not_know():

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from prunebert.report import published
-from tests.report.papers import RECORDS, TABLE, cell
+from prunebert.report.published import numbers as published
+from tests.report.published.papers import RECORDS, TABLE, cell
 
 
 def test_what_a_readme_and_a_table_repeat_is_listed_once_with_the_most_exact_number():

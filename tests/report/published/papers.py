@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from prunebert.report import published
+from prunebert.report.published import numbers as published
 from prunebert.settings import overrides
 
 TABLE = published.read_table()

@@ -12,11 +12,15 @@ from pathlib import Path
 import pandas as pd
 
 from prunebert.errors import BadInput, visible
-from prunebert.report import allocation, cells, curves, examples, maps, published, tables
+from prunebert.report import cells
 from prunebert.report.collect import Collected, Trouble
-from prunebert.report.page import Part, Picture, Section
-from prunebert.report.statistics import EXPLANATION
-from prunebert.report.style import Drawing
+from prunebert.report.figures import allocation, curves, maps
+from prunebert.report.figures.style import Drawing
+from prunebert.report.page import tables
+from prunebert.report.page.page import Part, Picture, Section
+from prunebert.report.published import numbers as published
+from prunebert.report.statistics import examples
+from prunebert.report.statistics.paired import EXPLANATION
 from prunebert.settings import overlaps
 from prunebert.system.console import counted
 from prunebert.system.names import brief
