@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -17,6 +19,8 @@ from prunebert.runs import files
 
 if TYPE_CHECKING:
     from prunebert.report.figures.picture import Document
+
+SCRIPTS = ("tables.js",)  # in the order in which the page runs them
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,10 @@ class Part:
     table: Table | None = None
     folded: str = ""  # if given, the table is folded behind this line
     figure: Picture | None = None
+    chart: str = (
+        ""  # an interactive chart that page's scripts draw; then the figure is shown where there are no scripts
+    )
+    chart_table: str = ""  # the table whose runs the chart shows; "" for all
 
 
 @dataclass(frozen=True)
@@ -50,14 +58,42 @@ class Section:
     parts: list[Part] = field(default_factory=list)
 
 
-def render(title: str, summary: list[str], trouble: str, sections: list[Section]) -> str:
-    """Return the page's HTML. The template escapes every text."""
+def render(
+    title: str, summary: list[str], trouble: str, sections: list[Section], data: Mapping[str, Any] | None = None
+) -> str:
+    """Return the page's HTML. The template escapes every text.
+
+    Args:
+        title: the page's title.
+        summary: the first paragraphs.
+        trouble: the troubles counted, or "".
+        sections: the sections in their order.
+        data: what the interactive charts show; None if there are none.
+    """
     from jinja2 import Environment, StrictUndefined
 
-    source = (resources.files("prunebert.report.page") / "page.html").read_text("utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, finalize=_shown)
-    template = environment.from_string(source)
-    return template.render(title=title, summary=summary, trouble=trouble, sections=sections)
+    template = environment.from_string(_source("page.html"))
+    return template.render(
+        title=title,
+        summary=summary,
+        trouble=trouble,
+        sections=sections,
+        css=Markup(_source("page.css")),
+        scripts=[Markup(_source(name)) for name in SCRIPTS],
+        data=Markup(_json(data)) if data else "",
+    )
+
+
+def _source(name: str) -> str:
+    """Return a file that lies beside this one."""
+    return (resources.files("prunebert.report.page") / name).read_text("utf-8")
+
+
+def _json(data: Mapping[str, Any]) -> str:
+    """Return JSON that may stand within a script element: no character of it can end the element."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")
 
 
 def _shown(value: object) -> object:
