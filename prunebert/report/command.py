@@ -19,7 +19,7 @@ from prunebert.report.figures.style import Drawing
 from prunebert.report.page import page, sections
 from prunebert.report.page.page import Picture
 from prunebert.report.statistics import differences
-from prunebert.runs import artifacts, files, reading
+from prunebert.runs import files, reading
 from prunebert.system.console import counted, short
 from prunebert.system.countdown import Countdown
 from prunebert.system.garbage import long_lived_objects
@@ -54,7 +54,7 @@ def write(dirs: list[Path], out: Path | None = None, baseline: str | None = None
         BadInput: one of `dirs` cannot be read, no run has finished, no run has the baseline's method, or `out` cannot
             be written to or holds a file that no report wrote.
     """
-    out = artifacts.report_folder(dirs[0] if reading.is_folder(dirs[0]) else dirs[0].parent) if out is None else out
+    out = (dirs[0] if reading.is_folder(dirs[0]) else dirs[0].parent) / "report" if out is None else out
     folder.refuse_unusable(out)
     collected = collect.collect(dirs)
     runs, troubles = collected.runs, list(collected.troubles)

@@ -187,15 +187,19 @@ def runs(root: Path) -> list[Path]:
     pointer's own directory.
     """
     directories = set()
-    for started in (folder for folder, _ in walk.holding(root, (CONFIG,)) if (folder / CONFIG).is_dir()):
-        if _is_of_another_program(started):
-            continue
+    for started in recorded(root):
         try:
             directories.add(resolve_pointer(started))
         except BadInput as error:
             log.warning("%s", error)
             directories.add(started)
     return sorted(directories, key=in_order)
+
+
+def recorded(root: Path) -> list[Path]:
+    """List every directory below `root` with the record of a run. Pointers are not followed."""
+    folders = [folder for folder, _ in walk.holding(root, (CONFIG,)) if (folder / CONFIG).is_dir()]
+    return [folder for folder in folders if not _is_of_another_program(folder)]
 
 
 def _is_of_another_program(root: Path) -> bool:
@@ -244,11 +248,6 @@ def tensors(root: Path, name: str) -> dict[str, Tensor]:
     """
     file = seal.intact(root, name, result(root))
     return {} if file is None else files.load_finite(file)
-
-
-def report_folder(root: Path) -> Path:
-    """Return where the report on the runs below `root` goes by default."""
-    return root / "report"
 
 
 def topology(root: Path, row: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -61,7 +61,9 @@ def never_started(sweep: Path, started: list[list[str]]) -> list[Missing]:
     axes = axes_of(sweep)
     if (number := math.prod(map(len, axes.values()))) > MAX_CELLS:
         raise BadInput(f"it has {number:,} cells, and cells are enumerated up to {MAX_CELLS:,}")
-    here = {cell for run in artifacts.runs(sweep) for words in recorded_words(run) for cell in _cells_of(words, axes)}
+    here = {
+        cell for run in artifacts.recorded(sweep) for words in recorded_words(run) for cell in _cells_of(words, axes)
+    }
     elsewhere = {frozenset(science(words)) for words in started}
     named_by = settings_cells.varied(typed, params)
     varying_keys = {key for key, cells in axes.items() if len(cells) > 1}

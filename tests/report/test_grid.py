@@ -5,6 +5,7 @@ import json
 import pytest
 
 from prunebert.errors import BadInput
+from prunebert.runs import artifacts
 from prunebert.runs import sweep as runs_sweep
 from prunebert.settings.overrides import axis, canonical
 
@@ -49,6 +50,15 @@ def test_a_grid_by_the_sweepers_params_and_numbers_however_they_are_written(tmp_
         "never started: sparsity=0.5 method=smp",
         "never started: sparsity=0.9 method=dense",
     ]
+
+
+def test_a_cell_whose_run_was_found_in_another_directory_is_not_missing(tmp_path):
+    """dense removes nothing, so its cell at 0.9 finds the run of the cell at 0.5."""
+    root = sweep(tmp_path / "sweep", ["method=dense", "sparsity=0.5,0.9"])
+    first, second = (started(root / f"at-{s}", ["method=dense", f"sparsity={s}"]) for s in (0.5, 0.9))
+    (first / "metrics.jsonl").write_text("")
+    artifacts.write_pointer(second, first)
+    assert artifacts.runs(root) == [first] and runs_sweep.missing(root, []) == []
 
 
 def test_what_cannot_be_read_is_said_and_a_long_list_is_cut(tmp_path):
