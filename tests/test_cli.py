@@ -138,8 +138,9 @@ def test_another_sweep_into_the_same_directory_is_refused_and_changes_nothing(cl
 
 def test_a_sweep_with_an_unknown_option_leaves_nothing(prunebert, tmp_path):
     done = prunebert("-m", "method=dense,foo")
-    assert done.returncode == 2 and done.stderr.startswith("prunebert: method=foo: allowed are abp, dense, gmp, imp")
-    assert len(done.stderr.strip().splitlines()) == 1 and not list(tmp_path.iterdir())
+    lines = [line for line in done.stderr.splitlines() if not line.endswith(" …")]  # what a slow machine does meanwhile
+    assert done.returncode == 2 and len(lines) == 1 and not list(tmp_path.iterdir())
+    assert lines[0].startswith("prunebert: method=foo: allowed are abp, dense, gmp, imp")
 
 
 def test_regression_on_a_file_of_your_own_has_its_own_metrics(cli, toy, tmp_path):

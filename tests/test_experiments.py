@@ -171,7 +171,10 @@ def test_dry_of_runs_that_cannot_start_is_an_error_and_writes_nothing(prunebert,
     assert not snapshot(tmp_path) and not list(tmp_path.rglob("multirun/*"))
 
 
-@pytest.mark.parametrize("words", [["hydra/launcher=laptop", "hydra.launcher.n_jobs=2"], ["hydra/launcher=slurm"]])
+LAPTOP = ["hydra/launcher=laptop", "hydra.launcher.n_jobs=2"]
+
+
+@pytest.mark.parametrize("words", [pytest.param(LAPTOP, marks=pytest.mark.slow), ["hydra/launcher=slurm"]])
 def test_dry_ignores_the_launcher(cli, toy, tmp_path, words):
     words += ["-m", *[w for w in toy if not w.startswith("hydra")], "method=magnitude", "dry=true"]
     status, printed = cli(*words, "task.score=accuracy", "seed=0,1")
