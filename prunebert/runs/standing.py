@@ -29,7 +29,7 @@ class Command:
 
     Attributes:
         words: its command line as it was typed, without the program's name.
-        warnings: of its words that change nothing. They are printed when the sweep begins.
+        warnings: of its words that change nothing, and of too few seeds. They are printed when the sweep begins.
         seconds: what each cell took that was trained in this process.
         started: when the process started, on time.monotonic's clock.
     """

@@ -98,6 +98,7 @@ def test_a_dry_run_names_the_time_of_each_run_and_of_all(cli, toy, monkeypatch):
     assert status == 0, printed
     text = " ".join(printed.split())  # lines wrap at the terminal's width
     assert text.count("mask_fit.steps=3 changes nothing") == 1  # of the sweep, and not of each run
+    assert text.count("this sweep has 1 seed; a test over seeds needs 3") == 1
     assert text.count("on one NVIDIA H100 80GB HBM3, bf16") == 3 and text.count("(estimated from bert-base, ") == 1
     steps = [int(n) for n in re.findall(r"seed=0: (\d+) steps", text)]
     assert len(steps) == 2 and f"2 runs to do: {sum(steps):,} steps of training" in text

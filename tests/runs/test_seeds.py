@@ -1,0 +1,39 @@
+"""Which sweeps are warned that their seeds are too few for a test."""
+
+import pytest
+
+from prunebert.runs import seeds
+
+TWO = "this sweep has 2 seeds; a test over seeds needs 3 (seed=0,1,2). The report will compare these trained networks, "
+TWO += "example by example, but not the methods."
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-m", "method=smp,gmp", "seed=0,1"],
+        ["-m", "method=smp", "+method.head=a,b", "seed=range(2)", "sparsity=0.5,0.9"],
+        ["fit.lr=1e-3,1e-4", "seed=0,1", "task=rte,mrpc"],
+    ],
+)
+def test_a_comparison_with_too_few_seeds_is_warned_once(words):
+    assert seeds.too_few(words) == [TWO]
+
+
+def test_without_the_word_there_is_one_seed():
+    (line,) = seeds.too_few(["method=smp,gmp", "sparsity=0.9"])
+    assert line.startswith("this sweep has 1 seed; ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["method=smp,gmp", "seed=0,1,2"],
+        ["method=smp,gmp", "seed=interval(0,5)"],  # only its sweeper knows how many
+        ["method=smp", "seed=0,1"],  # nothing is compared
+        ["method=smp", "sparsity=0.5,0.9", "task=rte,mrpc", "model=tiny,minilm"],
+        ["method=smp", "seed=0,1", "checkpoint.steps=5,10", "impl.threads=1,2"],  # they change no result
+    ],
+)
+def test_what_compares_nothing_or_can_be_tested_is_not(words):
+    assert seeds.too_few(words) == []
