@@ -6,6 +6,7 @@ import pandas as pd
 
 from prunebert.errors import visible
 from prunebert.report import cells
+from prunebert.report.statistics.format import p_text
 from prunebert.report.statistics.paired import Test
 
 HEAD = r"""% Written by `prunebert report`. Needs \usepackage{booktabs}.
@@ -29,7 +30,7 @@ SIGNS = str.maketrans(
 
 
 def scores(cell_means: pd.DataFrame, *, table: str, metric: str, lower_is_better: bool) -> str:
-    """Return the table method × sparsity. The best mean of a column among the same denominator is bold."""
+    """Return the table method × sparsity. Bold: see `cells.grid`."""
     texts, best = cells.grid(cell_means, lower_is_better)
     texts.columns = [f"{s:g}" for s in texts]
     texts.insert(0, "sparsity of", cells.denominator(cell_means)[texts.index])
@@ -57,7 +58,7 @@ def differences(gaps: pd.DataFrame, *, table: str, metric: str, method: str) -> 
 
 def _format_p(test: Test, corrected: float | None) -> str:
     """Format the corrected p-value, or the reason why there is none."""
-    text = test.reason if test.p is None else f"{corrected:.4f}" if corrected and corrected >= 0.0001 else "< 0.0001"
+    text = test.reason if test.p is None or corrected is None else p_text(corrected)
     return f"{text} ({test.part})" if test.part else text
 
 
