@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,21 @@ if TYPE_CHECKING:
 
 REGRESSION = ("pearson", "spearman")
 EXAMPLE = ("split", "id", "label")  # the columns that are the same in all runs on the same evaluation data
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A run's predictions. All Series are by split and id."""
+
+    scores: pd.Series  # see `example_scores`
+    label: pd.Series
+    prediction: pd.Series
+    score: float = math.nan  # the metric, as the run recorded it
+
+    @property
+    def is_numeric(self) -> bool:
+        """Return whether labels are numbers: classes, or a regression's."""
+        return pd.api.types.is_numeric_dtype(self.label) and pd.api.types.is_numeric_dtype(self.prediction)
 
 
 @dataclass
@@ -38,23 +54,32 @@ class Reader:
         """Start without any examples. unreadable: why predictions cannot be read is added here, by the directory."""
         self.unreadable = {} if unreadable is None else unreadable
         self.known: Known | None = None
-        self.kept: dict[tuple[Path, str], pd.Series] = {}
+        self.kept: dict[tuple[Path, str], Scored] = {}
 
-    def kept_scores(self, directory: Path, metric: str, row: Mapping[str, Any] | None = None) -> pd.Series:
-        """Return the same as `scores`, and keep it: for the baseline's runs, which are compared with several rows."""
+    def read_and_keep(self, directory: Path, metric: str, row: Mapping[str, Any] | None = None) -> Scored:
+        """Return the same as `read`, and keep it: for runs that are compared with several rows."""
         if (directory, metric) not in self.kept:
-            self.kept[directory, metric] = self.scores(directory, metric, row)
+            self.kept[directory, metric] = self.read(directory, metric, row)
         return self.kept[directory, metric]
 
-    def scores(self, directory: Path, metric: str, row: Mapping[str, Any] | None = None) -> pd.Series:
-        """Return `example_scores` of a run. row: the run's verified result; None to read it."""
+    def read(self, directory: Path, metric: str, row: Mapping[str, Any] | None = None) -> Scored:
+        """Return a run's predictions with their scores.
+
+        Args:
+            directory: the run's directory.
+            metric: what the examples are scored by.
+            row: the run's verified result; None to read it.
+
+        Raises:
+            BadInput: predictions.parquet is missing, damaged or cannot be scored.
+        """
         try:
-            return self._scores(directory, metric, row)
+            return self._read(directory, metric, row)
         except BadInput as error:
             self.unreadable[directory] = str(error)
             raise
 
-    def _scores(self, directory: Path, metric: str, row: Mapping[str, Any] | None) -> pd.Series:
+    def _read(self, directory: Path, metric: str, row: Mapping[str, Any] | None) -> Scored:
         table = artifacts.prediction_columns(directory, (*EXAMPLE, "prediction"), row)
         if table.num_columns < len(EXAMPLE) + 1 or not table.num_rows:
             raise BadInput(f"{directory}: predictions.parquet lacks its columns")
@@ -65,9 +90,23 @@ class Reader:
             prediction = table.select(["prediction"]).to_pandas()["prediction"]
             if self.known.rows is not None:
                 prediction = prediction[self.known.rows]
-            return _scores(prediction.set_axis(self.known.label.index), self.known.label, metric)
+            prediction = prediction.set_axis(self.known.label.index)
+            return Scored(_scores(prediction, self.known.label, metric), self.known.label, prediction)
         except (ValueError, TypeError, AttributeError) as error:
             raise BadInput(f"{directory}: predictions.parquet cannot be scored: {error}") from error
+
+
+def aligned(columns: Sequence[pd.Series]) -> np.ndarray:
+    """Return the columns as an array columns × examples, in the order of the first; empty if their examples differ."""
+    index = columns[0].index
+    arrays = []
+    for column in columns:
+        if column.index is not index and not column.index.equals(index):
+            if len(column) != len(index) or not column.index.isin(index).all():
+                return np.empty((0, 0))
+            column = column.reindex(index)
+        arrays.append(column.to_numpy(float))
+    return np.stack(arrays)
 
 
 def example_scores(directory: Path, metric: str) -> pd.Series:
@@ -83,7 +122,7 @@ def example_scores(directory: Path, metric: str) -> pd.Series:
     Raises:
         BadInput: predictions.parquet is missing, damaged or cannot be scored.
     """
-    return Reader().scores(directory, metric)
+    return Reader().read(directory, metric).scores
 
 
 def _examples(directory: Path, metric: str, columns: pyarrow.Table) -> Known:

@@ -100,8 +100,10 @@ def test_runs_read_one_after_another_score_as_when_read_alone(tmp_path):
     ]
     reader = Reader()
     for root, metric in [(r, m) for r in runs for m in ("accuracy_matched", "accuracy_mismatched", "exact")]:
-        pd.testing.assert_series_equal(reader.scores(root, metric), example_scores(root, metric), check_names=False)
-        assert reader.kept_scores(root, metric) is reader.kept_scores(root, metric)
-    assert reader.scores(runs[1], "accuracy").tolist() == [0, 1, 1]  # by hand
-    assert reader.scores(runs[2], "accuracy").tolist() == [0, 1, 0]
-    assert reader.scores(runs[4], "accuracy_mismatched").to_dict() == {("mismatched", "2"): 0.0}
+        pd.testing.assert_series_equal(
+            reader.read(root, metric).scores, example_scores(root, metric), check_names=False
+        )
+        assert reader.read_and_keep(root, metric) is reader.read_and_keep(root, metric)
+    assert reader.read(runs[1], "accuracy").scores.tolist() == [0, 1, 1]  # by hand
+    assert reader.read(runs[2], "accuracy").scores.tolist() == [0, 1, 0]
+    assert reader.read(runs[4], "accuracy_mismatched").scores.to_dict() == {("mismatched", "2"): 0.0}
