@@ -5,26 +5,27 @@ A cell is one variant at one sparsity; its runs differ only in the seed.
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
+from prunebert.report.statistics import marks
 from prunebert.report.variants import DENOMINATORS
 
-LOWER_IS_BETTER = ("perplexity",)
+LOWER_IS_BETTER = marks.LOWER_IS_BETTER
 
 
 def cells(runs: pd.DataFrame, metric: str | None = None) -> pd.DataFrame:
     """Return one row per label and sparsity, with the mean and standard deviation (n - 1) over the seeds.
 
+    The column `mark` says what the tests allow, see `marks.Mark`. It is "" for a cell without a rival.
+
     Args:
         runs: the runs of one table.
         metric: the metric to average; None averages `score`. Cells whose runs lack the metric are left out.
     """
-    value = runs["score"] if metric is None else runs["metrics"].map(lambda m: m.get(metric, math.nan))
+    value = marks.values(runs, metric)
     scored = runs.assign(value=value)[value.notna()]
     grouped = scored.groupby(["label", "sparsity"], sort=False)
-    return grouped.agg(
+    means = grouped.agg(
         method=("method", "first"),
         denominator=("denominator", "first"),
         variant=("variant", "first"),
@@ -35,21 +36,23 @@ def cells(runs: pd.DataFrame, metric: str | None = None) -> pd.DataFrame:
         steps=("steps", "mean"),
         order=("order", "min"),
     ).reset_index()
+    found = marks.marks_of(runs, metric)
+    keys = zip(means["label"], means["sparsity"], strict=True)
+    return means.assign(mark=[found[key].mark if key in found else "" for key in keys])
 
 
 def grid(cell_means: pd.DataFrame, lower_is_better: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return two tables label × sparsity: the texts, and whether each is the best mean of its column.
+    """Return two tables label × sparsity: the texts, and whether each is the best of its column.
 
-    A text reads "0.7741 ± 0.0051 (3)". Only cells with the same denominator compete for the best mean. A cell without
-    a competitor is not marked.
+    A text reads "0.7741 ± 0.0051 (3)". The best mean counts only where tests separate it from every other cell with the
+    same denominator, see `marks`. A cell without a competitor is not marked.
     """
     columns = (cell_means["mean"], cell_means["sd"], cell_means["n"])
     texts = cell_means.assign(text=[format_mean(mean, sd, n) for mean, sd, n in zip(*columns, strict=True)])
-    competitors = cell_means.groupby(["denominator", "sparsity"])["mean"]
-    best_mean = competitors.transform("min" if lower_is_better else "max")
-    best = (cell_means["mean"] == best_mean) & (competitors.transform("size") > 1)
     text_grid = texts.pivot(index="label", columns="sparsity", values="text")
-    best_grid = cell_means.assign(best=best).pivot(index="label", columns="sparsity", values="best")
+    best_grid = cell_means.assign(best=cell_means["mark"] == marks.BEST).pivot(
+        index="label", columns="sparsity", values="best"
+    )
     labels = cell_means.sort_values("order")["label"].drop_duplicates()
     return text_grid.loc[labels].fillna(""), best_grid.loc[labels].eq(True)
 
