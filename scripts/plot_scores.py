@@ -20,8 +20,9 @@ from matplotlib.ticker import MultipleLocator, PercentFormatter
 from PIL import Image
 from results_table import COLUMNS, short_labels
 
-from prunebert.report.figures.curves import sparsity_axis
-from prunebert.report.figures.style import DARK, LIGHT, METHODS, Theme
+from prunebert.drawing.methods import METHODS
+from prunebert.drawing.theme import DARK, LIGHT, Theme
+from prunebert.report.figures.scales import sparsity_axis
 
 METRIC = "accuracy"
 SHOWN = ("smp", "movement", "gmp", "magnitude", "random")
@@ -67,8 +68,8 @@ def draw(runs: pd.DataFrame, theme: Theme) -> Figure:
     pruned = means.loc[list(SHOWN)].drop(columns=0.0, errors="ignore")
     sparsity_axis(axes, list(pruned.columns))
     for label, line in pruned.iterrows():
-        colour, mark = METHODS[str(label)]
-        axes.plot(line.index, line, color=colour, marker=mark, linewidth=2, markersize=6)
+        colour, mark, style = METHODS[str(label)]
+        axes.plot(line.index, line, color=colour, marker=mark, linestyle=style, linewidth=2, markersize=6)
     for label, height in label_heights(pruned.iloc[:, -1].to_dict()).items():
         axes.annotate(
             NAMES.get(label, label),

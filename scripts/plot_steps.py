@@ -17,7 +17,8 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from results_table import COLUMNS, STEP_COLUMNS, total_steps
 
-from prunebert.report.figures.style import LIGHT, METHODS
+from prunebert.drawing.methods import METHODS
+from prunebert.drawing.theme import LIGHT
 
 
 def main() -> None:
@@ -35,10 +36,9 @@ def main() -> None:
             same_cell = (runs["task"] == task) & (runs["seed"] == seed) & runs["sparsity"].isin([0.0, sparsity])
             panel_runs = runs[same_cell]
             for method, method_runs in panel_runs.groupby("method", sort=False):
-                colour, mark = METHODS[method]
+                colour, mark, style = METHODS[method]
                 line = method_runs.sort_values("steps")
-                style = "--" if method == "dense" else "-"
-                axes.plot(line["steps"], line["score"], style, color=colour, marker=mark, label=method)
+                axes.plot(line["steps"], line["score"], color=colour, marker=mark, linestyle=style, label=method)
             axes.axhline(panel_runs["majority_score"].iloc[0], color="0.4", linestyle=":", linewidth=1)
             axes.set(xscale="log", xlabel="steps", ylabel=panel_runs["metric"].iloc[0])
             axes.set_title(f"{task} at {sparsity:g}, seed {seed}")

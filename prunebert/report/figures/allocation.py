@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogLocator, NullFormatter
 
-from prunebert.report.figures.curves import sparsity_axis
-from prunebert.report.figures.maps import ACROSS, MAX_TITLE, SHORT
-from prunebert.report.figures.style import LINES, WIDTH, Theme
+from prunebert.drawing.labels import POINTS, add_title, fit
+from prunebert.drawing.theme import WIDTH, Theme
+from prunebert.report.figures.legend import add_legend
+from prunebert.report.figures.maps import ACROSS, PANEL_TITLE, SHORT
+from prunebert.report.figures.scales import sparsity_axis
 from prunebert.report.topologies import KINDS
-from prunebert.system.names import brief
 
 OUTSIDE = ("pooler", "embeddings")
 UNIFORM = 0.02  # an allocation with all ratios this close to 1 counts as uniform
+# Of kinds of matrices; neighbours differ in mark and line style too.
 COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#A6761D", "#E69F00", "#D55E00", "#999999", "#CC79A7")
+MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
+LINES = ("-", "--", ":", "-.")
+LIGHTEST = 0.88  # of viridis, whose last colours vanish on white
 LOWEST_RATIO = 2**-6  # lower ratios are drawn here
 
 
@@ -56,42 +60,50 @@ def split_uniform(table: pd.DataFrame) -> tuple[list[str], list[str]]:
     return [label for label in labels if uneven[label]], [label for label in labels if not uneven[label]]
 
 
-def draw_allocation(table: pd.DataFrame, shown: list[str], theme: Theme) -> Figure:
+def draw_allocation(ratio_table: pd.DataFrame, shown: list[str], *, by: str, table: str, theme: Theme) -> Figure:
     """Draw one panel per label: the ratios of its parts against sparsity, both on logarithmic scales.
 
     Args:
-        table: see `ratios`.
+        ratio_table: see `ratios`.
         shown: the labels to draw.
+        by: "kinds" or "layers", for the title.
+        table: the name of the table, for the title.
         theme: the figure's colours.
     """
-    parts = sorted(table["part"].unique(), key=_rank)
-    clipped = table["ratio"][table["label"].isin(shown)].min() < LOWEST_RATIO
+    parts = sorted(ratio_table["part"].unique(), key=_rank)
+    drawn = ratio_table[ratio_table["label"].isin(shown)]
     across = min(ACROSS, max(len(shown), 2))
     down = -(-len(shown) // ACROSS)
-    figure = Figure(figsize=(WIDTH, 1.75 * down + 0.7))
+    figure = Figure(figsize=(WIDTH, 1))
     panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
-    for axes, label in zip(panels, shown, strict=False):
-        for part, line in table[table["label"] == label].groupby("part", sort=False):
+    panel_width = (WIDTH - 0.9) / across * POINTS - 14
+    names = [fit(label, panel_width, PANEL_TITLE) for label in shown]
+    for axes, label, name in zip(panels, shown, names, strict=False):
+        for part, line in drawn[drawn["label"] == label].groupby("part", sort=False):
             line = line.sort_values("sparsity")
             axes.plot(line["sparsity"], line["ratio"].clip(lower=LOWEST_RATIO), **_line_style(parts, str(part)))
         axes.axhline(1, color=theme.ink, linewidth=0.6)
-        axes.set_title("\n".join(textwrap.wrap(brief(label, MAX_TITLE), 23)))
+        axes.set_title(name, fontsize=PANEL_TITLE)
         axes.set_yscale("log", base=2)
         axes.yaxis.set_major_formatter(lambda y, _: _format_ratio(y))
-        if clipped:
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        if drawn["ratio"].min() < LOWEST_RATIO:
             axes.yaxis.set_major_locator(LogLocator(4))  # puts a tick at the lowest ratio
         axes.grid(True, linewidth=0.5)
-    sparsity_axis(panels[0], sorted(table["sparsity"].unique()))
+    sparsity_axis(panels[0], sorted(ratio_table["sparsity"].unique()), width=panel_width)
     panels[0].set_xlabel("")
     for axes in panels[max(len(shown) - across, 0) : len(shown)]:
         axes.xaxis.set_tick_params(labelbottom=True)  # the row below may be shorter
         axes.set_xlabel("sparsity")
     for axes in panels[len(shown) :]:
         axes.remove()
-    figure.supylabel("remaining fraction ÷ that of all prunable weights", fontsize=8)
+    height = (1.5 + 0.13 * max(name.count("\n") + 1 for name in names)) * down + 0.3
+    label = fit("remaining fraction ÷ that of all prunable weights", (height - 0.3) * POINTS, 8)
+    figure.supylabel(label, fontsize=8)
     lines = {str(line.get_label()): line for axes in panels[: len(shown)] for line in axes.get_lines()[:-1]}
-    names = [name for name in map(_name, parts) if name in lines]
-    figure.legend([lines[n] for n in names], names, loc="outside lower center", ncols=min(len(names), 8))
+    height += add_title(figure, f"{table}: allocation among the {by} against sparsity")
+    height += add_legend(figure, [lines[name] for name in map(_name, parts) if name in lines])
+    figure.set_figheight(height)
     return figure
 
 
@@ -113,10 +125,11 @@ def _name(part: str) -> str:
 
 
 def _line_style(parts: list[str], part: str) -> dict[str, Any]:
-    """Return the colour and line style of a part, the same in every panel. Layers go from dark to light."""
+    """Return the colour, mark and line style of a part, the same in every panel. Layers go from dark to light."""
     index = parts.index(part)
+    shape = {"marker": MARKS[index % len(MARKS)], "linestyle": LINES[index % len(LINES)], "markersize": 3.5}
     if part.isdigit():
-        colour: Any = colormaps["viridis"](index / max(len(parts), 2))
-        return {"color": colour, "marker": ".", "label": _name(part)}
-    line = LINES[index // len(COLOURS) % len(LINES)]
-    return {"color": COLOURS[index % len(COLOURS)], "linestyle": line, "marker": ".", "label": _name(part)}
+        colour: Any = colormaps["viridis"](LIGHTEST * index / max(len(parts) - 1, 1))
+    else:
+        colour = COLOURS[index % len(COLOURS)]
+    return {"color": colour, "label": _name(part), "linewidth": 1.1, **shape}

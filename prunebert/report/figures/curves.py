@@ -1,9 +1,9 @@
-"""Draw score against sparsity, with published numbers, and what runs cost."""
+"""Draw score against sparsity, with published numbers."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Sequence
+from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,216 +13,191 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from prunebert.errors import visible
-from prunebert.report.figures.style import LINES, WIDTH, Theme, look
+from prunebert.drawing.labels import POINTS, add_title, fit
+from prunebert.drawing.methods import looks
+from prunebert.drawing.theme import WIDTH, Theme
+from prunebert.report.figures import literature
+from prunebert.report.figures.dots import draw_dots
+from prunebert.report.figures.legend import add_legend
+from prunebert.report.figures.scales import score_axis, sparsity_axis, to_axis, to_sparsity
 from prunebert.report.published import numbers as published
 from prunebert.system.console import counted
-from prunebert.system.names import brief
 
-DOTTED = (0, (1, 3))
-TICKS = (0, 0.2, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.99, 0.999, 0.9999)
-HEIGHT = 3  # inches, of the axes alone
-SOURCE_MARKS = ("o", "s", "D", "^", "v", "P", "X", "h")
-CURVE_MARKS = ("1", "2", "3", "4", "+", "|")  # no method and no source has these
-DENOMINATOR_NAMES = {"encoder_pooler": "encoder and pooler", "encoder_pooler_embeddings": "encoder, pooler, embeddings"}
+HEIGHT = 3.2  # inches, of the axes alone
+NUMBER_SPACE = 7.5  # points from one number at the lines' ends to the next
+MOST_BANDS = 3  # lines; the bands of more would cover each other, so that whiskers are drawn
+SHIFT = 0.12  # sideways, from one line with whiskers to the next, in the units that `sparsity_axis` returns
+MOST_SHIFT = 0.6  # of all lines together, in distances of two sparsities
+BAND = "band: ±1 standard deviation over seeds"
+WHISKERS = "whiskers: ±1 standard deviation over seeds"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The cells of one variant and how they are drawn."""
+
+    rows: pd.DataFrame  # sorted by sparsity
+    style: dict[str, Any]
+    number: str  # written where the line ends; "" if the style alone distinguishes it
+    shift: float  # sideways, in the units of `to_axis`
+
+    @property
+    def is_level(self) -> bool:
+        """Whether nothing was removed: the score is then a reference at every sparsity."""
+        return bool(self.rows["sparsity"].max() == 0)
 
 
 def draw_scores(
-    cell_means: pd.DataFrame, points: pd.DataFrame, *, metric: str, constant_score: float, theme: Theme
+    cell_means: pd.DataFrame, points: pd.DataFrame, *, table: str, metric: str, constant_score: float, theme: Theme
 ) -> Figure:
-    """Draw the means over seeds with a band of one standard deviation, and published curves and points.
+    """Draw the means over seeds with one standard deviation, and published curves and points.
+
+    Up to three lines have a band of one standard deviation, more have whiskers. A single sparsity gives a plot of dots
+    with a row for each variant, see `dots.draw_dots`.
 
     Args:
         cell_means: the cells of one table.
         points: published numbers of the same task, model and metric; see `published.split_curves`.
-        metric: the label of the y axis.
+        table: the name of the table, for the title.
+        metric: the label of the scores.
         constant_score: the score of the constant baseline; NaN if it is unknown.
         theme: the figure's colours.
     """
-    figure = Figure()
-    axes = figure.subplots()
     pruned = cell_means[cell_means.groupby("label")["sparsity"].transform("max") > 0]  # dense rows are levels
+    if pruned["sparsity"].nunique() < 2:
+        return draw_dots(cell_means, points, table=table, metric=metric, constant_score=constant_score, theme=theme)
+    figure = Figure(figsize=(WIDTH, HEIGHT))
+    axes = figure.subplots()
     published_curves, points = published.split_curves(points, cell_means)
-    shown = pd.concat([(pruned if len(pruned) else cell_means)["sparsity"], points["sparsity"]])
     ends = [end for curve in published_curves for end in (curve["sparsity"].min(), curve["sparsity"].max())]
-    tick_gap = sparsity_axis(axes, sorted(set(shown)), ends)
-    handles: list[Any] = _draw_lines(axes, cell_means)
+    gap = sparsity_axis(axes, sorted({*pruned["sparsity"]}), [*ends, *points["sparsity"]])
+    drawn_scores = [
+        *score_range(cell_means),
+        *points["score"],
+        *(s for curve in published_curves for s in curve["score"]),
+    ]
+    baseline = score_axis(axes, "y", (min(drawn_scores), max(drawn_scores)), constant_score, theme)
+    method_looks = looks([*cell_means["method"], *points["method"], *(c["method"].iloc[0] for c in published_curves)])
+    curves = _curves(cell_means, method_looks, gap, theme)
+    left, right = to_axis(axes.get_xlim())
+    widest = max(curve.shift for curve in curves)
+    axes.set_xlim(to_sparsity(left - widest), to_sparsity(right + widest))
+    handles: list[Any] = _draw_curves(axes, curves)
     if cell_means["n"].max() > 1:
-        handles.append(Patch(color=theme.ink, alpha=0.15, linewidth=0, label="band: ±1 standard deviation over seeds"))
-    handles += _draw_curves(axes, published_curves)
-    handles += _draw_points(axes, points, tick_gap, theme, set(cell_means["method"]))
-    low, high = axes.get_ylim()
-    margin = (high - low) / 2  # a level farther away would squeeze the curves
-    if low - margin < constant_score < high + margin:
-        axes.axhline(constant_score, color=theme.ink, linewidth=0.8, linestyle=DOTTED)
-        handles.append(Line2D([], [], color=theme.ink, linewidth=0.8, linestyle=DOTTED, label="constant baseline"))
-    elif not np.isnan(constant_score):
-        label = f"constant baseline: {constant_score:.4f}, not shown"
-        handles.append(Line2D([], [], linestyle="", label=label))
-    axes.set_ylabel(metric)
+        few = len(curves) <= MOST_BANDS
+        spread = Patch(color=theme.ink, alpha=0.15, linewidth=0, label=BAND)
+        handles.append(spread if few else Line2D([], [], color=theme.ink, marker="|", linestyle="", label=WHISKERS))
+    handles += literature.draw_curves(axes, published_curves, method_looks)
+    handles += literature.draw_points(axes, points, gap, theme, method_looks, set(cell_means["method"]))
+    handles += baseline
+    height = max(HEIGHT, NUMBER_SPACE * (sum(curve.number != "" for curve in curves) + 1) / POINTS)
+    _number_lines(axes, curves, height * POINTS)
+    axes.set_ylabel(fit(metric, 0.8 * height * POINTS, 8))
     axes.grid(True, linewidth=0.5)
-    labels = ["\n".join(textwrap.wrap(str(h.get_label()), 100)) for h in handles]
-    longest = max(map(len, labels))
-    columns = next((n for n, letters in ((3, 34), (2, 54)) if longest <= letters), 1)
-    lines = sum(label.count("\n") + 1 for label in labels)
-    figure.set_size_inches(WIDTH, HEIGHT + 0.6 + 0.16 * -(-lines // columns))
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, handlelength=3)
+    title = add_title(figure, f"{table}: {metric} against sparsity")
+    figure.set_figheight(height + 0.65 + title + add_legend(figure, handles))
     return figure
 
 
-def _draw_lines(axes: Axes, cell_means: pd.DataFrame) -> list[Line2D]:
-    """Draw a line per variant, and return the legend's entries."""
-    handles, ends = [], []
-    for method, rows in cell_means.groupby("method", sort=False):
-        colour, mark = look(str(method))
-        variants = rows.groupby("label", sort=False)
-        for i, (_, variant) in enumerate(variants):
-            line = variant.sort_values("sparsity")
-            style: dict[str, Any] = {"color": colour, "marker": mark, "linestyle": LINES[i % len(LINES)]}
-            x, mean, sd = line["sparsity"].to_numpy(), line["mean"].to_numpy(), line["sd"].fillna(0).to_numpy()
-            if x[-1] == 0:  # a dense method is a level
-                axes.axhline(mean[0], color=colour, linestyle=style["linestyle"], linewidth=1)
+def score_range(cell_means: pd.DataFrame) -> tuple[float, float]:
+    """Return the lowest and the highest score with their standard deviations."""
+    sd = cell_means["sd"].where(cell_means["n"] > 1, 0).fillna(0)
+    return float((cell_means["mean"] - sd).min()), float((cell_means["mean"] + sd).max())
+
+
+def _curves(cell_means: pd.DataFrame, method_looks: dict[str, Any], gap: float, theme: Theme) -> list[Curve]:
+    """Return a curve per variant. Two variants of a method differ in the fill of their marks, more are numbered."""
+    variants = [
+        (method, rows.sort_values("sparsity"))
+        for (method, _), rows in cell_means.groupby(["method", "label"], sort=False)
+    ]
+    variants.sort(key=lambda variant: list(method_looks).index(variant[0]))  # stable: a method's variants together
+    count = Counter(method for method, _ in variants)
+    same_look = Counter(method_looks[method] for method in count)
+    index: Counter[str] = Counter()
+    several_seeds = cell_means["n"][cell_means["sparsity"] > 0].max() > 1
+    shift = _shift(cell_means, len(variants), gap) if several_seeds and len(variants) > MOST_BANDS else 0
+    curves, numbered = [], 0
+    for i, (method, rows) in enumerate(variants):
+        colour, mark, line = method_looks[method]
+        fill = theme.paper if index[method] % 2 else colour
+        index[method] += 1
+        style = {"color": colour, "marker": mark, "linestyle": line, "markerfacecolor": fill}
+        repeats = count[method] > 2 or same_look[method_looks[method]] > 1
+        numbered += repeats
+        curves.append(Curve(rows, style, str(numbered) if repeats else "", shift * (i - (len(variants) - 1) / 2)))
+    return curves
+
+
+def _shift(cell_means: pd.DataFrame, lines: int, gap: float) -> float:
+    """Return how far a line is shifted beside the one before, in the units of `to_axis`."""
+    positions = to_axis(np.unique(cell_means["sparsity"][cell_means["sparsity"] > 0]))
+    return min(SHIFT * gap, MOST_SHIFT * float(np.diff(positions).min()) / lines)
+
+
+def _draw_curves(axes: Axes, curves: list[Curve]) -> list[Line2D]:
+    """Draw the curves, and return the legend's entries."""
+    handles = []
+    for i, curve in enumerate(curves):
+        rows, colour, style = curve.rows, curve.style["color"], curve.style
+        mean, sd = rows["mean"].to_numpy(), rows["sd"].where(rows["n"] > 1).to_numpy(float)
+        x = to_sparsity(to_axis(rows["sparsity"].to_numpy()) + curve.shift)
+        bands = len(curves) <= MOST_BANDS
+        if curve.is_level:
+            style = {**style, "marker": ""}
+            axes.axhline(mean[0], color=colour, linestyle=style["linestyle"], linewidth=1)
+            if bands and not np.isnan(sd[0]):
                 axes.axhspan(mean[0] - sd[0], mean[0] + sd[0], color=colour, alpha=0.15, linewidth=0)
-                style["marker"] = ""
-            else:
-                axes.plot(x, mean, **style)
-                axes.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.15, linewidth=0)
-                if len(x) == 1:  # a band without width is invisible
-                    axes.errorbar(x, mean, sd, color=colour, capsize=2, linewidth=1)
-            label = _with_seeds(str(variant["short_label"].iloc[0]), variant["n"])
-            if len(variants) > len(LINES):
-                ends.append((x[-1], mean[-1], str(i + 1)))
-                label = f"{i + 1}: {label}"
-            handles.append(Line2D([], [], **style, label=label))
-    _number_lines(axes, ends)
+            elif not np.isnan(sd[0]):
+                place = axes.get_yaxis_transform()
+                x_place = [0.008 * (i + 1)] * 2  # at the left edge, where no line is
+                axes.plot(
+                    x_place, [mean[0] - sd[0], mean[0] + sd[0]], "_-", color=colour, linewidth=0.9, transform=place
+                )
+        else:
+            axes.plot(x, mean, **style)
+            if bands and len(x) > 1:
+                axes.fill_between(
+                    x, mean - np.nan_to_num(sd), mean + np.nan_to_num(sd), color=colour, alpha=0.15, linewidth=0
+                )
+            else:  # a band without width is invisible
+                axes.errorbar(x, mean, sd, fmt="none", ecolor=colour, capsize=1.5, elinewidth=0.9)
+        label = with_seeds(str(rows["short_label"].iloc[0]), rows["n"])
+        handles.append(Line2D([], [], **style, label=f"{curve.number}: {label}" if curve.number else label))
     return handles
 
 
-def _number_lines(axes: Axes, ends: list[tuple[float, float, str]]) -> None:
-    """Write each line's number where it ends. Numbers at the same sparsity are at least 7 points apart."""
-    low, high = axes.get_ylim()
-    heights: dict[float, float] = {}
-    for x, y, number in sorted(ends):
-        points = (y - low) / (high - low) * HEIGHT * 72
-        heights[x] = max(points, heights.get(x, 0) + 7)
-        axes.annotate(number, (x, y), (5, heights[x] - points - 2), textcoords="offset points", fontsize=6)
+def _number_lines(axes: Axes, curves: list[Curve], height: float) -> None:
+    """Write each line's number beside its end. Numbers at one sparsity are NUMBER_SPACE points or more apart.
+
+    Args:
+        axes: where to write; the range of the scores is set already.
+        curves: all curves.
+        height: of the axes in points.
+    """
+    scale = axes.yaxis.get_transform()
+    low, high = scale.transform(np.array(axes.get_ylim()))
+    columns: dict[float, list[tuple[float, str]]] = {}
+    for curve in curves:
+        if curve.number:
+            x, y = (0.0 if curve.is_level else curve.rows["sparsity"].iloc[-1]), curve.rows["mean"].iloc[-1]
+            points = (float(scale.transform(np.array([y]))[0]) - low) / (high - low) * height
+            columns.setdefault(x, []).append((points, curve.number))
+    rightmost = max((curve.shift for curve in curves), default=0)
+    for sparsity, column in columns.items():
+        column.sort()
+        top = height - NUMBER_SPACE * len(column)
+        previous = -NUMBER_SPACE
+        for points, number in column:
+            top += NUMBER_SPACE
+            previous = max(previous + NUMBER_SPACE, min(points, top))
+            x = to_sparsity(to_axis(sparsity) + rightmost) if sparsity else axes.get_xlim()[0]
+            place = (x, previous / height)
+            axes.annotate(number, place, (5, -2), ("data", "axes fraction"), "offset points", fontsize=6)
 
 
-def _with_seeds(label: str, n: pd.Series) -> str:
+def with_seeds(label: str, n: pd.Series) -> str:
     """Append the number of seeds to a label."""
     low, high = int(n.min()), int(n.max())
     label = label.lstrip("_")  # matplotlib omits labels with a leading underscore
     return f"{label}, {low}–{high} seeds" if low < high else f"{label}, {counted(low, 'seed')}"
-
-
-def _draw_curves(axes: Axes, published_curves: list[pd.DataFrame]) -> list[Line2D]:
-    """Draw published curves thin and faint in the colours of their methods, and return the legend's entries."""
-    handles = []
-    for i, curve in enumerate(published_curves):
-        point = curve.iloc[0]
-        style: dict[str, Any] = {"color": look(point["method"])[0], "marker": CURVE_MARKS[i % len(CURVE_MARKS)]}
-        style |= {"alpha": 0.55, "linewidth": 0.7, "markersize": 4}
-        style["linestyle"] = DOTTED if point["kd"] == "no" else "-"
-        axes.plot(curve["sparsity"], curve["score"], **style)
-        words = [point["source"], point["method"], *(word for word in point["variant"].split(";") if word)]
-        words.append({"no": "no KD", "logits": "KD"}.get(point["kd"], f"KD {point['kd']}"))
-        handles.append(Line2D([], [], **style, label=f"published: {', '.join(words)}"))
-    return handles
-
-
-def _draw_points(axes: Axes, points: pd.DataFrame, tick_gap: float, theme: Theme, methods: set[str]) -> list[Line2D]:
-    """Draw published points, and return the legend's entries.
-
-    The mark shows the source, the colour the method. A point is filled if a teacher was used. Each source is shifted a
-    little more to the right of its sparsity, because points would otherwise hide each other.
-
-    Args:
-        axes: where to draw.
-        points: see `draw_scores`.
-        tick_gap: see `sparsity_axis`.
-        theme: the figure's colours.
-        methods: the methods with runs, which are in the legend already.
-    """
-    handles, drawn_methods = [], set()
-    sources = points.groupby(["source", "denominator"], sort=False)
-    for i, ((source, denominator), rows) in enumerate(sources):
-        mark = SOURCE_MARKS[i % len(SOURCE_MARKS)]
-        for _, point in rows.iterrows():
-            colour = look(point["method"])[0]
-            fill = colour if point["kd"] != "no" else theme.paper
-            x = _to_sparsity(_to_axis(point["sparsity"]) + tick_gap * (i + 1) * min(0.25, 0.9 / len(sources)))
-            axes.plot(x, point["score"], mark, color=colour, markerfacecolor=fill, markersize=4.5)
-            drawn_methods.add(point["method"])
-        name = DENOMINATOR_NAMES.get(denominator, "unknown weights")
-        label = f"published: {source}" + ("" if denominator == "encoder" else f", of {name}")
-        handles.append(Line2D([], [], color=theme.ink, marker=mark, linestyle="", markerfacecolor="none", label=label))
-    for method in sorted(drawn_methods - methods):
-        colour = look(method)[0]
-        handles.append(Line2D([], [], color=colour, marker="o", linestyle="", label=f"{method}: published only"))
-    return handles
-
-
-def _to_axis(sparsity: Any) -> Any:
-    """Return -log10(1 - s), the position on the axis: .9 to .99 is as wide as 0 to .9."""
-    return -np.log10(np.clip(1 - np.asarray(sparsity, float), 1e-9, None))
-
-
-def _to_sparsity(position: Any) -> Any:
-    """Invert `_to_axis`."""
-    return 1 - 10 ** -np.asarray(position, float)
-
-
-def sparsity_axis(axes: Axes, shown: list[float], ends: Sequence[float] = ()) -> float:
-    """Give the x axis its scale and ticks. Return the least distance of two ticks, in the units of `_to_axis`.
-
-    Args:
-        axes: axes of a figure.
-        shown: the sparsities that get ticks first, sorted.
-        ends: sparsities that the axis reaches as well.
-    """
-    axes.set_xscale("function", functions=(_to_axis, _to_sparsity))
-    first, last = min([*shown, *ends]), max([*shown, *ends])
-    low, high = _to_axis(first), _to_axis(last)
-    tick_gap = max(high - low, 0.1) * 0.04
-    axes.set_xlim(_to_sparsity(low - tick_gap), _to_sparsity(high + 1.3 * tick_gap))
-    ticks: list[float] = []
-    for tick in sorted({*shown, *(t for t in TICKS if first <= t <= last)}, key=lambda t: (t not in shown, t)):
-        if all(abs(_to_axis(tick) - _to_axis(other)) > tick_gap for other in ticks):
-            ticks.append(tick)
-    axes.set_xticks(sorted(ticks), [f"{t:g}".removeprefix("0") or "0" for t in sorted(ticks)])
-    axes.minorticks_off()
-    axes.set_xlabel("sparsity, the fraction removed")
-    return tick_gap
-
-
-def draw_costs(runs: pd.DataFrame, theme: Theme) -> Figure:
-    """Draw seconds per step, total seconds and peak memory: a tick per run, a bar for the mean of a variant.
-
-    If the runs used several devices, each variant has a bar per device.
-    """
-    several_devices = runs["device"].nunique() > 1
-    names = runs["short_label"] + (" on " + runs["device"].map(visible) if several_devices else "")
-    order = list(dict.fromkeys(names))
-    shown = (
-        ("seconds per step", runs["seconds_per_step"]),
-        ("total seconds", runs["seconds"]),
-        ("peak memory, GiB", runs["peak_memory_bytes"] / 2**30),
-    )
-    wrapped = ["\n".join(textwrap.wrap(brief(name, 200), 44)) for name in order]
-    extra_lines = max(name.count("\n") for name in wrapped)
-    figure = Figure(figsize=(WIDTH, 0.9 + (0.28 + 0.12 * extra_lines) * len(order)))
-    for axes, (title, values) in zip(figure.subplots(1, 3, sharey=True), shown, strict=True):
-        for position, name in enumerate(order):
-            run_values = values[names == name].dropna()
-            colour = look(runs["method"][names == name].iloc[0])[0]
-            mean = run_values.mean() if len(run_values) else 0
-            axes.barh(position, mean, 0.6, color=colour, alpha=0.35)
-            axes.plot(run_values, [position] * len(run_values), "|", color=theme.ink, markersize=6, alpha=0.7)
-        axes.set_xlabel(title)
-        axes.set_xlim(left=0)
-        axes.grid(True, axis="x", linewidth=0.5)
-        axes.set_axisbelow(True)
-    first = figure.axes[0]
-    first.set_yticks(range(len(order)), wrapped, fontsize=6 if extra_lines else 8)
-    first.set_ylim(len(order) - 0.4, -0.6)
-    return figure

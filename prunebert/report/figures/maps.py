@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,26 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from prunebert.analysis.comparison import beyond_chance
-from prunebert.report.figures.style import WIDTH, Theme
+from prunebert.drawing import scales
+from prunebert.drawing.labels import POINTS, add_title, fit, text_width
+from prunebert.drawing.theme import WIDTH, Theme
+from prunebert.report.figures.legend import add_legend
 from prunebert.report.topologies import KINDS
-from prunebert.system.names import brief
 
 SHORT = ("query", "key", "value", "att. out", "interm.", "output")
-ACROSS = 4
-MAX_TITLE = 100  # letters of a panel's title
-MAX_LABEL = 40  # letters; longer labels go below the matrix
+ACROSS = 4  # panels beside each other
+PANEL = 1.32  # inches, the width of one of them without its labels
+PANEL_TITLE = 7.0  # size of its font in points
+CELL_TEXT = 5.5  # size of the numbers in cells in points
+ROW = 0.16  # inches, the height of a layer
+LEAST_ROW = 0.1  # the same without numbers
+MAX_NUMBERED_LAYERS = 12
+MAX_NUMBERS = 300  # cells of a figure; numbers in more of them take too long to draw
+MAX_LABEL = 190.0  # points; longer labels go below the matrix
 MAX_NUMBERED = 16  # rows; a larger overlap matrix has no numbers in its cells
+CELL = 0.36  # inches, a cell of the overlap matrix
+MAX_SIDE = 10.0  # inches of an overlap matrix
+LEAST_NAMED = 6.0  # points; rows that are lower are not all named
 
 
 def remaining(runs: pd.DataFrame) -> tuple[dict[str, np.ndarray], dict[str, dict[str, float]], list[str]]:
@@ -49,76 +59,106 @@ def remaining(runs: pd.DataFrame) -> tuple[dict[str, np.ndarray], dict[str, dict
 
 
 def draw_density(
-    layer_means: dict[str, np.ndarray], outside_means: dict[str, dict[str, float]], theme: Theme
+    layer_means: dict[str, np.ndarray], outside_means: dict[str, dict[str, float]], *, table: str, theme: Theme
 ) -> Figure:
-    """Draw a panel per label with the remaining fraction by layer (down) and kind (across), all on one scale.
+    """Draw a panel per label with the remaining fraction by layer (down) and kind (across).
+
+    The colours mean the same in all panels and in the figures of all sparsities and tasks, see `scales.density_norm`.
 
     Args:
         layer_means: by label, an array layer × kind.
         outside_means: by label, the fractions outside the layers; they are written below the panel.
+        table: the name of the table with the sparsity, for the title.
         theme: the figure's colours.
     """
-    down = -(-len(layer_means) // ACROSS)
+    down, across = -(-len(layer_means) // ACROSS), min(ACROSS, len(layer_means))
     layers = max(len(grid) for grid in layer_means.values())
-    across = min(ACROSS, len(layer_means))
-    figure = Figure(figsize=(WIDTH if across > 1 else WIDTH / 2, down * (1.15 + 0.16 * max(layers, 4)) + 0.4))
+    numbered = layers <= MAX_NUMBERED_LAYERS and sum(grid.size for grid in layer_means.values()) <= MAX_NUMBERS
+    width = WIDTH if across > 2 else 0.7 * WIDTH
+    figure = Figure(figsize=(width, 1))
     panels = figure.subplots(down, across, squeeze=False).ravel()
-    top = max(np.nanmax(grid) for grid in layer_means.values())
-    for axes, (label, grid) in zip(panels, layer_means.items(), strict=False):
-        image = axes.imshow(grid, vmin=0, vmax=top, cmap="viridis", aspect="auto")
-        axes.set_title("\n".join(textwrap.wrap(brief(label, MAX_TITLE), 23)))
-        axes.set_xticks(range(len(KINDS)), SHORT, rotation=60, ha="right", rotation_mode="anchor", fontsize=7)
+    panel_width = (PANEL if across > 2 else 1.5) * POINTS
+    names = [fit(label, panel_width, PANEL_TITLE) for label in layer_means]
+    notes = [fit(_outside(outside_means[label]), panel_width, 6) for label in layer_means]
+    for axes, name, note, grid in zip(panels, names, notes, layer_means.values(), strict=False):
+        image = axes.imshow(grid, norm=scales.density_norm(), cmap=scales.DENSITY_MAP, aspect="auto")
+        axes.set_title(name, fontsize=PANEL_TITLE)
+        axes.set_xticks(range(len(KINDS)), SHORT, rotation=90, fontsize=7)
         axes.set_yticks(range(len(grid)) if len(grid) <= 12 else range(0, len(grid), 4))
+        axes.tick_params(axis="y", labelsize=7)
         axes.spines[:].set_visible(False)
-        pruned = [f"{kind} {fraction:.1%} left" for kind, fraction in outside_means[label].items() if fraction < 1]
-        axes.set_xlabel(", ".join(pruned), fontsize=7)
-        if len(grid) <= 4:
-            _write_numbers(axes, grid, top, "{:.0%}" if top > 0.05 else "{:.1%}", 5.5)
+        axes.set_xlabel(note, fontsize=6)
+        if numbered:
+            texts = [["" if np.isnan(value) else scales.percent(value) for value in row] for row in grid]
+            scales.write_values(axes, image, texts, CELL_TEXT)
     for axes in panels[len(layer_means) :]:
         axes.remove()
     for i, axes in enumerate(panels[: len(layer_means)]):
         axes.tick_params(labelbottom=i + across >= len(layer_means), labelleft=i % across == 0)
     for axes in panels[: len(layer_means) : across]:
-        axes.set_ylabel("layer")
-    bar = figure.colorbar(image, ax=list(panels[: len(layer_means)]), label="weights remaining", aspect=30, pad=0.02)
+        axes.set_ylabel("layer", fontsize=7)
+    lines = (
+        max(text.count("\n") + 1 for text in names) * 0.13 + max(text.count("\n") + bool(text) for text in notes) * 0.11
+    )
+    height = down * (0.25 + lines + (ROW if numbered else LEAST_ROW) * max(layers, 4)) + 0.6
+    title = add_title(figure, f"{table}: weights that remain, in %")
+    figure.set_figheight(max(height, 1.9) + title)
+    bar = figure.colorbar(image, ax=list(panels[: len(layer_means)]), aspect=30, pad=0.02)
+    ticks = scales.density_ticks((height - 0.6) * 0.8 * POINTS)
+    bar.set_ticks(ticks, labels=[scales.percent(tick) for tick in ticks])
+    bar.ax.tick_params(labelsize=7)
+    bar.set_label(fit("remaining, %; one scale in every figure", max(height, 1.9) * 0.8 * POINTS, 7), fontsize=7)
     bar.outline.set_visible(False)
     return figure
 
 
-def draw_overlap(labels: list[str], values: np.ndarray, theme: Theme, diagonal: str = "") -> Figure:
+def _outside(fractions: dict[str, float]) -> str:
+    """Return what is pruned outside the layers."""
+    return ", ".join(f"{kind} {fraction:.1%} left" for kind, fraction in fractions.items() if fraction < 1)
+
+
+def draw_overlap(labels: list[str], values: np.ndarray, *, table: str, theme: Theme, diagonal: str = "") -> Figure:
     """Draw the overlap beyond chance of every two runs, or rows, as a matrix.
+
+    Long names are listed below the matrix. A matrix of so many rows that their names would touch names every k-th row
+    by its number.
 
     Args:
         labels: the names of rows and columns.
         values: the matrix; 1 for equal masks, 0 for as many common weights as chance gives, below 0 for fewer.
+        table: the name of the table with the sparsity, for the title.
         theme: the figure's colours.
         diagonal: what the diagonal shows; it is written below the matrix.
     """
     n = len(labels)
-    size = 7 if n <= 24 else 5
-    longest = max(map(len, labels))
-    below = longest > MAX_LABEL
-    side = min(WIDTH - 2.4, 1.2 + 0.36 * n)
-    numbers = [str(i) for i in range(1, n + 1)]
-    figure = Figure(figsize=(WIDTH if n > 6 or below else side + 2.4, side + (0.2 if below else 0.05 * longest)))
+    side = min(MAX_SIDE, max(min(WIDTH - 2.4, CELL * n), n * LEAST_NAMED / POINTS))
+    row = side / n * POINTS
+    size = min(7.0, row * 0.9)
+    longest = max(text_width(label, size) for label in labels)
+    below = longest > MAX_LABEL or row < LEAST_NAMED or longest / POINTS + side > WIDTH - 1
+    beside = 0.3 if below else longest / POINTS
+    figure = Figure(figsize=(max(side + beside + 1.1, 0.6 * WIDTH), 1))
     axes = figure.subplots()
-    if below:
-        lines = ["\n".join(textwrap.wrap(f"{i}  {label}", 110)) for i, label in enumerate(labels, 1)]
-        figure.set_figheight(side + 0.2 + 0.14 * sum(line.count("\n") + 1 for line in lines))
-        empty = [Line2D([], [], linestyle="") for _ in lines]
-        figure.legend(empty, lines, loc="outside lower left", handlelength=0, fontsize=6)
-    image = axes.imshow(values, vmin=-1, vmax=1, cmap="PuOr_r")
-    slope: dict[str, Any] = {} if below else {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
-    axes.set_xticks(range(n), numbers if below else labels, fontsize=size, **slope)
-    axes.set_yticks(range(n), numbers if below else labels, fontsize=size)
-    axes.set_xlabel(diagonal and f"on the diagonal: {diagonal}", fontsize=7)
+    step = max(1, -(-int(LEAST_NAMED) // max(1, int(row))))
+    ticks = range(0, n, step) if below else range(n)
+    names = [str(i + 1) for i in ticks] if below else labels
+    image = axes.imshow(values, vmin=scales.OVERLAP_LIMITS[0], vmax=scales.OVERLAP_LIMITS[1], cmap=scales.OVERLAP_MAP)
+    axes.set_xticks(ticks, names, fontsize=size, rotation=90)
+    axes.set_yticks(ticks, names, fontsize=size)
+    axes.set_xlabel(fit(diagonal and f"on the diagonal: {diagonal}", max(side, 2.3) * POINTS, 7), fontsize=7)
     axes.spines[:].set_visible(False)
-    if n <= MAX_NUMBERED:
-        for (row, column), value in np.ndenumerate(values):
-            text = f"{round(value, 2) + 0:.2f}" if value == value else "–"  # + 0 turns -0.00 into 0.00
-            colour = _text_colour(abs(value) > 0.6)
-            _write(axes, column, row, text, 6, colour)
-    figure.colorbar(image, ax=axes, label="overlap beyond chance", shrink=0.8).outline.set_visible(False)
+    if n <= MAX_NUMBERED:  # + 0 turns -0.00 into 0.00
+        texts = [[f"{round(value, 2) + 0:.2f}" if value == value else "–" for value in line] for line in values]
+        scales.write_values(axes, image, texts, 6)
+    bar = figure.colorbar(image, ax=axes, shrink=0.8 if n > 4 else 1)
+    bar.set_label(fit("overlap beyond chance", max(side, 0.8) * 0.8 * POINTS, 7), fontsize=7)
+    bar.ax.tick_params(labelsize=7)
+    bar.outline.set_visible(False)
+    height = max(side, 0.8) + beside + 0.5 + add_title(figure, f"{table}: overlap of masks")
+    if below:
+        entries = [Line2D([], [], linestyle="", label=f"{i}: {label}") for i, label in enumerate(labels, 1)]
+        height += add_legend(figure, entries, size=6, handle=0)
+    figure.set_figheight(height)
     return figure
 
 
@@ -132,23 +172,6 @@ def over_seeds(labels: list[str], values: np.ndarray) -> tuple[list[str], np.nda
     pairs = ~(np.isnan(values) | np.eye(len(labels), dtype=bool))
     overlaps = [[values[np.ix_(a, b)][pairs[np.ix_(a, b)]] for b in membership] for a in membership]
     return names, np.array([[pair.mean() if pair.size else np.nan for pair in row] for row in overlaps])
-
-
-def _write_numbers(axes: Any, grid: np.ndarray, top: float, form: str, size: float) -> None:
-    """Write each value into its cell, in a colour that stands out. `top` is the value of the brightest cell."""
-    for (row, column), value in np.ndenumerate(grid):
-        if not np.isnan(value):
-            colour = _text_colour(value < 0.6 * top)
-            _write(axes, column, row, form.format(value), size, colour)
-
-
-def _write(axes: Any, column: int, row: int, text: str, size: float, colour: str) -> None:
-    """Write into a cell. The layout of the figure need not measure what lies inside the panel."""
-    axes.text(column, row, text, ha="center", va="center", fontsize=size, color=colour).set_in_layout(False)
-
-
-def _text_colour(dark: bool) -> str:
-    return "white" if dark else "black"
 
 
 def overlap_table(runs: dict[Path, dict[str, Any] | None]) -> tuple[list[int], np.ndarray, list[str]]:

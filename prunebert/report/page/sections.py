@@ -14,7 +14,7 @@ import pandas as pd
 from prunebert.errors import BadInput, visible
 from prunebert.report import cells
 from prunebert.report.collect import Collected, Trouble
-from prunebert.report.figures import allocation, curves, maps
+from prunebert.report.figures import allocation, costs, curves, maps
 from prunebert.report.figures.style import Drawing
 from prunebert.report.page import tables
 from prunebert.report.page.page import Part, Picture, Section
@@ -86,7 +86,7 @@ def table_section(
     numbers = published.read_table()
     parts += _published(runs, numbers)
     points = published.of_variants(published.points(numbers, runs["model"].iloc[0], task, metric), runs)
-    caption = f"{name}: {metric} against sparsity; mean and a band of one standard deviation over seeds."
+    caption = f"{name}: {metric} against sparsity; mean and one standard deviation over seeds."
     if len(points):
         caption += " Published points: the shape shows the source, the colour the method. They are filled if a teacher"
         caption += (
@@ -95,7 +95,12 @@ def table_section(
         caption += " the methods that ran: dotted without a teacher."
     constant_score = constant_scores.iloc[0] if len(constant_scores) else math.nan
     curve = partial(
-        curves.draw_scores, cell_means, points, metric=brief(visible(metric), 60), constant_score=constant_score
+        curves.draw_scores,
+        cell_means,
+        points,
+        table=name,
+        metric=brief(visible(metric), 60),
+        constant_score=constant_score,
     )
     parts.append(Part("Score against sparsity", figure=draw(_drawing(f"score {name}", caption, curve))))
     pruned = runs[(runs["sparsity"] > 0) & runs["has_files"]]
@@ -109,7 +114,7 @@ def table_section(
         left_out = sorted({*pruned["sparsity"]} - {*mapped})
         parts.append(Part("Sparsities without maps", NOT_MAPPED.format(", ".join(f"{s:g}" for s in left_out))))
     caption = f"{name}: a tick for each run, a bar for the mean. Compare time and memory only on one, otherwise idle,"
-    drawing = _drawing(f"cost {name}", f"{caption} device.", partial(curves.draw_costs, runs))
+    drawing = _drawing(f"cost {name}", f"{caption} device.", partial(costs.draw_costs, runs, table=name))
     text = "On a CPU, peak memory is the peak of the whole process. In a sweep it includes all earlier runs."
     parts.append(Part("Time and memory", text, tables.costs(runs), figure=draw(drawing)))
     text = "The sparsities are measured from the masks, under all four denominators."
@@ -197,9 +202,13 @@ def _density(name: str, sparsity: float, runs: pd.DataFrame, draw: Draw, trouble
     if not layer_means:
         return []
     caption = f"{name}, sparsity {sparsity:g}: the fraction of weights that remains, by layer and kind of matrix. Each"
-    caption += " value is the mean over the runs. All panels share one scale. Below a panel: what is pruned outside the"
+    caption += (
+        " value is the mean over the runs. All figures share one scale. Below a panel: what is pruned outside the"
+    )
     drawing = _drawing(
-        f"density {name} {sparsity:g}", f"{caption} layers.", partial(maps.draw_density, layer_means, outside_means)
+        f"density {name} {sparsity:g}",
+        f"{caption} layers.",
+        partial(maps.draw_density, layer_means, outside_means, table=f"{name}, sparsity {sparsity:g}"),
     )
     return [Part(f"Weights left at {sparsity:g}", figure=draw(drawing))]
 
@@ -221,7 +230,9 @@ def _allocation(name: str, runs: pd.DataFrame, draw: Draw, troubles: list[Troubl
                 f" Ratios below ×1/{1 / allocation.LOWEST_RATIO:g} are drawn at ×1/{1 / allocation.LOWEST_RATIO:g}."
             )
         caption += f" Uniform, not drawn: {', '.join(uniform)}." if uniform else ""
-        drawing = _drawing(f"budget {by} {name}", caption, partial(allocation.draw_allocation, table, shown))
+        drawing = _drawing(
+            f"budget {by} {name}", caption, partial(allocation.draw_allocation, table, shown, by=by, table=name)
+        )
         parts.append(Part(f"Allocation among the {by} against sparsity", figure=draw(drawing)))
     return parts
 
@@ -258,7 +269,9 @@ def _overlap(name: str, sparsity: float, runs: pd.DataFrame, draw: Draw, trouble
     if len(compared) < len(runs):
         caption += f" Of {counted(len(runs), 'run')}, the {len(indices)} with the lowest seeds are compared."
     drawing = _drawing(
-        f"overlap {name} {sparsity:g}", caption, partial(maps.draw_overlap, labels, values, diagonal=diagonal)
+        f"overlap {name} {sparsity:g}",
+        caption,
+        partial(maps.draw_overlap, labels, values, table=f"{name}, sparsity {sparsity:g}", diagonal=diagonal),
     )
     return [Part(f"Overlap at {sparsity:g}", figure=draw(drawing))]
 

@@ -45,7 +45,7 @@ def test_ratios_are_means_over_seeds_and_leave_out_what_is_no_layer(runs):
 def test_the_figure_has_a_line_per_part_and_names_them(runs, theme):
     table, _ = allocation.ratios(runs, "kinds")
     with matplotlib.rc_context(theme.rc()):
-        figure = allocation.draw_allocation(table, ["smp"], theme)
+        figure = allocation.draw_allocation(table, ["smp"], by="kinds", table="toy", theme=theme)
         figure.canvas.draw()
     (axes,) = figure.axes
     lines = {line.get_label(): line for line in axes.get_lines()}
@@ -84,7 +84,9 @@ def test_every_column_of_panels_shows_its_sparsities(run, tmp_path):
             )
     table, _ = allocation.ratios(collect([tmp_path]).runs, "kinds")
     with matplotlib.rc_context(style.LIGHT.rc()):
-        figure = allocation.draw_allocation(table, allocation.split_uniform(table)[0], style.LIGHT)
+        figure = allocation.draw_allocation(
+            table, allocation.split_uniform(table)[0], by="kinds", table="toy", theme=style.LIGHT
+        )
         figure.canvas.draw()
     visible = [[t.label1.get_visible() for t in axes.xaxis.get_major_ticks()] for axes in figure.axes]
     assert len(visible) == 5 and not any(visible[0]) and all(all(visible[i]) for i in (1, 2, 3, 4))

@@ -11,7 +11,7 @@ from matplotlib import colors
 
 from prunebert.report import cells, topologies
 from prunebert.report.collect import collect
-from prunebert.report.figures import allocation, curves, maps, style
+from prunebert.report.figures import allocation, costs, curves, literature, maps, style
 from prunebert.report.published import numbers as published
 
 THEME = style.LIGHT
@@ -30,7 +30,7 @@ def written(axes):
 
 def test_an_overlap_is_written_into_its_own_square_and_stands_out():
     """Both ends of the scale are dark, so white stands out there."""
-    axes = maps.draw_overlap(["a", "b"], np.array([[0.9, -0.7], [0.3, -0.004]]), THEME).axes[0]
+    axes = maps.draw_overlap(["a", "b"], np.array([[0.9, -0.7], [0.3, -0.004]]), table="toy", theme=THEME).axes[0]
     assert written(axes) == {
         **{(0, 0): ("0.90", "white"), (0, 1): ("-0.70", "white")},
         **{(1, 0): ("0.30", "black"), (1, 1): ("0.00", "black")},
@@ -42,12 +42,13 @@ def test_the_density_of_every_label_is_on_one_scale():
     dense, thin = np.full((2, 6), 0.5), np.full((2, 6), 0.02)
     dense[1, 0], thin[0, 5] = 0.2, math.nan
     outside = {"dense": {"pooler": 1.0, "embeddings": 0.25}, "thin": {}}
-    figure = maps.draw_density({"dense": dense, "thin": thin}, outside, THEME)
+    figure = maps.draw_density({"dense": dense, "thin": thin}, outside, table="toy", theme=THEME)
     left, right = figure.axes[:2]
-    assert left.images[0].get_clim() == right.images[0].get_clim() == (0, 0.5)
+    assert left.images[0].get_clim() == right.images[0].get_clim() == (0, 1)
+    assert left.images[0].norm(0.125) == right.images[0].norm(0.125) == pytest.approx(0.5)  # the cube root
     shown = written(left)
-    assert shown[0, 0] == ("50%", "black") and shown[1, 0] == ("20%", "white") and len(shown) == 12
-    assert written(right)[1, 5] == ("2%", "white") and (0, 5) not in written(right)
+    assert shown[0, 0] == ("50", "black") and shown[1, 0] == ("20", "black") and len(shown) == 12
+    assert written(right)[1, 5] == ("2.0", "white") and (0, 5) not in written(right)
     assert (left.get_xlabel(), right.get_xlabel()) == ("embeddings 25.0% left", "")  # the pooler is whole
     assert [t.get_text() for t in left.get_xticklabels()][2::3] == ["value", "output"]
 
@@ -60,7 +61,7 @@ def test_layers_are_in_the_order_of_their_numbers_and_go_from_dark_to_light():
     parts = ["10", "2", "0", "11", "1"]
     rows = [("smp", s, p, 1 + int(p) * s) for s in (0.9, 0.5) for p in parts]
     table = pd.DataFrame(rows, columns=["label", "sparsity", "part", "ratio"])
-    figure = allocation.draw_allocation(table, ["smp"], THEME)
+    figure = allocation.draw_allocation(table, ["smp"], by="kinds", table="toy", theme=THEME)
     names = [f"layer {n}" for n in (0, 1, 2, 10, 11)]
     assert [t.get_text() for t in figure.legends[0].get_texts()] == names
     lines = drawn_lines(figure.axes[0])
@@ -74,7 +75,7 @@ def test_a_part_has_one_look_in_every_panel_and_a_name_of_its_own():
     rows = [("all", s, p, 2.0) for s in (0.5, 0.9) for p in kinds]
     rows += [("some", s, p, 2.0**-9) for s in (0.5, 0.9) for p in ("output", "key")]
     table = pd.DataFrame(rows, columns=["label", "sparsity", "part", "ratio"])
-    figure = allocation.draw_allocation(table, ["all", "some"], THEME)
+    figure = allocation.draw_allocation(table, ["all", "some"], by="kinds", table="toy", theme=THEME)
     every, some = (drawn_lines(axes) for axes in figure.axes)
     assert list(every) == ["query", "key", "value", "att. out", "interm.", "output", "pooler", "embeddings"]
     assert len({line.get_color() for line in every.values()}) == 8 and set(some) == {"key", "output"}
@@ -91,12 +92,13 @@ def test_an_allocation_below_1_is_as_far_from_uniform_as_one_above():
 
 def test_a_bar_of_costs_has_the_colour_and_the_three_costs_of_its_own_rows(run, tmp_path):
     for seed, seconds in ((0, 2.0), (1, 6.0)):
-        costs = {"seconds": seconds, "seconds_per_step": seconds / 100, "peak_memory_bytes": int((1 + seed) * 2**30)}
-        run(f"g{seed}", "gmp", seed=seed, **costs)
+        measured = {"seconds": seconds, "seconds_per_step": seconds / 100, "peak_memory_bytes": int((1 + seed) * 2**30)}
+        run(f"g{seed}", "gmp", seed=seed, **measured)
     run("s", "smp", seconds=1.0, seconds_per_step=0.5, peak_memory_bytes=2**29)
-    figure = curves.draw_costs(collect([tmp_path]).runs, THEME)
-    bars = [[bar.get_width() for bar in axes.patches] for axes in figure.axes]
-    assert [axes.get_xlabel() for axes in figure.axes] == ["seconds per step", "total seconds", "peak memory, GiB"]
+    figure = costs.draw_costs(collect([tmp_path]).runs, table="toy", theme=THEME)
+    bars = [[bar.get_width() for bar in axes.patches] for axes in figure.axes[:3]]
+    labels = ["seconds\nper step", "total seconds", "peak memory,\nGiB", "trained\nparameters"]
+    assert [axes.get_xlabel() for axes in figure.axes] == labels
     assert bars == [[pytest.approx(0.04), 0.5], [4, 1], [1.5, 0.5]]
     faces = [bar.get_facecolor()[:3] for bar in figure.axes[0].patches]
     assert faces == [colors.to_rgb(style.look(method)[0]) for method in ("gmp", "smp")]
@@ -111,7 +113,7 @@ def test_bands_are_one_standard_deviation_for_a_level_and_a_single_sparsity_too(
     run("g2", "gmp", 0.5)
     means = cells.cells(collect([tmp_path]).runs)
     nothing = published.read_table()[:0]
-    figure = curves.draw_scores(means, nothing, metric="accuracy", constant_score=0.69, theme=THEME)
+    figure = curves.draw_scores(means, nothing, table="toy", metric="accuracy", constant_score=0.69, theme=THEME)
     (axes,) = figure.axes
     level = [p.get_extents() for p in axes.patches if p.get_alpha() == 0.15]
     box = axes.transData.inverted().transform(level[0].get_points())[:, 1]
@@ -119,7 +121,7 @@ def test_bands_are_one_standard_deviation_for_a_level_and_a_single_sparsity_too(
     bar = axes.collections[-1].get_segments()[0][:, 1]  # of 0.7, 0.66 and 0.68
     assert bar.tolist() == pytest.approx([0.66, 0.70])
     texts = [t.get_text() for t in figure.legends[0].get_texts()]
-    assert {"smp, 3 seeds", "gmp, 1–2 seeds", "dense, 2 seeds", "constant baseline"} <= set(texts)
+    assert {"smp, 3 seeds", "gmp, 1–2 seeds", "dense, 2 seeds", "constant baseline 0.69"} <= set(texts)
 
 
 def cells_of(method, rows):
@@ -131,16 +133,20 @@ def cells_of(method, rows):
 def draw_scores(cell_means, points=(), constant_score=math.nan):
     columns = ["source", "method", "variant", "sparsity", "denominator", "kd", "score", "kind"]
     numbers = pd.DataFrame([[*point, "measured"] for point in points], columns=columns)
-    figure = curves.draw_scores(cell_means, numbers, metric="the metric", constant_score=constant_score, theme=THEME)
+    figure = curves.draw_scores(
+        cell_means, numbers, table="toy", metric="the metric", constant_score=constant_score, theme=THEME
+    )
     return figure, figure.axes[0], [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_the_lines_of_a_method_differ_and_are_numbered_only_where_their_styles_repeat():
-    for count, numbered in ((4, False), (5, True)):
+def test_two_variants_differ_in_the_fill_of_their_marks_and_more_are_numbered():
+    for count, numbered in ((2, False), (3, True)):
         rows = [(f"smp {i}", s, 0.5 + i / 10) for i in range(count) for s in (0.5, 0.9)]
         _, axes, legend = draw_scores(cells_of("smp", rows))
-        styles = [line.get_linestyle() for line in axes.lines if len(line.get_xdata()) == 2]
-        assert len(set(styles)) == 4 and axes.get_ylabel() == "the metric"
+        lines = [line for line in axes.lines if len(line.get_xdata()) == 2 and line.get_linestyle() != "None"]
+        fills = [colors.to_rgb(line.get_markerfacecolor()) for line in lines]
+        assert fills[:2] == [colors.to_rgb(style.look("smp")[0]), (1, 1, 1)] and len(lines) == count
+        assert axes.get_ylabel() == "the metric"
         assert bool(axes.texts) == numbered and legend[0] == f"{'1: ' if numbered else ''}smp 0, 2 seeds"
 
 
@@ -159,20 +165,11 @@ def test_published_curves_are_dotted_without_a_teacher_and_have_marks_of_their_o
     rows = [("smp", s, 0.8) for s in (0.5, 0.9)]
     points = [("A", "smp", "", s, "encoder", kd, 0.7) for kd in ("no", "logits") for s in (0.3, 0.5, 0.97)]
     _, axes, legend = draw_scores(cells_of("smp", rows), points)
-    without, taught = [line for line in axes.lines if line.get_marker() in curves.CURVE_MARKS]
+    without, taught = [line for line in axes.lines if line.get_marker() in literature.CURVE_MARKS]
     assert taught.get_linestyle() == "-" != without.get_linestyle() and taught.get_marker() != without.get_marker()
     assert legend[-2:] == ["published: A, smp, no KD", "published: A, smp, KD"]
     low, high = axes.get_xlim()
     assert low < 0.3 and high > 0.97  # a curve ends inside
-
-
-def test_the_constant_baseline_is_a_level_if_it_is_near_and_a_number_if_it_is_far():
-    means = cells_of("smp", [("smp", 0.5, 0.8), ("smp", 0.9, 0.7)])
-    _, axes, legend = draw_scores(means, constant_score=0.66)
-    assert [line.get_ydata()[0] for line in axes.lines if len({*line.get_ydata()}) == 1] == [0.66]
-    assert legend[-1] == "constant baseline"
-    assert draw_scores(means, constant_score=0.5)[2][-1] == "constant baseline: 0.5000, not shown"
-    assert not [text for text in draw_scores(means)[2] if "constant" in text]
 
 
 def test_one_cell_of_several_seeds_explains_the_band():
@@ -185,7 +182,7 @@ def test_the_first_row_of_costs_is_at_the_top_with_a_tick_for_each_run(run, tmp_
     for seed, seconds in ((0, 2.0), (1, 6.0)):
         run(f"g{seed}", "gmp", seed=seed, seconds=seconds)
     run("s", "smp", seconds=1.0)
-    first, axes, _ = curves.draw_costs(collect([tmp_path]).runs, THEME).axes
+    first, axes, *_ = costs.draw_costs(collect([tmp_path]).runs, table="toy", theme=THEME).axes
     assert [t.get_text() for t in first.get_yticklabels()] == ["gmp", "smp"] and axes.yaxis_inverted()
     assert [line.get_xdata().tolist() for line in axes.lines] == [[2, 6], [1]]
 
@@ -194,7 +191,7 @@ def test_an_allocations_uniform_level_is_marked_and_panels_keep_their_order():
     rows = [(label, s, "key", ratio) for label, ratio in (("z", 2.0), ("a", 0.5)) for s in (0.5, 0.9)]
     rows += [("other", s, "key", 2.0**-9) for s in (0.5, 0.9)]  # not shown, so it sets no ticks
     table = pd.DataFrame(rows, columns=["label", "sparsity", "part", "ratio"])
-    figure = allocation.draw_allocation(table, ["z", "a"], THEME)
+    figure = allocation.draw_allocation(table, ["z", "a"], by="kinds", table="toy", theme=THEME)
     figure.canvas.draw()
     assert [axes.get_title() for axes in figure.axes] == ["z", "a"]
     assert [list(axes.get_lines()[-1].get_ydata()) for axes in figure.axes] == [[1, 1]] * 2
@@ -204,7 +201,7 @@ def test_an_allocations_uniform_level_is_marked_and_panels_keep_their_order():
 
 @pytest.mark.parametrize(("layers", "ticks"), [(12, list(range(12))), (13, [0, 4, 8, 12]), (24, [0, 4, 8, 12, 16, 20])])
 def test_up_to_twelve_layers_are_all_numbered_and_of_more_every_fourth(layers, ticks):
-    figure = maps.draw_density({"smp": np.full((layers, 6), 0.5)}, {"smp": {}}, THEME)
+    figure = maps.draw_density({"smp": np.full((layers, 6), 0.5)}, {"smp": {}}, table="toy", theme=THEME)
     assert figure.axes[0].get_yticks().tolist() == ticks
 
 
@@ -213,4 +210,4 @@ def test_a_density_is_the_mean_and_small_ones_have_a_decimal():
     runs = pd.DataFrame({"short_label": "smp", "directory": "d", "topology": grids})
     layer_means, outside_means, _ = maps.remaining(runs)
     assert layer_means["smp"][0, 0] == pytest.approx(0.02) and outside_means["smp"]["pooler"] == pytest.approx(0.2)
-    assert written(maps.draw_density(layer_means, outside_means, THEME).axes[0])[0, 0][0] == "2.0%"
+    assert written(maps.draw_density(layer_means, outside_means, table="toy", theme=THEME).axes[0])[0, 0][0] == "2.0"

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from pypdf import PdfReader
 
-from prunebert.report.figures import allocation, curves, maps, picture, style
+from prunebert.report.figures import allocation, costs, curves, maps, picture, style
 from prunebert.report.page import page
 from prunebert.report.published import numbers as published
 
@@ -38,11 +38,13 @@ GRID = np.linspace(0.0, 0.9, 18).reshape(3, 6)
 OVERLAP = np.array([[1.0, -0.9, 0.1], [-0.9, 1.0, 0.5], [0.1, 0.5, 1.0]])  # both colours of text
 POINTS = published.points(published.read_table(), "bert-base-uncased", "mnli", "accuracy_matched")
 FIGURES = {
-    "score": partial(curves.draw_scores, cell_means(), POINTS, metric="accuracy", constant_score=0.6),
-    "cost": partial(curves.draw_costs, runs()),
-    "density": partial(maps.draw_density, {"smp": GRID, "imp": GRID / 2}, {"smp": {"pooler": 0.5}, "imp": {}}),
-    "overlap": partial(maps.draw_overlap, ["smp", "imp", "a name that is longer than forty characters"], OVERLAP),
-    "allocation": partial(allocation.draw_allocation, ratios(), ["smp"]),
+    "score": partial(curves.draw_scores, cell_means(), POINTS, table="t", metric="accuracy", constant_score=0.6),
+    "cost": partial(costs.draw_costs, runs(), table="t"),
+    "density": partial(
+        maps.draw_density, {"smp": GRID, "imp": GRID / 2}, {"smp": {"pooler": 0.5}, "imp": {}}, table="t"
+    ),
+    "overlap": partial(maps.draw_overlap, ["smp", "imp", "a name that is " + "longer " * 9], OVERLAP, table="t"),
+    "allocation": partial(allocation.draw_allocation, ratios(), ["smp"], by="kinds", table="t"),
 }
 
 
@@ -83,7 +85,7 @@ def test_each_pdf_file_has_its_own_page_text_and_images():
     (page,), (alone,) = (PdfReader(io.BytesIO(c)).pages for c in (files["density"], again.split()["density"]))
     assert page.mediabox == alone.mediabox
     text, same = (p.extract_text().replace("\0", "") for p in (page, alone))  # matplotlib writes 16-bit characters
-    assert text == same and "weights remaining" in text
+    assert text == same and "remaining, %" in text
     assert len(page.images) == len(alone.images) == 3  # two panels and the colour bar
     for image, equal in zip(page.images, alone.images, strict=True):
         assert image.image.tobytes() == equal.image.tobytes()

@@ -72,7 +72,7 @@ def test_the_figure_has_the_published_numbers_of_its_own_metric(run, tmp_path):
     f1 = numbers[(numbers["task"] == "squad") & (numbers["metric"] == "f1")]
     f1 = f1[(f1["method"] != "smp") | (f1["variant"] == "")]  # the run has no setting that a variant names
     assert points["score"].sum() == pytest.approx(f1["score"].sum()) and cell_means["method"].tolist() == ["smp"]
-    assert score.draw.keywords == {"metric": "f1", "constant_score": 0.5}
+    assert score.draw.keywords == {"table": "toy", "metric": "f1", "constant_score": 0.5}
 
 
 @pytest.fixture
