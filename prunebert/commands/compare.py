@@ -96,12 +96,9 @@ def as_json(result: dict[str, Any]) -> Iterator[str]:
 
 def picture(result: dict[str, Any]) -> bytes:
     """Return the content of compare.png."""
-    import matplotlib
-
     from prunebert.commands import compare_figure
 
-    with matplotlib.rc_context({"text.parse_math": False}):  # a $ in a name is no formula
-        return compare_figure.png(result)
+    return compare_figure.png(result)
 
 
 def show(result: dict[str, Any], wide: bool = False) -> None:

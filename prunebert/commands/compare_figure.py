@@ -16,15 +16,21 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from prunebert.drawing import scales
+from prunebert.drawing.labels import POINTS, add_title, fit, text_width
+from prunebert.drawing.methods import looks
+from prunebert.drawing.theme import LIGHT
 from prunebert.errors import visible
-from prunebert.system.names import brief
 
 SQUARE = 0.36  # side of a square of the heat map, in inches
-MIN_BRIGHTEST = 0.2  # the brightest colour means at least this overlap, or noise would look strong
+LEAST_SIDE = 6 * SQUARE  # of the heat map and of the layers, whose titles and scales are that wide
 MAX_WRITTEN = 16  # up to this many runs, the values are written into the squares
 MAX_HEIGHT = 24.0  # inches of the rows; the squares of more runs are smaller
 LEAST_NAMED = 0.08  # inches; rows that are lower have numbers in place of names
-MAX_NAME = 60  # characters of a run's name
+NAME = 2.2  # inches of a name; a longer one takes two lines, or is shortened
+MAX_LOG_RATIO = 6  # stronger favours have the colour of 2⁶
+ALLOCATION_MAP = "RdBu_r"
+NO_VALUE = LIGHT.grid  # the colour of a run with itself
 
 
 def png(comparison: dict[str, Any]) -> bytes:
@@ -32,47 +38,64 @@ def png(comparison: dict[str, Any]) -> bytes:
 
     Rows that are too low for a name are numbered from the top. The k-th of them is the k-th run of "order".
     """
-    with rc_context({"text.parse_math": False}), warnings.catch_warnings():  # a $ in a name is no formula
+    with rc_context(LIGHT.rc()), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # it is drawn as a box
-        return _png(comparison)
+        stream = io.BytesIO()
+        draw(comparison).savefig(stream, format="png")
+        return stream.getvalue()
 
 
-def _png(comparison: dict[str, Any]) -> bytes:
+def draw(comparison: dict[str, Any]) -> Figure:
+    """Draw the tree, the heat map and the layers. See `png`."""
     order = comparison["order"]
-    names = [brief(visible(comparison["labels"][i]), MAX_NAME) for i in order]
+    runs = [comparison["runs"][i] for i in order]
     overlaps = np.array(comparison["beyond_chance"], dtype=float)[np.ix_(order, order)]
     np.fill_diagonal(overlaps, np.nan)
-    allocations, columns = relative_allocations([comparison["runs"][i] for i in order])
-    side = min(SQUARE, MAX_HEIGHT / len(names))
-    font = 8.0 if side == SQUARE else 72 * side * 0.7
-    height, width = side * len(names), min(SQUARE, MAX_HEIGHT / len(columns)) * max(len(columns), 6)
-    panels = [1.2, max(height, 6 * SQUARE), width]
-    longest = 0.09 * max(map(len, names)) * font / 8 if side >= LEAST_NAMED else 0.5
-    figure = Figure(figsize=(sum(panels) + longest + 0.6, height + longest + 1.8), layout="constrained")
+    allocations, columns = relative_allocations(runs)
+    side = min(SQUARE, MAX_HEIGHT / len(order))
+    font = 8.0 if side == SQUARE else POINTS * side * 0.7
+    lines = 2 if side == SQUARE else 1
+    names = [fit(visible(comparison["labels"][i]), NAME * POINTS, font, lines) for i in order]
+    named = side >= LEAST_NAMED
+    parts = [fit(visible(column), NAME * POINTS, 8, 1) for column in columns]
+    height, width = side * len(names), min(SQUARE, MAX_HEIGHT / len(columns)) * len(columns)
+    panels = [1.2, max(height, LEAST_SIDE), max(width, LEAST_SIDE)]
+    beside = max(text_width(line, font) for name in names for line in name.split("\n")) / POINTS if named else 0.6
+    below = max(beside if named else 0.3, max(text_width(part, 8) for part in parts) / POINTS)
+    figure = Figure(figsize=(sum(panels) + beside + 0.6, 1))
+    title = add_title(figure, f"Masks of {len(names)} runs: overlap, and where the weights remain")
+    figure.set_figheight(height + below + 1.4 + title)
     grid = figure.add_gridspec(2, 3, width_ratios=panels, height_ratios=[height, 0.12])
     tree, heat_map, layers = (figure.add_subplot(grid[0, i]) for i in range(3))
     _draw_tree(tree, comparison["linkage"], order)
-    low, high = np.nanmin(overlaps, initial=0.0), np.nanmax(overlaps, initial=MIN_BRIGHTEST)
-    image = heat_map.imshow(overlaps, cmap="viridis", aspect="auto", vmin=low, vmax=high)
-    shown = names if side >= LEAST_NAMED else []
-    _label(heat_map, shown, shown, "overlap beyond chance\n(0: as by chance, 1: nested)", font)
-    if not shown:
+    if named:
+        method_looks = looks(run["method"] for run in runs)
+        for row, run in enumerate(runs):
+            colour, mark, _ = method_looks[run["method"]]
+            size = min(6.0, POINTS * side * 0.5)
+            tree.plot(0, 10 * row + 5, mark, color=colour, markersize=size, clip_on=False, zorder=3)
+    low, high = scales.OVERLAP_LIMITS
+    image = heat_map.imshow(overlaps, cmap=scales.OVERLAP_MAP, aspect="auto", vmin=low, vmax=high)
+    _label(heat_map, names if named else [], names if named else [], "overlap beyond chance", font)
+    heat_map.set_xlabel("0: as by chance, 1: nested", fontsize=7)
+    if not named:
         ticks = range(49, len(names), 50)
         heat_map.set_yticks(ticks, [f"row {k + 1}" for k in ticks], fontsize=8)
-        heat_map.set_xlabel('row k is the k-th run of "order" in compare.json', fontsize=8)
+        heat_map.set_xlabel('row k is the k-th run of "order"\nin compare.json', fontsize=7)
     if len(names) <= MAX_WRITTEN:
-        _write_values(heat_map, overlaps, image)
-    figure.colorbar(image, cax=figure.add_subplot(grid[1, 1]), orientation="horizontal")
-    limit = max(1.0, np.nanmax(np.abs(allocations), initial=0.0))
-    image = layers.imshow(allocations, cmap="RdBu_r", aspect="auto", vmin=-limit, vmax=limit)
-    parts = [brief(visible(column), MAX_NAME) for column in columns]
-    _label(layers, parts, [], "remaining fraction of a layer\nrelative to the whole run")
-    times = FuncFormatter(lambda x, _: f"×{2**x:.3g}")
-    scale = figure.colorbar(image, cax=figure.add_subplot(grid[1, 2]), orientation="horizontal", format=times)
-    scale.locator = MaxNLocator(8, integer=True)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=150)
-    return stream.getvalue()
+        scales.write_values(heat_map, image, [["" if x != x else f"{x:z.2f}" for x in row] for row in overlaps], 6)
+    bar = figure.colorbar(image, cax=figure.add_subplot(grid[1, 1]), orientation="horizontal")
+    bar.ax.tick_params(labelsize=7)
+    limit = min(MAX_LOG_RATIO, max(1.0, np.nanmax(np.abs(allocations), initial=0.0)))
+    image = layers.imshow(allocations, cmap=ALLOCATION_MAP, aspect="auto", vmin=-limit, vmax=limit)
+    _label(layers, parts, [], "remaining fraction\n÷ that of the whole run")
+    bar = figure.colorbar(image, cax=figure.add_subplot(grid[1, 2]), orientation="horizontal", format=TIMES)
+    bar.locator = MaxNLocator(4, integer=True)
+    bar.ax.tick_params(labelsize=7)
+    return figure
+
+
+TIMES = FuncFormatter(lambda x, _: f"×{2**x:.3g}" if x >= 0 else f"×1/{2**-x:.3g}")  # of a log₂
 
 
 def relative_allocations(runs: list[dict[str, Any]]) -> tuple[np.ndarray, list[str]]:
@@ -99,28 +122,21 @@ def _draw_tree(axes: Axes, linkage: list[list[float]], order: list[int]) -> None
         (x, y), (other_x, other_y) = nodes[int(first)], nodes[int(second)]
         segments.append([(x, y), (distance, y), (distance, other_y), (other_x, other_y)])
         nodes[leaves + number] = (distance, (y + other_y) / 2)
-    axes.add_collection(LineCollection(segments, colors="0.3", linewidths=min(1.0, 100 / leaves)))
+    axes.add_collection(LineCollection(segments, colors=LIGHT.ink, linewidths=min(1.0, 100 / leaves)))
     axes.autoscale_view()
     axes.set_ylim(10 * leaves, 0)
     axes.invert_xaxis()
     axes.set_yticks([])
-    axes.set_xlabel("1 - overlap", fontsize=8)
+    axes.set_xlabel("1 - overlap", fontsize=7)
+    axes.xaxis.set_major_locator(MaxNLocator(3))
     axes.tick_params(labelsize=7)
-    for side in ("left", "right", "top"):
-        axes.spines[side].set_visible(False)
+    axes.spines["left"].set_visible(False)
 
 
 def _label(axes: Axes, columns: list[str], rows: list[str], title: str, font: float = 8.0) -> None:
     axes.set_xticks(range(len(columns)), columns, rotation=90, fontsize=font)
     axes.set_yticks(range(len(rows)), rows, fontsize=font)
     axes.yaxis.tick_right()
-    axes.set_facecolor("0.85")
-    axes.set_title(title, fontsize=9)
-
-
-def _write_values(axes: Axes, values: np.ndarray, image: Any) -> None:
-    """Write every value into its square, white on dark colours and black on bright ones."""
-    for (i, j), x in np.ndenumerate(values):
-        if not np.isnan(x):
-            dark = sum(image.cmap(image.norm(x))[:3]) < 1.5
-            axes.text(j, i, f"{x:z.2f}", ha="center", va="center", fontsize=6, color="white" if dark else "black")
+    axes.set_facecolor(NO_VALUE)
+    axes.spines[:].set_visible(False)
+    axes.set_title(title, fontsize=8)

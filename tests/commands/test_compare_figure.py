@@ -6,8 +6,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from prunebert.commands import compare, compare_figure
+from prunebert.drawing.methods import look
 
 NAMES = ["first", "second", "third"]
+METHODS = {"first": "smp", "second": "imp", "third": "of_my_own"}
 OVERLAPS = [[1.0, 0.1, 0.7], [0.1, 1.0, -0.3], [0.7, -0.3, 1.0]]
 # The run of row 0 keeps half of layer 0; relative to its density of 1/4 that is twice.
 LAYERS = {"second": (0.5, 0.125), "first": (0.25, 0.25), "third": (0.0625, 0.5)}
@@ -22,7 +24,9 @@ def figure():
     def keep(self, *_, **__):
         found.append(self)
 
-    runs = [{"layers": dict(zip("01", LAYERS[n], strict=True)), "size": 8, "kept": 2} for n in NAMES]
+    runs = [
+        {"method": METHODS[n], "layers": dict(zip("01", LAYERS[n], strict=True)), "size": 8, "kept": 2} for n in NAMES
+    ]
     content = {"labels": NAMES, "beyond_chance": OVERLAPS, "order": ORDER, "linkage": LINKAGE, "runs": runs}
     with pytest.MonkeyPatch.context() as patch, matplotlib.rc_context():
         patch.setattr(Figure, "savefig", keep)
@@ -38,12 +42,13 @@ def test_every_row_has_the_overlaps_of_its_own_run(figure):
     nan = np.nan  # a run with itself
     expected = [[nan, 0.1, -0.3], [0.1, nan, 0.7], [-0.3, 0.7, nan]]
     assert np.array_equal(np.ma.filled(heat_map.images[0].get_array(), nan), expected, equal_nan=True)
-    assert heat_map.images[0].get_clim() == (-0.3, 0.7)
+    assert heat_map.images[0].get_clim() == (-1, 1)  # as in the report, so that noise is pale
+    assert heat_map.images[0].get_cmap().name == "PuOr_r"
     texts = {(round(t.get_position()[1]), round(t.get_position()[0])): t for t in heat_map.texts}
     assert {place: t.get_text() for place, t in texts.items()} == {
         **{(0, 1): "0.10", (1, 0): "0.10", (0, 2): "-0.30", (2, 0): "-0.30", (1, 2): "0.70", (2, 1): "0.70"}
     }
-    assert texts[0, 2].get_color() == "white" and texts[1, 2].get_color() == "black"  # viridis: dark is low
+    assert {text.get_color() for text in texts.values()} == {"black"}  # none of the colours is dark
 
 
 def test_every_row_has_the_layers_of_its_own_run(figure):
@@ -51,7 +56,7 @@ def test_every_row_has_the_layers_of_its_own_run(figure):
     assert [t.get_text() for t in layers.get_xticklabels()] == ["0", "1"]
     assert layers.images[0].get_array().tolist() == [[1, -1], [0, 0], [-2, 1]]  # log2 of the ratio to 1/4
     assert layers.images[0].get_clim() == (-2, 2)  # white means as the whole run
-    assert [figure.axes[4].xaxis.get_major_formatter()(x, 0) for x in (-1, 0, 2)] == ["×0.5", "×1", "×4"]
+    assert [figure.axes[4].xaxis.get_major_formatter()(x, 0) for x in (-1, 0, 2)] == ["×1/2", "×1", "×4"]
 
 
 def test_a_branch_joins_its_rows_at_their_distance(figure):
@@ -63,17 +68,17 @@ def test_a_branch_joins_its_rows_at_their_distance(figure):
     assert figure.axes[0].get_ylim() == (30, 0) and figure.axes[0].xaxis_inverted()
 
 
-def test_noise_is_not_drawn_in_strong_colours():
-    with pytest.MonkeyPatch.context() as patch:
-        found = []
-        patch.setattr(Figure, "savefig", lambda self, *_, **__: found.append(self))
-        runs = [{"layers": {"0": 0.5}, "size": 4, "kept": 2}] * 2
-        overlaps = [[1.0, 0.01], [0.01, 1.0]]
-        linkage = [[0, 1, 0.99, 2]]
-        compare_figure.png(
-            {"labels": ["a", "b"], "beyond_chance": overlaps, "order": [0, 1], "linkage": linkage, "runs": runs}
-        )
-    assert found[0].axes[1].images[0].get_clim() == (0, 0.2)
+def test_every_leaf_has_the_mark_of_its_method_and_the_report_uses_the_same(figure):
+    marks = {line.get_ydata()[0]: (line.get_color(), line.get_marker()) for line in figure.axes[0].lines}
+    expected = [look(METHODS[NAMES[i]])[:2] for i in ORDER]
+    assert [marks[y] for y in (5, 15, 25)] == expected and len(set(expected)) == 3
+
+
+def test_a_strong_favour_does_not_wash_out_the_others():
+    runs = [{"method": "smp", "layers": {"0": x, "1": 0.5}, "size": 4, "kept": 2} for x in (0.5, 2.0**-11)]
+    content = {"labels": ["a", "b"], "beyond_chance": np.eye(2), "order": [0, 1], "linkage": [[0, 1, 0.9, 2]]}
+    layers = compare_figure.draw(content | {"runs": runs}).axes[2].images[0]
+    assert layers.get_array().min() == -10 and layers.get_clim() == (-6, 6)
 
 
 def test_every_column_has_its_own_number_and_the_largest_overlap_comes_first(capsys, monkeypatch):
