@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import PowerNorm, to_rgb
+from matplotlib.colors import PowerNorm
 from matplotlib.image import AxesImage
 
 OVERLAP_MAP = "PuOr_r"  # of overlaps beyond chance, from -1 to 1; white is 0, as by chance
@@ -42,7 +42,8 @@ def write_values(axes: Axes, image: AxesImage, texts: list[list[str]], size: flo
 
     The layout of the figure need not measure what lies inside the panel.
     """
-    colours = image.cmap(image.norm(np.ma.filled(image.get_array(), np.nan)))
+    values: np.ndarray = np.ma.filled(np.ma.asarray(image.get_array()), np.nan)
+    colours = np.asarray(image.cmap(image.norm(values)))
     for row, line in enumerate(texts):
         for column, text in enumerate(line):
             if text:
@@ -52,5 +53,5 @@ def write_values(axes: Axes, image: AxesImage, texts: list[list[str]], size: flo
 
 def _text_colour(cell: np.ndarray) -> str:
     """Return black or white. The luminance is that of WCAG 2; both contrast equally with 0.179."""
-    linear = [((c + 0.055) / 1.055) ** 2.4 if c > 0.04045 else c / 12.92 for c in to_rgb(cell[:3])]
+    linear = [((c + 0.055) / 1.055) ** 2.4 if c > 0.04045 else c / 12.92 for c in cell[:3]]
     return "white" if np.dot(linear, (0.2126, 0.7152, 0.0722)) < 0.179 else "black"

@@ -14,6 +14,7 @@ from prunebert.drawing.theme import WIDTH, Theme
 from prunebert.report.figures import literature
 from prunebert.report.figures.legend import add_legend
 from prunebert.report.figures.scales import score_axis
+from prunebert.report.published import numbers as published
 from prunebert.system.console import counted
 
 NAMES = 2.6  # inches of the rows' names
@@ -30,13 +31,15 @@ def draw_dots(
     `curves.draw_scores`; the cells have one sparsity above 0 at most.
     """
     sparsity = float(cell_means["sparsity"].max())
+    points = points[points["kind"] != published.ANOTHER_SPARSITY]
     beside = points[(points["sparsity"] - sparsity).abs() < SAME]
     cell_means = cell_means.sort_values("mean", ascending=False, kind="stable")
     method_looks = looks([*cell_means["method"], *beside["method"]])
     names = [
         f"{name}, {counted(n, 'seed')}" for name, n in zip(cell_means["short_label"], cell_means["n"], strict=True)
     ]
-    names += [f"published: {literature.describe(point)}" for _, point in beside.iterrows()]
+    for _, point in beside.iterrows():
+        names.append(f"published: {literature.describe(point)}{literature.of_weights(point['denominator'])}")
     broken = [fit(name, NAMES * POINTS, SIZE) for name in names]
     sd = cell_means["sd"].where(cell_means["n"] > 1)
     drawn = [*(cell_means["mean"] - sd.fillna(0)), *(cell_means["mean"] + sd.fillna(0)), *beside["score"]]

@@ -37,6 +37,11 @@ def describe(point: pd.Series) -> str:
     return ", ".join(words)
 
 
+def of_weights(denominator: str) -> str:
+    """Return which weights a published sparsity is a fraction of; "" for those of the encoder."""
+    return "" if denominator == "encoder" else f", of {DENOMINATOR_NAMES.get(denominator, 'unknown weights')}"
+
+
 def draw_points(
     axes: Axes, points: pd.DataFrame, gap: float, theme: Theme, method_looks: dict[str, Look], ran: set[str]
 ) -> list[Line2D]:
@@ -63,8 +68,7 @@ def draw_points(
             x = to_sparsity(to_axis(point["sparsity"]) + gap * (i + 1) * min(0.25, 0.9 / len(sources)))
             axes.plot(x, point["score"], mark, color=colour, markerfacecolor=fill, markersize=4.5)
             drawn_methods.add(point["method"])
-        name = DENOMINATOR_NAMES.get(denominator, "unknown weights")
-        label = f"published: {source}" + ("" if denominator == "encoder" else f", of {name}")
+        label = f"published: {source}{of_weights(denominator)}"
         handles.append(Line2D([], [], color=theme.ink, marker=mark, linestyle="", markerfacecolor="none", label=label))
     for method in sorted(drawn_methods - ran):
         colour = method_looks[method][0]
