@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from prunebert.report.figures import picture
 from prunebert.report.figures.style import Drawing
 from prunebert.report.page import page, sections
 from prunebert.report.page.page import Picture
-from prunebert.report.statistics import differences
+from prunebert.report.statistics import differences, marks
 from prunebert.runs import files, reading
 from prunebert.system.console import counted, short
 from prunebert.system.countdown import Countdown
@@ -42,23 +43,23 @@ class Report(NamedTuple):
     troubles: list[Trouble]
 
 
-def write(dirs: list[Path], out: Path | None = None, baseline: str | None = None) -> Report:
+def write(dirs: list[Path], out: Path | None = None, baselines: Sequence[str] = ()) -> Report:
     """Write the whole report.
 
     Args:
         dirs: directories of runs, or results tables of earlier reports.
         out: the output folder; default: report/ in the first of `dirs`, or beside it if that is a file.
-        baseline: the method that the others are compared with; default: magnitude, if it ran.
+        baselines: what the rows are compared with, see `differences.choose_baselines`; default: magnitude, if it ran.
 
     Raises:
-        BadInput: one of `dirs` cannot be read, no run has finished, no run has the baseline's method, or `out` cannot
+        BadInput: one of `dirs` cannot be read, no run has finished, a baseline is in no table, or `out` cannot
             be written to or holds a file that no report wrote.
     """
     out = (dirs[0] if reading.is_folder(dirs[0]) else dirs[0].parent) / "report" if out is None else out
     folder.refuse_unusable(out)
     collected = collect.collect(dirs)
     runs, troubles = collected.runs, list(collected.troubles)
-    baseline = differences.choose_baseline(runs, baseline)
+    baselines = differences.choose_baselines(runs, baselines)
     try:
         (out / "figures").mkdir(parents=True, exist_ok=True)
         table_sections, latex_parts, document = [], [latex.HEAD], picture.Document()
@@ -69,15 +70,16 @@ def write(dirs: list[Path], out: Path | None = None, baseline: str | None = None
                 countdown.advance()
                 return drawn
 
+            unreadable: dict[Path, str] = {}
+            runs = marks.add_marks(runs, unreadable)
             for name, table_runs in runs.groupby("table", sort=False):
-                unreadable: dict[Path, str] = {}
-                gaps = differences.differences(table_runs, baseline, unreadable)
+                gaps = differences.differences(table_runs, baselines, unreadable)
                 told = {trouble.reason for trouble in troubles}  # collect has verified what has a hash
                 more = {path: reason for path, reason in unreadable.items() if reason not in told}
                 troubles += [Trouble("not in the tests", short(path), reason) for path, reason in more.items()]
                 countdown.advance(0)
-                table_sections.append(sections.table_section(str(name), table_runs, gaps, baseline, draw, troubles))
-                latex_parts += _latex_tables(str(name), table_runs, gaps, baseline)
+                table_sections.append(sections.table_section(str(name), table_runs, gaps, baselines, draw, troubles))
+                latex_parts += _latex_tables(str(name), table_runs, gaps)
             for figure_name, content in document.split().items():
                 files.write(out / "figures", f"{figure_name}.pdf", content)
         all_sections = [
@@ -115,16 +117,16 @@ def flatten(runs: pd.DataFrame) -> pd.DataFrame:
     return table.map(lambda v: encodable(v) if isinstance(v, str) else v).rename(columns=encodable)
 
 
-def _latex_tables(name: str, runs: pd.DataFrame, gaps: pd.DataFrame, baseline: str | None) -> list[str]:
-    """Return a table method × sparsity for each metric, and the table of differences."""
+def _latex_tables(name: str, runs: pd.DataFrame, gaps: pd.DataFrame) -> list[str]:
+    """Return a table method × sparsity for each metric, and a table of differences for each baseline."""
     main_metric = runs["metric"].iloc[0]
     parts = []
     for metric in (main_metric, *sorted({m for metrics in runs["metrics"] for m in metrics} - {main_metric})):
         cell_means = cells.cells(runs, None if metric == main_metric else metric)
         lower = metric in cells.LOWER_IS_BETTER
         parts.append(latex.scores(cell_means, table=name, metric=metric, lower_is_better=lower))
-    if len(gaps):
-        parts.append(latex.differences(gaps, table=name, metric=main_metric, method=str(baseline)))
+    for baseline, compared in gaps.groupby("baseline", sort=False):
+        parts.append(latex.differences(compared, table=name, metric=main_metric, method=str(baseline)))
     return parts
 
 

@@ -13,6 +13,8 @@ from prunebert.system.table import add_wide
 DESCRIPTION = "Write report.html, results.csv and .parquet, tables.tex and figures from finished runs."
 DIRS = "runs, sweeps, or folders of them; or results.csv or results.parquet of an earlier report"
 
+BASELINE = "compare with this method or row, by its label; several with commas; default: magnitude, if it ran"
+
 
 def main(words: list[str]) -> None:
     """Parse the command line `words`, write the report, and print the scores and the page to open."""
@@ -21,7 +23,7 @@ def main(words: list[str]) -> None:
     parser.add_argument(
         "--out", type=Path, help="output folder; default: report/ in the first DIR, or beside it if file"
     )
-    parser.add_argument("--baseline", metavar="METHOD", help="compare with this method; default: magnitude, if it ran")
+    parser.add_argument("--baseline", action="append", default=[], metavar="METHOD", help=BASELINE)
     add_wide(parser)
     options = parser.parse_intermixed_args(words)
     for root in options.dirs:

@@ -25,7 +25,7 @@ def test_mean_deviation_number_and_best(run, tmp_path):
         0.9: {"dense": "", "magnitude": "", "abp": "", "smp": "0.5000 (1)"},
     }
     bold = [(row, column) for row in best.index for column in best if best.at[row, column]]
-    assert bold == [("smp", 0.5)]  # abp's 0.5 is a fraction of other matrices; a single cell is not marked
+    assert bold == []  # 5 : 0 examples do not separate smp from magnitude; abp's and smp's other cells have no rival
     assert cells.denominator(cells.cells(collect([tmp_path]).runs)).to_dict() == {
         "dense": "–",
         "magnitude": "encoder",
@@ -35,8 +35,8 @@ def test_mean_deviation_number_and_best(run, tmp_path):
 
 
 def test_perplexity_is_better_lower_and_only_runs_that_have_it_count(run, tmp_path):
-    run("a", metrics={"accuracy": 0.5, "perplexity": 9.0})
-    run("b", "smp", metrics={"accuracy": 0.5, "perplexity": 7.0})
+    run("a", metrics={"accuracy": 0.5, "perplexity": 9.0}, wrong=30)
+    run("b", "smp", metrics={"accuracy": 0.5, "perplexity": 7.0}, wrong=20)
     run("c", "gmp")
     cell_means = cells.cells(collect([tmp_path]).runs, "perplexity")
     texts, best = cells.grid(cell_means, lower_is_better=True)
@@ -49,7 +49,7 @@ def test_differences_are_paired_by_seed_tested_twice_and_corrected_together(run,
         for seed, count in enumerate(counts):
             run(f"{method}{seed}", method, 0.5, seed, wrong=count)
     run("lone", "smp", 0.9, 0)
-    gaps = differences.differences(collect([tmp_path]).runs, "magnitude").set_index("label")
+    gaps = differences.differences(collect([tmp_path]).runs, ["magnitude"]).set_index("label")
     assert list(gaps.index) == ["gmp", "smp"] and (gaps["seeds"] == 3).all()  # 0.9 has no counterpart
     ours, theirs = [0.8, 0.75, 0.78], [0.7, 0.68, 0.65]
     assert gaps.at["smp", "difference"] == pytest.approx(np.mean(ours) - np.mean(theirs))
@@ -69,7 +69,7 @@ def test_too_few_seeds_no_common_seed_and_unreadable_predictions_give_a_reason_i
     run("s1", "smp", 0.5, 1)
     run("g2", "gmp", 0.5, 2)
     (run("r0", "random", 0.5, 0) / "predictions.parquet").unlink()
-    gaps = differences.differences(collect([tmp_path]).runs, "magnitude").set_index("label")
+    gaps = differences.differences(collect([tmp_path]).runs, ["magnitude"]).set_index("label")
     assert gaps.at["smp", "by_seed"].reason == "too few seeds (2)" and gaps.at["smp", "by_seed"].p is None
     assert gaps.at["gmp", "examples"].reason == "no seed in common" and gaps.at["gmp", "seeds"] == 0
     assert "cannot be read" in gaps.at["random", "examples"].reason
@@ -81,26 +81,26 @@ def test_the_closest_variant_is_the_baseline_and_dense_serves_every_sparsity(run
     run("s", "smp", distill="logits")
     run("d", "dense", 0.0)
     runs = collect([tmp_path]).runs
-    gaps = differences.differences(runs, "magnitude")
+    gaps = differences.differences(runs, ["magnitude"])
     assert dict(zip(gaps["label"], gaps["against"], strict=True)) == {
         "smp (distill=logits)": "magnitude (distill=logits)",
         "magnitude (distill=none)": "magnitude (distill=logits)",
     }
     assert (
-        set(differences.differences(runs, "dense")["against"]) == {"dense"}
-        and len(differences.differences(runs, "dense")) == 3
+        set(differences.differences(runs, ["dense"])["against"]) == {"dense"}
+        and len(differences.differences(runs, ["dense"])) == 3
     )
-    assert differences.differences(runs, None).empty
+    assert differences.differences(runs, []).empty
 
 
 def test_the_baseline_is_the_requested_method_or_magnitude(run, tmp_path):
     run("a", "smp")
     runs = collect([tmp_path]).runs
-    assert differences.choose_baseline(runs, None) is None and differences.choose_baseline(runs, "smp") == "smp"
+    assert differences.choose_baselines(runs, []) == [] and differences.choose_baselines(runs, ["smp"]) == ["smp"]
     with pytest.raises(BadInput, match="--baseline=spm: allowed are smp; did you mean smp"):
-        differences.choose_baseline(runs, "spm")
+        differences.choose_baselines(runs, ["spm"])
     run("b", "magnitude")
-    assert differences.choose_baseline(collect([tmp_path]).runs, None) == "magnitude"
+    assert differences.choose_baselines(collect([tmp_path]).runs, []) == ["magnitude"]
 
 
 def test_latex_has_booktabs_bold_and_no_unescaped_sign(run, tmp_path):
@@ -120,7 +120,7 @@ def test_latex_has_booktabs_bold_and_no_unescaped_sign(run, tmp_path):
         "abp & encoder, pooler, embeddings & 0.8000 (1)",
     ):
         assert part in text
-    gaps = differences.differences(runs, "smp")
+    gaps = differences.differences(runs, ["smp"])
     assert r"too few seeds (1)" in latex.differences(gaps, table="t", metric="accuracy", method="smp")
     assert latex.escape("[2em]* {x} a|b>c 1−2–3 #&") == (
         r"{[}2em{]}{*} \{x\} a$|$b$>$c 1$-$2--3 \#\&"  # after a row's end, \\[2em] is a length and \\* a command

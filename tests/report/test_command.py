@@ -62,6 +62,7 @@ def test_everything_is_written_into_the_first_folder(cli, runs, tmp_path):
     assert status == 0 and " ".join(printed.split()) == " ".join(PRINTED.format(EVIL).split())
     out = runs / "report"
     names = ["cost-toy-bert-base-uncased", "density-toy-bert-base-uncased-0.9"]
+    names += ["forest-magnitude-toy-bert-base-uncased"]
     names += ["overlap-toy-bert-base-uncased-0.9", "score-toy-bert-base-uncased"]
     assert {p.name for p in out.iterdir()} == FILES | {"figures"}
     assert sorted(p.name for p in (out / "figures").iterdir()) == [
@@ -92,9 +93,10 @@ def test_a_second_report_replaces_the_first_and_does_not_count_as_a_run(undrawn,
 
 
 def test_out_and_baseline(undrawn, cli, runs, tmp_path):
-    assert cli("report", "lab/smp0", "lab/smp1", "lab/dense0", "--out", "new/deep", "--baseline", "dense")[0] == 0
+    assert cli("report", "lab/smp0", "lab/smp1", "lab/dense0", "--out", "new/deep", "--baseline", "dense,smp")[0] == 0
     assert "Differences to dense" in page(tmp_path / "new/deep") and not (runs / "smp0/report").exists()
     assert "too few seeds (1)" in page(tmp_path / "new/deep")
+    assert "Differences to smp" in page(tmp_path / "new/deep")
 
 
 def test_the_page_needs_nothing_from_outside(undrawn, cli, runs):

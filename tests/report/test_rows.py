@@ -145,13 +145,13 @@ def test_examples_are_tested_over_the_seeds_with_predictions(run, tmp_path):
         for seed in (0, 1):
             run(f"{seed}/{method}", method, seed=seed, wrong=wrong[seed])
     table = write_table(tmp_path / "0", tmp_path / "results.csv", remove=True)
-    gaps = differences.differences(collect([tmp_path / "1", table]).runs, "magnitude")
+    gaps = differences.differences(collect([tmp_path / "1", table]).runs, ["magnitude"])
     (test,) = gaps["examples"]
     assert (test.p, test.wins, test.part) == (2 * 0.5**10, "10 : 0", "1 of 2 seeds")
     assert gaps["difference"].tolist() == pytest.approx([0.0]) and gaps["seeds"].tolist() == [2]
     assert "10 : 0 (1 of 2 seeds)" in [cell.text for cell in tables.differences(gaps).rows[0]]
     text = latex.differences(gaps, table="t", metric="accuracy", method="magnitude")
-    assert "0.0020 (1 of 2 seeds)" in text
+    assert ".002 (1 of 2 seeds)" in text
 
 
 def test_a_row_with_another_identity_in_the_same_cell_is_replaced_and_reported(run, tmp_path):

@@ -16,10 +16,9 @@ from prunebert.report import cells
 from prunebert.report.collect import Collected, Trouble
 from prunebert.report.figures import allocation, costs, curves, maps
 from prunebert.report.figures.style import Drawing
-from prunebert.report.page import tables
+from prunebert.report.page import comparisons, tables
 from prunebert.report.page.page import Part, Picture, Section
 from prunebert.report.published import numbers as published
-from prunebert.report.statistics import examples
 from prunebert.report.statistics.paired import EXPLANATION
 from prunebert.settings import overlaps
 from prunebert.system.console import counted
@@ -37,9 +36,10 @@ MAX_SLUG = 120
 READING = (
     "A cell shows the mean over seeds ± their standard deviation (n - 1), and the number of seeds in brackets. "
     "Sparsity is the fraction removed. Its row names the matrices that it is a fraction of. Bold is the best mean of a "
-    "column among rows whose sparsity is a fraction of the same matrices. Runs share a row if they differ only in "
-    "sparsity and seed. A row's name lists the settings in which it differs from the others; figure legends show only "
-    "what distinguishes the lines. The constant baseline always answers the commonest training label, or the mean."
+    "column, where tests separate it from all rows whose sparsity is a fraction of the same matrices. Runs share a row "
+    "if they differ only in sparsity and seed. A row's name lists the settings in which it differs from the others; "
+    "figure legends show only what distinguishes the lines. The constant baseline always answers the commonest "
+    "training label, or the mean."
 )
 
 PUBLISHED = (
@@ -58,7 +58,7 @@ OTHER_SETTINGS = (
 
 
 def table_section(
-    name: str, runs: pd.DataFrame, gaps: pd.DataFrame, baseline: str | None, draw: Draw, troubles: list[Trouble]
+    name: str, runs: pd.DataFrame, gaps: pd.DataFrame, baselines: list[str], draw: Draw, troubles: list[Trouble]
 ) -> Section:
     """Return the section of one table: one task, model and evaluation data.
 
@@ -66,7 +66,7 @@ def table_section(
         name: the table's name.
         runs: the runs of the table.
         gaps: see `prunebert.report.differences.differences`.
-        baseline: the method that the others are compared with, or None.
+        baselines: what the rows are compared with.
         draw: draws a figure.
         troubles: what cannot be read is appended here.
     """
@@ -82,7 +82,11 @@ def table_section(
     for other in sorted({m for metrics in runs["metrics"] for m in metrics} - {metric}):
         table = tables.scores(cells.cells(runs, other), other in cells.LOWER_IS_BETTER)
         parts.append(Part(table=table, folded=f"The same for {other}"))
-    parts.append(_differences(gaps, baseline, metric, task))
+
+    def draw_of_table(figure: str, caption: str, drawing: Callable) -> Picture:
+        return draw(_drawing(f"{figure} {name}", f"{name}: {caption}", drawing))
+
+    parts += comparisons.parts(gaps, baselines, metric, task, draw_of_table)
     numbers = published.read_table()
     parts += _published(runs, numbers)
     points = published.of_variants(published.points(numbers, runs["model"].iloc[0], task, metric), runs)
@@ -164,20 +168,6 @@ def _evaluation_data(runs: pd.DataFrame) -> str:
         f"{counted(n, 'example')} of {split}" for split, n in splits.items() if split != "train" and isinstance(n, int)
     ]
     return f" on {', '.join(sizes)}" if sizes else ""
-
-
-def _differences(gaps: pd.DataFrame, baseline: str | None, metric: str, task: str) -> Part:
-    title = f"Differences to {baseline}" if baseline else "Differences to a baseline"
-    if baseline is None:
-        return Part(title, "No baseline: magnitude did not run, and no other was requested (--baseline METHOD).")
-    if gaps.empty:
-        return Part(title, f"No other row shares a sparsity with a run of {baseline}.")
-    text = (
-        f"{metric} minus that of {baseline}, over the seeds that both have. Examples are compared by "
-        f"{examples.unit(metric, task)}. Bold: below 0.05 after Holm's correction. The tests are explained under "
-        "“How to read this”."
-    )
-    return Part(title, text, tables.differences(gaps))
 
 
 def _published(runs: pd.DataFrame, numbers: pd.DataFrame) -> list[Part]:

@@ -12,6 +12,7 @@ import pandas as pd
 from prunebert.report import cells
 from prunebert.report.collect import SPARSITIES, Trouble
 from prunebert.report.published import numbers as published
+from prunebert.report.statistics.format import LEVEL, p_text
 from prunebert.report.statistics.paired import Test
 from prunebert.report.variants import DENOMINATORS
 from prunebert.system.console import counted, short
@@ -57,7 +58,7 @@ def scores(cell_means: pd.DataFrame, lower_is_better: bool) -> Table:
             text = texts.at[label, sparsity]
             row.append(Cell(text, means.at[label, sparsity], mark) if text else number(None))
         rows.append(row)
-    note = "Bold: the best mean of its column among rows with the same “sparsity of”. "
+    note = "Bold: the best mean of its column, if tests separate it from all rows with the same “sparsity of”. "
     note += "Steps: the sum over all phases, including a teacher's."
     return Table(["method", "sparsity of", "steps", *(f"{s:g}" for s in texts)], rows, note)
 
@@ -74,20 +75,29 @@ def differences(gaps: pd.DataFrame) -> Table:
     Args:
         gaps: see `prunebert.report.differences.differences`.
     """
-    columns = ["method", "sparsity", "against", "seeds", "difference"]
+    columns = ["method", "sparsity", "against", "seeds", "difference", "95 %, seeds", "95 %, examples"]
     columns += ["won : lost", "p, examples", "Holm", "p, seeds", "Holm"]
     rows = []
     for _, row in gaps.iterrows():
         against = str(row["against"]) + ("\N{NO-BREAK SPACE}†" if row["other_denominator"] else "")
         line = [Cell(row["label"]), number(row["sparsity"], "{:g}"), Cell(against), number(row["seeds"], "{:d}")]
         line.append(number(row["difference"], "{:+.4f}"))
+        line += [_interval(row["seeds_low"], row["seeds_high"]), _interval(row["examples_low"], row["examples_high"])]
         line.append(Cell(_with_part(row["examples"].wins, row["examples"].part)))
         for column in ("examples", "by_seed"):
             test: Test = row[column]
-            line += [_p(test.p, test.reason), _p(row[f"{column}_holm"], "–", 0.05)]
+            line += [_p(test.p, test.reason), _p(row[f"{column}_holm"], "–", LEVEL)]
         rows.append(line)
-    note = "† The two sparsities are fractions of different matrices." if gaps["other_denominator"].any() else ""
+    note = "Bold: below 0.05 after Holm's correction."
+    note += " † The two sparsities are fractions of different matrices." if gaps["other_denominator"].any() else ""
+    reasons = [reason for text in gaps["why_no_interval"] for reason in text.split("; ") if reason]
+    note += "".join(f" No interval {reason}." for reason in dict.fromkeys(reasons))
     return Table(columns, rows, note)
+
+
+def _interval(low: float, high: float) -> Cell:
+    """Return a cell with an interval, sorted by its lower end."""
+    return number(None) if pd.isna(low) else Cell(f"{low:+.4f} to {high:+.4f}", low)
 
 
 def _with_part(text: str, part: str) -> str:
@@ -98,7 +108,7 @@ def _p(value: float | None, instead: str, bold_below: float = 0.0) -> Cell:
     """Return a cell with a p-value, or with the text `instead` if there is none."""
     if value is None or pd.isna(value):
         return Cell(instead, math.inf, "muted")
-    return Cell("< 0.0001" if value < 0.0001 else f"{value:.4f}", value, "best" if value < bold_below else "")
+    return Cell(p_text(value), value, "best" if value < bold_below else "")
 
 
 def published_comparisons(runs: pd.DataFrame, numbers: pd.DataFrame) -> Table:

@@ -1,7 +1,6 @@
 """What the page says of a table: its warnings, its texts where something is missing, and which runs are compared."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from prunebert.report import command
@@ -15,8 +14,8 @@ from prunebert.report.statistics import differences
 def section(runs, baseline=None):
     """Return the section of one table, and its drawings, which are not drawn."""
     drawings = []
-    gaps = differences.differences(runs, baseline)
-    found = sections.table_section("toy", runs, gaps, baseline, drawings.append, [])
+    gaps = differences.differences(runs, [baseline] if baseline else [])
+    found = sections.table_section("toy", runs, gaps, [baseline] if baseline else [], drawings.append, [])
     return {part.heading or part.folded: part for part in found.parts}, {d.name.split("-")[0]: d for d in drawings}
 
 
@@ -27,19 +26,19 @@ def best(table):
 def test_of_a_perplexity_the_lowest_is_best_and_of_other_metrics_the_highest(run, tmp_path):
     for name, perplexity, accuracy in (("smp", 7.0, 0.3), ("gmp", 9.0, 0.4)):
         metrics = {"perplexity": perplexity, "accuracy": accuracy}
-        run(name, name, metric="perplexity", score=perplexity, metrics=metrics, majority_score=99.0)
-        run(f"o{name}", name, task="other", metric="accuracy", score=accuracy, metrics=metrics)
+        wrong = {"smp": 10, "gmp": 30}[name]
+        run(name, name, metric="perplexity", score=perplexity, metrics=metrics, majority_score=99.0, wrong=wrong)
+        run(f"o{name}", name, task="other", metric="accuracy", score=accuracy, metrics=metrics, wrong=40 - wrong)
     runs = collect([tmp_path]).runs
     toy, other = (runs[runs["task"] == task] for task in ("toy", "other"))
     parts, _ = section(toy)
     assert best(parts["Scores"].table) == {("smp", "7.0000 (1)")}
-    assert best(parts["The same for accuracy"].table) == {("gmp", "0.4000 (1)")}
-    assert best(section(other)[0]["The same for perplexity"].table) == {("smp", "7.0000 (1)")}
+    assert best(parts["The same for accuracy"].table) == set()  # there gmp has the better mean and fewer right answers
+    assert best(section(other)[0]["Scores"].table) == {("gmp", "0.4000 (1)")}
     assert parts["Scores"].text == "perplexity on 100 examples of validation. The constant baseline scores 99.0000."
-    for table_runs in (toy, other):
-        parts = command._latex_tables("toy", table_runs, pd.DataFrame(), None)
-        text = "\n".join(parts)
-        assert r"\textbf{7.0000 (1)}" in text and r"\textbf{0.4000 (1)}" in text and text.count("textbf") == 2
+    for table_runs, bold in ((toy, r"\textbf{7.0000 (1)}"), (other, r"\textbf{0.4000 (1)}")):
+        text = "\n".join(command._latex_tables("toy", table_runs, differences.differences(table_runs, [])))
+        assert bold in text and text.count("textbf") == 1
 
 
 def test_a_warning_names_its_rows_unless_it_holds_for_all(run, tmp_path):

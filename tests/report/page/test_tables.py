@@ -52,7 +52,9 @@ def test_scores_have_the_steps_of_their_cells_a_sort_value_and_the_best_in_bold(
         ["smp", "encoder", "15 to 40", "0.8900 ± 0.0141 (2)", "0.8000 (1)"],  # √2 / 2 · 0.02
     ]
     assert [[cell.kind for cell in row[3:]] for row in table.rows] == [["", "muted"], ["best", ""]]
-    assert table.note.startswith("Bold: the best mean of its column among rows with the same “sparsity of”. ")
+    assert table.note.startswith(
+        "Bold: the best mean of its column, if tests separate it from all rows with the same “sparsity of”. "
+    )
     low, high = (row[3].sort for row in table.rows)
     assert low == 0.7 and abs(high - 0.89) < 1e-12 and table.rows[0][4].sort < 0 and table.rows[1][2].sort == 15
 

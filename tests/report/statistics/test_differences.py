@@ -1,8 +1,10 @@
 """Differences to a baseline: their sign, which corrected p belongs to which test, and what is bold, by hand."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from prunebert.errors import BadInput
 from prunebert.report import latex
 from prunebert.report.collect import collect
 from prunebert.report.page import tables
@@ -24,26 +26,27 @@ def runs(tmp_path_factory):
 
 def test_each_test_has_its_own_corrected_p_and_only_that_is_bold(runs):
     """The four p-values in ascending order are those of gmp (15 : 0; t = 29) and of smp (t = 5; 5 : 0)."""
-    gaps = differences.differences(runs, "magnitude")
+    gaps = differences.differences(runs, ["magnitude"])
     t_gmp, t_smp = (1 - t / (t**2 + 2) ** 0.5 for t in (29, 5))  # both sides of Student's t with 2 degrees of freedom
     p = {"gmp": (2 / 2**15, t_gmp), "smp": (2 / 2**5, t_smp)}
     corrected = {"gmp": (4 * 2 / 2**15, 3 * t_gmp), "smp": (2 * t_smp, 2 * t_smp)}  # the last is at least the third
     for label, row in gaps.set_index("label").iterrows():
         assert (row["examples"].p, row["by_seed"].p) == pytest.approx(p[label])
         assert (row["examples_holm"], row["by_seed_holm"]) == pytest.approx(corrected[label])
-    texts = {row[0].text: [cell.text for cell in row[3:]] for row in tables.differences(gaps).rows}
+    table = tables.differences(gaps)
+    texts = {row[0].text: [cell.text for cell in (*row[3:5], *row[7:])] for row in table.rows}
     assert texts == {
-        "gmp": ["3", "+0.0967", "15 : 0", "< 0.0001", "0.0002", "0.0012", "0.0036"],
-        "smp": ["3", "+0.0167", "5 : 0", "0.0625", "0.0755", "0.0377", "0.0755"],
+        "gmp": ["3", "+0.0967", "15 : 0", "<0.001", "<0.001", ".001", ".004"],
+        "smp": ["3", "+0.0167", "5 : 0", ".062", ".075", ".038", ".075"],
     }
     bold = [(row[0].text, i) for row in tables.differences(gaps).rows for i, cell in enumerate(row) if cell.kind]
-    assert bold == [("gmp", 7), ("gmp", 9)]  # smp's 0.0377 is below 0.05 only before the correction
+    assert bold == [("gmp", 9), ("gmp", 11)]  # smp's .038 is below 0.05 only before the correction
     text = latex.differences(gaps, table="t", metric="accuracy", method="magnitude")
-    assert "gmp & 0.5 & 3 & +0.0967 & 0.0002 & 0.0036 " in text and "smp & 0.5 & 3 & +0.0167 & 0.0755 & 0.0755 " in text
+    assert "gmp & 0.5 & 3 & +0.0967 & $<$0.001 & .004 " in text and "smp & 0.5 & 3 & +0.0167 & .075 & .075 " in text
 
 
 def test_against_a_better_baseline_the_difference_is_negative_and_every_example_lost(runs):
-    gaps = differences.differences(runs, "gmp").set_index("label")
+    gaps = differences.differences(runs, ["gmp"]).set_index("label")
     assert gaps["difference"].to_dict() == pytest.approx({"magnitude": -0.29 / 3, "smp": -0.24 / 3})
     assert {label: test.wins for label, test in gaps["examples"].items()} == {"magnitude": "0 : 15", "smp": "0 : 13"}
     text = latex.differences(gaps.reset_index(), table="t", metric="accuracy", method="gmp")
@@ -54,7 +57,7 @@ def test_runs_without_a_common_seed_have_the_difference_of_their_means(run, tmp_
     run("m", "magnitude", 0.5, 0, wrong=30)
     run("s1", "smp", 0.5, 1, wrong=20)
     run("s2", "smp", 0.5, 2, wrong=24)
-    (gap,) = differences.differences(collect([tmp_path]).runs, "magnitude").to_dict("records")
+    (gap,) = differences.differences(collect([tmp_path]).runs, ["magnitude"]).to_dict("records")
     assert (gap["seeds"], gap["difference"]) == (0, pytest.approx(0.78 - 0.70))
 
 
@@ -63,10 +66,83 @@ def test_only_the_seeds_that_both_rows_have_are_paired(run, tmp_path):
     for method, wrong in (("magnitude", {0: 90, 1: 30, 2: 34, 5: 32}), ("smp", {1: 14, 2: 12, 4: 1, 5: 18})):
         for seed, count in wrong.items():
             run(f"{method}{seed}", method, 0.5, seed, wrong=count, written=2000 - seed)
-    (gap,) = differences.differences(collect([tmp_path]).runs, "magnitude").to_dict("records")
+    (gap,) = differences.differences(collect([tmp_path]).runs, ["magnitude"]).to_dict("records")
     assert (gap["seeds"], gap["difference"]) == (3, pytest.approx(0.52 / 3))
     assert gap["by_seed"].p == pytest.approx(1 - (52 / 54) ** 0.5)
     assert gap["examples"].wins == "22 : 0"  # 12 to 33
+
+
+@pytest.fixture
+def variants(run, tmp_path):
+    """Two rows of smp whose labels have commas, one of gmp and a dense one."""
+    for lr, steps, wrong in ((0.1, 5, 20), (0.2, 6, 30)):
+        settings = {"fit": {"lr": lr, "steps": steps}, "sparsity": 0.5, "seed": 0}
+        run(f"s{lr}", "smp", 0.5, settings=settings, wrong=wrong, fit="own")
+    run("g", "gmp", 0.5, wrong=10)
+    run("d", "dense", 0.0, wrong=0)
+    return collect([tmp_path]).runs
+
+
+FIRST, SECOND = "smp (fit=own, fit.lr=0.1, fit.steps=5)", "smp (fit=own, fit.lr=0.2, fit.steps=6)"
+
+
+@pytest.mark.parametrize(
+    ("requested", "chosen"),
+    [
+        (["dense", "gmp"], ["dense", "gmp"]),
+        (["dense,gmp", "dense"], ["dense", "gmp"]),
+        ([f"gmp, {SECOND},dense"], ["gmp", SECOND, "dense"]),
+        (["smp (fit=own, fit.lr=0.2)"], ["smp (fit=own, fit.lr=0.2)"]),
+    ],
+)
+def test_a_baseline_is_a_method_a_label_or_a_short_label_and_there_may_be_several(variants, requested, chosen):
+    assert set(variants["label"]) > {FIRST, SECOND}
+    assert differences.choose_baselines(variants, requested) == chosen
+
+
+@pytest.mark.parametrize("requested", ["smo", "dense,smo", FIRST + "0", f"gmp,{SECOND},smo", "", "gmp,"])
+def test_an_unknown_baseline_is_refused_with_the_methods_and_the_labels(variants, requested):
+    with pytest.raises(BadInput) as error:
+        differences.choose_baselines(variants, [requested])
+    message = str(error.value)
+    for name in ("dense", "gmp", "smp", FIRST, SECOND):
+        assert name in message.partition("allowed are")[2]
+    assert "\n" not in message and "--baseline=" in message
+
+
+def test_of_many_labels_the_message_lists_some(variants):
+    runs = pd.concat([variants.assign(label=variants["label"] + str(i)) for i in range(9)])
+    with pytest.raises(BadInput, match="and 34 more labels of rows"):  # 9 × 4 labels and 4 short ones, but 6
+        differences.choose_baselines(runs, ["x"])
+
+
+def test_every_other_row_is_compared_with_each_baseline(variants):
+    """A row as the baseline has its own method's other rows as well, those before it in the table too."""
+    gaps = differences.differences(variants, [SECOND, "dense"]).set_index(["baseline", "label"])["difference"]
+    assert gaps.to_dict() == {
+        (SECOND, gmp := variants.set_index("method")["label"]["gmp"]): pytest.approx(0.2),
+        (SECOND, FIRST): pytest.approx(0.1),
+        ("dense", gmp): pytest.approx(-0.1),
+        ("dense", FIRST): pytest.approx(-0.2),
+        ("dense", SECOND): pytest.approx(-0.3),
+    }
+
+
+def test_each_row_has_both_intervals_of_its_difference(runs):
+    """Over seeds: gmp's differences are .10, .10 and .09, and 4.303 is Student's t with 2 degrees of freedom."""
+    row = differences.differences(runs, ["magnitude"]).set_index("label").loc["gmp"]
+    half = 4.302653 * np.std([0.1, 0.1, 0.09], ddof=1) / 3**0.5
+    assert (row["seeds_low"], row["seeds_high"]) == pytest.approx((0.29 / 3 - half, 0.29 / 3 + half), rel=1e-6)
+    assert 0.04 < row["examples_low"] < row["difference"] < row["examples_high"] < 0.16 and row["why_no_interval"] == ""
+
+
+def test_a_row_without_an_interval_has_the_reasons(run, tmp_path):
+    run("m", "magnitude")
+    (run("s", "smp") / "predictions.parquet").unlink()
+    (row,) = differences.differences(collect([tmp_path]).runs, ["magnitude"]).to_dict("records")
+    assert np.isnan([row[f"{over}_{end}"] for over in ("seeds", "examples") for end in ("low", "high")]).all()
+    assert row["why_no_interval"].startswith("over seeds: too few seeds (1); over examples: ")
+    assert "cannot be read" in row["why_no_interval"]
 
 
 @pytest.mark.parametrize(
@@ -80,24 +156,28 @@ def test_only_the_seeds_that_both_rows_have_are_paired(run, tmp_path):
 def test_another_denominator_has_a_mark_unless_the_baseline_removes_nothing(run, tmp_path, baseline, prunable, marked):
     run("base", baseline, 0.5)
     run("abp", "abp", 0.5, prunable=prunable)
-    table = tables.differences(differences.differences(collect([tmp_path]).runs, baseline))
-    assert table.rows[0][2].text.endswith("†") == bool(table.note) == marked
+    table = tables.differences(differences.differences(collect([tmp_path]).runs, [baseline]))
+    assert table.rows[0][2].text.endswith("†") == ("†" in table.note) == marked
 
 
 def test_a_row_is_compared_at_its_own_sparsity(run, tmp_path):
     for sparsity, wrong in ((0.5, 10), (0.7, 20), (0.9, 50)):
         run(f"m{sparsity}", "magnitude", sparsity, wrong=wrong)
         run(f"s{sparsity}", "smp", sparsity, wrong=wrong - 5)
-    gaps = differences.differences(collect([tmp_path]).runs, "magnitude")
+    gaps = differences.differences(collect([tmp_path]).runs, ["magnitude"])
     assert gaps["difference"].tolist() == pytest.approx([0.05] * 3) and gaps["sparsity"].tolist() == [0.5, 0.7, 0.9]
 
 
 def test_a_p_of_0_is_printed_as_small_and_what_was_not_tested_sorts_last():
     row = {"label": "smp", "sparsity": 0.9, "against": "gmp", "other_denominator": False, "seeds": 1, "difference": 0.1}
     row |= {"examples": statistics.Test(0.0004, wins="9 : 1"), "by_seed": statistics.Test(None, "too few seeds (1)")}
+    row |= dict.fromkeys(("seeds_low", "seeds_high"), float("nan")) | {"examples_low": 0.02, "examples_high": 0.18}
+    row |= {"why_no_interval": "over seeds: too few seeds (1)"}
     gaps = pd.DataFrame([row | {"examples_holm": 0.0004, "by_seed_holm": None}])
-    p, holm, by_seed, untested = tables.differences(gaps).rows[0][6:]
-    assert (p.text, holm.text, by_seed.text, untested.text) == ("0.0004", "0.0004", "too few seeds (1)", "–")
+    seeds, examples, _, p, holm, by_seed, untested = tables.differences(gaps).rows[0][5:]
+    assert (seeds.text, examples.text, examples.sort) == ("–", "+0.0200 to +0.1800", 0.02)
+    assert "No interval over seeds: too few seeds (1)." in tables.differences(gaps).note
+    assert (p.text, holm.text, by_seed.text, untested.text) == ("<0.001", "<0.001", "too few seeds (1)", "–")
     assert (holm.kind, by_seed.kind) == ("best", "muted") and p.sort < by_seed.sort == untested.sort
     text = latex.differences(gaps, table="t", metric="accuracy", method="gmp")
-    assert "+0.1000 & 0.0004 & too few seeds (1)" in text
+    assert "+0.1000 & $<$0.001 & too few seeds (1)" in text
