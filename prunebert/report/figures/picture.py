@@ -26,6 +26,8 @@ from prunebert.report.figures.style import DARK, LIGHT, Drawing, Theme
 
 COLOURS = ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor")  # properties of artists
 
+MAX_PAGES = 16  # of a PDF document that is written at once
+
 
 @dataclass(frozen=True)
 class Files:
@@ -37,16 +39,27 @@ class Files:
 
 
 class Document:
-    """A PDF document with a figure on each page. All pages share the fonts, which take longer than the figures."""
+    """A PDF document with a figure on each page, in parts of MAX_PAGES pages.
+
+    The pages of a part share the fonts, which take longer than the figures. A part holds the images of its maps in
+    memory, 5 MB a map, until it is finished.
+    """
 
     def __init__(self) -> None:
         """Start a document without pages."""
-        self.names: list[str] = []  # of the pages
+        self._files: dict[str, bytes] = {}  # of the finished parts, by name
+        self._start()
+
+    def _start(self) -> None:
+        self.names: list[str] = []  # of the pages of this part
         self._stream = io.BytesIO()
         self._pages = PdfPages(self._stream, metadata={"CreationDate": None})
 
     def add(self, name: str, figure: Figure) -> None:
         """Append a figure as a page."""
+        if len(self.names) == MAX_PAGES:
+            self._finish()
+            self._start()
         dpi = figure.get_dpi()
         FigureCanvasPdf(figure).print_pdf(self._pages)
         figure.set_dpi(dpi)  # print_pdf leaves its own there
@@ -54,10 +67,14 @@ class Document:
 
     def split(self) -> dict[str, bytes]:
         """Finish the document, and return a document of its own for each page, by name."""
+        self._finish()
+        return self._files
+
+    def _finish(self) -> None:
         with matplotlib.rc_context(LIGHT.rc()):  # the fonts are written now
             self._pages.close()
         pages = PdfReader(self._stream).pages if self.names else []
-        return {name: _single_page(page) for name, page in zip(self.names, pages, strict=True)}
+        self._files |= {name: _single_page(page) for name, page in zip(self.names, pages, strict=True)}
 
 
 def _single_page(page: Any) -> bytes:
@@ -77,18 +94,18 @@ def render(drawing: Drawing, document: Document) -> Files:
     with matplotlib.rc_context(LIGHT.rc()), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # it is drawn as a box
         figure = drawing.draw(theme=LIGHT)
-        light = _png(figure)
+        canvas = FigureCanvasAgg(figure)
+        light = _png(canvas)
         figure.set_layout_engine("none")  # keeps the layout of the light picture
         document.add(drawing.name, figure)
         recolour(figure, LIGHT, DARK)
-        return Files(light, _png(figure), figure.get_figwidth())
+        return Files(light, _png(canvas), figure.get_figwidth())
 
 
-def _png(figure: Figure) -> bytes:
-    canvas = FigureCanvasAgg(figure)
+def _png(canvas: FigureCanvasAgg) -> bytes:
     canvas.draw()
     stream = io.BytesIO()
-    dpi = figure.get_dpi()
+    dpi = canvas.figure.get_dpi()
     Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").save(stream, "png", dpi=(dpi, dpi))
     return stream.getvalue()
 

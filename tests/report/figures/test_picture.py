@@ -92,6 +92,21 @@ def test_each_pdf_file_has_its_own_page_text_and_images():
     assert b"/FontFile2" in files["density"]  # the font is embedded
 
 
+def test_a_long_document_is_written_in_parts_with_every_page(monkeypatch):
+    """The cost figure has the words "seconds", the density figure "weights remaining"."""
+    monkeypatch.setattr(picture, "MAX_PAGES", 2)
+    document = picture.Document()
+    for name in ("cost", "density", "overlap"):
+        picture.render(style.Drawing(name, "", FIGURES[name]), document)
+    files = document.split()
+    texts = {n: PdfReader(io.BytesIO(c)).pages[0].extract_text().replace("\0", "") for n, c in files.items()}
+    assert list(texts) == ["cost", "density", "overlap"]
+    words = {"cost": "seconds", "density": "weights remaining", "overlap": "overlap beyond chance"}
+    assert {n: [w for w in words.values() if w in text] for n, text in texts.items()} == {
+        n: [w] for n, w in words.items()
+    }
+
+
 def test_the_page_has_both_themes_and_the_file_the_light_one(tmp_path):
     draw = FIGURES["cost"]
     document = picture.Document()
