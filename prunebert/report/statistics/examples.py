@@ -87,7 +87,7 @@ class Reader:
         try:
             if not (self.known and self.known.metric == metric and columns.equals(self.known.columns)):
                 self.known = _examples(directory, metric, columns)
-            prediction = table.select(["prediction"]).to_pandas()["prediction"]
+            prediction = table["prediction"].to_pandas()
             if self.known.rows is not None:
                 prediction = prediction[self.known.rows]
             prediction = prediction.set_axis(self.known.label.index)
