@@ -16,6 +16,7 @@ from prunebert.errors import BadInput
 from prunebert.runs import artifacts
 
 KINDS = ("query", "key", "value", "attention-output", "intermediate", "output")
+SHOWN = ("matrices", "kinds", "budget")  # a fifth of the file
 GROUPS = ("kinds", "layers")  # the parts between which a method allocates the weights
 
 
@@ -36,7 +37,7 @@ def read(directory: Path, row: Mapping[str, Any] | None = None) -> Topology:
         row: the run's verified result; None to read it.
     """
     try:
-        content = artifacts.topology(directory, row)
+        content = artifacts.topology(directory, row, SHOWN)
     except BadInput as error:
         return Topology(True, str(error), dict.fromkeys(GROUPS, str(error)))
     kinds = content.get("kinds")

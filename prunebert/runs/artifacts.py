@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -226,19 +226,18 @@ def finished_runs(root: Path) -> list[Path]:
 
 def predictions(root: Path) -> pd.DataFrame:
     """Read and verify predictions.parquet of a run. Raises BadInput if it is damaged, missing or cannot be read."""
-    return reading.parquet(_predictions(root, None))
+    file = seal.intact(root, PREDICTIONS, result(root))
+    if file is None:
+        raise BadInput(f"{root / PREDICTIONS} cannot be read: it is missing")
+    return reading.parquet(file)
 
 
 def prediction_columns(root: Path, names: Sequence[str], row: Mapping[str, Any] | None = None) -> pyarrow.Table:
     """Read and verify the same; return those of the columns that the file has. row: see `topology`."""
-    return reading.parquet_columns(_predictions(root, row), names)
-
-
-def _predictions(root: Path, row: Mapping[str, Any] | None) -> Path:
-    file = seal.intact(root, PREDICTIONS, result(root) if row is None else row)
-    if file is None:
+    content = seal.content(root, PREDICTIONS, result(root) if row is None else row)
+    if content is None:
         raise BadInput(f"{root / PREDICTIONS} cannot be read: it is missing")
-    return file
+    return reading.parquet_columns(root / PREDICTIONS, content, names)
 
 
 def tensors(root: Path, name: str) -> dict[str, Tensor]:
@@ -250,13 +249,15 @@ def tensors(root: Path, name: str) -> dict[str, Tensor]:
     return {} if file is None else files.load_finite(file)
 
 
-def topology(root: Path, row: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def topology(root: Path, row: Mapping[str, Any] | None = None, keys: Collection[str] = ()) -> dict[str, Any]:
     """Read and verify topology.json of a run; empty for a task delta, which has none. Raises BadInput if damaged.
 
     row: the run's verified result; None to read it. The same holds for the functions below.
+    keys: if given, only these entries are sure to be in the result. This is faster.
     """
-    file = seal.intact(root, TOPOLOGY, result(root) if row is None else row)
-    return {} if file is None else seal.read_topology(file)
+    row = result(root) if row is None else row
+    content = seal.content(root, TOPOLOGY, row, reading.MAX_TEXT)  # without a hash only the parser checks it
+    return {} if content is None else seal.read_topology(root / TOPOLOGY, content, keys if "files" in row else ())
 
 
 def config(root: Path) -> str:

@@ -10,7 +10,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,15 +75,21 @@ def sha256(path: Path, size: int | None = None) -> str:
     return digest.hexdigest()
 
 
-def text(path: Path) -> str:
-    """Read a text file in UTF-8."""
+def whole(path: Path, most: float = math.inf) -> bytes:
+    """Return the bytes of a file. Raises BadInput if it has more than `most` bytes or cannot be read."""
     require_file(path)
     try:
-        if path.stat().st_size > MAX_TEXT:
-            raise BadInput(f"{path} is damaged: it has more than {MAX_TEXT >> 20} MiB")
-        return path.read_text("utf-8")
+        if path.stat().st_size > most:
+            raise BadInput(f"{path} is damaged: it has more than {int(most) >> 20} MiB")
+        return path.read_bytes()
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from error
+
+
+def text(path: Path, content: bytes | None = None) -> str:
+    """Return a file's text, which is in UTF-8. content: the bytes of the file; None to read them."""
+    try:
+        return (whole(path, MAX_TEXT) if content is None else content).decode("utf-8")
     except ValueError as error:
         raise BadInput(f"{path} is damaged: {error}") from error
 
@@ -100,15 +106,21 @@ def tail(path: Path) -> list[str]:
         return []
 
 
-def json_table(path: Path) -> dict[str, Any]:
+def json_table(path: Path, content: bytes | None = None, keys: Collection[str] = ()) -> dict[str, Any]:
     """Read a JSON file that holds one table of names and values.
 
     Besides what is no JSON, these are refused: a name that occurs twice, NaN and infinity, a number too large for a
     float, text that is no Unicode, and nesting too deep to read.
+
+    Args:
+        path: the file.
+        content: its bytes; None to read them.
+        keys: if given, only these entries are sure to be in the result. Others may be neither parsed nor checked.
     """
-    content = text(path)
+    letters = text(path, content)
     try:
-        table = parsed_json(content)
+        table = _entries(letters, keys) if keys else None
+        table = parsed_json(letters) if table is None else table
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise BadInput(f"{path} is damaged: {reason}") from error
@@ -117,14 +129,55 @@ def json_table(path: Path) -> dict[str, Any]:
     return table
 
 
-def parsed_json(content: str) -> Any:
+def _entries(letters: str, keys: Collection[str]) -> dict[str, Any] | None:
+    """Parse entries of a JSON table that is indented by 1, as prunebert writes it; None if it is not such a table.
+
+    A line that begins with one space and a quote is then an entry of the outermost table.
+    """
+    table = {}
+    for key in keys:
+        begin = f'\n "{key}": '
+        if letters.count(begin) != 1:
+            return None
+        start = letters.index(begin) + len(begin)
+        end = letters.find('\n "', start)
+        end = letters.rfind("\n}", start) if end < 0 else letters.rfind(",", start, end)
+        try:
+            table[key] = parsed_json(letters[start:end])
+        except ValueError:
+            return None
+    return table
+
+
+def parsed_json(letters: str) -> Any:
     """Parse JSON as `json_table` does. Raises ValueError or RecursionError."""
-    value = json.loads(
-        content, object_pairs_hook=_without_repeats, parse_constant=_refuse_constant, parse_float=_finite
-    )
-    if re.search(r"\\u[dD][89a-fA-F]", content):  # the only way into JSON for half of a surrogate pair
+    value = json.loads(letters, parse_constant=_refuse_constant)
+    if _count_names(value) != letters.count(":"):  # a name occurs twice, a number is too large, or a text has a colon
+        value = json.loads(letters, object_pairs_hook=_without_repeats, parse_float=_finite)
+    if re.search(r"\\u[dD][89a-fA-F]", letters):  # the only way into JSON for half of a surrogate pair
         json.dumps(value, ensure_ascii=False).encode()
     return value
+
+
+def _count_names(value: Any) -> int:
+    """Return the number of names in all tables of a parsed JSON value; -1 if a number in it is infinite.
+
+    This check takes a third of the time of parsing with functions that Python calls for each table and number.
+    """
+    count, left = 0, [[value]]
+    while left:
+        node: Any = left.pop()
+        if type(node) is dict:
+            count += len(node)
+            node = node.values()
+        for item in node:
+            kind = type(item)
+            if kind is float:
+                if item - item:  # 0 for a finite number, NaN for an infinite one
+                    return -1
+            elif kind is dict or kind is list:
+                left.append(item)
+    return count
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -203,13 +256,13 @@ def parquet(path: Path) -> pd.DataFrame:
         raise BadInput(f"{path} cannot be read: {_one_line(error)}") from error
 
 
-def parquet_columns(path: Path, names: Sequence[str]) -> pyarrow.Table:
-    """Read columns of a Parquet file; those that it lacks are left out."""
+def parquet_columns(path: Path, content: bytes, names: Sequence[str]) -> pyarrow.Table:
+    """Read columns of a Parquet file; those that it lacks are left out. content: the bytes of the file."""
     from pyarrow import ArrowException, BufferReader
     from pyarrow.parquet import ParquetFile
 
     try:
-        with ParquetFile(BufferReader(path.read_bytes())) as file:
+        with ParquetFile(BufferReader(content)) as file:
             # threads only slow down tables as small as these
             return file.read(columns=[name for name in names if name in file.schema_arrow.names], use_threads=False)
     except (ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError, NotImplementedError) as error:

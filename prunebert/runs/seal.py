@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from prunebert.errors import BadInput
 from prunebert.runs import reading, schema
+
+OTHER_CONTENT = "its content is not what the run wrote"
 
 
 def checksum(row: Mapping[str, Any]) -> str:
@@ -59,12 +61,34 @@ def is_delta(row: Mapping[str, Any]) -> bool:
     return "files" in row and "predictions.parquet" not in row["files"]
 
 
-def read_topology(file: Path) -> dict[str, Any]:
-    """Read a topology.json. Raises BadInput if a number that commands show is missing or of a wrong type."""
-    content = reading.json_table(file)
-    if wrong := schema.topology_fault(content):
+def read_topology(file: Path, content: bytes, keys: Collection[str] = ()) -> dict[str, Any]:
+    """Parse a topology.json. Raises BadInput if a number that commands show is missing or of a wrong type.
+
+    Args:
+        file: its name in messages.
+        content: its bytes.
+        keys: see `reading.json_table`.
+    """
+    table = reading.json_table(file, content, keys)
+    if wrong := schema.topology_fault(table):
         raise BadInput(f"{file} is damaged: {wrong}")
-    return content
+    return table
+
+
+def content(root: Path, name: str, row: Mapping[str, Any], most: float = math.inf) -> bytes | None:
+    """Return the verified bytes of a result file, which is read once; None if the run has no such file.
+
+    The other arguments and what is raised are those of `intact`. most: a file with more bytes is refused.
+    """
+    file, hashes = root / name, row.get("files")
+    if hashes is None:
+        return reading.whole(file, most) if file.exists() else None
+    if name not in hashes:
+        return None
+    bytes_read = reading.whole(file, most)
+    if hashlib.sha256(bytes_read).hexdigest() != hashes[name]:
+        raise BadInput(f"{file} is damaged: {OTHER_CONTENT}")
+    return bytes_read
 
 
 def intact(root: Path, name: str, row: Mapping[str, Any]) -> Path | None:
@@ -87,7 +111,7 @@ def intact(root: Path, name: str, row: Mapping[str, Any]) -> Path | None:
     if name not in hashes:
         return None
     if reading.sha256(file) != hashes[name]:
-        raise BadInput(f"{file} is damaged: its content is not what the run wrote")
+        raise BadInput(f"{file} is damaged: {OTHER_CONTENT}")
     return file
 
 

@@ -66,6 +66,37 @@ def test_yaml_that_could_harm_is_refused(tmp_path, content, message):
     refused(lambda path: reading.yaml_content(path, dict), file, message)
 
 
+@pytest.mark.parametrize(
+    "content", ['{"a": ":", "b": 1, "b": 2}', '{"a": {"b" : 1, "b" :2}}', '{"a": ":", "b": [1e400]}']
+)
+def test_a_text_with_a_colon_hides_nothing(tmp_path, content):
+    """Names are counted by their colons first, because that is fast."""
+    (tmp_path / "x.json").write_text(content)
+    refused(reading.json_table, tmp_path / "x.json", "too large" if "1e400" in content else "b occurs twice")
+
+
+TABLE = {"x": {"a": 1, "y": [1.5, {"z": None}]}, "y": 2, "text": '\n "z": 3', "z": {"w": {}}}
+
+
+@pytest.mark.parametrize(("indent", "parsed"), [(1, {"y", "z"}), (None, {*TABLE}), (2, {*TABLE})])
+def test_of_a_table_as_prunebert_writes_it_only_the_named_entries_are_parsed(tmp_path, indent, parsed):
+    """Entries within other entries have the same names."""
+    (tmp_path / "x.json").write_text(json.dumps(TABLE, indent=indent))
+    table = reading.json_table(tmp_path / "x.json", keys=("y", "z"))
+    assert table == {key: TABLE[key] for key in parsed}
+
+
+def test_where_a_named_entry_is_missing_the_whole_table_is_parsed(tmp_path):
+    (tmp_path / "x.json").write_text(json.dumps(TABLE, indent=1))
+    assert reading.json_table(tmp_path / "x.json", keys=("y", "missing")) == TABLE
+
+
+def test_a_named_entry_is_read_strictly(tmp_path):
+    (tmp_path / "x.json").write_text('{\n "a": 1,\n "b": {"c": 1, "c": 2}\n}\n')
+    refused(lambda path: reading.json_table(path, keys=("b",)), tmp_path / "x.json", "c occurs twice")
+    assert reading.json_table(tmp_path / "x.json", keys=("a",)) == {"a": 1}
+
+
 def test_valid_files_are_read_as_the_standard_library_reads_them(tmp_path):
     table = {"a": [1, 2.5, -1e-300, None, True], "é": {"b": "😀 \u2028"}, "": {}}
     (tmp_path / "x.json").write_text(json.dumps(table))
