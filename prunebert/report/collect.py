@@ -16,9 +16,10 @@ from prunebert.choices import PRUNABLE
 from prunebert.errors import BadInput, describe_os_error
 from prunebert.report import rows, topologies, variants
 from prunebert.report.rows import REQUIRED, TEXT_FIELDS
+from prunebert.report.trouble import Trouble, location, mixed, off_target, scores_only
 from prunebert.runs import artifacts, discover, reading, seal
 from prunebert.runs import sweep as runs_sweep
-from prunebert.system.console import counted, short
+from prunebert.system.console import short
 from prunebert.system.countdown import track
 from prunebert.system.names import encodable
 
@@ -27,16 +28,6 @@ TRAINED = ("trained_parameters", "trained_scores")  # the second is missing in r
 SPARSITIES = tuple(f"sparsity_{prunable}" for prunable in (*PRUNABLE, "model"))
 NAMED = 5  # reasons in a message where no run can be read
 EMPTY = ("architecture", "overlaps")  # no columns of a table where they are empty
-OFF_TARGET = 0.005  # largest difference between requested and measured sparsity that is not reported
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """One problem that a reader of the tables must know about."""
-
-    kind: str  # "did not finish", "missing", "not used", "replaced", "scores only", "off target", "mixed", "not in …"
-    location: str  # the directory, table row, sweep or cell
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -49,6 +40,7 @@ class Collected:
         has_files: whether that directory can be read; False for a row of an earlier report's table.
         source: the file of that table, or "".
         topology: what topology.json says, see `topologies.Topology`; None for a row of a table.
+        disk_bytes: the size of masks, weights and head, see `discover.saved_bytes`; NaN if it is unknown.
         seal: the hashes of the run's files ("files"), which its verified result had; None for a row of a table.
         table, variant, label, short_label, denominator, order: see `variants.add_labels`.
     """
@@ -66,14 +58,14 @@ def collect(roots: Iterable[Path]) -> Collected:
     """
     troubles, results = [], []
     seen: set[Path] = set()
-    started: list[list[str]] = []
+    recorded: dict[Path, list[list[str]]] = {}
     roots = list(dict.fromkeys(roots))
     for root in roots:
         if rows.is_table(root):
             root_results, unused = _read_table(root)
         else:
             directories = _new_directories(root, seen)
-            started += [overrides for directory in directories for overrides in runs_sweep.recorded_words(directory)]
+            recorded |= {directory: runs_sweep.recorded_words(directory) for directory in directories}
             root_results, unused = _read_directories(directories)
         results += root_results
         troubles += unused
@@ -82,12 +74,13 @@ def collect(roots: Iterable[Path]) -> Collected:
         reasons = "".join(f"; {t.location} {t.kind}, {t.reason}" for t in troubles[:NAMED])
         more = f"; and {len(troubles) - NAMED} more" if len(troubles) > NAMED else ""
         raise BadInput(f"{names}: there is no finished run that can be read{reasons}{more}")
+    started = [words for run_words in recorded.values() for words in run_words]
     for sweep in dict.fromkeys(s for root in roots for s in discover.sweeps(root)):
-        troubles += [Trouble("missing", short(sweep), cell) for cell in runs_sweep.missing(sweep, started)]
+        troubles += [Trouble("missing", short(sweep), cell) for cell in runs_sweep.missing(sweep, started, recorded)]
     results = _without_duplicates(results)
     runs = variants.add_labels(pd.DataFrame(results))
     runs, replaced = _newest(runs)
-    troubles += replaced + _scores_only(runs) + _off_target(runs) + _mixed(runs)
+    troubles += replaced + scores_only(runs) + off_target(runs) + mixed(runs)
     return Collected(runs, troubles, len(results))
 
 
@@ -123,7 +116,7 @@ def _read_directories(directories: list[Path]) -> tuple[list[dict[str, Any]], li
             topology = topologies.read(directory, row)
             origin = {"directory": directory, "has_files": True, "source": "", "topology": topology}
             origin |= {"seal": {"files": row.get("files")}, "has_pooler": topology.has_pooler}
-            origin |= {"written": discover.finish_time(directory)}
+            origin |= {"written": discover.finish_time(directory), "disk_bytes": discover.saved_bytes(directory, row)}
             results.append(facts | origin)
             troubles += _damaged_predictions(directory, row)
         except BadInput as error:
@@ -156,8 +149,8 @@ def _read_table(file: Path) -> tuple[list[dict[str, Any]], list[Trouble]]:
             origin = {"directory": row.pop("directory", "unknown"), "has_files": False, "source": short(file)}
             denominator = row.pop("of", "")  # older tables lack it; then `prunable` is trusted
             has_pooler = (denominator, row.get("prunable")) != ("encoder", "encoder_pooler")
+            origin |= {"topology": None, "seal": None, "disk_bytes": _size(row.pop("disk_bytes", None))}
             facts = _facts(row, "it")
-            origin |= {"topology": None, "seal": None}
             _refuse_implausible(row)
             results.append(facts | origin | {"written": -math.inf, "has_pooler": has_pooler})
         except BadInput as error:
@@ -230,6 +223,13 @@ def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
 
 
+def _size(value: Any) -> float:
+    """Return a table's `disk_bytes`; NaN if the table has none. Raises BadInput if it is no size."""
+    if value is not None and not _number(value) >= 0:
+        raise BadInput(f"it is damaged: disk_bytes is {str(value)[:60]}, not a number of bytes")
+    return _number(value)
+
+
 def _without_duplicates(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Drop each table row whose run's directory was read as well, or that a later row repeats."""
     in_directories = {facts["identity"] for facts in results if facts["has_files"]}
@@ -248,44 +248,11 @@ def _newest(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[Trouble]]:
     runs = runs.sort_values("written", kind="stable")
     key = ["table", "variant", "sparsity", "seed"]
     newest = runs.drop_duplicates(key, keep="last")
-    by_key = {tuple(row[c] for c in key): row for _, row in newest.iterrows()}
+    older = runs[runs.duplicated(key, keep="last")]
+    by_key = {tuple(row[c] for c in key): row for _, row in newest.iterrows()} if len(older) else {}
     troubles = []
-    for _, row in runs[runs.duplicated(key, keep="last")].iterrows():
+    for _, row in older.iterrows():
         newer = by_key[tuple(row[c] for c in key)]
         why = "which was written later" if newer["has_files"] else f"a later row of {newer['source']}"
-        troubles.append(Trouble("replaced", _location(row), f"same settings and seed as {_location(newer)}, {why}"))
+        troubles.append(Trouble("replaced", location(row), f"same settings and seed as {location(newer)}, {why}"))
     return newest.sort_values("order", kind="stable").reset_index(drop=True), troubles
-
-
-def _location(run: pd.Series) -> str:
-    """Return a run's directory. That of a table row may be on another machine, so it is not shortened."""
-    return short(run["directory"]) if run["has_files"] else str(run["directory"])
-
-
-def _scores_only(runs: pd.DataFrame) -> list[Trouble]:
-    """Return a line for each table of an earlier report."""
-    reason = "the tables have only their scores and costs; masks, topology and predictions are not available"
-    tables = runs[~runs["has_files"]].groupby("source", sort=False)
-    return [Trouble("scores only", str(file), f"{counted(len(read), 'row')}: {reason}") for file, read in tables]
-
-
-def _off_target(runs: pd.DataFrame) -> list[Trouble]:
-    """Return a line for each run whose measured sparsity is not the requested one."""
-    off_target = runs[(runs["measured"] - runs["sparsity"]).abs() > OFF_TARGET]
-    return [
-        Trouble("off target", _location(run), f"requested {run['sparsity']:g}, measured {run['measured']:.4f}")
-        for _, run in off_target.iterrows()
-    ]
-
-
-def _mixed(runs: pd.DataFrame) -> list[Trouble]:
-    """Return a line for each cell whose seeds ran on different commits or devices, because its mean mixes them."""
-    troubles = []
-    for (table, label, sparsity), cell in runs.groupby(["table", "label", "sparsity"], sort=False):
-        for key, name in (("git_commit", "commits"), ("device", "devices")):
-            values = sorted(set(cell[key]))
-            if len(values) > 1:
-                shown = ", ".join(v[:40] or "unknown" for v in values)
-                reason = f"its seeds ran on different {name}: {shown}"
-                troubles.append(Trouble("mixed", f"{table}: {label} at {sparsity:g}", reason))
-    return troubles

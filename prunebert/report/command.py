@@ -112,6 +112,7 @@ def flatten(runs: pd.DataFrame) -> pd.DataFrame:
         if list in types or not (types <= {int, float} or len(types) < 2):
             facts[column] = values.map(lambda v: v if isinstance(v, str) else json.dumps(v)).reindex(facts.index)
     added = runs[["table", "label", "denominator", "measured"]].rename(columns={"denominator": "of"})
+    added["disk_bytes"] = runs["disk_bytes"].astype("Int64")  # whole numbers, or no value
     added = added.assign(directory=[encodable(str(directory)) for directory in runs["directory"]])
     table = pd.concat([added, facts], axis=1)
     return table.map(lambda v: encodable(v) if isinstance(v, str) else v).rename(columns=encodable)

@@ -105,7 +105,7 @@ def _parquet(file: Path) -> tuple[list[str], list[list[Any]]]:
 
 
 def parse_row(names: list[str], cells: list[Any]) -> dict[str, Any]:
-    """Turn a row back into a result.json, with its `directory` and `of` added.
+    """Turn a row back into a result.json, with its `directory`, `of` and `disk_bytes` added.
 
     Dotted names become groups again. Empty cells are left out.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,23 @@ from prunebert.system.names import in_order
 def finish_time(root: Path) -> float:
     """Return when the run ended, in seconds since 1970: the time of its result file."""
     return (root / artifacts.RESULT).stat().st_mtime
+
+
+def saved_bytes(root: Path, row: Mapping[str, Any]) -> float:
+    """Return the size in bytes of the files that are needed to use a finished run's sub-network: masks, weights, head.
+
+    Weights and head are there only if they were trained. NaN if the masks, or a file that the run wrote, are missing.
+
+    Args:
+        root: the run's directory.
+        row: the run's verified result.
+    """
+    names = (artifacts.MASKS, artifacts.WEIGHTS, artifacts.HEAD)
+    written = row.get("files", [artifacts.MASKS, *(name for name in names if (root / name).exists())])
+    try:
+        return float(sum((root / name).stat().st_size for name in names if name in written))
+    except FileNotFoundError:
+        return math.nan
 
 
 def started_runs(root: Path) -> list[Path]:

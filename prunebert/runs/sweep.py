@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from prunebert.errors import BadInput
@@ -19,6 +20,8 @@ from prunebert.system.console import counted
 MAX_CELLS = 1_000_000
 SHOWN = 30  # missing cells that are listed one by one
 WITHOUT_EFFECT = identity.WITHOUT_EFFECT | {"experiment"}  # experiment= names a prepared sweep
+
+Known = Mapping[Path, list[list[str]]]  # by a run's directory, what `recorded_words` gives
 
 
 class Missing(NamedTuple):
@@ -37,22 +40,23 @@ def recorded_words(directory: Path) -> list[list[str]]:
         return []
 
 
-def missing(sweep: Path, started: list[list[str]]) -> list[str]:
-    """A line for each cell that was never started, in this sweep or elsewhere.
-
-    Args:
-        started: the words of every run that was started elsewhere, as `recorded_words` gives them.
-    """
+def missing(sweep: Path, started: list[list[str]], known: Known = MappingProxyType({})) -> list[str]:
+    """A line for each cell that was never started, in this sweep or elsewhere. The arguments are `never_started`'s."""
     try:
-        cells = [" ".join(cell.varying) for cell in never_started(sweep, started)]
+        cells = [" ".join(cell.varying) for cell in never_started(sweep, started, known)]
     except BadInput as error:
         return [f"whether cells are missing is not known: {error}"]
     lines = [f"never started: {cell}" for cell in cells[:SHOWN]]
     return lines + ([f"never started: {counted(len(cells) - SHOWN, 'more cell')}"] if len(cells) > SHOWN else [])
 
 
-def never_started(sweep: Path, started: list[list[str]]) -> list[Missing]:
+def never_started(sweep: Path, started: list[list[str]], known: Known = MappingProxyType({})) -> list[Missing]:
     """Every cell that was never started.
+
+    Args:
+        sweep: the sweep's directory.
+        started: the words of every run that was started elsewhere, as `recorded_words` gives them.
+        known: those of this sweep's runs that were read before. The others are read.
 
     Raises:
         BadInput: the sweep's record cannot be read, or one of its words cannot be enumerated.
@@ -61,9 +65,8 @@ def never_started(sweep: Path, started: list[list[str]]) -> list[Missing]:
     axes = axes_of(sweep)
     if (number := math.prod(map(len, axes.values()))) > MAX_CELLS:
         raise BadInput(f"it has {number:,} cells, and cells are enumerated up to {MAX_CELLS:,}")
-    here = {
-        cell for run in artifacts.recorded(sweep) for words in recorded_words(run) for cell in _cells_of(words, axes)
-    }
+    ours = [known[run] if run in known else recorded_words(run) for run in artifacts.recorded(sweep)]
+    here = {cell for run_words in ours for words in run_words for cell in _cells_of(words, axes)}
     elsewhere = {frozenset(science(words)) for words in started}
     named_by = settings_cells.varied(typed, params)
     varying_keys = {key for key, cells in axes.items() if len(cells) > 1}

@@ -59,6 +59,7 @@ def test_a_row_is_read_back_as_the_runs_result(run, tmp_path, ending):
     names, lines = read(write_table(lab, tmp_path / f"results.{ending}"))
     rows = [parse_row(names, line) for line in lines]
     assert {row.pop("of") for row in rows} == {"encoder"}
+    assert {row.pop("disk_bytes") for row in rows} == {Path(root, "masks.safetensors").stat().st_size}
     assert {row.pop("directory"): row for row in rows} == originals
     kinds = {key: type(value) for key, value in rows[0]["settings"]["fit"].items()}
     assert kinds == {"steps": int, "lr": float} and type(rows[0]["seed"]) is int and rows[0]["git_dirty"] is False

@@ -1,0 +1,98 @@
+"""The work of a report grows with the number of runs, and each file is read once. Work is counted, not seconds."""
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from prunebert.report import command
+from prunebert.report.collect import collect
+from prunebert.report.statistics import differences
+
+from .conftest import finished, sweep
+from .test_collect import seal_files
+
+CALLS = ("call", "c_call")
+
+
+def write_runs(root, seeds):
+    """Write runs of two methods and two sparsities, sealed as runs of today."""
+    sweep(root, ["method=magnitude,smp", "sparsity=0.5,0.9", f"seed=range({seeds})"])
+    for method in ("magnitude", "smp"):
+        for sparsity in (0.5, 0.9):
+            for seed in range(seeds):
+                seal_files(finished(root / f"{method}{sparsity}{seed}", method, sparsity, seed, wrong=seed))
+    return root
+
+
+def tabulate(root):
+    runs = collect([root]).runs
+    return command.flatten(runs), differences.differences(runs, "magnitude")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("speed")
+    return {seeds: write_runs(root / str(seeds), seeds) for seeds in (3, 12)}
+
+
+def opened(action):
+    """Return how often `action` opens each file."""
+    counts, watching = Counter(), [True]
+
+    def watch(event, args):
+        if watching[0] and event == "open" and isinstance(args[0], str | Path):
+            counts[str(args[0])] += 1
+
+    sys.addaudithook(watch)  # it cannot be removed
+    action()
+    watching[0] = False
+    return counts
+
+
+def count_calls(action):
+    """Return how many functions `action` calls."""
+    count = [0]
+
+    def watch(frame, event, argument):
+        count[0] += event in CALLS
+
+    before = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        action()
+    finally:
+        sys.setprofile(before)
+    return count[0]
+
+
+def test_each_file_of_a_run_is_opened_once(folders):
+    """Predictions twice: collect verifies those of every run, and the tests over examples read those they compare."""
+    counts = opened(lambda: tabulate(folders[3]))
+    by_name = {}
+    for path, number in counts.items():
+        if path.startswith(str(folders[3])):
+            by_name.setdefault(Path(path).name, []).append(number)
+    assert by_name["result.json"] == by_name["topology.json"] == [1] * 12
+    assert by_name["predictions.parquet"] == [2] * 12
+    assert by_name["overrides.yaml"] == [1] * 12
+    assert by_name.keys() - {"multirun.yaml"} == {
+        "result.json",
+        "topology.json",
+        "predictions.parquet",
+        "overrides.yaml",
+    }
+
+
+def test_four_times_the_runs_are_at_most_four_times_the_work(folders):
+    tabulate(folders[3])  # imports and caches
+    few, many = (count_calls(lambda seeds=seeds: tabulate(folders[seeds])) for seeds in (3, 12))
+    assert few < many < 4.2 * few
+
+
+def test_the_size_on_disk_needs_no_reading(folders):
+    counts = opened(lambda: collect([folders[3]]))
+    assert counts and not [path for path in counts if path.endswith(".safetensors")]
+    assert np.isfinite(collect([folders[3]]).runs["disk_bytes"]).all()
