@@ -43,6 +43,10 @@ class History:
             self.record = kind.converted(self.record, masks)
         return self.record.see(masks)
 
+    def flips(self) -> int:
+        """Return how often weights changed sides so far; a first removal is one. On a GPU the host waits for it."""
+        return sum(int(count) for count in self.record.flips.values())
+
     def facts(self, final: Masks) -> dict[str, Any]:
         """Return the counts that topology.json reports.
 
@@ -54,7 +58,7 @@ class History:
         record = ByMatrix.converted(self.record, final)
         recovered = {n: int((final[n].bool() & record.ever[n]).sum()) for n in record.stays}
         survivors = sum(int(torch.count_nonzero(m)) for m in final.values())
-        flips, size = sum(int(f) for f in record.flips.values()), sum(m.numel() for m in record.stays.values())
+        flips, size = self.flips(), sum(m.numel() for m in record.stays.values())
         return {
             "recovered": sum(recovered.values()),
             "recovered_share": sum(recovered.values()) / survivors if survivors else 0.0,

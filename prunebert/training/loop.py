@@ -87,7 +87,7 @@ def train(
             if is_logged or impl.torch_device.type == "cpu":
                 _check(terms, take_step.trained, phase.name, step, steps)
             if is_logged:
-                line = _line(phase, step, t, masks, take_step.groups[0].lr * fit.rate(step, steps), terms)
+                line = _line(take_step, step, t, masks, terms)
                 record(line)
                 progress.show(step + 1, sum(v for k, v in line.items() if k.startswith("loss_")), line["sparsity"])
             if is_last:
@@ -116,10 +116,13 @@ def train(
     return Trained(steps_taken, seconds, parameters, selected_step, take_step.history.facts(net.masks), scores=scores)
 
 
-def _line(phase: Phase, step: int, t: float, masks: Masks, lr: float, terms: dict[str, Tensor]) -> dict[str, Any]:
+def _line(stepper: Stepper, step: int, t: float, masks: Masks, terms: dict[str, Tensor]) -> dict[str, Any]:
     """Return the line of metrics.jsonl for one training step."""
-    losses = {f"loss_{name}": float(value.detach()) for name, value in terms.items()}
-    return {"phase": phase.name, "step": step + 1, "t": t, "sparsity": sparsity(masks), "lr": lr, **losses}
+    phase = stepper.phase
+    place = {"phase": phase.name, "step": step + 1, "t": t}
+    mask_facts = {"sparsity": sparsity(masks), "flips": stepper.history.flips()}
+    lr = stepper.groups[0].lr * phase.fit.rate(step, phase.steps)
+    return {**place, **mask_facts, "lr": lr, **{f"loss_{name}": float(x.detach()) for name, x in terms.items()}}
 
 
 def _check(terms: dict[str, Tensor], trained: Mapping[str, Tensor], phase: str, step: int, steps: int) -> None:

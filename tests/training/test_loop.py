@@ -199,3 +199,17 @@ def test_a_long_phase_logs_some_steps_and_its_last(impl):
     rates = {line["step"]: line["lr"] for line in lines if "lr" in line}
     assert rates == pytest.approx({step: (401 - step) / 400 for step in (*range(1, 400, 2), 400)})
     assert [(line["step"], line["score"]) for line in lines if "score" in line] == [(150, 0.5), (300, 0.5)]
+
+
+def test_a_logged_line_has_the_changes_of_side_so_far(net, task, impl):
+    """The first weights of a matrix are removed, so many as each step says. The sums of the steps are by hand."""
+    removed = [2, 2, 5, 1, 1, 0, 0, 3]
+    name, matrix = next(iter(net.prunable().items()))
+
+    def masks(t, hard):
+        kept = torch.arange(matrix.numel()) >= removed[round(t * 8) - 1]
+        return {name: kept.view(matrix.shape)}
+
+    _, lines = train_phase(net, phase_of(net, task, masks=masks), impl)
+    assert [line["flips"] for line in lines] == [2, 2, 5, 9, 9, 10, 10, 13]
+    assert not any(line["flips"] for line in train_phase(net, phase_of(net, task), impl)[1])  # without masks
