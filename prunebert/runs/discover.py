@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from prunebert.errors import BadInput
-from prunebert.runs import artifacts, reading, walk
+from prunebert.runs import artifacts, reading, seal, walk
 from prunebert.settings import labels
 from prunebert.system.names import in_order
 
@@ -87,6 +87,15 @@ def last_entry(root: Path) -> str:
 
 def _log_lines(root: Path) -> list[str]:
     return reading.tail(root / artifacts.LOG)
+
+
+def metrics_lines(root: Path, row: Mapping[str, Any]) -> list[str]:
+    """Read and verify the lines of a finished run's metrics; [] if it has none. row: the run's verified result.
+
+    Raises BadInput if the file is damaged.
+    """
+    file = seal.intact(root, artifacts.METRICS, row)
+    return [] if file is None else reading.text(file).splitlines()
 
 
 def progress(root: Path) -> str:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from prunebert.report.figures.picture import Document
 
 SCRIPTS = ("tables.js",)  # in the order in which the page runs them
+CHARTS = (  # the same for pages with interactive charts, after Plotly
+    *("charts.js", "chart_choice.js", "chart_score.js", "chart_pareto.js", "chart_training.js"),
+    *("chart_answers.js", "chart_disagreement.js", "chart_start.js"),
+)
 
 
 @dataclass(frozen=True)
@@ -79,10 +84,21 @@ def render(
         summary=summary,
         trouble=trouble,
         sections=sections,
-        css=Markup(_source("page.css")),
-        scripts=[Markup(_source(name)) for name in SCRIPTS],
+        css=Markup(_source("page.css") + (_source("charts.css") if data else "")),
+        scripts=[Markup(script) for script in _scripts(with_charts=bool(data))],
         data=Markup(_json(data)) if data else "",
     )
+
+
+def _scripts(with_charts: bool) -> list[str]:
+    """Return the page's scripts. Plotly takes 4.8 MB, so a page without charts lacks it."""
+    plotly = [plotly_script()] if with_charts else []
+    return [*plotly, *(_source(name) for name in (*SCRIPTS, *(CHARTS if with_charts else ())))]
+
+
+def plotly_script() -> str:
+    """Return Plotly's script out of the package plotly, which is not imported."""
+    return Path(str(distribution("plotly").locate_file("plotly/package_data/plotly.min.js"))).read_text("utf-8")
 
 
 def _source(name: str) -> str:
