@@ -26,9 +26,9 @@ def line(step, phase="prune", **more):
 def test_steps_are_counted_over_all_phases_and_terms_are_summed(read):
     first = [line(1, "head"), line(4, "head", loss_kd=0.25)]
     second = [line(1, flips=0), {"phase": "prune", "step": 2, "t": 0.2, "score": 0.75}, line(3, flips=8)]
-    found = read([*first, *second])
-    assert found["step"] == [1, 4, 5, 7] and found["loss"] == [1.5, 1.75, 1.5, 1.5]
-    assert found["score"] == [[6, 0.75]] and found["phases"] == [["head", 1], ["prune", 5]]
+    found = read([*first, *second, line(2, "finetune")])
+    assert found["step"] == [1, 4, 5, 7, 9] and found["loss"] == [1.5, 1.75, 1.5, 1.5, 1.5]
+    assert found["score"] == [[6, 0.75]] and found["phases"] == [["head", 1], ["prune", 5], ["finetune", 8]]
     assert found["flips"] == []  # the first phase's lines lack it, as an earlier version's do
     assert read(second)["flips"] == [0, 8]
 
