@@ -9,10 +9,11 @@ import pandas as pd
 
 from prunebert.errors import visible
 from prunebert.report import cells
-from prunebert.report.figures import curves, style
-from prunebert.report.page import marks
+from prunebert.report.figures import style
 from prunebert.report.published import numbers as published
 
+LINE_SYMBOLS = ("y-down", "y-up", "y-left", "y-right", "cross-thin", "line-ns")  # no method has these
+SOURCE_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x", "hexagon")
 Found = tuple[list[pd.DataFrame], pd.DataFrame]  # published curves, and the points outside of them
 
 
@@ -41,10 +42,10 @@ def traces(found: Found) -> list[dict[str, Any]]:
 
 
 def _trace(numbers: pd.DataFrame, kind: str, number: int) -> dict[str, Any]:
-    choices = curves.CURVE_MARKS if kind == "line" else curves.SOURCE_MARKS
+    symbols = LINE_SYMBOLS if kind == "line" else SOURCE_SYMBOLS
     return {
         "kind": kind,
-        "symbol": marks.SYMBOLS[choices[number % len(choices)]],
+        "symbol": symbols[number % len(symbols)],
         "dash": "dot" if (numbers["kd"] == "no").all() else "solid",
         "colours": [style.look(method)[0] for method in numbers["method"]],
         "x": [position(sparsity) for sparsity in numbers["sparsity"]],

@@ -25,8 +25,9 @@ def look(method: str, variant: int) -> dict[str, str]:
     Raises:
         KeyError: Plotly has no symbol or no line style of that kind.
     """
-    colour, mark, *own = style.look(method)
-    lines: list[Any] = list(dict.fromkeys([*own, *style.LINES]))
+    appearance: tuple[Any, ...] = style.look(method)
+    colour, mark, *own_line = appearance
+    lines = list(dict.fromkeys([*own_line, *DASHES]))
     return {"method": method, "colour": colour, "symbol": SYMBOLS[mark], "dash": dash(lines[variant % len(lines)])}
 
 

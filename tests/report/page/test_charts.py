@@ -6,8 +6,7 @@ import math
 import pytest
 
 from prunebert.report import collect
-from prunebert.report.figures import curves, style
-from prunebert.report.page import interactive, marks, page
+from prunebert.report.page import interactive, literature, marks, page
 from prunebert.report.page.page import Part, Picture, Section
 from tests.report.conftest import finished
 from tests.report.page.conftest import errors
@@ -224,8 +223,8 @@ def test_a_page_follows_the_colour_scheme_and_prints_its_static_figures(opened):
 
 def test_plotly_knows_every_symbol_and_a_phone_shows_whole_charts(opened):
     known = opened.execute_script("return Plotly.PlotSchema.get().traces.scatter.attributes.marker.symbol.values")
-    used = {marks.look(method, 0)["symbol"] for method in (*style.METHODS, "own")}
-    used |= {f"{marks.SYMBOLS[mark]}-open" for mark in (*curves.CURVE_MARKS, *curves.SOURCE_MARKS)}
+    used = set(marks.SYMBOLS.values())
+    used |= {f"{symbol}-open" for symbol in (*literature.LINE_SYMBOLS, *literature.SOURCE_SYMBOLS)}
     assert used <= set(known)
     opened.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride", {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": True}
