@@ -11,7 +11,8 @@ charts.answers = number => {
   const read = run => {
     if (!cache.has(run)) {
       const packed = found.runs[run];
-      cache.set(run, found.kind === "text" ? {right: charts.decode(packed.right, 1, count), texts: packed.texts} : unpack(packed));
+      const texts = () => ({right: charts.decode(packed.right, 1, count), texts: packed.texts});
+      cache.set(run, found.kind === "text" ? texts() : unpack(packed));
     }
     return cache.get(run);
   };
@@ -26,7 +27,8 @@ charts.answers = number => {
       const ofOtherRows = list.filter(run => row(run) !== row(chosen.a));
       const others = ofOtherRows.length ? ofOtherRows : list.filter(run => run !== chosen.a);
       const like = key => run => runs[key][run] === runs[key][chosen.a];
-      chosen.b = others.filter(like("sparsity")).find(like("seed")) ?? others.find(like("sparsity")) ?? others[0] ?? null;
+      const alike = others.filter(like("sparsity"));
+      chosen.b = alike.find(like("seed")) ?? alike[0] ?? others[0] ?? null;
     }
     return chosen;
   };
@@ -43,7 +45,8 @@ charts.answers = number => {
     selects[focused]?.focus();
   };
   return {
-    kind: found.kind, note: found.note, classes: found.classes, count, read, pair, controls, labels: found.kind ? unpack(found.label) : [],
+    kind: found.kind, note: found.note, classes: found.classes, count, read, pair, controls,
+    labels: found.kind ? unpack(found.label) : [],
     id: i => typeof ids === "number" ? String(i) : ids[i],
   };
 };
@@ -70,37 +73,45 @@ charts.kinds.confusion = (body, number) => {
   const sign = value => value > 0 ? "+" : value < 0 ? "−" : "";
   const percent = value => `${(100 * value).toFixed(1)} %`;
   const heat = (place, title, z, texts, hovers, scale) => charts.plot(place, [{
-    type: "heatmap", z, text: hovers, x: short.map((_, i) => i), y: short.map((_, i) => i), ...scale, showscale: false, xgap: 2, ygap: 2,
+    type: "heatmap", z, text: hovers, x: short.map((_, i) => i), y: short.map((_, i) => i), ...scale, showscale: false,
+      xgap: 2, ygap: 2,
     hovertemplate: "%{text}<extra></extra>",
   }], {
-    height: Math.min(640, 120 + 40 * names.length), margin: {l: 70, r: 12, t: 40, b: 60}, title: {text: plain(title), font: {size: 13}},
+    height: Math.min(640, 120 + 40 * names.length), margin: {l: 70, r: 12, t: 40, b: 60},
+    title: {text: plain(title), font: {size: 13}},
     xaxis: charts.axis("predicted", {tickvals: short.map((_, i) => i), ticktext: short.map(plain), showgrid: false}),
-    yaxis: charts.axis("label", {tickvals: short.map((_, i) => i), ticktext: short.map(plain), showgrid: false, autorange: "reversed"}),
+    yaxis: charts.axis("label", {tickvals: short.map((_, i) => i), ticktext: short.map(plain), showgrid: false,
+      autorange: "reversed"}),
     annotations: names.length > 8 ? [] : texts.flatMap((line, y) => line.map((text, x) => ({
-      x, y, text, showarrow: false, font: {color: Math.abs(z[y][x]) > 0.5 * (scale.zmax || 1) ? "#ffffff" : charts.theme().ink},
+      x, y, text, showarrow: false,
+      font: {color: Math.abs(z[y][x]) > 0.5 * scale.zmax ? "#ffffff" : charts.theme().ink},
     }))),
   }, {displayModeBar: false});
   return () => {
     answers.controls(controls);
     const {a, b} = answers.pair();
     both.hidden = a === null;
-    note.textContent = answers.note || (a === null ? "No chosen run has predictions in the page." : `A row is a label; its cells add up to 100 %. ${
+    note.textContent = answers.note || (a === null ? "No chosen run has predictions in the page."
+      : `A row is a label; its cells add up to 100 %. ${
       answers.count.toLocaleString("en")} examples. The right one is run B minus run A, in points of a row's share.`);
     if (a === null) return;
     const first = count(a), shares = first.map(share), paper = charts.theme().paper;
     const name = (x, y) => `label ${plain(names[y])}<br>predicted ${plain(names[x])}`;
     heat(places[0], `run A, ${charts.row(a).short}`, shares,
       first.map((line, y) => line.map((value, x) => `${value}<br>${percent(shares[y][x])}`)),
-      first.map((line, y) => line.map((value, x) => `${name(x, y)}<br>${value} examples, ${percent(shares[y][x])} of the label's`)),
+      first.map((line, y) => line.map((value, x) =>
+        `${name(x, y)}<br>${value} examples, ${percent(shares[y][x])} of the label's`)),
       {zmin: 0, zmax: 1, colorscale: [[0, paper], [1, "#00507d"]]});
     places[1].hidden = b === null;
     if (b === null) return;
     const second = count(b), gap = second.map(share).map((line, y) => line.map((value, x) => value - shares[y][x]));
-    const most = Math.max(1e-9, ...gap.flat().map(Math.abs)), points = value => sign(value) + Math.abs(100 * value).toFixed(1);
+    const most = Math.max(1e-9, ...gap.flat().map(Math.abs));
+    const points = value => sign(value) + Math.abs(100 * value).toFixed(1);
     const change = (x, y) => second[y][x] - first[y][x], signed = value => sign(value) + Math.abs(value);
     heat(places[1], `B minus A, B is ${charts.row(b).short}`, gap,
       gap.map((line, y) => line.map((value, x) => `${signed(change(x, y))}<br>${points(value)}`)),
-      gap.map((line, y) => line.map((value, x) => `${name(x, y)}<br>${signed(change(x, y))} examples, ${points(value)} points`)),
+      gap.map((line, y) => line.map((value, x) =>
+        `${name(x, y)}<br>${signed(change(x, y))} examples, ${points(value)} points`)),
       {zmin: -most, zmax: most, colorscale: [[0, "#b04a00"], [0.5, paper], [1, "#00507d"]]});
   };
 };

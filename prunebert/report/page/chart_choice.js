@@ -3,8 +3,10 @@
 {
   const {data, element, hidden, rows, runs, tables} = charts;
   const GLYPHS = {
-    circle: "●", "x-thin": "✕", square: "■", diamond: "◆", "diamond-tall": "♦", pentagon: "⬟", "triangle-down": "▼", "triangle-up": "▲",
-    "triangle-left": "◀", "triangle-right": "▶", cross: "✚", x: "✖", hexagon: "⬢", hexagon2: "⬣", octagon: "⯃", star: "★",
+    circle: "●", "x-thin": "✕", square: "■", diamond: "◆", "diamond-tall": "♦", pentagon: "⬟", "triangle-down": "▼",
+      "triangle-up": "▲",
+    "triangle-left": "◀", "triangle-right": "▶", cross: "✚", x: "✖", hexagon: "⬢", hexagon2: "⬣", octagon: "⯃",
+      star: "★",
     "y-down": "⅄", "y-up": "Y", "y-left": "≺", "y-right": "≻", "cross-thin": "+", "line-ns": "|", "line-ew": "–",
   };
   const DASHES = {solid: "", dash: "6 3", dot: "2 2", dashdot: "6 2 2 2"};
@@ -18,7 +20,8 @@
     };
     const picture = made("svg", {width: 30, height: 14, "aria-hidden": "true"});
     const dash = row.dash in DASHES ? DASHES[row.dash] : row.dash.replaceAll("px", "").replaceAll(",", " ");
-    picture.append(made("line", {x1: 0, x2: 30, y1: 7, y2: 7, stroke: row.colour, "stroke-width": 1.6, "stroke-dasharray": dash}));
+    picture.append(made("line", {x1: 0, x2: 30, y1: 7, y2: 7, stroke: row.colour, "stroke-width": 1.6,
+      "stroke-dasharray": dash}));
     const text = made("text", {x: 15, y: 12, "text-anchor": "middle", "font-size": 13, fill: row.colour});
     text.textContent = GLYPHS[row.symbol] || "●";
     picture.append(text);
@@ -39,7 +42,8 @@
     const shown = rows.filter(row => row.table === table);
     const buttons = shown.map(row => {
       const text = names.get(row.label) || row.short;
-      const button = element("button", {type: "button", title: row.label}, swatch(row), element("span", {textContent: text}));
+      const button = element("button", {type: "button", title: row.label}, swatch(row),
+        element("span", {textContent: text}));
       button.addEventListener("click", () => toggle(hidden.rows, row.label));
       button.addEventListener("dblclick", () => only(row.label));
       return button;
@@ -66,7 +70,8 @@
   const panel = element("details", {id: "choice"}, summary);
   for (const [title, set, options] of sets.filter(([, , options]) => options.length > 1)) {
     const field = element("fieldset", {}, element("legend", {textContent: title}));
-    for (const [text, act] of [["all", () => set.clear()], ["none", () => options.forEach(([value]) => set.add(value))]]) {
+    const none = () => options.forEach(([value]) => set.add(value));
+    for (const [text, act] of [["all", () => set.clear()], ["none", none]]) {
       const button = element("button", {type: "button", textContent: text});
       button.addEventListener("click", () => { act(); changed(); });
       field.append(button);

@@ -2,17 +2,20 @@
 "use strict";
 charts.kinds.disagreement = (body, number) => {
   const {element, shown} = charts, MOST = 200, answers = charts.answers(number);
-  const controls = element("div", {className: "controls"}), counts = element("div"), list = element("div", {className: "tall"}), note = element("p", {className: "note"});
+  const controls = element("div", {className: "controls"}), note = element("p", {className: "note"});
+  const counts = element("div"), list = element("div", {className: "tall"});
   if (!answers.kind) {
-    body.append(element("p", {className: "note", textContent: answers.note || "No run has predictions that can be read."}));
+    const reason = answers.note || "No run has predictions that can be read.";
+    body.append(element("p", {className: "note", textContent: reason}));
     return () => {};
   }
   const state = {group: "all", text: ""};
   const input = element("input", {type: "search", size: 16});
   input.addEventListener("input", () => { state.text = input.value.toLowerCase(); fill(); });
-  const group = charts.select([["all", "all that differ"], ["a", "only A right"], ["b", "only B right"], ["none", "both wrong"]], "all",
-    value => { state.group = value; fill(); });
-  const filters = element("div", {className: "controls"}, ...(answers.kind === "number" ? [] : [charts.labelled("show", group)]),
+  const groups = [["all", "all that differ"], ["a", "only A right"], ["b", "only B right"], ["none", "both wrong"]];
+  const group = charts.select(groups, "all", value => { state.group = value; fill(); });
+  const filters = element("div", {className: "controls"}, 
+    ...(answers.kind === "number" ? [] : [charts.labelled("show", group)]),
     charts.labelled("containing", input));
   body.append(controls, counts, filters, list, note);
 
@@ -25,42 +28,54 @@ charts.kinds.disagreement = (body, number) => {
       const id = answers.id(i);
       if (answers.kind === "number") {
         const gap = Math.abs(first[i] - second[i]);
-        return {id, cells: [label, first[i], second[i]], gap, errors: [Math.abs(first[i] - label), Math.abs(second[i] - label)]};
+        const errors = [first[i], second[i]].map(value => Math.abs(value - label));
+        return {id, cells: [label, first[i], second[i]], gap, errors};
       }
       const [one, two] = answers.kind === "class" ? [first[i], second[i]] : [first.texts[i], second.texts[i]];
-      const right = answers.kind === "class" ? [one === label, two === label] : [first.right[i] === 1, second.right[i] === 1];
+      const right = answers.kind === "class" ? [one === label, two === label]
+        : [first.right[i] === 1, second.right[i] === 1];
       const cells = answers.kind === "class" ? [label, one, two].map(name) : [label, one, two];
       return {id, cells, gap: Number(one !== two), right};
     });
   };
-  const where = {all: () => true, a: e => e.right[0] && !e.right[1], b: e => !e.right[0] && e.right[1], none: e => !e.right[0] && !e.right[1]};
+  const where = {
+    all: () => true, a: e => e.right[0] && !e.right[1], b: e => !e.right[0] && e.right[1],
+    none: e => !e.right[0] && !e.right[1],
+  };
   let found = [];
   const fill = () => {
     const fits = e => e.gap > 0 && (answers.kind === "number" || where[state.group](e))
       && (!state.text || [e.id, ...e.cells].some(text => String(text).toLowerCase().includes(state.text)));
     const matching = found.filter(fits).sort((a, b) => b.gap - a.gap);
     const columns = ["id", "label", "answer of A", "answer of B", ...(answers.kind === "number" ? ["|A − B|"] : [])];
-    const lines = matching.slice(0, MOST).map(e => [e.id, ...e.cells, ...(answers.kind === "number" ? [Number(shown(e.gap))] : [])]);
-    list.replaceChildren(lines.length ? charts.table(columns, lines, 4) : element("p", {textContent: "No example fits."}));
-    const left = matching.length > MOST ? ` The table has the first ${MOST} of ${matching.length.toLocaleString("en")}.` : "";
-    note.textContent = `The ids are those of predictions.parquet. A run does not store the texts.${left} ${answers.note}`.trim();
+    const gap = e => answers.kind === "number" ? [shown(e.gap)] : [];
+    const lines = matching.slice(0, MOST).map(e => [e.id, ...e.cells, ...gap(e)]);
+    const none = element("p", {textContent: "No example fits."});
+    list.replaceChildren(lines.length ? charts.table(columns, lines, 4) : none);
+    const left = matching.length > MOST
+      ? ` The first ${MOST} of ${matching.length.toLocaleString("en")} are listed.` : "";
+    const ids = "The ids are those of predictions.parquet. A run does not store the texts.";
+    note.textContent = `${ids}${left} ${answers.note}`.trim();
   };
   return () => {
     answers.controls(controls);
     found = examples();
     filters.hidden = list.hidden = !found.length;
     if (!found.length) {
-      counts.replaceChildren(element("p", {textContent: "Fewer than two of the chosen runs have predictions in the page."}));
+      counts.replaceChildren(element("p",
+        {textContent: "Fewer than two of the chosen runs have predictions in the page."}));
       note.textContent = answers.note;
       return;
     }
     if (answers.kind === "number") {
       const errors = [0, 1].map(k => shown(charts.mean(found.map(e => e.errors[k]))));
-      counts.replaceChildren(element("p", {textContent: `Mean absolute error: A ${errors[0]}, B ${errors[1]}. Largest differences first.`}));
+      counts.replaceChildren(element("p",
+        {textContent: `Mean absolute error: A ${errors[0]}, B ${errors[1]}. Largest differences first.`}));
     } else {
       const tally = test => found.filter(test).length;
-      const line = [tally(e => e.right[0] && e.right[1]), tally(where.a), tally(where.b), tally(where.none), tally(e => e.gap > 0)];
-      counts.replaceChildren(charts.table(["both right", "only A right", "only B right", "both wrong", "answers differ"], [line], 0));
+      const tests = [e => e.right[0] && e.right[1], where.a, where.b, where.none, e => e.gap > 0];
+      const columns = ["both right", "only A right", "only B right", "both wrong", "answers differ"];
+      counts.replaceChildren(charts.table(columns, [tests.map(tally)], 0));
     }
     fill();
   };

@@ -8,7 +8,8 @@ charts.MEASURES = {
   memory: {name: () => "peak memory, GiB", better: () => -1, device: true},
   disk: {name: () => "size on disk, MB", better: () => -1},
 };
-// Return the points that no other point beats: none is as good in both values and better in one. signs: 1 if more is better.
+// Return the points that no other point beats: none is as good in both values and better in one.
+// signs: for each value 1 if more is better, else -1.
 charts.front = (points, signs) => points.filter(p => !points.some(q => {
   const gains = [signs[0] * (q.x - p.x), signs[1] * (q.y - p.y)];
   return gains[0] >= 0 && gains[1] >= 0 && (gains[0] > 0 || gains[1] > 0);
@@ -20,13 +21,16 @@ charts.kinds.pareto = body => {
   const place = element("div"), note = element("p", {className: "note"}), list = element("div");
   body.append(controls, place, legendPlace, note, list);
 
+  let legend = {table: -1};
   const points = () => {
     const found = [];
-    for (const [, members] of charts.groups(charts.ofTable(state.table), run => `${runs.row[run]} ${runs.sparsity[run]}`)) {
+    const cell = run => `${runs.row[run]} ${runs.sparsity[run]}`;
+    for (const [, members] of charts.groups(charts.ofTable(state.table), cell)) {
       const known = members.filter(run => runs[state.x][run] !== null && runs[state.y][run] !== null);
       if (known.length) {
         const of = name => mean(known.map(run => runs[name][run]));
-        found.push({row: rows[runs.row[known[0]]], sparsity: runs.sparsity[known[0]], runs: known, x: of(state.x), y: of(state.y)});
+        const [first] = known, row = rows[runs.row[first]];
+        found.push({row, sparsity: runs.sparsity[first], runs: known, x: of(state.x), y: of(state.y)});
       }
     }
     return found;
@@ -57,9 +61,11 @@ charts.kinds.pareto = body => {
   ].join("<br>");
   const draw = () => {
     refresh();
-    const legend = charts.legend(state.table);
+    if (legend.table !== state.table) {  // kept otherwise, so that a button keeps the focus
+      legend = {table: state.table, ...charts.legend(state.table)};
+      legendPlace.replaceChildren(legend.box);
+    }
     legend.update();
-    legendPlace.replaceChildren(legend.box);
     const table = tables[state.table], all = points();
     const signs = [state.x, state.y].map(name => charts.MEASURES[name].better(table));
     const front = charts.front(all, signs).sort((a, b) => a.x - b.x || signs[1] * (a.y - b.y));
@@ -75,17 +81,21 @@ charts.kinds.pareto = body => {
     const axis = name => charts.axis(`${charts.MEASURES[name].name(table)} (${charts.MEASURES[name].better(table) > 0
       ? "more" : "less"} is better)`);
     charts.plot(place, traces, {xaxis: axis(state.x), yaxis: axis(state.y)});
-    const notes = ["A point is the mean over the seeds shown. The line is the Pareto front: no other row is at least as good in both."];
+    const notes = ["A point is the mean over the seeds shown. No other point is as good as one of the line in both "
+      + "measures and better in one."];
     const used = all.flatMap(point => point.runs), uses = [state.x, state.y];
-    if (uses.includes("remaining") && new Set(all.filter(point => !point.row.level).map(point => point.row.of)).size > 1) {
+    const denominators = new Set(all.filter(point => !point.row.level).map(point => point.row.of));
+    if (uses.includes("remaining") && denominators.size > 1) {
       notes.push("Remaining weights are fractions of different matrices here.");
     }
     if (uses.some(name => charts.MEASURES[name].device) && new Set(used.map(run => runs.device[run])).size > 1) {
       notes.push("The runs used different devices: their times and memory do not compare.");
     }
     note.textContent = notes.join(" ");
-    const columns = ["on the front", "sparsity", charts.MEASURES[state.x].name(table), charts.MEASURES[state.y].name(table), "seeds"];
-    list.replaceChildren(charts.table(columns, front.map(p => [p.row.label, p.sparsity, shown(p.x), shown(p.y), p.runs.length]), 1));
+    const columns = ["on the front", "sparsity", charts.MEASURES[state.x].name(table),
+      charts.MEASURES[state.y].name(table), "seeds"];
+    const lines = front.map(p => [p.row.label, p.sparsity, shown(p.x), shown(p.y), p.runs.length]);
+    list.replaceChildren(charts.table(columns, lines, 1));
   };
   return draw;
 };

@@ -17,14 +17,18 @@ const charts = (() => {
   const labelled = (text, control) => element("label", {}, `${text} `, control);
   const select = (options, chosen, change) => {
     const control = element("select");
-    for (const [value, text] of options) control.append(new Option(text, value, false, String(value) === String(chosen)));
+    for (const [value, text] of options) {
+      control.append(new Option(text, value, false, String(value) === String(chosen)));
+    }
     control.addEventListener("change", () => change(control.value));
     return control;
   };
   const table = (columns, lines, texts) => {  // texts: how many columns at the left are no numbers
     const kind = i => i < texts ? "" : "num";
-    const head = element("tr", {}, ...columns.map((name, i) => element("th", {scope: "col", textContent: name, className: kind(i)})));
-    const body = lines.map(line => element("tr", {}, ...line.map((text, i) => element("td", {textContent: text, className: kind(i)}))));
+    const head = element("tr", {}, ...columns.map((name, i) =>
+      element("th", {scope: "col", textContent: name, className: kind(i)})));
+    const body = lines.map(line => element("tr", {}, ...line.map((text, i) =>
+      element("td", {textContent: text, className: kind(i)}))));
     const made = element("table", {className: "plain"}, element("thead", {}, head), element("tbody", {}, ...body));
     const wide = element("div", {className: "wide", tabIndex: 0}, made);
     wide.setAttribute("role", "region");
@@ -37,7 +41,6 @@ const charts = (() => {
     && !hidden.seeds.has(runs.seed[run]);
   const numbers = runs.row.map((_, run) => run);
   const ofTable = number => numbers.filter(run => row(run).table === number && isChosen(run));
-  const rowsOf = number => rows.filter(r => r.table === number && !hidden.rows.has(r.label));
   const groups = (list, key) => {
     const found = new Map();
     for (const item of list) {
@@ -56,7 +59,8 @@ const charts = (() => {
 
   // Plotly reads some HTML in texts, so a name's own signs are escaped.
   const plain = text => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-  const wrapped = (text, width) => plain(text.replace(new RegExp(`(.{${width}})(?=.)`, "gu"), "$1\n")).replace(/\n/g, "<br>");
+  const wrapped = (text, width) =>
+    plain(text.replace(new RegExp(`(.{${width}})(?=.)`, "gu"), "$1\n")).replace(/\n/g, "<br>");
   const width = () => Math.max(24, Math.min(90, Math.round(document.documentElement.clientWidth / 14)));
   const runName = run => `${row(run).short}, sparsity ${runs.sparsity[run]}, seed ${runs.seed[run]}`;
   const runFacts = run => [
@@ -67,7 +71,8 @@ const charts = (() => {
 
   const theme = () => data.themes[dark.matches ? "dark" : "light"];
   const axis = (title, more = {}) => ({
-    title: {text: plain(title)}, gridcolor: theme().grid, zeroline: false, linecolor: theme().ink, automargin: true, ...more,
+    title: {text: plain(title)}, gridcolor: theme().grid, zeroline: false, linecolor: theme().ink, automargin: true,
+    ...more,
   });
   const plot = (place, traces, layout, config = {}) => {
     const {paper, ink, grid} = theme(), small = document.documentElement.clientWidth < 600;
@@ -88,12 +93,14 @@ const charts = (() => {
   };
   const line = (r, more = {}) => ({color: r.colour, dash: r.dash, width: 1.6, ...more});
   const marker = (r, more = {}) => ({
-    color: r.colour, symbol: r.symbol, size: 8, line: {color: r.colour, width: /thin|line|^y-/.test(r.symbol) ? 1.6 : 0}, ...more,
+    color: r.colour, symbol: r.symbol, size: 8,
+    line: {color: r.colour, width: /thin|line|^y-/.test(r.symbol) ? 1.6 : 0}, ...more,
   });
   // A click on a point writes its run below the chart, where its command can be copied.
   const pin = (place, note) => place.on("plotly_click", event => {
     const run = event.points[0].customdata;
-    if (typeof run === "number") note.replaceChildren(...runFacts(run).flatMap(text => [element("span", {textContent: text}), " "]));
+    if (typeof run !== "number") return;
+    note.replaceChildren(...runFacts(run).flatMap(text => [element("span", {textContent: text}), " "]));
   });
 
   const isNear = chart => chart.seen && chart.div.isConnected;
@@ -128,16 +135,19 @@ const charts = (() => {
     for (const div of document.querySelectorAll(".chart")) {
       const number = div.dataset.table ? tables.findIndex(each => each.name === div.dataset.table) : -1;
       if (!(div.dataset.chart in kinds) || (div.dataset.table && number < 0)) continue;
-      const body = element("div"), off = element("p", {className: "note", hidden: true, textContent: "This task is switched off."});
+      const body = element("div");
+      const off = element("p", {className: "note", hidden: true, textContent: "This task is switched off."});
       div.append(off, body);
       div.classList.add("live");
-      live.push({div, body, off, table: number, seen: false, stale: true, draw: kinds[div.dataset.chart](body, number)});
+      const draw = kinds[div.dataset.chart](body, number);
+      live.push({div, body, off, table: number, seen: false, stale: true, draw});
       watch.observe(div);
     }
     dark.addEventListener("change", redraw);
   };
   return {
-    data, runs, rows, tables, kinds, hidden, pairs, live, numbers, element, labelled, select, table, row, isChosen, ofTable, rowsOf,
-    groups, mean, sd, shown, score, plain, hover, runName, runFacts, theme, axis, plot, line, marker, pin, redraw, start,
+    data, runs, rows, tables, kinds, hidden, pairs, live, numbers, element, labelled, select, table, row, isChosen,
+    ofTable, groups, mean, sd, shown, score, plain, hover, runName, runFacts, theme, axis, plot, line, marker, pin,
+    redraw, start,
   };
 })();

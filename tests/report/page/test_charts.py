@@ -108,6 +108,7 @@ def test_a_point_names_its_run_and_a_click_keeps_its_command(opened):
     ActionChains(opened, duration=0).move_to_element(point).pause(0.1).click().perform()
     text = of(opened, "score", "p.querySelector('.hoverlayer').textContent")
     assert "gmp, sparsity 0.9, seed 1" in text and "accuracy 0.6800" in text and "gmp0.9-1" in text and "4 s" in text
+    assert of(opened, "score", "getComputedStyle(p.querySelector('.hoverlayer').closest('svg')).overflow") == "visible"
     pinned = of(opened, "score", "c.querySelector('.pinned').textContent")
     assert "prunebert method=gmp sparsity=0.9 seed=1" in pinned
 
