@@ -1,4 +1,4 @@
-"""Decide which runs may be averaged, and label them.
+"""Decide which runs may be averaged, and name the tables that compare them.
 
 Runs belong to one variant if they differ only in sparsity and seed.
 """
@@ -16,7 +16,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from prunebert.errors import BadInput, visible
+from prunebert.errors import BadInput
+from prunebert.report import labels
+from prunebert.report.labels import AXES
 from prunebert.report.rows import parse_cell
 from prunebert.runs import discover
 from prunebert.settings import signature
@@ -26,12 +28,7 @@ METHOD_ORDER = (
     *("dense", "random", "magnitude", "imp", "gmp", "movement", "soft_movement", "l0"),
     *("sparsebert", "tamt", "abp", "smp"),
 )
-AXES = ("prunable", "fit", "distill", "augment", "train")  # a label names each of these that differs within a table
-AXIS_SETTINGS = {"fit": ("fit.", "mask_fit.", "teacher_fit.", "distill.fit."), "distill": ("distill.",)}
-MAX_LABEL = 400  # characters of a label; a longer one is shortened
-MAX_SHORT_LABEL = 200  # the same in figures
 MAX_WORD = 120  # characters of each part of a table's name
-UNLABELLED = {"distill": "none", "augment": "none"}  # values that a label leaves out
 DENOMINATORS = {
     "encoder": "encoder",
     "encoder_pooler": "encoder, pooler",
@@ -46,8 +43,7 @@ def add_labels(runs: pd.DataFrame) -> pd.DataFrame:
     facts: the settings that identify the variant.
     variant: a hash of the method and the facts.
     table: the name of the table; a table holds one task, model and evaluation data.
-    label: the variant's name in its table.
-    short_label: the same for figures, with fewer settings.
+    label, short_label, details: see `labels.labels`.
     order: the position of the row.
     """
     runs = runs.copy()
@@ -61,11 +57,8 @@ def add_labels(runs: pd.DataFrame) -> pd.DataFrame:
     runs["facts"] = [fact | head for fact, head in zip(facts, _masked_lm_heads(rows), strict=True)]
     runs["variant"] = [_digest([m, f]) for m, f in zip(runs["method"], runs["facts"], strict=True)]
     runs["table"] = _table_names(runs)
-    runs[["label", "short_label"]] = ""
-    for _, table_runs in runs.groupby("table", sort=False):
-        names = _labels(table_runs.drop_duplicates("variant"))
-        for column, by_variant in zip(("label", "short_label"), names, strict=True):
-            runs.loc[table_runs.index, column] = table_runs["variant"].map(by_variant)
+    names = labels.labels(runs.drop_duplicates(["table", "variant"]))
+    runs = runs.join(names.set_index(["table", "variant"]), on=["table", "variant"])
     rank = {method: i for i, method in enumerate(METHOD_ORDER)}
     sort_keys = pd.DataFrame(
         {"table": runs["table"], "rank": runs["method"].map(lambda m: rank.get(m, len(rank)))}
@@ -162,69 +155,6 @@ def _table_names(runs: pd.DataFrame) -> list[str]:
 
 def _base_name(path: str) -> str:
     return path.rstrip("/").rpartition("/")[2]
-
-
-def _labels(variants: pd.DataFrame) -> tuple[dict[str, str], dict[str, str]]:
-    """Map each variant of a table to its label and to its short label.
-
-    A label is the method and everything in which it differs from other rows. A short label has only the settings that
-    distinguish the method's variants.
-
-    Args:
-        variants: one run of each variant.
-    """
-    facts = pd.DataFrame(variants["facts"].tolist(), index=variants["variant"]).fillna("-")
-    method = variants.set_index("variant")["method"]
-    table_axes = [axis for axis in AXES if axis != "prunable" and facts[axis].nunique() > 1]
-    labels: dict[str, str] = {}
-    short_labels: dict[str, str] = {}
-    for name in method.unique():
-        method_facts = facts[method == name]
-        # sorted: the order of columns differs from table to table
-        differing = sorted(k for k in method_facts if method_facts[k].nunique() > 1)
-        axes = [axis for axis in AXES if axis in table_axes or axis in differing]
-        others = [k for k in differing if k not in AXES and not _implied(method_facts, k, axes)]
-        short_keys = _distinguishing(method_facts, axes, others)
-        for variant, values in method_facts.iterrows():
-            named_axes = [axis for axis in axes if values[axis] != UNLABELLED.get(axis) or axis in differing]
-            # a short label shows a switch only where it is on
-            shown_keys = [k for k in short_keys if values[k] != "false"]
-            labels[str(variant)] = _label(str(name), values, named_axes, others)
-            short = visible(_label(str(name), values, named_axes, shown_keys))
-            short_labels[str(variant)] = brief(short, MAX_SHORT_LABEL)
-    return labels, short_labels
-
-
-def _label(method: str, values: pd.Series, axes: list[str], keys: list[str]) -> str:
-    """Format a label: the method, then its axes and settings in brackets."""
-    words = [f"{axis}={values[axis]}" for axis in axes] + [f"{key}={_class_name(values[key])}" for key in keys]
-    return brief(f"{method} ({', '.join(words)})" if words else method, MAX_LABEL)
-
-
-def _distinguishing(method_facts: pd.DataFrame, axes: list[str], keys: list[str]) -> list[str]:
-    """Return the keys that, with the axes, suffice to distinguish the rows. Settings of an axis are tried last."""
-
-    def count_distinct(columns: list[str]) -> int:
-        return len(method_facts[columns].drop_duplicates()) if columns else 1
-
-    chosen: list[str] = []
-    for key in sorted(keys, key=lambda k: k.startswith(sum(AXIS_SETTINGS.values(), ()))):
-        if count_distinct([*axes, *chosen, key]) > count_distinct([*axes, *chosen]):
-            chosen.append(key)
-    return chosen
-
-
-def _implied(method_facts: pd.DataFrame, key: str, axes: list[str]) -> bool:
-    """Return whether an axis implies the setting, as fit=quick implies fit.lr."""
-    return any(
-        key.startswith(AXIS_SETTINGS.get(axis, ())) and method_facts.groupby(axis)[key].nunique().max() == 1
-        for axis in axes
-    )
-
-
-def _class_name(value: str) -> str:
-    """Shorten prunebert.schedules.Linear to Linear."""
-    return value.rpartition(".")[2] if value.startswith("prunebert.") else value
 
 
 def _group(data: dict[str, Any], key: str) -> dict[str, Any]:
