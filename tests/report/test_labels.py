@@ -23,11 +23,11 @@ def test_one_setting_is_named_if_it_suffices_and_the_details_have_all():
     assert details == ["alpha=1, fit.lr=1, zeta=1", "alpha=2, fit.lr=2, zeta=2"]
 
 
-def test_the_fewest_settings_are_named_not_the_first_that_help():
-    """a splits off one variant, b another; c alone tells all three apart."""
-    values = [("1", "1", "1"), ("1", "2", "2"), ("2", "2", "3")]
+def test_the_fewest_settings_are_named_not_those_that_help_most_at_first():
+    """c has most values, but only with both others does it tell all apart. a and b do so without it."""
+    values = ["111", "121", "132", "213", "224", "232"]  # of a, b and c
     found, _ = named(*(("t", "smp", dict(zip("abc", v, strict=True))) for v in values))
-    assert found == ["smp (c=1)", "smp (c=2)", "smp (c=3)"]
+    assert found == [f"smp (a={v[0]}, b={v[1]})" for v in values]
 
 
 def test_a_grid_needs_both_settings_in_the_order_of_their_names():
@@ -45,7 +45,9 @@ def test_a_variant_has_one_label_in_all_tables_of_the_page():
     """In the second table only one learning rate ran. A setting that differs only between tables is in no label."""
     rows = [("a", "smp", {"fit.lr": "1"}), ("a", "smp", {"fit.lr": "2"}), ("b", "smp", {"fit.lr": "1"})]
     rows += [("a", "gmp", {"fit.lr": "1"}), ("b", "gmp", {"fit.lr": "2"})]
-    assert named(*rows)[0] == ["smp (fit.lr=1)", "smp (fit.lr=2)", "smp (fit.lr=1)", "gmp", "gmp"]
+    found, details = named(*rows)
+    assert found == ["smp (fit.lr=1)", "smp (fit.lr=2)", "smp (fit.lr=1)", "gmp", "gmp"]
+    assert details == ["fit.lr=1", "fit.lr=2", "fit.lr=1", "", ""]
 
 
 def test_a_switch_that_is_off_is_left_out():
