@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from prunebert.errors import BadInput, visible
 from prunebert.report import cells
 from prunebert.report.collect import Trouble
-from prunebert.report.figures import curves, style
+from prunebert.report.figures import scales, style
 from prunebert.report.page import answers, literature, marks, training
 from prunebert.report.published import numbers
 from prunebert.report.variants import DENOMINATORS
@@ -102,7 +102,7 @@ def _axis(runs: pd.DataFrame, found: literature.Found) -> tuple[list[list[Any]],
     published_curves, points = found
     shown = sorted({*(pruned if len(pruned) else runs)["sparsity"], *points["sparsity"]})
     axes = Figure().subplots()
-    curves.sparsity_axis(
+    scales.sparsity_axis(
         axes, shown, [end for c in published_curves for end in (c["sparsity"].min(), c["sparsity"].max())]
     )
     position = literature.position
