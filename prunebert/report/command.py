@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import io
 import json
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
-from prunebert import __version__
 from prunebert.errors import BadInput, reason
 from prunebert.report import cells, collect, folder, latex, rows, terminal
 from prunebert.report.collect import Collected, Trouble
 from prunebert.report.figures import picture
 from prunebert.report.figures.style import Drawing
-from prunebert.report.page import page, sections
+from prunebert.report.page import interactive, page, provenance, study
 from prunebert.report.page.page import Picture
-from prunebert.report.statistics import differences, marks
+from prunebert.report.page.sections import sections as build
+from prunebert.report.statistics import differences, marks, ranking
+from prunebert.report.statistics.ranking import Ranking
 from prunebert.runs import files, reading
-from prunebert.system.console import counted, short
+from prunebert.system.console import short
 from prunebert.system.countdown import Countdown
 from prunebert.system.garbage import long_lived_objects
 from prunebert.system.names import encodable
@@ -41,6 +42,7 @@ class Report(NamedTuple):
     file: Path  # report.html
     runs: pd.DataFrame  # the runs in its tables
     troubles: list[Trouble]
+    ranking: Ranking | None  # the one that the page shows first; None if there is nothing to rank
 
 
 def write(dirs: list[Path], out: Path | None = None, baselines: Sequence[str] = ()) -> Report:
@@ -58,11 +60,11 @@ def write(dirs: list[Path], out: Path | None = None, baselines: Sequence[str] = 
     out = (dirs[0] if reading.is_folder(dirs[0]) else dirs[0].parent) / "report" if out is None else out
     folder.refuse_unusable(out)
     collected = collect.collect(dirs)
-    runs, troubles = collected.runs, list(collected.troubles)
-    baselines = differences.choose_baselines(runs, baselines)
+    troubles = list(collected.troubles)
+    baselines = differences.choose_baselines(collected.runs, baselines)
     try:
         (out / "figures").mkdir(parents=True, exist_ok=True)
-        table_sections, latex_parts, document = [], [latex.HEAD], picture.Document()
+        document = picture.Document()
         with Countdown("drawing figures", None) as countdown, long_lived_objects():
 
             def draw(drawing: Drawing) -> Picture:
@@ -70,34 +72,39 @@ def write(dirs: list[Path], out: Path | None = None, baselines: Sequence[str] = 
                 countdown.advance()
                 return drawn
 
-            unreadable: dict[Path, str] = {}
-            runs = marks.add_marks(runs, unreadable)
-            for name, table_runs in runs.groupby("table", sort=False):
-                gaps = differences.differences(table_runs, baselines, unreadable)
-                told = {trouble.reason for trouble in troubles}  # collect has verified what has a hash
-                more = {path: reason for path, reason in unreadable.items() if reason not in told}
-                troubles += [Trouble("not in the tests", short(path), reason) for path, reason in more.items()]
-                countdown.advance(0)
-                table_sections.append(sections.table_section(str(name), table_runs, gaps, baselines, draw, troubles))
-                latex_parts += _latex_tables(str(name), table_runs, gaps)
+            countdown.advance(0)
+            asked = _study(collected, dirs, out, baselines, troubles)
+            sections = build(asked, draw, troubles)
             for figure_name, content in document.split().items():
                 files.write(out / "figures", f"{figure_name}.pdf", content)
-        all_sections = [
-            sections.trouble_section(collected, troubles),
-            *table_sections,
-            sections.reading_section(),
-        ]
-        html = page.render("prunebert report", _summary(collected, dirs), _count_troubles(troubles), all_sections)
-        results = flatten(runs)
+        summary = [study.sentence(asked.runs), study.origin(asked)]
+        html = page.render("prunebert report", summary, provenance.count(troubles), sections, asked.charts)
+        results = flatten(asked.runs)
         parquet = io.BytesIO()
         results.to_parquet(parquet, index=False)
         files.write(out, "results.csv", rows.as_csv(results).encode())
         files.write(out, "results.parquet", parquet.getvalue())
-        files.write(out, "tables.tex", encodable("\n".join(latex_parts)).encode())
+        files.write(out, "tables.tex", encodable(_latex(asked)).encode())
         files.write(out, "report.html", encodable(html).encode())
     except OSError as error:
         raise BadInput(f"--out={out} cannot be written to: {reason(error)}") from error
-    return Report(out / "report.html", runs, troubles)
+    shown = asked.rankings[study.first(asked.rankings)] if asked.rankings else None
+    return Report(out / "report.html", asked.runs, troubles, shown)
+
+
+def _study(
+    collected: Collected, dirs: list[Path], out: Path, baselines: list[str], troubles: list[Trouble]
+) -> study.Study:
+    """Compute what the page shows; what cannot be read is appended to `troubles`."""
+    unreadable: dict[Path, str] = {}
+    runs = marks.add_marks(collected.runs, unreadable)
+    tables = runs.groupby("table", sort=False)
+    gaps = {str(name): differences.differences(part, baselines, unreadable) for name, part in tables}
+    rankings = [ranking.rank(runs, sparsity, unreadable) for sparsity in ranking.sparsities(runs)]
+    told = {trouble.reason for trouble in troubles}  # collect has verified what has a hash
+    troubles += [Trouble("not in the tests", short(p), why) for p, why in unreadable.items() if why not in told]
+    charts = interactive.payload(runs, troubles)
+    return study.Study(replace(collected, runs=runs), dirs, out, baselines, gaps, rankings, charts)
 
 
 def flatten(runs: pd.DataFrame) -> pd.DataFrame:
@@ -118,32 +125,15 @@ def flatten(runs: pd.DataFrame) -> pd.DataFrame:
     return table.map(lambda v: encodable(v) if isinstance(v, str) else v).rename(columns=encodable)
 
 
-def _latex_tables(name: str, runs: pd.DataFrame, gaps: pd.DataFrame) -> list[str]:
-    """Return a table method × sparsity for each metric, and a table of differences for each baseline."""
-    main_metric = runs["metric"].iloc[0]
-    parts = []
-    for metric in (main_metric, *sorted({m for metrics in runs["metrics"] for m in metrics} - {main_metric})):
-        cell_means = cells.cells(runs, None if metric == main_metric else metric)
-        lower = metric in cells.LOWER_IS_BETTER
-        parts.append(latex.scores(cell_means, table=name, metric=metric, lower_is_better=lower))
-    for baseline, compared in gaps.groupby("baseline", sort=False):
-        parts.append(latex.differences(compared, table=name, metric=main_metric, method=str(baseline)))
-    return parts
-
-
-def _summary(collected: Collected, dirs: list[Path]) -> list[str]:
-    """Return the first paragraphs of the page: what was read, when, and what lies beside the page."""
-    runs = collected.runs
-    columns = (("methods", "method"), ("tasks with models", "table"), ("sparsities", "sparsity"), ("seeds", "seed"))
-    counts = ", ".join(f"{name} {runs[column].nunique()}" for name, column in columns)
-    date = pd.Timestamp.now().strftime("%Y-%m-%d %H:%M")
-    return [
-        f"{counted(collected.finished, 'finished run')} from {', '.join(map(str, dirs))}: {counts}.",
-        f"Written by prunebert {__version__} on {date}. Beside this page: results.csv and results.parquet "
-        "(a row per run), tables.tex, figures/.",
-    ]
-
-
-def _count_troubles(troubles: list[Trouble]) -> str:
-    """Return the number of troubles of each kind, or "" if there are none."""
-    return "; ".join(f"{count} {kind}" for kind, count in Counter(t.kind for t in troubles).items())
+def _latex(asked: study.Study) -> str:
+    """Return tables.tex: for each table and metric the scores, and the differences to each baseline."""
+    parts = [latex.HEAD]
+    for name, runs in asked.tables:
+        main_metric = runs["metric"].iloc[0]
+        for metric in (main_metric, *sorted({m for metrics in runs["metrics"] for m in metrics} - {main_metric})):
+            cell_means = cells.cells(runs, None if metric == main_metric else metric)
+            lower = metric in cells.LOWER_IS_BETTER
+            parts.append(latex.scores(cell_means, table=name, metric=metric, lower_is_better=lower))
+        for baseline, compared in asked.gaps[name].groupby("baseline", sort=False):
+            parts.append(latex.differences(compared, table=name, metric=main_metric, method=str(baseline)))
+    return "\n".join(parts)

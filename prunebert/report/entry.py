@@ -12,6 +12,7 @@ from prunebert.system.table import add_wide
 
 DESCRIPTION = "Write report.html, results.csv and .parquet, tables.tex and figures from finished runs."
 DIRS = "runs, sweeps, or folders of them; or results.csv or results.parquet of an earlier report"
+BASELINE = "compare with this method or row, by its label; several with commas; default: magnitude, if it ran"
 
 BASELINE = "compare with this method or row, by its label; several with commas; default: magnitude, if it ran"
 
@@ -34,5 +35,7 @@ def main(words: list[str]) -> None:
 
     report = write(options.dirs, options.out, options.baseline)
     terminal.show_scores(report.runs, options.wide)
+    if report.ranking:
+        terminal.show_best(report.ranking)
     terminal.show_troubles(report.runs, report.troubles)
     terminal.show_file(report.file)

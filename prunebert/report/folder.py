@@ -9,7 +9,7 @@ from prunebert.errors import BadInput
 from prunebert.report import latex, rows
 from prunebert.system import outputs
 
-FIGURE = re.compile(r"(score|cost|density|budget|overlap|forest)-.*\.(png|pdf)")
+FIGURE = re.compile(r"(score|forest|cost|density|budget|overlap)-.*\.(png|pdf)")
 
 
 def refuse_unusable(out: Path) -> None:

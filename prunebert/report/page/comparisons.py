@@ -1,8 +1,7 @@
-"""Build the part of the page that compares rows with the baselines: a forest plot, and its numbers folded below it."""
+"""Compare every row with the baselines: a forest plot for each table, and the numbers with both tests."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import pandas as pd
@@ -10,49 +9,66 @@ import pandas as pd
 from prunebert.errors import visible
 from prunebert.report.figures import forest
 from prunebert.report.page import tables
-from prunebert.report.page.page import Part, Picture
+from prunebert.report.page.drawings import Draw, drawing
+from prunebert.report.page.page import Part
+from prunebert.report.page.study import Study, nearest
 from prunebert.report.statistics import examples
+from prunebert.report.statistics.format import LEVEL
 from prunebert.system.names import brief
 
-Draw = Callable[[str, str, Callable], Picture]
+TALL = 20  # rows; more are drawn in a figure for each sparsity
+OPEN = 4  # tables whose differences are drawn open; those of others are folded
+NO_BASELINE = "No baseline: magnitude did not run, and no other was requested (--baseline METHOD)."
 
 
-def parts(gaps: pd.DataFrame, baselines: Sequence[str], metric: str, task: str, draw: Draw) -> list[Part]:
-    """Return the comparisons of one table: for each baseline its figures, then its numbers.
+def forests(asked: Study, draw: Draw) -> list[Part]:
+    """Return a part for each baseline, with the figures of each table."""
+    if not asked.baselines:
+        return [Part("Differences to a baseline", text=NO_BASELINE)]
+    return [
+        Part(f"Differences to {baseline}", parts=[_forest(asked, i, baseline, draw) for i in range(len(asked.tables))])
+        for baseline in asked.baselines
+    ]
+
+
+def _forest(asked: Study, position: int, baseline: str, draw: Draw) -> Part:
+    """Return the figure of one table, or one for each sparsity where it would have too many lines."""
+    name, runs = asked.tables[position]
+    gaps = asked.gaps[name][asked.gaps[name]["baseline"] == baseline]
+    if gaps.empty:
+        return Part(text=f"{name}: no other row shares a sparsity with a run of {baseline}.")
+    metric = brief(visible(runs["metric"].iloc[0]), 60)
+
+    def figure(compared: pd.DataFrame, where: str) -> Part:
+        caption = f"{name}{where}: {metric} minus that of {baseline}, the mean over the common seeds, with 95 % "
+        caption += "intervals. The p-values are corrected together by Holm's method."
+        drawn = partial(forest.draw_forest, compared, metric=metric, baseline=baseline)
+        return Part(
+            where.removeprefix(" at "), figure=draw(drawing(f"forest {name} {baseline}{where}", caption, drawn))
+        )
+
+    folded = name if position >= OPEN else ""
+    if len(gaps) <= min(TALL, forest.MAX_LINES):
+        return Part(folded=folded, parts=[figure(gaps, "")])
+    tabs = [figure(compared, f" at {sparsity:g}") for sparsity, compared in gaps.groupby("sparsity")]
+    chosen = nearest([float(tab.heading) for tab in tabs])
+    return Part(folded=folded, parts=tabs, choice="Sparsity" if folded else f"{name}, sparsity", chosen=chosen)
+
+
+def numbers(gaps: pd.DataFrame, metric: str, task: str) -> list[Part]:
+    """Return the folded table of differences to each baseline.
 
     Args:
-        gaps: see `differences.differences`.
-        baselines: the baselines of the report.
+        gaps: see `differences.differences`, of one table.
         metric: the table's metric.
         task: its task.
-        draw: called with a figure's name, its caption and what draws it.
     """
-    if not baselines:
-        why = "No baseline: magnitude did not run, and no other was requested (--baseline METHOD)."
-        return [Part("Differences to a baseline", why)]
-    return [part for baseline in baselines for part in _with_baseline(gaps, baseline, metric, task, draw)]
-
-
-def _with_baseline(gaps: pd.DataFrame, baseline: str, metric: str, task: str, draw: Draw) -> Iterator[Part]:
-    title = f"Differences to {baseline}"
-    compared = gaps[gaps["baseline"] == baseline]
-    if compared.empty:
-        yield Part(title, f"No other row shares a sparsity with a run of {baseline}.")
-        return
-    text = (
-        f"{metric} minus that of {baseline}, over the seeds that both have. Examples are compared by "
-        f"{examples.unit(metric, task)}. The tests are explained under “How to read this”."
-    )
-    groups = [("", compared)]
-    if len(compared) > forest.MAX_LINES:
-        groups = [(f" at {sparsity:g}", rows) for sparsity, rows in compared.groupby("sparsity")]
-    for where, rows in groups:
-        caption = f"{metric} minus that of {baseline}{where}: the mean over the common seeds, with "
-        caption += "95\N{NO-BREAK SPACE}% intervals. "
-        caption += "The p-values are corrected together by Holm's method."
-        drawing = partial(forest.draw_forest, rows, metric=brief(visible(metric), 60), baseline=baseline)
-        yield Part(
-            title if rows is groups[0][1] else "", text, figure=draw(f"forest {baseline}{where}", caption, drawing)
+    parts = []
+    for baseline, compared in gaps.groupby("baseline", sort=False):
+        text = (
+            f"{metric} minus that of {baseline}, over the seeds that both have. Examples are compared by "
+            f"{examples.unit(metric, task)}. Bold: below {LEVEL:g} after Holm's correction."
         )
-        text = ""
-    yield Part(table=tables.differences(compared), folded=f"The numbers: differences to {baseline}, intervals and p")
+        table = tables.differences(compared)
+        parts.append(Part(folded=f"Differences to {baseline}, with both tests", text=text, table=table))
+    return parts

@@ -44,14 +44,15 @@ class Part:
     """A part of a section. The page shows its fields in this order."""
 
     heading: str = ""
+    folded: str = ""  # if given, what follows is folded behind this line
     text: str = ""  # a paragraph per line
     table: Table | None = None
-    folded: str = ""  # if given, the table is folded behind this line
-    figure: Picture | None = None
-    chart: str = (
-        ""  # an interactive chart that page's scripts draw; then the figure is shown where there are no scripts
-    )
+    chart: str = ""  # an interactive chart that scripts draw; the figure is shown where there are no scripts
     chart_table: str = ""  # the table whose runs the chart shows; "" for all
+    figure: Picture | None = None
+    parts: list[Part] = field(default_factory=list)  # within this part
+    choice: str = ""  # if given, one of `parts` is shown at a time; this text names what their headings are values of
+    chosen: int = 0  # the index of the part that is shown first
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,8 @@ def render(
     Args:
         title: the page's title.
         summary: the first paragraphs.
-        trouble: the troubles counted, or "".
-        sections: the sections in their order.
+        trouble: what went wrong, in one line that leads to the last section; or "".
+        sections: the sections in their order. Those without parts are left out.
         data: what the interactive charts show; None if there are none.
     """
     from jinja2 import Environment, StrictUndefined
@@ -83,7 +84,7 @@ def render(
         title=title,
         summary=summary,
         trouble=trouble,
-        sections=sections,
+        sections=[section for section in sections if section.parts],
         css=Markup(_source("page.css") + (_source("charts.css") if data else "")),
         scripts=[Markup(script) for script in _scripts(with_charts=bool(data))],
         data=Markup(_json(data)) if data else "",

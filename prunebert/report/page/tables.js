@@ -1,5 +1,6 @@
-// Sorting of the page's tables by a click on a column's name, and the buttons that copy a command.
+// Tables: sorting by a click on a column's name, filtering, the hint that a box scrolls, and the copy buttons.
 "use strict";
+const FILTERED_FROM = 9;  // rows
 const key = cell => {
   if (!("sort" in cell.dataset)) return cell.textContent;
   return Number(cell.dataset.sort.replace("inf", "Infinity"));
@@ -16,6 +17,72 @@ for (const button of document.querySelectorAll("th button")) {
     body.append(...rows);
   });
 }
+
+// A filter is words that a row must contain, and comparisons of a column's numbers: smp sparsity>=0.8 "trained weights">0
+const RELATIONS = {">": (a, b) => a > b, "<": (a, b) => a < b, ">=": (a, b) => a >= b, "<=": (a, b) => a <= b,
+  "=": (a, b) => a === b, "!=": (a, b) => a !== b};
+const lower = text => text.trim().toLowerCase();
+const condition = (term, columns) => {
+  const [, name, relation, number] = term.match(/^(.+?)(>=|<=|!=|>|<|=)(-?\d*\.?\d+(?:e[+-]?\d+)?)$/) ?? [];
+  const column = name === undefined ? -1 : columns.indexOf(name);
+  if (column < 0) return row => lower(row.textContent).includes(term);
+  const holds = value => Number.isFinite(value) && RELATIONS[relation](value, Number(number));  // none where it is missing
+  return row => holds(key(row.cells[column]));
+};
+const conditions = (text, columns) => {
+  const terms = lower(text).match(/(?:"[^"]*"?|[^\s"])+/g) ?? [];
+  return terms.map(term => condition(term.replaceAll('"', ""), columns));
+};
+for (const table of document.querySelectorAll("table")) {
+  const rows = [...table.tBodies[0].rows], columns = [...table.tHead.rows[0].cells].map(cell => lower(cell.textContent));
+  if (rows.length < FILTERED_FROM) continue;
+  const box = document.createElement("p"), label = document.createElement("label");
+  const input = document.createElement("input"), count = document.createElement("span");
+  box.className = "filter";
+  input.type = "search";
+  input.placeholder = columns.includes("sparsity") ? "words, or sparsity>0.8" : "words";
+  count.setAttribute("aria-live", "polite");
+  label.append("Filter rows: ", input);
+  box.append(label, " ", count);
+  const apply = () => {
+    const all = conditions(input.value, columns);
+    for (const row of rows) row.hidden = !all.every(holds => holds(row));
+    const shown = rows.filter(row => !row.hidden).length;
+    count.textContent = all.length ? `${shown} of ${rows.length} rows` : `${rows.length} rows`;
+  };
+  input.addEventListener("input", apply);
+  apply();
+  table.closest(".wide").before(box);
+}
+
+// A box that is wider than the page says so, and can be reached with the keyboard; others are no stop.
+const boxes = new ResizeObserver(entries => {
+  for (const {target} of entries) {
+    const scrolls = target.scrollWidth > target.clientWidth + 1;
+    const hint = target.previousElementSibling?.classList.contains("hint") ? target.previousElementSibling : null;
+    target.tabIndex = scrolls ? 0 : -1;
+    target.setAttribute("aria-label", target.getAttribute("aria-label").split(";")[0] + (scrolls ? "; scrolls sideways" : ""));
+    if (scrolls && !hint) {
+      const text = document.createElement("p");
+      text.className = "hint";
+      text.textContent = "scrolls sideways →";
+      target.before(text);
+    } else if (!scrolls && hint) hint.remove();
+  }
+});
+for (const box of document.querySelectorAll(".wide")) boxes.observe(box);
+
+// Paper has all that is folded, and the figures in light colours.
+const opened = [], sources = [...document.querySelectorAll("source")], screens = sources.map(source => source.media);
+addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("details:not([open])")) { details.open = true; opened.push(details); }
+  for (const source of sources) source.media = "not all";
+});
+addEventListener("afterprint", () => {
+  for (const details of opened.splice(0)) details.open = false;
+  sources.forEach((source, i) => { source.media = screens[i]; });
+});
+
 for (const button of document.querySelectorAll(".copy")) {
   button.addEventListener("click", async () => {
     const code = button.previousElementSibling;

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from prunebert.report.collect import collect
-from prunebert.report.page.tables import published_comparisons, published_with_other_settings
+from prunebert.report.page.published import agreeing_numbers, numbers_with_other_settings
 from prunebert.report.published import numbers as published
 from prunebert.settings import checks
 
@@ -159,8 +159,8 @@ def compare(run, tmp_path, *words, **changes):
     facts = {"task": "mnli", "metric": "accuracy_matched", "score": 0.83, "metrics": {"accuracy_matched": 0.83}}
     run("x", "smp", 0.9, **facts | {"settings": papers.paper("method=smp", "task=mnli", *words)} | changes)
     runs = collect([tmp_path]).runs
-    assert not published_with_other_settings(runs, TABLE).rows or not published_comparisons(runs, TABLE).rows
-    return [(row[4].text, row[5].text) for row in published_comparisons(runs, TABLE).rows]
+    assert not numbers_with_other_settings(runs, TABLE).rows or not agreeing_numbers(runs, TABLE).rows
+    return [(row[4].text, row[5].text) for row in agreeing_numbers(runs, TABLE).rows]
 
 
 def test_measured_minus_published_where_everything_matches(run, tmp_path):
@@ -177,9 +177,9 @@ def test_the_teacher_and_the_last_part_of_a_models_path_count(run, tmp_path):
 def test_a_number_with_other_settings_is_listed_with_them_and_never_compared(run, tmp_path):
     settings = papers.paper("method=smp", "task=mnli", "fit.epochs=3", "fit.lr=1e-4")
     assert compare(run, tmp_path, settings=settings) == []
-    rows = published_with_other_settings(collect([tmp_path]).runs, TABLE).rows
+    rows = numbers_with_other_settings(collect([tmp_path]).runs, TABLE).rows
     assert [row[3].text for row in rows] == ["0.825", "0.825"] and {row[2].text for row in rows} == {"accuracy_matched"}
-    assert {row[4].text for row in rows} == {"fit.epochs=12, here 3; fit.lr=2e-05, here 0.0001"}
+    assert {row[-1].text for row in rows} == {"fit.epochs=12, here 3; fit.lr=2e-05, here 0.0001"}
 
 
 def test_a_dense_run_matches_every_dense_number_whatever_the_denominator():
