@@ -118,6 +118,8 @@ def test_of_many_labels_the_message_lists_some(variants):
 
 def test_every_other_row_is_compared_with_each_baseline(variants):
     """A row as the baseline has its own method's other rows as well, those before it in the table too."""
+    (short,) = set(variants[variants["label"] == SECOND]["short_label"]) - {SECOND}
+    assert set(differences.differences(variants, [short])["against"]) == {SECOND}
     gaps = differences.differences(variants, [SECOND, "dense"]).set_index(["baseline", "label"])["difference"]
     assert gaps.to_dict() == {
         (SECOND, gmp := variants.set_index("method")["label"]["gmp"]): pytest.approx(0.2),
