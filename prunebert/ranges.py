@@ -27,6 +27,7 @@ Positive = Annotated[float, "at least 1e-30 and at most 1e30"]
 # Parts of a whole.
 Fraction = Annotated[float, "at least 0 and below 1"]
 Share = Annotated[float, "above 0 and at most 1"]
+Part = Annotated[float, "above 0 and at most 1000000000"]  # a fraction below 1, or a number of rows
 Probability = Annotated[float, "at least 0 and at most 1"]
 # Whole numbers. A run of 10⁹ steps takes years.
 Count = Annotated[int, "at least 1 and at most 1000000000"]

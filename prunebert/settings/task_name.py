@@ -13,7 +13,18 @@ LONGEST = 80  # characters
 
 
 def of(node: dict[str, Any], option: str, words: list[str]) -> str:
-    """Return the name of a configured task: task.name, or else the stem of the user's own file, or else the option.
+    """Return the name of a configured task in results, tables and figures.
+
+    A task that is scored on training rows, for tuning, is another one than the same task scored on its evaluation data.
+
+    The arguments and errors are those of `_of_data`.
+    """
+    name = _of_data(node, option, words)
+    return name if node.get("tuning_holdout") is None else f"{name}_tuning"
+
+
+def _of_data(node: dict[str, Any], option: str, words: list[str]) -> str:
+    """Return the name of a task's data: task.name, or else the stem of the user's own file, or else the option.
 
     Published numbers and known overlaps of data belong to the names of prunebert's own tasks. A file of the user's
     therefore gets none of these names.

@@ -47,14 +47,26 @@ def corpus(
     if "validation" not in texts:
         if not 0 < holdout < 1:
             raise BadInput(f"corpus.holdout={holdout}: must be above 0 and below 1")
-        from sklearn.model_selection import train_test_split
-
-        try:
-            train, validation = train_test_split(texts["train"], test_size=holdout, random_state=0)
-        except ValueError as error:  # too few documents
-            raise BadInput(f"corpus.holdout={holdout}: {str(error).splitlines()[0]}") from error
-        texts = {"train": train, "validation": validation}
+        texts = hold_out(texts["train"], f"corpus.holdout={holdout}", holdout)
     return texts
+
+
+def hold_out(documents: list[str], setting: str, part: float | int) -> Texts:
+    """Split documents into "train" and "validation". The split is the same for every seed and machine.
+
+    Args:
+        setting: what asks for the split, for messages.
+        part: the fraction (float) or the number (int) of the documents of "validation".
+
+    Raises BadInput for too few documents.
+    """
+    from sklearn.model_selection import train_test_split
+
+    try:
+        train, validation = train_test_split(documents, test_size=part, random_state=0)
+    except ValueError as error:  # too few documents
+        raise BadInput(f"{setting}: {str(error).splitlines()[0]}") from error
+    return {"train": train, "validation": validation}
 
 
 def _hub(name: str, text: str, *, path: str, config: str, train: str, validation: str) -> Texts:

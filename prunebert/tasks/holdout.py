@@ -1,4 +1,4 @@
-"""Hold out a part of a training table for evaluation."""
+"""Hold out a part of the training rows for evaluation."""
 
 from __future__ import annotations
 
@@ -10,20 +10,40 @@ import pandas as pd
 from prunebert.errors import BadInput
 from prunebert.tasks.sources import Tables
 
+HOLDOUT, TUNING = "task.holdout", "task.tuning_holdout"  # the keys that ask for a split of training rows
+REMEDIES = {HOLDOUT: "give task.eval=FILE", TUNING: "give another part"}
+
+
+def tuning_part(value: float, key: str = TUNING) -> float | int:
+    """Return the value of task.tuning_holdout as a fraction (float) or as a number of rows (int).
+
+    Raises BadInput for a number that is neither below 1 nor whole.
+    """
+    if value >= 1 and value != int(value):
+        raise BadInput(f"{key}={value:g}: must be a fraction below 1, or a whole number of rows")
+    return int(value) if value >= 1 else value
+
+
+def refuse_bad_fraction(part: float | int, key: str) -> None:
+    """Raise BadInput for a fraction outside (0, 1). A whole number is a number of rows."""
+    if not isinstance(part, int) and not 0 < part < 1:
+        raise BadInput(f"{key}={part}: must be above 0 and below 1, or {REMEDIES[key]}")
+
 
 def hold_out(
-    table: pd.DataFrame, gold: np.ndarray, fraction: float, names: list[str]
+    table: pd.DataFrame, gold: np.ndarray, part: float | int, names: list[str], key: str = HOLDOUT
 ) -> tuple[Tables, dict[str, np.ndarray]]:
     """Split a table and its labels into "train" and "validation". The split is the same for every seed.
 
     Args:
         gold: [rows], class indices or numbers.
+        part: the fraction (float) or the number (int) of the rows of "validation".
         names: the classes, whose proportions are kept; none for numbers.
+        key: the key that asks for the split, for messages.
 
     Raises BadInput for a fraction outside (0, 1), and for too few rows of a class.
     """
-    if not 0 < fraction < 1:
-        raise BadInput(f"task.holdout={fraction}: must be above 0 and below 1, or give task.eval=FILE")
+    refuse_bad_fraction(part, key)
     from sklearn.model_selection import train_test_split  # takes a second to import, and most tasks do not need it
 
     strata = None
@@ -32,30 +52,32 @@ def hold_out(
         if len(set(strata)) != len(set(gold.tolist())):  # a class is spelt in several ways
             strata = gold
     rows = np.arange(len(table))
-    _refuse_few_rows(fraction, len(table), strata)
+    held_out = part if isinstance(part, int) else math.ceil(part * len(table))
+    _refuse_few_rows(f"{key}={part}", REMEDIES[key], held_out, len(table), strata)
     try:
-        train, validation = train_test_split(rows, test_size=fraction, random_state=0, stratify=strata)
+        train, validation = train_test_split(rows, test_size=part, random_state=0, stratify=strata)
     except ValueError as error:
-        raise BadInput(f"task.holdout={fraction}: {str(error).splitlines()[0]}") from error
+        raise BadInput(f"{key}={part}: {str(error).splitlines()[0]}") from error
     parts = {"train": train, "validation": validation}
     tables = {split: table.iloc[part].reset_index(drop=True) for split, part in parts.items()}
     return tables, {split: gold[part] for split, part in parts.items()}
 
 
-def _refuse_few_rows(fraction: float, rows: int, strata: np.ndarray | None) -> None:
+def _refuse_few_rows(setting: str, remedy: str, held_out: int, rows: int, strata: np.ndarray | None) -> None:
     """Raise BadInput if a class, or a part, would have too few rows."""
-    remedy = "give task.eval=FILE, or more rows"
+    remedy = f"{remedy}, or more rows"
     if strata is None:
         if rows < 2:
-            raise BadInput(f"task.holdout={fraction}: the file has {rows} row, and 2 are needed; {remedy}")
+            raise BadInput(f"{setting}: the file has {rows} row, and 2 are needed; {remedy}")
+        if rows <= held_out:
+            raise BadInput(f"{setting}: there are only {rows} rows, and one must be left to train on")
         return
     classes, counts = np.unique(strata.astype(str), return_counts=True)
     if counts.min() < 2:
         rare = ", ".join(classes[counts < 2][:5])
-        raise BadInput(f"task.holdout={fraction}: every class needs 2 rows, and there is 1 of {rare}; {remedy}")
-    held_out = math.ceil(fraction * rows)
+        raise BadInput(f"{setting}: every class needs 2 rows, and there is 1 of {rare}; {remedy}")
     if min(held_out, rows - held_out) < len(classes):
         raise BadInput(
-            f"task.holdout={fraction}: of {rows} rows {held_out} would be held out, and each part needs a row of each "
+            f"{setting}: of {rows} rows {held_out} would be held out, and each part needs a row of each "
             f"of the {len(classes)} classes; choose another fraction, or {remedy}"
         )

@@ -15,10 +15,12 @@ from torch.nn import functional as F
 
 from prunebert.errors import BadInput
 from prunebert.network.interface import IGNORED, Batch, Form
+from prunebert.ranges import Part
 from prunebert.tasks.arguments import Tokens
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
-from prunebert.tasks.corpus import Texts
+from prunebert.tasks.corpus import Texts, hold_out
+from prunebert.tasks.holdout import tuning_part
 
 if TYPE_CHECKING:
     from prunebert.network.interface import Outputs
@@ -157,6 +159,7 @@ def mlm_task(
     rate: Rate,
     augment: Augment | None = None,
     key: str = "task",
+    tuning_holdout: Part | None = None,
 ) -> MaskedLM:
     """Load a corpus and cut it into blocks of `block` tokens. A document may span several blocks.
 
@@ -168,6 +171,8 @@ def mlm_task(
         rate: fraction of the tokens to predict.
         augment: must be None; a corpus cannot be augmented.
         key: where the configuration has these settings, for messages.
+        tuning_holdout: the fraction or the number of the training documents that replace the evaluation data, for
+            tuning; None: evaluate on the evaluation data.
 
     Raises BadInput for a setting outside its range, and for a corpus shorter than one block.
     """
@@ -185,7 +190,12 @@ def mlm_task(
         return {"input_ids": encoded["input_ids"]}
 
     rows = {}
-    for split, texts in corpus().items():
+    documents = corpus()
+    if tuning_holdout is not None:
+        setting = f"{key}.tuning_holdout"
+        part = tuning_part(tuning_holdout, setting)
+        documents = hold_out(documents["train"], f"{setting}={part}", part)
+    for split, texts in documents.items():
         mapped = tokenised(pd.DataFrame({"text": texts}), tokenize, tokenizer, {"raw": True})
         tokens = Rows.of(mapped, ["input_ids"], torch.zeros(len(texts))).columns["input_ids"]
         rows[split] = _blocks(tokens, block, tokenizer, key)

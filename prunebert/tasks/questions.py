@@ -14,6 +14,7 @@ import pandas as pd
 from prunebert.errors import BadInput
 from prunebert.system import hub, paths
 from prunebert.tasks import files, layouts
+from prunebert.tasks.holdout import HOLDOUT, REMEDIES, refuse_bad_fraction
 
 Tables = dict[str, pd.DataFrame]  # "train" and "validation"
 OTHER_SOURCES = (
@@ -87,15 +88,26 @@ def from_files(train: str, eval: str | None, holdout: float, no_answer: bool) ->
     table = _from_file(train, "task.train", no_answer)
     if eval is not None:
         return {"train": table, "validation": _from_file(eval, "task.eval", no_answer)}
-    if not 0 < holdout < 1:
-        raise BadInput(f"task.holdout={holdout}: must be above 0 and below 1, or give task.eval=FILE")
+    return hold_out(table, float(holdout), HOLDOUT)
+
+
+def hold_out(table: pd.DataFrame, part: float | int, key: str) -> Tables:
+    """Split a table of questions by their contexts. The split is the same for every seed and machine.
+
+    Args:
+        part: the fraction (float) or the number (int) of the contexts of "validation".
+        key: the key that asks for the split, for messages.
+
+    Raises BadInput for a fraction outside (0, 1), and for too few contexts.
+    """
+    refuse_bad_fraction(part, key)
     from sklearn.model_selection import GroupShuffleSplit  # a second to import
 
-    splitter = GroupShuffleSplit(n_splits=1, test_size=holdout, random_state=0)
+    splitter = GroupShuffleSplit(n_splits=1, test_size=part, random_state=0)
     try:
         train_index, validation_index = next(splitter.split(table, groups=pd.factorize(table.context)[0]))
     except ValueError as error:  # too few contexts
-        raise BadInput(f"task.holdout={holdout}: {str(error).splitlines()[0]}; or give task.eval=FILE") from error
+        raise BadInput(f"{key}={part}: {str(error).splitlines()[0]}; or {REMEDIES[key]}") from error
     indices = {"train": train_index, "validation": validation_index}
     return {split: table.iloc[index].reset_index(drop=True) for split, index in indices.items()}
 

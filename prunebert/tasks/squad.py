@@ -17,11 +17,12 @@ from torch.nn import functional as F
 from prunebert.choices import Padding
 from prunebert.errors import BadInput, bad_choice
 from prunebert.network.interface import Batch, Form, logits_by_row
-from prunebert.ranges import Count, CountOrZero, Fraction, Text
+from prunebert.ranges import Count, CountOrZero, Fraction, Part, Text
 from prunebert.tasks import arguments, questions, spans
 from prunebert.tasks.arguments import HubPath, Tokens
 from prunebert.tasks.batching import Rows, padding_of, width_of
 from prunebert.tasks.cache import tokenised
+from prunebert.tasks.holdout import TUNING, tuning_part
 
 if TYPE_CHECKING:
     from prunebert.network.interface import Outputs
@@ -155,6 +156,7 @@ def squad_task(
     augment: Augment | None = None,
     overlaps: dict[str, str] | None = None,
     padding: Padding = "longest",
+    tuning_holdout: Part | None = None,
 ) -> SquadTask:
     """Load a SquadTask. The source is the first of: your own files (`train`), `data_dir`, the hub.
 
@@ -170,6 +172,8 @@ def squad_task(
         augment: must be None; these tasks cannot be augmented.
         overlaps: {other task: why} whose rows these data contain; settings.overlaps reads it.
         padding: what the windows of a batch are padded to: its longest window, or `max_length`.
+        tuning_holdout: the fraction or the number of the training contexts whose questions replace the evaluation data,
+            for tuning; None: evaluate on the evaluation data.
 
     Raises BadInput for a setting outside its range and for data that cannot be used.
     """
@@ -195,6 +199,8 @@ def squad_task(
             hub["path"],
             questions.from_hub(name, no_answer, **hub),
         )
+    if tuning_holdout is not None:
+        tables = questions.hold_out(tables["train"], tuning_part(tuning_holdout), TUNING)
     width = width_of(padding, max_length)
     windows = {split: _windows(table, tokenizer, max_length, stride, width) for split, table in tables.items()}
     return SquadTask(

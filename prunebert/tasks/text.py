@@ -16,12 +16,12 @@ from torch.nn import functional as F
 from prunebert.choices import Padding
 from prunebert.errors import BadInput
 from prunebert.network.interface import Batch, Form, logits_by_row
-from prunebert.ranges import Fraction, Text
+from prunebert.ranges import Fraction, Part, Text
 from prunebert.tasks import arguments, layouts, sources
 from prunebert.tasks.arguments import Folder, Hub, Package, Tokens
 from prunebert.tasks.batching import Rows, padding_of, width_of
 from prunebert.tasks.cache import tokenised
-from prunebert.tasks.holdout import hold_out
+from prunebert.tasks.holdout import TUNING, hold_out, tuning_part
 from prunebert.tasks.labels import given_names, gold_classes, label_names, located, to_numbers, with_hub_names
 from prunebert.tasks.metric import compute, find_for
 
@@ -168,6 +168,7 @@ def text_task(
     overlaps: dict[str, str] | None = None,
     seed_name: str | None = None,
     padding: Padding = "longest",
+    tuning_holdout: Part | None = None,
 ) -> TextTask:
     """Load a TextTask. The source is the first of: your own files (`train`), `data_dir`, a `package`, the hub.
 
@@ -188,6 +189,8 @@ def text_task(
         overlaps: not read here (see settings.overlaps).
         seed_name: seeds new heads in place of `name`, which is then a label alone (see settings.task_name).
         padding: what the rows of a batch are padded to: its longest row, or `max_length`.
+        tuning_holdout: the fraction or the number of the training rows that replace the evaluation data, for tuning;
+            None: evaluate on the evaluation data. It is split as `holdout` is.
 
     Raises BadInput for a setting outside its range and for data that cannot be used.
     """
@@ -227,7 +230,9 @@ def text_task(
     if metric not in FOR_ANY_LABELS:
         find_for(metric, names)  # before anything is tokenised, though `evaluate` takes a second to import
     if len(tables) == 1:
-        tables, gold = hold_out(tables["train"], gold["train"], holdout, names)
+        tables, gold = hold_out(tables["train"], gold["train"], float(holdout), names)
+    if tuning_holdout is not None:
+        tables, gold = hold_out(tables["train"], gold["train"], tuning_part(tuning_holdout), names, TUNING)
     original_rows = len(tables["train"])
     if augment:
         from prunebert.tasks.augment import with_copies
