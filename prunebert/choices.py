@@ -16,3 +16,6 @@ HEADS: tuple[str, ...] = get_args(Head)
 # What the rows of a batch are padded to: the batch's longest row, or the task's max_length.
 Padding = Literal["longest", "max_length"]
 PADDINGS: tuple[str, ...] = get_args(Padding)
+
+# Of all other metrics a larger value is better.
+LOWER_IS_BETTER = ("perplexity",)

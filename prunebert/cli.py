@@ -27,7 +27,7 @@ from prunebert.commands import catalogue, option_help
 from prunebert.errors import BadInput, describe_os_error, visible
 from prunebert.runs import artifacts, claim, guard, identity, inputs, made, seeds, standing
 from prunebert.runs.failures import Failure, Failures
-from prunebert.settings import bad_cells, cells, expansion, explain, labels, overrides, sweeps, unused
+from prunebert.settings import bad_cells, cells, expansion, explain, labels, overrides, sweeps, tuned, unused
 from prunebert.system import distributed, loading, signals, streams, threads
 
 log = logging.getLogger(__name__)
@@ -56,9 +56,11 @@ def main() -> None:
         if flags.multirun and not flags.overrides:
             raise BadInput("-m: name what the sweep varies, such as -m method=smp,magnitude seed=0,1,2")
         overrides.refuse_bad_words(flags.overrides)
+        words = tuned.with_search_path(words)
         expansion.refuse_files(folder for folder in (flags.config_dir, flags.config_path) if folder)
         axes = sweeps.axes_of_experiment(words)
         sweeps.refuse_unread_keys([*words, *axes])
+        tuned.refuse_untuned([*words, *axes])
         if flags.multirun or axes:
             loading.show("composing the sweep")
             bad_cells.refuse_bad_cells([*words, *axes], inputs.check_for(words))
@@ -154,9 +156,10 @@ class CommandLine:
         as_written: Any = OmegaConf.to_container(config)
         for line in [] if sweep else unused.of_hydra(words.hydra, multirun=False):
             log.warning("%s", line)
+        choices = dict(hydra_config.runtime.choices)
         request = experiment.Request(
-            choices=dict(hydra_config.runtime.choices),
-            words=[*labels.search(words.hydra), *words.task],
+            choices=choices,
+            words=tuned.spelt_out([*labels.search(words.hydra), *words.task], choices["method"]),
             as_written=as_written,
             sweep=Path(hydra_config.sweep.dir).absolute() if sweep else None,
             working_directory=Path(hydra_config.runtime.cwd),
@@ -230,7 +233,7 @@ class Around(Callback):
             self.failures.add(failure, tell=not signals.in_worker_of_a_sweep())
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        from prunebert.commands import info
+        from prunebert.commands import choice, info
 
         sweep, stop = Path(config.hydra.sweep.dir), signals.sweep_stop()
         if stop and stop.by:
@@ -242,6 +245,9 @@ class Around(Callback):
             self.failures.show("could not begin")
         else:
             info.show_sweep(sweep, self.failures, reported=self.report)
+            if "tune" in config:
+                with _stopping(status=1):
+                    choice.finish(sweep)
         if self.report and not config.dry:
             from prunebert.report.command import of_sweep  # importing matplotlib and scipy takes seconds
 

@@ -113,6 +113,7 @@ def test_every_exception_is_for_a_combination_that_exists():
         "method_model": {f"{m}_{o}" for m in methods for o in all_models},
         "method_distill": {f"{m}_{d}" for m in methods for d in teachers},
         "experiment_distill": {f"{e}_{d}" for e in experiments for d in teachers},
+        "experiment_method": {f"{e}_{m}" for e in experiments for m in methods},
     }
     folder = CONF / "exceptions"
     assert {p.name for p in folder.iterdir()} == combinations.keys()

@@ -21,7 +21,7 @@ FILES = sorted((Path(__file__).parents[1] / "conf/experiment").glob("*.yaml"))
 def test_every_table_has_an_experiment():
     assert {f.stem for f in FILES} == {
         *("quickstart", "smp_table1", "smp_table2", "abp_table2", "abp_table2_baselines"),
-        *("tamt_grid", "tamt_grid_baselines", "sparsebert", "movement_table", "measured", "measured_minilm"),
+        *("tamt_grid", "tamt_grid_baselines", "sparsebert", "movement_table", "measured", "measured_minilm", "tune"),
     }
 
 

@@ -10,8 +10,6 @@ import pandas as pd
 from prunebert.report.statistics import marks
 from prunebert.report.variants import DENOMINATORS
 
-LOWER_IS_BETTER = marks.LOWER_IS_BETTER
-
 
 def cells(runs: pd.DataFrame, metric: str | None = None) -> pd.DataFrame:
     """Return one row per label and sparsity, with the mean and standard deviation (n - 1) over the seeds.

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from prunebert.choices import LOWER_IS_BETTER
 from prunebert.errors import BadInput, reason
 from prunebert.report import cells, collect, folder, latex, rows, terminal
 from prunebert.report.collect import Collected, Trouble
@@ -132,7 +133,7 @@ def _latex(asked: study.Study) -> str:
         main_metric = runs["metric"].iloc[0]
         for metric in (main_metric, *sorted({m for metrics in runs["metrics"] for m in metrics} - {main_metric})):
             cell_means = cells.cells(runs, None if metric == main_metric else metric)
-            lower = metric in cells.LOWER_IS_BETTER
+            lower = metric in LOWER_IS_BETTER
             parts.append(latex.scores(cell_means, table=name, metric=metric, lower_is_better=lower))
         for baseline, compared in asked.gaps[name].groupby("baseline", sort=False):
             parts.append(latex.differences(compared, table=name, metric=main_metric, method=str(baseline)))

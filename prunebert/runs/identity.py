@@ -9,6 +9,7 @@ from typing import Any
 from prunebert.runs import artifacts, reading
 from prunebert.settings import signature
 
+SOURCES = {"tune", "tuned"}  # keys that say where other keys have their values from
 SCIENCE = 1  # raised when the same configuration gives another result than before
 WITHOUT_EFFECT = {"impl", "checkpoint", "tracking", "rerun", "dry", "hydra"}  # settings that cannot change a result
 PATHS = {"masks", "budget", "teacher", "file"}  # keys whose value counts by the content at that path
@@ -73,7 +74,7 @@ def configuration(config: dict[str, Any]) -> Any:
     What loads the model is left out: directories of older versions name it as prunebert.models.load.
     """
     model = {k: v for k, v in (config.get("model") or {}).items() if k != "_target_"}
-    rest = {k: v for k, v in config.items() if k not in WITHOUT_EFFECT}
+    rest = {k: v for k, v in config.items() if k not in WITHOUT_EFFECT | SOURCES}
     return canonical(rest | {"model": model}) | {"task": _task(config.get("task") or {})}
 
 

@@ -35,7 +35,7 @@ LATER: Kinds = {
 # Some results that have `files` lack these. heads_hash is null where the run did not read the masked-LM head.
 OPTIONAL: Kinds = {
     **{"heads_hash": (str, MAYBE), "tokenizer_hash": (str,)},
-    **{"architecture": (dict,), "overlaps": (list,)},
+    **{"architecture": (dict,), "overlaps": (list,), "tuning": (dict,)},
     **{"trained_scores": (int, MAYBE), "model_parameters": (int,)},
 }
 DATA: Kinds = {"rows": (dict, MAYBE), "fingerprint": (dict, MAYBE)}

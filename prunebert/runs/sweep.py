@@ -66,7 +66,7 @@ def never_started(sweep: Path, started: list[list[str]], known: Known = MappingP
     if (number := math.prod(map(len, axes.values()))) > MAX_CELLS:
         raise BadInput(f"it has {number:,} cells, and cells are enumerated up to {MAX_CELLS:,}")
     ours = [known[run] if run in known else recorded_words(run) for run in artifacts.recorded(sweep)]
-    here = {cell for run_words in ours for words in run_words for cell in _cells_of(words, axes)}
+    here = {cell for run_words in ours for words in run_words for cell in cells_of(words, axes)}
     elsewhere = {frozenset(science(words)) for words in started}
     named_by = settings_cells.varied(typed, params)
     varying_keys = {key for key, cells in axes.items() if len(cells) > 1}
@@ -96,7 +96,7 @@ def axes_of(sweep: Path) -> dict[str, dict[str, str]]:
     return axes
 
 
-def _cells_of(words: list[str], axes: dict[str, dict[str, str]]) -> Iterator[tuple[str, ...]]:
+def cells_of(words: list[str], axes: dict[str, dict[str, str]]) -> Iterator[tuple[str, ...]]:
     """Yield each cell all of whose words are among a run's words: at most one, unless a word was repeated."""
     yield from itertools.product(*([word for word in dict.fromkeys(words) if word in cells] for cells in axes.values()))
 

@@ -46,9 +46,9 @@ NODES = GROUPS | {
     **{name: Group("prunebert.fit.Fit", partial=False) for name in FITS},
     "checkpoint": Group("prunebert.training.checkpoints.Every", partial=False),
 }
-# Not every method reads a corpus, and only some budgets choose the padding.
-OPTIONAL = ("corpus", "padding")
-KEYS = (*NODES, "sparsity", "prunable", "padding", "seed", "rerun", "dry")
+# Not every method reads a corpus, only some budgets choose the padding, and records of earlier versions lack `tuned`.
+OPTIONAL = ("corpus", "padding", "tuned")
+KEYS = (*NODES, "sparsity", "prunable", "padding", "seed", "tuned", "rerun", "dry")
 OPTION_GROUPS = (*GROUPS, "fit", "experiment")  # `group=option` chooses a file of conf/
 SMALL = {"prunebert.fit.Fit": Fit, "prunebert.schedules.Cubic": Cubic, "prunebert.schedules.Linear": Linear}
 SEED = ranges.parse(get_args(ranges.Seed)[1])

@@ -30,6 +30,7 @@ GENERAL = {  # the keys that belong to no group
     "sparsity": f"a number, {ranges.usual(get_args(ranges.Fraction)[1])}",
     "prunable": ", ".join(("paper", *choices.PRUNABLE)),
     "seed": f"a whole number, {ranges.usual(get_args(ranges.Seed)[1])}",
+    "tuned": "a file that experiment=tune wrote, or null",
     "rerun": "true or false",
     "dry": "true or false",
 }

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import Any
 
 from prunebert.errors import shown
-from prunebert.settings import task_name
+from prunebert.settings import task_name, tuning
+
+TUNED = re.compile(r",?'tuned://(?:[^'\\]|\\.)*'")  # in a search path, as tuned.with_search_path writes it
 
 
 def search(words: list[str]) -> list[str]:
-    """Of Hydra's own words the one that a command needs again: the search path, where a user's own code is found."""
-    return [w for w in words if w.startswith("hydra.searchpath=")]
+    """Of Hydra's own words the one that a command needs again: the search path, where a user's own code is found.
+
+    What `tuned=FILE` added to it is left out, because that word adds it again.
+    """
+    paths = [TUNED.sub("", w) for w in words if w.startswith("hydra.searchpath=")]
+    return [w for w in paths if w != "hydra.searchpath=[]"]
 
 
 def prunes(method: dict[str, Any], as_written: str) -> bool:
@@ -34,6 +41,7 @@ def labels(fields: dict[str, Any], choices: dict[str, str], words: list[str], pr
     return {
         "method": choices["method"],
         "task": task_name.of(fields["task"], choices["task"], words),
+        **_tuning(fields),
         "fit": _fit(fields, choices["fit"], words),
         "distill": choices["distill"] if "distill" in method else "none",
         "augment": choices["augment"],
@@ -42,6 +50,13 @@ def labels(fields: dict[str, Any], choices: dict[str, str], words: list[str], pr
         "settings": {key: value for key, value in method.items() if not key.startswith("_")},
         "command": "prunebert " + shlex.join(words),
     }
+
+
+def _tuning(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return what a run's row says about tuning; nothing for a run that is scored on the evaluation data."""
+    holdout, tune = fields["task"].get("tuning_holdout"), fields.get("tune")
+    tried = {"try": tune["try"], "rates": tuning.keys_of(tune)} if tune else {}
+    return {"tuning": {"holdout": holdout} | tried} if holdout is not None else {}
 
 
 def _fit(fields: dict[str, Any], option: str, words: list[str]) -> str:

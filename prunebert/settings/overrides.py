@@ -1,6 +1,4 @@
-"""The words of a command line as Hydra reads them, and configurations composed of them.
-Only this file, cells.py, explain.py and cli.py import Hydra or OmegaConf.
-"""
+"""The words of a command line as Hydra reads them, and configurations composed of them."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import hydra
 from hydra._internal.utils import get_args_parser
@@ -21,12 +19,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from prunebert.errors import BadInput, shown
-from prunebert.settings import checks, expansion, quoting
+from prunebert.settings import checks, expansion, quoting, resolvers, tuning
 from prunebert.settings import explain as explanations
 
 MAX_VALUES = 100_000  # of one range in a sweep
 Fields = dict[str, Any]
 Build = Callable[[Any], Any]
+resolvers.register()
 
 
 def compose(words: list[str], whole: bool = False) -> DictConfig:
@@ -138,8 +137,7 @@ def container(config: DictConfig, words: list[str]) -> Fields:
     unresolved: Any = OmegaConf.to_container(config)
     expansion.refuse_values(unresolved)
     try:
-        fields: Any = OmegaConf.to_container(config, resolve=True)
-        return fields
+        return cast(Fields, OmegaConf.to_container(_with_tried_rates(config), resolve=True))
     except OmegaConfBaseException as failed:
         for key, value in values(words):
             if isinstance(value, str) and "${" in value:
@@ -148,6 +146,17 @@ def container(config: DictConfig, words: list[str]) -> Fields:
                 except OmegaConfBaseException as error:
                     raise BadInput(f"{key}={shown(value)}: {explanations.reason(error)}") from error
         raise BadInput(explain(failed)) from failed
+
+
+def _with_tried_rates(config: DictConfig) -> DictConfig:
+    """The configuration with the rates of its try, if it is one of experiment=tune. Raises BadInput."""
+    if "tune" not in config or config.tune is None:
+        return config
+    changed, tune = config.copy(), cast(Fields, OmegaConf.to_container(config.tune, resolve=True))
+    for key, rate in tuning.rates_of_try(tune, lambda key: OmegaConf.select(config, key)).items():
+        expansion.refuse_key_of_reference(OmegaConf.to_container(config), key)
+        OmegaConf.update(changed, key, rate)
+    return changed
 
 
 def parsed(words: Iterable[str]) -> list[Override]:
@@ -288,13 +297,3 @@ def _known_keys() -> list[str]:
         return [path.removeprefix("."), *(key for key in below if "._" not in key)]
 
     return walk(config, "")
-
-
-def _published(paper: str, *, _root_: DictConfig) -> str:
-    """The prunable set of a method's paper, unless one set is asked for all methods."""
-    return paper if _root_.prunable == "paper" else str(_root_.prunable)
-
-
-# ${when:${method.objective},kd,A,B} is A where the first two are equal, and B elsewhere.
-OmegaConf.register_new_resolver("when", lambda a, b, then, else_: then if a == b else else_, replace=True)
-OmegaConf.register_new_resolver("published", _published, replace=True)

@@ -14,7 +14,7 @@ from prunebert.settings import source, values
 from prunebert.settings.expansion import REFERENCE
 
 # Nodes and values that every run reads. `experiment` and Hydra's own words are no part of a configuration.
-READ = ("method", "task", "model", "augment", "impl", "tracking", "checkpoint", "seed", "rerun", "dry")
+READ = ("method", "task", "model", "augment", "impl", "tracking", "checkpoint", "seed", "tune", "tuned", "rerun", "dry")
 CONDITION = re.compile(r"read (with|without) (\w+)(?:=(\w+))?")
 IN_A_RUN = ("hydra.sweep.", "hydra.launcher.", "hydra/launcher=", "hydra.sweeper.", "hydra.callbacks.around.report=")
 Node = dict[str, Any]

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from prunebert.choices import LOWER_IS_BETTER
 from prunebert.errors import visible
 from prunebert.report.figures.style import WIDTH, Theme, look
 from prunebert.report.statistics.format import LEVEL, p_text
-from prunebert.report.statistics.marks import LOWER_IS_BETTER
 from prunebert.system.console import counted
 from prunebert.system.names import brief
 

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from prunebert.choices import LOWER_IS_BETTER
 from prunebert.errors import BadInput, visible
-from prunebert.report import cells
 from prunebert.report.collect import Trouble
 from prunebert.report.figures import scales, style
 from prunebert.report.page import answers, literature, marks, training
@@ -88,7 +88,7 @@ def _table(runs: pd.DataFrame, published: pd.DataFrame) -> dict[str, Any]:
     return {
         "name": visible(runs["table"].iloc[0]),
         "metric": visible(metric),
-        "lower": metric in cells.LOWER_IS_BETTER,
+        "lower": metric in LOWER_IS_BETTER,
         "constant": _number(constant_scores.iloc[0] if len(constant_scores) else math.nan),
         "ticks": ticks,
         "ends": ends,

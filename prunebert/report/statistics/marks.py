@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from prunebert.choices import LOWER_IS_BETTER
 from prunebert.report.statistics import pairs
 from prunebert.report.statistics.examples import Reader
 from prunebert.report.statistics.format import LEVEL
 from prunebert.report.statistics.paired import holm, over_seeds
 
-LOWER_IS_BETTER = ("perplexity",)
 Key = tuple[str, float]  # a label and a sparsity
 BEST, TIED, WORSE = "best", "tied", ""
 UNTESTED = "nothing"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 from scipy import stats
 
+from prunebert.choices import LOWER_IS_BETTER
 from prunebert.report import cells
 from prunebert.report.statistics import marks
 from prunebert.report.statistics.summary import Competition, describe, winners
@@ -88,7 +89,7 @@ def rank(runs: pd.DataFrame, sparsity: float, unreadable: dict[Path, str] | None
     competing = rivals[rivals["denominator"] == main]
     labels = competing.sort_values("order", kind="stable")["label"].unique()
     means = competing.pivot(index="label", columns="table", values="mean").reindex(index=labels, columns=tables)
-    means *= [-1 if metrics[name] in marks.LOWER_IS_BETTER else 1 for name in tables]  # higher is better everywhere
+    means *= [-1 if metrics[name] in LOWER_IS_BETTER else 1 for name in tables]  # higher is better everywhere
     complete = means.dropna()
     ranks = pd.DataFrame(stats.rankdata(-complete.round(12), axis=0), complete.index, tables)
     rows = [
@@ -126,7 +127,7 @@ def _row(
         mark = REFERENCE if not pruned else str(cell["mark"]) if competes else ELSEWHERE
         place = float(ranks.at[label, name]) if label in ranks.index else None
         entries[str(name)] = Entry(float(cell["mean"]), float(cell["sd"]), int(cell["n"]), place, mark)
-    averaged = len(entries) == len(metrics) and not set(metrics.values()) & set(marks.LOWER_IS_BETTER)
+    averaged = len(entries) == len(metrics) and not set(metrics.values()) & set(LOWER_IS_BETTER)
     return Row(
         label,
         str(cell_means["method"].iloc[0]),

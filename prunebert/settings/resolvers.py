@@ -1,0 +1,17 @@
+"""What a value of conf/ may call in `${…}`, besides Hydra's own."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig, OmegaConf
+
+
+def _published(paper: str, *, _root_: DictConfig) -> str:
+    """The prunable set of a method's paper, unless one set is asked for all methods."""
+    return paper if _root_.prunable == "paper" else str(_root_.prunable)
+
+
+def register() -> None:
+    """Make the names known to OmegaConf. Doing so again changes nothing."""
+    # ${when:${method.objective},kd,A,B} is A where the first two are equal, and B elsewhere.
+    OmegaConf.register_new_resolver("when", lambda a, b, then, else_: then if a == b else else_, replace=True)
+    OmegaConf.register_new_resolver("published", _published, replace=True)
