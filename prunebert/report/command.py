@@ -17,7 +17,7 @@ from prunebert.report import cells, collect, folder, latex, rows, terminal
 from prunebert.report.collect import Collected, Trouble
 from prunebert.report.figures import picture
 from prunebert.report.figures.style import Drawing
-from prunebert.report.page import interactive, page, provenance, study
+from prunebert.report.page import interactive, page, provenance, study, tuning
 from prunebert.report.page.page import Picture
 from prunebert.report.page.sections import sections as build
 from prunebert.report.statistics import differences, marks, ranking
@@ -62,7 +62,7 @@ def write(dirs: list[Path], out: Path | None = None, baselines: Sequence[str] = 
     folder.refuse_unusable(out)
     collected = collect.collect(dirs)
     troubles = list(collected.troubles)
-    baselines = differences.choose_baselines(collected.runs, baselines)
+    baselines = differences.choose_baselines(tuning.compared(collected.runs), baselines)
     try:
         (out / "figures").mkdir(parents=True, exist_ok=True)
         document = picture.Document()
@@ -80,7 +80,7 @@ def write(dirs: list[Path], out: Path | None = None, baselines: Sequence[str] = 
                 files.write(out / "figures", f"{figure_name}.pdf", content)
         summary = [study.sentence(asked.runs), study.origin(asked)]
         html = page.render("prunebert report", summary, provenance.count(troubles), sections, asked.charts)
-        results = flatten(asked.runs)
+        results = flatten(asked.collected.runs)
         parquet = io.BytesIO()
         results.to_parquet(parquet, index=False)
         files.write(out, "results.csv", rows.as_csv(results).encode())
@@ -98,14 +98,15 @@ def _study(
 ) -> study.Study:
     """Compute what the page shows; what cannot be read is appended to `troubles`."""
     unreadable: dict[Path, str] = {}
-    runs = marks.add_marks(collected.runs, unreadable)
+    every = marks.add_marks(collected.runs, unreadable)
+    runs = tuning.compared(every)
     tables = runs.groupby("table", sort=False)
     gaps = {str(name): differences.differences(part, baselines, unreadable) for name, part in tables}
     rankings = [ranking.rank(runs, sparsity, unreadable) for sparsity in ranking.sparsities(runs)]
     told = {trouble.reason for trouble in troubles}  # collect has verified what has a hash
     troubles += [Trouble("not in the tests", short(p), why) for p, why in unreadable.items() if why not in told]
     charts = interactive.payload(runs, troubles)
-    return study.Study(replace(collected, runs=runs), dirs, out, baselines, gaps, rankings, charts)
+    return study.Study(replace(collected, runs=every), dirs, out, baselines, gaps, rankings, charts)
 
 
 def flatten(runs: pd.DataFrame) -> pd.DataFrame:

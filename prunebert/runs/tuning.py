@@ -86,7 +86,7 @@ def of_rows(method: str, rows: list[Row], missing: Iterable[str] = ()) -> Tuned:
     """
     keys: list[str] = next((row["tuning"]["rates"] for row in rows if "rates" in row.get("tuning", {})), [])
     tries: dict[tuple[float | None, ...], list[Row]] = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row.get("tuning", {}).get("try", math.inf)):
         tries.setdefault(tuple(tuning.read_of(row["settings"], key) for key in keys), []).append(row)
     refusal = ""
     if len(metrics := sorted({row["metric"] for row in rows})) > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prunebert.report.collect import Trouble
-from prunebert.report.page import best, costs, dynamics, every_run, masks, provenance, reading, scores
+from prunebert.report.page import best, costs, dynamics, every_run, masks, provenance, reading, scores, tuning
 from prunebert.report.page.drawings import Draw
 from prunebert.report.page.page import Section
 from prunebert.report.page.study import Study
@@ -17,12 +17,16 @@ def sections(asked: Study, draw: Draw, troubles: list[Trouble]) -> list[Section]
         draw: draws a figure.
         troubles: what cannot be read is appended here.
     """
+    tried = [tuned for tuned in [tuning.tuning_section(asked.collected.runs, draw)] if tuned]
+    only_tuning = len(asked.runs) == len(asked.collected.runs)  # the page is then about nothing else
     answers = [
+        *(tried if only_tuning else []),
         best.section(asked, draw),
         scores.section(asked, draw),
         costs.section(asked, draw),
         masks.left_section(asked, draw, troubles),
         masks.overlap_section(asked, draw, troubles),
+        *([] if only_tuning else tried),
         dynamics.training_section(asked),
         dynamics.answers_section(asked),
         every_run.section(asked),

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from prunebert.report.collect import Collected
+from prunebert.report.page import tuning
 from prunebert.report.statistics.ranking import Ranking
 from prunebert.system.console import counted
 from prunebert.system.names import brief
@@ -34,10 +35,10 @@ class Study:
     rankings: list[Ranking]  # by sparsity
     charts: Mapping[str, Any]  # see `interactive.payload`
 
-    @property
+    @cached_property
     def runs(self) -> pd.DataFrame:
-        """The runs of all tables."""
-        return self.collected.runs
+        """The runs of all tables, without those that chose learning rates."""
+        return tuning.compared(self.collected.runs)
 
     @cached_property
     def tables(self) -> list[tuple[str, pd.DataFrame]]:
