@@ -61,6 +61,7 @@ def main() -> None:
         axes = sweeps.axes_of_experiment(words)
         sweeps.refuse_unread_keys([*words, *axes])
         tuned.refuse_untuned([*words, *axes])
+        sweeps.refuse_bad_tries(words, axes)
         if flags.multirun or axes:
             loading.show("composing the sweep")
             bad_cells.refuse_bad_cells([*words, *axes], inputs.check_for(words))

@@ -15,6 +15,7 @@ from prunebert.fit import Fit
 from prunebert.network.models import Model
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.runs import artifacts, claim, heads, reading
+from prunebert.settings import tuning
 from prunebert.system.console import short
 from prunebert.system.impl import Impl
 from prunebert.system.table import say_wrapped
@@ -77,6 +78,9 @@ def show(
     else:
         state = "to do"
     settings = " ".join(f"{key}={labels[key]}" for key in ("method", "task", "model", "sparsity"))
+    settings += "".join(
+        f" {key}={tuning.read_of(labels['settings'], key):g}" for key in labels.get("tuning", {}).get("rates", ())
+    )
     seed, net = fields["seed"], SubNetwork(model, fields["seed"])
     shared = _shared_teacher(fields["method"], net, task)
     is_stored = shared is not None and (shared in cost.TOTAL.teachers or shared.exists())

@@ -77,7 +77,9 @@ def with_search_path(words: list[str]) -> list[str]:
     pairs = overrides.values([word for word in words if word.startswith("hydra.searchpath=")])
     folders = [*overrides.searched(pairs), f"{tuned_file.SCHEME}{Path(file).expanduser().absolute()}"]
     listed = ",".join(map(quoting.for_hydra, dict.fromkeys(folders)))
-    return [*(w for w in words if not w.startswith("hydra.searchpath=")), f"hydra.searchpath=[{listed}]"]
+    others = [word for word in words if not word.startswith("hydra.searchpath=")]
+    place = next(index for index, word in enumerate(others) if tuned_file.key_of(word) == "tuned")
+    return [*others[:place], f"hydra.searchpath=[{listed}]", *others[place:]]
 
 
 def refuse_untuned(words: list[str]) -> None:
