@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from prunebert.choices import LOWER_IS_BETTER
 from prunebert.errors import BadInput, reason
-from prunebert.report import cells, collect, folder, latex, rows, terminal
+from prunebert.report import collect, folder, rows, terminal
 from prunebert.report.collect import Collected, Trouble
+from prunebert.report.export.document import document as latex_document
+from prunebert.report.export.fit import Style
 from prunebert.report.figures import picture
 from prunebert.report.figures.style import Drawing
 from prunebert.report.page import interactive, page, provenance, study, tuning
@@ -46,13 +47,16 @@ class Report(NamedTuple):
     ranking: Ranking | None  # the one that the page shows first; None if there is nothing to rank
 
 
-def write(dirs: list[Path], out: Path | None = None, baselines: Sequence[str] = ()) -> Report:
+def write(
+    dirs: list[Path], out: Path | None = None, baselines: Sequence[str] = (), style: Style | None = None
+) -> Report:
     """Write the whole report.
 
     Args:
         dirs: directories of runs, or results tables of earlier reports.
         out: the output folder; default: report/ in the first of `dirs`, or beside it if that is a file.
         baselines: what the rows are compared with, see `differences.choose_baselines`; default: magnitude, if it ran.
+        style: how tables.tex is written; default: for the width of a page.
 
     Raises:
         BadInput: one of `dirs` cannot be read, no run has finished, a baseline is in no table, or `out` cannot
@@ -85,7 +89,8 @@ def write(dirs: list[Path], out: Path | None = None, baselines: Sequence[str] = 
         results.to_parquet(parquet, index=False)
         files.write(out, "results.csv", rows.as_csv(results).encode())
         files.write(out, "results.parquet", parquet.getvalue())
-        files.write(out, "tables.tex", encodable(_latex(asked)).encode())
+        tables = latex_document(asked.runs, asked.gaps, asked.rankings, style)
+        files.write(out, "tables.tex", encodable(tables).encode())
         files.write(out, "report.html", encodable(html).encode())
     except OSError as error:
         raise BadInput(f"--out={out} cannot be written to: {reason(error)}") from error
@@ -125,17 +130,3 @@ def flatten(runs: pd.DataFrame) -> pd.DataFrame:
     added = added.assign(directory=[encodable(str(directory)) for directory in runs["directory"]])
     table = pd.concat([added, facts], axis=1)
     return table.map(lambda v: encodable(v) if isinstance(v, str) else v).rename(columns=encodable)
-
-
-def _latex(asked: study.Study) -> str:
-    """Return tables.tex: for each table and metric the scores, and the differences to each baseline."""
-    parts = [latex.HEAD]
-    for name, runs in asked.tables:
-        main_metric = runs["metric"].iloc[0]
-        for metric in (main_metric, *sorted({m for metrics in runs["metrics"] for m in metrics} - {main_metric})):
-            cell_means = cells.cells(runs, None if metric == main_metric else metric)
-            lower = metric in LOWER_IS_BETTER
-            parts.append(latex.scores(cell_means, table=name, metric=metric, lower_is_better=lower))
-        for baseline, compared in asked.gaps[name].groupby("baseline", sort=False):
-            parts.append(latex.differences(compared, table=name, metric=main_metric, method=str(baseline)))
-    return "\n".join(parts)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from prunebert.errors import BadInput
 from prunebert.report import rows
+from prunebert.report.export import options as export
 from prunebert.runs import reading
 from prunebert.system.console import arguments
 from prunebert.system.table import add_wide
@@ -18,22 +19,29 @@ BASELINE = "compare with this method or row, by its label; several with commas; 
 
 
 def main(words: list[str]) -> None:
-    """Parse the command line `words`, write the report, and print the scores and the page to open."""
+    """Parse the command line `words`. Print one table, or write the report and print the page to open."""
     parser = arguments("report", DESCRIPTION)
     parser.add_argument("dirs", nargs="+", type=Path, metavar="DIR", help=DIRS)
     parser.add_argument(
         "--out", type=Path, help="output folder; default: report/ in the first DIR, or beside it if file"
     )
     parser.add_argument("--baseline", action="append", default=[], metavar="METHOD", help=BASELINE)
+    export.add_options(parser)
     add_wide(parser)
     options = parser.parse_intermixed_args(words)
     for root in options.dirs:
         if not reading.is_folder(root) and not reading.is_file(root):
             raise BadInput(f"{root}: there is no such {'file' if rows.is_table(root) else 'directory'}")
+    choice, style = export.choice(options), export.style(options)
+    if choice is not None:
+        from prunebert.report.export import one
+
+        one.show(options.dirs, choice)
+        return
     from prunebert.report import terminal
     from prunebert.report.command import write
 
-    report = write(options.dirs, options.out, options.baseline)
+    report = write(options.dirs, options.out, options.baseline, style)
     terminal.show_scores(report.runs, options.wide)
     if report.ranking:
         terminal.show_best(report.ranking)

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from prunebert.errors import BadInput
-from prunebert.report import latex, rows
+from prunebert.report import rows
+from prunebert.report.export.document import FIRST_WORDS
 from prunebert.system import outputs
 
 FIGURE = re.compile(r"(score|forest|cost|density|budget|overlap)-.*\.(png|pdf)")
@@ -22,7 +23,7 @@ def refuse_unusable(out: Path) -> None:
         "report.html": _is_page,
         "results.csv": _is_table,
         "results.parquet": _is_table,
-        "tables.tex": outputs.begins_with(latex.HEAD.splitlines()[0][: len("% Written by `prunebert report`")]),
+        "tables.tex": outputs.begins_with(FIRST_WORDS),
     }
     outputs.refuse_unusable(out, recognise)
     figures = out / "figures"

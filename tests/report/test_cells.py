@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from prunebert.errors import BadInput
-from prunebert.report import cells, latex
+from prunebert.report import cells
 from prunebert.report.collect import collect
 from prunebert.report.statistics import differences
 
@@ -101,28 +101,3 @@ def test_the_baseline_is_the_requested_method_or_magnitude(run, tmp_path):
         differences.choose_baselines(runs, ["spm"])
     run("b", "magnitude")
     assert differences.choose_baselines(collect([tmp_path]).runs, []) == ["magnitude"]
-
-
-def test_latex_has_booktabs_bold_and_no_unescaped_sign(run, tmp_path):
-    run("a", "my_method", wrong=5, model="50%_of & #1")
-    run("b", "smp", model="50%_of & #1")
-    run("c", "magnitude", model="50%_of & #1")
-    run("d", "abp", model="50%_of & #1", prunable="encoder_pooler_embeddings")
-    runs = collect([tmp_path]).runs
-    text = latex.scores(cells.cells(runs), table=runs["table"].iloc[0], metric="accuracy", lower_is_better=False)
-    for part in (
-        r"\toprule",
-        r"\midrule",
-        r"\bottomrule",
-        r"my\_method & encoder & \textbf{0.9500 (1)}",
-        r"50\%\_of \& \#1",
-        "magnitude & encoder & 0.8000 (1)",
-        "abp & encoder, pooler, embeddings & 0.8000 (1)",
-    ):
-        assert part in text
-    gaps = differences.differences(runs, ["smp"])
-    assert r"too few seeds (1)" in latex.differences(gaps, table="t", metric="accuracy", method="smp")
-    assert latex.escape("[2em]* {x} a|b>c 1−2–3 #&") == (
-        r"{[}2em{]}{*} \{x\} a$|$b$>$c 1$-$2--3 \#\&"  # after a row's end, \\[2em] is a length and \\* a command
-    )
-    assert latex.escape("a±b \\ ~^$<") == r"a$\pm$b \textbackslash{} \textasciitilde{}\textasciicircum{}\$$<$"

@@ -81,7 +81,7 @@ def test_everything_is_written_into_the_first_folder(cli, runs, tmp_path):
     for part in ("0.8700 ± 0.0100 (3)", "prunebert method=smp sparsity=0.9 seed=2", "1 did not finish", "won : lost"):
         assert part in text
     tables = (out / "tables.tex").read_text()
-    assert tables.count(r"\toprule") == 2 and r"\textbf{0.8700 $\pm$ 0.0100 (3)}" in tables
+    assert tables.count(r"\toprule") == 2 and r"87.0 & \sd{1.0}" in tables
     csv, parquet = pd.read_csv(out / "results.csv"), pd.read_parquet(out / "results.parquet")
     assert len(csv) == len(parquet) == 9 and list(csv) == list(parquet)
     assert {"table", "label", "directory", "settings.fit.steps", "metrics.accuracy", "command", "git_commit"} <= set(
@@ -214,7 +214,7 @@ def test_several_tables_figures_and_metrics(undrawn, cli, run, tmp_path):
     assert cli("report", "lab")[0] == 0
     text = page(tmp_path / "lab/report")
     assert "The same for f1" in text and "absolute error" in text and len(list(tmp_path.rglob("score-*.png"))) == 2
-    assert (tmp_path / "lab/report/tables.tex").read_text().count("f1 by sparsity") == 1
+    assert (tmp_path / "lab/report/tables.tex").read_text().count(r"\caption{F1 in percent on ") == 1
 
 
 BAD = [

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from prunebert.errors import visible
-from prunebert.report import command, latex, rows
+from prunebert.report import command, rows
 from prunebert.report.collect import collect
 from prunebert.report.page.page import SCRIPTS
 from prunebert.system.names import brief, encodable
@@ -55,10 +55,6 @@ def test_unsafe_characters_are_shown_as_escapes():
     long = ["x" * 500 + end for end in "ab"]
     assert len({brief(text, 100) for text in long}) == 2 and all(len(brief(text, 100)) <= 100 for text in long)
     assert brief("short", 100) == "short"
-
-
-def test_latex_text_begins_no_length():
-    assert latex.escape("[x] *") == "{[}x{]} {*}"
 
 
 def test_one_nasty_run_is_text_everywhere(run, tmp_path):

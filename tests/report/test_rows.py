@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from prunebert.errors import BadInput
-from prunebert.report import latex
 from prunebert.report.collect import collect
 from prunebert.report.command import flatten
 from prunebert.report.page import tables
@@ -153,8 +152,6 @@ def test_examples_are_tested_over_the_seeds_with_predictions(run, tmp_path):
     assert (test.p, test.wins, test.part) == (2 * 0.5**10, "10 : 0", "1 of 2 seeds")
     assert gaps["difference"].tolist() == pytest.approx([0.0]) and gaps["seeds"].tolist() == [2]
     assert "10 : 0 (1 of 2 seeds)" in [cell.text for cell in tables.differences(gaps).rows[0]]
-    text = latex.differences(gaps, table="t", metric="accuracy", method="magnitude")
-    assert ".002 (1 of 2 seeds)" in text
 
 
 def test_a_row_with_another_identity_in_the_same_cell_is_replaced_and_reported(run, tmp_path):

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from prunebert.errors import BadInput
-from prunebert.report import latex
 from prunebert.report.collect import collect
 from prunebert.report.page import tables
 from prunebert.report.statistics import differences
@@ -41,16 +40,12 @@ def test_each_test_has_its_own_corrected_p_and_only_that_is_bold(runs):
     }
     bold = [(row[0].text, i) for row in tables.differences(gaps).rows for i, cell in enumerate(row) if cell.kind]
     assert bold == [("gmp", 9), ("gmp", 11)]  # smp's .038 is below 0.05 only before the correction
-    text = latex.differences(gaps, table="t", metric="accuracy", method="magnitude")
-    assert "gmp & 0.5 & 3 & +0.0967 & $<$0.001 & .004 " in text and "smp & 0.5 & 3 & +0.0167 & .075 & .075 " in text
 
 
 def test_against_a_better_baseline_the_difference_is_negative_and_every_example_lost(runs):
     gaps = differences.differences(runs, ["gmp"]).set_index("label")
     assert gaps["difference"].to_dict() == pytest.approx({"magnitude": -0.29 / 3, "smp": -0.24 / 3})
     assert {label: test.wins for label, test in gaps["examples"].items()} == {"magnitude": "0 : 15", "smp": "0 : 13"}
-    text = latex.differences(gaps.reset_index(), table="t", metric="accuracy", method="gmp")
-    assert "magnitude & 0.5 & 3 & -0.0967 & " in text
 
 
 def test_runs_without_a_common_seed_have_the_difference_of_their_means(run, tmp_path):
@@ -181,5 +176,3 @@ def test_a_p_of_0_is_printed_as_small_and_what_was_not_tested_sorts_last():
     assert "No interval over seeds: too few seeds (1)." in tables.differences(gaps).note
     assert (p.text, holm.text, by_seed.text, untested.text) == ("<0.001", "<0.001", "too few seeds (1)", "–")
     assert (holm.kind, by_seed.kind) == ("best", "muted") and p.sort < by_seed.sort == untested.sort
-    text = latex.differences(gaps, table="t", metric="accuracy", method="gmp")
-    assert "+0.1000 & $<$0.001 & too few seeds (1)" in text
