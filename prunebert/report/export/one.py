@@ -14,6 +14,7 @@ from prunebert.report.export import document, scores
 from prunebert.report.export.grid import Grid
 from prunebert.report.export.options import Choice
 from prunebert.report.export.plain import to_csv, to_markdown
+from prunebert.report.page import tuning
 from prunebert.report.statistics import ranking
 from prunebert.system.console import counted, say_block
 
@@ -40,7 +41,7 @@ def one_table(dirs: list[Path], choice: Choice) -> tuple[str, int]:
         BadInput: one of `dirs` cannot be read, no run has finished, or no run has the chosen table, sparsity or metric.
     """
     collected = collect.collect(dirs)
-    grids = _grids(_chosen_runs(collected.runs, choice), choice)
+    grids = _grids(_chosen_runs(tuning.compared(collected.runs), choice), choice)
     if choice.format == "latex":
         text = document.head(choice.style) + document.in_full(grids, choice.style)
     else:
