@@ -45,6 +45,7 @@ def test_the_wheel_has_every_configuration_and_module(tmp_path):
     code = {str(p.relative_to(ROOT)) for p in (ROOT / "prunebert").rglob("*.py")}
     data = {
         "prunebert/commands/speed.csv",
+        *(str(p.relative_to(ROOT)) for p in (ROOT / "prunebert/report/page").iterdir() if p.suffix in (".js", ".css")),
         "prunebert/report/page/page.html",
         "prunebert/report/published/published.csv",
     }
