@@ -24,6 +24,7 @@ LEGEND = (
     "and the tests separate it from every other row. ≈: the best mean, or one that the tests do not separate from it. "
     "Grey: not ranked."
 )
+LEAD = 2  # sentences of a ranking above its table: which row is best, and what the tests support
 NO_RANKING = "No two rows share a task, a model and a sparsity, so there is nothing to rank."
 
 
@@ -38,7 +39,12 @@ def _rankings(asked: Study) -> Part:
         return Part(text=NO_RANKING)
     names = study.short_names([name for name, _ in asked.tables])
     tabs = [
-        Part(f"{r.sparsity:g}", table=_ranking(r, names), parts=[Part(text="\n".join(r.sentences))])
+        Part(
+            f"{r.sparsity:g}",
+            text=" ".join(r.sentences[:LEAD]),
+            table=_ranking(r, names),
+            parts=[Part(text=" ".join(r.sentences[LEAD:]))],
+        )
         for r in asked.rankings
     ]
     return Part(parts=tabs, choice="Sparsity", chosen=study.first(asked.rankings))

@@ -87,7 +87,7 @@
   const describe = () => {
     const parts = sets.filter(([, set]) => set.size)
       .map(([title, set, options]) => `${options.length - set.size} of ${options.length} ${title.toLowerCase()}`);
-    summary.textContent = `Charts show ${parts.join(", ") || "everything"}`;
+    summary.textContent = `Choose tasks, seeds, rows (shown: ${parts.join(", ") || "all"})`;
   };
   const changed = () => {
     boxes.forEach(update => update());

@@ -47,7 +47,7 @@ charts.kinds.pareto = body => {
       draw();
       controls.querySelector(`[data-key=${key}]`).focus();
     });
-    controls.replaceChildren(...[["task", "table"], ["across", "x"], ["up", "y"]].map(([text, key]) => {
+    controls.replaceChildren(...[["task", "table"], ["x axis", "x"], ["y axis", "y"]].map(([text, key]) => {
       const control = choose(key);
       control.dataset.key = key;
       return charts.labelled(text, control);

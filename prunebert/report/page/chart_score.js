@@ -66,6 +66,10 @@ charts.kinds.score = (body, number) => {
       xaxis: charts.axis("sparsity, the fraction removed",
         {range: [low, high], tickvals: table.ticks.map(t => t[0]), ticktext: table.ticks.map(t => t[1])}),
       yaxis: charts.axis(table.metric),
+      annotations: table.constant === null ? [] : [{
+        x: high, xanchor: "right", y: table.constant, yanchor: "bottom", showarrow: false,
+        text: `constant baseline ${score(table.constant)}`, font: {size: 11, color: charts.theme().ink},
+      }],
     });
     if (!pinned) charts.pin(place, note);
     pinned = true;

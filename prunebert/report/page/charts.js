@@ -26,14 +26,21 @@ const charts = (() => {
   const table = (columns, lines, texts) => {  // texts: how many columns at the left are no numbers
     const kind = i => i < texts ? "" : "num";
     const head = element("tr", {}, ...columns.map((name, i) =>
-      element("th", {scope: "col", textContent: name, className: kind(i)})));
-    const body = lines.map(line => element("tr", {}, ...line.map((text, i) =>
-      element("td", {textContent: text, className: kind(i)}))));
+      element("th", {scope: "col", className: kind(i)}, element("button", {type: "button", textContent: name}))));
+    const cell = (text, i) => {
+      const made = element("td", {textContent: text, className: kind(i)});
+      const value = Number.parseFloat(String(text).replaceAll(",", "").replace("−", "-"));
+      if (i >= texts) made.dataset.sort = Number.isFinite(value) ? value : "-inf";
+      return made;
+    };
+    const body = lines.map(line => element("tr", {}, ...line.map(cell)));
     const made = element("table", {className: "plain"}, element("thead", {}, head), element("tbody", {}, ...body));
     const wide = element("div", {className: "wide", tabIndex: 0}, made);
     wide.setAttribute("role", "region");
-    wide.setAttribute("aria-label", "table; scrolls sideways");
-    return wide;
+    wide.setAttribute("aria-label", "table");
+    window.tables.sortable(made);
+    window.tables.watch(wide);
+    return element("div", {}, wide);
   };
 
   const row = run => rows[runs.row[run]];

@@ -8,8 +8,6 @@ from typing import Any
 from prunebert.report.page.page import Part, Section
 from prunebert.report.page.study import Study
 
-NEEDS_SCRIPTS = "These charts need scripts."
-
 
 def training_section(asked: Study) -> Section:
     """Return the section with the training curves of each table that has some."""
@@ -30,5 +28,4 @@ def _tables_with(asked: Study, key: str, runs_in: Callable[[dict[str, Any]], Any
 
 
 def _parts(names: list[str], charts: tuple[str, ...]) -> list[Part]:
-    parts = [Part(heading=name, parts=[Part(chart=chart, chart_table=name) for chart in charts]) for name in names]
-    return [Part(text=NEEDS_SCRIPTS), *parts] if parts else []
+    return [Part(heading=name, parts=[Part(chart=chart, chart_table=name) for chart in charts]) for name in names]

@@ -16,6 +16,15 @@ from prunebert.report.page.tables import Cell, Table, number
 from prunebert.system.console import counted
 
 COMMIT = 7  # characters
+COUNTED = {  # what the first lines say of each kind of trouble; of others: "2 files not in the tests."
+    "did not finish": "{runs} did not finish.",
+    "missing": "Some runs of a sweep never started.",
+    "not used": "{runs} cannot be read.",
+    "replaced": "{runs} were made again later; only the later ones count.",
+    "scores only": "Some runs have only their scores here: they come from a table, without masks and predictions.",
+    "off target": "Some runs have another sparsity than was requested.",
+    "mixed": "Some means are over runs of different commits or devices.",
+}
 FILES = {
     "results.csv": "a row for each run",
     "results.parquet": "the same, with types",
@@ -35,8 +44,12 @@ def section(asked: Study, troubles: list[Trouble]) -> Section:
 
 
 def count(troubles: list[Trouble]) -> str:
-    """Return the number of troubles of each kind in one line, or "" if there are none."""
-    return "; ".join(f"{n} {kind}" for kind, n in Counter(t.kind for t in troubles).items())
+    """Say in one line what a reader must know about the runs, or "" if there are no troubles."""
+    found = Counter(t.kind for t in troubles)
+    return " ".join(
+        COUNTED[kind].format(n=n, runs=counted(n, "run")) if kind in COUNTED else f"{counted(n, 'file')} {kind}."
+        for kind, n in found.items()
+    )
 
 
 def commit(run: dict[str, Any]) -> str:

@@ -7,8 +7,8 @@ const key = cell => {
 };
 const compare = (a, b) => typeof a === "number" && typeof b === "number" ? (a > b) - (a < b)
   : String(a).localeCompare(String(b), "en", {numeric: true});
-for (const button of document.querySelectorAll("th button")) {
-  button.addEventListener("click", () => {
+const sortable = table => {
+  for (const button of table.querySelectorAll("th button")) button.addEventListener("click", () => {
     const head = button.closest("th"), body = head.closest("table").tBodies[0];
     const sign = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
     for (const other of head.parentNode.cells) other.removeAttribute("aria-sort");
@@ -16,7 +16,7 @@ for (const button of document.querySelectorAll("th button")) {
     const rows = [...body.rows].sort((a, b) => sign * compare(key(a.cells[head.cellIndex]), key(b.cells[head.cellIndex])));
     body.append(...rows);
   });
-}
+};
 
 // A filter is words that a row must contain, and comparisons of a column's numbers: smp sparsity>=0.8 "trained weights">0
 const RELATIONS = {">": (a, b) => a > b, "<": (a, b) => a < b, ">=": (a, b) => a >= b, "<=": (a, b) => a <= b,
@@ -33,9 +33,9 @@ const conditions = (text, columns) => {
   const terms = lower(text).match(/(?:"[^"]*"?|[^\s"])+/g) ?? [];
   return terms.map(term => condition(term.replaceAll('"', ""), columns));
 };
-for (const table of document.querySelectorAll("table")) {
+const filterable = table => {
   const rows = [...table.tBodies[0].rows], columns = [...table.tHead.rows[0].cells].map(cell => lower(cell.textContent));
-  if (rows.length < FILTERED_FROM) continue;
+  if (rows.length < FILTERED_FROM) return;
   const box = document.createElement("p"), label = document.createElement("label");
   const input = document.createElement("input"), count = document.createElement("span");
   box.className = "filter";
@@ -53,7 +53,7 @@ for (const table of document.querySelectorAll("table")) {
   input.addEventListener("input", apply);
   apply();
   table.closest(".wide").before(box);
-}
+};
 
 // A box that is wider than the page says so, and can be reached with the keyboard; others are no stop.
 const boxes = new ResizeObserver(entries => {
@@ -70,7 +70,10 @@ const boxes = new ResizeObserver(entries => {
     } else if (!scrolls && hint) hint.remove();
   }
 });
-for (const box of document.querySelectorAll(".wide")) boxes.observe(box);
+const watch = box => boxes.observe(box);
+for (const table of document.querySelectorAll("table")) { sortable(table); filterable(table); }
+document.querySelectorAll(".wide").forEach(watch);
+window.tables = {sortable, watch};  // for the tables that charts make
 
 // Paper has all that is folded, and the figures in light colours.
 const opened = [], sources = [...document.querySelectorAll("source")], screens = sources.map(source => source.media);
