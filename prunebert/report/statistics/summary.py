@@ -61,7 +61,11 @@ def _best(competition: Competition) -> list[str]:
     wins = winners(means).sum(axis=1)
     supported = competition.cells[competition.cells["mark"] == marks.BEST].groupby("label").size()
     supported = supported.reindex([label for label in means.index if label in supported.index])
+    if not wins.any():
+        return ["All rows have the same mean."]
     leaders = wins[wins == wins.max()].index
+    if len(contested) == 1:
+        return _best_of_one([str(label) for label in leaders], len(supported) > 0)
     of = counted(len(contested), "table")
     if len(leaders) > 1:
         most = f"{_named(list(leaders))} each have the best mean in {wins.max()} of {of}."
@@ -73,6 +77,13 @@ def _best(competition: Competition) -> list[str]:
     if not separated:
         return [most, "The tests separate the best mean from all its rivals in no table."]
     return [most, f"The tests separate the best mean from all its rivals for {_named(separated)} of {of}."]
+
+
+def _best_of_one(leaders: list[str], supported: bool) -> list[str]:
+    """Return the same for a single table. leaders: the rows with the best mean."""
+    verb = "have" if len(leaders) > 1 else "has"
+    verdict = "separate it from every other row" if supported else "do not separate it from every other row"
+    return [f"{_named(leaders)} {verb} the best mean.", f"The tests {verdict}."]
 
 
 def _tests(competition: Competition) -> list[str]:
@@ -130,10 +141,8 @@ def _test_ranks(ranks: pd.DataFrame, prefix: str) -> list[str]:
     """Return the sentences on one model's ranks, tasks × rows."""
     tasks, rows = ranks.shape
     if tasks < MIN_TASKS:
-        few = f"{counted(tasks, 'task')} with {counted(rows, 'row')}"
-        return [
-            f"{prefix}{few} {'is' if tasks == 1 else 'are'} too few to test ranks; Friedman's test needs {MIN_TASKS}."
-        ]
+        few = f"{counted(tasks, 'task')} with {counted(rows, 'row')} {'is' if tasks == 1 else 'are'} too few"
+        return [f"{prefix}{few} to test ranks; Friedman's test needs {MIN_TASKS} tasks."]
     p = friedman(ranks.to_numpy())
     tested = (
         f"{prefix}Friedman's test on the ranks of {counted(rows, 'row')} on {counted(tasks, 'task')}: p {_equal(p)}."

@@ -52,7 +52,7 @@ def test_the_sentences_count_wins_and_what_the_tests_support(ranked):
         "The tests separate the best mean from all its rivals for gmp in 1 and smp in 1 of 3 tables.",
     ]
     assert "fewer than three common seeds" in found.sentences[2]
-    assert found.sentences[-1] == "3 tasks with 3 rows are too few to test ranks; Friedman's test needs 5."
+    assert found.sentences[-1] == "3 tasks with 3 rows are too few to test ranks; Friedman's test needs 5 tasks."
 
 
 def test_a_row_that_lacks_a_table_has_no_rank_and_moves_no_other(ranked):
@@ -120,7 +120,7 @@ def test_tables_of_several_models_are_tested_for_each_model(run, tmp_path):
     lines = rank(collect([tmp_path]).runs, 0.5).sentences
     assert "Tables of different models share their tasks, so the ranks are tested for each model alone." in lines
     assert any(line.startswith("On one: Friedman's test on the ranks of 2 rows on 5 tasks") for line in lines)
-    assert "On two: 1 task with 2 rows is too few to test ranks; Friedman's test needs 5." in lines
+    assert "On two: 1 task with 2 rows is too few to test ranks; Friedman's test needs 5 tasks." in lines
 
 
 def test_tables_of_one_task_and_model_count_as_one_task(run, tmp_path):
@@ -129,7 +129,7 @@ def test_tables_of_one_task_and_model_count_as_one_task(run, tmp_path):
         for method, wrong in (("smp", 10), ("gmp", 40)):
             run(f"{method}{table}", method, 0.5, wrong=wrong, data=data)
     lines = rank(collect([tmp_path]).runs, 0.5).sentences
-    assert "1 task with 2 rows is too few to test ranks; Friedman's test needs 5." in lines
+    assert "1 task with 2 rows is too few to test ranks; Friedman's test needs 5 tasks." in lines
     assert "Tables of the same task and model count as one task, by their mean rank." in lines
 
 
