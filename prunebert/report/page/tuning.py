@@ -58,7 +58,7 @@ def tuning_section(runs: pd.DataFrame, draw: Callable[[Drawing], Picture]) -> Se
             lines.append(
                 f"{title}: the best {key}, {rate:g}, is the {end} that was tried. One beyond it may be better."
             )
-    parts = [Part("Tries and scores", "\n".join(lines), table=_table(found))]
+    parts = [Part("Tries and scores", text="\n".join(lines), table=_table(found))]
     drawn = [(title, tuned) for title, tuned in found if not tuned.refusal]
     if drawn:
         caption = (

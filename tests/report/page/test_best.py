@@ -1,13 +1,15 @@
 """Which method is best: the ranking's marks and order as given, its tabs, the scores' tables and what they warn of."""
 
 import math
+import re
 
 import pandas as pd
 import pytest
 
-from prunebert.report import command
 from prunebert.report.collect import collect
+from prunebert.report.export.document import document
 from prunebert.report.page import best, comparisons
+from prunebert.report.statistics import ranking as rankings_of
 from prunebert.report.statistics.ranking import Entry, Ranking, Row
 
 from .conftest import flat
@@ -138,7 +140,12 @@ def test_differences_have_a_figure_for_each_baseline_and_of_many_rows_one_for_ea
 def test_tables_in_latex_have_the_bold_of_the_page(run, tmp_path, study_of):
     run("a", "smp", wrong=0)
     run("b", "gmp", wrong=100)
-    assert command._latex(study_of(collect([tmp_path]).runs)).count("textbf") == 1
+    asked = study_of(collect([tmp_path]).runs)
+    rankings = [rankings_of.rank(asked.runs, sparsity) for sparsity in rankings_of.sparsities(asked.runs)]
+    on_page = [part.table for part in flat([best._every_table(asked)]) if part.table]
+    (bold,) = {pair for table in on_page for pair in marked(table)}
+    assert bold == ("smp", "1.0000 (1)")
+    assert re.findall(r"^(.*?) &.*bfseries (\S+)", document(asked.runs, {}, rankings), re.M) == [("smp", "100.0")]
 
 
 def test_of_many_tables_the_first_differences_are_open(run, tmp_path, study_of, draw):

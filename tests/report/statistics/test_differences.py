@@ -23,6 +23,11 @@ def runs(tmp_path_factory):
     return collect([root]).runs
 
 
+def by_column(table):
+    """Return a dictionary of cells for each row."""
+    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+
+
 def test_each_test_has_its_own_corrected_p_and_only_that_is_bold(runs):
     """The four p-values in ascending order are those of gmp (15 : 0; t = 29) and of smp (t = 5; 5 : 0)."""
     gaps = differences.differences(runs, ["magnitude"])
@@ -33,13 +38,15 @@ def test_each_test_has_its_own_corrected_p_and_only_that_is_bold(runs):
         assert (row["examples"].p, row["by_seed"].p) == pytest.approx(p[label])
         assert (row["examples_holm"], row["by_seed_holm"]) == pytest.approx(corrected[label])
     table = tables.differences(gaps)
-    texts = {row[0].text: [cell.text for cell in (*row[3:5], *row[7:])] for row in table.rows}
-    assert texts == {
-        "gmp": ["3", "+0.0967", "15 : 0", "<0.001", "<0.001", ".001", ".004"],
-        "smp": ["3", "+0.0167", "5 : 0", ".062", ".075", ".038", ".075"],
+    lines = by_column(table)
+    columns = ("difference", "won : lost", "p, examples", "Holm, examples", "p, seeds", "Holm, seeds")
+    assert {line["method"].text: [line[column].text for column in columns] for line in lines} == {
+        "gmp": ["+0.0967", "15 : 0", "<0.001", "<0.001", ".001", ".004"],
+        "smp": ["+0.0167", "5 : 0", ".062", ".075", ".038", ".075"],
     }
-    bold = [(row[0].text, i) for row in tables.differences(gaps).rows for i, cell in enumerate(row) if cell.kind]
-    assert bold == [("gmp", 9), ("gmp", 11)]  # smp's .038 is below 0.05 only before the correction
+    assert table.note.startswith("The same in all rows: sparsity: 0.5; seeds: 3; against: magnitude.")
+    bold = [(line["method"].text, name) for line in lines for name, cell in line.items() if cell.kind == "best"]
+    assert bold == [("gmp", "Holm, examples"), ("gmp", "Holm, seeds")]  # smp's .038 is below 0.05 only before Holm
 
 
 def test_against_a_better_baseline_the_difference_is_negative_and_every_example_lost(runs):
@@ -69,16 +76,17 @@ def test_only_the_seeds_that_both_rows_have_are_paired(run, tmp_path):
 
 @pytest.fixture
 def variants(run, tmp_path):
-    """Two rows of smp whose labels have commas, one of gmp and a dense one."""
+    """Two rows of smp whose labels have a comma, one of gmp and a dense one. Short labels have another name of a key."""
     for lr, steps, wrong in ((0.1, 5, 20), (0.2, 6, 30)):
         settings = {"fit": {"lr": lr, "steps": steps}, "sparsity": 0.5, "seed": 0}
         run(f"s{lr}", "smp", 0.5, settings=settings, wrong=wrong, fit="own")
     run("g", "gmp", 0.5, wrong=10)
     run("d", "dense", 0.0, wrong=0)
-    return collect([tmp_path]).runs
+    runs = collect([tmp_path]).runs
+    return runs.assign(short_label=runs["label"].str.replace("fit.lr", "lr"))
 
 
-FIRST, SECOND = "smp (fit=own, fit.lr=0.1, fit.steps=5)", "smp (fit=own, fit.lr=0.2, fit.steps=6)"
+FIRST, SECOND = "smp (fit=own, fit.lr=0.1)", "smp (fit=own, fit.lr=0.2)"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +95,7 @@ FIRST, SECOND = "smp (fit=own, fit.lr=0.1, fit.steps=5)", "smp (fit=own, fit.lr=
         (["dense", "gmp"], ["dense", "gmp"]),
         (["dense,gmp", "dense"], ["dense", "gmp"]),
         ([f"gmp, {SECOND},dense"], ["gmp", SECOND, "dense"]),
-        (["smp (fit=own, fit.lr=0.2)"], ["smp (fit=own, fit.lr=0.2)"]),
+        (["smp (fit=own, lr=0.2)"], ["smp (fit=own, lr=0.2)"]),
     ],
 )
 def test_a_baseline_is_a_method_a_label_or_a_short_label_and_there_may_be_several(variants, requested, chosen):
@@ -154,7 +162,8 @@ def test_another_denominator_has_a_mark_unless_the_baseline_removes_nothing(run,
     run("base", baseline, 0.5)
     run("abp", "abp", 0.5, prunable=prunable)
     table = tables.differences(differences.differences(collect([tmp_path]).runs, [baseline]))
-    assert table.rows[0][2].text.endswith("†") == ("†" in table.note) == marked
+    (line,) = by_column(table)
+    assert line["against"].text.endswith("†") == ("†" in table.note) == marked
 
 
 def test_a_row_is_compared_at_its_own_sparsity(run, tmp_path):
@@ -171,7 +180,9 @@ def test_a_p_of_0_is_printed_as_small_and_what_was_not_tested_sorts_last():
     row |= dict.fromkeys(("seeds_low", "seeds_high"), float("nan")) | {"examples_low": 0.02, "examples_high": 0.18}
     row |= {"why_no_interval": "over seeds: too few seeds (1)"}
     gaps = pd.DataFrame([row | {"examples_holm": 0.0004, "by_seed_holm": None}])
-    seeds, examples, _, p, holm, by_seed, untested = tables.differences(gaps).rows[0][5:]
+    (line,) = by_column(tables.differences(gaps))
+    seeds, examples = line["95 % interval, seeds"], line["95 % interval, examples"]
+    p, holm, by_seed, untested = (line[f"{kind}, {of}"] for of in ("examples", "seeds") for kind in ("p", "Holm"))
     assert (seeds.text, examples.text, examples.sort) == ("–", "+0.0200 to +0.1800", 0.02)
     assert "No interval over seeds: too few seeds (1)." in tables.differences(gaps).note
     assert (p.text, holm.text, by_seed.text, untested.text) == ("<0.001", "<0.001", "too few seeds (1)", "–")
