@@ -9,7 +9,7 @@ import pytest
 
 from prunebert.report import command
 from prunebert.report.collect import collect
-from prunebert.report.statistics import differences
+from prunebert.report.statistics import differences, marks
 
 from .conftest import finished, sweep
 from .test_collect import seal_files
@@ -18,18 +18,20 @@ CALLS = ("call", "c_call")
 
 
 def write_runs(root, seeds):
-    """Write runs of two methods and two sparsities, sealed as runs of today."""
+    """Write runs of two methods and two sparsities, sealed as runs of today. Their names sort as their seeds do."""
     sweep(root, ["method=magnitude,smp", "sparsity=0.5,0.9", f"seed=range({seeds})"])
     for method in ("magnitude", "smp"):
         for sparsity in (0.5, 0.9):
             for seed in range(seeds):
-                seal_files(finished(root / f"{method}{sparsity}{seed}", method, sparsity, seed, wrong=seed))
+                seal_files(finished(root / f"{method}{sparsity}-{seed:02}", method, sparsity, seed, wrong=seed))
     return root
 
 
 def tabulate(root):
     runs = collect([root]).runs
-    return command.flatten(runs), differences.differences(runs, "magnitude")
+    gaps = differences.differences(runs, ["magnitude"])
+    assert len(gaps) == 2  # smp at both sparsities
+    return command.flatten(runs), gaps, marks.add_marks(runs)
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +71,14 @@ def count_calls(action):
 
 
 def test_each_file_of_a_run_is_opened_once(folders):
-    """Predictions twice: collect verifies those of every run, and the tests over examples read those they compare."""
+    """Predictions three times: collect verifies those of every run, then the differences and the marks compare them."""
     counts = opened(lambda: tabulate(folders[3]))
     by_name = {}
     for path, number in counts.items():
         if path.startswith(str(folders[3])):
             by_name.setdefault(Path(path).name, []).append(number)
     assert by_name["result.json"] == by_name["topology.json"] == [1] * 12
-    assert by_name["predictions.parquet"] == [2] * 12
+    assert by_name["predictions.parquet"] == [3] * 12
     assert by_name["overrides.yaml"] == [1] * 12
     assert by_name.keys() - {"multirun.yaml"} == {
         "result.json",
@@ -88,7 +90,8 @@ def test_each_file_of_a_run_is_opened_once(folders):
 
 def test_twice_the_runs_are_twice_the_work(folders):
     """What does not depend on the runs cancels: 16 runs more, then 32. Twenty steps per pair of runs would give 2.2."""
-    tabulate(folders[3])  # imports and caches
+    for folder in folders.values():  # imports and caches; Hydra's grammar learns every new text, such as range(15)
+        tabulate(folder)
     few, some, many = (count_calls(lambda seeds=seeds: tabulate(folders[seeds])) for seeds in (3, 7, 15))
     assert 1.5 < (many - some) / (some - few) < 2.05, (few, some, many)
 
