@@ -7,6 +7,7 @@ class and its fonts.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -29,7 +30,10 @@ LEADING = 1.2  # distance of lines, as a multiple of the size
 NOTE_SIZE, SUPERSCRIPT = 7, 6
 LABEL_SHARE = 0.4  # of the width, at most, for the labels of rows
 TITLE_WIDTH = 46.0  # points of a column's title, at most, where its numbers are narrower
-MAX_HEIGHT = 415.0  # points of a table's caption, rows and notes; the rest of a page is for its titles and rules
+MAX_HEIGHT = 505.0  # points of a table's texts; the rest of a page of LaTeX's article, 45 points, is for rules and gaps
+NUMBERING = "Table 100: Part 10 of 10."  # what LaTeX and a split add to a caption, at most
+CAPTION_SIZE = 10
+DECIMAL = re.compile(r"([+-]?)(\d+)(\.\d+)?")  # sign, whole number and decimals
 
 
 @dataclass(frozen=True)
@@ -103,10 +107,22 @@ def column_widths(grid: Grid, layout: Layout) -> list[float]:
 
 def content_width(cells: Sequence[Cell], layout: Layout) -> float:
     """Return the width of the widest cell: the number, the deviation and the marks, which are aligned separately."""
-    number = max((width(cell.text, layout.number, cell.mark == "best") for cell in cells), default=0)
+    number = max((_number_width(cell.text, layout.number, cell.mark == "best") for cell in cells), default=0)
+    number = max(number, _aligned_width(cells, layout.number))
     deviations = [width(f"±{cell.deviation}", layout.deviation) for cell in cells if cell.deviation]
     marks = [width("≈" * (cell.mark == "tied"), SUPERSCRIPT) + _notes_width(cell.notes) for cell in cells]
     return number + max(deviations, default=0) + max(marks, default=0) + 1
+
+
+def _number_width(text: str, size: int, bold: bool) -> float:
+    return width(text.replace("-", "−"), size, bold)
+
+
+def _aligned_width(cells: Sequence[Cell], size: int) -> float:
+    """Return the width of decimals that siunitx aligns at their points: it has room for the widest of each part."""
+    bold = any(cell.mark == "best" for cell in cells)
+    parts = [found.groups("") for cell in cells if (found := DECIMAL.fullmatch(cell.text))]
+    return sum(max(_number_width(text, size, bold) for text in texts) for texts in zip(*parts, strict=True))
 
 
 def label_width(row: Row, layout: Layout) -> float:
@@ -154,14 +170,18 @@ def _greedy_parts(columns: Sequence[Column], widths: Sequence[float], room: floa
     return [[*keys, *part] for part in parts]
 
 
-def row_parts(rows: Sequence[Row], layout: Layout, room: float) -> list[list[Row]]:
-    """Return the rows of each part. A part's rows and their notes are at most `room` points high.
+def row_parts(grid: Grid, layout: Layout) -> list[list[Row]]:
+    """Return the rows of each part. A part's caption, titles, rows and notes fit on a page.
 
     A part has a letter for each note. One row alone may be higher.
     """
+    head = max((len(title_lines(column, 0, layout)) for column in grid.columns), default=1)  # in the narrowest columns
+    room = MAX_HEIGHT - head * layout.number * LEADING
+    room -= text_height(f"{NUMBERING} {grid.caption}", CAPTION_SIZE, layout.room)
+    room -= sum(text_height(text, NOTE_SIZE, layout.room) for text in grid.marks)
     parts: list[list[Row]] = [[]]
     height, noted = 0.0, set[str]()
-    for row in rows:
+    for row in grid.rows:
         setting = () if shows_setting(row, layout) else (row.setting,)
         texts = {*setting, *row.notes, *(note for cell in row.cells for note in cell.notes)}
         own = text_height(row.name, layout.number, layout.label_limit)

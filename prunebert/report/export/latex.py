@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from string import ascii_lowercase
 
 from prunebert.report.export.fit import (
+    DECIMAL,
     LEADING,
-    MAX_HEIGHT,
     NOTE_SIZE,
     Layout,
     Style,
@@ -18,7 +18,6 @@ from prunebert.report.export.fit import (
     label_width,
     row_parts,
     shows_setting,
-    text_height,
     title_lines,
 )
 from prunebert.report.export.grid import MISSING, Cell, Grid, Row
@@ -37,7 +36,7 @@ def to_latex(grid: Grid, style: Style, label: str) -> str:
     """
     layout, widths = choose_layout(grid, style)
     parts_of_columns = column_parts(grid.columns, widths, style.room)
-    parts_of_rows = row_parts(grid.rows, layout, MAX_HEIGHT - text_height(grid.caption, 10, style.room))
+    parts_of_rows = row_parts(grid, layout)
     parts = [(rows, indices) for rows in parts_of_rows for indices in parts_of_columns]
     texts = []
     for part, (rows, indices) in enumerate(parts, 1):
@@ -154,7 +153,7 @@ def _pieces(cell: Cell, notes: _Notes) -> tuple[str, str]:
 
 def _are_decimals(cells: Sequence[Cell]) -> bool:
     """Return whether siunitx can align the cells: plain decimals, and cells without a value."""
-    return all(cell.text == MISSING or re.fullmatch(r"[+-]?\d+(\.\d+)?", cell.text) for cell in cells)
+    return all(cell.text == MISSING or DECIMAL.fullmatch(cell.text) for cell in cells)
 
 
 def _spec(cells: Sequence[Cell], has_rest: bool, as_numbers: bool) -> str:

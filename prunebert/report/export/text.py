@@ -57,7 +57,8 @@ ACCENTS = {  # combining characters, and the commands that the font encoding OT1
 }
 LIGATURES = re.compile(r"-(?=-)|'(?=')|`(?=`)|[?!](?=`)|,(?=,)")
 UNSET = re.compile(r"(\\texttt\{U\+[0-9A-F]+\})(?! |$)")
-LONG_WORD, CHUNK = 16, 12  # characters: a longer word may be broken, at least after so many
+NARROWEST, SMALLEST = 60.0, 8  # points of the narrowest column of labels, and its font size; wider words may be broken
+CHUNK, WIDE_CHUNK = 12, 6  # characters after which a word may be broken; the second where 12 are too wide
 WORD_PARTS = re.compile(rf"[^\s_=,/.:;&-]{{1,{CHUNK}}}[_=,/.:;&-]{{0,{CHUNK}}}|[_=,/.:;&-]{{1,{CHUNK}}}|\s+")
 
 WIDTHS = {  # of cmr10, rounded up
@@ -83,7 +84,7 @@ def escape(text: object, breaks: bool = False) -> str:
     plain = unicodedata.normalize("NFC", visible(" ".join(str(text).split())))
     if breaks:
         words = plain.split(" ")
-        marked = " ".join("\1".join(_word_parts(word)) if len(word) > LONG_WORD else word for word in words)
+        marked = " ".join("\1".join(_breakable(word)) for word in words)
         return UNSET.sub(r"\1\\allowbreak{}", _escape(marked)).replace("\1", r"\allowbreak{}")
     return _escape(plain)
 
@@ -107,6 +108,19 @@ def lines(title: str, limit: float, size: int) -> list[str]:
                 found.append("")
             found[-1] += piece
     return [line.strip() for line in found if line.strip()] or [""]
+
+
+def _breakable(word: str) -> list[str]:
+    """Return the pieces between which a line may break. A word that fits into the narrowest column is one piece."""
+    if width(word, SMALLEST) <= NARROWEST:
+        return [word]
+    return [piece for part in _word_parts(word) for piece in _narrow(part)]
+
+
+def _narrow(part: str) -> list[str]:
+    if width(part, SMALLEST) <= NARROWEST:
+        return [part]
+    return [part[begin : begin + WIDE_CHUNK] for begin in range(0, len(part), WIDE_CHUNK)]
 
 
 def _word_parts(text: str) -> list[str]:
@@ -138,7 +152,7 @@ def _sign(character: str) -> str:
 
 def _width(character: str) -> float:
     """Return an upper bound of a character's width, as a fraction of the size."""
-    if character in "±≈":
+    if character in "±≈−":
         return 0.84
     if not character.isascii():
         shown = _sign(character)

@@ -30,6 +30,14 @@ def test_only_long_words_may_be_broken():
     assert text.replace(r"\allowbreak{}", "") == "x" * 30 + r" keep\_pretrained=true"
 
 
+@pytest.mark.parametrize(("letter", "points"), [("w", 6.139), ("W", 8.728), ("M", 7.783), ("m", 7.083), ("a", 4.25)])
+@pytest.mark.parametrize("length", [12, 15, 40])
+def test_a_wide_word_may_be_broken_for_the_narrowest_column_of_labels(letter, points, length):
+    """The column has 40 % of 150 points. The points are those of cmr8, measured by \\settowidth."""
+    pieces = escape(letter * length, breaks=True).split(r"\allowbreak{}")
+    assert "".join(pieces) == letter * length and max(map(len, pieces)) * points <= 0.4 * 150
+
+
 def test_the_width_is_at_least_that_of_computer_modern():
     """Points of TeX's cmr10, cmr8 and cmbx10, measured by \\settowidth."""
     for text, size, bold, points in (

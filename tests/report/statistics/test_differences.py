@@ -76,7 +76,7 @@ def test_only_the_seeds_that_both_rows_have_are_paired(run, tmp_path):
 
 @pytest.fixture
 def variants(run, tmp_path):
-    """Two rows of smp whose labels have a comma, one of gmp and a dense one. Short labels have another name of a key."""
+    """Two rows of smp whose labels have a comma, one of gmp and a dense one. Their short labels name `lr`."""
     for lr, steps, wrong in ((0.1, 5, 20), (0.2, 6, 30)):
         settings = {"fit": {"lr": lr, "steps": steps}, "sparsity": 0.5, "seed": 0}
         run(f"s{lr}", "smp", 0.5, settings=settings, wrong=wrong, fit="own")
