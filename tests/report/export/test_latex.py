@@ -5,7 +5,7 @@ import re
 import pytest
 
 from prunebert.errors import BadInput
-from prunebert.report.export.fit import WIDTHS, Style, room
+from prunebert.report.export.fit import WIDTHS, Layout, Style, content_width, room
 from prunebert.report.export.grid import Cell, Column, Form, Grid, Row
 from prunebert.report.export.latex import to_latex, unique_labels
 
@@ -61,6 +61,13 @@ def test_with_siunitx_numbers_are_aligned_by_it_and_other_cells_are_braced():
     text = to_latex(grid(rows), Style(siunitx=True), "tab:x")
     assert "S[table-format=-1.1]@{}l" in text and "-7.4 & \\sd{0.5}" in text and "{--} & " in text
     assert "1e+30" in text and text.count("S[") == 1  # not plain decimals
+
+
+@pytest.mark.parametrize(("texts", "points"), [(("83.8903",), 27.862), (("83.8903", "-2.7403"), 34.472)])
+def test_a_column_has_room_for_the_parts_that_siunitx_aligns(texts, points):
+    """Points of siunitx's column in cmr8, measured with pdflatex. That of two texts is wider than either text."""
+    layout = Layout(8, 6, 1.8, WIDTHS["page"], has_settings=True)
+    assert points <= content_width([Cell(text) for text in texts], layout) < 1.15 * points + 2
 
 
 def test_labels_are_safe_and_differ():

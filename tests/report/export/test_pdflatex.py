@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from prunebert.report.collect import collect
-from prunebert.report.export.document import document, in_full
+from prunebert.report.export.document import document
 from prunebert.report.export.fit import WIDTHS, Style
-from prunebert.report.export.grid import Cell, Column, Form, Grid, Row
+from prunebert.report.export.grid import Form
 from prunebert.report.statistics import paired, ranking
 from tests.report.conftest import finished
 
@@ -93,17 +93,11 @@ def test_every_table_compiles_and_fits(studies, tmp_path, width):
     reason="there is no siunitx (Debian: texlive-science)",
 )
 def test_with_siunitx_too(nasty, tmp_path):
-    """A column of -2.7403 and 83.8903 is as wide as -83.8903 would be, because siunitx aligns the points."""
-    style = Style(room=WIDTHS["column"], siunitx=True)
-    high, low = Cell("83.8903", mark="best"), Cell("-2.7403")
-    signed = [
-        Grid("signed", "", [Column(str(k)) for k in range(n)], [Row("smp", "", [high] * n), Row("gmp", "", [low] * n)])
-        for n in range(1, 9)
-    ]
-    (tmp_path / "signed.tex").write_text(in_full(signed, style))
-    (tmp_path / "tables.tex").write_text(tex(nasty, style))
-    head = r"\documentclass[twocolumn]{article}\usepackage{booktabs,siunitx}\begin{document}"
-    (tmp_path / "paper.tex").write_text(head + r"\input{signed}\input{tables}\end{document}")
+    (tmp_path / "tables.tex").write_text(tex(nasty, Style(room=WIDTHS["column"], siunitx=True)))
+    head = (
+        r"\documentclass[twocolumn]{article}\usepackage{booktabs,siunitx}\begin{document}\input{tables}\end{document}"
+    )
+    (tmp_path / "paper.tex").write_text(head)
     words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
     subprocess.run(words, cwd=tmp_path, capture_output=True, timeout=60, check=True)
     assert "Overfull" not in (tmp_path / "paper.log").read_text(errors="replace")
