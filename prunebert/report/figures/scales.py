@@ -93,7 +93,7 @@ def score_axis(
         return []
     label = f"constant baseline {constant_score:.4g}"
     ends = min(low, constant_score), max(high, constant_score)
-    whole = ends[1] - ends[0]
+    whole = max(ends[1] - ends[0], span)  # equal scores have a range too
     if span / whole < LEAST_SHARE:
         _compress(axes, along, (low, high), constant_score, theme)
         label += "; the axis is compressed in the grey band"

@@ -55,6 +55,13 @@ def test_an_unknown_baseline_has_no_line_and_equal_scores_have_a_range():
     assert handles == [] and len(axes.lines) == 0 and low < 0.5 < high
 
 
+@pytest.mark.parametrize("score", [0.0, 0.5, -3.0])
+def test_scores_that_all_equal_the_baseline_have_a_range(score):
+    _, (handle,), (low, high), place = drawn_axis("x", (score, score), score)
+    assert low < score < high and place(score) == pytest.approx(0.5)
+    assert handle.get_label() == f"constant baseline {score:g}"
+
+
 def test_the_ticks_of_a_narrow_panel_are_apart():
     wide, narrow = (Figure().subplots() for _ in range(2))
     shown = [0.5, 0.8, 0.9, 0.95, 0.97]
