@@ -204,6 +204,7 @@ class Around(Callback):
         with _stopping():
             sweep = Path(config.hydra.sweep.dir).absolute()
             _refuse_own_record(config)
+            cells.refuse_unknown_options(config)
             cells.prepare(config)
             guard.refuse_shared(sweep, "hydra.sweep.dir")
             artifacts.prepare(sweep, "hydra.sweep.dir")

@@ -14,11 +14,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from prunebert.errors import BadInput, shown
 from prunebert.settings import overrides
+from prunebert.settings.checks import OPTION_GROUPS
 
 LONGEST = 100  # bytes of a name
 SINGLE = "single"  # the cell of a sweep that varies nothing
@@ -70,6 +73,24 @@ def prepare(config: DictConfig) -> None:
     refuse_shared_directories(config)
     keys = varied(config.hydra.overrides.task, config.hydra.sweeper.get("params") or {})
     config.hydra.overrides.hydra.append(f"{VARIED}=[{','.join(map(repr, keys))}]")
+
+
+def refuse_unknown_options(config: DictConfig) -> None:
+    """Raise BadInput if a group has no such option. Hydra refuses it too, but only after the sweep's warnings.
+
+    config: of the sweep, with Hydra's part.
+    """
+    loader = GlobalHydra.instance().config_loader()
+    words = _axes(config.hydra.overrides.task, config.hydra.sweeper.get("params") or {}).values()
+    for group, option in overrides.values(list(words)):
+        if group not in OPTION_GROUPS or not isinstance(option, str) or option in loader.get_group_options(group):
+            continue
+        try:
+            loader.load_sweep_config(config, [f"{group}={option}"])  # knows hydra.searchpath too
+        except MissingConfigException as error:
+            raise BadInput(overrides.explain(error)) from error
+        except HydraException:  # about other words, which the sweep itself has
+            continue
 
 
 def refuse_shared_directories(config: DictConfig) -> None:
