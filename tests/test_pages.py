@@ -34,7 +34,8 @@ def test_what_runs_and_compare_write_is_what_the_page_lists(cli, toy, tmp_path):
     assert cli("-m", *common, *words)[0] == 0 and cli("compare", "runs")[0] == 0
     run = artifacts.finished_runs(tmp_path / "runs")[0]
     for name in ("result.json", "topology.json"):
-        assert json.loads((run / name).read_text()).keys() == table(name).keys()
+        rare = {key for key, cells in table(name).items() if cells[-1].startswith("only of ")}
+        assert json.loads((run / name).read_text()).keys() == table(name).keys() - rare and rare <= {"tuning"}
     assert json.loads((tmp_path / "compare/compare.json").read_text()).keys() == table("compare.json").keys()
     assert list(pd.read_parquet(run / "predictions.parquet").columns) == [*table("predictions.parquet")]
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
