@@ -34,7 +34,7 @@ def class_names(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     for row in rows:
         data = row.get("data")
         if isinstance(data, dict) and isinstance(names := data.get("labels"), list):
-            return [visible(str(name)) for name in names]
+            return [str(name) for name in names]
     return []
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from prunebert.choices import LOWER_IS_BETTER
-from prunebert.errors import BadInput, visible
+from prunebert.errors import BadInput
 from prunebert.report.collect import Trouble
 from prunebert.report.figures import scales, style
 from prunebert.report.page import answers, literature, marks, training
@@ -28,6 +28,8 @@ KIND = "not in the charts"  # of a trouble
 
 def payload(runs: pd.DataFrame, troubles: list[Trouble] | None = None) -> dict[str, Any]:
     """Return what the charts show, as plain JSON values without NaN. The same runs give the same value.
+
+    Texts are as the runs have them; `page.render` escapes them.
 
     Args:
         runs: the runs of all tables, see `collect.Collected`.
@@ -70,7 +72,7 @@ def charts(content: dict[str, Any], table: str) -> set[str]:
         content: what `payload` returned.
         table: the table's name.
     """
-    number = [known["name"] for known in content["tables"]].index(visible(table))
+    number = [known["name"] for known in content["tables"]].index(table)
     predictions = content["predictions"][number]
     available = {
         "training": bool(content["training"][number]["curves"]),
@@ -86,8 +88,8 @@ def _table(runs: pd.DataFrame, published: pd.DataFrame) -> dict[str, Any]:
     found = literature.find(runs, published)
     ticks, ends = _axis(runs, found)
     return {
-        "name": visible(runs["table"].iloc[0]),
-        "metric": visible(metric),
+        "name": runs["table"].iloc[0],
+        "metric": metric,
         "lower": metric in LOWER_IS_BETTER,
         "constant": _number(constant_scores.iloc[0] if len(constant_scores) else math.nan),
         "ticks": ticks,
@@ -121,8 +123,8 @@ def _rows(groups: list[pd.DataFrame]) -> dict[tuple[int, str], dict[str, Any]]:
             variants[method] = variants.get(method, -1) + 1
             rows[table, str(label)] = {
                 "table": table,
-                "label": visible(row["label"]),
-                "short": visible(row["short_label"]),
+                "label": row["label"],
+                "short": row["short_label"],
                 "of": DENOMINATORS.get(row["denominator"], row["denominator"]),
                 "level": not runs["sparsity"][runs["label"] == label].any(),
                 **marks.look(method, variants[method]),
@@ -150,7 +152,7 @@ def _runs(runs: pd.DataFrame, rows: list[tuple[int, str]]) -> dict[str, list[Any
         "row": [indices[tables[table], label] for table, label in zip(runs["table"], runs["label"], strict=True)],
         "seed": [int(seed) for seed in runs["seed"]],
         **{name: [_number(value) for value in values] for name, values in measures.items()},
-        **{name: [visible(value) for value in values] for name, values in texts.items()},
+        **{name: list(values) for name, values in texts.items()},
     }
 
 

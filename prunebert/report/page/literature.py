@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from prunebert.errors import visible
 from prunebert.report import cells
 from prunebert.report.figures import style
 from prunebert.report.published import numbers as published
@@ -58,9 +57,7 @@ def _words(point: dict[str, Any]) -> str:
     """Return the source of a published number, with its method, sparsity and teacher."""
     teacher = "without a teacher" if point["kd"] == "no" else f"teacher: {point['kd']}"
     words = [f"published: {point['source']}", point["method"], *filter(None, point["variant"].split(";"))]
-    return visible(
-        f"{', '.join(words)}; sparsity {point['sparsity']:g}, {point['score']:.4g}; {teacher}; {point['where']}"
-    )
+    return f"{', '.join(words)}; sparsity {point['sparsity']:g}, {point['score']:.4g}; {teacher}; {point['where']}"
 
 
 def position(sparsity: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from importlib import resources
 from importlib.metadata import distribution
 from pathlib import Path
@@ -44,6 +44,7 @@ class Part:
     """A part of a section. The page shows its fields in this order."""
 
     heading: str = ""
+    _: KW_ONLY
     folded: str = ""  # if given, what follows is folded behind this line
     text: str = ""  # a paragraph per line
     table: Table | None = None
@@ -108,9 +109,21 @@ def _source(name: str) -> str:
 
 
 def _json(data: Mapping[str, Any]) -> str:
-    """Return JSON that may stand within a script element: no character of it can end the element."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    """Return JSON that may stand within a script element: no character of it can end the element.
+
+    Every text in it is shown as the page's other texts are, see `errors.visible`.
+    """
+    text = json.dumps(_all_shown(data), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")
+
+
+def _all_shown(value: Any) -> Any:
+    """Return a JSON value with `visible` applied to each text within."""
+    if isinstance(value, Mapping):
+        return {_all_shown(key): _all_shown(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_all_shown(inner) for inner in value]
+    return _shown(value)
 
 
 def _shown(value: object) -> object:

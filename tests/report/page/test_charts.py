@@ -84,6 +84,7 @@ def test_every_chart_is_drawn_and_nothing_was_loaded(opened):
         and drawn[1:5] == ["score3", "training3", "confusion6", "disagreement2"]
     )
     assert drawn[5:] == ["score3", "training0", "confusion0", "disagreement1"]
+    assert opened.execute_script("return document.querySelectorAll('b').length") == 0  # a name is no element
     loaded = "return performance.getEntriesByType('resource').map(e => e.name).filter(n => !n.startsWith('data:'))"
     assert opened.execute_script(loaded) == [] and not errors(opened)
 
@@ -165,7 +166,7 @@ def test_the_pareto_chart_lists_its_front_and_takes_other_measures(opened):
     opened.execute_script(choose, of(opened, "pareto", "c.querySelector('[data-key=x]')"))
     assert of(opened, "pareto", rows) == [["dense", "0", "3.5", "0.94", "2"]]  # every row took 3 and 4 seconds
     options = "[...c.querySelector('[data-key=x]').options].map(o => o.value)"
-    assert of(opened, "pareto", options) == ["score", "remaining", "trained", "seconds", "memory"]  # no size is known
+    assert of(opened, "pareto", options) == ["score", "remaining", "trained", "seconds", "memory", "disk"]
 
 
 def test_training_draws_loss_sparsity_and_changes_of_side(opened):

@@ -12,7 +12,8 @@ from prunebert.report.page import interactive, literature, marks
 
 
 def test_the_facts_of_the_runs_are_those_of_their_results(run, tmp_path):
-    run("a", "smp", 0.9, 3, wrong=12, seconds=7.5, trained_parameters=123456, peak_memory_bytes=3 * 2**30)
+    root = run("a", "smp", 0.9, 3, wrong=12, seconds=7.5, trained_parameters=123456, peak_memory_bytes=3 * 2**30)
+    (root / "masks.safetensors").write_bytes(b"x" * 500)
     run("b", "dense", wrong=4, label="x")
     content = interactive.payload(collect([tmp_path]).runs)
     rows, runs = content["rows"], content["runs"]
@@ -20,7 +21,7 @@ def test_the_facts_of_the_runs_are_those_of_their_results(run, tmp_path):
     k, dense = labels.index("smp"), labels.index("dense")
     facts = {name: values[k] for name, values in runs.items() if name not in ("row", "directory", "command", "device")}
     expected = {"seed": 3, "sparsity": 0.9, "score": 0.88, "remaining": 0.1, "trained": 123456, "seconds": 7.5}
-    assert facts == pytest.approx(expected | {"memory": 3, "disk": None})
+    assert facts == pytest.approx(expected | {"memory": 3, "disk": 0.0005})
     assert runs["command"][k] == "prunebert method=smp sparsity=0.9 seed=3" and runs["directory"][k].endswith("a")
     assert [rows[i]["level"] for i in (runs["row"][k], runs["row"][dense])] == [False, True]
     table = content["tables"][0]

@@ -1,5 +1,7 @@
 """The page's HTML as an HTML parser reads it: headings in order, one tab shown, folds, links, and escaped text."""
 
+import json
+import re
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -101,6 +103,14 @@ def test_a_chart_has_its_static_figure_or_a_sentence_without_scripts(page):
         "figures/score-x.png",
         "figures/score-x.pdf",
     }
+
+
+def test_every_text_for_the_charts_is_shown_as_the_others_and_cannot_end_its_element():
+    data = {"a\u202e": [1.5, None, True, ["</script>&", {"deep": "x\x1b[1m\ud800é\n"}]], "b": "中"}
+    html = render("title", [], "", [], data)
+    (written,) = re.findall('id="data">(.*?)</script>', html)
+    shown = {"a\\u202e": [1.5, None, True, ["</script>&", {"deep": "x\\x1b[1m\\ud800é\\n"}]], "b": "中"}
+    assert json.loads(written) == shown
 
 
 def test_what_went_wrong_is_one_line_that_leads_to_the_last_section(page):
