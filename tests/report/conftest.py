@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import torch
 from prunebert.masks import maskfile
 from prunebert.masks.maskfile import MaskFile
 from prunebert.report.figures import maps
+from prunebert.report.page import page
 from tests.toys import write_result
 
 KINDS = ("query", "key", "value", "attention-output", "intermediate", "output")
@@ -99,6 +101,13 @@ def finished(root: Path, method: str = "magnitude", sparsity: float = 0.5, seed:
     write_result(root, row)
     os.utime(root / "result.json", (written, written))
     return root
+
+
+def own_text(html: str) -> str:
+    """Return a page without its pictures and without Plotly's script, which is another project's text."""
+    plotly = page.plotly_script()
+    assert html.count(plotly) <= 1
+    return re.sub(r"base64,[A-Za-z0-9+/=]+", "", html.replace(plotly, ""))
 
 
 def started(root: Path, overrides: Sequence[str], last_line: str = "") -> Path:

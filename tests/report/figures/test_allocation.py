@@ -8,7 +8,7 @@ import pytest
 
 from prunebert.report.collect import collect
 from prunebert.report.figures import allocation, maps, style
-from prunebert.report.page import sections
+from prunebert.report.page import masks
 
 
 def write_allocation(root, kinds, layers):
@@ -57,7 +57,7 @@ def test_the_figure_has_a_line_per_part_and_names_them(runs, theme):
 
 def test_the_report_draws_kinds_and_layers_and_lists_uniform_methods(runs):
     captions, troubles = [], []
-    sections._allocation("toy", runs, lambda drawing: captions.append(drawing.caption), troubles)
+    masks._allocation("toy", runs, lambda drawing: captions.append(drawing.caption), troubles)
     assert len(captions) == 2 and all("Uniform, not drawn: gmp." in caption for caption in captions)
     assert not any("drawn at" in caption for caption in captions)
     assert [t.kind for t in troubles] == ["not in the allocation figure"]
@@ -67,7 +67,7 @@ def test_the_caption_reports_ratios_too_low_to_draw(run, tmp_path):
     for sparsity in (0.5, 0.9):
         write_allocation(run(f"l0{sparsity}", "l0", sparsity), {"key": 0.001, "query": 2.0}, {"0": 1.0, "1": 1.0})
     drawings = []
-    sections._allocation("toy", collect([tmp_path]).runs, drawings.append, [])
+    masks._allocation("toy", collect([tmp_path]).runs, drawings.append, [])
     (drawing,) = drawings
     assert "Ratios below ×1/64 are drawn at ×1/64." in drawing.caption
     with matplotlib.rc_context(style.LIGHT.rc()):
@@ -100,7 +100,7 @@ def test_many_runs_are_compared_as_means_over_seeds(run, tmp_path, monkeypatch):
     values[:13, :13], values[13:, 13:] = 0.5, 0.75
     monkeypatch.setattr(maps, "overlap_table", lambda runs: (list(range(len(runs))), values, []))
     drawings = []
-    sections._overlap("toy", 0.5, collect([tmp_path]).runs, drawings.append, [])
+    masks._overlap("toy", 0.5, collect([tmp_path]).runs, drawings.append, [])
     assert "compares the seeds of one row" in drawings[0].caption
     assert drawings[0].draw.args[0] == ["gmp", "smp"]
     assert drawings[0].draw.args[1].tolist() == [[0.5, 0.25], [0.25, 0.75]]

@@ -90,16 +90,18 @@ def test_an_allocation_below_1_is_as_far_from_uniform_as_one_above():
     assert allocation.split_uniform(table) == (["below"], ["near"])
 
 
-def test_a_bar_of_costs_has_the_colour_and_the_three_costs_of_its_own_rows(run, tmp_path):
+def test_a_bar_of_costs_has_the_colour_and_the_costs_of_its_own_rows(run, tmp_path):
     for seed, seconds in ((0, 2.0), (1, 6.0)):
         measured = {"seconds": seconds, "seconds_per_step": seconds / 100, "peak_memory_bytes": int((1 + seed) * 2**30)}
         run(f"g{seed}", "gmp", seed=seed, **measured)
     run("s", "smp", seconds=1.0, seconds_per_step=0.5, peak_memory_bytes=2**29)
+    for name, size in (("g0", 300_000), ("g1", 500_000), ("s", 1_200_000)):
+        (tmp_path / name / "masks.safetensors").write_bytes(b"x" * size)
     figure = costs.draw_costs(collect([tmp_path]).runs, table="toy", theme=THEME)
-    bars = [[bar.get_width() for bar in axes.patches] for axes in figure.axes[:3]]
-    labels = ["seconds\nper step", "total seconds", "peak memory,\nGiB", "trained\nparameters"]
+    bars = [[bar.get_width() for bar in axes.patches] for axes in figure.axes]
+    labels = ["seconds\nper step", "total seconds", "peak memory,\nGiB", "trained\nparameters", "size on disk,\nMB"]
     assert [axes.get_xlabel() for axes in figure.axes] == labels
-    assert bars == [[pytest.approx(0.04), 0.5], [4, 1], [1.5, 0.5]]
+    assert bars == [[pytest.approx(0.04), 0.5], [4, 1], [1.5, 0.5], [1000, 1000], [0.4, 1.2]]
     faces = [bar.get_facecolor()[:3] for bar in figure.axes[0].patches]
     assert faces == [colors.to_rgb(style.look(method)[0]) for method in ("gmp", "smp")]
 
