@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from functools import cache
+from itertools import accumulate
 
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -17,6 +18,7 @@ from prunebert.system.names import brief
 POINTS = 72  # of an inch
 HINTING = 1.06  # a letter on a screen's pixels may be wider than its outline
 SHORTEST = 12  # letters of a text that is shortened
+ROUNDING = 1e-9  # points
 EM = 100.0  # points of the font in which letters are measured
 
 
@@ -49,27 +51,44 @@ def fit(text: str, width: float, size: float, lines: int = 4) -> str:
         lines: the largest number of lines.
     """
     length = len(text)
+    ends = list(accumulate(0.0 if letter == " " else _width_in_ems(letter) for letter in text))
+    # A line holds no more letters than its width: lengths that cannot fit are skipped without breaking the text.
+    while length > SHORTEST and _is_wider(ends[length - SHORTEST], size, lines * width):
+        length = _shorter(length)
     while True:
         broken = _break(brief(text, length), width, size)
         if len(broken) <= lines or length <= SHORTEST:
             return "\n".join(broken)
-        length = max(SHORTEST, length * 9 // 10)
+        length = _shorter(length)
+
+
+def _shorter(length: int) -> int:
+    return max(SHORTEST, length * 9 // 10)
+
+
+def _is_wider(ems: float, size: float, width: float) -> bool:
+    return ems * size * HINTING > width + ROUNDING
 
 
 def _break(text: str, width: float, size: float) -> list[str]:
     """Break at spaces; a word that is wider than a line is broken between letters."""
-    lines = [""]
+    lines, used = [""], 0.0  # the width of the last line in ems
     for word in text.split():
-        joined = f"{lines[-1]} {word}".lstrip()
-        if text_width(joined, size) <= width:
-            lines[-1] = joined
+        gap = " " if lines[-1] else ""
+        joined = sum(map(_width_in_ems, gap + word), used)
+        if not _is_wider(joined, size, width):
+            lines[-1] += gap + word
+            used = joined
             continue
         if lines[-1]:
             lines.append("")
+            used = 0.0
         for letter in word:
-            if lines[-1] and text_width(lines[-1] + letter, size) > width:
+            if lines[-1] and _is_wider(used + _width_in_ems(letter), size, width):
                 lines.append("")
+                used = 0.0
             lines[-1] += letter
+            used += _width_in_ems(letter)
     return lines
 
 

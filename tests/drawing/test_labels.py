@@ -6,7 +6,7 @@ from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 
-from prunebert.drawing import scales
+from prunebert.drawing import labels, scales
 from prunebert.drawing.labels import add_title, fit, text_width
 
 
@@ -27,6 +27,14 @@ def test_a_text_that_is_too_long_keeps_its_start_and_differs_from_others():
     first, second = (fit(f"{'word ' * 60}{end}", 100, 8, lines=2) for end in "ab")
     assert first != second and first.startswith("word") and first.count("\n") <= 1
     assert all(text_width(line, 8) <= 100 for line in first.split("\n"))
+
+
+def test_a_very_long_text_is_not_broken_again_and_again(monkeypatch):
+    """Of 100,000 letters 30 fit. Shortened by a tenth each time, the text would be broken 80 times."""
+    calls = []
+    whole = labels._break
+    monkeypatch.setattr(labels, "_break", lambda *args: calls.append(args) or whole(*args))
+    assert fit("a" * 100_000, text_width("a" * 30, 8), 8, 1).startswith("aaaaaaaa") and len(calls) < 10
 
 
 def test_a_title_needs_the_height_of_its_lines():

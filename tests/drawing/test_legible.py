@@ -19,7 +19,7 @@ METHODS = (
 EVERY_SHAPE = list(itertools.product(range(2, 15), range(2, 13)))
 TABLE = "sst2, bert-base-uncased"
 LONG = "smp (" + "a_setting_with_a_long_name=1.5e-05, " * 5 + "x)"  # 187 letters
-NAMES = [LONG, "W" * 200, "剪枝方法" * 40, "🔥🧠" * 60, "$x_1$"]
+NAMES = [LONG, "W" * 200, "剪枝方法" * 40, "$x_1$ " + "🔥🧠" * 60]
 POINTS = published.points(published.read_table(), "bert-base-uncased", "mnli", "accuracy_matched")
 NOTHING = POINTS[:0]
 
@@ -95,8 +95,7 @@ def compared(labels, layers=2):
 
 
 DRAWINGS = [score, dots, cost, density, overlap, by_kind, by_layer, compared]
-EXTREME = [(draw, (14, 2)) for draw in (score, dots, cost, density, overlap, by_kind)]
-EXTREME += [(draw, (2, 12)) for draw in (by_layer, compared)]
+EXTREME = [(score, (14, 2)), (dots, (14, 2)), (overlap, (14, 2)), (by_layer, (2, 12)), (compared, (2, 12))]
 names = pytest.mark.parametrize("draw", DRAWINGS, ids=lambda draw: draw.__name__)
 
 
