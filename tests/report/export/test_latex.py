@@ -47,6 +47,16 @@ def test_a_long_table_is_split_by_its_rows():
     assert text.count(r"\begin{table*}") == 3 and [int(k) for k in re.findall(r"^m(\d+) &", text, re.M)] == [*range(90)]
 
 
+def test_a_high_title_leaves_less_room_for_rows():
+    """Lines of titles and rows are equally high, so a title of 20 lines takes the place of 19 rows more than one."""
+    rows = [row(f"m{k}", columns=1) for k in range(90)]
+    first = []
+    for title in ("short", " ".join(["wwwww"] * 20)):
+        text = to_latex(Grid("name", "A.", [Column("s", is_key=True), Column(title)], rows), Style(), "tab:x")
+        first.append(len(re.findall(r"^m\d+ &", text.partition(r"\end{table*}")[0], re.M)))
+    assert first[0] - first[1] == 19
+
+
 def test_a_long_setting_is_a_note_with_a_letter_and_equal_ones_share_it():
     setting = "distill=tinybert, fit.head_lr=0.001, keep_pretrained=true"
     rows = [row("smp", setting), row("gmp", setting, ["5 seeds"]), row("l0", "x=1")]
