@@ -139,3 +139,14 @@ def overlap():
 def run(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes a run below tmp_path: run("name", method, sparsity, seed, …)."""
     return lambda name, *args, **changes: finished(tmp_path / name, *args, **changes)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Replace the figures by empty files, because drawing takes most of the time."""
+
+    def draw_picture(drawing, folder, document):
+        (folder / f"{drawing.name}.png").touch()
+        return page.Picture(drawing.name, drawing.caption, "", "", 900)
+
+    monkeypatch.setattr(page, "draw_picture", draw_picture)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from prunebert.report import command
 from prunebert.report.figures import maps
-from prunebert.report.page.page import CHARTS, SCRIPTS, Picture
+from prunebert.report.page.page import CHARTS, SCRIPTS
 from prunebert.runs import seal
 
 from .conftest import OVERLAP, own_text, started, sweep
@@ -42,17 +42,6 @@ def runs(run, tmp_path):
             run(f"lab/{method}{seed}", method, 0.9, seed, wrong=wrong + seed)
     started(tmp_path / "lab/failed", ["seed=9"], f"ERROR {EVIL}")
     return tmp_path / "lab"
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Replace the figures by empty files, because drawing takes most of the time."""
-
-    def draw_picture(drawing, folder, document):
-        (folder / f"{drawing.name}.png").touch()
-        return Picture(drawing.name, drawing.caption, "", "", 900)
-
-    monkeypatch.setattr("prunebert.report.page.page.draw_picture", draw_picture)
 
 
 def page(root):

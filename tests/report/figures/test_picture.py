@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 from pypdf import PdfReader
 
@@ -60,25 +61,27 @@ def drawn_alone(draw, theme):
     return pixels(stream.getvalue())
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_both_pictures_equal_those_drawn_in_their_own_theme(name):
-    draw = FIGURES[name]
+@pytest.fixture(scope="module")
+def rendered():
+    """Return the pictures of all figures and their PDF files, each by name; they are drawn once."""
     document = picture.Document()
-    drawn = picture.render(style.Drawing(name, "", draw), document)
+    pictures = {name: picture.render(style.Drawing(name, "", draw), document) for name, draw in FIGURES.items()}
+    return pictures, document.split()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_both_pictures_equal_those_drawn_in_their_own_theme(name, rendered):
+    draw, drawn, pdf = FIGURES[name], rendered[0][name], rendered[1][name]
     for content, theme in ((drawn.light, style.LIGHT), (drawn.dark, style.DARK)):
         alone = drawn_alone(draw, theme)
         assert pixels(content).shape == alone.shape
         assert np.abs(pixels(content) - alone).max() <= 2, theme.name  # rounding
     assert np.abs(pixels(drawn.light) - pixels(drawn.dark)).max() > 200
-    pdf = document.split()[name]
     assert pdf.startswith(b"%PDF") and b"/Type3" not in pdf and b"CreationDate" not in pdf
 
 
-def test_each_pdf_file_has_its_own_page_text_and_images():
-    document = picture.Document()
-    for name in FIGURES:
-        picture.render(style.Drawing(name, "", FIGURES[name]), document)
-    files = document.split()
+def test_each_pdf_file_has_its_own_page_text_and_images(rendered):
+    files = rendered[1]
     assert list(files) == list(FIGURES)
     again = picture.Document()
     picture.render(style.Drawing("density", "", FIGURES["density"]), again)
@@ -93,21 +96,19 @@ def test_each_pdf_file_has_its_own_page_text_and_images():
 
 
 def test_a_long_document_is_written_in_parts_with_every_page(monkeypatch):
-    """Each file has the title of its own figure."""
     monkeypatch.setattr(picture, "MAX_PAGES", 2)
     document = picture.Document()
-    for name in ("cost", "density", "overlap"):
-        picture.render(style.Drawing(name, "", FIGURES[name]), document)
+    titles = {name: f"the title of {name}" for name in ("first", "second", "third", "fourth", "fifth")}
+    with matplotlib.rc_context(style.LIGHT.rc()):
+        for name, title in titles.items():
+            figure = Figure(figsize=(3, 1))
+            figure.suptitle(title)
+            document.add(name, figure)
     files = document.split()
-    texts = {n: PdfReader(io.BytesIO(c)).pages[0].extract_text().replace("\0", "") for n, c in files.items()}
-    assert list(texts) == ["cost", "density", "overlap"]
-    titles = {
-        "cost": "t: what the runs cost",
-        "density": "t: weights that remain, in %",
-        "overlap": "t: overlap of masks",
+    pages = {name: PdfReader(io.BytesIO(content)).pages for name, content in files.items()}
+    assert {name: [p.extract_text().replace("\0", "") for p in found] for name, found in pages.items()} == {
+        name: [title] for name, title in titles.items()
     }
-    found = {name: [title for title in titles.values() if title in text] for name, text in texts.items()}
-    assert found == {name: [title] for name, title in titles.items()}
 
 
 def test_the_page_has_both_themes_and_the_file_the_light_one(tmp_path):

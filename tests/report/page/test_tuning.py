@@ -116,7 +116,7 @@ def test_ordinary_runs_have_no_such_section_and_are_not_mixed_with_tuning(folder
     assert len(tuning.compared(only_tuning)) == 8
 
 
-def test_a_report_of_both_and_a_report_of_its_table_say_the_same(folder, tmp_path_factory):
+def test_a_report_of_both_and_a_report_of_its_table_say_the_same(undrawn, folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("reports")
     finished(folder / "ordinary", "smp", 0.5, 7)
     first = command.write([folder], out / "a")
