@@ -47,13 +47,11 @@ def charted(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def opened(browser, charted):
+    browser.set_script_timeout(10)
     browser.get(charted.as_uri())
-    browser.execute_script("document.querySelectorAll('.chart').forEach(c => c.scrollIntoView())")
-    browser.execute_async_script("setTimeout(arguments[0], 50)")
-    for chart in browser.execute_script("return [...document.querySelectorAll('.chart')]"):
-        browser.execute_async_script(
-            "arguments[0].scrollIntoView(); requestAnimationFrame(() => setTimeout(arguments[1], 20))", chart
-        )
+    for element in browser.execute_script("return [...document.querySelectorAll('.chart')]"):
+        browser.execute_script("arguments[0].scrollIntoView()", element)
+        settle(browser)
     return browser
 
 
@@ -69,7 +67,15 @@ def of(browser, kind, expression):
 
 
 def settle(browser):
-    browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+    """Wait until the charts know which of them are in view, and these are drawn."""
+    until(browser, "charts.live.every(c => !c.seen || !c.stale)")
+
+
+def until(browser, condition):
+    """Wait for two frames, and then until a condition in JavaScript holds."""
+    script = "const done = arguments[0], frame = requestAnimationFrame;"
+    script += f"const check = () => {condition} ? done() : setTimeout(check, 5);"
+    browser.execute_async_script(f"{script} frame(() => frame(() => setTimeout(check)));")
 
 
 MEANS = "p.data.filter(t => t.mode.includes('lines') && t.name !== 'constant baseline').map(t => [t.name, [...t.y]])"
@@ -122,13 +128,13 @@ def test_the_legend_and_the_panel_choose_rows_and_seeds_of_all_charts(opened):
     assert button.get_attribute("aria-pressed") == "false"
     for kind in ("score", "training", "pareto"):
         opened.execute_script("arguments[0].scrollIntoView()", chart(opened, kind))
-        opened.execute_async_script("requestAnimationFrame(() => setTimeout(arguments[0], 30))")
+        settle(opened)
         assert {"gmp", "smp"} & set(of(opened, kind, "p.data.map(t => t.name)")) == {"smp"}, kind
     labels = "return [...document.querySelectorAll('#choice label')]"
     box = f"{labels}.find(l => l.textContent.trim() === 'seed 1').querySelector('input')"
     opened.execute_script(click, opened.execute_script(box))
     opened.execute_script("arguments[0].scrollIntoView()", chart(opened, "score"))
-    opened.execute_async_script("requestAnimationFrame(() => setTimeout(arguments[0], 30))")
+    settle(opened)
     assert dict(of(opened, "score", MEANS))["smp"] == pytest.approx([0.9, 0.8])  # of seed 0 alone
     summary = "return document.querySelector('#choice summary').textContent"
     assert opened.execute_script(summary) == "Charts show 1 of 2 seeds, 2 of 3 rows"
@@ -208,16 +214,16 @@ def test_two_runs_are_compared_class_by_class_and_example_by_example(opened):
 
 
 def test_a_page_follows_the_colour_scheme_and_prints_its_static_figures(opened):
-    colour = "return getComputedStyle(document.querySelector('.chart[data-chart=score] .main-svg')).backgroundColor"
+    colour = "getComputedStyle(document.querySelector('.chart[data-chart=score] .main-svg')).backgroundColor"
     opened.execute_script("arguments[0].scrollIntoView()", chart(opened, "score"))
+    settle(opened)
     display = "s => getComputedStyle(document.querySelector(s)).display !== 'none'"
     shown = f"return ['.chart', 'figure.static', '#choice'].map({display})"
     assert opened.execute_script(shown) == [True, False, True]
-    assert opened.execute_script(colour) == "rgb(255, 255, 255)"
+    assert opened.execute_script(f"return {colour}") == "rgb(255, 255, 255)"
     features = [{"name": "prefers-color-scheme", "value": "dark"}]
     opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "screen", "features": features})
-    opened.execute_async_script("requestAnimationFrame(() => setTimeout(arguments[0], 30))")
-    assert opened.execute_script(colour) == "rgb(22, 24, 28)"
+    until(opened, f"{colour} === 'rgb(22, 24, 28)'")  # it fails if that takes too long
     opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": []})
     assert opened.execute_script(shown) == [False, True, False]
     opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
@@ -231,9 +237,8 @@ def test_plotly_knows_every_symbol_and_a_phone_shows_whole_charts(opened):
     opened.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride", {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": True}
     )
-    opened.execute_async_script("setTimeout(arguments[0], 200)")
-    assert opened.execute_script("return document.documentElement.scrollWidth") <= 400
-    assert of(opened, "score", "p.querySelector('.main-svg').getBoundingClientRect().width") <= 400
+    width = "document.querySelector('.chart[data-chart=score] .main-svg').getBoundingClientRect().width"
+    until(opened, f"document.documentElement.scrollWidth <= 400 && {width} <= 400")  # it fails if that takes too long
     opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     assert not errors(opened)
 
