@@ -18,7 +18,7 @@ from prunebert.report.export.document import document as latex_document
 from prunebert.report.export.fit import Style
 from prunebert.report.figures import picture
 from prunebert.report.figures.style import Drawing
-from prunebert.report.page import interactive, page, provenance, study, tuning
+from prunebert.report.page import drawn, interactive, page, provenance, study, tuning
 from prunebert.report.page.page import Picture
 from prunebert.report.page.sections import sections as build
 from prunebert.report.statistics import differences, marks, ranking
@@ -70,16 +70,18 @@ def write(
     try:
         (out / "figures").mkdir(parents=True, exist_ok=True)
         document = picture.Document()
-        with Countdown("drawing figures", None) as countdown, long_lived_objects():
-
-            def draw(drawing: Drawing) -> Picture:
-                drawn = page.draw_picture(drawing, out / "figures", document)
-                countdown.advance()
-                return drawn
-
-            countdown.advance(0)
+        with long_lived_objects():
             asked = _study(collected, dirs, out, baselines, troubles)
-            sections = build(asked, draw, troubles)
+            sections = build(asked, drawn.planned, troubles)
+            chosen = drawn.choose(sections)
+            with Countdown("drawing figures", len(chosen)) as countdown:
+
+                def draw(drawing: Drawing) -> Picture:
+                    picture = page.draw_picture(drawing, out / "figures", document)
+                    countdown.advance()
+                    return picture
+
+                sections = drawn.draw_figures(sections, chosen, draw)
             for figure_name, content in document.split().items():
                 files.write(out / "figures", f"{figure_name}.pdf", content)
         summary = [study.sentence(asked.runs), study.origin(asked)]

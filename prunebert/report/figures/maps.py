@@ -83,9 +83,6 @@ def draw_density(
     for axes, name, note, grid in zip(panels, names, notes, layer_means.values(), strict=False):
         image = axes.imshow(grid, norm=scales.density_norm(), cmap=scales.DENSITY_MAP, aspect="auto")
         axes.set_title(name, fontsize=PANEL_TITLE)
-        axes.set_xticks(range(len(KINDS)), SHORT, rotation=90, fontsize=7)
-        axes.set_yticks(range(len(grid)) if len(grid) <= 12 else range(0, len(grid), 4))
-        axes.tick_params(axis="y", labelsize=7)
         axes.spines[:].set_visible(False)
         axes.set_xlabel(note, fontsize=6)
         if numbered:
@@ -93,8 +90,12 @@ def draw_density(
             scales.write_values(axes, image, texts, CELL_TEXT)
     for axes in panels[len(layer_means) :]:
         axes.remove()
-    for i, axes in enumerate(panels[: len(layer_means)]):
-        axes.tick_params(labelbottom=i + across >= len(layer_means), labelleft=i % across == 0)
+    for i, (axes, grid) in enumerate(zip(panels, layer_means.values(), strict=False)):
+        axes.set_xticks(range(len(KINDS)) if i + across >= len(layer_means) else [])
+        axes.set_yticks(range(0, len(grid), 1 if len(grid) <= 12 else 4) if i % across == 0 else [])
+        axes.tick_params(labelsize=7)
+        if len(axes.get_xticks()):
+            axes.set_xticklabels(SHORT, rotation=90)
     for axes in panels[: len(layer_means) : across]:
         axes.set_ylabel("layer", fontsize=7)
     lines = (

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from prunebert.report.figures.style import Drawing
 from prunebert.report.page.page import Picture
 
-Draw = Callable[[Drawing], Picture]
+Draw = Callable[[Drawing], Picture | Drawing]  # draws a figure, or leaves it for later
 MAX_SLUG = 120
 
 

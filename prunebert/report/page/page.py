@@ -50,7 +50,8 @@ class Part:
     table: Table | None = None
     chart: str = ""  # an interactive chart that scripts draw; the figure is shown where there are no scripts
     chart_table: str = ""  # the table whose runs the chart shows; "" for all
-    figure: Picture | None = None
+    figure: Picture | Drawing | None = None  # a Drawing until it is drawn, see `drawn`
+    undrawn: str = ""  # why the page lacks this part's figure
     parts: list[Part] = field(default_factory=list)  # within this part
     choice: str = ""  # if given, one of `parts` is shown at a time; this text names what their headings are values of
     chosen: int = 0  # the index of the part that is shown first

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -12,7 +11,8 @@ import pandas as pd
 from prunebert.report import variants
 from prunebert.report.figures.style import Drawing
 from prunebert.report.figures.tuning import draw_tries
-from prunebert.report.page.page import Part, Picture, Section
+from prunebert.report.page.drawings import Draw
+from prunebert.report.page.page import Part, Section
 from prunebert.report.page.tables import Cell, Table, number
 from prunebert.runs import tuning
 from prunebert.runs.tuning import Tuned
@@ -35,7 +35,7 @@ def compared(runs: pd.DataFrame) -> pd.DataFrame:
     return runs if is_tuning.all() else runs[~is_tuning]
 
 
-def tuning_section(runs: pd.DataFrame, draw: Callable[[Drawing], Picture]) -> Section | None:
+def tuning_section(runs: pd.DataFrame, draw: Draw) -> Section | None:
     """Return the section on the runs of experiment=tune; None if there are none.
 
     Args:
