@@ -73,7 +73,7 @@ def write(
         with long_lived_objects():
             asked = _study(collected, dirs, out, baselines, troubles)
             sections = build(asked, drawn.planned, troubles)
-            chosen = drawn.choose(sections)
+            chosen = drawn.choose(sections, len(asked.runs))
             with Countdown("drawing figures", len(chosen)) as countdown:
 
                 def draw(drawing: Drawing) -> Picture:

@@ -134,16 +134,16 @@ def _entries(letters: str, keys: Collection[str]) -> dict[str, Any] | None:
 
     A line that begins with one space and a quote is then an entry of the outermost table.
     """
+    *entries, last = letters.split('\n "')[1:] or [""]
+    ends = [entry.rpartition(",")[0] for entry in entries] + [last.rpartition("\n}")[0]]
     table = {}
     for key in keys:
-        begin = f'\n "{key}": '
-        if letters.count(begin) != 1:
+        begin = f'{key}": '
+        found = [entry for entry in ends if entry.startswith(begin)]
+        if len(found) != 1:
             return None
-        start = letters.index(begin) + len(begin)
-        end = letters.find('\n "', start)
-        end = letters.rfind("\n}", start) if end < 0 else letters.rfind(",", start, end)
         try:
-            table[key] = parsed_json(letters[start:end])
+            table[key] = parsed_json(found[0].removeprefix(begin))
         except ValueError:
             return None
     return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.figure import Figure
@@ -71,7 +72,11 @@ def draw_allocation(ratio_table: pd.DataFrame, shown: list[str], *, by: str, tab
         theme: the figure's colours.
     """
     parts = sorted(ratio_table["part"].unique(), key=_rank)
-    drawn = ratio_table[ratio_table["label"].isin(shown)]
+    drawn = ratio_table[ratio_table["label"].isin(shown)].sort_values("sparsity", kind="stable")
+    clipped = drawn.assign(ratio=drawn["ratio"].clip(lower=LOWEST_RATIO))
+    lines: dict[str, list[tuple[str, np.ndarray]]] = {label: [] for label in shown}
+    for (label, part), line in clipped.groupby(["label", "part"], sort=False):
+        lines[str(label)].append((str(part), line[["sparsity", "ratio"]].to_numpy().T))
     across = min(ACROSS, max(len(shown), 2))
     down = -(-len(shown) // ACROSS)
     figure = Figure(figsize=(WIDTH, 1))
@@ -79,9 +84,8 @@ def draw_allocation(ratio_table: pd.DataFrame, shown: list[str], *, by: str, tab
     panel_width = (WIDTH - 0.9) / across * POINTS - 14
     names = [fit(label, panel_width, PANEL_TITLE) for label in shown]
     for axes, label, name in zip(panels, shown, names, strict=False):
-        for part, line in drawn[drawn["label"] == label].groupby("part", sort=False):
-            line = line.sort_values("sparsity")
-            axes.plot(line["sparsity"], line["ratio"].clip(lower=LOWEST_RATIO), **_line_style(parts, str(part)))
+        for part, line in lines[label]:
+            axes.plot(*line, **_line_style(parts, part))
         axes.axhline(1, color=theme.ink, linewidth=0.6)
         axes.set_title(name, fontsize=PANEL_TITLE)
         axes.set_yscale("log", base=2)
@@ -100,9 +104,9 @@ def draw_allocation(ratio_table: pd.DataFrame, shown: list[str], *, by: str, tab
     height = (1.5 + 0.13 * max(name.count("\n") + 1 for name in names)) * down + 0.3
     label = fit("remaining fraction ÷ that of all prunable weights", (height - 0.3) * POINTS, 8)
     figure.supylabel(label, fontsize=8)
-    lines = {str(line.get_label()): line for axes in panels[: len(shown)] for line in axes.get_lines()[:-1]}
+    entries = {str(line.get_label()): line for axes in panels[: len(shown)] for line in axes.get_lines()[:-1]}
     height += add_title(figure, f"{table}: allocation among the {by} against sparsity")
-    height += add_legend(figure, [lines[name] for name in map(_name, parts) if name in lines])
+    height += add_legend(figure, [entries[name] for name in map(_name, parts) if name in entries])
     figure.set_figheight(height)
     return figure
 

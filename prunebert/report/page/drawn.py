@@ -12,8 +12,9 @@ from prunebert.report.figures.style import Drawing
 from prunebert.report.page.page import Part, Picture, Section
 from prunebert.system.console import counted
 
-ALL = 24  # figures; a page with no more draws all of them
-FEW = 16  # the figures that a page with more draws
+MOST = 24  # figures of a page
+MANY_RUNS = 500
+FEW = 12  # figures of a page with more runs than that; such figures take longer, and so does all else
 
 
 def planned(drawing: Drawing) -> Drawing:
@@ -21,11 +22,15 @@ def planned(drawing: Drawing) -> Drawing:
     return drawing
 
 
-def choose(sections: list[Section]) -> list[Drawing]:
-    """Return the figures that the page draws, in the order of the page.
+def choose(sections: list[Section], runs: int) -> list[Drawing]:
+    """Return the figures that the page draws, in the order of the page: at most MOST, or FEW if it has many runs.
 
     Open figures come before hidden ones. A hidden figure is folded, or behind a button that is not chosen. Of equals,
     the first of every section come first, then the second of every section, and so on.
+
+    Args:
+        sections: what the page shows.
+        runs: the number of runs of the page.
     """
     ranked: list[tuple[bool, int, int, Drawing]] = []
     for section in sections:
@@ -33,8 +38,7 @@ def choose(sections: list[Section]) -> list[Drawing]:
         for drawing, hidden in _figures(section.parts, hidden=False):
             ranked.append((hidden, counts[hidden], len(ranked), drawing))
             counts[hidden] += 1
-    if len(ranked) > ALL:
-        ranked = sorted(ranked, key=lambda each: each[:3])[:FEW]
+    ranked = sorted(ranked, key=lambda each: each[:3])[: FEW if runs > MANY_RUNS else MOST]
     return [drawing for *_, drawing in sorted(ranked, key=lambda each: each[2])]
 
 
@@ -58,7 +62,7 @@ def draw_figures(sections: list[Section], chosen: list[Drawing], draw: Callable[
     pictures = {drawing.name: draw(drawing) for drawing in chosen}
     total = sum(1 for section in sections for _ in _figures(section.parts, hidden=False))
     note = (
-        f"Not drawn: this figure. Of {counted(total, 'figure')}, a page draws {len(pictures)}, the open ones first. "
+        f"Not drawn: this figure. Of {counted(total, 'figure')}, this page draws {len(pictures)}, the open ones first. "
         "Give the report fewer tables or sparsities to see the others."
     )
 

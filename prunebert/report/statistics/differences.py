@@ -92,8 +92,11 @@ def differences(
         is_method = (runs["method"] == baseline).any()
         names = ("method",) if is_method else ("label", "short_label")
         candidates = runs[(runs[list(names)] == baseline).any(axis=1)]
-        for ours in cells.values():
-            theirs = _counterpart(candidates, ours, is_method)
+        by_sparsity = dict(iter(candidates.groupby("sparsity")))
+        if candidates.empty or not candidates["sparsity"].max():
+            by_sparsity = dict.fromkeys(runs["sparsity"], candidates)  # dense is compared with every sparsity
+        for (_, sparsity), ours in cells.items():
+            theirs = _counterpart(by_sparsity[sparsity], ours, is_method) if sparsity in by_sparsity else None
             if theirs is not None:
                 rows.append({"baseline": baseline, **_compare(ours, theirs, reader)})
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -141,23 +144,23 @@ def _compare(ours: pd.DataFrame, theirs: pd.DataFrame, reader: Reader) -> dict[s
 def _counterpart(candidates: pd.DataFrame, ours: pd.DataFrame, is_method: bool) -> pd.DataFrame | None:
     """Return the baseline's runs that `ours` are compared with, or None.
 
-    They have the same sparsity. A baseline that removes nothing (dense) has only one sparsity, so that one is used.
     Of several variants, the one that shares most of `AXES` with `ours` is used.
 
     Args:
-        candidates: all runs of the baseline in this table.
+        candidates: the runs of the baseline in this table that have the sparsity of `ours`. A baseline that removes
+            nothing (dense) has only one sparsity, so that one is used.
         ours: the runs of one cell.
         is_method: whether the baseline is a whole method, not one row.
     """
-    label, sparsity = ours["label"].iloc[0], ours["sparsity"].iloc[0]
-    if (candidates["sparsity"] > 0).any():
-        candidates = candidates[candidates["sparsity"] == sparsity]
-    candidates = candidates[candidates["label"] != label]
-    if candidates.empty:
+    others = candidates["label"] != ours["label"].iloc[0]
+    if not others.any():
         return None
+    candidates = candidates if others.all() else candidates[others]
     is_variant = is_method and ours["method"].iloc[0] == candidates["method"].iloc[0]
     if is_variant and ours["order"].min() < candidates["order"].min():
         return None  # the baseline's first variant is the reference for its other variants
+    if candidates["label"].nunique() == 1:
+        return candidates
     facts = ours["facts"].iloc[0]
     shared = candidates["facts"].map(lambda f: sum(f[axis] == facts[axis] for axis in AXES))
     closest = candidates[shared == shared.max()]

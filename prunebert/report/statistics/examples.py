@@ -137,9 +137,10 @@ def _examples(directory: Path, metric: str, columns: pyarrow.Table) -> Known:
 
 def _scores(prediction: pd.Series, label: pd.Series, metric: str) -> pd.Series:
     if pd.api.types.is_numeric_dtype(label):
+        predicted, true = prediction.to_numpy(), label.to_numpy()  # without the time of pandas' alignment
         if metric in REGRESSION or pd.api.types.is_float_dtype(label):
-            return -(prediction - label).abs()
-        return (prediction == label).astype(float)
+            return pd.Series(-np.abs(predicted - true), label.index)
+        return pd.Series((predicted == true).astype(float), label.index)
     golds = label.map(json.loads)
     if golds.map(lambda g: bool(g) and isinstance(g[0], int)).any():  # token ids: masked language modelling
         hidden = golds[golds.map(len) > 0]

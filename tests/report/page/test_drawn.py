@@ -20,7 +20,9 @@ def sections():
     """Two sections: a has four open figures and two hidden ones, b has one of each."""
     folded = Part(folded="more", parts=[figure("a5")])
     return [
-        Section("a", "a", [figure("a1"), folded, figure("a2", chart="score"), tabs("a6", "a3", chosen=1), figure("a4")]),
+        Section(
+            "a", "a", [figure("a1"), folded, figure("a2", chart="score"), tabs("a6", "a3", chosen=1), figure("a4")]
+        ),
         Section("b", "b", [tabs("b1", "b2", chosen=0)]),
     ]
 
@@ -30,8 +32,8 @@ def names(drawings):
 
 
 def test_few_figures_are_all_drawn(sections, monkeypatch):
-    monkeypatch.setattr(drawn, "ALL", 8)
-    assert names(drawn.choose(sections)) == ["a1", "a5", "a2", "a6", "a3", "a4", "b1", "b2"]
+    monkeypatch.setattr(drawn, "MOST", 8)
+    assert names(drawn.choose(sections, drawn.MANY_RUNS)) == ["a1", "a5", "a2", "a6", "a3", "a4", "b1", "b2"]
 
 
 # by hand: open ones in rounds over the sections a1 b1 | a2 | a3 | a4, then hidden ones a5 b2 | a6
@@ -39,22 +41,22 @@ def test_few_figures_are_all_drawn(sections, monkeypatch):
     ("few", "expected"), {2: "a1 b1", 3: "a1 a2 b1", 5: "a1 a2 a3 a4 b1", 7: "a1 a5 a2 a3 a4 b1 b2"}.items()
 )
 def test_of_many_figures_the_open_ones_of_every_section_come_first(sections, monkeypatch, few, expected):
-    monkeypatch.setattr(drawn, "ALL", 7)
     monkeypatch.setattr(drawn, "FEW", few)
-    assert names(drawn.choose(sections)) == expected.split()
+    assert names(drawn.choose(sections, drawn.MANY_RUNS + 1)) == expected.split()
+    monkeypatch.setattr(drawn, "MOST", few)
+    assert names(drawn.choose(sections, 1)) == expected.split()
 
 
 def test_the_page_shows_what_is_drawn_and_says_what_is_not(sections, monkeypatch):
-    monkeypatch.setattr(drawn, "ALL", 7)
-    monkeypatch.setattr(drawn, "FEW", 1)
+    monkeypatch.setattr(drawn, "MOST", 1)
     asked = []
 
     def draw(drawing):
         asked.append(drawing.name)
         return Picture(drawing.name, drawing.caption, "LIGHT", "DARK", 100)
 
-    html = page.render("t", [], "", drawn.draw_figures(sections, drawn.choose(sections), draw))
+    html = page.render("t", [], "", drawn.draw_figures(sections, drawn.choose(sections, 1), draw))
     assert asked == ["a1"] and html.count("base64,LIGHT") == 1
-    note = "Of 8 figures, a page draws 1, the open ones first. Give the report fewer tables or sparsities"
+    note = "Of 8 figures, this page draws 1, the open ones first. Give the report fewer tables or sparsities"
     assert html.count(note) == 7
     assert html.count('<p class="note static">Not drawn') == 1  # below the chart only a page without scripts says so
