@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 import prunebert.cli  # noqa: F401 (registers the configuration's resolvers)
 from prunebert.report import command, rows
 from prunebert.report.collect import collect
-from prunebert.report.page import sections
+from prunebert.report.page import best
 from prunebert.runs import artifacts, identity
 from prunebert.settings import overlaps
 from tests.test_conf import options
@@ -144,7 +144,7 @@ def test_what_only_the_run_knew_is_recorded_and_shown(cli, toy, model_folder, te
     runs = collect([tmp_path / run for run in ("run", *notes)]).runs
     (tmp_path / "results.csv").write_text(rows.as_csv(command.flatten(runs)))
     for table in (runs, collect([tmp_path / "results.csv"]).runs):
-        shown = {task: sections._overlap_notes(part) for task, part in table.groupby("task")}
+        shown = {task: best._overlap_notes(part) for task, part in table.groupby("task")}
         assert shown == {"train": [], "sst2": [notes["later"]], "mlm": [notes["mlm"]]}
 
 
