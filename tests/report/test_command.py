@@ -66,7 +66,12 @@ def test_everything_is_written_into_the_first_folder(cli, runs, tmp_path):
     assert "Read from lab: 9 finished runs." in text
     compared = "3 methods (dense, magnitude, smp) on the task toy with the model bert-base-uncased, at sparsity 0.9, "
     assert f"<p>{compared}3 seeds: 9 runs.</p>" in text
-    for part in ("0.8700 ± 0.0100 (3)", "prunebert method=smp sparsity=0.9 seed=2", "1 did not finish", "won : lost"):
+    for part in (
+        "0.8700 ± 0.0100 (3)",
+        "prunebert method=smp sparsity=0.9 seed=2",
+        "1 run did not finish.",
+        "won : lost",
+    ):
         assert part in text
     tables = (out / "tables.tex").read_text()
     assert tables.count(r"\toprule") == 2 and r"87.0 & \sd{1.0}" in tables
@@ -143,13 +148,13 @@ def test_a_report_is_written_in_spite_of_damaged_runs(undrawn, cli, runs, monkey
     assert status == 0, printed
     text = page(runs / "report")
     for part in (
-        "1 not used",
+        "1 run cannot be read.",
         "missing",
         "never started: seed=3",
         "not in the density map",
         "topology.json",
         "not in the overlap",
-        "2 not in the tests",  # smp2 and magnitude1, whose predictions cannot be read
+        "2 files are not in the tests.",  # smp2 and magnitude1, whose predictions cannot be read
     ):
         assert part in text, part
 
@@ -168,7 +173,7 @@ def test_predictions_that_are_damaged_are_told_once_and_a_sweeps_report_prints_i
     printed = capsys.readouterr().out
     assert "2 runs in the tables, 1 not:\n  1 replaced: " in printed and "1 not in the tests: " in printed
     text = page(tmp_path / "lab/report")
-    assert "1 not in the tests; 1 replaced" in text and "3 finished runs; 2 runs in the tables." in text
+    assert "1 file is not in the tests. 1 run" in text and "3 finished runs; 2 runs in the tables." in text
     run("clean/a")
     command.of_sweep(tmp_path / "clean")
     assert capsys.readouterr().out.startswith("open ")
@@ -183,7 +188,10 @@ def test_runs_of_an_earlier_report_and_new_ones_are_in_the_same_tables(undrawn, 
     assert status == 0 and printed.splitlines()[-1] == "open published/report/report.html in a browser"
     text = page(tmp_path / "published/report")
     assert "0.8700 ± 0.0100 (3)" in text and "predictions not available" in text
-    assert "9 rows: the tables have only their scores and costs" in text and "1 scores only" in text
+    assert (
+        "9 rows: the tables have only their scores and costs" in text
+        and "Some runs have only their scores here" in text
+    )
     assert not list(tmp_path.glob("published/report/figures/density*")) and "not in the" not in text
     for seed in (2, 3):
         run(f"new/{seed}", "smp", 0.9, seed, wrong=10)
@@ -242,7 +250,10 @@ def test_a_real_sweep_with_a_missing_cell_and_a_failed_run(undrawn, cli, toy, tm
     shutil.rmtree(removed)
     assert cli("report", "sweep")[0] == 0
     text = page(tmp_path / "sweep/report")
-    assert "2 did not finish; 1 missing" in text and "never started: method=random seed=1" in text
+    assert (
+        "2 runs did not finish. Some runs of a sweep never started." in text
+        and "never started: method=random seed=1" in text
+    )
     assert "the task needs task.label_words" in text
     row = json.loads(next((tmp_path / "sweep").glob("method-random*/result.json")).read_text())
     assert pd.read_parquet(tmp_path / "sweep/report/results.parquet")["score"].tolist() == [row["score"]]

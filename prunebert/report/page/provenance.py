@@ -16,7 +16,7 @@ from prunebert.report.page.tables import Cell, Table, number
 from prunebert.system.console import counted
 
 COMMIT = 7  # characters
-COUNTED = {  # what the first lines say of each kind of trouble; of others: "2 files not in the tests."
+COUNTED = {  # what the first lines say of each kind of trouble; of others: "2 files are not in the tests."
     "did not finish": "{runs} did not finish.",
     "missing": "Some runs of a sweep never started.",
     "not used": "{runs} cannot be read.",
@@ -47,7 +47,9 @@ def count(troubles: list[Trouble]) -> str:
     """Say in one line what a reader must know about the runs, or "" if there are no troubles."""
     found = Counter(t.kind for t in troubles)
     return " ".join(
-        COUNTED[kind].format(n=n, runs=counted(n, "run")) if kind in COUNTED else f"{counted(n, 'file')} {kind}."
+        COUNTED[kind].format(n=n, runs=counted(n, "run"))
+        if kind in COUNTED
+        else f"{counted(n, 'file')} {'is' if n == 1 else 'are'} {kind}."
         for kind, n in found.items()
     )
 

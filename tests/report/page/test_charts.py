@@ -137,11 +137,11 @@ def test_the_legend_and_the_panel_choose_rows_and_seeds_of_all_charts(opened):
     settle(opened)
     assert dict(of(opened, "score", MEANS))["smp"] == pytest.approx([0.9, 0.8])  # of seed 0 alone
     summary = "return document.querySelector('#choice summary').textContent"
-    assert opened.execute_script(summary) == "Charts show 1 of 2 seeds, 2 of 3 rows"
+    assert opened.execute_script(summary) == "Choose tasks, seeds, rows (shown: 1 of 2 seeds, 2 of 3 rows)"
     opened.execute_script(click, opened.execute_script(box))
     opened.execute_script(click, of(opened, "score", "c.querySelector('.legend .all')"))
     settle(opened)
-    assert opened.execute_script(summary) == "Charts show everything"
+    assert opened.execute_script(summary) == "Choose tasks, seeds, rows (shown: all)"
 
 
 POINTS = [{"x": x, "y": y} for x, y in ((1, 1), (2, 3), (2, 2), (3, 3), (4, 5), (4, 5), (5, 0))]
