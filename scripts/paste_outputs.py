@@ -19,6 +19,7 @@ import tempfile
 from pathlib import Path
 
 BLOCK = re.compile(r"(?:<!-- lines (\d*)-(\d+) -->\n+)?^```(\w+)[^\n]*\n(.*?)^```$", re.M | re.S)
+SLOW = re.compile(r"(loading|reading|composing) .* …")  # printed where a machine takes more than a second
 
 
 def main() -> None:
@@ -45,7 +46,7 @@ def pasted(text: str, folder: Path) -> str:
             printed = "" if code.startswith("pip ") else run(code, folder)
         if language != "text" or not printed:
             return block[0]
-        lines = printed.splitlines()
+        lines = [line for line in printed.splitlines() if not SLOW.fullmatch(line)]
         if last:
             lines = lines[int(first) - 1 : int(last)] if first else lines[-int(last) :]
         whole = block[0]
