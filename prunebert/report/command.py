@@ -108,7 +108,10 @@ def _study(
     every = marks.add_marks(collected.runs, unreadable)
     runs = tuning.compared(every)
     tables = runs.groupby("table", sort=False)
-    gaps = {str(name): differences.differences(part, baselines, unreadable) for name, part in tables}
+    with Countdown("comparing with the baselines", differences.count(runs, baselines), "cells") as countdown:
+        gaps = {
+            str(name): differences.differences(part, baselines, unreadable, countdown.advance) for name, part in tables
+        }
     rankings = [ranking.rank(runs, sparsity, unreadable) for sparsity in ranking.sparsities(runs)]
     told = {trouble.reason for trouble in troubles}  # collect has verified what has a hash
     troubles += [Trouble("not in the tests", short(p), why) for p, why in unreadable.items() if why not in told]

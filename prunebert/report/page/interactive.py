@@ -18,6 +18,7 @@ from prunebert.report.page import answers, literature, marks, training
 from prunebert.report.published import numbers
 from prunebert.report.variants import DENOMINATORS
 from prunebert.system.console import counted, short
+from prunebert.system.countdown import track
 
 MAX_CURVES = 120  # runs of a table whose training is in the page
 MAX_CURVES_IN_ALL = 480  # the same for the whole page
@@ -184,7 +185,8 @@ def _training(groups: list[pd.DataFrame], unreadable: dict[Path, str]) -> list[d
 def _read(runs: pd.DataFrame, read: Callable, unreadable: dict[Path, str]) -> dict[str, Any]:
     """Return what `read(directory, row)` finds for each run, by the run's number, without runs that have nothing."""
     found = {}
-    for number, directory, row, sealed in zip(runs.index, runs["directory"], runs["row"], runs["seal"], strict=True):
+    facts = (runs.index, runs["directory"], runs["row"], runs["seal"])
+    for number, directory, row, sealed in track(zip(*facts, strict=True), "reading charts", len(runs), "runs"):
         try:
             if (value := read(directory, {**row, **sealed})) is not None:
                 found[str(number)] = value

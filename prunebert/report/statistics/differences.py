@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +63,10 @@ def _unknown(value: str, names: list[str], methods: list[str]) -> BadInput:
 
 
 def differences(
-    runs: pd.DataFrame, baselines: Sequence[str], unreadable: dict[Path, str] | None = None
+    runs: pd.DataFrame,
+    baselines: Sequence[str],
+    unreadable: dict[Path, str] | None = None,
+    advance: Callable[[], None] = lambda: None,
 ) -> pd.DataFrame:
     """Return a row for each baseline and each cell that has a counterpart of this baseline.
 
@@ -83,6 +86,7 @@ def differences(
         runs: the runs of one table.
         baselines: see `choose_baselines`. Those without a run in this table have no rows.
         unreadable: why predictions cannot be read is added here, by the run's directory.
+        advance: called after each cell and baseline, see `count`.
     """
     runs = runs.assign(value=runs["score"])
     cells = {key: cell for key, cell in runs.groupby(["label", "sparsity"], sort=False)}
@@ -99,12 +103,18 @@ def differences(
             theirs = _counterpart(by_sparsity[sparsity], ours, is_method) if sparsity in by_sparsity else None
             if theirs is not None:
                 rows.append({"baseline": baseline, **_compare(ours, theirs, reader)})
+            advance()
     table = pd.DataFrame(rows, columns=COLUMNS)
     tests = [(i, c) for i in table.index for c in ("examples", "by_seed") if table.at[i, c].p is not None]
     corrected = dict(zip(tests, holm([table.at[i, c].p for i, c in tests]), strict=True))
     for column in ("examples", "by_seed"):
         table[f"{column}_holm"] = [corrected.get((i, column)) for i in table.index]
     return table
+
+
+def count(runs: pd.DataFrame, baselines: Sequence[str]) -> int:
+    """Return how many cells of all tables are compared with how many baselines: the steps of `differences`."""
+    return len(runs[["table", "label", "sparsity"]].drop_duplicates()) * len(baselines)
 
 
 def _compare(ours: pd.DataFrame, theirs: pd.DataFrame, reader: Reader) -> dict[str, object]:
