@@ -69,8 +69,10 @@ def differences(found: dict[str, str], point: dict[str, Any]) -> dict[str, tuple
         setting.
     """
     words = [word.partition("=") for word in point["variant"].split(";") if word]
+    if not all(equals for _, equals, _ in words):
+        return None
     published = _packaged(point["method"], point["task"], point["model"], point["kd"])
-    if published is None or not all(equals for _, equals, _ in words):
+    if published is None:
         return None
     expected = {key: [value] for key, value in published.items() if not key.startswith("task.") or key in found}
     expected |= {key: values.split("|") for key, _, values in words}

@@ -112,7 +112,8 @@ def candidates(cell: pd.DataFrame, numbers: pd.DataFrame | list[dict[str, Any]])
         cell: the runs of one variant at one sparsity.
         numbers: rows of published.csv. A list of them is faster than a table.
     """
-    run = cell.iloc[0].to_dict()
+    keys = ("model", "task", "method", "distill", "sparsity", "denominator")
+    run = {key: cell[key].iloc[0] for key in keys}  # a whole row takes longer, and few cells have a number
     facts = {"model": _last_part(run["model"]), "task": run["task"], "method": run["method"]}
     facts["kd"] = "no" if run["distill"] == "none" else run["distill"]
     if run["sparsity"] > 0:
@@ -126,7 +127,7 @@ def candidates(cell: pd.DataFrame, numbers: pd.DataFrame | list[dict[str, Any]])
         and all(point[key] == value for key, value in facts.items())
         and point["kind"] != ANOTHER_SPARSITY
     ]
-    found = agreement.of_run(run) if same else None
+    found = agreement.of_run(cell.iloc[0].to_dict()) if same else None
     if found is None:
         return []
     rows = []

@@ -20,6 +20,7 @@ import numpy as np
 from scipy import stats
 
 from prunebert.report.statistics.examples import Scored, aligned
+from prunebert.report.statistics.paired import t_test
 from prunebert.runs.seeds import MIN_SEEDS
 
 CONFIDENCE = 0.95
@@ -48,7 +49,7 @@ def over_seeds(ours: Sequence[float], theirs: Sequence[float]) -> Interval:
         return Interval(reason=f"too few seeds ({len(ours)})")
     if np.ptp(np.subtract(ours, theirs)) < 1e-12:
         return Interval(reason="all seeds differ equally")
-    low, high = stats.ttest_rel(ours, theirs).confidence_interval(CONFIDENCE)
+    low, high = t_test(tuple(ours), tuple(theirs)).confidence_interval(CONFIDENCE)
     return Interval(float(low), float(high))
 
 
