@@ -26,7 +26,7 @@ from prunebert.report.statistics.ranking import Ranking
 from prunebert.runs import files, reading
 from prunebert.system.console import short
 from prunebert.system.countdown import Countdown
-from prunebert.system.garbage import long_lived_objects
+from prunebert.system.garbage import long_lived_objects, paused
 from prunebert.system.names import encodable
 
 
@@ -64,15 +64,17 @@ def write(
     """
     out = (dirs[0] if reading.is_folder(dirs[0]) else dirs[0].parent) / "report" if out is None else out
     folder.refuse_unusable(out)
-    collected = collect.collect(dirs)
+    with paused():
+        collected = collect.collect(dirs)
     troubles = list(collected.troubles)
     baselines = differences.choose_baselines(tuning.compared(collected.runs), baselines)
     try:
         (out / "figures").mkdir(parents=True, exist_ok=True)
         document = picture.Document()
         with long_lived_objects():
-            asked = _study(collected, dirs, out, baselines, troubles)
-            sections = build(asked, drawn.planned, troubles)
+            with paused():
+                asked = _study(collected, dirs, out, baselines, troubles)
+                sections = build(asked, drawn.planned, troubles)
             chosen = drawn.choose(sections, len(asked.runs))
             with Countdown("drawing figures", len(chosen)) as countdown:
 

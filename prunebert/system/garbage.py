@@ -23,3 +23,15 @@ def long_lived_objects() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Pause the collector while the context lasts, for work that only makes objects that stay, as reading runs does."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

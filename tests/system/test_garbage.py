@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from prunebert.system.garbage import long_lived_objects
+from prunebert.system.garbage import long_lived_objects, paused
 
 
 class Circle:
@@ -26,3 +26,13 @@ def test_an_error_ends_it():
     with pytest.raises(ValueError), long_lived_objects():
         raise ValueError
     assert gc.get_freeze_count() == 0
+
+
+def test_a_pause_ends_with_an_error_too_and_within_another_pause():
+    assert gc.isenabled()
+    with pytest.raises(ValueError, match="wrong"), paused():
+        with paused():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+        raise ValueError("wrong")
+    assert gc.isenabled()
