@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from prunebert.choices import LOWER_IS_BETTER
+from prunebert.drawing.labels import add_title
 from prunebert.errors import visible
 from prunebert.report.figures.style import WIDTH, Theme, look
 from prunebert.report.statistics.format import LEVEL, p_text
@@ -25,7 +26,7 @@ SMALL = 6  # points
 COLUMNS = {"by_seed": "seeds", "examples": "examples"}  # of p-values
 
 
-def draw_forest(gaps: pd.DataFrame, *, metric: str, baseline: str, theme: Theme) -> Figure:
+def draw_forest(gaps: pd.DataFrame, *, table: str, metric: str, baseline: str, theme: Theme) -> Figure:
     """Draw each row's difference to the baseline, with the 95 % intervals over seeds and over examples.
 
     Rows are grouped by sparsity. A marker is filled where the corrected test separates the row from the baseline. This
@@ -34,6 +35,7 @@ def draw_forest(gaps: pd.DataFrame, *, metric: str, baseline: str, theme: Theme)
 
     Args:
         gaps: see `differences.differences`; at least one row, all of one table and one baseline.
+        table: the name of the table, for the title.
         metric: the metric's name.
         baseline: the baseline, as it was requested.
         theme: the figure's colours.
@@ -84,7 +86,9 @@ def draw_forest(gaps: pd.DataFrame, *, metric: str, baseline: str, theme: Theme)
         axes.text(place, -LINE / 2, f"p, {COLUMNS[column]}", transform=beside, fontsize=SMALL, va="center")
     handles = _legend(theme, shown)
     figure.legend(handles=handles, loc="outside lower center", ncols=2, handlelength=2.5)
-    figure.set_size_inches(WIDTH, height + LINE + 0.75 + LINE * (wrapped.count("\n") + 1))
+    figure.set_figwidth(WIDTH)
+    title = add_title(figure, f"{table}: differences to {brief(visible(baseline), 160)}")
+    figure.set_figheight(title + height + LINE + 0.75 + LINE * (wrapped.count("\n") + 1))
     return figure
 
 

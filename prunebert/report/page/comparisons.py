@@ -42,7 +42,7 @@ def _forest(asked: Study, position: int, baseline: str, draw: Draw) -> Part:
     def figure(compared: pd.DataFrame, where: str) -> Part:
         caption = f"{name}{where}: {metric} minus that of {baseline}, the mean over the common seeds, with 95 % "
         caption += "intervals. The p-values are corrected together by Holm's method."
-        drawn = partial(forest.draw_forest, compared, metric=metric, baseline=baseline)
+        drawn = partial(forest.draw_forest, compared, table=name, metric=metric, baseline=baseline)
         return Part(
             where.removeprefix(" at "), figure=draw(drawing(f"forest {name} {baseline}{where}", caption, drawn))
         )

@@ -29,7 +29,7 @@ def gaps(rows, sparsities=1, label="{}", **changes):
 
 def drawn(table, metric="accuracy", baseline="magnitude"):
     with matplotlib.rc_context(LIGHT.rc()):
-        figure = forest.draw_forest(table, metric=metric, baseline=baseline, theme=LIGHT)
+        figure = forest.draw_forest(table, table="toy, bert", metric=metric, baseline=baseline, theme=LIGHT)
         FigureCanvasAgg(figure).draw()
     return figure
 
@@ -38,7 +38,7 @@ def boxes(figure):
     renderer = figure.canvas.get_renderer()
     (axes,) = figure.axes
     texts = [*axes.get_yticklabels(), *axes.texts, *axes.get_xticklabels(), axes.xaxis.label]
-    texts += figure.legends[0].get_texts()
+    texts += [figure._suptitle, *figure.legends[0].get_texts()]
     return {(i, text.get_text()): text.get_window_extent(renderer) for i, text in enumerate(texts) if text.get_text()}
 
 
