@@ -48,7 +48,11 @@ class Report(NamedTuple):
 
 
 def write(
-    dirs: list[Path], out: Path | None = None, baselines: Sequence[str] = (), style: Style | None = None
+    dirs: list[Path],
+    out: Path | None = None,
+    baselines: Sequence[str] = (),
+    style: Style | None = None,
+    all_figures: bool = False,
 ) -> Report:
     """Write the whole report.
 
@@ -57,6 +61,7 @@ def write(
         out: the output folder; default: report/ in the first of `dirs`, or beside it if that is a file.
         baselines: what the rows are compared with, see `differences.choose_baselines`; default: magnitude, if it ran.
         style: how tables.tex is written; default: for the width of a page.
+        all_figures: draw every figure, however many runs there are; see `drawn.limit`.
 
     Raises:
         BadInput: one of `dirs` cannot be read, no run has finished, a baseline is in no table, or `out` cannot
@@ -75,7 +80,7 @@ def write(
             with paused():
                 asked = _study(collected, dirs, out, baselines, troubles)
                 sections = build(asked, drawn.planned, troubles)
-            chosen = drawn.choose(sections, len(asked.runs))
+            chosen = drawn.choose(sections, None if all_figures else drawn.limit(len(asked.runs)))
             with Countdown("drawing figures", len(chosen)) as countdown:
 
                 def draw(drawing: Drawing) -> Picture:
@@ -84,6 +89,7 @@ def write(
                     return picture
 
                 sections = drawn.draw_figures(sections, chosen, draw)
+            folder.remove_figures(out, {drawing.name for drawing in chosen})
             for figure_name, content in document.split().items():
                 files.write(out / "figures", f"{figure_name}.pdf", content)
         summary = [study.sentence(asked.runs), study.origin(asked)]

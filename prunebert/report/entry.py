@@ -26,6 +26,7 @@ def main(words: list[str]) -> None:
         "--out", type=Path, help="output folder; default: report/ in the first DIR, or beside it if file"
     )
     parser.add_argument("--baseline", action="append", default=[], metavar="METHOD", help=BASELINE)
+    parser.add_argument("--all-figures", action="store_true", help="draw every figure; of many runs, some are left out")
     export.add_options(parser)
     add_wide(parser)
     options = parser.parse_intermixed_args(words)
@@ -41,7 +42,7 @@ def main(words: list[str]) -> None:
     from prunebert.report import terminal
     from prunebert.report.command import write
 
-    report = write(options.dirs, options.out, options.baseline, style)
+    report = write(options.dirs, options.out, options.baseline, style, options.all_figures)
     terminal.show_scores(report.runs, options.wide)
     if report.ranking:
         terminal.show_best(report.ranking)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from pathlib import Path
 
 from prunebert.errors import BadInput
@@ -10,7 +11,7 @@ from prunebert.report import rows
 from prunebert.report.export.document import FIRST_WORDS
 from prunebert.system import outputs
 
-FIGURE = re.compile(r"(score|forest|cost|density|budget|overlap)-.*\.(png|pdf)")
+FIGURE = re.compile(r"((score|forest|cost|density|budget|overlap)-.*|tuning)\.(png|pdf)")
 
 
 def refuse_unusable(out: Path) -> None:
@@ -33,6 +34,13 @@ def refuse_unusable(out: Path) -> None:
         outputs.refuse_unusable(
             out, {f"figures/{file.name}": lambda _: False for file in figures.iterdir() if FIGURE.match(file.name)}
         )
+
+
+def remove_figures(out: Path, kept: Set[str]) -> None:
+    """Remove the figures of an earlier report that the report in `out` does not draw again, so that none is stale."""
+    for file in (out / "figures").iterdir():
+        if FIGURE.match(file.name) and file.stem not in kept:
+            file.unlink()
 
 
 def _is_page(file: Path) -> bool:

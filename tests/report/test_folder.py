@@ -84,3 +84,16 @@ def test_a_folder_inside_a_file_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(BadInput, match=r"--out=.*file/x cannot be written to: Not a directory"):
         folder.refuse_unusable(tmp_path / "file/x")
+
+
+def test_figures_that_are_not_drawn_again_are_removed_and_nothing_else(tmp_path):
+    (tmp_path / "figures").mkdir()
+    for name in ("score-a.png", "score-a.pdf", "forest-b.png", "tuning.pdf", "mine.png", "score.txt"):
+        (tmp_path / "figures" / name).write_text("")
+    folder.remove_figures(tmp_path, {"score-a"})
+    assert {file.name for file in (tmp_path / "figures").iterdir()} == {
+        "score-a.png",
+        "score-a.pdf",
+        "mine.png",
+        "score.txt",
+    }

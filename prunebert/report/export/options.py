@@ -12,7 +12,7 @@ from prunebert.report.export.grid import Form
 
 FORMATS = ("markdown", "csv", "latex")
 MAX_DECIMALS = 6
-WRITES_ONLY = ("out", "baseline")  # options of the report that change no table of --format
+WRITES_ONLY = ("out", "baseline", "all_figures")  # options of the report that change no table of --format
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ def choice(options: Namespace) -> Choice | None:
     for name in WRITES_ONLY:
         if value := getattr(options, name):
             given = ",".join(value) if isinstance(value, list) else str(value)
-            raise BadInput(f"--{name}={cut(given)} has no effect with --format, which prints scores and writes no file")
+            option = f"--{name}={cut(given)}" if value is not True else f"--{name.replace('_', '-')}"
+            raise BadInput(f"{option} has no effect with --format, which prints scores and writes no file")
     return Choice(options.format, _sparsity(options.sparsity), options.table, options.metric, style(options))
 
 

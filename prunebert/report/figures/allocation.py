@@ -23,7 +23,7 @@ UNIFORM = 0.02  # an allocation with all ratios this close to 1 counts as unifor
 COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#A6761D", "#E69F00", "#D55E00", "#999999", "#CC79A7")
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", ":", "-.")
-LIGHTEST = 0.88  # of viridis, whose last colours vanish on white
+DARKEST, LIGHTEST = 0.15, 0.88  # of viridis, whose first colours vanish on black and whose last ones on white
 LOWEST_RATIO = 2**-6  # lower ratios are drawn here
 
 
@@ -133,7 +133,7 @@ def _line_style(parts: list[str], part: str) -> dict[str, Any]:
     index = parts.index(part)
     shape = {"marker": MARKS[index % len(MARKS)], "linestyle": LINES[index % len(LINES)], "markersize": 3.5}
     if part.isdigit():
-        colour: Any = colormaps["viridis"](LIGHTEST * index / max(len(parts) - 1, 1))
+        colour: Any = colormaps["viridis"](DARKEST + (LIGHTEST - DARKEST) * index / max(len(parts) - 1, 1))
     else:
         colour = COLOURS[index % len(COLOURS)]
     return {"color": colour, "label": _name(part), "linewidth": 1.1, **shape}

@@ -12,9 +12,8 @@ from prunebert.report.figures.style import Drawing
 from prunebert.report.page.page import Part, Picture, Section
 from prunebert.system.console import counted
 
-MOST = 24  # figures of a page
-MANY_RUNS = 500
-FEW = 12  # figures of a page with more runs than that; such figures take longer, and so does all else
+MOST = {500: 24, 1500: 12}  # figures of a page with at most so many runs; figures of many runs take longer
+LEAST = 8  # figures of a page with more runs than that
 
 
 def planned(drawing: Drawing) -> Drawing:
@@ -22,15 +21,20 @@ def planned(drawing: Drawing) -> Drawing:
     return drawing
 
 
-def choose(sections: list[Section], runs: int) -> list[Drawing]:
-    """Return the figures that the page draws, in the order of the page: at most MOST, or FEW if it has many runs.
+def limit(runs: int) -> int:
+    """Return how many figures the page of so many runs draws."""
+    return next((figures for most, figures in MOST.items() if runs <= most), LEAST)
+
+
+def choose(sections: list[Section], most: int | None) -> list[Drawing]:
+    """Return the figures that the page draws, in the order of the page.
 
     Open figures come before hidden ones. A hidden figure is folded, or behind a button that is not chosen. Of equals,
     the first of every section come first, then the second of every section, and so on.
 
     Args:
         sections: what the page shows.
-        runs: the number of runs of the page.
+        most: how many are drawn at most; None for all.
     """
     ranked: list[tuple[bool, int, int, Drawing]] = []
     for section in sections:
@@ -38,7 +42,7 @@ def choose(sections: list[Section], runs: int) -> list[Drawing]:
         for drawing, hidden in _figures(section.parts, hidden=False):
             ranked.append((hidden, counts[hidden], len(ranked), drawing))
             counts[hidden] += 1
-    ranked = sorted(ranked, key=lambda each: each[:3])[: FEW if runs > MANY_RUNS else MOST]
+    ranked = sorted(ranked, key=lambda each: each[:3])[:most]
     return [drawing for *_, drawing in sorted(ranked, key=lambda each: each[2])]
 
 
@@ -63,7 +67,7 @@ def draw_figures(sections: list[Section], chosen: list[Drawing], draw: Callable[
     total = sum(1 for section in sections for _ in _figures(section.parts, hidden=False))
     note = (
         f"Not drawn: this figure. Of {counted(total, 'figure')}, this page draws {len(pictures)}, the open ones first. "
-        "Give the report fewer tables or sparsities to see the others."
+        "`prunebert report --all-figures` draws all."
     )
 
     def filled(part: Part) -> Part:

@@ -103,6 +103,7 @@ def test_networks_that_were_not_pruned_have_no_common_table(run, tmp_path):
             "--sparsity=half: allowed are fractions from 0 to 1 that runs have",
         ),
         (["--format", "csv", "--out", "x"], "--out=x has no effect with --format"),
+        (["--format", "csv", "--all-figures"], "--all-figures has no effect with --format"),
         (["--sparsity", "0.5"], "--sparsity=0.5 needs --format=markdown|csv|latex"),
         (["--decimals", "7"], "--decimals=7: allowed are whole numbers from 0 to 6"),
         (["--width", "3"], "--width=3: allowed are column, page, or points from 150 to 2000"),

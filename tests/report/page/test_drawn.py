@@ -31,24 +31,24 @@ def names(drawings):
     return [drawing.name for drawing in drawings]
 
 
-def test_few_figures_are_all_drawn(sections, monkeypatch):
-    monkeypatch.setattr(drawn, "MOST", 8)
-    assert names(drawn.choose(sections, drawn.MANY_RUNS)) == ["a1", "a5", "a2", "a6", "a3", "a4", "b1", "b2"]
+@pytest.mark.parametrize("most", [8, None])
+def test_few_figures_are_all_drawn(sections, most):
+    assert names(drawn.choose(sections, most)) == ["a1", "a5", "a2", "a6", "a3", "a4", "b1", "b2"]
+
+
+def test_a_page_of_more_runs_draws_fewer_figures():
+    assert [drawn.limit(runs) for runs in (1, 500, 501, 1500, 1501, 10**6)] == [24, 24, 12, 12, 8, 8]
 
 
 # by hand: open ones in rounds over the sections a1 b1 | a2 | a3 | a4, then hidden ones a5 b2 | a6
 @pytest.mark.parametrize(
     ("few", "expected"), {2: "a1 b1", 3: "a1 a2 b1", 5: "a1 a2 a3 a4 b1", 7: "a1 a5 a2 a3 a4 b1 b2"}.items()
 )
-def test_of_many_figures_the_open_ones_of_every_section_come_first(sections, monkeypatch, few, expected):
-    monkeypatch.setattr(drawn, "FEW", few)
-    assert names(drawn.choose(sections, drawn.MANY_RUNS + 1)) == expected.split()
-    monkeypatch.setattr(drawn, "MOST", few)
-    assert names(drawn.choose(sections, 1)) == expected.split()
+def test_of_many_figures_the_open_ones_of_every_section_come_first(sections, few, expected):
+    assert names(drawn.choose(sections, few)) == expected.split()
 
 
-def test_the_page_shows_what_is_drawn_and_says_what_is_not(sections, monkeypatch):
-    monkeypatch.setattr(drawn, "MOST", 1)
+def test_the_page_shows_what_is_drawn_and_says_what_is_not(sections):
     asked = []
 
     def draw(drawing):
@@ -57,6 +57,6 @@ def test_the_page_shows_what_is_drawn_and_says_what_is_not(sections, monkeypatch
 
     html = page.render("t", [], "", drawn.draw_figures(sections, drawn.choose(sections, 1), draw))
     assert asked == ["a1"] and html.count("base64,LIGHT") == 1
-    note = "Of 8 figures, this page draws 1, the open ones first. Give the report fewer tables or sparsities"
+    note = "Of 8 figures, this page draws 1, the open ones first. `prunebert report --all-figures` draws all."
     assert html.count(note) == 7
     assert html.count('<p class="note static">Not drawn') == 1  # below the chart only a page without scripts says so
