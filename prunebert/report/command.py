@@ -115,12 +115,15 @@ def _study(
     unreadable: dict[Path, str] = {}
     every = marks.add_marks(collected.runs, unreadable)
     runs = tuning.compared(every)
+    if tuning.are_tuning(runs).all():
+        baselines = []
     tables = runs.groupby("table", sort=False)
     with Countdown("comparing with the baselines", differences.count(runs, baselines), "cells") as countdown:
         gaps = {
             str(name): differences.differences(part, baselines, unreadable, countdown.advance) for name, part in tables
         }
-    rankings = [ranking.rank(runs, sparsity, unreadable) for sparsity in ranking.sparsities(runs)]
+    ranked = [] if tuning.are_tuning(runs).all() else ranking.sparsities(runs)
+    rankings = [ranking.rank(runs, sparsity, unreadable) for sparsity in ranked]
     told = {trouble.reason for trouble in troubles}  # collect has verified what has a hash
     troubles += [Trouble("not in the tests", short(p), why) for p, why in unreadable.items() if why not in told]
     charts = interactive.payload(runs, troubles)

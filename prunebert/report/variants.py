@@ -57,7 +57,10 @@ def add_labels(runs: pd.DataFrame) -> pd.DataFrame:
     runs["facts"] = [fact | head for fact, head in zip(facts, _masked_lm_heads(rows), strict=True)]
     runs["variant"] = [_digest([m, f]) for m, f in zip(runs["method"], runs["facts"], strict=True)]
     runs["table"] = _table_names(runs)
-    names = labels.labels(runs.drop_duplicates(["table", "variant"]))
+    variants = runs.drop_duplicates(["table", "variant"])
+    are_tuning = variants["row"].map(lambda row: bool(row.get("tuning")))  # their rates would lengthen all other labels
+    parts = [part for part in (variants[~are_tuning], variants[are_tuning]) if len(part)]
+    names = pd.concat([labels.labels(part) for part in parts])
     runs = runs.join(names.set_index(["table", "variant"]), on=["table", "variant"])
     rank = {method: i for i, method in enumerate(METHOD_ORDER)}
     sort_keys = pd.DataFrame(

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 MISSING = "–"
 MARKS = {
-    "best": "Bold: the best mean, which the tests separate from every other row.",
+    "best": (
+        "Bold: the best mean, which the tests separate from every other row. Rows with fewer than three common seeds "
+        "are tested over examples, which speaks only of these networks."
+    ),
     "tied": "≈: the tests do not separate this row from the best mean.",
 }
 

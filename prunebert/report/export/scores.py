@@ -151,7 +151,7 @@ def of_differences(gaps: pd.DataFrame, runs: pd.DataFrame, form: Form) -> list[G
                 line += [_interval(gap, side, metric, form), _p(gap[test], gap[f"{test}_holm"])]
             rows.append(Row(*names[gap["label"]], line, (*against, *other, *notes)))
         caption = f"{_unit([metric], form)} on {table}: the difference to {usual}. {seeds_text}. "
-        caption += "The p-values are corrected by Holm's method."
+        caption += "The p-values are corrected by Holm's method, over both tests, all baselines and all sparsities."
         grids.append(_without_empty(Grid(f"{table} difference to {baseline}", caption, columns, rows)))
     return grids
 

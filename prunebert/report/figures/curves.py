@@ -30,6 +30,7 @@ SHIFT = 0.12  # sideways, from one line with whiskers to the next, in the units 
 MOST_SHIFT = 0.6  # of all lines together, in distances of two sparsities
 BAND = "band: ±1 standard deviation over seeds"
 WHISKERS = "whiskers: ±1 standard deviation over seeds"
+LEVELS = ((0, (1, 1)), (0, (6, 2)), "-")  # line styles of the second dense row and of further ones
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,8 @@ def _curves(cell_means: pd.DataFrame, method_looks: dict[str, Any], gap: float, 
     for i, (method, rows) in enumerate(variants):
         colour, mark, line = method_looks[method]
         fill = theme.paper if index[method] % 2 else colour
+        if index[method] and not rows["sparsity"].any():  # a level has no marks
+            line = LEVELS[(index[method] - 1) % len(LEVELS)]
         index[method] += 1
         style = {"color": colour, "marker": mark, "linestyle": line, "markerfacecolor": fill}
         repeats = count[method] > 2 or same_look[method_looks[method]] > 1

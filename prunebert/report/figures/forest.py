@@ -31,7 +31,7 @@ def draw_forest(gaps: pd.DataFrame, *, table: str, metric: str, baseline: str, t
 
     Rows are grouped by sparsity. A marker is filled where the corrected test separates the row from the baseline. This
     is the test over seeds where there is one, otherwise that over examples. Of more than `MAX_LINES` rows, the first
-    are drawn, and the figure says how many are not.
+    are drawn, and the figure says how many are not. Where the baseline has several variants, a row names its own.
 
     Args:
         gaps: see `differences.differences`; at least one row, all of one table and one baseline.
@@ -41,6 +41,7 @@ def draw_forest(gaps: pd.DataFrame, *, table: str, metric: str, baseline: str, t
         theme: the figure's colours.
     """
     shown = gaps.sort_values("sparsity", kind="stable").head(MAX_LINES)
+    several = shown["against"].nunique() > 1  # variants of the baseline; each row has the one that it is compared with
     scale = 1 if metric in LOWER_IS_BETTER else 100
     figure = Figure()
     axes = figure.subplots()
@@ -52,7 +53,10 @@ def draw_forest(gaps: pd.DataFrame, *, table: str, metric: str, baseline: str, t
         ticks.append((height + LINE / 2, f"sparsity {sparsity:g}"))
         height += LINE + GAP
         for row in rows.to_dict("records"):
-            label = "\n".join(textwrap.wrap(brief(visible(str(row["short_label"])), 160), LETTERS))
+            name = brief(visible(str(row["short_label"])), 160) + (" †" if row["other_denominator"] else "")
+            if several:
+                name += f" against {brief(visible(str(row['against'])), 160)}"
+            label = "\n".join(textwrap.wrap(name, LETTERS))
             space = LINE * (1 + label.count("\n"))
             ticks.append((height + space / 2, label))
             _draw_row(axes, row, height + space / 2, scale, theme.paper)
@@ -74,6 +78,8 @@ def draw_forest(gaps: pd.DataFrame, *, table: str, metric: str, baseline: str, t
     better = "below 0 is better" if metric in LOWER_IS_BETTER else "above 0 is better"
     unit = "" if scale == 1 else ", points"
     notes = [f"{metric} minus that of {baseline}{unit}; {better}"]
+    if shown["other_denominator"].any():
+        notes.append("†: the two sparsities are fractions of different matrices")
     if left_out := len(gaps) - len(shown):
         notes.append(f"not drawn: {counted(left_out, 'more row')} of the table below")
     wrapped = "\n".join(line for note in notes for line in textwrap.wrap(brief(visible(note), 300), 80))
@@ -123,8 +129,10 @@ def _legend(theme: Theme, shown: pd.DataFrame) -> list[Line2D]:
         if shown[f"{over}_low"].notna().any()
     ]
     markers: dict[str, Any] = {"color": ink, "marker": "s", "linestyle": ""}
+    both = all(shown[f"{column}_holm"].notna().any() for column in COLUMNS)
+    test = " over seeds; over examples where seeds are too few" if both else " after Holm's correction"
     return [
         *intervals,
-        Line2D([], [], **markers, label=f"filled: p < {LEVEL:g} after Holm's correction"),
+        Line2D([], [], **markers, label=f"filled: p < {LEVEL:g}{test}"),
         Line2D([], [], **markers, markerfacecolor=theme.paper, label="open: not separated"),
     ]

@@ -58,7 +58,7 @@ def sparsity_axis(axes: Axes, shown: list[float], ends: Sequence[float] = (), wi
             ticks[tick] = label
     axes.set_xticks(sorted(ticks), [ticks[t] for t in sorted(ticks)])
     axes.minorticks_off()
-    axes.set_xlabel("sparsity, the fraction removed")
+    axes.set_xlabel("sparsity (fraction removed, log scale)")
     return gap
 
 

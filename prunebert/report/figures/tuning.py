@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from prunebert.errors import visible
 from prunebert.report.figures.style import WIDTH, Theme, look
@@ -39,11 +38,10 @@ def draw_tries(found: Sequence[tuple[str, Tuned]], *, theme: Theme) -> Figure:
             means = sorted((each.rates[key], each.mean) for each in tuned.tries)
             axes.plot(*np.array(means).T, color=colour, linewidth=0.8, alpha=0.5)
         if best := tuned.best:
-            axes.plot(best.rates[key], best.mean, "o", color=theme.ink, fillstyle="none", markersize=10)
+            axes.plot(best.rates[key], best.mean, "o", color=theme.ink, fillstyle="none", markersize=10, clip_on=False)
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(numticks=5))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xticks(sorted({*rates}), [f"{rate:g}" for rate in sorted({*rates})], rotation=45, ha="right")
+        axes.minorticks_off()
         axes.set_title(brief(visible(title), LONGEST))
         axes.set_xlabel(visible(key))
         axes.grid(True, linewidth=0.4)

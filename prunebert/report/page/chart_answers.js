@@ -84,7 +84,7 @@ charts.kinds.confusion = (body, number) => {
       autorange: "reversed"}),
     annotations: names.length > 8 ? [] : texts.flatMap((line, y) => line.map((text, x) => ({
       x, y, text, showarrow: false,
-      font: {color: Math.abs(z[y][x]) > 0.5 * scale.zmax ? "#ffffff" : charts.theme().ink},
+      font: {color: Math.abs(z[y][x]) > 0.7 * scale.zmax ? "#ffffff" : charts.theme().ink},
     }))),
   }, {displayModeBar: false});
   return () => {

@@ -63,12 +63,12 @@ charts.kinds.score = (body, number) => {
     legend.update();
     const [low, high] = table.ends;
     charts.plot(place, traces(), {
-      xaxis: charts.axis("sparsity, the fraction removed",
+      xaxis: charts.axis("sparsity (fraction removed, log scale)",
         {range: [low, high], tickvals: table.ticks.map(t => t[0]), ticktext: table.ticks.map(t => t[1])}),
       yaxis: charts.axis(table.metric),
       annotations: table.constant === null ? [] : [{
         x: high, xanchor: "right", y: table.constant, yanchor: "bottom", showarrow: false,
-        text: `constant baseline ${score(table.constant)}`, font: {size: 11, color: charts.theme().ink},
+        text: `constant baseline ${score(table.constant)}`, font: {size: 11, color: charts.theme().ink}, bgcolor: charts.theme().paper, opacity: 0.8,
       }],
     });
     if (!pinned) charts.pin(place, note);

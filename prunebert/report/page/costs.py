@@ -21,7 +21,7 @@ def section(asked: Study, draw: Draw) -> Section:
     """Return the section: a chart over all tables, then a figure and a folded table for each."""
     parts = [Part(text=TEXT, chart="pareto")]
     for i, (name, runs) in enumerate(asked.tables):
-        caption = f"{name}: a tick for each run, a bar for the mean."
+        caption = f"{name}: a tick for each run, a bar for the mean over its runs at all sparsities."
         figure = draw(drawing(f"cost {name}", caption, partial(costs.draw_costs, runs, table=name)))
         inner = [Part(figure=figure), Part(folded="The numbers", table=tables.costs(runs))]
         parts.append(Part(heading=name, parts=inner) if i < OPEN else Part(folded=name, parts=inner))

@@ -12,13 +12,13 @@ from prunebert.report.page import links
 from prunebert.report.page.page import Part, Section
 from prunebert.report.page.provenance import commit
 from prunebert.report.page.study import Study
-from prunebert.report.page.tables import Cell, Table, number
+from prunebert.report.page.tables import Cell, Table, number, without_constants
 from prunebert.report.variants import DENOMINATORS
 from prunebert.system.console import counted, short
 
 TEXT = (
-    "The sparsities are measured from the masks, under all four denominators. A command repeats its run. A directory "
-    "that was not read is no link."
+    "The sparsities are measured from the masks, under all four denominators. A command finds its finished run; with "
+    "rerun=true it trains it again. A directory that was not read is no link."
 )
 
 
@@ -38,14 +38,14 @@ def table(runs: pd.DataFrame, out: Path) -> Table:
         out: the folder of the page, to which links are relative.
     """
     columns = ["method", "sparsity", "seed", "score", "constant baseline", "seconds", *DENOMINATORS.values()]
-    columns += ["whole model", "commit", "command that repeats it, and directory"]
+    columns += ["whole model", "commit", "command, and directory"]
     rows = []
     for run in runs.to_dict("records"):
         line = [Cell(run["label"], kind="name"), number(run["sparsity"], "{:g}"), number(run["seed"], "{:d}")]
         line += [number(run["score"]), number(run["majority_score"]), number(run["seconds"], "{:,.1f}")]
         line += [number(run[key]) for key in SPARSITIES]
         rows.append([*line, Cell(commit(run)), Cell(run["command"], kind="code", below=_directory(run, out))])
-    return Table(columns, rows)
+    return without_constants(Table(columns, rows), ("constant baseline", "commit"))
 
 
 def _directory(run: dict[str, Any], out: Path) -> Cell:

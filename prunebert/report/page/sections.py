@@ -18,15 +18,16 @@ def sections(asked: Study, draw: Draw, troubles: list[Trouble]) -> list[Section]
         troubles: what cannot be read is appended here.
     """
     tried = [tuned for tuned in [tuning.tuning_section(asked.collected.runs, draw)] if tuned]
-    only_tuning = len(asked.runs) == len(asked.collected.runs)  # the page is then about nothing else
+    if tuning.are_tuning(asked.runs).all():  # there is nothing to compare
+        shown = [*tried, dynamics.training_section(asked), every_run.section(asked), reading.section()]
+        return [*shown, provenance.section(asked, troubles)]
     answers = [
-        *(tried if only_tuning else []),
         best.section(asked, draw),
         scores.section(asked, draw),
         costs.section(asked, draw),
         masks.left_section(asked, draw, troubles),
         masks.overlap_section(asked, draw, troubles),
-        *([] if only_tuning else tried),
+        *tried,
         dynamics.training_section(asked),
         dynamics.answers_section(asked),
         every_run.section(asked),

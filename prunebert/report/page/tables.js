@@ -25,9 +25,10 @@ const lower = text => text.trim().toLowerCase();
 const condition = (term, columns) => {
   const [, name, relation, number] = term.match(/^(.+?)(>=|<=|!=|>|<|=)(-?\d*\.?\d+(?:e[+-]?\d+)?)$/) ?? [];
   const column = name === undefined ? -1 : columns.indexOf(name);
-  if (column < 0) return row => lower(row.textContent).includes(term);
+  if (column < 0) return Object.assign(row => lower(row.textContent).includes(term), {unknown: name});
   const holds = value => Number.isFinite(value) && RELATIONS[relation](value, Number(number));  // none where it is missing
-  return row => holds(key(row.cells[column]));
+  const displayed = cell => Number.parseFloat(cell.textContent.replaceAll(",", ""));  // 0.6626, where 0.66256 is meant
+  return row => relation === "=" && displayed(row.cells[column]) === Number(number) || holds(key(row.cells[column]));
 };
 const conditions = (text, columns) => {
   const terms = lower(text).match(/(?:"[^"]*"?|[^\s"])+/g) ?? [];
@@ -48,7 +49,9 @@ const filterable = table => {
     const all = conditions(input.value, columns);
     for (const row of rows) row.hidden = !all.every(holds => holds(row));
     const shown = rows.filter(row => !row.hidden).length;
-    count.textContent = all.length ? `${shown} of ${rows.length} rows` : `${rows.length} rows`;
+    const unknown = all.map(holds => holds.unknown).filter(name => name !== undefined && !shown);
+    count.textContent = (all.length ? `${shown} of ${rows.length} rows` : `${rows.length} rows`)
+      + unknown.map(name => `; no column is called ${name}`).join("");
   };
   input.addEventListener("input", apply);
   apply();

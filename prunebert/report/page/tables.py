@@ -102,7 +102,7 @@ def differences(gaps: pd.DataFrame) -> Table:
         gaps: see `prunebert.report.statistics.differences.differences`.
     """
     columns = ["method", "sparsity", "seeds", "difference", "95 % interval, seeds", "95 % interval, examples"]
-    columns += ["won : lost", "p, examples", "Holm, examples", "p, seeds", "Holm, seeds", "against"]
+    columns += ["won : lost", "raw p, examples", "p, examples", "raw p, seeds", "p, seeds", "against"]
     rows = []
     for _, row in gaps.iterrows():
         against = str(row["against"]) + ("\N{NO-BREAK SPACE}†" if row["other_denominator"] else "")
@@ -140,14 +140,14 @@ def _p(value: float | None, instead: str, bold_below: float = 0.0) -> Cell:
 def costs(runs: pd.DataFrame) -> Table:
     """Return the parameters, time, memory and disk of each cell, with a row per device."""
     columns = ["method", "sparsity", "runs", "trained weights", "trained scores", "steps", "seconds per step"]
-    columns += ["seconds", "peak GiB", "MiB on disk", "device"]
+    columns += ["seconds", "peak GiB", "MB on disk", "device"]
     rows = []
     for (label, sparsity, device), cell in runs.groupby(["label", "sparsity", "device"], sort=False):
         scores = cell["trained_scores"].mean()
         line = [Cell(label, kind="name"), number(sparsity, "{:g}"), number(len(cell), "{:d}")]
         line += [number(cell["trained_parameters"].mean() - scores, "{:,.0f}"), number(scores, "{:,.0f}")]
         line += [number(cell["steps"].mean(), "{:,.0f}"), number(cell["seconds_per_step"].mean(), "{:.4f}")]
-        line += [number(cell["seconds"].mean(), "{:,.1f}"), number(cell["peak_memory_bytes"].max() / 2**30, "{:.2f}")]
-        line += [number(cell["disk_bytes"].mean() / 2**20, "{:,.2f}"), Cell(device or "unknown")]
+        line += [number(cell["seconds"].mean(), "{:,.1f}"), number(cell["peak_memory_bytes"].mean() / 2**30, "{:.2f}")]
+        line += [number(cell["disk_bytes"].mean() / 1e6, "{:,.2f}"), Cell(device or "unknown")]
         rows.append(line)
     return without_constants(Table(columns, rows), ("device",))

@@ -31,8 +31,13 @@ def compared(runs: pd.DataFrame) -> pd.DataFrame:
 
     runs: as `collect` returns them.
     """
-    is_tuning = runs["row"].map(lambda row: bool(row.get("tuning")))
+    is_tuning = are_tuning(runs)
     return runs if is_tuning.all() else runs[~is_tuning]
+
+
+def are_tuning(runs: pd.DataFrame) -> pd.Series:
+    """Return for each run whether it chose learning rates: its score is optimistic, and it is compared with nothing."""
+    return runs["row"].map(lambda row: bool(row.get("tuning")))
 
 
 def tuning_section(runs: pd.DataFrame, draw: Draw) -> Section | None:

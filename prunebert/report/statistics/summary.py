@@ -82,7 +82,7 @@ def _best(competition: Competition) -> list[str]:
 def _best_of_one(leaders: list[str], supported: bool) -> list[str]:
     """Return the same for a single table. leaders: the rows with the best mean."""
     verb = "have" if len(leaders) > 1 else "has"
-    verdict = "separate it from every other row" if supported else "do not separate it from every other row"
+    verdict = "separate it from every other row" if supported else "do not separate it from all other rows"
     return [f"{_named(leaders)} {verb} the best mean.", f"The tests {verdict}."]
 
 

@@ -17,7 +17,13 @@ def gaps(rows, sparsities=1, label="{}", **changes):
     """Return rows as `differences` has them, `rows` for each sparsity."""
     methods = ["random", "smp", "gmp", "movement", "l0", "my_method"]
     facts = {"difference": 0.02, "seeds_low": -0.01, "seeds_high": 0.05, "examples_low": 0.01, "examples_high": 0.03}
-    facts |= {"by_seed_holm": 0.2, "examples_holm": 0.0001, **changes}
+    facts |= {
+        "by_seed_holm": 0.2,
+        "examples_holm": 0.0001,
+        "against": "magnitude",
+        "other_denominator": False,
+        **changes,
+    }
     return pd.DataFrame(
         [
             {"short_label": label.format(f"m{i}"), "method": methods[i % 6], "sparsity": 0.5 + s / 10, **facts}
@@ -32,6 +38,19 @@ def drawn(table, metric="accuracy", baseline="magnitude"):
         figure = forest.draw_forest(table, table="toy, bert", metric=metric, baseline=baseline, theme=LIGHT)
         FigureCanvasAgg(figure).draw()
     return figure
+
+
+def test_a_row_names_its_own_baseline_and_another_denominator():
+    table = gaps(2).assign(against=["magnitude (a)", "magnitude (b)"], other_denominator=[False, True])
+    figure = drawn(table)
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()][1:] == [
+        "m0 against magnitude (a)",
+        "m1 † against magnitude (b)",
+    ]
+    assert "†: the two sparsities are fractions" in figure.axes[0].get_xlabel()
+    plain = drawn(gaps(2))
+    assert [t.get_text() for t in plain.axes[0].get_yticklabels()][1:] == ["m0", "m1"]
+    assert "†" not in plain.axes[0].get_xlabel()
 
 
 def boxes(figure):

@@ -204,6 +204,16 @@ def test_tables_sort_and_filter_by_mouse_and_keyboard(browser, report):
     assert set(browser.execute_script(column, table, seed)) == {"1"}
     said = browser.execute_script("return arguments[0].closest('.filter').textContent", box)
     assert f"{len(shown)} of {rows} rows" in said and not errors(browser)
+    score = names.index("score")
+    displayed = browser.execute_script(column, table, score)[0]
+    found = {}
+    for text in (f"score={displayed}", "nonsense>3"):
+        box.clear()
+        box.send_keys(text)
+        found[text] = len(browser.execute_script(column, table, 0))
+    assert list(map(bool, found.values())) == [True, False]
+    said = browser.execute_script("return arguments[0].closest('.filter').textContent", box)
+    assert "no column is called nonsense" in said
 
 
 def test_links_lead_to_files_and_to_parts_of_the_page(browser, report):

@@ -23,7 +23,7 @@ def test_every_run_is_shown_with_its_own_facts_and_a_link_to_its_directory(run, 
         **{"method": "smp", "sparsity": "0.5", "seed": "3", "score": "0.8600", "constant baseline": "0.5500"},
         **{"seconds": "12.3", "encoder": "0.5000", "encoder, pooler": "0.4900"},
         **{"encoder, pooler, embeddings": "0.4000", "whole model": "0.3000", "commit": "0123456 with local changes"},
-        "command that repeats it, and directory": "prunebert method=smp sparsity=0.5 seed=3",
+        "command, and directory": "prunebert method=smp sparsity=0.5 seed=3",
     }
     assert second["commit"] == "installed package"
     first_directory, second_directory = (row[-1].below for row in table.rows)

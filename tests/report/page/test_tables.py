@@ -29,7 +29,7 @@ def test_scores_are_no_weights_and_a_run_of_an_earlier_version_does_not_know():
     assert "device" not in table.columns and table.note == "The same in all rows: device: cpu."
 
 
-def test_a_cost_is_a_mean_over_the_runs_of_one_device_and_memory_is_the_largest_peak():
+def test_a_cost_is_a_mean_over_the_runs_of_one_device_as_is_memory():
     """Seconds per step are the mean of the runs' own, which are without evaluations; not seconds / steps."""
     keys = ("device", "steps", "seconds", "seconds_per_step", "peak_memory_bytes", "disk_bytes")
     costs = [("cpu", 10, 4.0, 0.1, 2**30, 2**20), ("H200", 10, 1.0, 0.01, 7 * 2**30, 2**19)]
@@ -38,11 +38,11 @@ def test_a_cost_is_a_mean_over_the_runs_of_one_device_and_memory_is_the_largest_
     rows = pd.DataFrame([facts | dict(zip(keys, cost, strict=True)) for cost in costs])
     table = tables.costs(rows)
     assert [[row[2], *row[5:]] for row in texts(table)] == [
-        ["2", "20", "0.2000", "6.0", "3.50", "1.50", "cpu"],
-        ["1", "10", "0.0100", "1.0", "7.00", "0.50", "H200"],
+        ["2", "20", "0.2000", "6.0", "2.25", "1.57", "cpu"],
+        ["1", "10", "0.0100", "1.0", "7.00", "0.52", "H200"],
         ["1", "10", "0.5000", "5.0", "–", "–", "unknown"],
     ]
-    assert table.columns[-2:] == ["MiB on disk", "device"]
+    assert table.columns[-2:] == ["MB on disk", "device"]
 
 
 def test_scores_have_the_steps_of_their_cells_a_sort_value_and_what_all_rows_share_below(run, tmp_path):
@@ -94,7 +94,7 @@ def test_a_difference_has_its_intervals_and_bold_below_a_twentieth_after_holm():
     other |= {"other_denominator": True, "why_no_interval": "", "seeds_low": math.nan}
     table = tables.differences(pd.DataFrame([row, other]))
     assert table.columns == [
-        *("method", "seeds", "difference", "95 % interval, seeds", "won : lost", "p, examples", "Holm, examples"),
+        *("method", "seeds", "difference", "95 % interval, seeds", "won : lost", "raw p, examples", "p, examples"),
         "against",
     ]
     dagger = "magnitude\N{NO-BREAK SPACE}†"
@@ -103,7 +103,7 @@ def test_a_difference_has_its_intervals_and_bold_below_a_twentieth_after_holm():
         ["gmp", "2", "+0.0123", "–", "–", "<0.001", ".060", dagger],
     ]
     assert [row[6].kind for row in table.rows] == ["best", ""]
-    same = "sparsity: 0.9; 95 % interval, examples: –; p, seeds: too few seeds (2); Holm, seeds: –"
+    same = "sparsity: 0.9; 95 % interval, examples: –; raw p, seeds: too few seeds (2); p, seeds: –"
     reasons = "No interval over examples: f1. No interval over seeds: no."
     assert (
         table.note

@@ -125,3 +125,10 @@ def test_a_report_of_both_and_a_report_of_its_table_say_the_same(undrawn, folder
     assert rows[0] == rows[1] and rows[0].count("<tr>") == 5
     scores = of_section(first.file, "best")
     assert "0.8000 (1)" in scores and "smp" in scores and "movement" not in scores
+
+
+def test_runs_that_chose_rates_are_not_ranked_or_tested(undrawn, folder, tmp_path_factory):
+    report = command.write([folder], tmp_path_factory.mktemp("reports") / "a")
+    text = report.file.read_text()
+    assert 'id="tuning"' in text and 'id="runs"' in text and 'id="best"' not in text and "Differences to" not in text
+    assert report.ranking is None and "bfseries" not in (report.file.parent / "tables.tex").read_text()

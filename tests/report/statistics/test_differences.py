@@ -39,14 +39,14 @@ def test_each_test_has_its_own_corrected_p_and_only_that_is_bold(runs):
         assert (row["examples_holm"], row["by_seed_holm"]) == pytest.approx(corrected[label])
     table = tables.differences(gaps)
     lines = by_column(table)
-    columns = ("difference", "won : lost", "p, examples", "Holm, examples", "p, seeds", "Holm, seeds")
+    columns = ("difference", "won : lost", "raw p, examples", "p, examples", "raw p, seeds", "p, seeds")
     assert {line["method"].text: [line[column].text for column in columns] for line in lines} == {
         "gmp": ["+0.0967", "15 : 0", "<0.001", "<0.001", ".001", ".004"],
         "smp": ["+0.0167", "5 : 0", ".062", ".075", ".038", ".075"],
     }
     assert table.note.startswith("The same in all rows: sparsity: 0.5; seeds: 3; against: magnitude.")
     bold = [(line["method"].text, name) for line in lines for name, cell in line.items() if cell.kind == "best"]
-    assert bold == [("gmp", "Holm, examples"), ("gmp", "Holm, seeds")]  # smp's .038 is below 0.05 only before Holm
+    assert bold == [("gmp", "p, examples"), ("gmp", "p, seeds")]  # smp's .038 is below 0.05 only before Holm
 
 
 def test_against_a_better_baseline_the_difference_is_negative_and_every_example_lost(runs):
@@ -182,7 +182,7 @@ def test_a_p_of_0_is_printed_as_small_and_what_was_not_tested_sorts_last():
     gaps = pd.DataFrame([row | {"examples_holm": 0.0004, "by_seed_holm": None}])
     (line,) = by_column(tables.differences(gaps))
     seeds, examples = line["95 % interval, seeds"], line["95 % interval, examples"]
-    p, holm, by_seed, untested = (line[f"{kind}, {of}"] for of in ("examples", "seeds") for kind in ("p", "Holm"))
+    p, holm, by_seed, untested = (line[f"{kind}, {of}"] for of in ("examples", "seeds") for kind in ("raw p", "p"))
     assert (seeds.text, examples.text, examples.sort) == ("–", "+0.0200 to +0.1800", 0.02)
     assert "No interval over seeds: too few seeds (1)." in tables.differences(gaps).note
     assert (p.text, holm.text, by_seed.text, untested.text) == ("<0.001", "<0.001", "too few seeds (1)", "–")
