@@ -51,6 +51,8 @@ def test_a_tuning_sweep_and_the_command_after_it(cli, words, tmp_path):
 def test_what_cannot_be_tuned_is_refused_in_one_line(cli, words, tmp_path):
     status, printed = cli("experiment=tune", *words, "method=smp", "tune.try=8", "hydra.sweep.dir=sweep")
     assert status == 2 and "tune.try=8: must be a whole number, at least 0 and at most 7" in printed
+    status, printed = cli("experiment=tune", *words, "method=smp", "task.tuning_holdout=null", "hydra.sweep.dir=sweep")
+    assert status == 2 and "task.tuning_holdout=null: experiment=tune holds out training rows" in printed
     (tmp_path / "tuned.yaml").write_text("methods: {smp: {rates: {method.score_lr: 0.1}}}")
     status, printed = cli("-m", *words, "method=smp,dense", "tuned=tuned.yaml", "hydra.sweep.dir=sweep")
     assert status == 2 and "it has no rates of method=dense" in printed

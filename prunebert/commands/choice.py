@@ -16,7 +16,7 @@ from prunebert.system.table import say_wrapped
 
 FILE = "tuned.yaml"
 GROUPS = ("task", "model", "fit")  # options that experiment=tune chooses
-OWN = ("experiment", "method", "seed", "tune", "tuned", "task.tuning_holdout", "hydra", "rerun", "dry")
+OWN = ("experiment", "seed", "tune", "tuned", "task.tuning_holdout", "hydra", "rerun", "dry")
 LISTED = 3  # missing cells of a method
 
 
@@ -37,7 +37,7 @@ def finish(sweep: Path) -> None:
     record = discover.sweep(sweep)["hydra"]
     files.write(sweep, FILE, encoded(found, str(short(sweep))).encode())
     say(f"the chosen rates: {short(sweep / FILE)}")
-    say(f"use them: {quoting.command(_next_words(record, [tuned.method for tuned in chosen], short(sweep / FILE)))}")
+    say(f"use them: {quoting.command(_next_words(record, chosen, short(sweep / FILE)))}")
 
 
 def encoded(found: list[Tuned], sweep: str) -> str:
@@ -59,21 +59,29 @@ def _lines(tuned: Tuned) -> list[str]:
         if tuned.refusal:
             return [f"{tuned.method}: no rates chosen: {tuned.refusal}"]
         more = f" and {len(tuned.missing) - LISTED} more" if len(tuned.missing) > LISTED else ""
-        return [f"{tuned.method}: no rates chosen, without a result of {'; '.join(tuned.missing[:LISTED])}{more}"]
+        without = "; ".join(tuned.missing[:LISTED]) + more
+        line = f"{tuned.method}: no rates chosen" + (f", without a result of {without}" if without else "")
+        return [line, "a try that fails again, as one that diverges, must leave tune.try for all methods"]
     rates = " ".join(f"{key}={rate:g}" for key, rate in best.rates.items())
     line = f"{tuned.method}: {rates} ({tuned.metric} {best.mean:.4f}, the best of {len(tuned.tries)} tried)"
     edges = tuned.at_edge()
     return [f"{line}; {' and '.join(edges)} is at the edge of what was tried" if edges else line]
 
 
-def _next_words(record: dict[str, Any], methods: list[str], file: Any) -> list[str]:
-    """Return the command that trains the methods with their rates: the sweep's words without those of tuning."""
+def _next_words(record: dict[str, Any], chosen: list[Tuned], file: Any) -> list[str]:
+    """Return the command that trains the methods with their rates: the sweep's words without those of tuning.
+
+    A typed rate is left out too. It was the middle of the tries, and on the command line it would win over the file.
+    """
     typed = [str(word) for word in record["overrides"]["task"]]
-    kept = [word for word in typed if not _is_own(word.lstrip("+~").partition("=")[0])]
+    rates = {"method", *(key for tuned in chosen if tuned.best for key in tuned.best.rates)}
+    named = [(word.lstrip("+~").partition("=")[0], word) for word in typed]
+    kept = [word for key, word in named if key not in rates and not _is_own(key)]
     keys = {word.lstrip("+").partition("=")[0] for word in kept}
     options = record["runtime"]["choices"]
-    chosen = [f"{group}={options[group]}" for group in GROUPS if group not in keys]
-    return ["prunebert", "-m", f"method={','.join(methods)}", quoting.setting("tuned", os.fspath(file)), *chosen, *kept]
+    groups = [f"{group}={options[group]}" for group in GROUPS if group not in keys]
+    methods = f"method={','.join(tuned.method for tuned in chosen)}"
+    return ["prunebert", "-m", methods, quoting.setting("tuned", os.fspath(file)), *groups, *kept]
 
 
 def _is_own(key: str) -> bool:

@@ -22,9 +22,7 @@ def main(words: list[str]) -> None:
     """Parse the command line `words`. Print one table, or write the report and print the page to open."""
     parser = arguments("report", DESCRIPTION)
     parser.add_argument("dirs", nargs="+", type=Path, metavar="DIR", help=DIRS)
-    parser.add_argument(
-        "--out", type=Path, help="output folder; default: report/ in the first DIR, or beside it if file"
-    )
+    parser.add_argument("--out", help="output folder; default: report/ in the first DIR, or beside it if file")
     parser.add_argument("--baseline", action="append", default=[], metavar="METHOD", help=BASELINE)
     parser.add_argument("--all-figures", action="store_true", help="draw every figure; of many runs, some are left out")
     export.add_options(parser)
@@ -33,6 +31,8 @@ def main(words: list[str]) -> None:
     for root in options.dirs:
         if not reading.is_folder(root) and not reading.is_file(root):
             raise BadInput(f"{root}: there is no such {'file' if rows.is_table(root) else 'directory'}")
+    if options.out is not None and not options.out.strip():
+        raise BadInput("--out=: must be a folder, and it is empty")
     choice, style = export.choice(options), export.style(options)
     if choice is not None:
         from prunebert.report.export import one
@@ -42,7 +42,9 @@ def main(words: list[str]) -> None:
     from prunebert.report import terminal
     from prunebert.report.command import write
 
-    report = write(options.dirs, options.out, options.baseline, style, options.all_figures)
+    report = write(
+        options.dirs, None if options.out is None else Path(options.out), options.baseline, style, options.all_figures
+    )
     terminal.show_scores(report.runs, options.wide)
     if report.ranking:
         terminal.show_best(report.ranking)

@@ -9,6 +9,7 @@ from pathlib import Path
 from prunebert.errors import BadInput
 from prunebert.report import rows
 from prunebert.report.export.document import FIRST_WORDS
+from prunebert.runs import artifacts
 from prunebert.system import outputs
 
 FIGURE = re.compile(r"((score|forest|cost|density|budget|overlap)-.*|tuning)\.(png|pdf)")
@@ -27,6 +28,8 @@ def refuse_unusable(out: Path) -> None:
         "tables.tex": outputs.begins_with(FIRST_WORDS),
     }
     outputs.refuse_unusable(out, recognise)
+    if (out / artifacts.RESULT).exists() or (out / artifacts.CONFIG).exists():
+        raise BadInput(f"--out={out}: this is the directory of a run; choose another folder")
     figures = out / "figures"
     if figures.is_symlink() or (figures.exists() and not figures.is_dir()):
         raise BadInput(f"--out={out}: {figures} is not a folder of a report; choose another folder")

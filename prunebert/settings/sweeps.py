@@ -70,6 +70,9 @@ def refuse_bad_tries(words: list[str], axes: Sequence[str]) -> None:
     others = [each[0] for each in values.values()]
     for method in (methods or [""]) if tries else []:
         fields = overrides.described([*known, *others, *filter(None, [method]), tries[0]])[0]
+        if not fields["task"].get("tuning_holdout"):
+            given = shown(fields["task"].get("tuning_holdout"))
+            raise BadInput(f"task.tuning_holdout={given}: experiment=tune holds out training rows; give 0.1 or 500")
         for (_, number), *_ in (overrides.values([word]) for word in tries):
             tuning.rates_of_try(fields["tune"] | {"try": number}, lambda key: 1.0)
 

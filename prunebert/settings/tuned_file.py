@@ -11,7 +11,7 @@ from prunebert.system import paths
 
 SCHEME = "tuned://"  # of an entry of Hydra's search path, which tuned.py reads
 LARGEST = 16 << 20  # bytes
-KEY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
+KEY = re.compile(r"(fit|mask_fit|teacher_fit|distill|method)(\.[A-Za-z_]\w*)+", re.ASCII)  # what a method is trained by
 
 
 def read(file: str) -> dict[str, dict[str, float]]:

@@ -97,3 +97,8 @@ def test_figures_that_are_not_drawn_again_are_removed_and_nothing_else(tmp_path)
         "mine.png",
         "score.txt",
     }
+
+
+def test_the_directory_of_a_run_is_no_folder_for_a_report(run, tmp_path):
+    with pytest.raises(BadInput, match="this is the directory of a run"):
+        folder.refuse_unusable(run("a"))

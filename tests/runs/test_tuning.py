@@ -102,6 +102,15 @@ def test_a_sweep_ends_with_a_file_that_the_next_command_takes(swept, tmp_path, m
     assert "smp: method.score_lr=0.06 (accuracy 0.9000, the best of 2 tried)" in printed
 
 
+def test_the_next_command_keeps_the_methods_settings_and_drops_typed_rates(swept):
+    """A typed rate was the middle of the tries. On the command line it would win over the file."""
+    record = json.loads((swept / "multirun.yaml").read_text())["hydra"]
+    record["overrides"]["task"] += ["method.score_lr=0.02", "+fit.lr=1e-4", "method.head=linear", "fit.head_lr=0.1"]
+    words = choice._next_words(record, tuning.of_sweep(swept), "tuned.yaml")
+    assert words[-2:] == ["method.head=linear", "fit.head_lr=0.1"]
+    assert not [word for word in words if "score_lr" in word or "fit.lr" in word]
+
+
 def test_a_method_with_a_missing_try_is_left_out_and_named(swept, capsys):
     (swept / "method-smp_try-0_seed-1/result.json").unlink()
     choice.finish(swept)

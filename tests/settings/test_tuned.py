@@ -62,6 +62,7 @@ def test_a_recorded_command_has_the_rates_and_no_file(file):
         ("methods: {smp: 1}", "methods.smp has no rates"),
         ("methods: {smp: {rates: {}}}", "methods.smp has no rates"),
         ("methods: {smp: {rates: {lr: 1}}}", "which is no key such as fit.lr"),
+        ("methods: {smp: {rates: {task.tuning_holdout: 0.1}}}", "which is no key such as fit.lr"),
         ("methods: {smp: {rates: {fit.lr: -1}}}", "methods.smp.rates.fit.lr=-1: must be a number above 0"),
         ("methods: {smp: {rates: {fit.lr: true}}}", "must be a number above 0"),
         ("methods: {smp: {rates: {fit.lr: .nan}}}", "must be a number above 0"),

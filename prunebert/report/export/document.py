@@ -32,9 +32,8 @@ def document(
     style = style or Style()
     grids = [scores.by_task(r, runs, style.form) for r in rankings if len(r.tables) > 1]
     for name, table_runs in runs.groupby("table", sort=False):
-        marks = scores.marks(rankings, str(name))
         for metric in metrics(table_runs):
-            grids.append(scores.by_sparsity(table_runs, metric, style.form, marks))
+            grids.append(scores.by_sparsity(table_runs, metric, style.form))
         found = gaps.get(str(name))
         if found is not None and len(found):
             grids += scores.of_differences(found, table_runs, style.form)

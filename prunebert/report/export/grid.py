@@ -9,8 +9,8 @@ from dataclasses import dataclass
 MISSING = "–"
 MARKS = {
     "best": (
-        "Bold: the best mean, which the tests separate from every other row. Rows with fewer than three common seeds "
-        "are tested over examples, which speaks only of these networks."
+        "Bold: the best mean, which the tests separate from every other row with the same “sparsity of”. Rows with "
+        "fewer than three common seeds are tested over examples, which speaks only of these networks."
     ),
     "tied": "≈: the tests do not separate this row from the best mean.",
 }

@@ -91,7 +91,7 @@ def _grids(runs: pd.DataFrame, choice: Choice) -> list[Grid]:
     rankings = [ranking.rank(runs, sparsity) for sparsity in pruned]
     if runs["table"].nunique() == 1:
         metric = choice.metric or str(runs["metric"].iloc[0])
-        return [scores.by_sparsity(runs, metric, form, scores.marks(rankings, str(runs["table"].iloc[0])))]
+        return [scores.by_sparsity(runs, metric, form)]
     if not rankings:
         raise BadInput(
             f"no run was pruned: {', '.join(_tasks(runs['table']))} have no common table; choose one with --table=NAME"

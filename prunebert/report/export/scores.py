@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -29,27 +29,15 @@ from prunebert.system.names import brief
 
 REFERENCE = "reference"  # the mark of a row whose method removes nothing
 MAX_METRIC = 60  # characters of a metric's name in a caption
-Marks = Mapping[tuple[str, float], str]  # a mark by label and sparsity
 
 
-def marks(rankings: Sequence[Ranking], table: str) -> dict[tuple[str, float], str]:
-    """Return the marks of one table by label and sparsity."""
-    return {
-        (row.label, ranking.sparsity): row.cells[table].mark
-        for ranking in rankings
-        for row in ranking.rows
-        if table in row.cells
-    }
-
-
-def by_sparsity(runs: pd.DataFrame, metric: str, form: Form, found_marks: Marks) -> Grid:
+def by_sparsity(runs: pd.DataFrame, metric: str, form: Form) -> Grid:
     """Return the table method × sparsity.
 
     Args:
         runs: the runs of one table.
         metric: one of their metrics.
         form: how numbers are printed.
-        found_marks: see `marks`. The tests are about the main metric, so other metrics have no marks.
     """
     name, main_metric = runs["table"].iloc[0], runs["metric"].iloc[0]
     means = cells.cells(runs, None if metric == main_metric else metric)
@@ -65,8 +53,7 @@ def by_sparsity(runs: pd.DataFrame, metric: str, form: Form, found_marks: Marks)
         line = []
         for sparsity in sparsities:
             cell = by_cell.get((label, sparsity))
-            mark = found_marks.get((label, sparsity), "") if metric == main_metric else ""
-            line.append(form.score(cell.mean, cell.sd, cell.n, metric, mark) if cell else NO_SCORE)
+            line.append(form.score(cell.mean, cell.sd, cell.n, metric, cell.mark or "") if cell else NO_SCORE)
         rows.append(Row(*names[label], line, (*denominator_notes.get(label, ()), *notes)))
     caption = f"{_unit([metric], form)} on {name}, by sparsity{_of(of)}. {_spread(rows)}{seeds_text}."
     return Grid(f"{name} {metric}", caption, [score_column(f"{s:g}") for s in sparsities], rows)

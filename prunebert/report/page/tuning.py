@@ -21,7 +21,7 @@ from prunebert.system.console import counted
 TITLE = "What was tried"
 TEXT = (
     "These runs chose learning rates. They are scored on rows held out of the training data, and the evaluation data "
-    "were not read. Of each method the rates with the best mean score are chosen; of equals, the first. A score that "
+    "were not used. Of each method the rates with the best mean score are chosen; of equals, the first. A score that "
     "was used to choose rates is optimistic, so the tables of scores leave these runs out where there are others."
 )
 

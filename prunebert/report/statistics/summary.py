@@ -94,9 +94,10 @@ def _tests(competition: Competition) -> list[str]:
         lines.append("Marks rest on the paired t-test over seeds where two rows share at least three seeds.")
     if "examples" in found:
         where = "Elsewhere they" if "seeds" in found else "Marks"
+        why = "because the seeds give no test, as fewer than three common ones or equal differences do not"
         lines.append(
-            f"{where} rest on the test over examples, because there are fewer than three common seeds. It speaks only "
-            "of these trained networks: new seeds may give another order."
+            f"{where} rest on the test over examples, {why}. It speaks only of these trained networks: new seeds may "
+            "give another order."
         )
     if untested := found[marks.UNTESTED]:
         lines.append(f"{counted(untested, 'comparison')} could not be tested; these cells count as not separated.")
