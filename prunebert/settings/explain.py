@@ -51,7 +51,8 @@ def explain(error: Exception, known_keys: Callable[[], list[str]]) -> str:
 def _unknown_key(key: str, error: Exception, known_keys: Callable[[], list[str]]) -> str:
     """Suggest a key, and name those that the chosen option has beside the one that it lacks."""
     above = key.rpartition(".")[0]
-    beside = getattr(error.__cause__, "parent_node", None) if above else None
+    is_known = any(known.startswith(f"{above}.") for known in known_keys()) if above else False
+    beside = getattr(error.__cause__, "parent_node", None) if is_known else None  # of an unknown group it is the root
     names = [str(name) for name in beside or () if not str(name).startswith("_")]
     candidates = [f"{above}.{name}" for name in names] if names else known_keys()
     problem = "there is no such key"

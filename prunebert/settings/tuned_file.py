@@ -10,7 +10,7 @@ from prunebert.settings import overrides
 from prunebert.system import paths
 
 SCHEME = "tuned://"  # of an entry of Hydra's search path, which tuned.py reads
-LARGEST = 16 << 20  # bytes
+LARGEST = 256 << 10  # bytes; a large YAML file takes minutes
 KEY = re.compile(r"(fit|mask_fit|teacher_fit|distill|method)(\.[A-Za-z_]\w*)+", re.ASCII)  # what a method is trained by
 
 
@@ -24,7 +24,7 @@ def read(file: str) -> dict[str, dict[str, float]]:
     path = paths.find(file, "tuned")
     try:
         if path.stat().st_size > LARGEST:
-            raise BadInput(f"tuned={file}: it has more than {LARGEST >> 20} MiB")
+            raise BadInput(f"tuned={file}: it has more than {LARGEST >> 10} KiB")
         content = yaml.safe_load(path.read_text("utf-8"))
     except OSError as error:
         raise BadInput(f"tuned={file}: {describe_os_error(error)}") from error
