@@ -48,7 +48,8 @@ def page(option: keys.Option, folders: Iterable[str] = (), width: int = 80) -> s
     if option.keys:
         lines += ["", "Keys and their defaults (on the command line: KEY=VALUE):"]
     for key in option.keys:
-        lines.append(f"  {key.path.removeprefix(AXES)}: {key.default}")
+        line = f"  {key.path.removeprefix(AXES)}: {key.default}"
+        lines += [line] if len(line) <= width else _wrapped(line.strip(), width, "  ")
         allowed = f"Allowed: {key.allowed}." if key.allowed and not key.default.startswith("as ") else ""
         lines += _wrapped(f"{key.meaning} {allowed}".strip(), width, "      ")
     combinations = keys.combinations(option.group, option.name, folders)

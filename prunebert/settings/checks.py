@@ -90,6 +90,8 @@ def config(cfg: dict[str, Any]) -> None:
     for key in ("rerun", "dry"):
         if not isinstance(cfg[key], bool):
             raise BadInput(f"{key}={shown(cfg[key])}: must be true or false")
+    if not isinstance(cfg.get("tuned"), str | None):
+        raise BadInput(f"tuned={shown(cfg['tuned'])}: must be a file that experiment=tune wrote, or null")
     if cfg["prunable"] not in ("paper", *PRUNABLE):
         raise bad_choice("prunable", cfg["prunable"], ("paper", *PRUNABLE))
     if "padding" in cfg and cfg["padding"] not in PADDINGS:
