@@ -106,7 +106,9 @@ def _png(canvas: FigureCanvasAgg) -> bytes:
     canvas.draw()
     stream = io.BytesIO()
     dpi = canvas.figure.get_dpi()
-    Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").save(stream, "png", dpi=(dpi, dpi))
+    Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").save(
+        stream, "png", dpi=(dpi, dpi), compress_level=3
+    )
     return stream.getvalue()
 
 

@@ -13,7 +13,7 @@ from prunebert.report.page.page import Part, Picture, Section
 from prunebert.system.console import counted
 
 MOST = {500: 24, 1500: 12}  # figures of a page with at most so many runs; figures of many runs take longer
-LEAST = 8  # figures of a page with more runs than that
+LEAST = 6  # figures of a page with more runs than that
 
 
 def planned(drawing: Drawing) -> Drawing:
