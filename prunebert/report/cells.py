@@ -39,7 +39,7 @@ def cells(runs: pd.DataFrame, metric: str | None = None) -> pd.DataFrame:
     return means.assign(mark=[found[key].mark if key in found else "" for key in keys])
 
 
-def grid(cell_means: pd.DataFrame, lower_is_better: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+def grid(cell_means: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return two tables label × sparsity: the texts, and whether each is the best of its column.
 
     A text reads "0.7741 ± 0.0051 (3)". The best mean counts only where tests separate it from every other cell with the

@@ -28,7 +28,7 @@ def show_scores(runs: pd.DataFrame, wide: bool = False) -> None:
     groups = list(runs.groupby("table", sort=False))
     for name, table_runs in groups[:MAX_TABLES]:
         cell_means = cells.cells(table_runs)
-        texts, _ = cells.grid(cell_means, lower_is_better=False)
+        texts, _ = cells.grid(cell_means)
         pruned = cell_means[cell_means["sparsity"] > 0].groupby("label")["denominator"].first()
         deviation = "± standard deviation " if (cell_means["n"] > 1).any() else ""
         table.say_wrapped(f"{name}: {table_runs['metric'].iloc[0]}, mean {deviation}(seeds)")

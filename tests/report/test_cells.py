@@ -18,7 +18,7 @@ def test_mean_deviation_number_and_best(run, tmp_path):
     run("s9", "smp", 0.9, wrong=50)
     run("d", "dense", 0.0, wrong=0)
     run("a0", "abp", 0.0, wrong=2, prunable="encoder_pooler_embeddings")
-    texts, best = cells.grid(cells.cells(collect([tmp_path]).runs), lower_is_better=False)
+    texts, best = cells.grid(cells.cells(collect([tmp_path]).runs))
     assert texts.to_dict() == {
         0.0: {"dense": "1.0000 (1)", "magnitude": "", "abp": "0.9800 (1)", "smp": ""},
         0.5: {"dense": "", "magnitude": "0.7900 ± 0.1153 (3)", "abp": "0.9900 (1)", "smp": "0.8500 (1)"},
@@ -39,7 +39,7 @@ def test_perplexity_is_better_lower_and_only_runs_that_have_it_count(run, tmp_pa
     run("b", "smp", metrics={"accuracy": 0.5, "perplexity": 7.0}, wrong=20)
     run("c", "gmp")
     cell_means = cells.cells(collect([tmp_path]).runs, "perplexity")
-    texts, best = cells.grid(cell_means, lower_is_better=True)
+    texts, best = cells.grid(cell_means)
     assert list(texts.index) == ["magnitude", "smp"] and best[0.5].to_dict() == {"magnitude": False, "smp": True}
 
 

@@ -6,7 +6,6 @@ import math
 
 import pandas as pd
 
-from prunebert.choices import LOWER_IS_BETTER
 from prunebert.report import cells
 from prunebert.report.page import comparisons, published, study, tables
 from prunebert.report.page.drawings import Draw
@@ -83,7 +82,7 @@ def _every_table(asked: Study) -> Part:
     for name, runs in asked.tables:
         metric, task = runs["metric"].iloc[0], runs["task"].iloc[0]
         inner = [
-            Part(text=_described(runs), table=tables.scores(cells.cells(runs), metric in LOWER_IS_BETTER)),
+            Part(text=_described(runs), table=tables.scores(cells.cells(runs))),
             *_other_metrics(runs, metric),
             *comparisons.numbers(asked.gaps[name], metric, task),
             *published.parts(runs, published_numbers),
@@ -123,7 +122,7 @@ def _overlap_notes(runs: pd.DataFrame) -> list[str]:
 
 def _other_metrics(runs: pd.DataFrame, metric: str) -> list[Part]:
     others = sorted({m for metrics in runs["metrics"] for m in metrics} - {metric})
-    found = [(other, tables.scores(cells.cells(runs, other), other in LOWER_IS_BETTER)) for other in others]
+    found = [(other, tables.scores(cells.cells(runs, other))) for other in others]
     return [Part(folded=f"The same for {other}", table=table) for other, table in found]
 
 

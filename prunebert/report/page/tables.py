@@ -60,9 +60,9 @@ def without_constants(table: Table, columns: tuple[str, ...]) -> Table:
     )
 
 
-def scores(cell_means: pd.DataFrame, lower_is_better: bool) -> Table:
+def scores(cell_means: pd.DataFrame) -> Table:
     """Return the table method × sparsity, with the best of each column marked."""
-    _, best = cells.grid(cell_means, lower_is_better)
+    _, best = cells.grid(cell_means)
     denominators = cells.denominator(cell_means)
     steps = cell_means.groupby("label")["steps"]
     found = {(cell["label"], cell["sparsity"]): cell for cell in cell_means.to_dict("records")}

@@ -20,8 +20,7 @@ import numpy as np
 from scipy import stats
 
 from prunebert.report.statistics.examples import Scored, aligned
-from prunebert.report.statistics.paired import t_test
-from prunebert.runs.seeds import MIN_SEEDS
+from prunebert.report.statistics.paired import t_test, why_untested
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
@@ -45,10 +44,8 @@ class Interval:
 
 def over_seeds(ours: Sequence[float], theirs: Sequence[float]) -> Interval:
     """Return the interval of the paired t-test. Both sequences hold the scores of the same seeds in the same order."""
-    if len(ours) < MIN_SEEDS:
-        return Interval(reason=f"too few seeds ({len(ours)})")
-    if np.ptp(np.subtract(ours, theirs)) < 1e-12:
-        return Interval(reason="all seeds differ equally")
+    if reason := why_untested(ours, theirs):
+        return Interval(reason=reason)
     low, high = t_test(tuple(ours), tuple(theirs)).confidence_interval(CONFIDENCE)
     return Interval(float(low), float(high))
 

@@ -83,13 +83,19 @@ def over_examples(ours: Sequence[pd.Series], theirs: Sequence[pd.Series]) -> Tes
 
 def over_seeds(ours: Sequence[float], theirs: Sequence[float]) -> Test:
     """Test over seeds by a paired t-test. Both sequences hold the scores of the same seeds in the same order."""
-    n = len(ours)
-    if n < MIN_SEEDS:
-        return Test(None, f"too few seeds ({n})")
+    if reason := why_untested(ours, theirs):
+        return Test(None, reason)
+    return Test(float(t_test(tuple(ours), tuple(theirs)).pvalue))
+
+
+def why_untested(ours: Sequence[float], theirs: Sequence[float]) -> str:
+    """Return why the seeds allow neither a t-test nor its interval; "" if they do."""
+    if len(ours) < MIN_SEEDS:
+        return f"too few seeds ({len(ours)})"
     differences = np.subtract(ours, theirs)
     if np.ptp(differences) < 1e-12:  # no variance to measure against
-        return Test(None, "all seeds differ equally" if abs(differences[0]) > 1e-12 else "no seed differs")
-    return Test(float(t_test(tuple(ours), tuple(theirs)).pvalue))
+        return "all seeds differ equally" if abs(differences[0]) > 1e-12 else "no seed differs"
+    return ""
 
 
 @lru_cache(maxsize=1)

@@ -50,7 +50,7 @@ def test_scores_have_the_steps_of_their_cells_a_sort_value_and_what_all_rows_sha
         run(f"s{seed}", "smp", 0.5, seed, wrong=10 + 2 * seed, steps=steps)
     run("s9", "smp", 0.9, steps=40)
     run("m", "magnitude", 0.5, wrong=30)
-    table = tables.scores(cells.cells(collect([tmp_path]).runs), lower_is_better=False)
+    table = tables.scores(cells.cells(collect([tmp_path]).runs))
     assert table.columns == ["method", "steps", "0.5", "0.9"] and table.note.startswith(
         "The same in all rows: sparsity of: encoder."
     )
@@ -61,7 +61,7 @@ def test_scores_have_the_steps_of_their_cells_a_sort_value_and_what_all_rows_sha
     low, high = (row[2].sort for row in table.rows)
     assert low == 0.7 and abs(high - 0.89) < 1e-12 and table.rows[0][3].sort < 0 and table.rows[1][1].sort == 15
     run("other", "gmp", 0.5, prunable="encoder_pooler_embeddings")
-    table = tables.scores(cells.cells(collect([tmp_path]).runs), lower_is_better=False)
+    table = tables.scores(cells.cells(collect([tmp_path]).runs))
     assert [row[1] for row in texts(table)] == ["encoder", "encoder, pooler, embeddings", "encoder"]
 
 
@@ -70,9 +70,9 @@ def test_where_many_sparsities_leave_no_room_the_deviation_is_below_the_mean(run
         for seed in (0, 1):
             run(f"{k}{seed}", "smp", 0.1 * (k + 1), seed, wrong=10 + 2 * seed)
     runs = collect([tmp_path]).runs
-    cell = tables.scores(cells.cells(runs), lower_is_better=False).rows[0][3]
+    cell = tables.scores(cells.cells(runs)).rows[0][3]
     assert (cell.text, cell.below.text) == ("0.8900", "± 0.0141 (2)")
-    cell = tables.scores(cells.cells(runs[runs["sparsity"] > 0.15]), lower_is_better=False).rows[0][3]
+    cell = tables.scores(cells.cells(runs[runs["sparsity"] > 0.15])).rows[0][3]
     assert (cell.text, cell.below) == ("0.8900 ± 0.0141 (2)", None)
 
 

@@ -35,6 +35,7 @@ def test_where_there_is_none_the_reason_is_given():
     for found, reason in (
         (over_seeds([1.0, 2.0], [0.0, 0.0]), "too few seeds (2)"),
         (over_seeds([1.0, 2.0, 3.0], [0.0, 1.0, 2.0]), "all seeds differ equally"),
+        (over_seeds([0.5] * 3, [0.5] * 3), "no seed differs"),
         (over_examples("accuracy", [], []), "no seed in common"),
         (over_examples("accuracy", [right([1, 0])], [right([1, 0, 1])]), "not the same examples"),
     ):

@@ -86,5 +86,5 @@ def test_every_table_shows_the_marks_that_were_added_once(run, tmp_path, monkeyp
     monkeypatch.setattr(marks, "_decide", None)  # no test runs again
     for metric in (None, "f1"):
         assert cells.cells(runs, metric).set_index("label")["mark"].to_dict() == {"smp": "best", "gmp": ""}
-        _, best = cells.grid(cells.cells(runs, metric), lower_is_better=False)
+        _, best = cells.grid(cells.cells(runs, metric))
         assert best[0.5].to_dict() == {"smp": True, "gmp": False}
