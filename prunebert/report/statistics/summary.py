@@ -94,7 +94,7 @@ def _tests(competition: Competition) -> list[str]:
         lines.append("Marks rest on the paired t-test over seeds where two rows share at least three seeds.")
     if "examples" in found:
         where = "Elsewhere they" if "seeds" in found else "Marks"
-        why = "because the seeds give no test, as fewer than three common ones or equal differences do not"
+        why = "because the test over seeds needs three common seeds whose differences vary"
         lines.append(
             f"{where} rest on the test over examples, {why}. It speaks only of these trained networks: new seeds may "
             "give another order."

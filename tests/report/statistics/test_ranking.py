@@ -51,7 +51,7 @@ def test_the_sentences_count_wins_and_what_the_tests_support(ranked):
         "smp has the best mean in 2 of 3 tables.",
         "The tests separate the best mean from all its rivals for gmp in 1 and smp in 1 of 3 tables.",
     ]
-    assert "as fewer than three common ones" in found.sentences[2]
+    assert "needs three common seeds" in found.sentences[2]
     assert found.sentences[-1] == "3 tasks with 3 rows are too few to test ranks; Friedman's test needs 5 tasks."
 
 
