@@ -13,12 +13,16 @@ Power = Annotated[int, "at least 1 and at most 1000"]
 
 @dataclass(frozen=True)
 class Cubic:
-    """s(t) = final · (1 - (1 - u)³), u = (t - start)/(end - start) clipped to [0, 1] (Zhu & Gupta 2017; SMP Eq. 5)."""
+    """s(t) = initial + (final - initial) · (1 - (1 - u)³) (Zhu & Gupta 2017; SMP Eq. 5).
+
+    u = (t - start)/(end - start), at most 1. Before `start` s is 0.
+    """
 
     final: Probability  # the value that the schedule reaches at `end` and then keeps
     start: Probability = 0.0  # the progress in the phase at which the value starts to rise
     end: Probability = 1.0  # the progress in the phase at which the value stops rising
     power: Power = 3  # the exponent of the remaining progress: 3 is cubic
+    initial: Probability = 0.0  # the value at `start`, to which the schedule jumps
 
     def __post_init__(self) -> None:
         check_fields(self, "schedule")
@@ -27,15 +31,21 @@ class Cubic:
                 f"the schedule prunes from progress {self.start:.4g} to {self.end:.4g} of the run: no step is left to "
                 "prune; give start < end, both within 0 and 1, or more steps (fit.steps, fit.epochs)"
             )
+        if self.initial > self.final:
+            raise BadInput(
+                f"schedule.initial={self.initial:g}: must be at most the value at the end, {self.final:g} (sparsity=)"
+            )
 
     def __call__(self, t: float) -> float:
-        u = min(max((t - self.start) / (self.end - self.start), 0.0), 1.0)
-        return self.final * (1 - (1 - u) ** self.power)
+        if t < self.start:
+            return 0.0
+        u = min((t - self.start) / (self.end - self.start), 1.0)
+        return self.initial + (self.final - self.initial) * (1 - (1 - u) ** self.power)
 
 
 @dataclass(frozen=True)
 class Linear(Cubic):
-    """s(t) = final · u, the cubic schedule with power 1 (SMP's choice for RoBERTa)."""
+    """s(t) = initial + (final - initial) · u, the cubic schedule with power 1 (SMP's choice for RoBERTa)."""
 
     power: Power = 1  # the exponent of the remaining progress: 1 is linear
 

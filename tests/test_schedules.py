@@ -185,7 +185,7 @@ def test_endless_epochs_are_refused():
 @pytest.mark.parametrize(
     "key, value, line",
     [
-        ("decay", "liner", r"fit\.decay=liner: allowed are linear, constant; did you mean linear\?"),
+        ("decay", "liner", r"fit\.decay=liner: allowed are linear, constant, cyclic; did you mean linear\?"),
         ("decay", "cosine", r"fit\.decay=cosine: allowed are linear, constant"),
         ("keep", "bes", r"fit\.keep=bes: allowed are last, best; did you mean best\?"),
     ],
@@ -204,3 +204,49 @@ def test_the_best_needs_evaluations():
 def test_the_limits_themselves_are_allowed():
     fit = Fit(epochs=1e-6, batch_size=1, lr=0.0, head_lr=0.0, steps=1, warmup=0.0, clip=1e-9, eval_every=0)
     assert fit.steps_for(1) == 1
+
+
+# an initial value, and cycles
+
+
+@pytest.mark.parametrize("t, removed", [(0.0, 0.0), (0.19, 0.0), (0.2, 0.7), (0.4, 0.875), (0.6, 0.9), (1.0, 0.9)])
+def test_a_schedule_jumps_to_its_initial_value_at_its_start(t, removed):
+    # half-way 0.7 + 0.2 · 7/8
+    assert Cubic(final=0.9, start=0.2, end=0.6, initial=0.7)(t) == pytest.approx(removed, abs=1e-12)
+
+
+def test_a_linear_schedule_has_an_initial_value_too():
+    assert Linear(final=0.9, initial=0.5)(0.25) == pytest.approx(0.6)
+
+
+def test_an_initial_value_above_the_final_one_is_refused():
+    with pytest.raises(BadInput, match=r"initial=0\.7: must be at most the value at the end, 0\.5"):
+        Cubic(final=0.5, initial=0.7)
+
+
+def test_cycles_end_with_the_run_and_the_first_one_is_the_rest():
+    # 30 epochs of one step: 2, then 7 times 4, each from the largest rate down to a tenth
+    fit = Fit(**SETTINGS, decay="cyclic", cycle=4 / 30, floor=0.1)
+    rates = [fit.rate(step, 30) for step in range(30)]
+    assert rates[:2] == pytest.approx([1.0, 0.55])  # 0.1 + 0.9 · 1/2
+    assert rates[2:6] == pytest.approx([1.0, 0.775, 0.55, 0.325])
+    assert all(rates[i : i + 4] == pytest.approx(rates[2:6]) for i in range(2, 30, 4))
+
+
+def test_a_cycle_as_long_as_the_run_is_the_linear_decay():
+    cyclic, linear = (Fit(**SETTINGS, decay=d, cycle=1.0, warmup=0.1) for d in ("cyclic", "linear"))
+    assert [cyclic.rate(s, 50) for s in range(50)] == [linear.rate(s, 50) for s in range(50)]
+
+
+def test_a_linear_decay_ends_at_its_floor():
+    fit = Fit(**SETTINGS, floor=0.1)
+    assert fit.rate(0, 10) == 1.0 and fit.rate(9, 10) == pytest.approx(0.19)
+
+
+@pytest.mark.parametrize("decay", ["linear", "cyclic", "constant"])
+def test_parts_of_a_fit_have_the_rates_of_the_whole(decay):
+    fit = Fit(**SETTINGS, decay=decay, warmup=0.1, eval_every=3, keep="best")
+    parts = [fit.part(0, 12, 40), fit.part(12, 13, 40), fit.part(13, 40, 40)]
+    rates = [part.rate(s, part.steps) for part in parts for s in range(part.steps)]
+    assert rates == [fit.rate(s, 40) for s in range(40)]
+    assert [(p.eval_every, p.keep) for p in parts] == [(0, "last"), (0, "last"), (3, "best")]

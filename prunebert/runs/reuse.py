@@ -6,6 +6,7 @@ import logging
 from typing import Literal
 
 from prunebert.errors import BadInput
+from prunebert.masks.ranking import Ranking
 from prunebert.masks.top_v import Masks, count_kept, counts
 from prunebert.network.models import require_same_weights
 from prunebert.network.subnetwork import SubNetwork
@@ -48,6 +49,19 @@ def masks_of(run: str, net: SubNetwork, prunable: str, sparsity: float, key: str
         raise BadInput(f"{key}={run}: its sparsity is {measured:.10g}; ask for the same, sparsity={short:.10g}")
     log.info("masks of %s%s", root, f" (method {facts['method']}, task {facts['task']})" if facts else "")
     return masks
+
+
+def ranking(net: SubNetwork, prunable: str, allocation: str, pattern: str, sparsity: float) -> Ranking:
+    """Return what ranks the scores of a method's prunable matrices.
+
+    Args:
+        net: its matrices are ranked.
+        prunable: the prunable set.
+        allocation: how many weights each matrix keeps, as in method.allocation.
+        pattern: the shape of the masks, as in method.pattern.
+        sparsity: the sparsity at the end.
+    """
+    return Ranking(allocation)
 
 
 def allocation_of(

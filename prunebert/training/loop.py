@@ -77,7 +77,7 @@ def train(
     batches = prefetch(itertools.islice(phase.task.batches(fit.batch_size, seed), first_step, None), impl.torch_device)
     log_every = max(1, round(phase.planned * LOG_EVERY))
     start = time.perf_counter() - seconds_before  # moves forward by the time that evaluations take
-    net.train()
+    net.train(phase.dropout)
     with closing(batches), Progress(phase.name, phase.planned, first_step) as progress, checkpoints.delaying_signals():
         for step in range(first_step, phase.planned):
             t = (step + 1) / steps

@@ -49,6 +49,10 @@ def never(t: float) -> bool:
     return False
 
 
+def nothing(t: float) -> None:
+    """Do nothing at any progress."""
+
+
 ALONE = Teaching(lambda out, batch, terms: terms)  # no teacher
 
 
@@ -68,6 +72,10 @@ class Phase:
         loss: loss(out, batch, t) -> named terms of the loss; the loop adds them up and logs them.
         penalty: penalty(t) -> more terms, those that need no batch. Called once a step, after the loss's backward pass.
             A term carries a gradient, or its gradient has already been added to that of the trained tensors.
+        gradients: gradients(t), called once a step, when the gradients of all ranks are averaged and clipped and no
+            tensor has moved. It may read, change or remove gradients. A tensor without one does not move.
+        after: after(t), called once a step, when the tensors have moved. Their gradients are still there.
+        dropout: False: the phase trains in evaluation mode, without dropout.
         needs: the outputs that the loss reads besides the logits: "hidden", "attention".
         settled: the progress from which the sparsity is final. The best step is chosen from there on.
         until: the step after which the phase ends although its schedules go on; None: fit's last step.
@@ -85,6 +93,9 @@ class Phase:
     masks: Callable[[float, bool], Masks]
     loss: Callable[[Outputs, Batch, float], Terms]
     penalty: Callable[[float], Terms] = lambda t: {}
+    gradients: Callable[[float], None] = nothing
+    after: Callable[[float], None] = nothing
+    dropout: bool = True
     needs: tuple[str, ...] = ()
     settled: float = 0.0
     until: int | None = None

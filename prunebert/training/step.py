@@ -65,8 +65,12 @@ class Stepper:
             for group in optimizer.param_groups:
                 group["lr"] = group["full_lr"] * self.phase.fit.rate(step, self.phase.steps)
         terms, hard_masks = self.differentiate(step, batch)
-        for optimizer in self.optimizers:
-            optimizer.step()
+        t = (step + 1) / self.phase.steps
+        with torch.no_grad():
+            self.phase.gradients(t)
+            for optimizer in self.optimizers:
+                optimizer.step()
+            self.phase.after(t)
         return terms, hard_masks
 
     def differentiate(self, step: int, batch: Batch) -> tuple[Terms, Masks]:

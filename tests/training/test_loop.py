@@ -213,3 +213,11 @@ def test_a_logged_line_has_the_changes_of_side_so_far(net, task, impl):
     _, lines = train_phase(net, phase_of(net, task, masks=masks), impl)
     assert [line["flips"] for line in lines] == [2, 2, 5, 9, 9, 10, 10, 13]
     assert not any(line["flips"] for line in train_phase(net, phase_of(net, task), impl)[1])  # without masks
+
+
+@pytest.mark.parametrize("dropout", [True, False])
+def test_a_phase_says_whether_it_trains_with_dropout(net, task, impl, dropout):
+    seen = []
+    phase = replace(phase_of(net, task), dropout=dropout, after=lambda t: seen.append(net.training))
+    train_phase(net, phase, impl)
+    assert seen == [dropout] * 8

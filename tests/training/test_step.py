@@ -78,3 +78,41 @@ def test_a_penalty_is_part_of_the_loss(net, task, impl):
     assert list(terms) == ["task", "sparsity"] and penalty.item() > 1
     for n, x in scores.tensors.items():
         assert torch.allclose(x, S[n] - rate * S[n].grad, atol=1e-6) and S[n].grad.abs().max() > 1e-4
+
+
+def test_a_phase_sees_its_gradients_before_and_after_the_step(net, task, impl):
+    """`gradients` has the clipped gradient and the old tensor, `after` the same gradient and the new one."""
+    phase = next(smp(net, task, **SMP | {"fit": FIT, "schedule": Cubic(0.9)}))
+    scores = phase.train[0]
+    S = next(iter(scores.tensors.values()))
+    seen = []
+
+    def look(t):
+        seen.append((t, S.detach().clone(), S.grad.clone()))
+
+    phase = replace(
+        phase,
+        train=[replace(scores, optimizer="sgd", lr=1.0)],
+        fit=replace(FIT, warmup=0.0),
+        gradients=look,
+        after=look,
+    )
+    step = Stepper(net.eval(), phase, seed=0, impl=impl)
+    step(10, next(task.batches(8, 0)))
+    (t, old, gradient), (t_after, new, same) = seen
+    assert t == t_after == 11 / phase.steps and torch.equal(gradient, same) and gradient.abs().max() > 0
+    assert torch.allclose(new, old - phase.fit.rate(10, phase.steps) * gradient) and not torch.equal(new, old)
+
+
+def test_a_tensor_whose_gradient_a_phase_removes_does_not_move(net, task, impl):
+    phase = next(smp(net, task, **SMP | {"fit": FIT, "schedule": Cubic(0.9)}))
+    scores = phase.train[0]
+    kept, moved, *_ = scores.tensors.values()
+
+    def remove(t):
+        kept.grad = None
+
+    phase = replace(phase, train=[scores], gradients=remove)
+    before = kept.clone(), moved.clone()
+    Stepper(net.eval(), phase, seed=0, impl=impl)(10, next(task.batches(8, 0)))
+    assert torch.equal(kept, before[0]) and not torch.equal(moved, before[1])
