@@ -17,5 +17,9 @@ HEADS: tuple[str, ...] = get_args(Head)
 Padding = Literal["longest", "max_length"]
 PADDINGS: tuple[str, ...] = get_args(Padding)
 
+# How many weights each matrix keeps. Besides these words method.allocation takes a finished run, a mask file, or a file
+# with sparsities.
+ALLOCATIONS = ("uniform", "global", "erk", "score")
+
 # Of all other metrics a larger value is better.
 LOWER_IS_BETTER = ("perplexity",)

@@ -49,8 +49,8 @@ from prunebert.training.step import Stepper
 
 SIZES = {"bert-base": (768, 12, 12), "bert-large": (1024, 24, 16)}
 METHODS = {
-    "smp local": ["method=smp", "method.allocation=local", "method.head=linear"],  # λ_R = 0, as in fit=quick
-    "smp local, λ_R = 400": ["method=smp", "method.allocation=local", "method.head=linear", "method.penalty=400"],
+    "smp local": ["method=smp", "method.allocation=uniform", "method.head=linear"],  # λ_R = 0, as in fit=quick
+    "smp local, λ_R = 400": ["method=smp", "method.allocation=uniform", "method.head=linear", "method.penalty=400"],
     "smp score": ["method=smp", "method.allocation=score", "method.head=linear"],
     "smp global": ["method=smp", "method.allocation=global", "method.head=linear"],
     "abp": ["method=abp"],

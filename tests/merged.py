@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 CONF = Path(__file__).parents[1] / "conf"
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
-CALL = re.compile(r"\$\{(published|oc\.select|when):(.+)\}")
+CALL = re.compile(r"\$\{(published|oc\.select|when|by_pattern):(.+)\}")
 Tree = dict[str, Any]
 
 

@@ -1,7 +1,12 @@
-"""Allocation by score strength: how SMP-S shares the weights that stay among the layers of a kind (its Eq. 4)."""
+"""Allocation: how many weights of each matrix stay.
+
+`allocate` is SMP-S's Eq. 4, which shares the weights that stay among the layers of a kind by the strength of their
+scores. `erk` shares them by the matrices' shapes.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import torch
@@ -29,23 +34,51 @@ def allocate(R: dict[str, Tensor], kinds: list[list[str]], sizes: dict[str, int]
     return list(counts(sizes, {n: 1 - share for n, share in stay.items()}).values())
 
 
-def layer_shares(strength: list[float], v: float) -> list[float]:
+def layer_shares(strength: list[float], v: float, most: list[float] | None = None) -> list[float]:
     """Return v_l = L v R_l / Σ R for the L layers of one kind, capped at 1, with the excess given to the others.
 
     The mean of the result is exactly v. Every entry is within 0 and 1.
+
+    Args:
+        strength: R of each layer.
+        v: The mean share.
+        most: The largest share of each layer; 1 by default. Their mean must be at least v.
     """
+    caps = most or [1.0] * len(strength)
     rest, capped = len(strength) * v, [False] * len(strength)
     while True:
         total = sum(r for r, c in zip(strength, capped, strict=True) if not c)
         equal = 1 / max(capped.count(False), 1)  # if the strengths of all uncapped layers underflow to 0
-        shares = [1.0 if c else rest * (r / total if total else equal) for r, c in zip(strength, capped, strict=True)]
-        over = [x > 1 and not c for x, c in zip(shares, capped, strict=True)]
+        shares = [
+            cap if c else rest * (r / total if total else equal)
+            for r, c, cap in zip(strength, capped, caps, strict=True)
+        ]
+        over = [x > cap and not c for x, c, cap in zip(shares, capped, caps, strict=True)]
         if not any(over):
             return shares
         capped = [c or o for c, o in zip(capped, over, strict=True)]
-        rest = len(strength) * v - sum(capped)
+        rest = len(strength) * v - sum(cap for c, cap in zip(capped, caps, strict=True) if c)
         if all(capped):
-            return [1.0] * len(strength)
+            return caps
+
+
+def erk(shapes: Mapping[str, tuple[int, ...]], sparsity: float) -> dict[str, float]:
+    """Return the sparsity of every matrix under the Erdős–Rényi allocation (Mocanu et al. 2018; Evci et al. 2020).
+
+    The density of an [out, in] matrix is ε (out + in)/(out · in), at most 1. ε is what makes the removed fraction of
+    all weights `sparsity`. For matrices the ERK of RigL, which counts kernels too, is the same.
+    """
+    raw = {n: (out + inputs) / (out * inputs) for n, (out, inputs) in shapes.items()}
+    sizes = {n: out * inputs for n, (out, inputs) in shapes.items()}
+    dense: set[str] = set()
+    while True:
+        rest = sum(sizes.values()) * (1 - sparsity) - sum(sizes[n] for n in dense)
+        total = sum(raw[n] * sizes[n] for n in raw if n not in dense)
+        epsilon = rest / total if total else 0.0
+        over = {n for n in raw if n not in dense and epsilon * raw[n] > 1}
+        if not over:
+            return {n: 0.0 if n in dense else 1 - epsilon * raw[n] for n in raw}
+        dense |= over
 
 
 def _counts_on_device(R: dict[str, Tensor], kinds: list[list[str]], sizes: dict[str, int], v: float) -> Tensor:

@@ -60,10 +60,11 @@ from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks.apply import straight_through
 from prunebert.masks.draws import normal_like, shuffled
-from prunebert.masks.top_v import Masks, Scalar, Scores, TopV, removes
+from prunebert.masks.top_v import Masks, Scalar, Scores, removes
 from prunebert.masks.top_v import sparsity as measured
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.ranges import Finite, NonNegative, Positive
+from prunebert.ranges import Finite, NonNegative, Positive, Text
+from prunebert.runs.reuse import ranking
 from prunebert.schedules import ToSparsity
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Group, Phase, never, train_head
@@ -88,6 +89,8 @@ def abp(
     ablation: Literal["none", "shuffle", "reinit"],
     prunable: Prunable,
     head: Head,
+    allocation: Annotated[Text, "read with control=schedule"] = "global",
+    pattern: Annotated[Text, "read with control=schedule"] = "none",
 ) -> Iterator[Phase]:
     """Train the masks of the pre-trained network. Phases: prune(, head).
 
@@ -99,7 +102,8 @@ def abp(
     before = net.snapshot(key) if ablation != "none" else {}
     theta = initial(net, prunable, init_mean, init_std)
     removed: dict[str, Tensor] = {}  # with recovery=false: what was ever removed
-    rank = TopV("global")
+    rank = ranking(net, prunable, allocation, pattern, schedule.final)
+    groups = [list(theta)] if allocation == "global" else [[n] for n in theta]  # each has one γ
     steps, s_f = fit.steps_for(task.train_rows), schedule.final
 
     def masks(t: float, hard: bool) -> Masks:
@@ -107,13 +111,14 @@ def abp(
             theta[n].data.masked_fill_(mask, -torch.inf)
         if control == "paper":
             if not hard:  # before the step's gradient instead of after it: n steps apply γ n times
-                rank.shift(theta, gamma * fit.rate(round(t * steps) - 1, steps))
+                rank.shift(theta, dict.fromkeys(theta, gamma * fit.rate(round(t * steps) - 1, steps)))
             M = {n: x.detach() > 0 for n, x in theta.items()}
         else:
-            M, largest = rank.cut(theta, schedule(t))
+            M, cuts = rank.cut(theta, schedule(t))
             if not hard:
-                finite = recovery and removes(theta, schedule(t))  # `largest` is γ, and reading it would take time
-                rank.shift(theta, largest if finite else push(theta, M, largest))  # now θ ≤ 0 exactly where removed
+                # `cuts` are γ, and reading them would take time
+                finite = recovery and allocation == "global" and removes(theta, schedule(t))
+                rank.shift(theta, cuts if finite else push(theta, M, cuts, groups))  # now θ ≤ 0 exactly where removed
         if not recovery and not hard:
             removed.update({n: ~m for n, m in M.items()})
         if hard:
@@ -153,16 +158,23 @@ def initial(net: SubNetwork, prunable: str, mean: float, std: float) -> Scores:
     return {n: normal_like(W, generator, mean, std) for n, W in net.prunable(prunable).items()}
 
 
-def push(theta: Scores, M: Masks, largest: Scalar) -> Scalar:
-    """Return the γ after which θ ≤ 0 where M removes, and θ > 0 where a weight stays (except ties at 0).
+def push(theta: Scores, M: Masks, cuts: dict[str, Scalar], groups: list[list[str]]) -> dict[str, Scalar]:
+    """Return the γ of each matrix. After it θ ≤ 0 where M removes, and θ > 0 where a weight stays (except ties at 0).
 
-    largest: the largest θ that M removes.
+    Args:
+        theta: θ.
+        M: the masks.
+        cuts: the largest θ that is removed from each matrix.
+        groups: the names of the matrices that have one γ.
     """
-    if largest > -torch.inf:
-        return largest
-    # nothing is removed, or only θ that are -inf already
-    smallest = min(float(x.detach()[M[n]].min()) for n, x in theta.items() if M[n].any())
-    return min(0.0, smallest - 1e-6)
+    gammas = dict(cuts)
+    for names in groups:
+        if cuts[names[0]] > -torch.inf:
+            continue
+        # nothing is removed, or only θ that are -inf already
+        smallest = [float(theta[n].detach()[M[n]].min()) for n in names if M[n].any()]
+        gammas |= dict.fromkeys(names, min(0.0, min(smallest, default=0.0) - 1e-6))
+    return gammas
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
 """GMP, gradual magnitude pruning (Zhu & Gupta 2017): remove the smallest weights step by step while training.
 
-    s(t) = s_f (1 - (1 - u)³),   M_t = Top_v(|W_t| ⊙ M_{t-1}) in every matrix,   f(x; W_t ⊙ M_t)
+    s(t) = s_0 + (s_f - s_0) (1 - (1 - u)³),   M_t = Top_v(|W_t| ⊙ M_{t-1}) in every matrix,   f(x; W_t ⊙ M_t)
 
 A removed weight ranks last, so masks only shrink.
 
@@ -30,15 +30,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated
 
 from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.fit import Fit
-from prunebert.masks.top_v import Masks, keep_top
+from prunebert.masks.top_v import Masks
 from prunebert.methods.magnitude import magnitude
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.ranges import Count
+from prunebert.ranges import Count, Text
+from prunebert.runs.reuse import ranking
 from prunebert.schedules import ToSparsity
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Phase, train_head, weights
@@ -51,21 +52,23 @@ def gmp(
     fit: Fit,
     schedule: ToSparsity,
     updates: Count,
-    scope: Literal["local", "global"],
+    allocation: Text,
     prunable: Prunable,
     head: Head,
     distill: Distill,
     keep_pretrained: bool,
     train_embeddings: Annotated[bool, "read without keep_pretrained"] = True,
+    pattern: Text = "none",
 ) -> Iterator[Phase]:
     """Prune by magnitude, gradually. Phases: (teacher,) prune(, head).
 
     updates: how often the mask is updated.
     """
+    rank = ranking(net, prunable, allocation, pattern, schedule.final)
     key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
     theta = net.snapshot(key) if keep_pretrained else {}
-    net.masks = keep_top(magnitude(net, prunable), 0.0)
+    net.masks = rank(magnitude(net, prunable), 0.0)
     memory = {"sparsity": 0.0}  # of the current mask
 
     def tick(t: float) -> float:
@@ -75,7 +78,7 @@ def gmp(
     def masks(t: float, hard: bool) -> Masks:
         s = schedule(tick(t))
         if s > memory["sparsity"]:
-            net.masks, memory["sparsity"] = keep_top(magnitude(net, prunable), s, scope), s
+            net.masks, memory["sparsity"] = rank(magnitude(net, prunable), s, within=net.masks), s
         return net.masks
 
     # The update at which the schedule ends. If rounding puts it below that (0.58 · 100 = 57.99…), the moment after it.

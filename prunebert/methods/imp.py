@@ -29,15 +29,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Literal
 
 from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.fit import Fit
-from prunebert.masks.top_v import keep_top
 from prunebert.methods.magnitude import magnitude
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.ranges import Fraction, Share
+from prunebert.ranges import Fraction, Share, Text
+from prunebert.runs.reuse import ranking
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Phase, finetune, train_head
 
@@ -49,23 +48,25 @@ def imp(
     fit: Fit,
     sparsity: Fraction,
     step: Share,
-    scope: Literal["local", "global"],
+    allocation: Text,
     prunable: Prunable,
     head: Head,
     distill: Distill,
     keep_pretrained: bool,
+    pattern: Text = "none",
 ) -> Iterator[Phase]:
     """Prune and rewind in rounds. Phases: (teacher,) round-1 … round-K, finetune or head, each as long as `fit`.
 
     sparsity: of the last round. step: the fraction of the original weights that a round removes.
     """
+    rank = ranking(net, prunable, allocation, pattern, sparsity)
     key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
     theta = net.snapshot(key)  # θ₀
     rounds = math.ceil(sparsity / step - 1e-9)
     for k in range(1, rounds + 1):
         yield from finetune(net, task, key, fit, name=f"round-{k}", masks=net.masks, kd=kd)
-        net.masks = keep_top(magnitude(net, prunable), min(k * step, sparsity), scope)
+        net.masks = rank(magnitude(net, prunable), min(k * step, sparsity), within=net.masks)
         net.rewind(theta)
     if keep_pretrained:
         net.rewind(theta, key)

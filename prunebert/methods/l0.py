@@ -42,10 +42,11 @@ from prunebert.choices import EVERY_MATRIX, Head, Prunable
 from prunebert.distill import Distill
 from prunebert.fit import Fit
 from prunebert.masks.penalty import Force, penalise
-from prunebert.masks.top_v import Masks, Scalar, TopV
+from prunebert.masks.top_v import Masks, Scalar
 from prunebert.masks.top_v import sparsity as measured
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.ranges import Fraction, NonNegative
+from prunebert.ranges import Fraction, NonNegative, Text
+from prunebert.runs.reuse import ranking
 from prunebert.schedules import Cubic
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Group, Phase, weights
@@ -70,6 +71,8 @@ def l0(
     head: Head,
     distill: Distill,
     train_embeddings: bool = False,
+    allocation: Annotated[Text, "read with control=sparsity"] = "global",
+    pattern: Annotated[Text, "read with control=sparsity"] = "none",
 ) -> Iterator[Phase]:
     """Train gates and weights together. Phases: (teacher,) prune.
 
@@ -80,15 +83,16 @@ def l0(
     kd = yield from distill(net, task)
     S = net.new_scores(prunable, OPEN)
     steered = control == "sparsity"
-    force, rank = Force(sparsity, CUT, OPEN, schedule.start, schedule.end), TopV("global")
+    force = Force(sparsity, CUT, OPEN, schedule.start, schedule.end)
+    rank = ranking(net, prunable, allocation, pattern, sparsity)
 
     def masks(t: float, hard: bool) -> Masks:
         if not steered or t < schedule.end:
             return {n: gate(s, hard) for n, s in S.items()}
-        M, largest = rank.cut(S, sparsity)
-        above = largest - CUT if sparsity else 0.0
+        M, cuts = rank.cut(S, sparsity)
+        above = {n: over(largest) for n, largest in cuts.items()}
         if hard:  # a gate above 0 marks a weight that stays
-            return {n: gate(s - above, hard).clamp_min(1e-6) * M[n] for n, s in S.items()}
+            return {n: gate(s - above[n], hard).clamp_min(1e-6) * M[n] for n, s in S.items()}
         rank.shift(S, above)
         return {n: gate(s, hard) * M[n] for n, s in S.items()}
 
@@ -113,6 +117,13 @@ def l0(
     if not steered:
         reached = measured(net.masks)
         log.info("control=none: λ_f = %g reached sparsity %.4f; sparsity=%g is no target", penalty, reached, sparsity)
+
+
+def over(largest: Scalar) -> Scalar:
+    """Return how far a removed score is above the cut; 0 where none is removed, which -inf says."""
+    if isinstance(largest, Tensor):
+        return torch.where(largest.isfinite(), largest - CUT, 0.0)
+    return largest - CUT if math.isfinite(largest) else 0.0
 
 
 def gate(s: Tensor, hard: bool) -> Tensor:

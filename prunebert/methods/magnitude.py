@@ -3,7 +3,7 @@
     S = |θ₀|,  M = Top_v(S),  then min over θ of L(f(x; θ ⊙ M))
 
 It is the OMP baseline of Chen et al. 2020 ("BERT-Tickets", read from their code). They rank the encoder's matrices and
-the pooler globally. TAMT's copy of it ranks in every matrix (scope=local).
+the pooler globally. TAMT's copy of it ranks in every matrix (allocation=uniform).
 
 keep_pretrained=true: θ₀ stays and only the head is trained, as for the baselines in AbP's paper.
 masks=RUN: use the masks of a finished run instead of S.
@@ -24,15 +24,15 @@ Chen et al., "The Lottery Ticket Hypothesis for Pre-trained BERT Networks", Neur
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated
 
 from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.fit import Fit
-from prunebert.masks.top_v import Scores, keep_top
+from prunebert.masks.top_v import Scores
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.ranges import Fraction, Text
-from prunebert.runs.reuse import masks_of
+from prunebert.runs.reuse import masks_of, ranking
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Phase, finetune, train_head
 
@@ -48,18 +48,19 @@ def one_shot(
     *,
     fit: Fit,
     sparsity: Fraction,
-    scope: Annotated[Literal["local", "global"], "read without masks"],
+    allocation: Annotated[Text, "read without masks"],
     prunable: Prunable,
     head: Head,
     distill: Distill,
     masks: Text | None,
     keep_pretrained: bool,
+    pattern: Annotated[Text, "read without masks"] = "none",
 ) -> Iterator[Phase]:
     """Fine-tune under the mask of the pre-trained magnitudes. Phases: (teacher,) finetune or head."""
     if masks:
         M = masks_of(masks, net, prunable, sparsity)
     else:
-        M = keep_top(magnitude(net, prunable), sparsity, scope)
+        M = ranking(net, prunable, allocation, pattern, sparsity)(magnitude(net, prunable), sparsity)
     key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
     train = train_head if keep_pretrained else finetune

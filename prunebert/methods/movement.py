@@ -37,15 +37,15 @@ Sanh, Wolf & Rush, "Movement Pruning: Adaptive Sparsity by Fine-Tuning", NeurIPS
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.fit import Fit
 from prunebert.masks.apply import straight_through
-from prunebert.masks.top_v import Masks, TopV
+from prunebert.masks.top_v import Masks
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.ranges import NonNegative
+from prunebert.ranges import NonNegative, Text
+from prunebert.runs.reuse import ranking
 from prunebert.schedules import ToSparsity
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Group, Phase, weights
@@ -58,17 +58,18 @@ def hard(
     fit: Fit,
     schedule: ToSparsity,
     score_lr: NonNegative,
-    scope: Literal["local", "global"],
+    allocation: Text,
     prunable: Prunable,
     head: Head,
     distill: Distill,
     train_embeddings: bool = False,
+    pattern: Text = "none",
 ) -> Iterator[Phase]:
     """Train scores and weights together. Phases: (teacher,) prune."""
     key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
     S = net.new_scores(prunable)
-    rank = TopV(scope)
+    rank = ranking(net, prunable, allocation, pattern, schedule.final)
 
     def masks(t: float, hard: bool) -> Masks:
         M = rank(S, schedule(t))

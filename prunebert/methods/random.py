@@ -2,8 +2,8 @@
 
     S ~ U(0, 1),  M = Top_v(S) in every matrix,  then min over θ of L(f(x; θ ⊙ M))
 
-budget=RUN: keep as many weights in each matrix as a finished run (its mask, shuffled within every matrix). With
-budget_by=layer, as many in each layer. This measures a method's allocation without its choice of weights.
+allocation=RUN: keep as many weights in each matrix as a finished run (its mask, shuffled within every matrix). With
+allocation_by=layer, as many in each layer. This measures a method's allocation without its choice of weights.
 masks=RUN: use the masks of a finished run instead of S.
 keep_pretrained=true: θ stays and only the head is trained.
 
@@ -25,13 +25,11 @@ from torch import Generator
 
 from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
-from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks.draws import uniform_like
-from prunebert.masks.top_v import keep_top
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.ranges import Fraction, Seed, Text
-from prunebert.runs.reuse import allocation_of, masks_of
+from prunebert.runs.reuse import masks_of, ranking
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Phase, finetune, train_head
 
@@ -43,24 +41,25 @@ def random(
     fit: Fit,
     sparsity: Fraction,
     seed: Seed,
-    scope: Annotated[Literal["local", "global"], "read without masks"],
+    allocation: Annotated[Text, "read without masks"],
     prunable: Prunable,
     head: Head,
     distill: Distill,
     masks: Text | None,
-    budget: Text | None,
-    budget_by: Annotated[Literal["matrix", "layer"], "read with budget"],
     keep_pretrained: bool,
+    allocation_by: Annotated[Literal["matrix", "layer"], "read without masks"] = "matrix",
+    pattern: Annotated[Text, "read without masks"] = "none",
 ) -> Iterator[Phase]:
-    """Fine-tune under one mask drawn from `seed` alone. Phases: (teacher,) finetune or head."""
-    if budget and (masks or scope == "global"):
-        raise BadInput(f"method.budget={budget}: sets every matrix's sparsity; leave out method.masks and scope=global")
+    """Fine-tune under one mask drawn from `seed` alone. Phases: (teacher,) finetune or head.
+
+    allocation_by: what keeps as many weights as in the run that `allocation` names.
+    """
     generator = Generator().manual_seed(seed)
     S = {n: uniform_like(W, generator) for n, W in net.prunable(prunable).items()}
     if masks:
         M = masks_of(masks, net, prunable, sparsity)
     else:
-        M = keep_top(S, allocation_of(budget, net, prunable, sparsity, budget_by) if budget else sparsity, scope)
+        M = ranking(net, prunable, allocation, pattern, sparsity, by=allocation_by)(S, sparsity)
     key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
     train = train_head if keep_pretrained else finetune

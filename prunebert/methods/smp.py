@@ -43,18 +43,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Literal
 
 from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.errors import BadInput, bad_choice
 from prunebert.fit import Fit
-from prunebert.masks.allocation import allocate
 from prunebert.masks.apply import straight_through
 from prunebert.masks.penalty import mean_sigmas, penalise
-from prunebert.masks.top_v import Masks, Scores, TopV
+from prunebert.masks.top_v import Masks, Scores
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.ranges import Count, NonNegative, Positive
+from prunebert.ranges import Count, NonNegative, Positive, Text
+from prunebert.runs.reuse import ranking
 from prunebert.schedules import ToSparsity
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Group, Phase
@@ -66,7 +67,7 @@ def smp(
     *,
     fit: Fit,
     schedule: ToSparsity,
-    allocation: Literal["local", "score", "global"],
+    allocation: Text,
     temperature: Positive | Literal["paper"],
     score_lr: NonNegative,
     score_init: Literal["zero", "magnitude"],
@@ -76,10 +77,11 @@ def smp(
     prunable: Prunable,
     head: Head,
     distill: Distill,
+    pattern: Text = "none",
 ) -> Iterator[Phase]:
     """Train the scores of the pre-trained weights. Phases: (teacher,) prune.
 
-    allocation: "local" = SMP-L, "score" = SMP-S, "global" = the paper's ablation G.
+    allocation: "uniform" = SMP-L, "score" = SMP-S, "global" = the paper's ablation G.
     temperature: p of Eq. 4. "paper" is the code's rule: 4 at 70 % remaining and more, else 1. Its exceptions are at
         50 % without distillation: MNLI temperature=3; SQuAD temperature=4 prune_steps=5000.
     score_init: "zero" is the paper's S = 0. "magnitude" starts from S = |W| / mean |W|; it is not published, but learns
@@ -99,10 +101,17 @@ def smp(
     p = (4.0 if schedule.final <= 0.3 else 1.0) if temperature == "paper" else temperature
     kd = yield from distill(net, task)
     S = initial_scores(net, prunable, score_init)
-    rank = ranking(allocation)
+    rank = ranking(
+        net,
+        prunable,
+        allocation,
+        pattern,
+        schedule.final,
+        strength=partial(mean_sigmas, temperature=p),  # Eq. 4
+    )
 
     def masks(t: float, hard: bool) -> Masks:
-        M = top_v(net, S, schedule(t), allocation, p, rank)
+        M = rank(S, schedule(t))
         return M if hard else straight_through(M, S)
 
     def lam(t: float) -> float:
@@ -132,30 +141,6 @@ def initial_scores(net: SubNetwork, prunable: str, init: str) -> Scores:
     if init == "magnitude":
         return {n: W.detach().abs() / W.detach().abs().mean() for n, W in net.prunable(prunable).items()}
     raise bad_choice("method.score_init", init, ["zero", "magnitude"])
-
-
-def top_v(
-    net: SubNetwork, S: Scores, sparsity: float, allocation: str, temperature: float, rank: TopV | None = None
-) -> Masks:
-    """Return M from S under one of the three allocations. Each removes `sparsity` of all prunable weights.
-
-    temperature: p of Eq. 4. rank: what `ranking` returned, if this is called step after step.
-    """
-    rank = rank or ranking(allocation)
-    if allocation != "score":
-        return rank(S, sparsity)
-    kinds: dict[str, list[str]] = {}
-    for n in S:
-        kinds.setdefault(net.place(n)[1], []).append(n)
-    R = mean_sigmas(S, temperature)
-    return rank.keep(S, allocate(R, list(kinds.values()), {n: s.numel() for n, s in S.items()}, 1 - sparsity))
-
-
-def ranking(allocation: str) -> TopV:
-    """Return the ranking of an allocation: of all matrices together, or of each by itself."""
-    if allocation not in ("local", "score", "global"):
-        raise bad_choice("method.allocation", allocation, ["local", "score", "global"])
-    return TopV("global" if allocation == "global" else "local")
 
 
 def paper_steps(sparsity: float, steps: int, span: bool) -> int:

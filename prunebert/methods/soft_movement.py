@@ -35,10 +35,11 @@ from prunebert.distill import Distill
 from prunebert.fit import Fit
 from prunebert.masks.apply import straight_through
 from prunebert.masks.penalty import Force, penalise
-from prunebert.masks.top_v import Masks, Scalar, Scores, TopV, keep_above
+from prunebert.masks.top_v import Masks, Scalar, Scores, keep_above
 from prunebert.masks.top_v import sparsity as measured
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.ranges import Fraction, NonNegative
+from prunebert.ranges import Fraction, NonNegative, Text
+from prunebert.runs.reuse import ranking
 from prunebert.schedules import Cubic
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Group, Phase, weights
@@ -62,21 +63,27 @@ def soft(
     head: Head,
     distill: Distill,
     train_embeddings: bool = False,
+    allocation: Annotated[Text, "read with control=sparsity"] = "global",
+    pattern: Text = "none",
 ) -> Iterator[Phase]:
     """Train scores and weights together. Phases: (teacher,) prune.
 
     penalty: λ_f of control=none.
+    allocation: from the end of the schedule on. Only "global" has the paper's floor.
     """
     key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
     S = net.new_scores(prunable)
     steered = control == "sparsity"
     cut = math.log(tau.final / (1 - tau.final))  # σ(cut) = τ_f
-    rank = TopV("global")
+    rank = ranking(net, prunable, allocation, pattern, sparsity)
     force = Force(sparsity, cut, origin=0.0, start=tau.start, end=tau.end)
 
     def masks(t: float, hard: bool) -> Masks:
-        M = rank.with_floor(S, sparsity, FLOOR) if steered and t >= tau.end else above(S, tau(t))
+        if steered and t >= tau.end:
+            M: Masks = rank.with_floor(S, sparsity, FLOOR)
+        else:
+            M = rank.by_pattern(S, lambda scores: above(scores, tau(t)))
         return M if hard else straight_through(M, S)
 
     def lam(t: float) -> Scalar:

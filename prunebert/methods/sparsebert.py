@@ -44,7 +44,7 @@ from prunebert.distill import Distill
 from prunebert.fit import Fit
 from prunebert.methods.gradual import gmp
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.ranges import Count
+from prunebert.ranges import Count, Text
 from prunebert.schedules import ToSparsity
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Phase
@@ -60,6 +60,8 @@ def sparsebert(
     prunable: Prunable,
     head: Head,
     distill: Distill,
+    allocation: Text = "uniform",
+    pattern: Text = "none",
 ) -> Iterator[Phase]:
     """Prune by magnitude, gradually, under distillation. Phases: teacher, prune."""
     yield from gmp(
@@ -68,7 +70,8 @@ def sparsebert(
         fit=fit,
         schedule=schedule,
         updates=updates,
-        scope="local",
+        allocation=allocation,
+        pattern=pattern,
         prunable=prunable,
         head=head,
         distill=distill,

@@ -38,6 +38,7 @@ Liu et al., "Learning to Win Lottery Tickets in BERT Transfer via Task-agnostic 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from prunebert.choices import Head, Prunable
@@ -46,12 +47,12 @@ from prunebert.distill.likeness import likeness_task
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks.apply import straight_through
-from prunebert.masks.top_v import Masks, Scores, TopV, keep_top
+from prunebert.masks.top_v import Masks, Scores
 from prunebert.methods.magnitude import magnitude
 from prunebert.network.interface import Batch, Outputs
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.ranges import Count, Fraction, Positive, Text
-from prunebert.runs.reuse import masks_of
+from prunebert.runs.reuse import masks_of, ranking
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Group, Phase, Terms, finetune
 
@@ -74,6 +75,8 @@ def tamt(
     prunable: Prunable,
     head: Head,
     distill: Distill,
+    allocation: Annotated[Text, "read without masks"] = "uniform",
+    pattern: Annotated[Text, "read without masks"] = "none",
 ) -> Iterator[Phase]:
     """Train masks on plain text, then fine-tune. Phases: (teacher,) mask-training, finetune.
 
@@ -90,18 +93,33 @@ def tamt(
         M = masks_of(masks, net, prunable, sparsity)
     else:
         text = corpus(tokenizer=net.model.tokenizer, positions=net.model.positions)
-        S = initial_scores(net, prunable, sparsity, tau)
-        yield mask_training(net, text, S, mask_fit, sparsity, objective, mask_steps)
+        first, rank = (ranking(net, prunable, allocation, pattern, sparsity) for _ in range(2))
+        S = initial_scores(first(magnitude(net, prunable), sparsity), net.new_scores(prunable), tau)
+        last = last_step(mask_steps, mask_fit.steps_for(text.train_rows), sparsity)
+        yield mask_training(net, text, S, mask_fit, partial(rank, sparsity=sparsity), objective, last)
         M = net.masks
     yield from finetune(net, task, key, fit, masks=M, kd=kd)
 
 
-def initial_scores(net: SubNetwork, prunable: str, sparsity: float, tau: float) -> Scores:
-    """Return S₀ = 2φ on the largest |W| of every matrix, as many as stay, else 0. tau: φ."""
-    S = net.new_scores(prunable)
-    for n, M in keep_top(magnitude(net, prunable), sparsity).items():
+def initial_scores(largest: Masks, S: Scores, tau: float) -> Scores:
+    """Return S₀ = 2φ on the largest |W| of every matrix, as many as stay, else 0.
+
+    Args:
+        largest: the masks of these |W|.
+        S: zeros, changed in place.
+        tau: φ.
+    """
+    for n, M in largest.items():
         S[n] += 2 * tau * M
     return S
+
+
+def last_step(stop: int | Literal["paper"] | None, steps: int, sparsity: float) -> int:
+    """Return the last step of phase 1 out of `steps`. stop: mask_steps."""
+    last = paper_steps(sparsity, steps) if stop == "paper" else steps if stop is None else stop
+    if not 1 <= last <= steps:
+        raise BadInput(f"method.mask_steps={last}: the phase has {steps} steps, so this must be between 1 and {steps}")
+    return last
 
 
 def mask_training(
@@ -109,30 +127,32 @@ def mask_training(
     text: MaskedLM,
     S: Scores,
     fit: Fit,
-    sparsity: float,
+    cut: Callable[[Scores], Masks],
     objective: str,
-    stop: int | Literal["paper"] | None,
+    last: int,
 ) -> Phase:
     """Return phase 1: only S is trained; with MLM the head's transform and biases too.
 
     Its score is the accuracy of the predicted words. With KD alone it is the cosine of both networks' hidden states.
 
-    stop: mask_steps.
+    Args:
+        net: the network.
+        text: its masked-LM task.
+        S: S₀.
+        fit: the fit of phase 1.
+        cut: gives M from S.
+        objective: "mlm", "kd" or "mlm_kd".
+        last: the step at which the phase ends.
     """
-    steps = fit.steps_for(text.train_rows)
-    last = paper_steps(sparsity, steps) if stop == "paper" else steps if stop is None else stop
-    if not 1 <= last <= steps:
-        raise BadInput(f"method.mask_steps={last}: the phase has {steps} steps, so this must be between 1 and {steps}")
     goals = [text] if "mlm" in objective else []
     goals += [likeness_task(net, text)] if "kd" in objective else []
     key = net.add_head(goals[0].form(), "linear" if "mlm" in objective else "states")
-    rank = TopV()
 
     def loss(out: Outputs, batch: Batch, t: float) -> Terms:
         return {name: term for goal in goals for name, term in goal.loss(out, batch).items()}
 
     def masks(t: float, hard: bool) -> Masks:
-        M = rank(S, sparsity)
+        M = cut(S)
         return M if hard else straight_through(M, S)
 
     transform = {n: p for n, p in net.head_parameters(key).items() if n != "words"} if "mlm" in objective else {}

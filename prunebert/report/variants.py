@@ -21,7 +21,7 @@ from prunebert.report import labels
 from prunebert.report.labels import AXES
 from prunebert.report.rows import parse_cell
 from prunebert.runs import discover
-from prunebert.settings import signature
+from prunebert.settings import former, signature
 from prunebert.system.names import brief
 
 METHOD_ORDER = (
@@ -89,6 +89,18 @@ def settings(row: dict[str, Any]) -> dict[str, str]:
         value = parse_cell(value)
         settings[key] = value if isinstance(value, str) else json.dumps(value)
     return settings
+
+
+def complete(node: Any) -> Any:
+    """Add to a node, and to the nodes inside it, the defaults of the signatures of prunebert's that they name."""
+    if not isinstance(node, dict):
+        return node
+    target = str(node.get("_target_", ""))
+    try:
+        defaults = signature.defaults(target) if target.startswith("prunebert.") else {}
+    except BadInput:  # the name of an earlier version
+        defaults = {}
+    return defaults | {key: complete(value) for key, value in node.items()}
 
 
 def _dotted(node: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -173,13 +185,15 @@ def fill_defaults(rows: Iterable[dict[str, Any]], directories: Iterable[Path | N
     """Add to each row's settings the defaults of settings that only other runs of its method have.
 
     The default is that of the method's signature, as for a run's identity. A setting without a default there stays
-    absent. A run without a directory is assumed to use prunebert's own method of that name.
+    absent. Settings of earlier versions get their current words. A run without a directory is assumed to use
+    prunebert's own method of that name.
 
     Args:
         rows: a result.json per run.
         directories: the runs' directories; None for a row of a table.
     """
-    pairs = list(zip(rows, directories, strict=True))
+    current = [row | {"settings": complete(former.in_current_words(row["settings"]))} for row in rows]
+    pairs = list(zip(current, directories, strict=True))
     method_settings: dict[str, set[str]] = {}
     for row, _ in pairs:
         method_settings.setdefault(row["method"], set()).update(row["settings"])

@@ -7,12 +7,12 @@ import json
 from typing import Any
 
 from prunebert.runs import artifacts, reading
-from prunebert.settings import signature
+from prunebert.settings import former, signature
 
 SOURCES = {"tune", "tuned"}  # keys that say where other keys have their values from
 SCIENCE = 1  # raised when the same configuration gives another result than before
 WITHOUT_EFFECT = {"impl", "checkpoint", "tracking", "rerun", "dry", "hydra"}  # settings that cannot change a result
-PATHS = {"masks", "budget", "teacher", "file"}  # keys whose value counts by the content at that path
+PATHS = {"masks", "budget", "teacher", "file", "scope", "allocation"}  # values that count by the content at that path
 TASK_LOCATIONS = {"hub", "folder", "package", "data_dir", "train", "eval"}  # the rows' fingerprints count instead
 
 
@@ -54,6 +54,7 @@ def canonical(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     defaults = signature.defaults(str(node["_target_"])) if "_target_" in node else {}
+    node = former.in_earlier_words(node) if "allocation" not in defaults else node
     return {
         key: content_hash(value) if key in PATHS and isinstance(value, str) else canonical(value)
         for key, value in node.items()

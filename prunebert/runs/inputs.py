@@ -5,19 +5,23 @@ Each check is the function that the later reader calls too, so a fault gives the
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from prunebert.choices import ALLOCATIONS
+from prunebert.errors import BadInput, did_you_mean, shown
+from prunebert.masks import pattern
 from prunebert.network import checkpoint
-from prunebert.runs import artifacts, reading
+from prunebert.runs import allocation_file, artifacts, reading
 from prunebert.settings import checks
 from prunebert.system import packaged, paths
 from prunebert.tasks import arguments, layouts
 
 Node = dict[str, Any]
 NODES = ("task", "corpus", "model", "method")
-RUNS = ("masks", "budget")  # keys of a method that name a run or a mask file
+RUNS = ("masks",)  # keys of a method that name a run or a mask file
 LOCAL_LAUNCHERS = {"laptop", "joblib", "basic"}
 PRETRAINED = "pretrained"  # the value of distill.teacher that names no run
 
@@ -59,6 +63,8 @@ def require(fields: Node, nodes: tuple[str, ...] = NODES) -> None:
             elif target.startswith("prunebert.methods."):
                 for key in RUNS:
                     require_run(node.get(key), f"method.{key}=", or_file=True)
+                require_allocation(node.get("allocation", "uniform"))
+                pattern.parse(node.get("pattern", pattern.NONE))
             elif target.startswith("prunebert.distill.") and node.get("teacher") != PRETRAINED:
                 require_run(node.get("teacher"), "distill.teacher=")
 
@@ -91,6 +97,20 @@ def require_run(value: Any, key: str = "", or_file: bool = False) -> None:
     root = artifacts.resolve_pointer(reading.home(value))
     if not (or_file and reading.is_file(root)):
         artifacts.result(root, key)
+
+
+def require_allocation(value: str) -> None:
+    """Raise BadInput unless `value` is an allocation's word, a file with sparsities, a finished run or a mask file."""
+    path = reading.home(value)
+    if value in ALLOCATIONS or allocation_file.is_one(path):
+        return
+    if not os.path.lexists(path):
+        former = "; uniform is the word for local" if value == "local" else did_you_mean(value, ALLOCATIONS)
+        raise BadInput(
+            f"method.allocation={shown(value)}: allowed are {', '.join(ALLOCATIONS)}, a finished run, a mask file, or "
+            f"a file with sparsities ({', '.join(allocation_file.ENDINGS)}){former}"
+        )
+    require_run(value, "method.allocation=", or_file=True)
 
 
 def _targets(value: Any) -> Iterator[tuple[str, Node]]:

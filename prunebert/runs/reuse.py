@@ -1,4 +1,4 @@
-"""Take over another run's masks, or only the sparsity of each of its matrices."""
+"""What a method takes from its configuration to rank with, or from another run: masks, or an allocation."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import logging
 from typing import Literal
 
 from prunebert.errors import BadInput
-from prunebert.masks.ranking import Ranking
+from prunebert.masks import pattern as patterns
+from prunebert.masks.ranking import Ranking, Share, Strength, by_shape, by_strength, mean_scores, proportional, uniform
 from prunebert.masks.top_v import Masks, count_kept, counts
 from prunebert.network.models import require_same_weights
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.runs import artifacts, reading
+from prunebert.runs import allocation_file, artifacts, reading
 
 log = logging.getLogger(__name__)
+ALLOCATION = "method.allocation"  # begins messages
 
 
 def masks_of(run: str, net: SubNetwork, prunable: str, sparsity: float, key: str = "method.masks") -> Masks:
@@ -51,17 +53,79 @@ def masks_of(run: str, net: SubNetwork, prunable: str, sparsity: float, key: str
     return masks
 
 
-def ranking(net: SubNetwork, prunable: str, allocation: str, pattern: str, sparsity: float) -> Ranking:
+def ranking(
+    net: SubNetwork,
+    prunable: str,
+    allocation: str,
+    pattern: str,
+    sparsity: float,
+    *,
+    by: Literal["matrix", "layer"] = "matrix",
+    strength: Strength = mean_scores,
+) -> Ranking:
     """Return what ranks the scores of a method's prunable matrices.
 
     Args:
-        net: its matrices are ranked.
+        net: its matrices are ranked. Weights that its checkpoint has removed never stay.
         prunable: the prunable set.
-        allocation: how many weights each matrix keeps, as in method.allocation.
+        allocation: how many weights each matrix keeps: a word of ALLOCATIONS, a run, or a file, as in
+            method.allocation.
         pattern: the shape of the masks, as in method.pattern.
         sparsity: the sparsity at the end.
+        by: with a run, what keeps as many weights as there.
+        strength: R of each matrix, for allocation "score".
+
+    Raises:
+        BadInput: no such allocation or pattern, matrices that the pattern does not fit, or a sparsity that allocation,
+            pattern and checkpoint cannot have together. The message has the numbers.
     """
-    return Ranking(allocation)
+    shape = patterns.parse(pattern)
+    shapes = {n: tuple(W.shape) for n, W in net.prunable(prunable).items()}
+    patterns.require_fits(shape, shapes, sparsity)
+    if isinstance(shape, patterns.Groups) and allocation != "global":
+        if allocation not in ("uniform", "score"):
+            raise BadInput(
+                f"method.allocation={allocation}: method.pattern={shape} removes {shape.sparsity:.10g} of every "
+                "matrix, so only uniform, score and global are possible"
+            )
+        if allocation == "score":
+            log.info(
+                "method.pattern=%s: every matrix keeps the same share, so method.allocation=score acts as uniform",
+                shape,
+            )
+        share: Share | None = uniform
+    elif allocation == "global":
+        share = None
+    elif allocation == "uniform":
+        share = uniform
+    elif allocation == "erk":
+        share = by_shape(shapes)
+    elif allocation == "score":
+        kinds: dict[str, list[str]] = {}
+        for n in shapes:
+            kinds.setdefault(net.place(n)[1], []).append(n)
+        share = by_strength(list(kinds.values()), strength)
+    else:
+        share = proportional(_given(allocation, net, prunable, sparsity, by), sparsity)
+    return Ranking(share, shape)
+
+
+def _given(
+    allocation: str, net: SubNetwork, prunable: str, sparsity: float, by: Literal["matrix", "layer"]
+) -> dict[str, float]:
+    """Return the sparsity of every matrix that a run or a file gives."""
+    path = reading.home(allocation)
+    if not allocation_file.is_one(path):
+        return allocation_of(allocation, net, prunable, sparsity, by)
+    sizes = {n: W.numel() for n, W in net.prunable(prunable).items()}
+    found = allocation_file.read(path, list(sizes), net.place, ALLOCATION)
+    size, removed = sum(sizes.values()), sum(found[n] * sizes[n] for n in sizes)
+    if abs(removed - size * sparsity) > 1:
+        raise BadInput(
+            f"{ALLOCATION}={allocation}: its sparsities remove {removed / size:.10g} of all weights together, and "
+            f"sparsity={sparsity:g}; ask for sparsity={removed / size:.10g}, or change the file"
+        )
+    return found
 
 
 def allocation_of(
@@ -72,7 +136,7 @@ def allocation_of(
     With by="layer" every matrix gets the sparsity of its whole layer, to within one weight. Arguments and errors are
     those of masks_of.
     """
-    masks = masks_of(run, net, prunable, sparsity, key="method.budget")
+    masks = masks_of(run, net, prunable, sparsity, key=ALLOCATION)
     groups: dict[str, list[str]] = {}
     for n in masks:
         layer = net.place(n)[0]

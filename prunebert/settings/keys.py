@@ -24,6 +24,7 @@ TEMPLATE = re.compile(r"optional exceptions/(\w+): (.+)")
 REFERENCE = re.compile(r"\$\{(?:published:)?([\w.:]+)\}")
 SELECTED = re.compile(r"\$\{oc\.select:[\w.]+,([\w.]+)\}")  # a key that may be missing, and the value without it
 WHEN = re.compile(r"\$\{when:\$\{([\w.]+)\},([^,]+),([^,]+),([^,]+)\}")
+BY_PATTERN = re.compile(r"\$\{by_pattern:(.+)\}")  # a sparsity that method.pattern may set
 VALUE = re.compile(r"[\w|]+: ")
 LONGEST = 60  # characters of a mapping
 GENERAL = {  # the keys that belong to no group
@@ -123,7 +124,10 @@ def names(group: str, folders: Iterable[str] = ()) -> list[str]:
 def general() -> list[Key]:
     """Return the keys of config.yaml that belong to no group."""
     root = comments.read(_home() / "config.yaml").root.entries or {}
-    keys = [Key(name, root[name].text, allowed, _sentence(root[name].comment)) for name, allowed in GENERAL.items()]
+    keys = [
+        Key(name, BY_PATTERN.sub(r"\1", root[name].text), allowed, _sentence(root[name].comment))
+        for name, allowed in GENERAL.items()
+    ]
     return [*keys, *_of_node("checkpoint", root["checkpoint"])]
 
 

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from omegaconf import DictConfig, OmegaConf
 
+from prunebert.masks.pattern import sparsity_of
+
 
 def _published(paper: str, *, _root_: DictConfig) -> str:
     """The prunable set of a method's paper, unless one set is asked for all methods."""
     return paper if _root_.prunable == "paper" else str(_root_.prunable)
+
+
+def _by_pattern(default: float, *, _root_: DictConfig) -> float:
+    """The sparsity of the method's pattern, if it has only one, and otherwise the default."""
+    return sparsity_of(OmegaConf.select(_root_, "method.pattern", default="none"), default)
 
 
 def register() -> None:
@@ -15,3 +22,4 @@ def register() -> None:
     # ${when:${method.objective},kd,A,B} is A where the first two are equal, and B elsewhere.
     OmegaConf.register_new_resolver("when", lambda a, b, then, else_: then if a == b else else_, replace=True)
     OmegaConf.register_new_resolver("published", _published, replace=True)
+    OmegaConf.register_new_resolver("by_pattern", _by_pattern, replace=True)

@@ -10,14 +10,16 @@ from prunebert import distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks.apply import straight_through
+from prunebert.masks.penalty import mean_sigmas
 from prunebert.masks.top_v import count_kept, sparsity, top
 from prunebert.methods.dense import dense
 from prunebert.methods.magnitude import one_shot
 from prunebert.methods.random import random
-from prunebert.methods.smp import initial_scores, smp, top_v
+from prunebert.methods.smp import initial_scores, smp
 from prunebert.network import models
 from prunebert.network.models import hash_of
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.runs.reuse import ranking
 from prunebert.schedules import Cubic
 from prunebert.training.loop import train
 from tests.test_conf import composed
@@ -38,7 +40,7 @@ SMP = {
 }
 FIXED = {
     "fit": FIT,
-    "scope": "local",
+    "allocation": "uniform",
     "prunable": "encoder",
     "head": "linear",
     "distill": distill.none,
@@ -59,7 +61,7 @@ def run(method, net, task, impl, **settings):
 
 
 @pytest.mark.parametrize("s", [0.0, 0.3, 0.5, 0.9, 0.97])
-@pytest.mark.parametrize("allocation", ["local", "score", "global"])
+@pytest.mark.parametrize("allocation", ["uniform", "score", "global"])
 def test_smp_freezes_every_weight_and_meets_its_sparsity(net, task, impl, s, allocation):
     before = net.snapshot(net.add_head(task.form(), "label_words"))
     settings = SMP | {"allocation": allocation, "schedule": Cubic(s)}
@@ -105,13 +107,13 @@ def test_smp_score_allocation_gives_more_to_layers_with_higher_scores(net):
     S = initial_scores(net, "encoder", "zero")
     query = [n for n in S if net.place(n)[1] == "query"]
     S[query[0]] += 2.0
-    M = top_v(net, S, 0.9, "score", 1.0)
+    M = ranking(net, "encoder", "score", "none", 0.9, strength=mean_sigmas)(S, 0.9)
     a, b = torch.tensor(2.0).sigmoid().item(), 0.5
     assert M[query[0]].float().mean().item() == pytest.approx(2 * 0.1 * a / (a + b), abs=1e-3)
     assert M[query[1]].float().mean().item() == pytest.approx(2 * 0.1 * b / (a + b), abs=1e-3)
-    local = top_v(net, S, 0.9, "local", 1.0)
+    local = ranking(net, "encoder", "uniform", "none", 0.9)(S, 0.9)
     assert local[query[0]].float().mean().item() == pytest.approx(0.1, abs=1e-3)
-    assert top_v(net, S, 0.9, "global", 1.0)[query[0]].all()
+    assert ranking(net, "encoder", "global", "none", 0.9)(S, 0.9)[query[0]].all()
 
 
 def test_smp_with_a_new_head_trains_only_the_head_and_the_scores(net, task, impl):
@@ -140,12 +142,12 @@ def test_smp_with_a_teacher_trains_it_first_and_returns_to_the_pretrained_weight
 
 
 @pytest.mark.parametrize(
-    ("method", "scope"), [(one_shot, "local"), (one_shot, "global"), (random, "local"), (random, "global")]
+    ("method", "scope"), [(one_shot, "uniform"), (one_shot, "global"), (random, "uniform"), (random, "global")]
 )
 def test_one_shot_methods_fine_tune_under_a_fixed_mask(net, task, impl, method, scope):
     weights = {n: w.detach().clone() for n, w in net.prunable().items()}
     extra = RANDOM if method is random else {}
-    names, _, _ = run(method, net, task, impl, sparsity=0.7, **FIXED | {"scope": scope}, **extra)
+    names, _, _ = run(method, net, task, impl, sparsity=0.7, **FIXED | {"allocation": scope}, **extra)
     assert names == ["finetune"] and sparsity(net.masks) == pytest.approx(0.7, abs=1e-4)
     assert all(not torch.equal(w, weights[n]) for n, w in net.prunable().items())
     if method is one_shot:

@@ -61,7 +61,7 @@ def test_every_denominator_is_measured(cli, toy, tmp_path, pooled):
         f"model.name={folder}",
         "impl.threads=1",
     ]
-    assert cli(*words, "method=random", "method.scope=global", f"prunable={WIDE}", "sparsity=0.6")[0] == 0
+    assert cli(*words, "method=random", "method.allocation=global", f"prunable={WIDE}", "sparsity=0.6")[0] == 0
     row = json.loads((tmp_path / "run/result.json").read_text())
     removed = {n: int((~m).sum()) for n, m in maskfile.read(tmp_path / "run/masks.safetensors").masks.items()}
     stock = transformers.AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2)

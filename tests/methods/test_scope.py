@@ -21,7 +21,7 @@ def smallest_removed(scores, sparsity, scope):
     return {n: flat[n] >= cuts[n][round(sparsity * len(cuts[n]))] for n in flat}
 
 
-@pytest.mark.parametrize("scope", ["local", "global"])
+@pytest.mark.parametrize("scope", ["uniform", "global"])
 @pytest.mark.parametrize("name", ["gmp", "imp", "movement", "random"])
 def test_the_scope_of_every_ranking(net, task, name, scope):
     """0.25 of 1,024 and of 2,048 weights are whole numbers, and the scores have no ties."""
@@ -29,22 +29,22 @@ def test_the_scope_of_every_ranking(net, task, name, scope):
     drawn = {n: torch.rand(w.shape, generator=generator) for n, w in net.prunable().items()}
     magnitudes = {n: w.detach().abs().clone() for n, w in net.prunable().items()}
     if name == "random":
-        phase = next(random(net, task, sparsity=0.25, **FIXED | RANDOM | {"scope": scope, "seed": 3}))
+        phase = next(random(net, task, sparsity=0.25, **FIXED | RANDOM | {"allocation": scope, "seed": 3}))
         masks, scores = phase.masks(1.0, True), drawn
     elif name == "movement":
-        phase = next(hard(net, task, **MOVEMENT | {"schedule": Cubic(0.25), "scope": scope}))
+        phase = next(hard(net, task, **MOVEMENT | {"schedule": Cubic(0.25), "allocation": scope}))
         for n, s in phase.train[-1].tensors.items():
             s.copy_(drawn[n])
         masks, scores = phase.masks(1.0, True), drawn
     elif name == "gmp":
-        phase = next(gmp(net, task, **GMP | {"schedule": Cubic(0.25), "scope": scope}))
+        phase = next(gmp(net, task, **GMP | {"schedule": Cubic(0.25), "allocation": scope}))
         masks, scores = phase.masks(1.0, True), magnitudes
     else:
-        _, phase = imp(net, task, **IMP | {"sparsity": 0.25, "step": 0.25, "scope": scope})
+        _, phase = imp(net, task, **IMP | {"sparsity": 0.25, "step": 0.25, "allocation": scope})
         masks, scores = phase.masks(1.0, True), magnitudes
     expected = smallest_removed(scores, 0.25, scope)
     assert masks.keys() == expected.keys() and all(
         np.array_equal(m.numpy().ravel(), expected[n]) for n, m in masks.items()
     )
     shares = {float(m.float().mean()) for m in masks.values()}
-    assert (shares == {0.75}) == (scope == "local")
+    assert (shares == {0.75}) == (scope == "uniform")

@@ -1,6 +1,7 @@
 """Test SMP's equations against numbers computed by hand, on a stand-in network that only names its matrices."""
 
 import math
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 
 from prunebert.errors import BadInput
 from prunebert.masks.allocation import layer_shares
-from prunebert.masks.penalty import penalise
+from prunebert.masks.penalty import mean_sigmas, penalise
 from prunebert.masks.top_v import count_kept
-from prunebert.methods.smp import paper_steps, top_v
+from prunebert.methods.smp import paper_steps
+from prunebert.runs import inputs
+from prunebert.runs.reuse import ranking
 
 hypothesis_settings = settings(deadline=None, max_examples=100, derandomize=True)
 LOG3 = math.log(3)  # σ(log 3) = 3/4, σ(-log 3) = 1/4
@@ -150,6 +153,11 @@ def stand_in(S, pretrained=True):
     )
 
 
+def ranked(S, sparsity, allocation, p):
+    rank = ranking(stand_in(S), "encoder", allocation, "none", sparsity, strength=partial(mean_sigmas, temperature=p))
+    return rank(S, sparsity)
+
+
 def count_remaining(M):
     return {n: int(m.sum()) for n, m in M.items()}
 
@@ -161,41 +169,42 @@ def test_score_allocation_shares_within_each_kind():
         "1.query": torch.zeros(5, 20),
         "1.output": torch.zeros(10, 20),
     }
-    M = top_v(stand_in(S), S, 0.6, "score", 1.0)
+    M = ranked(S, 0.6, "score", 1.0)
     # query: 2 · 0.4 · 3/5 and 2 · 0.4 · 2/5 of 100 weights; output: equal, 0.4 of 200 each
     assert count_remaining(M) == {"0.query": 48, "1.query": 32, "0.output": 80, "1.output": 80}
-    assert count_remaining(top_v(stand_in(S), S, 0.6, "local", 1.0)) == dict.fromkeys(
-        ["0.query", "1.query"], 40
-    ) | dict.fromkeys(["0.output", "1.output"], 80)
+    assert count_remaining(ranked(S, 0.6, "uniform", 1.0)) == dict.fromkeys(["0.query", "1.query"], 40) | dict.fromkeys(
+        ["0.output", "1.output"], 80
+    )
 
 
 def test_score_allocation_uses_the_temperature():
     S = {"0.query": torch.full((10, 10), 4 * LOG3), "1.query": torch.full((10, 10), -4 * LOG3)}
-    assert count_remaining(top_v(stand_in(S), S, 0.6, "score", 4.0)) == {"0.query": 60, "1.query": 20}
+    assert count_remaining(ranked(S, 0.6, "score", 4.0)) == {"0.query": 60, "1.query": 20}
     # with p = 1 σ(4 log 3) = 81/82: 2 · 0.4 · 81/82 and 2 · 0.4 / 82
-    assert count_remaining(top_v(stand_in(S), S, 0.6, "score", 1.0)) == {"0.query": 79, "1.query": 1}
+    assert count_remaining(ranked(S, 0.6, "score", 1.0)) == {"0.query": 79, "1.query": 1}
 
 
 def test_score_allocation_meets_the_sparsity_if_a_layer_is_full():
     S = {f"{i}.key": torch.full((10, 10), v) for i, v in enumerate([LOG3, -9.0, -9.0])}
-    M = top_v(stand_in(S), S, 0.5, "score", 1.0)
+    M = ranked(S, 0.5, "score", 1.0)
     assert count_remaining(M) == {"0.key": 100, "1.key": 25, "2.key": 25}
 
 
 def test_global_allocation_ranks_all_matrices_together():
     S = {"0.query": torch.full((10, 10), 2.0), "1.output": torch.full((10, 10), 1.0)}
-    assert count_remaining(top_v(stand_in(S), S, 0.4, "global", 1.0)) == {"0.query": 100, "1.output": 20}
+    assert count_remaining(ranked(S, 0.4, "global", 1.0)) == {"0.query": 100, "1.output": 20}
 
 
 @hypothesis_settings
 @given(st.lists(st.floats(-6, 6), min_size=1, max_size=4), st.floats(0, 0.999), st.sampled_from([1.0, 4.0]))
 def test_score_allocation_removes_the_requested_fraction(values, sparsity, p):
     S = {f"{i}.{kind}": torch.full((5, 7), v) for i, v in enumerate(values) for kind in ("query", "value")}
-    M = top_v(stand_in(S), S, sparsity, "score", p)
+    M = ranked(S, sparsity, "score", p)
     assert abs(count_kept(M) - 35 * len(S) * (1 - sparsity)) <= 0.5 + 1e-6
 
 
 def test_an_unknown_allocation_is_refused():
-    S = {"0.query": torch.zeros(2, 2)}
     with pytest.raises(BadInput, match=r"method\.allocation=scores: .*did you mean score\?"):
-        top_v(stand_in(S), S, 0.5, "scores", 1.0)
+        inputs.require_allocation("scores")
+    with pytest.raises(BadInput, match=r"method\.allocation=local: .*uniform is the word for local"):
+        inputs.require_allocation("local")

@@ -31,7 +31,7 @@ def test_initial_scores():
 
 SETTINGS = {
     "fit": Fit(epochs=1, steps=10, batch_size=2, lr=0.0, head_lr=0.25),
-    "allocation": "local",
+    "allocation": "uniform",
     "temperature": "paper",
     "score_lr": 0.02,
     "score_init": "zero",

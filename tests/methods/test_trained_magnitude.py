@@ -17,7 +17,7 @@ from prunebert.settings import signature
 from prunebert.training.loop import train
 
 FIT = Fit(epochs=1, steps=8, batch_size=16, lr=1e-3, head_lr=1e-3)
-BASE = {"fit": FIT, "scope": "local", "prunable": "encoder", "head": "linear", "distill": distill.none}
+BASE = {"fit": FIT, "allocation": "uniform", "prunable": "encoder", "head": "linear", "distill": distill.none}
 GMP = BASE | {"updates": 100, "keep_pretrained": False}
 IMP = BASE | {"keep_pretrained": False}
 MOVEMENT = BASE | {"score_lr": 0.5}
@@ -50,7 +50,7 @@ def test_the_requested_sparsity_is_measured(net, task, impl, s):
     for method, settings in (
         (gmp, GMP | short | {"schedule": Cubic(s)}),
         (hard, MOVEMENT | short | {"schedule": Cubic(s, 0.1, 0.8)}),
-        (imp, IMP | short | {"sparsity": s, "step": 0.25, "scope": "global", "prunable": "encoder_pooler"}),
+        (imp, IMP | short | {"sparsity": s, "step": 0.25, "allocation": "global", "prunable": "encoder_pooler"}),
     ):
         net.masks = {}
         net.rewind(before, "toy_linear")

@@ -27,12 +27,12 @@ from tests.toys import RESULT, save_model, write_result
 
 FIT = Fit(epochs=1, steps=4, batch_size=16, lr=1e-3, head_lr=1e-3)
 BASE = {"fit": FIT, "prunable": "encoder", "head": "linear", "distill": distill.none, "keep_pretrained": False}
-RANDOM = {"seed": 4, "sparsity": 0.5, "scope": "local", "masks": None, "budget": None, "budget_by": "matrix"}
+RANDOM = {"seed": 4, "sparsity": 0.5, "allocation": "uniform", "masks": None, "allocation_by": "matrix"}
 METHODS = {
-    "magnitude": (one_shot, {"sparsity": 0.5, "scope": "global", "masks": None}, []),
+    "magnitude": (one_shot, {"sparsity": 0.5, "allocation": "global", "masks": None}, []),
     "random": (random, RANDOM, []),
-    "imp": (imp, {"sparsity": 0.5, "scope": "global", "step": 0.25}, ["round-1", "round-2"]),
-    "gmp": (gmp, {"schedule": Cubic(0.5), "scope": "local", "updates": 100}, ["prune"]),
+    "imp": (imp, {"sparsity": 0.5, "allocation": "global", "step": 0.25}, ["round-1", "round-2"]),
+    "gmp": (gmp, {"schedule": Cubic(0.5), "allocation": "uniform", "updates": 100}, ["prune"]),
 }
 WIDE = "encoder_pooler_embeddings"
 
@@ -119,11 +119,11 @@ def test_runs_that_keep_the_weights_store_none(cli, toy, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["magnitude", "random"])
-@pytest.mark.parametrize("scope", ["local", "global"])
+@pytest.mark.parametrize("scope", ["uniform", "global"])
 def test_masks_of_a_run_stand_in_for_a_methods_own(net, task, impl, tmp_path, name, scope):
     masks = drawn(net, [512] * 4 + [1024] * 2 + [512] * 4 + [1024] * 2)
     method, settings, _ = METHODS[name]
-    settings_with_masks = BASE | settings | {"scope": scope, "masks": finish(tmp_path / "run", net, masks)}
+    settings_with_masks = BASE | settings | {"allocation": scope, "masks": finish(tmp_path / "run", net, masks)}
     assert play(method(net, task, **settings_with_masks), net, impl) == ["finetune"]
     assert net.masks.keys() == masks.keys() and all(torch.equal(net.masks[n], m) for n, m in masks.items())
     net.masks = {}
@@ -149,7 +149,7 @@ def test_a_sparsity_matches_to_within_one_weight(net, tmp_path):
     for off in (-1.1, 1.1):
         with pytest.raises(BadInput, match=r"method\.masks=.*its sparsity is 0\.780273"):
             masks_of(run, net, "encoder", 1 - (3600 + off) / size)
-        with pytest.raises(BadInput, match=r"method\.budget=.*its sparsity is 0\.780273"):
+        with pytest.raises(BadInput, match=r"method\.allocation=.*its sparsity is 0\.780273"):
             allocation_of(run, net, "encoder", 1 - (3600 + off) / size, "matrix")
 
 
@@ -171,7 +171,9 @@ UNEVEN = [13, 1000, 512, 77, 2001, 5, 333, 1, 1024, 900, 640, 1023]  # of 1024 a
 
 def test_a_budget_by_matrix_keeps_every_count_and_no_place(net, task, tmp_path):
     masks = drawn(net, UNEVEN)
-    budget_settings = BASE | RANDOM | {"sparsity": removed_share(masks), "budget": finish(tmp_path / "run", net, masks)}
+    budget_settings = (
+        BASE | RANDOM | {"sparsity": removed_share(masks), "allocation": finish(tmp_path / "run", net, masks)}
+    )
     drawn_masks = [next(random(net, task, **budget_settings | {"seed": seed})).masks(1.0, True) for seed in (0, 0, 1)]
     assert [int(m.sum()) for m in drawn_masks[0].values()] == UNEVEN and drawn_masks[0].keys() == masks.keys()
     assert all(torch.equal(drawn_masks[0][n], drawn_masks[1][n]) for n in masks)
@@ -188,7 +190,11 @@ def test_a_budget_by_layer_is_spread_evenly_within_the_layer(task, tmp_path, las
     net = SubNetwork(models.load(str(save_model(tmp_path / "pooled", masked_lm=False))))
     masks = drawn(net, [1000, *UNEVEN[:-1], last, 77], WIDE)
     assert [net.place(n)[1] for n in masks][:: len(masks) - 1] == ["embeddings", "pooler"]
-    budget_settings = {"budget": finish(tmp_path / "run", net, masks, WIDE), "budget_by": "layer", "prunable": WIDE}
+    budget_settings = {
+        "allocation": finish(tmp_path / "run", net, masks, WIDE),
+        "allocation_by": "layer",
+        "prunable": WIDE,
+    }
     drawn_masks = next(random(net, task, **BASE | RANDOM | budget_settings | {"sparsity": removed_share(masks)})).masks(
         1.0, True
     )
@@ -208,8 +214,8 @@ def test_a_budget_by_layer_keeps_every_layers_count(net, task, tmp_path):
     """The layers keep 8 k + 7 and 8 k + 1 weights: all remainders of the first layer are larger."""
     masks = drawn(net, [400, 400, 400, 400, 400, 7, 400, 400, 400, 400, 400, 1])
     budget_settings = {
-        "budget": finish(tmp_path / "run", net, masks),
-        "budget_by": "layer",
+        "allocation": finish(tmp_path / "run", net, masks),
+        "allocation_by": "layer",
         "sparsity": removed_share(masks),
     }
     drawn_masks = next(random(net, task, **BASE | RANDOM | budget_settings)).masks(1.0, True)
@@ -217,24 +223,18 @@ def test_a_budget_by_layer_keeps_every_layers_count(net, task, tmp_path):
         assert sum(count_kept({n: m}) for n, m in drawn_masks.items() if net.place(n)[0] == layer) == count
 
 
-@pytest.mark.parametrize("other", [{"masks": "run"}, {"scope": "global"}])
-def test_a_budget_stands_alone(net, task, other):
-    with pytest.raises(BadInput, match=r"method\.budget=run: .* leave out method\.masks and scope=global"):
-        next(random(net, task, **BASE | RANDOM | {"budget": "run"} | other))
-
-
 def test_a_budget_through_the_command_line(cli, toy, tmp_path):
     toy = [w for w in toy if "threads" not in w] + ["impl.threads=1", "sparsity=0.8"]
     assert cli(*toy, "method=magnitude", "prunable=encoder", "hydra.run.dir=found")[0] == 0
-    assert cli(*toy, "method=random", "method.budget=found")[0] == 0
+    assert cli(*toy, "method=random", "method.allocation=found")[0] == 0
     a, b = (maskfile.read(tmp_path / name / "masks.safetensors").masks for name in ("found", "run"))
     counts = [int(m.sum()) for m in a.values()]
     assert counts == [int(m.sum()) for m in b.values()] and len(counts) == 12
     assert max(counts[i] for i in range(4)) != min(counts[i] for i in range(4))  # a global ranking is uneven
     assert not any(torch.equal(a[n], b[n]) for n in a)
     before = set(tmp_path.rglob("*"))
-    for words in (["method.scope=global"], [f"prunable={WIDE}"]):
-        status, printed = cli(*toy, "method=random", "method.budget=found", *words, "hydra.run.dir=no")
+    for words in (["sparsity=0.7"], [f"prunable={WIDE}"]):
+        status, printed = cli(*toy, "method=random", "method.allocation=found", *words, "hydra.run.dir=no")
         lines = [line for line in printed.strip().splitlines() if "once for this data" not in line]
-        assert status == 2 and len(lines) == 1 and lines[0].startswith("prunebert: method.budget=found: ")
+        assert status == 2 and len(lines) == 1 and lines[0].startswith("prunebert: method.allocation=found: ")
         assert set(tmp_path.rglob("*")) == before

@@ -119,8 +119,8 @@ def test_a_value_that_every_cell_would_refuse_ends_a_sweep_before_it_begins():
     assert refused("method=smp,movement", "method.score_lr=0.1,-1").startswith("method.score_lr=-1: ")
     assert refused("seed=0,1", "fit.steps=10,0").startswith("fit.steps=0: ")
     assert refused("method=smp,l0", "teacher_fit.lr=.nan,nan").startswith("teacher_fit.lr=.nan: ")
-    bad_cells.refuse_bad_cells(["method=smp,movement", "method.allocation=local", "fit.steps=1,2", "seed=0,1"])
-    bad_cells.refuse_bad_cells(["method=smp,movement", "method.scope=global"])  # only movement takes it
+    bad_cells.refuse_bad_cells(["method=smp,movement", "method.allocation=uniform", "fit.steps=1,2", "seed=0,1"])
+    bad_cells.refuse_bad_cells(["method=smp,movement", "method.train_embeddings=true"])  # only movement takes it
 
 
 @pytest.mark.parametrize("read", [overrides.axis, lambda word: overrides.values([word])], ids=["axis", "values"])
@@ -148,16 +148,17 @@ def test_ranges_that_a_sweep_can_have_are_enumerated():
 
 
 def test_a_key_beside_an_experiment_is_judged_by_the_methods_that_it_sweeps(cli):
-    """method.scope= is for those of the experiment's methods that take it, and not for the default method."""
+    """method.keep_pretrained= is for those of the experiment's methods that take it, and not for the default method."""
     words = ["experiment=abp_table2_baselines", "method.keep_pretrained=false"]
     axes = sweeps.axes_of_experiment(words)
     assert any(axis.startswith("method=") and "magnitude" in axis for axis in axes)
     bad_cells.refuse_bad_cells([*words, *axes])
     assert "++method.keep_pretrained=false" in overrides.for_every_cell(words, axes)
     assert not [axis for axis in sweeps.axes_of_experiment([*words, "method=imp"]) if axis.startswith("method=")]
-    status, printed = cli("experiment=quickstart", "method.scop=global")
+    status, printed = cli("experiment=quickstart", "method.train_embedding=true")
     assert status == 2 and printed == (
-        "prunebert: method.scop: none of dense, random, magnitude, movement, smp takes scop; did you mean scope?\n"
+        "prunebert: method.train_embedding: none of dense, random, magnitude, movement, smp takes train_embedding; "
+        "did you mean train_embeddings?\n"
     )
 
 

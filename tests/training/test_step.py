@@ -23,10 +23,10 @@ META = torch.device("meta")
 FIT = Fit(epochs=1, steps=50, batch_size=8, lr=1e-3, head_lr=1e-3)
 WITHOUT_WAITING = {
     "dense": (dense, {"fit": FIT, "head": "linear"}),
-    "smp, local": (smp, SMP | {"fit": FIT, "schedule": Cubic(0.9), "allocation": "local"}),
+    "smp, local": (smp, SMP | {"fit": FIT, "schedule": Cubic(0.9), "allocation": "uniform"}),
     "smp, global": (smp, SMP | {"fit": FIT, "schedule": Cubic(0.9), "allocation": "global"}),
     "movement": (hard, MOVEMENT | {"fit": FIT, "schedule": Cubic(0.9)}),
-    "movement, global": (hard, MOVEMENT | {"fit": FIT, "schedule": Cubic(0.9), "scope": "global"}),
+    "movement, global": (hard, MOVEMENT | {"fit": FIT, "schedule": Cubic(0.9), "allocation": "global"}),
     "gmp": (gmp, GMP | {"fit": FIT, "schedule": Cubic(0.9)}),
 }
 

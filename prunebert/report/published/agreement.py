@@ -16,9 +16,9 @@ import yaml
 
 from prunebert.errors import BadInput
 from prunebert.report.rows import parse_cell
-from prunebert.report.variants import settings
+from prunebert.report.variants import complete, settings
 from prunebert.runs import discover
-from prunebert.settings import overrides, signature
+from prunebert.settings import former, overrides
 
 UNSET = "unset"  # the text of a setting that one side lacks
 PRETRAINED = "pretrained"  # as distill.teacher: the network before fine-tuning
@@ -47,7 +47,8 @@ def of_run(run: dict[str, Any]) -> dict[str, str] | None:
     if run["method"] not in _options("method") or not _is_ours(run):
         return None
     target = _yaml("method", run["method"])["_target_"]
-    found = _read(_complete({"_target_": target, **run["row"]["settings"]}), run["sparsity"], run["seed"])
+    node = former.in_current_words({"_target_": target, **run["row"]["settings"]})
+    found = _read(complete(node), run["sparsity"], run["seed"])
     found["augment"] = run["augment"]
     for group, prefix in (("form", "task"), ("architecture", "architecture")):
         values = run["row"].get(group)
@@ -118,7 +119,7 @@ def _packaged(method: str, task: str, model: str, kd: str) -> dict[str, str] | N
     fields = overrides.packaged([*words, f"distill={'none' if kd == 'no' else kd}"])
     asked = {f"task.{key}": _text(value) for key, value in fields["task"].items() if value not in (None, "")}
     asked.pop("task.name", None)  # a label
-    return _read(_complete(fields["method"]), fields["sparsity"], fields["seed"]) | {"augment": "none"} | asked
+    return _read(complete(fields["method"]), fields["sparsity"], fields["seed"]) | {"augment": "none"} | asked
 
 
 def _read(node: dict[str, Any], sparsity: float, seed: int) -> dict[str, str]:
@@ -128,18 +129,6 @@ def _read(node: dict[str, Any], sparsity: float, seed: int) -> dict[str, str]:
         if isinstance(node.get(key), dict):
             found[key] = str(node[key].get("_target_"))
     return {key: value for key, value in found.items() if not key.startswith("_")}
-
-
-def _complete(node: Any) -> Any:
-    """Add to a node, and to the nodes inside it, the defaults of the signatures that they name."""
-    if not isinstance(node, dict):
-        return node
-    target = str(node.get("_target_", ""))
-    try:
-        defaults = signature.defaults(target) if target.startswith("prunebert.") else {}
-    except BadInput:  # the name of an earlier version
-        defaults = {}
-    return defaults | {key: _complete(value) for key, value in node.items()}
 
 
 def _is_ours(run: dict[str, Any]) -> bool:

@@ -8,7 +8,7 @@ Its columns:
     model, task, metric, method: prunebert's names. A metric that the source leaves open is "not told". Methods and
         metrics that prunebert lacks have other names (method cap, metric accuracy_pooled).
     variant: the settings in which the number differs from fit=paper, as dotted keys of a result's settings, separated
-        by semicolons. "allocation=local|score" means either of the two. A word without = is nothing prunebert has.
+        by semicolons. "allocation=uniform|score" means either of the two. A word without = is nothing prunebert has.
     sparsity: the fraction removed. The movement sheet counts ones of the masks, biases and LayerNorm of the encoder:
         1 - (remaining × 85,054,464 - 119,808) / 84,934,656 is the masks' own sparsity. Where a mask has a fixed size
         and the sheet has one decimal, it is the whole percent that rounds to the sheet's figure.

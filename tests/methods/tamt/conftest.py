@@ -8,7 +8,9 @@ import pytest
 
 from prunebert import distill
 from prunebert.fit import Fit
-from prunebert.methods.tamt import initial_scores, mask_training
+from prunebert.methods.magnitude import magnitude
+from prunebert.methods.tamt import initial_scores, last_step, mask_training
+from prunebert.runs.reuse import ranking
 from prunebert.tasks.corpus import corpus
 from prunebert.tasks.mlm import mlm_task
 from prunebert.training.evaluate import evaluate
@@ -80,5 +82,8 @@ def phase_1(net, text, **changes):
         "tau": 0.01,
         "prunable": WIDE,
     } | changes
-    S = initial_scores(net, settings.pop("prunable"), settings["sparsity"], settings.pop("tau"))
-    return mask_training(net, text, S, **settings)
+    prunable, sparsity, tau, stop = (settings.pop(key) for key in ("prunable", "sparsity", "tau", "stop"))
+    first, rank = (ranking(net, prunable, "uniform", "none", sparsity) for _ in range(2))
+    S = initial_scores(first(magnitude(net, prunable), sparsity), net.new_scores(prunable), tau)
+    last = last_step(stop, settings["fit"].steps_for(text.train_rows), sparsity)
+    return mask_training(net, text, S, cut=partial(rank, sparsity=sparsity), last=last, **settings)

@@ -46,7 +46,7 @@ def others(key, value):
         return [not value]
     if isinstance(value, int | float):
         return [value * 2 + 0.125]
-    choices = {"scope": ["local", "global"], "allocation": ["local", "global"], "ablation": ["shuffle", "reinit"]}
+    choices = {"allocation": ["uniform", "global", "score"], "ablation": ["shuffle", "reinit"]}
     return [other for other in choices.get(key, ["another"]) if other != value]
 
 
@@ -86,24 +86,24 @@ def test_the_numbers_of_ablations_stand_beside_their_own_runs():
     assert beside(*sst2, settings={"ablation": "shuffle", "recovery": False}) == []
     imp = {"denominator": WHOLE, "settings": RETRAINED}
     assert [score for *_, score in beside("imp", "sst2", 0.5, **imp)] == [0.825]
-    expected = {"score": [0.825, 0.825], "local": [0.82, 0.82], "global": [0.81]}
+    expected = {"score": [0.825, 0.825], "uniform": [0.82, 0.82], "global": [0.81]}
     for allocation, scores in expected.items():
         found = beside(*mnli, settings={"allocation": allocation}, metric="accuracy_matched")
         assert [score for *_, score in found] == scores
-    local = {"allocation": "local"}
+    local = {"allocation": "uniform"}
     assert [s for *_, s in beside(*mnli, settings=local | {"head": "linear"})] == [0.817]
     assert [s for *_, s in beside(*mnli, settings=local | {"penalty": 0.0})] == [0.801]
     assert [s for *_, s in beside("smp", "rte", 0.2)] == [0.723]
     assert [s for *_, s in beside("smp", "rte", 0.2, settings=local)] == [0.723]  # the better of the two
     movement = ("movement", "squad", 0.97)
-    assert [s for *_, s in beside(*movement, settings={"scope": "global"}, metric="f1")] == [0.78613]
-    assert beside(*movement, settings={"scope": "global", "train_embeddings": True}) == []
+    assert [s for *_, s in beside(*movement, settings={"allocation": "global"}, metric="f1")] == [0.78613]
+    assert beside(*movement, settings={"allocation": "global", "train_embeddings": True}) == []
 
 
 @pytest.mark.parametrize(
     ("run", "settings"),
     [
-        (("imp", "sst2", 0.6), {"scope": "local"}),
+        (("imp", "sst2", 0.6), {"allocation": "uniform"}),
         (("imp", "sst2", 0.6), {"keep_pretrained": True}),
         (("smp", "mnli", 0.9), {"head": "linear"}),
         (("smp", "squad", 0.97), {}),  # its number belongs to 20 epochs and 22,650 pruning steps
@@ -148,7 +148,7 @@ def test_an_old_run_without_some_settings_has_the_signatures_defaults():
     settings = run["row"][0]["settings"]
     del settings["train_embeddings"], settings["fit"]["keep"], settings["distill"]["shared"]
     assert published.comparisons(run, RECORDS)
-    del settings["scope"]  # it has no default
+    del settings["allocation"]  # it has no default
     assert not published.comparisons(run, RECORDS)
 
 

@@ -142,7 +142,7 @@ SPOTS = [
     ("AbP Table 3", "sst2", "accuracy", "abp", "ablation=shuffle", 0.5, "no", 0.808),
     ("AbP Table 4", "sst2", "accuracy", "abp", "recovery=false", 0.999, "no", 0.671),
     ("movement sheet", "qqp", "f1", "gmp", "", 0.9, "logits", 0.75866),
-    ("movement sheet", "squad", "f1", "movement", "scope=global", 0.97, "no", 0.78613),
+    ("movement sheet", "squad", "f1", "movement", "allocation=global", 0.97, "no", 0.78613),
     ("oBERT README", "squad", "f1", "obert", "upstream", 0.97, "logits", 0.8492),
 ]
 
@@ -250,7 +250,7 @@ def split(denominator):
 def test_a_curve_needs_runs_of_its_method_and_three_sparsities_and_the_richest_source_has_it():
     curves, rest = split("encoder")
     names = {tuple(curve[["source", "method", "variant", "kd"]].iloc[0]) for curve in curves}
-    options = [("", "no"), ("", "logits"), ("scope=global", "no"), ("scope=global", "logits")]
+    options = [("", "no"), ("", "logits"), ("allocation=global", "no"), ("allocation=global", "logits")]
     assert names == {("movement sheet", "movement", *option) for option in options} and len(curves) == 4
     assert curves[0]["sparsity"].tolist() == [0.1, 0.3, 0.5, 0.7, 0.9, 0.92, 0.95, 0.97]
     (local,) = (c for c in curves if tuple(c[["variant", "kd"]].iloc[0]) == ("", "no"))

@@ -42,5 +42,5 @@ def test_a_figure_has_no_numbers_of_variants_that_did_not_run():
     others = ~points["method"].isin(["smp", "gmp"])
     assert len(shown[~shown["method"].isin(["smp", "gmp"])]) == others.sum() > 100
     assert published.of_variants(points[:0], runs).columns.tolist() == points.columns.tolist()
-    everything = runs.assign(facts=[{"allocation": "local", "head": "linear"}, {}])
+    everything = runs.assign(facts=[{"allocation": "uniform", "head": "linear"}, {}])
     assert "allocation=local;head=linear" in set(published.of_variants(points, everything)["variant"])

@@ -67,19 +67,19 @@ SMP_2_STD = {
     "bert-base-uncased": (0.15, 0.36, 1.21, 0.69, 0.15, 0.03, 1.59, 0.14),
     "roberta-base": (0.12, 0.28, 0.44, 0.65, 0.11, 0.14, 0.74, 0.16),
 }
-# The movement sheet by method, scope and teacher: rows, Σ score and Σ score × % that remain.
+# The movement sheet by method, allocation and teacher: rows, Σ score and Σ score × % that remain.
 SHEET = {
     ("gmp", "global", "no"): (16, 11.9417400, 422.4949),
-    ("gmp", "local", "logits"): (68, 53.2902400, 1767.1352),
-    ("gmp", "local", "no"): (52, 40.2708600, 1310.4455),
-    ("l0", "local", "logits"): (74, 59.8607500, 1338.8488),
-    ("l0", "local", "no"): (50, 39.8227100, 1114.6459),
+    ("gmp", "uniform", "logits"): (68, 53.2902400, 1767.1352),
+    ("gmp", "uniform", "no"): (52, 40.2708600, 1310.4455),
+    ("l0", "uniform", "logits"): (74, 59.8607500, 1338.8488),
+    ("l0", "uniform", "no"): (50, 39.8227100, 1114.6459),
     ("movement", "global", "logits"): (32, 26.0398400, 893.0669),
     ("movement", "global", "no"): (16, 12.4221900, 426.4750),
-    ("movement", "local", "logits"): (56, 46.1500200, 1380.7872),
-    ("movement", "local", "no"): (52, 42.1226300, 1345.1309),
-    ("soft_movement", "local", "logits"): (64, 53.5315900, 1154.7967),
-    ("soft_movement", "local", "no"): (52, 42.7665300, 1234.7747),
+    ("movement", "uniform", "logits"): (56, 46.1500200, 1380.7872),
+    ("movement", "uniform", "no"): (52, 42.1226300, 1345.1309),
+    ("soft_movement", "uniform", "logits"): (64, 53.5315900, 1154.7967),
+    ("soft_movement", "uniform", "no"): (52, 42.7665300, 1234.7747),
 }
 
 
@@ -137,10 +137,12 @@ def test_every_cell_of_smps_table_2_and_its_deviations():
 def test_every_score_of_the_sheet_stands_at_its_own_sparsity():
     sheet = TABLE[TABLE["source"] == "movement sheet"]
     percent = sheet["where"].str.extract(r"row ([\d.]+) %;")[0].astype(float)
-    scope = sheet["variant"].where(sheet["variant"] == "scope=global", "scope=local")  # "second series" is local too
+    scope = sheet["variant"].where(
+        sheet["variant"] == "allocation=global", "allocation=uniform"
+    )  # "second series" is local too
     sums = pd.DataFrame({"n": 1, "score": sheet["score"], "weighted": sheet["score"] * percent})
     found = sums.groupby([sheet["method"], scope, sheet["kd"]]).sum()
     assert {key: (row["n"], row["score"], row["weighted"]) for key, row in found.iterrows()} == {
-        (method, f"scope={scope}", kd): (n, pytest.approx(total, abs=1e-6), pytest.approx(weighted, abs=1e-3))
+        (method, f"allocation={scope}", kd): (n, pytest.approx(total, abs=1e-6), pytest.approx(weighted, abs=1e-3))
         for (method, scope, kd), (n, total, weighted) in SHEET.items()
     }
