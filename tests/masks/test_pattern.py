@@ -1,6 +1,7 @@
 """Patterns: N:M groups and blocks, against plain loops; what does not fit is refused with its numbers."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -47,7 +48,7 @@ def test_masks_shrink_along_a_schedule_to_the_complete_pattern():
     S, rank = {"a": drawn(8, 32)}, Ranking(uniform, pattern.Groups(2, 4))
     masks = [rank(S, s)["a"] for s in (0.0, 0.1, 0.3, 0.45, 0.5)]
     assert [int(m.sum()) for m in masks] == [256, 230, 179, 141, 128]  # 256 (1 - s)
-    assert all(not (later & ~earlier).any() for earlier, later in zip(masks, masks[1:], strict=False))
+    assert all(not (later & ~earlier).any() for earlier, later in pairwise(masks))
 
 
 @pytest.mark.parametrize("share", [uniform, None])
