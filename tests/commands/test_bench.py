@@ -10,7 +10,7 @@ import transformers
 
 import prunebert
 from prunebert.commands import bench, bench_models
-from prunebert.network.models import FAMILIES
+from prunebert.network.families import FAMILIES
 from tests.toys import save_model
 
 

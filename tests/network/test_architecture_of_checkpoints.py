@@ -10,7 +10,7 @@ import transformers
 import prunebert
 from prunebert.errors import BadInput
 from prunebert.network import architecture, models
-from prunebert.network.models import FAMILIES
+from prunebert.network.families import FAMILIES
 from tests.toys import save_model
 
 # Keys of the configurations that change nothing that prunebert computes: sizes, which show in the tensors' shapes;

@@ -7,7 +7,7 @@ import pytest
 from prunebert.errors import BadInput
 from prunebert.network import configuration
 from prunebert.network.checkpoint import Place
-from prunebert.network.models import FAMILIES
+from prunebert.network.families import FAMILIES
 
 VOCABULARY = 81
 BERT = {
