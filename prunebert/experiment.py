@@ -14,13 +14,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prunebert.errors import Diverged
 from prunebert.runs import artifacts, guard, identity, inputs, standing
 from prunebert.settings import labels as row_labels
 from prunebert.settings import overlaps, unused
 from prunebert.system import distributed, loading, signals
+
+if TYPE_CHECKING:
+    from prunebert.network.models import Model
 
 log = logging.getLogger(__name__)
 Build = Callable[[Any], Any]
@@ -107,6 +110,8 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
     run_identity = identity.compute(fields, facts, model.weights_hash, model.unusual())
     labels = {"identity": run_identity, "model": model.name}
     labels |= row_labels.labels(fields, request.choices, request.words, pruned) | {"overlaps": shared}
+    if model.given:
+        labels["sparsity"] = _sparsity_of(model, labels, pruned)
     if fields["dry"]:
         from prunebert.commands import dry_run
 
@@ -170,6 +175,20 @@ def _shared_data(fields: dict[str, Any], model: str) -> Iterator[str]:
         root = artifacts.resolve_pointer(Path(value).expanduser())
         if artifacts.is_finished(root):
             yield from overlaps.of_tasks(overlaps.trained_data(artifacts.result(root)), evaluated, fields["task"])
+
+
+def _sparsity_of(model: Model, labels: dict[str, Any], pruned: bool) -> float:
+    """Return the sparsity of a run on a sparse checkpoint: the asked one, or the checkpoint's if the method prunes not.
+
+    Raises BadInput if the asked one is below the checkpoint's.
+    """
+    from prunebert.network import zeros
+    from prunebert.network.subnetwork import SubNetwork
+
+    net, prunable = SubNetwork(model), labels["prunable"]
+    if pruned:
+        zeros.require_reachable(net, prunable, labels["sparsity"])
+    return labels["sparsity"] if pruned else zeros.sparsity(net, prunable)
 
 
 @contextmanager

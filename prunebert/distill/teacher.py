@@ -20,6 +20,7 @@ from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.network.interface import Batch, Outputs
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.network.zeros import KEY
 from prunebert.runs import files, reading, weights
 from prunebert.tasks.task import Task
 from prunebert.training.phase import Phase, finetune
@@ -108,6 +109,7 @@ def shared_file(net: SubNetwork, task: Task, key: str, fit: Fit, folder: Path) -
         key,
         asdict(fit),
         *task.form().unusual_padding(),  # dropout's draws depend on the shape of a batch
+        *([KEY] if net.given else []),
     ]
     name = hashlib.sha256(json.dumps(dependencies, sort_keys=True, default=str).encode()).hexdigest()[:32]
     return folder / f"{name}.safetensors"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from torch import Tensor, nn
 
-from prunebert.errors import BadInput
-from prunebert.network import architecture, checkpoint, configuration, tokenizers, weights
+from prunebert.errors import BadInput, bad_choice
+from prunebert.network import architecture, checkpoint, configuration, tokenizers, weights, zeros
 from prunebert.network.checkpoint import OTHER_SOURCES, Place
 from prunebert.network.families import FAMILIES, Family
 from prunebert.ranges import Text
@@ -35,6 +35,7 @@ class Model:
     heads: int  # attention heads of a layer
     weights_hash: str  # of the weights that the checkpoint holds
     origin: dict[str, Any]  # `load`'s arguments
+    given: dict[str, Tensor] = field(default_factory=dict)  # the masks of model.masks, by the encoder's names
     heads_read: str | None = None  # heads_hash() once something has read the checkpoint's heads; None before
 
     def architecture(self) -> dict[str, Any]:
@@ -107,6 +108,7 @@ def load(
     revision: Text = "main",
     package: ModelPackage | None = None,
     overlaps: dict[str, Text] | None = None,
+    masks: Literal["zeros"] | None = None,
 ) -> Model:
     """Load a Model from a hub id, a folder, or an installed Python package whose hashes are checked.
 
@@ -115,10 +117,14 @@ def load(
         revision: the hub's branch, tag or commit.
         package: the package that contains the model, as packaged.folder takes it, and the model's name ("model").
         overlaps: {task or corpus: why} whose rows the model was trained on; settings.overlaps reads it.
+        masks: "zeros": the exact zeros of the checkpoint's matrices are masks, which every phase keeps (zeros.py).
 
     Raises BadInput for a family that is not in FAMILIES, a missing package or folder, a hub that does not answer, and a
-    checkpoint whose files are damaged, do not fit each other, or would run code.
+    checkpoint whose files are damaged, do not fit each other, or would run code. Raises
+    it for masks="zeros" if no weight is zero.
     """
+    if masks not in (None, "zeros"):
+        raise bad_choice("model.masks", masks, ["zeros"])
     if package and package["model"] != name:
         raise BadInput(
             f"model.name={name}: model={package['model']} is a model inside an installed package; for a model of your "
@@ -162,7 +168,9 @@ def load(
             "name": name if package or source.remote else str(Path(source.path).resolve()),
             "revision": revision,
             "package": package,
-        },
+        }
+        | ({"masks": masks} if masks else {}),
+        given=zeros.given(encoder, family, fresh, name) if masks else {},
     )
 
 

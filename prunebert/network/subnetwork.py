@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -29,6 +29,10 @@ class SubNetwork(nn.Module):
 
     Masks, scores and weights are dicts. Their keys are a stock checkpoint's names, prefix included
     (`bert.encoder.layer.0.attention.self.query.weight`). A matrix without a mask is dense.
+
+    Attributes:
+        given: the masks that the checkpoint came with (model.masks=zeros); empty without. No phase brings back a weight
+            that they remove.
     """
 
     def __init__(self, model: Model, seed: int = 0) -> None:
@@ -36,12 +40,19 @@ class SubNetwork(nn.Module):
         self.model, self.seed = model, seed
         self.encoder = model.encoder
         self.heads = nn.ModuleDict()
-        self.masks: dict[str, Tensor] = {}
+        self.given: dict[str, Tensor] = {self.prefix + n: m for n, m in model.given.items()}
+        self.masks: dict[str, Tensor] = dict(self.given)
         self.rounded: dict[str, Tensor] = {}  # biases in low precision for one phase; step.py empties it
         generator = self.generator("fresh")
         for parameter in self.parameters_of("fresh").values():
             std = model.config.initializer_range if parameter.ndim > 1 else 0.0
             nn.init.normal_(parameter, std=std, generator=generator)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SubNetwork:
+        """Move the masks with the parameters, as in `net.to(device)`."""
+        super()._apply(fn, recurse)
+        self.given, self.masks = ({n: fn(m) for n, m in masks.items()} for masks in (self.given, self.masks))
+        return self
 
     def generator(self, purpose: str) -> torch.Generator:
         """Return a random generator for one purpose, seeded by the purpose and the run's seed alone."""

@@ -115,7 +115,9 @@ def _dotted(node: Any, path: str) -> Iterator[tuple[str, Any]]:
 def _facts(row: dict[str, Any], denominator: str) -> dict[str, str]:
     """Return all that identifies a run's variant besides the method: the axes, then the settings."""
     options = {axis: str(row.get(axis) or "none") for axis in ("fit", "distill", "augment")}
-    return {"prunable": denominator, **options, "train": _training_rows(row), **settings(row)}
+    given = _group(row, "checkpoint").get("masks")  # the masks that the checkpoint came with, as in model.masks
+    start = {"model.masks": str(given)} if given else {}
+    return {"prunable": denominator, **options, "train": _training_rows(row), **settings(row), **start}
 
 
 def _masked_lm_heads(rows: list[dict[str, Any]]) -> list[dict[str, str]]:

@@ -39,7 +39,9 @@ def compute(
         "augment": canonical(config["augment"]),
         "model": weights_hash,
         "seed": config["seed"],
-    } | ({"architecture": unusual} if unusual else {})
+    }
+    hashed |= {"architecture": unusual} if unusual else {}
+    hashed |= _given(config)
     return hashlib.sha256(json.dumps(hashed, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
@@ -69,12 +71,18 @@ def _task(node: dict[str, Any]) -> dict[str, Any]:
     return task
 
 
+def _given(config: dict[str, Any]) -> dict[str, Any]:
+    """Return model.masks under a name of its own, because it names no path; nothing where it is null."""
+    masks = (config.get("model") or {}).get("masks")
+    return {"given": masks} if masks else {}
+
+
 def configuration(config: dict[str, Any]) -> Any:
     """Return what two configurations of the same run have in common.
 
     What loads the model is left out: directories of older versions name it as prunebert.models.load.
     """
-    model = {k: v for k, v in (config.get("model") or {}).items() if k != "_target_"}
+    model = {k: v for k, v in (config.get("model") or {}).items() if k not in ("_target_", "masks")} | _given(config)
     rest = {k: v for k, v in config.items() if k not in WITHOUT_EFFECT | SOURCES}
     return canonical(rest | {"model": model}) | {"task": _task(config.get("task") or {})}
 

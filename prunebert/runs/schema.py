@@ -52,7 +52,7 @@ FORM_LATER: Kinds = {
     "padding": (str,),
 }
 CHECKPOINT: Kinds = {"name": (str,)}
-CHECKPOINT_LATER: Kinds = {"revision": (str,), "package": (dict, MAYBE)}
+CHECKPOINT_LATER: Kinds = {"revision": (str,), "package": (dict, MAYBE), "masks": (str,)}
 PACKAGE: Kinds = {**dict.fromkeys(("name", "version", "path", "extra", "model"), (str,)), "sha256": (dict,)}
 TOPOLOGY: Kinds = {"sparsity_effective": (float,), "kinds": (dict,), "matrices": (dict,)}
 KIND: Kinds = {"remaining": (float,), "size": (int,)}

@@ -17,6 +17,7 @@ from prunebert.errors import Diverged
 from prunebert.masks.top_v import Masks, sparsity
 from prunebert.network.models import hash_of
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.network.zeros import require_kept
 from prunebert.system import distributed
 from prunebert.system.impl import Impl
 from prunebert.system.progress import Progress
@@ -62,11 +63,13 @@ def train(
         checkpoints: gives the moment from which this phase resumes, bit for bit, and stores new ones. None: no
             checkpoints.
 
-    Raises Diverged at the first loss that is not finite, Stopped after a signal.
+    Raises Diverged at the first loss that is not finite, Stopped after a signal, and BadInput where the masks bring
+    back a weight that the checkpoint has removed (model.masks=zeros).
     """
     torch.manual_seed(seed)  # for dropout; data and heads have generators of their own
     steps, fit = phase.steps, phase.fit
     take_step = Stepper(net, phase, seed=seed, impl=impl)
+    phase = take_step.phase
     best = Best(take_step.trained)
     checkpoints = checkpoints or NoCheckpoints()
     moment = Moment(net, phase, take_step.trained, take_step.optimizers, take_step.history, best)
@@ -87,6 +90,7 @@ def train(
             if is_logged or impl.torch_device.type == "cpu":
                 _check(terms, take_step.trained, phase.name, step, steps)
             if is_logged:
+                require_kept(masks, net.given)
                 line = _line(take_step, step, t, masks, terms)
                 record(line)
                 progress.show(step + 1, sum(v for k, v in line.items() if k.startswith("loss_")), line["sparsity"])
@@ -105,6 +109,7 @@ def train(
     seconds = time.perf_counter() - start  # reading the last step's loss has synchronised with the GPU
     net.masks = dict(phase.masks(1.0, True))
     require_equal_masks(net.masks)
+    require_kept(net.masks, net.given)
     steps_taken = selected_step = step + 1
     if fit.keep == "best":
         best.offer(distributed.broadcast(score()), steps_taken)

@@ -15,6 +15,7 @@ from prunebert.fit import Fit
 from prunebert.masks.top_v import Masks
 from prunebert.network.interface import Batch, Outputs
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.network.zeros import completed
 from prunebert.tasks.task import Task
 
 Method = Callable[[SubNetwork, Task], Iterator["Phase"]]
@@ -114,6 +115,24 @@ class Phase:
         return min(self.until or self.steps, self.steps)
 
 
+def keeping_given(phase: Phase, given: Masks) -> Phase:
+    """Return a phase under the masks that the checkpoint came with. It masks what the phase itself leaves dense.
+
+    given: SubNetwork.given. A phase whose own masks bring back a weight is refused in training (zeros.require_kept).
+    """
+    if not given:
+        return phase
+    last: dict[bool, tuple[Masks, Masks]] = {}  # the phase's masks and the completed ones: the same object comes again
+
+    def masks(t: float, hard: bool) -> Masks:
+        own = phase.masks(t, hard)
+        if hard not in last or last[hard][0] is not own:
+            last[hard] = own, completed(own, given)
+        return last[hard][1]
+
+    return replace(phase, masks=masks)
+
+
 def weights(net: SubNetwork, head: str, fit: Fit, *, embeddings: bool = True) -> list[Group]:
     """Return groups of all weights: the pre-trained ones at fit.lr and the head at fit.head_lr.
 
@@ -147,7 +166,7 @@ def finetune(
     """Yield one phase that trains every pre-trained weight and the head under fixed masks. Many methods share it.
 
     Args:
-        masks: the fixed masks; None trains the dense network.
+        masks: the fixed masks; None trains under those that the checkpoint came with, usually none.
         kd: what a teacher adds to the task's loss.
     """
     fixed_masks = masks or {}

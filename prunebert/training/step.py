@@ -15,9 +15,10 @@ from prunebert.masks.history import History
 from prunebert.masks.top_v import Masks
 from prunebert.network.interface import IGNORED, Batch
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.network.zeros import require_kept
 from prunebert.system import distributed
 from prunebert.system.impl import Impl
-from prunebert.training.phase import Group, Phase, Terms
+from prunebert.training.phase import Group, Phase, Terms, keeping_given
 
 OPTIMIZERS: dict[str, Any] = {"adamw": partial(torch.optim.AdamW, fused=True), "sgd": torch.optim.SGD}
 LOWER = "lower fit.lr, fit.head_lr or method.score_lr"
@@ -29,13 +30,16 @@ class Stepper:
     Only the tensors in the phase's groups get a gradient.
 
     Attributes:
+        phase: The phase, under the masks that the checkpoint came with too.
         trained: The trained tensors, by "group.name".
         history: The record of the masks.
         products: What keeps W ⊙ M from step to step.
     """
 
     def __init__(self, net: SubNetwork, phase: Phase, *, seed: int, impl: Impl) -> None:
+        phase = keeping_given(phase, net.given)
         self.net, self.phase, self.seed, self.impl = net, phase, seed, impl
+        self.is_checked = False  # whether the first masks were compared with those that the checkpoint came with
         net.rounded = {}
         for parameter in net.parameters():
             parameter.requires_grad_(False)
@@ -60,6 +64,7 @@ class Stepper:
 
         Raises:
             Diverged: A gradient is NaN. The trained tensors then still hold no NaN.
+            BadInput: The first masks keep a weight that the checkpoint has removed (model.masks=zeros).
         """
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -83,6 +88,9 @@ class Stepper:
         batch = batch.to(self.impl.torch_device)
         masks = phase.masks(t, False)
         hard_masks = phase.masks(t, True) if phase.drawn else masks.hard if isinstance(masks, Through) else masks
+        if not self.is_checked:
+            require_kept(hard_masks, self.net.given)
+            self.is_checked = True
         self.products.step(self.history.see(hard_masks))
         masks = keeping(masks, self.products)
         with self.impl.autocast(), distributed.own_random(self.seed, step, self.impl.torch_device):

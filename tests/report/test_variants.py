@@ -57,6 +57,13 @@ def test_a_schedule_that_ends_elsewhere_than_asked_is_another_row(run, tmp_path)
     assert rows == {"movement (schedule.final=-)": [0.5, 0.9, 0.9], "movement (schedule.final=0.5)": [0.9]}
 
 
+def test_a_sparse_checkpoint_makes_another_row(run, tmp_path):
+    """Two runs at 0.9 from the same weights: one keeps their zeros as masks. They are not averaged."""
+    run("a", settings={"fit": FIT}, checkpoint={"name": "m", "revision": "main", "package": None})
+    run("b", settings={"fit": FIT}, checkpoint={"name": "m", "masks": "zeros"})
+    assert labels(tmp_path) == ["magnitude (model.masks=-)", "magnitude (model.masks=zeros)"]
+
+
 def test_methods_and_their_labels_and_sparsities_are_in_a_fixed_order(run, tmp_path):
     """Known methods in the order of the tables, others after them; within one the label, the sparsity, the seed."""
     for k, (method, lr, sparsity, seed) in enumerate(

@@ -45,6 +45,7 @@ def identity_of():
         ["method.train_embeddings=false"],  # the default
         ["method.sparsity=0.9"],  # as it is anyway
         ["task.padding=longest"],  # the default, which earlier versions had no key for
+        ["model.masks=null"],  # the same
     ],
     ids=" ".join,
 )
@@ -65,6 +66,7 @@ def test_what_does_not_change_a_result_does_not_count(identity_of, words):
         ["task.score=accuracy"],
         ["task.padding=max_length"],
         ["augment=mlm"],
+        ["model.masks=zeros"],
     ],
     ids=" ".join,
 )
@@ -156,6 +158,10 @@ def test_a_directory_that_names_the_old_modules_still_holds_the_same_run(model):
     for group, target in OLD_TARGETS.items():
         assert recorded[group]["_target_"] != target
         recorded[group]["_target_"] = target
+    del recorded["model"]["masks"]  # a key that the old code did not have
     assert identity.configuration(recorded) == identity.configuration(config)
+    config["model"]["masks"] = "zeros"
+    assert identity.configuration(recorded) != identity.configuration(config)
+    config["model"]["masks"] = None
     recorded["model"]["name"] = "another"
     assert identity.configuration(recorded) != identity.configuration(config)
