@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,10 @@ DESCRIPTION = """A mask file lists which weights are kept. FILE, A and B can als
   prunebert mask diff A B [OUT]         weights that A keeps and B does not
   prunebert mask import smp FILE.npy OUT model=bert-base
   prunebert mask import tamt|tickets mask.pt OUT model=bert-base model.name=FOLDER
+  prunebert mask import zeros CHECKPOINT OUT model=bert-base
+  prunebert mask import nn_pruning CHECKPOINT OUT model=bert-base --sparsity 0.9
+
+CHECKPOINT is a folder, a .safetensors file or a pytorch_model.bin. The masks belong to the weights of model=.
 
 A method can use the file OUT as its masks: method=magnitude method.masks=OUT."""
 # The name of an operation, its description, and the operation on two bool masks.
@@ -37,7 +42,8 @@ OPERATIONS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
     "xor": ("weights that exactly one keeps", lambda a, b: a ^ b),
     "diff": ("weights that A keeps and B does not", lambda a, b: a & ~b),
 }
-FORMATS = ("smp", "tamt", "tickets")
+FORMATS = ("smp", "tamt", "tickets", "zeros", "nn_pruning")
+CUTS = ("sparsity", "threshold", "magnitude")  # options of nn_pruning
 Compose = Callable[[list[str]], tuple[dict[str, Any], Callable[..., Any]]]
 
 
@@ -65,6 +71,13 @@ def main(argv: list[str], compose: Compose) -> None:
     importer.add_argument("file", metavar="FILE")
     importer.add_argument("out", metavar="OUT")
     importer.add_argument("overrides", metavar="model=…", nargs="*", help="the model that the masks belong to")
+    cuts = importer.add_argument_group("where nn_pruning's masks are cut; without one its zeros are taken")
+    only_one = cuts.add_mutually_exclusive_group()
+    only_one.add_argument("--sparsity", metavar="S", type=_fraction, help="topK: remove this fraction of each matrix")
+    only_one.add_argument(
+        "--threshold", metavar="T", type=_fraction, help="sigmoied_threshold: keep sigmoid(score) > T"
+    )
+    only_one.add_argument("--magnitude", metavar="S", type=_fraction, help="magnitude: rank |W| instead of scores")
     options = parser.parse_args(argv)
     if options.action == "info":
         inputs.require_run(options.file, or_file=True)
@@ -146,25 +159,43 @@ def _import(options: Namespace, compose: Compose) -> None:
     for override in options.overrides:
         if not re.match(r"model[.=]", override):
             raise BadInput(f"{override}: only model=… and model.KEY=… may follow OUT")
-    if not reading.is_file(path):
+    given = {name: getattr(options, name) for name in CUTS if getattr(options, name) is not None}
+    if given and options.format != "nn_pruning":
+        raise BadInput(f"--{next(iter(given))}: only mask import nn_pruning takes it, not {options.format}")
+    if not (reading.is_file(path) or (options.format in FORMATS[3:] and reading.is_folder(path))):
         raise BadInput(f"{path}: there is no such file")
     fields, build = compose(options.overrides)
     inputs.require(fields, ("model",))
-    from prunebert.commands import mask_formats
+    from prunebert.commands import mask_checkpoints, mask_formats
     from prunebert.masks.maskfile import MaskFile
     from prunebert.masks.top_v import sparsity
     from prunebert.network.subnetwork import SubNetwork
 
     net = SubNetwork(build(fields["model"]))
-    encoder = net.prunable()
-    if options.format == "smp":
+    encoder, source = net.prunable(), ""
+    if options.format in FORMATS[3:]:
+        read = mask_checkpoints.read_zeros if options.format == "zeros" else mask_checkpoints.read_nn_pruning
+        found = read(path, net, **given)
+        masks, source = found.masks, f", {found.source}"
+    elif options.format == "smp":
         masks = mask_formats.smp(path, encoder)
     else:
         optional = {n: p for n, p in net.prunable(EVERY_MATRIX).items() if n not in encoder}
         masks = mask_formats.dictionary(path, encoder, optional, net.prefix)
     file = MaskFile(net.use(masks).masks, net.model.name, net.model.weights_hash)
-    say(f"{path}: {_counts(file)} of {net.model.name}, sparsity {sparsity(file.masks):.6f}")
+    say(f"{path}: {_counts(file)} of {net.model.name}, sparsity {sparsity(file.masks):.6f}{source}")
     _write(out, file)
+
+
+def _fraction(text: str) -> Fraction:
+    """Return the exact value of a decimal. Raises ArgumentTypeError unless it is at least 0 and below 1."""
+    try:
+        value = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        value = Fraction(1)
+    if not 0 <= value < 1:
+        raise ArgumentTypeError(f"{text} must be a number, at least 0 and below 1")
+    return value
 
 
 def _counts(file: MaskFile) -> str:

@@ -60,13 +60,8 @@ def dictionary(path: Path, encoder: Mapping[str, Tensor], optional: Mapping[str,
     Raises:
         BadInput: the file cannot be read or does not fit the model.
     """
-    try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise BadInput(f"{path} cannot be read as a dictionary of tensors: {str(error).splitlines()[0]}") from error
-    if not isinstance(stored, dict) or not all(isinstance(v, Tensor) for v in stored.values()):
-        raise BadInput(f"{path} is not a dictionary of tensors")
-    named = {str(k): v for k, v in stored.items() if str(k).endswith("_mask")} or {str(k): v for k, v in stored.items()}
+    stored = read_dictionary(path)
+    named = {k: v for k, v in stored.items() if k.endswith("_mask")} or stored
     prunable, masks = {**encoder, **optional}, {}
     for key, value in named.items():
         name = prefix + key.removeprefix("module.").removeprefix(prefix).removesuffix("_mask")
@@ -83,3 +78,14 @@ def dictionary(path: Path, encoder: Mapping[str, Tensor], optional: Mapping[str,
     if missing:
         raise BadInput(f"{path} lacks {len(missing)} of this model's {len(encoder)} encoder matrices ({missing[0]}, …)")
     return {n: masks[n] for n in prunable if n in masks}
+
+
+def read_dictionary(path: Path) -> dict[str, Tensor]:
+    """Read a dictionary of tensors that torch.save wrote; no code in it runs. Raises BadInput for anything else."""
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise BadInput(f"{path} cannot be read as a dictionary of tensors: {str(error).splitlines()[0]}") from error
+    if not isinstance(stored, dict) or not all(isinstance(v, Tensor) for v in stored.values()):
+        raise BadInput(f"{path} is not a dictionary of tensors")
+    return {str(name): x for name, x in stored.items()}

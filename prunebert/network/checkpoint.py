@@ -40,11 +40,13 @@ class Place:
         name: model.name as the user gave it.
         path: a folder, or the hub's id.
         revision: the hub's branch, tag or commit.
+        setting: begins every message, before the name.
     """
 
     name: str
     path: str
     revision: str
+    setting: str = "model.name="
 
     @property
     def remote(self) -> bool:
@@ -53,7 +55,7 @@ class Place:
 
     def bad(self, reason: str) -> BadInput:
         """Return the error for this checkpoint, in one line."""
-        return BadInput(f"model.name={self.name}: {one_line(reason)}")
+        return BadInput(f"{self.setting}{self.name}: {one_line(reason)}")
 
     def absent(self, reason: str) -> OSError:
         """Return the error for a checkpoint that lacks a file. `hub.explained` adds whether the hub answers."""
@@ -161,11 +163,18 @@ def read_tensors(source: Place) -> dict[str, Tensor]:
     Raises BadInput for a missing or damaged file, a shard outside the folder, a tensor that is in two shards or in
     none, and quantised tensors.
     """
+    return read_files(source, _shards(source))
+
+
+def read_files(source: Place, files: list[tuple[Path, set[str]]]) -> dict[str, Tensor]:
+    """Return the tensors of a checkpoint's files, each given with the names that it must have at least.
+
+    Raises BadInput as read_tensors does.
+    """
     from safetensors import SafetensorError, safe_open
 
-    shards = _shards(source)
     tensors: dict[str, Tensor] = {}
-    for file, expected in shards:
+    for file, expected in files:
         try:
             with safe_open(file, "pt") as stream:
                 names = list(stream.keys())
