@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 import prunebert
 from prunebert import distill
+from prunebert.distill.teacher import shared_file
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks import maskfile
@@ -89,6 +90,7 @@ def test_the_zeros_of_every_matrix_that_has_some_are_its_mask(sparse, masks, cap
 
 def test_masks_move_with_the_network(sparse_net):
     sparse_net.to("meta")
+    assert len(sparse_net.masks) == len(sparse_net.given) == 11
     assert {m.device.type for group in (sparse_net.given, sparse_net.masks) for m in group.values()} == {"meta"}
     assert {m.dtype for m in sparse_net.half().given.values()} == {torch.bool}
 
@@ -150,6 +152,12 @@ def test_a_teacher_trains_under_them_too(sparse_net, task, impl, masks):
         assert same(sparse_net.masks, masks)
     assert list(theta) == ["teacher", "finetune"]
     assert not any(theta["teacher"][n].numpy()[~m].any() for n, m in masks.items())
+
+
+def test_a_shared_teacher_under_them_is_another_one(sparse, sparse_net, task, tmp_path):
+    dense_net = SubNetwork(models.load(str(sparse)))
+    stored = {shared_file(net, task, "toy_linear", FIT, tmp_path) for net in (sparse_net, dense_net)}
+    assert len(stored) == 2
 
 
 def dense_with(options, net, task):
