@@ -37,6 +37,7 @@ imp
 l0
 magnitude
 movement
+obert
 random
 smp
 soft_movement

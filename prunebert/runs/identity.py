@@ -13,6 +13,7 @@ SOURCES = {"tune", "tuned"}  # keys that say where other keys have their values 
 SCIENCE = 1  # raised when the same configuration gives another result than before
 WITHOUT_EFFECT = {"impl", "checkpoint", "tracking", "rerun", "dry", "hydra"}  # settings that cannot change a result
 PATHS = {"masks", "budget", "teacher", "file", "scope", "allocation"}  # values that count by the content at that path
+OURS_WITHOUT_EFFECT = {"memory"}  # keys of prunebert's own functions that cannot change a result; a user's might
 TASK_LOCATIONS = {"hub", "folder", "package", "data_dir", "train", "eval"}  # the rows' fingerprints count instead
 
 
@@ -48,19 +49,22 @@ def compute(
 def canonical(node: Any) -> Any:
     """Return a node of a configuration without what cannot change a result.
 
-    Left out are a signature's defaults, the folder of shared teachers, and notes on data that overlap. A path is
-    replaced by a hash of its content.
+    Left out are a signature's defaults, the folder of shared teachers, notes on data that overlap, and how much memory
+    a method of prunebert may use. A path is replaced by a hash of its content.
     """
     if isinstance(node, list):
         return [canonical(item) for item in node]
     if not isinstance(node, dict):
         return node
-    defaults = signature.defaults(str(node["_target_"])) if "_target_" in node else {}
+    target = str(node.get("_target_", ""))
+    defaults = signature.defaults(target) if target else {}
+    without_effect = {"_partial_", "_convert_", "shared", "overlaps"}
+    without_effect |= OURS_WITHOUT_EFFECT if target.startswith("prunebert.") else set()
     node = former.in_earlier_words(node) if "allocation" not in defaults else node
     return {
         key: content_hash(value) if key in PATHS and isinstance(value, str) else canonical(value)
         for key, value in node.items()
-        if not (key in ("_partial_", "_convert_", "shared", "overlaps") or (key in defaults and defaults[key] == value))
+        if not (key in without_effect or (key in defaults and defaults[key] == value))
     }
 
 

@@ -112,16 +112,21 @@ class Checkpoints:
         stopping = distributed.any_rank(self.request.by is not None)
         if not (due_by_time or due_by_step or stopping):
             return
-        self.number += 1
-        facts = {"phase": moment.phase.name, "step": step, "seconds": seconds, **self._metrics_facts()}
-        written = self._write(f"moment-{self.number:08d}", moment.tensors(), facts | {"values": moment.values()})
-        self._remove(sorted(self._moments())[:-MAX_MOMENTS])
-        self.last_time = time.monotonic()
+        written = moment.phase.checkpointed and self._save(step, moment, seconds)
         if stopping:
             where = f"after step {step:,} of {moment.phase.planned:,} of phase {moment.phase.name}" + (
                 "" if written else ", unsaved"
             )
             raise Stopped(self.request.by or "another rank", where)
+
+    def _save(self, step: int, moment: Moment, seconds: float) -> bool:
+        """Write a moment and remove the oldest. Returns whether it could be written."""
+        self.number += 1
+        facts = {"phase": moment.phase.name, "step": step, "seconds": seconds, **self._metrics_facts()}
+        written = self._write(f"moment-{self.number:08d}", moment.tensors(), facts | {"values": moment.values()})
+        self._remove(sorted(self._moments())[:-MAX_MOMENTS])
+        self.last_time = time.monotonic()
+        return written
 
     def save_phase(self, phase: Phase, net: SubNetwork, facts: dict[str, Any]) -> None:
         """Store what a phase trained, its masks, and `facts` about it; remove its moments."""

@@ -84,6 +84,8 @@ class Phase:
         drawn: masks(t, False) are random samples, so the sparsity is measured on the hard masks.
         memory: what masks and loss carry from one step to the next, besides `train` and net.masks: numbers and tensors
             by name. Checkpoints save and restore it.
+        checkpointed: False: no checkpoint is written inside the phase. After an interruption it starts again, so its
+            hooks may carry what is too large for a checkpoint.
     """
 
     name: str
@@ -103,6 +105,7 @@ class Phase:
     stop: Callable[[float], bool] = never
     drawn: bool = False
     memory: dict[str, Any] = field(default_factory=dict)
+    checkpointed: bool = True
 
     @property
     def steps(self) -> int:

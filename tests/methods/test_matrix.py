@@ -21,6 +21,7 @@ PHASES = {
     "abp": ["prune"],
     "tamt": ["mask-training", "finetune"],
     "sparsebert": ["teacher", "prune"],
+    "obert": ["teacher", "fisher-1", "train-2", "fisher-2", "train-3"],
 }
 FROZEN = {"smp", "abp"}  # the other methods write weights
 EXTRA = {"imp": ["method.step=0.45"], "tamt": ["method.corpus.block=16"]}

@@ -28,6 +28,7 @@ PUBLISHED = {
     "abp": WIDE,
     "tamt": WIDE,
     "sparsebert": "encoder",
+    "obert": "encoder",
 }
 
 

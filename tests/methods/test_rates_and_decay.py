@@ -14,6 +14,7 @@ from prunebert.methods.imp import imp
 from prunebert.methods.l0 import l0
 from prunebert.methods.magnitude import one_shot
 from prunebert.methods.movement import hard
+from prunebert.methods.obert import obert
 from prunebert.methods.random import random
 from prunebert.methods.smp import smp
 from prunebert.methods.soft_movement import soft
@@ -29,6 +30,7 @@ from prunebert.training.step import Stepper
 from tests.methods.tamt.conftest import TAMT
 from tests.methods.test_abp import ABP
 from tests.methods.test_l0 import L0
+from tests.methods.test_obert import OBERT
 from tests.methods.test_phases import FIXED, RANDOM, SMP
 from tests.methods.test_soft_movement import SOFT
 from tests.methods.test_trained_magnitude import GMP, IMP, MOVEMENT
@@ -67,6 +69,7 @@ CASES = {
     "gmp, kept": (gmp, GRADUAL | KEPT, {"prune": ALL, "head": HEAD}),
     "gmp, frozen embeddings": (gmp, GRADUAL | {"train_embeddings": False}, {"prune": LAYERS}),
     "sparsebert": (sparsebert, SPARSE, {"prune": ALL}),
+    "obert": (obert, OBERT | {"fit": FIT}, {"fisher-1": {}, "train-2": ALL}),
     "movement": (hard, MOVE, {"prune": LAYERS | SCORES}),
     "movement, embeddings": (hard, MOVE | EVERY, {"prune": ALL | SCORES}),
     "soft": (soft, SOFT | HALF | FREE, {"prune": LAYERS | SCORES}),

@@ -31,7 +31,7 @@ def started(seed: int, phase_name: str = "prune") -> Moment:
     net = Net()
     optimizers = [torch.optim.AdamW([net.weight], lr=0.1), torch.optim.AdamW([net.scores], lr=0.5)]
     groups = [SimpleNamespace(name=n, tensors={"x": x}) for n, x in (("weights", net.weight), ("scores", net.scores))]
-    phase = SimpleNamespace(name=phase_name, memory={"of": "another run"}, planned=6, train=groups)
+    phase = SimpleNamespace(name=phase_name, memory={"of": "another run"}, planned=6, train=groups, checkpointed=True)
     trained = {"weights.x": net.weight, "scores.x": net.scores}
     return Moment(net, phase, trained, optimizers, History(), Best(trained))
 
@@ -127,6 +127,18 @@ def test_a_finished_phase_keeps_no_moment_and_the_next_takes_none_of_its(opened,
     before = finetune.net.weight.clone()
     assert store.restore_phase(finetune.phase, finetune.net) is None
     assert store.resume(finetune) == (0, 0.0) and torch.equal(finetune.net.weight, before)
+
+
+def test_a_phase_that_is_not_checkpointed_starts_again(opened, tmp_path):
+    """No moment of it is written, not even when a signal ends the run."""
+    moment, store = started(0), opened()
+    moment.phase.checkpointed = False
+    take(moment, 1)
+    store.save_if_due(1, moment, 0.0)
+    store.request.by = "SIGTERM"
+    with pytest.raises(Stopped, match="after step 2 of 6 of phase prune, unsaved"):
+        store.save_if_due(2, moment, 0.0)
+    assert not (tmp_path / "checkpoint").exists() and opened().resume(moment) == (0, 0.0)
 
 
 @pytest.mark.parametrize("bad", [{"seconds": -1.0}, {"steps": 0}])

@@ -28,6 +28,7 @@ DECIDED_BY = {"eval_every": ("keep", "best"), "epochs": ("steps", UNSET)}
 # Settings that cannot change what a run computes, and why. `_is_read` has those that depend on others.
 WITHOUT_EFFECT = {
     "distill.shared": "it only names the folder where a fine-tuned teacher is kept",
+    "memory": "it only divides the work; the result is the same",
     "distill.cached": "the teacher's logits are the same, computed once or at every step",
 }
 
