@@ -22,6 +22,7 @@ def test_every_table_has_an_experiment():
     assert {f.stem for f in FILES} == {
         *("quickstart", "smp_table1", "smp_table2", "abp_table2", "abp_table2_baselines"),
         *("tamt_grid", "tamt_grid_baselines", "sparsebert", "movement_table", "measured", "measured_minilm", "tune"),
+        "obert",
     }
 
 
@@ -78,6 +79,17 @@ def test_the_movement_table_shares_its_teachers_and_has_runs_without():
     for option, folder in (("logits", "teachers"), ("none", None)):
         fields, _ = overrides.checked(["experiment=movement_table", "method=l0", f"distill={option}"])
         assert fields["method"]["distill"].get("shared") == folder
+
+
+def test_the_cost_of_obert_is_that_of_its_runs_and_events():
+    """3 sparsities of each task, 3 teachers, and 9 runs of 7 events of 1,024 gradients in 5 passes."""
+    fields, _ = overrides.checked(["experiment=obert", "method=obert"])
+    assert fields["method"]["distill"]["shared"] == "teachers"
+    budgets = [paper_steps("obert", task) for task in ("mnli", "qqp", "squad")]
+    assert budgets[0] == (30 * 12_272, 3 * 12_272)
+    total = sum(3 * steps + teacher for steps, teacher in budgets) + 9 * 7 * 1_024 * 5
+    text = next(f for f in FILES if f.stem == "obert").read_text()
+    assert f"# Cost: 9 runs a seed, {total:,} steps" in text and f" {9 * 7 * 1_024 * 5:,} backward passes" in text
 
 
 FAST = ("abp_table2", "smp_table2", "sparsebert")  # test_matrix.py also runs the methods of the others

@@ -10,8 +10,8 @@ Here the root L of F⁻¹ = L Lᵀ is updated. It is the same update (Potter 196
 
     L ← I/√λ,   and for each g   a = Lᵀg,   d = m + aᵀa,   L ← L - (La)aᵀ / (d + √(md))
 
-F⁻¹ begins at 1/λ, 10⁷ by default, and may end below 1. In float32 the first form can lose all digits and its sign on the
-way. L Lᵀ is never negative.
+F⁻¹ begins at 1/λ, 10⁷ by default, and may end below 1. In float32 the first form can lose all digits and its sign on
+the way. L Lᵀ is never negative.
 
 With B = 1 nothing is coupled, and F is a vector: F_i = λ + 1/m Σ g_i².
 """

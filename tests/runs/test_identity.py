@@ -91,11 +91,11 @@ def test_a_shared_teacher_is_the_same_teacher(identity_of):
     assert identity_of("distill=logits", "distill.temperature=3") != identity_of("distill=logits")
 
 
-def test_the_memory_of_a_method_of_ours_changes_no_result_and_that_of_a_users_may(identity_of):
-    obert = identity_of("method=obert")
-    assert identity_of("method=obert", "method.memory=1") == obert != identity_of("method=obert", "method.block=1")
-    other = "method._target_=tests.toys.rows"
-    assert identity_of("++method.memory=1", other) != identity_of(other)
+def test_the_memory_of_a_method_of_ours_changes_no_result_and_that_of_a_users_may():
+    ours, users = ({"_target_": name, "block": 50} for name in ("prunebert.methods.obert.obert", "tests.toys.rows"))
+    assert identity.canonical(ours | {"memory": 1.0}) == identity.canonical(ours)
+    assert identity.canonical(ours | {"block": 1}) != identity.canonical(ours)
+    assert identity.canonical(users | {"memory": 1.0}) != identity.canonical(users)
 
 
 def test_the_content_at_a_path_counts_and_its_place_does_not(identity_of, tmp_path):

@@ -22,10 +22,11 @@ CELLS = {
     "soft_movement": ("mnli", 0.9, ("distill=logits",), {}),
     "l0": ("mnli", 0.9, ("distill=logits",), {}),
     "sparsebert": ("qnli", 0.95, ("distill=tinybert",), {"augment": "mlm"}),
+    "obert": ("mnli", 0.9, ("distill=logits",), {}),
     "abp": ("sst2", 0.5, (), {}),
     "smp": ("mnli", 0.9, ("distill=logits",), {}),
 }
-NO_EFFECT = {"fit.eval_every", "distill.fit.eval_every", "distill.shared", "distill.cached", "distill.teacher"}
+NO_EFFECT = {"fit.eval_every", "distill.fit.eval_every", "distill.shared", "distill.cached", "distill.teacher", "memory"}
 EACH_RUNS_OWN = {"prunable", "seed", "sparsity", "schedule.final"}  # compared as denominator and sparsity, or the run's
 
 
@@ -74,7 +75,7 @@ def test_changing_any_setting_removes_the_number_or_finds_that_of_the_change(met
 
 def test_every_method_with_a_published_number_is_walked():
     known = {point["method"] for point in RECORDS} & {*agreement._options("method")}
-    assert known == set(CELLS) and len(known) == 11
+    assert known == set(CELLS) and len(known) == 12
 
 
 def test_the_numbers_of_ablations_stand_beside_their_own_runs():
@@ -90,6 +91,9 @@ def test_the_numbers_of_ablations_stand_beside_their_own_runs():
     for allocation, scores in expected.items():
         found = beside(*mnli, settings={"allocation": allocation}, metric="accuracy_matched")
         assert [score for *_, score in found] == scores
+    obert = ("obert", "squad", 0.9, "distill=logits")
+    assert [s for *_, s in beside(*obert, metric="f1")] == [0.8831]
+    assert [s for *_, s in beside(*obert, settings={"fit.epochs": 10}, metric="f1")] == [0.8798]
     local = {"allocation": "uniform"}
     assert [s for *_, s in beside(*mnli, settings=local | {"head": "linear"})] == [0.817]
     assert [s for *_, s in beside(*mnli, settings=local | {"penalty": 0.0})] == [0.801]
