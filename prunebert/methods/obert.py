@@ -8,8 +8,8 @@ Train, and a few times remove the weights whose removal raises the loss least to
 `gone` is 1 at the weights that this event removes. A removed weight ranks last, has no gradient and keeps its value;
 only remaining weights are corrected. masks/fisher.py has F⁻¹. With block=1 no weight is corrected: F couples none.
 
-The events are spread evenly from schedule.start to schedule.end. The first removes init_sparsity, or all if that is
-less. Events on one step count once. An event that would remove nothing is left out.
+The events are spread evenly from schedule.start to schedule.end; a single one is at the end. The first removes
+init_sparsity, or all if that is less. Events on one step count once. An event that would remove nothing is left out.
 
 An event reads m batches of gradient_batch rows. Where the blocks of all weights need more than `memory`, it reads the
 same batches in several passes, one part of the blocks in each: n parts take 2n - 1 passes, for ρ and then for the
@@ -184,6 +184,7 @@ def surgery(
     for n, w in W.items():
         w.sub_(correction[n] * kept[n])
     net.masks = kept
+    fisher.start({})  # frees the blocks: a run keeps its phases
 
 
 def _like(W: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from prunebert import distill
 from prunebert.commands.dry_run import planned
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
+from prunebert.masks.fisher import InverseFisher
 from prunebert.masks.top_v import count_kept
 from prunebert.methods.obert import obert, sparsities
 from prunebert.network.subnetwork import SubNetwork
@@ -133,6 +134,19 @@ def test_the_memory_changes_no_bit(model, task, impl):
         net.rewind(start, "toy_linear")
     (W, M), (other_W, other_M) = found
     assert all(torch.equal(M[n], other_M[n]) for n in M) and all(torch.equal(W[n], other_W[n]) for n in W)
+
+
+def test_a_finished_event_keeps_no_block(net, task, impl, monkeypatch):
+    """The blocks of bert-base take gigabytes, and a run keeps its phases until it ends."""
+    made = []
+
+    def recorded(*words, **settings):
+        made.append(InverseFisher(*words, **settings))
+        return made[-1]
+
+    monkeypatch.setattr("prunebert.methods.obert.InverseFisher", recorded)
+    play(net, task, impl)
+    assert [fisher.diagonal() for fisher in made] == [{}, {}]
 
 
 def test_without_coupling_no_weight_is_corrected(net, task, impl):

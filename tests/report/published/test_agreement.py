@@ -26,7 +26,14 @@ CELLS = {
     "abp": ("sst2", 0.5, (), {}),
     "smp": ("mnli", 0.9, ("distill=logits",), {}),
 }
-NO_EFFECT = {"fit.eval_every", "distill.fit.eval_every", "distill.shared", "distill.cached", "distill.teacher", "memory"}
+NO_EFFECT = {
+    "fit.eval_every",
+    "distill.fit.eval_every",
+    "distill.shared",
+    "distill.cached",
+    "distill.teacher",
+    "memory",
+}
 EACH_RUNS_OWN = {"prunable", "seed", "sparsity", "schedule.final"}  # compared as denominator and sparsity, or the run's
 
 
