@@ -32,8 +32,8 @@ Cost
 ----
 It trains all weights and a new head. It needs one training and, for each event, m forward and backward passes for each
 pass over the batches. The blocks take weights × B × 4 bytes: on BERT-base 17 GB at B = 50. At memory=8 these are three
-parts and five passes, at memory=17 one pass. It was not measured on a GPU. An interrupted event starts again from its
-first batch.
+parts and five passes, at memory=17 one pass. Its time on BERT-base was not measured. An interrupted event starts again
+from its first batch.
 
 Citation
 --------
