@@ -110,9 +110,9 @@ def test_each_of_its_methods_trains_for_one_step(cli, toy, text, tmp_path, file)
     words += ["model=bert-base", "seed=0"]  # `toy` sets model.name to its own folder
     words += ["distill=logits"] if "distill" in params else []
     for method in methods:
-        extra = {"tamt": ["method.corpus.block=16"], "imp": ["method.step=0.5"]}.get(method, [])
+        extra = {"tamt": ["method.corpus.block=16"], "imp": ["method.step=0.5"], "obert": ["method.gradients=1"]}
         budget = ["fit.steps=1", "teacher_fit.steps=1", "mask_fit.steps=1", f"hydra.sweep.dir={method}"]
-        status, printed = cli(*words, f"method={method}", *extra, *budget)
+        status, printed = cli(*words, f"method={method}", *extra.get(method, []), *budget)
         assert status == 0, printed
         (run,) = artifacts.finished_runs(tmp_path / method)
         row = artifacts.result(run)
