@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentTypeError, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunebert.choices import EVERY_MATRIX
 from prunebert.errors import BadInput
+from prunebert.masks import regularity
 from prunebert.runs import artifacts, inputs, reading
 from prunebert.system import table
 from prunebert.system.console import arguments, counted, say
@@ -19,10 +20,11 @@ from prunebert.system.table import Column
 
 if TYPE_CHECKING:
     from prunebert.masks.maskfile import MaskFile
+    from prunebert.masks.top_v import Masks
 
 DESCRIPTION = """A mask file lists which weights are kept. FILE, A and B can also be a run's directory.
 
-  prunebert mask info FILE              model, size and sparsity
+  prunebert mask info FILE              model, size, sparsity and pattern
   prunebert mask and A B [OUT]          weights that both keep; without OUT only the overlap is printed
   prunebert mask or A B [OUT]           weights that either keeps
   prunebert mask xor A B [OUT]          weights that exactly one keeps
@@ -57,7 +59,7 @@ def main(argv: list[str], compose: Compose) -> None:
     """
     parser = arguments("mask", DESCRIPTION)
     actions = parser.add_subparsers(dest="action", required=True, metavar="info|and|or|xor|diff|import")
-    describe = actions.add_parser("info", help="model, size, sparsity")
+    describe = actions.add_parser("info", help="model, size, sparsity, pattern")
     describe.add_argument("file", metavar="FILE")
     table.add_wide(describe)
     for name, (description, _) in OPERATIONS.items():
@@ -89,18 +91,19 @@ def main(argv: list[str], compose: Compose) -> None:
 
 
 def _show(path: Path, wide: bool) -> None:
-    from prunebert.analysis import topology
+    from prunebert.analysis import patterns, topology
     from prunebert.masks.top_v import sparsity
 
     file = artifacts.masks(path)
     table.say_wrapped(f"{path}: {_counts(file)}, sparsity {sparsity(file.masks):.6f}")
     table.say_wrapped(f"found on {file.model}, weights {file.weights_hash}")
-    patterns: dict[str, list[dict[str, Any]]] = {}  # names with * for the layer
+    table.say_wrapped(f"pattern {file.pattern}; measured: {patterns.words(patterns.facts(file.masks, file.pattern))}")
+    groups: dict[str, list[dict[str, Any]]] = {}  # by name with * for the layer
     for name, mask in file.masks.items():
-        patterns.setdefault(re.sub(r"\.\d+\.", ".*.", name), []).append(topology.matrix(mask))
-    kept = [sum(m["kept"] for m in matrices) for matrices in patterns.values()]
-    sizes = [sum(m["shape"][0] * m["shape"][1] for m in matrices) for matrices in patterns.values()]
-    rows, columns = ([sum(m[f"dead_{side}"] for m in ms) for ms in patterns.values()] for side in ("rows", "columns"))
+        groups.setdefault(re.sub(r"\.\d+\.", ".*.", name), []).append(topology.matrix(mask))
+    kept = [sum(m["kept"] for m in matrices) for matrices in groups.values()]
+    sizes = [sum(m["shape"][0] * m["shape"][1] for m in matrices) for matrices in groups.values()]
+    rows, columns = ([sum(m[f"dead_{side}"] for m in ms) for ms in groups.values()] for side in ("rows", "columns"))
 
     def number(title: str, values: list[int], rank: int = 0) -> Column:
         return Column(title, [f"{value:,}" for value in values], number=True, rank=rank)
@@ -108,9 +111,7 @@ def _show(path: Path, wide: bool) -> None:
     shares = [f"{count / size:.2%}" for count, size in zip(kept, sizes, strict=True)]
     table.show(
         [
-            Column(
-                "matrices", [pattern.removesuffix(".weight") for pattern in patterns], shortest=24, from_middle=True
-            ),
+            Column("matrices", [name.removesuffix(".weight") for name in groups], shortest=24, from_middle=True),
             number("kept", kept),
             number("of", sizes),
             Column("share", shares, number=True),
@@ -143,12 +144,22 @@ def _combine(options: Namespace) -> None:
         )
     intersection, union = (count_kept({n: op(m, b.masks[n]) for n, m in a.masks.items()}) for op in (_and, _or))
     description, operation = OPERATIONS[options.action]
-    combined = MaskFile({n: operation(m, b.masks[n]) for n, m in a.masks.items()}, a.model, a.weights_hash)
+    masks = {n: operation(m, b.masks[n]) for n, m in a.masks.items()}
+    combined = MaskFile(masks, a.model, a.weights_hash, _common_pattern(masks, (a.pattern, b.pattern)))
     jaccard = intersection / union if union else 1
     say(f"A keeps {count_kept(a.masks):,}, B {count_kept(b.masks):,}, both {intersection:,}, Jaccard {jaccard:.6f}")
     say(f"{options.action}, {description}: {_counts(combined)}, sparsity {sparsity(combined.masks):.6f}")
+    if combined.pattern != regularity.NONE:
+        say(f"pattern {combined.pattern}")
     if out:
         _write(out, combined)
+
+
+def _common_pattern(masks: Masks, patterns: Iterable[str]) -> str:
+    """Return the first of the patterns that all masks satisfy; "none" without one."""
+    arrays = [mask.numpy() for mask in masks.values()]
+    parsed = {text: pattern for text in patterns if (pattern := regularity.parse(text))}
+    return next((text for text, x in parsed.items() if regularity.satisfied(arrays, x)), regularity.NONE)
 
 
 _and, _or = OPERATIONS["and"][1], OPERATIONS["or"][1]

@@ -4,7 +4,8 @@ Each tensor is the mask of one matrix, flattened row by row and packed eight wei
 the highest bit (`numpy.packbits`, bitorder "big"), and the last byte is filled with zeros.
 
 The metadata are text: format, version, bitorder, model, weights_hash (models.hash_of over the encoder), shapes and kept
-(JSON by name), sha256 (`_digest`).
+(JSON by name), sha256 (`_digest`). A file whose masks have a pattern also has `pattern`, "N:M" or "RxC"
+(`regularity`); reading checks it against the masks.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from prunebert.errors import BadInput
+from prunebert.errors import BadInput, cut
+from prunebert.masks import regularity
 from prunebert.masks.header import in_order
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class MaskFile:
     masks: Masks  # bool, by parameter name
     model: str  # the checkpoint's name
     weights_hash: str  # of the checkpoint's encoder
+    pattern: str = regularity.NONE  # that all masks satisfy
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Packed:
     kept: dict[str, int]  # how many bits are set
     model: str  # the checkpoint's name
     weights_hash: str  # of the checkpoint's encoder
+    pattern: str = regularity.NONE  # that all masks satisfy
 
 
 def pack(file: MaskFile) -> Packed:
@@ -58,6 +62,7 @@ def pack(file: MaskFile) -> Packed:
         kept={n: int(m.sum()) for n, m in file.masks.items()},
         model=file.model,
         weights_hash=file.weights_hash,
+        pattern=file.pattern,
     )
 
 
@@ -73,6 +78,8 @@ def encode(file: MaskFile) -> bytes:
         "shapes": json.dumps({n: list(shape) for n, shape in packed.shapes.items()}),
         "kept": json.dumps(packed.kept),
     }
+    if file.pattern != regularity.NONE:
+        metadata["pattern"] = file.pattern
     metadata["sha256"] = _digest(metadata, packed.bits)
     return in_order(save(packed.bits, metadata))
 
@@ -86,11 +93,14 @@ def unpack(file: Packed) -> MaskFile:
     """Unpack masks, one bool for each weight."""
     import torch
 
-    masks = {}
-    for name, shape in file.shapes.items():
-        bits = np.unpackbits(file.bits[name], count=math.prod(shape)).astype(bool)
-        masks[name] = torch.from_numpy(bits.reshape(shape))
-    return MaskFile(masks, file.model, file.weights_hash)
+    masks = {name: torch.from_numpy(_unpacked(file, name)) for name in file.shapes}
+    return MaskFile(masks, file.model, file.weights_hash, file.pattern)
+
+
+def _unpacked(file: Packed, name: str) -> np.ndarray:
+    """Return one mask, bool in its shape."""
+    shape = file.shapes[name]
+    return np.unpackbits(file.bits[name], count=math.prod(shape)).view(bool).reshape(shape)
 
 
 def read_packed(path: Path) -> Packed:
@@ -115,7 +125,12 @@ def read_packed(path: Path) -> Packed:
         count = int(np.bitwise_count(mask).sum(dtype=np.int64))
         if type(kept[name]) is not int or count != kept[name]:
             raise BadInput(f"{path} is damaged: {name} keeps {count} weights, but the file says {str(kept[name])[:60]}")
-    return Packed(bits, {n: tuple(x) for n, x in shapes.items()}, kept, metadata["model"], metadata["weights_hash"])
+    pattern = metadata.get("pattern", regularity.NONE)
+    sizes = {n: tuple(x) for n, x in shapes.items()}
+    file = Packed(bits, sizes, kept, metadata["model"], metadata["weights_hash"], pattern)
+    if pattern != regularity.NONE:
+        _check_pattern(path, file)
+    return file
 
 
 def read_matrices(path: Path) -> Packed:
@@ -143,6 +158,16 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
             return metadata, {n: stream.get_tensor(n) for n in stream.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise BadInput(f"{path} cannot be read as a mask file: {str(error).splitlines()[0]}") from error
+
+
+def _check_pattern(path: Path, file: Packed) -> None:
+    """Raise BadInput if the file's pattern is none that exists, or one that a mask does not satisfy."""
+    pattern = regularity.parse(file.pattern)
+    if pattern is None:
+        raise BadInput(f"{path} is damaged: its pattern is {cut(file.pattern)}, not N:M with N below M, or RxC")
+    for name, shape in file.shapes.items():
+        if len(shape) != 2 or not regularity.satisfied([_unpacked(file, name)], pattern):
+            raise BadInput(f"{path} is damaged: it says the pattern {file.pattern}, but {name} does not satisfy it")
 
 
 def _table(path: Path, metadata: dict[str, str], key: str) -> dict[str, Any]:

@@ -74,6 +74,37 @@ def test_info_counts_the_weights_of_the_file(cli, tmp_path, pair):
     assert lines == [[f"distilbert.transformer.layer.*.ffn.lin{i}", "3", "24", "12.50%", "2", "4"] for i in (1, 2)]
 
 
+@pytest.mark.parametrize(
+    ("action", "pattern"), [("and", "2:4"), ("diff", "2:4"), ("or", "none"), ("xor", "none"), ("and", "4x4")]
+)
+def test_a_pattern_stays_where_the_result_satisfies_it(cli, tmp_path, action, pattern):
+    """A is 2:4, or of 4x4 blocks; B is 2:4 too, or unstructured. A group of A | B, and of A ^ B, keeps 3 or more."""
+    name, two = "bert.encoder.layer.0.output.dense.weight", [1, 1, 0, 0, 0, 1, 0, 1]
+    a = torch.tensor([two] * 4).bool() if pattern != "4x4" else torch.ones(4, 8).bool()
+    b = torch.tensor([[0, 0, 1, 1, 1, 0, 0, 1]] * 4).bool()
+    of_a, of_b = ("4x4", "none") if pattern == "4x4" else ("2:4", "2:4")
+    artifacts.write_masks(tmp_path / "a", MaskFile({name: a}, "m", "h", of_a))
+    artifacts.write_masks(tmp_path / "b", MaskFile({name: b}, "m", "h", of_b))
+    status, printed = cli("mask", action, "a", "b", "out")
+    assert status == 0, printed
+    expected = "none" if pattern == "4x4" else pattern
+    assert maskfile.read(tmp_path / "out").pattern == expected
+    assert (f"pattern {expected}\n" in printed) == (expected != "none")
+    assert maskfile.read(tmp_path / "a").pattern == of_a
+
+
+def test_info_shows_the_pattern_of_the_file_and_of_its_masks(cli, tmp_path):
+    name, groups = "bert.encoder.layer.0.output.dense.weight", [[1, 0, 1, 0, 1, 1, 0, 0], [1, 0, 0, 1, 0, 1, 0, 1]]
+    for file, mask, pattern in (
+        ("x", groups, "2:4"),
+        ("y", [[1, 1, 1, 0, 1, 1, 0, 0], [0, 0, 0, 0, 0, 1, 1, 1]], "none"),
+    ):
+        artifacts.write_masks(tmp_path / file, MaskFile({name: torch.tensor(mask).bool()}, "m", "h", pattern))
+    kernel = "of the groups of 4 columns keep at most 2 weights"
+    assert f"pattern 2:4; measured: 2:4; 100.00% {kernel}" in cli("mask", "info", "x")[1]
+    assert f"pattern none; measured: none; 50.00% {kernel}" in cli("mask", "info", "y")[1]
+
+
 def test_masks_of_other_weights_combine_only_with_force(cli, tmp_path, pair):
     artifacts.write_masks(tmp_path / "b2", MaskFile(pair[1], "n", "g"))
     assert cli("mask", "and", "a", "b2", "out") == (
