@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from prunebert.analysis import topology
+from prunebert.analysis import patterns, topology
 from prunebert.choices import PRUNABLE
 from prunebert.errors import BadInput
 from prunebert.masks.maskfile import MaskFile
+from prunebert.masks.regularity import NONE
 from prunebert.masks.top_v import Masks, sparsity
 from prunebert.network import tokenizers
 from prunebert.network.models import hash_of
@@ -73,7 +74,8 @@ def write(run: FinishedRun, out: Artifacts) -> dict[str, Any]:
     pretrained = net.parameters_of("pretrained")
     frozen = hash_of({n.removeprefix(net.prefix): p for n, p in pretrained.items()}) == model.weights_hash
     origin = {"model": model.name, "weights_hash": model.weights_hash}
-    out.save_masks(MaskFile(masks, model.name, model.weights_hash))
+    pattern = patterns.facts(masks, _asked_pattern(run))
+    out.save_masks(MaskFile(masks, model.name, model.weights_hash, pattern["asked"] if pattern["satisfied"] else NONE))
     out.save_tensors(HEAD, _trained_head(run), origin)
     out.save_tensors(WEIGHTS, {} if frozen else pretrained, origin)  # frozen weights are the checkpoint's, bit for bit
     out.save_predictions(run.evaluation.predictions)
@@ -81,7 +83,7 @@ def write(run: FinishedRun, out: Artifacts) -> dict[str, Any]:
     parameters = sum(p.numel() for module in (net.encoder, head) for p in module.parameters())
     weights = _checkpoint_weights(net, masks, frozen)
     shape = topology.facts(masks, net.place, model.heads, sizes, parameters, pooled=bool(head.pooled), weights=weights)
-    out.save_json(TOPOLOGY, shape | _history(run))
+    out.save_json(TOPOLOGY, shape | {"pattern": pattern} | _history(run))
     steps = sum(result.trained.steps for result in run.phases)
     row = {
         **run.labels,
@@ -114,6 +116,11 @@ def write(run: FinishedRun, out: Artifacts) -> dict[str, Any]:
     }
     out.save_json(RESULT, row)
     return row
+
+
+def _asked_pattern(run: FinishedRun) -> str:
+    """The pattern in the method's settings, as mask files have it."""
+    return str(run.labels.get("settings", {}).get("pattern", NONE))
 
 
 def _masks(net: SubNetwork) -> dict[str, Tensor]:

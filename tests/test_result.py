@@ -13,6 +13,7 @@ from prunebert import result
 from prunebert.errors import BadInput
 from prunebert.masks.top_v import keep_top
 from prunebert.result import FinishedRun, PhaseResult
+from prunebert.runs import schema
 from prunebert.training.evaluate import Evaluation
 from prunebert.training.loop import Trained
 from prunebert.training.phase import Group
@@ -127,3 +128,22 @@ def test_a_result_says_what_its_last_phase_trained_and_what_all_cost(net, task, 
     assert shape["effective"]["sparsity_model"] == pytest.approx(1024 / row["model_parameters"])
     with pytest.raises(BadInput, match=r"^task\.score=accuracy: it is nan on the evaluation data"):
         result.write(replace(run, evaluation=replace(evaluation, score=float("nan"))), out)
+
+
+@pytest.mark.parametrize(("asked", "satisfied"), [("2:4", True), ("4x4", False), ("none", None), (None, None)])
+def test_the_masks_carry_the_pattern_that_was_asked_for_if_they_satisfy_it(net, task, impl, asked, satisfied):
+    head = net.add_head(task.form(), "linear")
+    train = [Group(name="head", tensors=net.head_parameters(head), lr=1)]
+    phase_of_head = SimpleNamespace(name="prune", head=head, task=task, train=train, planned=1)
+    trained = Trained(1, 1.0, 40, 1, {"flips": 0, "at_once": 0})
+    evaluation = Evaluation(pd.DataFrame(), {"accuracy": 0.75}, 0.75)
+    labels = {"settings": {} if asked is None else {"pattern": asked}}
+    phases = [PhaseResult(phase_of_head, trained, 0.5)]
+    run = FinishedRun(net, task, phases, evaluation, {"accuracy": 0.5}, labels, impl, 1.0, 0.0)
+    net.masks = {n: torch.arange(W.numel()).view_as(W) % 4 > 1 for n, W in net.prunable().items()}  # 0 0 1 1 | 0 0 1 1
+    result.write(run, out := Out())
+    assert out.written["masks"].pattern == ("2:4" if satisfied else "none")
+    pattern = out.written["topology.json"]["pattern"]
+    assert (pattern["asked"], pattern["satisfied"]) == (asked or "none", satisfied)
+    assert pattern["found"] == {"n_m": "2:4", "block": "32x1"} and pattern["groups_2_4"] == 1
+    assert schema.topology_fault(out.written["topology.json"]) == ""

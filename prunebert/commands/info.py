@@ -8,8 +8,10 @@ from typing import Any
 
 import yaml
 
+from prunebert.analysis import patterns
 from prunebert.commands.info_facts import constant, decimal, duration, measured, percent, trained_weights, words
 from prunebert.commands.info_sweep import show_sweep
+from prunebert.masks.regularity import NONE
 from prunebert.runs import artifacts, discover, reading, seal
 from prunebert.settings import overlaps, quoting
 from prunebert.system.console import arguments, counted, say, say_block, short
@@ -61,6 +63,8 @@ def _show_run(root: Path) -> None:
     facts: list[Fact] = [*_scores(row), *_sparsities(row, topology), ("trained", _trained(row))]
     if kinds := topology.get("kinds"):
         facts.append(("remaining", [f"{kind} {entry['remaining']:.2%}" for kind, entry in kinds.items()]))
+    if (pattern := topology.get("pattern")) and pattern["asked"] != NONE:
+        facts.append(("pattern", f"{pattern['asked']}; measured: {patterns.words(pattern)}"))
     facts += [*_costs(row), *(("warning", note) for note in overlaps.of_result(row)), ("in", short(root))]
     say_facts([*facts, ("files", _files(root, damaged))])
     for message in damaged.values():

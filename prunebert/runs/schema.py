@@ -54,7 +54,9 @@ FORM_LATER: Kinds = {
 CHECKPOINT: Kinds = {"name": (str,)}
 CHECKPOINT_LATER: Kinds = {"revision": (str,), "package": (dict, MAYBE), "masks": (str,)}
 PACKAGE: Kinds = {**dict.fromkeys(("name", "version", "path", "extra", "model"), (str,)), "sha256": (dict,)}
-TOPOLOGY: Kinds = {"sparsity_effective": (float,), "kinds": (dict,), "matrices": (dict,)}
+TOPOLOGY: Kinds = {"sparsity_effective": (float,), "kinds": (dict,), "matrices": (dict,), "pattern": (dict,)}
+PATTERN: Kinds = {"asked": (str,), "found": (dict,), "groups_2_4": (float, MAYBE)}
+FOUND: Kinds = dict.fromkeys(("n_m", "block"), (str, MAYBE))
 KIND: Kinds = {"remaining": (float,), "size": (int,)}
 NUMBERS, TEXTS = ("metrics", "majority"), ("versions", "files")  # tables whose values are numbers, or text
 
@@ -89,10 +91,18 @@ def topology_fault(content: Mapping[str, Any]) -> str:
     """Return what is wrong with the numbers of topology.json that commands show; empty if nothing is."""
     if wrong := _fault(content, {}, TOPOLOGY):
         return wrong
+    if wrong := _pattern_fault(content.get("pattern")):
+        return wrong
     kinds = content.get("kinds", {}).items()
     return next(
         (f"kinds.{_shown(k)} is {_shown(v)}, not dict" for k, v in kinds if not isinstance(v, dict)), ""
     ) or next((wrong for kind, entry in kinds if (wrong := _fault(entry, KIND, {}, f"kinds.{_shown(kind)}."))), "")
+
+
+def _pattern_fault(pattern: Mapping[str, Any] | None) -> str:
+    if pattern is None:
+        return ""  # of an earlier version
+    return _fault(pattern, PATTERN, {}, "pattern.") or _fault(pattern["found"], FOUND, {}, "pattern.found.")
 
 
 def _fault(row: Mapping[str, Any], required: Kinds, later: Kinds, path: str = "", closed: bool = False) -> str:

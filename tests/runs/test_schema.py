@@ -2,7 +2,7 @@
 
 import pytest
 
-from prunebert.runs.schema import in_todays_words
+from prunebert.runs.schema import in_todays_words, topology_fault
 
 
 @pytest.mark.parametrize(
@@ -16,3 +16,21 @@ from prunebert.runs.schema import in_todays_words
 )
 def test_one_thread_is_singular(old, new):
     assert in_todays_words({"device": old}) == {"device": new}
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({}, ""),
+        ({"groups_2_4": None}, ""),
+        ({"groups_2_4": "1"}, "pattern.groups_2_4 is 1, not float or null"),
+        ({"asked": None}, "pattern.asked is None, not str"),
+        ({"found": ["2:4"]}, "pattern.found is ['2:4'], not dict"),
+        ({"found": {"n_m": 2, "block": None}}, "pattern.found.n_m is 2, not str or null"),
+        ({"found": {"n_m": None}}, "pattern.found.block is missing, not str or null"),
+    ],
+)
+def test_the_pattern_of_a_topology_has_the_types_that_commands_show(change, fault):
+    pattern = {"asked": "2:4", "satisfied": True, "found": {"n_m": "2:4", "block": None}, "groups_2_4": 1.0}
+    assert topology_fault({"pattern": pattern | change}) == fault
+    assert topology_fault({}) == "" and topology_fault({"pattern": 1}) == "pattern is 1, not dict"
