@@ -15,11 +15,13 @@ from prunebert.analysis import shared, squares
 from prunebert.analysis.overlap import MEASURES, layer_fractions
 from prunebert.errors import BadInput
 from prunebert.masks.maskfile import Packed
+from prunebert.masks.regularity import NONE
 from prunebert.runs import artifacts
 from prunebert.system.countdown import track
 
 AXES = ("method", "sparsity", "task", "fit", "distill", "augment", "prunable", "seed")
 COMMON_AXES = ("sparsity", "task", "seed")  # every method has these settings; see `labels`
+PATTERN = "pattern"  # of the masks, shown after the AXES
 MAX_PAIRS = 50_000  # pairs listed one by one, as those of 316 runs; the square matrices have all pairs
 ROWS = 32  # of the square matrices, computed at a time
 
@@ -49,7 +51,7 @@ def comparison(runs: list[Path], found: Collection[Path] = ()) -> dict[str, Any]
 
     Returns:
         labels: a name for each run, see `labels`.
-        runs: each run's directory, settings, counts and kept fraction of every layer ("layers").
+        runs: each run's directory, settings, pattern of the masks, counts and kept fraction of every layer ("layers").
         left_out: runs that removed nothing or everything. Their masks overlap every other mask as by chance.
         damaged: a line for each run that cannot be read and is left out.
         jaccard, expected_jaccard, beyond_chance, mean_jaccard, layer_budget_correlation: square matrices with a row and
@@ -142,6 +144,7 @@ def _read(runs: Mapping[Path, dict[str, Any] | None], found: Collection[Path]) -
             read.left_out.append(str(run))
             continue
         settings = {key: row[key] for key in (*AXES, "model")}
+        settings[PATTERN] = mask.pattern
         read.rows.append({"directory": str(run), **settings, **counts, "layers": layer_fractions(mask, mask.bits)})
         read.headers.append(replace(mask, bits={}))
         read.sizes.append(sum(bits.nbytes for bits in mask.bits.values()))
@@ -251,7 +254,8 @@ def labels(rows: list[dict[str, Any]]) -> list[str]:
     """Return a name for every run: its method, then the settings that differ.
 
     A setting of COMMON_AXES is shown if any two runs differ in it. One of the other AXES is shown if two runs of one
-    method differ in it. Runs that still have the same name get their directory too.
+    method differ in it. The pattern of the masks is shown where two runs differ in it, except for "none". Runs that
+    still have the same name get their directory too.
     """
 
     def varies(axis: str) -> bool:
@@ -265,6 +269,9 @@ def labels(rows: list[dict[str, Any]]) -> list[str]:
         " ".join([str(row["method"]), *(f"seed {row[k]}" if k == "seed" else str(row[k]) for k in shown)])
         for row in rows
     ]
+    patterns = [str(row.get(PATTERN, NONE)) for row in rows]
+    if len({*patterns}) > 1:
+        names = [x if pattern == NONE else f"{x} {pattern}" for x, pattern in zip(names, patterns, strict=True)]
     number = Counter(names)
     return [x if number[x] == 1 else f"{x} ({row['directory']})" for x, row in zip(names, rows, strict=True)]
 

@@ -11,6 +11,7 @@ Two masks keep a and b of n weights and share s. If the b weights were drawn at 
 The overall numbers treat all matrices as one urn. Masks that favour the same matrices then share more than by chance.
 `within` draws in every matrix separately: E, Var and min(a, b) are summed over the matrices. It measures what the masks
 share beyond their two allocations. A number without a value is null: the mask keeps all or nothing, or n = 1 for z.
+Where both masks have a pattern, Var is multiplied by `chance.spread`; E is the same.
 Keys of compare.json say "budget" for what the code calls an allocation. This module compares two masks; `comparison`
 compares many.
 """
@@ -24,6 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from prunebert.analysis.chance import draw_of, spread
 from prunebert.errors import BadInput
 from prunebert.masks.maskfile import Packed
 
@@ -59,10 +61,13 @@ def pair(a: Packed, b: Packed) -> dict[str, Any]:
     if not names or any(a.shapes[n] != b.shapes[n] for n in names):
         raise BadInput("these masks have no matrix in common")
     urns = {n: Urn(math.prod(a.shapes[n]), a.kept[n], b.kept[n], shared_bits(a.bits[n], b.bits[n])) for n in names}
-    matrices = {n: measures([u]) for n, u in urns.items()}
+    draws = draw_of(a), draw_of(b)
+    spreads = {n: spread(*draws, (a.shapes[n],)) for n in names}
+    matrices = {n: measures([u], [spreads[n]]) for n, u in urns.items()}
+    overall = spread(*draws, tuple(a.shapes[n] for n in names))
     return {
-        **measures([Urn(*map(sum, zip(*urns.values(), strict=True)))]),
-        "within": measures(urns.values()),
+        **measures([Urn(*map(sum, zip(*urns.values(), strict=True)))], [overall]),
+        "within": measures(urns.values(), spreads.values()),
         "mean_jaccard": _mean(m["jaccard"] for m in matrices.values()),
         "layer_budget_correlation": correlation(a, b, names),
         "only": [len(a.bits) - len(names), len(b.bits) - len(names)],
@@ -70,12 +75,16 @@ def pair(a: Packed, b: Packed) -> dict[str, Any]:
     }
 
 
-def measures(urns: Iterable[Urn]) -> dict[str, Any]:
-    """Return the numbers of the module's docstring for independent urns together."""
+def measures(urns: Iterable[Urn], spreads: Iterable[float]) -> dict[str, Any]:
+    """Return the numbers of the module's docstring for independent urns together; `chance.spread` of each is given."""
     n, a, b, s = map(sum, zip(*(urns := list(urns)), strict=True))
     expected = math.fsum(u.a * u.b / u.n for u in urns)
     most = sum(min(u.a, u.b) for u in urns)
-    variance = math.fsum(u.a * u.b * (u.n - u.a) * (u.n - u.b) / (u.n**2 * (u.n - 1)) for u in urns if u.n > 1)
+    variance = math.fsum(
+        u.a * u.b * (u.n - u.a) * (u.n - u.b) / (u.n**2 * (u.n - 1)) * factor
+        for u, factor in zip(urns, spreads, strict=True)
+        if u.n > 1
+    )
     return {
         "size": n,
         "kept": [a, b],

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from prunebert.analysis.chance import Draw, draw_of
 from prunebert.errors import BadInput
 from prunebert.masks.maskfile import Packed
 from prunebert.system.countdown import track
@@ -25,7 +26,9 @@ class Shared:
     """What every two masks share, matrix by matrix."""
 
     names: list[str]  # of all matrices
+    shapes: list[tuple[int, ...]]  # of the matrices
     sizes: np.ndarray  # int64 [matrices], weights
+    draws: list[Draw]  # of each mask, what chance draws
     present: np.ndarray  # bool [masks, matrices]: whether the mask has the matrix
     kept: np.ndarray  # int64 [masks, matrices]; 0 where the mask lacks the matrix
     counts: np.ndarray  # uint32 [matrices, masks, masks]; 0 where one of the two lacks the matrix
@@ -46,7 +49,9 @@ def count(headers: Sequence[Packed], blocks: Sequence[range], read: Callable[[in
     shapes = {name: shape for mask in headers for name, shape in mask.shapes.items()}
     shared = Shared(
         names,
+        [shapes[name] for name in names],
         np.array([math.prod(shapes[name]) for name in names]),
+        [draw_of(mask) for mask in headers],
         np.array([[name in mask.shapes for name in names] for mask in headers]),
         np.array([[mask.kept.get(name, 0) for name in names] for mask in headers]),
         np.zeros((len(names), len(headers), len(headers)), np.uint32),

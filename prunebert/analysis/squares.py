@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from prunebert.analysis.chance import ANY, Draw, spread
 from prunebert.analysis.overlap import by_layer, layer_of, uniform
 from prunebert.analysis.shared import Shared
 from prunebert.masks.maskfile import Packed
+
+Kind = tuple[Draw, bytes]  # what chance draws, and which matrices a mask has
 
 
 def rows(shared: Shared, first: int, last: int) -> dict[str, np.ndarray]:
@@ -31,7 +34,7 @@ def rows(shared: Shared, first: int, last: int) -> dict[str, np.ndarray]:
         size, a, b, most = size + n * both, a + x, b + y, most + np.minimum(x, y)
         s += shared.counts[matrix, first:last]
         _add(expected, x * y / n)
-        _add(variance, _variance(n, x, y))
+        _add(variance, _variance(n, x, y) * _spreads(shared, first, last, matrix))
         jaccard = _ratio(shared.counts[matrix, first:last], x + y - shared.counts[matrix, first:last])
         jaccards += np.nan_to_num(jaccard)
         matrices += ~np.isnan(jaccard)
@@ -43,7 +46,7 @@ def rows(shared: Shared, first: int, last: int) -> dict[str, np.ndarray]:
         "kept_b": b,
         "shared": s,
         **_measures(a, b, s, overall, np.minimum(a, b)),
-        "z": _ratio(s - overall, np.sqrt(_variance(size, a, b))),
+        "z": _ratio(s - overall, np.sqrt(_variance(size, a, b) * _spreads(shared, first, last))),
         **{f"within_{key}": x for key, x in _measures(a, b, s, within, most).items() if key != "jaccard"},
         "within_z": _ratio(s - within, np.sqrt(variance.sum(0))),
         "mean_jaccard": _ratio(jaccards, matrices),
@@ -92,6 +95,24 @@ def _urns(shared: Shared, matrix: int, first: int, last: int) -> tuple[int, np.n
     present, kept = shared.present[:, matrix], shared.kept[:, matrix]
     both = present[first:last, None] & present
     return int(shared.sizes[matrix]), kept[first:last, None] * both, kept * both, both
+
+
+def _spreads(shared: Shared, first: int, last: int, matrix: int | None = None) -> np.ndarray:
+    """Return chance.spread of masks first … last - 1 with every mask, of one matrix or of all that both have."""
+    if all(draw == ANY for draw in shared.draws):
+        return np.ones((last - first, len(shared.draws)))
+    every = np.ones(len(shared.names), bool)
+    layouts = [every if matrix is not None else present for present in shared.present]
+    kinds = {(draw, layout.tobytes()): layout for draw, layout in zip(shared.draws, layouts, strict=True)}
+    index = {kind: i for i, kind in enumerate(kinds)}
+    of_mask = np.array([index[draw, layout.tobytes()] for draw, layout in zip(shared.draws, layouts, strict=True)])
+
+    def of_pair(ours: Kind, theirs: Kind) -> float:
+        common = [matrix] if matrix is not None else np.nonzero(kinds[ours] & kinds[theirs])[0].tolist()
+        return spread(ours[0], theirs[0], tuple(shared.shapes[i] for i in common))
+
+    table = np.array([[of_pair(ours, theirs) for theirs in kinds] for ours in kinds])
+    return table[of_mask[first:last, None], of_mask]
 
 
 def _measures(

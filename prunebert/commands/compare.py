@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from prunebert.analysis import comparison
 from prunebert.errors import BadInput, reason, visible
+from prunebert.masks.regularity import NONE
 from prunebert.runs import artifacts, files
 from prunebert.system import outputs, table
 from prunebert.system.console import arguments, counted, say
@@ -130,6 +132,13 @@ def show(result: dict[str, Any], wide: bool = False) -> None:
         say(
             f"{different} of {total} pairs cover different sets and are compared on the matrices that both "
             f"cover; matrices left out, for example: {only_a} of {names[a]}, {only_b} of {names[b]}"
+        )
+    patterns = Counter(run["pattern"] for run in result["runs"])
+    if patterns.keys() != {NONE}:
+        listed = ", ".join(f"{pattern} in {counted(number, 'run')}" for pattern, number in patterns.items())
+        say(
+            f"pattern of the masks: {listed}; chance draws masks of these patterns. That changes z in compare.json, "
+            "but not the overlap by chance"
         )
     _name("left out, because it removed nothing or everything", result["left_out"])
     _name("left out, because it cannot be read", result["damaged"])

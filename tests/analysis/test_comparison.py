@@ -79,7 +79,27 @@ def same(value, expected):
     return value is expected is None or value == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
-def test_the_square_matrices_equal_each_pair_compared_by_itself(packed, monkeypatch):
+@pytest.fixture(scope="module")
+def patterned():
+    """Masks of two patterns and without one, two of them without a matrix."""
+    shapes, random = {"x.layer.0.a": (8, 32), "x.layer.1.a": (4, 16), "pooler": (12, 8)}, np.random.default_rng(0)
+    found = []
+    for i, pattern in enumerate(["2:4", "4x4", "none", "2:4", "4x4", "4x4", "1x8", "2:4", "none"]):
+        names = [n for n in shapes if i < 5 or n != "pooler" or i == 8]
+        r, c = {"4x4": (4, 4), "1x8": (1, 8)}.get(pattern, (1, 1))
+        masks = {
+            n: np.kron(random.random((shapes[n][0] // r, shapes[n][1] // c)) < 0.4, np.ones((r, c))) for n in names
+        }
+        if pattern == "2:4":
+            masks = {n: (random.random((m.size // 4, 4)).argsort(1) < 2).reshape(m.shape) for n, m in masks.items()}
+        masks = {n: torch.from_numpy(m.astype(bool)) for n, m in masks.items()}
+        found.append(pack(MaskFile(masks, "toy", "h", pattern)))
+    return found
+
+
+@pytest.mark.parametrize("which", ["packed", "patterned"])
+def test_the_square_matrices_equal_each_pair_compared_by_itself(which, monkeypatch, request):
+    packed = request.getfixturevalue(which)
     _, counts = counted(packed, monkeypatch, 4000)
     found, correlations = squares.rows(counts, 0, 9), squares.correlations(packed)
     for i, a in enumerate(packed):

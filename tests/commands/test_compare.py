@@ -89,6 +89,29 @@ def test_a_sweep_is_compared(cli, runs, tmp_path):
     assert width > 600 and height > 300
 
 
+def test_runs_of_different_patterns_are_told_apart(cli, tmp_path):
+    random = np.random.default_rng(0)
+    for seed, pattern in enumerate(["none", "2:4", "2:4"]):
+        (run := tmp_path / f"runs/{seed}").joinpath(".hydra").mkdir(parents=True)
+        mask = torch.from_numpy((random.random((32, 4)).argsort(1) < 2).reshape(8, 16))
+        file = MaskFile({"bert.encoder.layer.0.output.dense.weight": mask}, "toy", "hash", pattern)
+        files.write(run, "masks.safetensors", maskfile.encode(file))
+        row = dict.fromkeys(many.AXES, "x") | {"method": "gmp", "sparsity": 0.5, "seed": min(seed, 1), "model": "toy"}
+        write_result(run, RESULT | row | {"prunable": "encoder"})
+    status, printed = cli("compare", "runs")
+    assert status == 0, printed
+    assert "pattern of the masks: none in 1 run, 2:4 in 2 runs; chance draws masks of these patterns" in printed
+    found = json.loads((tmp_path / "compare/compare.json").read_text())
+    twins = [f"gmp seed 1 2:4 (runs/{seed})" for seed in (1, 2)]
+    assert found["labels"] == ["gmp seed 0", *twins] and [run["pattern"] for run in found["runs"]][1] == "2:4"
+    # Of 32 groups of 4 each pair of 2:4 masks shares 1 in the mean, with the variance 1 / 3.
+    pairs = {(p["a"], p["b"]): p for p in found["pairs"]}
+    for pair, variance in (((1, 2), 32 / 3), ((0, 1), 64**2 * 64**2 / (128**2 * 127))):
+        shared = pairs[pair]["shared"]
+        assert pairs[pair]["z"] == pairs[pair]["within"]["z"] == pytest.approx((shared - 32) / variance**0.5)
+    assert cli("compare", "runs/1", "runs/2")[1].count("2:4") == 1  # all alike: their names do without it
+
+
 def test_runs_by_name_each_once(cli, runs, tmp_path):
     assert cli("compare", f"{runs}/0-smp", f"{runs}/2-imp", f"{runs}/0-smp/", "--out=o")[0] == 0
     assert json.loads((tmp_path / "o/compare.json").read_text())["labels"] == ["smp", "imp"]
