@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, NullFormatter
 
 from prunebert.drawing.labels import POINTS, add_title, fit
 from prunebert.drawing.theme import WIDTH, Theme
@@ -25,6 +26,7 @@ MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", ":", "-.")
 DARKEST, LIGHTEST = 0.15, 0.88  # of viridis, whose first colours vanish on black and whose last ones on white
 LOWEST_RATIO = 2**-6  # lower ratios are drawn here
+MAX_TICKS = 7  # of the ratios
 
 
 def ratios(runs: pd.DataFrame, by: str) -> tuple[pd.DataFrame, list[str]]:
@@ -91,8 +93,7 @@ def draw_allocation(ratio_table: pd.DataFrame, shown: list[str], *, by: str, tab
         axes.set_yscale("log", base=2)
         axes.yaxis.set_major_formatter(lambda y, _: _format_ratio(y))
         axes.yaxis.set_minor_formatter(NullFormatter())
-        if drawn["ratio"].min() < LOWEST_RATIO:
-            axes.yaxis.set_major_locator(LogLocator(4))  # puts a tick at the lowest ratio
+        axes.yaxis.set_major_locator(FixedLocator(ratio_ticks(clipped["ratio"].min(), clipped["ratio"].max())))
         axes.grid(True, linewidth=0.5)
     sparsity_axis(panels[0], sorted(ratio_table["sparsity"].unique()), width=panel_width)
     panels[0].set_xlabel("")
@@ -109,6 +110,16 @@ def draw_allocation(ratio_table: pd.DataFrame, shown: list[str], *, by: str, tab
     height += add_legend(figure, [entries[name] for name in map(_name, parts) if name in entries])
     figure.set_figheight(height)
     return figure
+
+
+def ratio_ticks(lowest: float, highest: float) -> list[float]:
+    """Return at most MAX_TICKS powers of 2 from `lowest` to `highest`, evenly spaced on a logarithmic scale.
+
+    1 is one of them, and so is LOWEST_RATIO where it is the lowest: the step is a divisor of its exponent, or more.
+    """
+    low, high = math.floor(math.log2(min(lowest, 1))), math.ceil(math.log2(max(highest, 1)))
+    step = next(step for step in (1, 2, 3, *range(6, 1200, 6)) if (high - low) // step < MAX_TICKS)
+    return [2.0**k for k in range(-(-low // step) * step, high + 1, step)]
 
 
 def _format_ratio(ratio: float) -> str:

@@ -76,6 +76,36 @@ def test_the_caption_reports_ratios_too_low_to_draw(run, tmp_path):
     assert {"≤ ×1/64", "×1"} <= {tick.get_text() for tick in figure.axes[0].get_yticklabels()}
 
 
+def test_a_layer_kept_whole_and_one_removed_whole_are_drawn_where_they_are(run, tmp_path):
+    """At sparsity s a layer kept whole has the ratio 1 / (1 - s)."""
+    for sparsity in (0.5, 0.9, 0.97):
+        whole = 1 / (1 - sparsity)
+        write_allocation(run(f"gmp{sparsity}", "gmp", sparsity), {"key": 1.0}, {"0": whole, "1": 0.0, "2": 0.5})
+    table, _ = allocation.ratios(collect([tmp_path]).runs, "layers")
+    with matplotlib.rc_context(style.LIGHT.rc()):
+        figure = allocation.draw_allocation(table, ["gmp"], by="layers", table="toy", theme=style.LIGHT)
+        figure.canvas.draw()
+    (axes,) = figure.axes
+    lines = {line.get_label(): list(line.get_ydata()) for line in axes.get_lines()}
+    assert lines["layer 0"] == pytest.approx([2, 10, 100 / 3]) and lines["layer 1"] == [1 / 64] * 3
+    assert axes.get_ylim()[0] < 1 / 64 and axes.get_ylim()[1] > 100 / 3
+    assert {"≤ ×1/64", "×1", "×4"} <= {tick.get_text() for tick in axes.get_yticklabels()}
+
+
+@pytest.mark.parametrize(
+    ("lowest", "highest", "expected"),
+    [
+        (0.7, 1.3, [0.5, 1, 2]),
+        (1 / 64, 33.3, [1 / 64, 1 / 16, 1 / 4, 1, 4, 16, 64]),
+        (1 / 64, 1000, [1 / 64, 1 / 8, 1, 8, 64, 512]),
+        (0.9, 1000, [1, 4, 16, 64, 256, 1024]),
+        (1, 1, [1]),
+    ],
+)
+def test_the_ratios_of_the_axis_are_few_and_1_is_among_them(lowest, highest, expected):
+    assert allocation.ratio_ticks(lowest, highest) == expected
+
+
 def test_every_column_of_panels_shows_its_sparsities(run, tmp_path):
     for method in ("smp", "l0", "imp", "gmp", "abp"):
         for sparsity in (0.5, 0.9):
