@@ -7,12 +7,20 @@ from itertools import combinations
 import pandas as pd
 
 from prunebert.errors import visible
+from prunebert.masks.regularity import NONE
 from prunebert.system.names import brief
 
-AXES = ("prunable", "fit", "distill", "augment", "train")  # settings that every run has
-CONTRASTED = ("fit", "distill", "augment", "train")  # a label also has these where other methods of its table differ
+OF_EVERY_RUN = ("prunable", "fit", "distill", "augment", "train")
+AXES = (*OF_EVERY_RUN, "pattern")  # settings that every run has, or has a meaning without
+CONTRASTED = (
+    "fit",
+    "distill",
+    "augment",
+    "train",
+    "pattern",
+)  # a label also has these where other methods of its table differ
 AXIS_SETTINGS = {"fit": ("fit.", "mask_fit.", "teacher_fit.", "distill.fit."), "distill": ("distill.",)}
-UNLABELLED = {"distill": "none", "augment": "none"}  # values that a label leaves out
+UNLABELLED = {"distill": "none", "augment": "none", "pattern": NONE}  # values that a label leaves out
 OFF = "false"  # a label leaves out a setting that is off
 MAX_LABEL = 400  # characters of a label; a longer one is shortened
 MAX_SHORT_LABEL = 200  # the same in figures
@@ -24,8 +32,8 @@ def labels(variants: pd.DataFrame) -> pd.DataFrame:
     """Return the names of variants, with the columns table, variant, label, short_label and details.
 
     A label is the method and the fewest settings that tell the method's variants apart in every table. All tables use
-    the same settings, so that a variant keeps its label. A label also has the budget, distillation, augmentation or
-    training rows where those of another method in the same table are others.
+    the same settings, so that a variant keeps its label. A label also has the budget, distillation, augmentation,
+    training rows or pattern of the masks where those of another method in the same table are others.
 
     short_label is the label for figures. details has every setting in which the method's variants differ.
 

@@ -17,8 +17,9 @@ import pandas as pd
 import yaml
 
 from prunebert.errors import BadInput
+from prunebert.masks.regularity import NONE
 from prunebert.report import labels
-from prunebert.report.labels import AXES
+from prunebert.report.labels import OF_EVERY_RUN
 from prunebert.report.rows import parse_cell
 from prunebert.runs import discover
 from prunebert.settings import former, signature
@@ -81,7 +82,7 @@ def settings(row: dict[str, Any]) -> dict[str, str]:
     settings = {}
     for key, value in _dotted(row["settings"], ""):
         name = key.rpartition(".")[2]
-        listed = key in AXES or (key in ("sparsity", "schedule.final") and value == sparsity)
+        listed = key in OF_EVERY_RUN or (key in ("sparsity", "schedule.final") and value == sparsity)
         if listed or name in ("seed", "shared") or value in (None, ""):
             continue
         if isinstance(value, str):  # the path of another run, which has the same sparsity and seed
@@ -117,7 +118,8 @@ def _facts(row: dict[str, Any], denominator: str) -> dict[str, str]:
     options = {axis: str(row.get(axis) or "none") for axis in ("fit", "distill", "augment")}
     given = _group(row, "checkpoint").get("masks")  # the masks that the checkpoint came with, as in model.masks
     start = {"model.masks": str(given)} if given else {}
-    return {"prunable": denominator, **options, "train": _training_rows(row), **settings(row), **start}
+    shape = {"train": _training_rows(row), "pattern": str(row["settings"].get("pattern") or NONE)}
+    return {"prunable": denominator, **options, **shape, **settings(row), **start}
 
 
 def _masked_lm_heads(rows: list[dict[str, Any]]) -> list[dict[str, str]]:

@@ -6,6 +6,7 @@ import pytest
 from prunebert.report.labels import labels
 
 FACTS = {"prunable": "encoder", "fit": "quick", "distill": "none", "augment": "none", "train": "90 rows aaaaaaaa"}
+FACTS |= {"pattern": "none"}
 
 
 def named(*rows):
@@ -82,3 +83,12 @@ def test_another_methods_training_rows_are_named_unless_its_augmentation_explain
     many = {"train": "500 rows"}
     assert named(("t", "gmp", {}), ("t", "smp", many))[0] == ["gmp (train=90 rows)", "smp (train=500 rows)"]
     assert named(("t", "gmp", {}), ("t", "smp", many | {"augment": "mlm"}))[0] == ["gmp", "smp (augment=mlm)"]
+
+
+def test_a_pattern_is_named_where_another_row_of_the_table_has_another():
+    two, blocks = {"pattern": "2:4"}, {"pattern": "4x4"}
+    assert named(("t", "gmp", two), ("t", "smp", two))[0] == ["gmp", "smp"]
+    assert named(("t", "gmp", two), ("t", "smp", {}))[0] == ["gmp (pattern=2:4)", "smp"]
+    assert named(("t", "gmp", two), ("u", "smp", {}))[0] == ["gmp", "smp"]  # in different tables
+    rows = [("t", "gmp", {}), ("t", "gmp", two), ("t", "gmp", blocks)]
+    assert named(*rows)[0] == ["gmp (pattern=none)", "gmp (pattern=2:4)", "gmp (pattern=4x4)"]

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from prunebert.errors import BadInput, did_you_mean, shown
+from prunebert.report.labels import AXES
 from prunebert.report.statistics import intervals, pairs
 from prunebert.report.statistics.examples import Reader
 from prunebert.report.statistics.intervals import Interval
 from prunebert.report.statistics.paired import holm, over_seeds
-from prunebert.report.variants import AXES
 
 DEFAULT = "magnitude"
 LISTED = 6  # rows in a message, besides the methods

@@ -106,7 +106,10 @@ def rank(runs: pd.DataFrame, sparsity: float, unreadable: dict[Path, str] | None
         if at == sparsity and label in means.index
     }
     elsewhere = sorted(set(rivals["denominator"]) - {main})
-    competition = Competition(means, ranks, tasks, competing, rests_on, [DENOMINATORS.get(d, d) for d in elsewhere])
+    at_work = shown[(shown["sparsity"] == sparsity) & (shown["denominator"] == main)]
+    patterns = list(dict.fromkeys(facts["pattern"] for facts in at_work["facts"]))
+    other = [DENOMINATORS.get(d, d) for d in elsewhere]
+    competition = Competition(means, ranks, tasks, competing, rests_on, other, patterns)
     return Ranking(sparsity, tables, metrics, rows, describe(competition))
 
 

@@ -27,6 +27,7 @@ class Competition:
     cells: pd.DataFrame  # their cells, see `cells.cells`, with the column `table`
     rests_on: Mapping[tuple[str, str], str]  # the test behind a mark, by table and label, see `marks.Mark`
     elsewhere: list[str]  # denominators of the rows that do not compete
+    patterns: list[str]  # of the masks of the rows that compete
 
 
 def describe(competition: Competition) -> list[str]:
@@ -39,6 +40,7 @@ def describe(competition: Competition) -> list[str]:
             f"Rows whose sparsity is a fraction of other matrices ({matrices}) do not compete."
             for matrices in competition.elsewhere
         ),
+        *_patterns(competition),
         *_over_tasks(competition),
     ]
 
@@ -112,6 +114,16 @@ def _incomplete(competition: Competition) -> list[str]:
         return []
     verb, has = ("lacks", "has") if len(missing) == 1 else ("lack", "have")
     return [f"{_named(missing)} {verb} at least one table and {has} no rank."]
+
+
+def _patterns(competition: Competition) -> list[str]:
+    """Return that the rows differ in the pattern of their masks; nothing if they do not."""
+    if len(competition.patterns) < 2:
+        return []
+    return [
+        f"The masks of these rows have different patterns ({_named(competition.patterns)}). A pattern leaves fewer "
+        "masks to choose from, so a lower score may come from the pattern."
+    ]
 
 
 def _over_tasks(competition: Competition) -> list[str]:

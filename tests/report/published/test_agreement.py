@@ -145,6 +145,12 @@ def test_all_that_a_result_records_beside_its_settings_counts():
         assert beside(*run, **changes) == [], changes
 
 
+def test_no_published_number_of_unstructured_masks_stands_beside_a_pattern():
+    """No paper's number in the table has a pattern."""
+    assert beside("gmp", "mnli", 0.9, "distill=logits")
+    assert not beside("gmp", "mnli", 0.9, "distill=logits", settings={"pattern": "4x4"})
+
+
 def test_a_budgets_keys_that_are_not_read_do_not_count():
     steps = {"fit.steps": 9, "fit.epochs": 7}
     (near, *_) = published.closest(cell("imp", "sst2", 0.6, settings=steps), RECORDS)

@@ -85,6 +85,19 @@ def test_another_denominator_does_not_compete(run, tmp_path):
     assert any("encoder, pooler, embeddings" in line and "do not compete" in line for line in found.sentences)
 
 
+def test_rows_of_different_patterns_compete_and_the_sentences_name_the_patterns(run, tmp_path):
+    settings = {"fit": {"steps": 9}, "sparsity": 0.5, "head": "linear"}
+    for method, pattern in (("smp", "none"), ("gmp", "2:4"), ("imp", "2:4")):
+        run(method, method, wrong=20, settings=settings | {"pattern": pattern})
+    ranking = rank(collect([tmp_path]).runs, 0.5)
+    assert [row.label for row in ranking.rows] == ["imp (pattern=2:4)", "gmp (pattern=2:4)", "smp"]
+    (sentence,) = (line for line in ranking.sentences if "pattern" in line and "different" in line)
+    assert "different patterns (2:4 and none)" in sentence
+    run("dense", "dense", 0)  # it has no masks, so no pattern
+    alike = [tmp_path / name for name in ("gmp", "imp", "dense")]
+    assert not any("patterns" in line for line in rank(collect(alike).runs, 0.5).sentences)
+
+
 def test_perplexity_is_ranked_from_the_lowest_and_is_in_no_mean(run, tmp_path):
     for name, perplexity, wrong in (("smp", 7.0, 20), ("gmp", 9.0, 10)):
         run(f"{name}0", name, wrong=wrong)
