@@ -129,6 +129,16 @@ def test_a_sweep_has_one_line_a_run_at_every_width(write, lines, rows, name):
     assert all(any(f"cell-{i:03}_{name.format(i)}" in line for line in whole) for i in range(rows))
 
 
+def test_a_run_shows_the_pattern_that_was_asked_for_and_the_measured_one(write, cli):
+    pattern = {"asked": "2:4", "satisfied": True, "found": {"n_m": "2:4", "block": None}, "groups_2_4": 1.0}
+    for name, asked in (("with", "2:4"), ("without", "none")):
+        run = write(name, metrics={"accuracy": 0.5})
+        (run / "topology.json").write_text(json.dumps({"pattern": pattern | {"asked": asked}}))
+    assert "2:4; measured: 2:4; 100.00% of the groups of 4" in " ".join(cli("info", "sweep/with")[1].split())
+    status, printed = cli("info", "sweep/without")
+    assert status == 0 and "measured" not in printed
+
+
 def test_what_a_sweep_varies_has_a_column(write, lines):
     big(write, 4, "x{}")
     head = next(line for line in lines() if line.startswith("task"))
