@@ -134,9 +134,9 @@ def show(result: dict[str, Any], wide: bool = False) -> None:
             f"cover; matrices left out, for example: {only_a} of {names[a]}, {only_b} of {names[b]}"
         )
     patterns = Counter(run["pattern"] for run in result["runs"])
-    if patterns.keys() != {NONE}:
+    if patterns.keys() - {NONE}:
         listed = ", ".join(f"{pattern} in {counted(number, 'run')}" for pattern, number in patterns.items())
-        say(
+        table.say_wrapped(
             f"pattern of the masks: {listed}; chance draws masks of these patterns. That changes z in compare.json, "
             "but not the overlap by chance"
         )

@@ -100,7 +100,9 @@ def test_runs_of_different_patterns_are_told_apart(cli, tmp_path):
         write_result(run, RESULT | row | {"prunable": "encoder"})
     status, printed = cli("compare", "runs")
     assert status == 0, printed
-    assert "pattern of the masks: none in 1 run, 2:4 in 2 runs; chance draws masks of these patterns" in printed
+    assert "pattern of the masks: none in 1 run, 2:4 in 2 runs; chance draws masks of these patterns" in " ".join(
+        printed.split()
+    )
     found = json.loads((tmp_path / "compare/compare.json").read_text())
     twins = [f"gmp seed 1 2:4 (runs/{seed})" for seed in (1, 2)]
     assert found["labels"] == ["gmp seed 0", *twins] and [run["pattern"] for run in found["runs"]][1] == "2:4"

@@ -35,7 +35,7 @@ def test_compare(width, rows, name, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(width))
     labels = [name.format(100 + i) for i in range(rows + 1)]
     pairs = [pair(i, i + 1, (i + 1) / 1000) for i in range(rows)]
-    rest = {"pairs_not_listed": 0, "different_sets": {"pairs": 0}, "left_out": [], "damaged": []}
+    rest = {"runs": [], "pairs_not_listed": 0, "different_sets": {"pairs": 0}, "left_out": [], "damaged": []}
     compare.show({"labels": labels, "pairs": pairs, **rest})
     lines = capsys.readouterr().out.splitlines()
     end = next((i for i, line in enumerate(lines) if line.startswith(("not shown", "shortened"))), len(lines))
