@@ -36,6 +36,7 @@ gmp
 imp
 l0
 magnitude
+masking
 movement
 obert
 random

@@ -25,6 +25,7 @@ METHODS = {  # the settings beside the default ones
     "dense": {},
     "random": {"distill": KD},
     "magnitude": {"keep_pretrained": True},
+    "masking": {"distill": KD},
     "imp": {"step": 0.45},  # two rounds
     "gmp": {"train_embeddings": False},
     "movement": {"distill": KD},

@@ -12,6 +12,7 @@ PHASES = {
     "dense": ["finetune"],
     "random": ["finetune"],
     "magnitude": ["finetune"],
+    "masking": ["prune"],
     "imp": ["round-1", "round-2", "finetune"],
     "gmp": ["prune"],
     "movement": ["prune"],
@@ -23,7 +24,7 @@ PHASES = {
     "sparsebert": ["teacher", "prune"],
     "obert": ["teacher", "fisher-1", "train-2", "fisher-2", "train-3"],
 }
-FROZEN = {"smp", "abp"}  # the other methods write weights
+FROZEN = {"smp", "abp", "masking"}  # the other methods write weights
 EXTRA = {"imp": ["method.step=0.45"], "tamt": ["method.corpus.block=16"]}
 FORMS = {
     "classification": ["task.label_words=[terrible,great]"],

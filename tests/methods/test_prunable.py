@@ -19,6 +19,7 @@ from tests.toys import save_model
 PUBLISHED = {
     "random": "encoder",
     "magnitude": "encoder_pooler",
+    "masking": "encoder_pooler",
     "imp": "encoder_pooler",
     "gmp": "encoder",
     "movement": "encoder",

@@ -13,6 +13,7 @@ from prunebert.methods.gradual import gmp
 from prunebert.methods.imp import imp
 from prunebert.methods.l0 import l0
 from prunebert.methods.magnitude import one_shot
+from prunebert.methods.masking import masking
 from prunebert.methods.movement import hard
 from prunebert.methods.obert import obert
 from prunebert.methods.random import random
@@ -31,6 +32,7 @@ from tests.methods.tamt.conftest import TAMT
 from tests.methods.test_abp import ABP
 from tests.methods.test_l0 import L0
 from tests.methods.test_obert import OBERT
+from tests.methods.test_masking import MASKING
 from tests.methods.test_phases import FIXED, RANDOM, SMP
 from tests.methods.test_soft_movement import SOFT
 from tests.methods.test_trained_magnitude import GMP, IMP, MOVEMENT
@@ -76,6 +78,7 @@ CASES = {
     "soft, embeddings": (soft, SOFT | HALF | FREE | EVERY, {"prune": ALL | SCORES}),
     "l0": (l0, L0 | HALF | FREE, {"prune": LAYERS | SCORES}),
     "l0, embeddings": (l0, L0 | HALF | FREE | EVERY, {"prune": ALL | SCORES}),
+    "masking": (masking, MASKING | HALF | {"score_lr": SCORE_LR}, {"prune": SCORES | HEAD}),
     "smp": (smp, S_ONLY, {"prune": SCORES}),
     "smp, linear": (smp, S_ONLY | {"head": "linear"}, {"prune": SCORES | HEAD}),
     "abp": (abp, THETA, {"prune": SCORES | HEAD}),

@@ -46,7 +46,7 @@ def test_what_cannot_be_tried_is_refused(changes, reason):
 SCORE, WEIGHTS, HEAD = "method.score_lr", "fit.lr", "${when:${method.keep_pretrained},true,fit.head_lr,fit.lr}"
 RATES = {
     **{name: [SCORE, WEIGHTS] for name in ("movement", "soft_movement", "l0")},
-    **{name: [SCORE] for name in ("smp", "abp")},
+    **{name: [SCORE] for name in ("smp", "abp", "masking")},
     **{name: [WEIGHTS] for name in ("dense", "sparsebert", "obert")},
     **{name: [HEAD] for name in ("random", "magnitude", "imp", "gmp")},
     "tamt": [WEIGHTS, "${when:${method.masks},null,mask_fit.lr,fit.lr}"],

@@ -41,6 +41,14 @@ def warned(*words):
         (["method=l0", "method.penalty=3", "method.control=none"], []),
         (["method=l0", "method.schedule.start=0.2", "method.control=none"], ["method.schedule.start=0.2"]),
         (["method=soft_movement", "method.penalty=3"], ["method.penalty=3"]),
+        (
+            ["method=masking", "method.init=magnitude", "method.init_scale=1", "method.allocation=erk"],
+            ["method.init_scale=1"],
+        ),
+        (
+            ["method=masking", "method.control=none", "method.allocation=erk", "method.pattern=2:4", "method.tau=1"],
+            ["method.allocation=erk", "method.pattern=2:4"],
+        ),
         (["method=abp", "method.gamma=1"], ["method.gamma=1"]),
         (["method=abp", "method.control=paper", "sparsity=0.5"], []),  # the paper's control stops there
         (["method=random", "method.budget_by=layer"], ["method.budget_by=layer"]),
@@ -68,7 +76,8 @@ def test_every_condition_names_a_parameter_and_a_value_of_the_same_function():
     targets |= {"prunebert.tasks.text.text_task", "prunebert.tasks.squad.squad_task", "prunebert.fit.Fit"}
     targets |= {f"prunebert.distill.{name}" for name in ("logits", "tinybert", "hidden_cosine")}
     targets |= {
-        f"prunebert.methods.{m}" for m in ("random.random", "magnitude.one_shot", "gradual.gmp", "soft_movement.soft")
+        f"prunebert.methods.{m}"
+        for m in ("random.random", "magnitude.one_shot", "gradual.gmp", "soft_movement.soft", "masking.masking")
     }
     seen = 0
     for target in targets:

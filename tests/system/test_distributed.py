@@ -110,7 +110,7 @@ def words(toy, model_folder, tmp_path):
     return [*toy_words, "model.name=still", "fit.steps=30", "teacher_fit.steps=10", "mask_fit.steps=20", "sparsity=0.6"]
 
 
-METHODS = ["movement", "magnitude", "soft_movement", "l0", "abp", "gmp", "imp", "tamt", "sparsebert", "obert"]
+METHODS = ["movement", "magnitude", "soft_movement", "l0", "abp", "gmp", "imp", "tamt", "sparsebert", "obert", "masking"]
 
 
 @pytest.mark.parametrize("method", ["smp", *[pytest.param(m, marks=pytest.mark.slow) for m in METHODS]])
