@@ -82,7 +82,8 @@ def settings(row: dict[str, Any]) -> dict[str, str]:
     settings = {}
     for key, value in _dotted(row["settings"], ""):
         name = key.rpartition(".")[2]
-        listed = key in OF_EVERY_RUN or (key in ("sparsity", "schedule.final") and value == sparsity)
+        targets = f".{key}".endswith((".sparsity", ".schedule.final"))  # a method inside the method has its own
+        listed = key in OF_EVERY_RUN or (targets and value == sparsity)
         if listed or name in ("seed", "shared") or value in (None, ""):
             continue
         if isinstance(value, str):  # the path of another run, which has the same sparsity and seed

@@ -22,7 +22,7 @@ from prunebert.settings import former, overrides
 
 UNSET = "unset"  # the text of a setting that one side lacks
 PRETRAINED = "pretrained"  # as distill.teacher: the network before fine-tuning
-BUDGETS = ("fit.", "mask_fit.", "distill.fit.")
+BUDGETS = ("fit", "mask_fit")
 # Keys of a budget that are read only where another key has this value: key -> (other key, its value).
 DECIDED_BY = {"eval_every": ("keep", "best"), "epochs": ("steps", UNSET)}
 # Settings that cannot change what a run computes, and why. `_is_read` has those that depend on others.
@@ -73,7 +73,8 @@ def differences(found: dict[str, str], point: dict[str, Any]) -> dict[str, tuple
     words = [word.partition("=") for word in point["variant"].split(";") if word]
     if not all(equals for _, equals, _ in words):
         return None
-    published = _packaged(point["method"], point["task"], point["model"], point["kd"])
+    inner = tuple(f"method@method.{key}={option}" for key, _, value in words for option in _options_at(value))
+    published = _packaged(point["method"], point["task"], point["model"], point["kd"], inner)
     if published is None:
         return None
     expected = {key: [value] for key, value in published.items() if not key.startswith("task.") or key in found}
@@ -93,17 +94,18 @@ def _is_read(key: str, expected: dict[str, str], found: dict[str, str]) -> bool:
     A teacher's directory only says where the teacher is. The interval of evaluations counts where both sides keep the
     best weights. Epochs count where neither side sets steps.
     """
-    if key == "distill.teacher":
+    if f".{key}".endswith(".distill.teacher"):
         return PRETRAINED in (expected.get(key), found.get(key))
     budget, _, name = key.rpartition(".")
-    if f"{budget}." in BUDGETS and name in DECIDED_BY:
+    if budget.rpartition(".")[2] in BUDGETS and name in DECIDED_BY:
         other, needed = DECIDED_BY[name]
         return {side.get(f"{budget}.{other}", UNSET) for side in (expected, found)} == {needed}
-    return key not in WITHOUT_EFFECT and not key.endswith(("_partial_", "_convert_"))
+    without_effect = any(f".{key}".endswith(f".{name}") for name in WITHOUT_EFFECT)
+    return not without_effect and not key.endswith(("_partial_", "_convert_"))
 
 
 @cache
-def _packaged(method: str, task: str, model: str, kd: str) -> dict[str, str] | None:
+def _packaged(method: str, task: str, model: str, kd: str, inner: tuple[str, ...]) -> dict[str, str] | None:
     """Return the settings that fit=paper composes, and the task's keys as `task.KEY`; None without such a model.
 
     Args:
@@ -111,12 +113,13 @@ def _packaged(method: str, task: str, model: str, kd: str) -> dict[str, str] | N
         task: its name.
         model: the last part of the checkpoint's name.
         kd: the kind of the teacher, or "no".
+        inner: words that choose a method inside the method.
     """
     names = {option: str(_yaml("model", option)["name"]).rpartition("/")[2] for option in _options("model")}
     options = [option for option, name in names.items() if name == model]
     if not options:
         return None
-    words = [f"method={method}", f"task={task}", f"model={options[0]}", "fit=paper", "seed=0", "sparsity=0.9"]
+    words = [f"method={method}", f"task={task}", f"model={options[0]}", "fit=paper", "seed=0", "sparsity=0.9", *inner]
     fields = overrides.packaged([*words, f"distill={'none' if kd == 'no' else kd}"])
     asked = {f"task.{key}": _text(value) for key, value in fields["task"].items() if value not in (None, "")}
     asked.pop("task.name", None)  # a label
@@ -139,6 +142,12 @@ def _is_ours(run: dict[str, Any]) -> bool:
     except BadInput:  # an earlier version recorded none, or it is damaged: the name decides
         return True
     return not isinstance(method, dict) or str(method.get("_target_", "prunebert.")).startswith("prunebert.")
+
+
+@cache
+def _options_at(target: str) -> tuple[str, ...]:
+    """Return the methods whose function has this dotted name."""
+    return tuple(name for name in _options("method") if _yaml("method", name)["_target_"] == target)
 
 
 @cache

@@ -9,6 +9,7 @@ Its columns:
         metrics that prunebert lacks have other names (method cap, metric accuracy_pooled).
     variant: the settings in which the number differs from fit=paper, as dotted keys of a result's settings, separated
         by semicolons. "allocation=uniform|score" means either of the two. A word without = is nothing prunebert has.
+        Where a setting is itself a method, as sparse_transfer's pruner, that method's own keys replace the default's.
     sparsity: the fraction removed. The movement sheet counts ones of the masks, biases and LayerNorm of the encoder:
         1 - (remaining × 85,054,464 - 119,808) / 84,934,656 is the masks' own sparsity. Where a mask has a fixed size
         and the sheet has one decimal, it is the whole percent that rounds to the sheet's figure.
@@ -46,6 +47,7 @@ CITED = {
     "SparseBERT slides": "Xu et al., NAACL 2021: the authors' slides and poster in DerronXu/SparseBERT",
     "SparseBERT README": "Xu et al., NAACL 2021: README of their code, DerronXu/SparseBERT",
     "oBERT README": "Kurtic et al., EMNLP 2022: README of their code, neuralmagic/sparseml",
+    "Prune-OFA model card": "Zafrir et al. 2021: Intel's model card of BERT-base at 90 %, commit 57026fb",
 }
 READ = {
     "paper": "read in the paper",

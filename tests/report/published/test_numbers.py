@@ -31,6 +31,7 @@ SUMS = {
     "movement cache": (2 * 8 + 10, 2084.77),
     "BERT-Tickets Table 2": (11 * 3, 854.6 + 852.1 + 562.6),  # full, IMP, random
     "oBERT README": (3 + 9 + 6 + 6, 2088.13),
+    "Prune-OFA model card": (2 + 2 + 2 + 1 + 1, 689.56),  # SQuAD, MNLI, QQP, QNLI, SST-2
     "SparseBERT slides": (8, 606.3),
     "SparseBERT README": (8, 713.1),
 }
@@ -143,7 +144,7 @@ SPOTS = [
     ("AbP Table 4", "sst2", "accuracy", "abp", "recovery=false", 0.999, "no", 0.671),
     ("movement sheet", "qqp", "f1", "gmp", "", 0.9, "logits", 0.75866),
     ("movement sheet", "squad", "f1", "movement", "allocation=global", 0.97, "no", 0.78613),
-    ("oBERT README", "squad", "f1", "obert", "upstream", 0.97, "logits", 0.8492),
+    ("oBERT README", "squad", "f1", "sparse_transfer", "pruner=prunebert.methods.obert.obert", 0.97, "logits", 0.8492),
 ]
 
 
