@@ -79,3 +79,20 @@ def test_a_method_runs_on_a_form_of_task(cli, toy, tmp_path, questions, text, me
     if method not in FROZEN:
         with safe_open(tmp_path / "run/weights.safetensors", "pt") as stored:
             assert set(masks) <= set(stored.keys())
+
+
+@pytest.mark.slow
+def test_one_sweep_trains_every_method_of_the_configuration(cli, toy, tmp_path):
+    """On the embedded model and text: the toy model reads 64 tokens, and a row of text has 128."""
+    names = options("method")
+    words = [w for w in toy if not w.startswith(("hydra.run.dir", "model.name"))] + ["model=tiny", "corpus=imdb"]
+    sweep = ["-m", f"method={','.join(names)}", "sparsity=0.7", "hydra.sweep.dir=sweep"]
+    status, printed = cli(*words, *sweep)
+    assert status == 0, printed
+    found = {}
+    for file in (tmp_path / "sweep").glob("*/result.json"):
+        row, masks = json.loads(file.read_text()), maskfile.read(file.parent / "masks.safetensors").masks
+        size = sum(m.numel() for m in masks.values())
+        found[row["method"]] = size - sum(int(m.sum()) for m in masks.values()), size
+    assert sorted(found) == names and found.pop("dense")[0] == 0
+    assert all(abs(removed - 0.7 * size) <= 1 for removed, size in found.values()), found

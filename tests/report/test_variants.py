@@ -233,7 +233,12 @@ def test_other_models_tasks_and_evaluation_data_have_other_tables(run, tmp_path)
 
 def test_the_sparsity_of_a_method_inside_a_method_is_that_of_the_run():
     """Otherwise runs at two sparsities would be two variants, and no curve."""
-    pruner = {"sparsity": 0.9, "init_sparsity": 0.9, "schedule": {"final": 0.9, "end": 0.5}, "target": {"sparsity": 0.8}}
+    pruner = {
+        "sparsity": 0.9,
+        "init_sparsity": 0.9,
+        "schedule": {"final": 0.9, "end": 0.5},
+        "target": {"sparsity": 0.8},
+    }
     row = {"settings": {"pruner": pruner, "sparsity": 0.9}, "sparsity": 0.9, "seed": 0}
     expected = {"pruner.init_sparsity": "0.9", "pruner.schedule.end": "0.5", "pruner.target.sparsity": "0.8"}
     assert variants.settings(row) == expected
