@@ -40,7 +40,9 @@ masking
 movement
 obert
 random
+rigl
 smp
+snip
 soft_movement
 sparsebert
 tamt

@@ -28,6 +28,7 @@ from prunebert.system.names import brief
 METHOD_ORDER = (
     *("dense", "random", "magnitude", "imp", "gmp", "movement", "soft_movement", "l0"),
     *("sparsebert", "tamt", "abp", "smp"),
+    *("snip", "rigl"),
 )
 MAX_WORD = 120  # characters of each part of a table's name
 DENOMINATORS = {

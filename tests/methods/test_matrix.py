@@ -26,6 +26,11 @@ PHASES = {
 }
 FROZEN = {"smp", "abp", "masking"}  # the other methods write weights
 EXTRA = {"imp": ["method.step=0.45"], "tamt": ["method.corpus.block=16"]}
+    "snip": ["saliency", "finetune"],
+    "rigl": ["prune"],
+}
+FROZEN = {"smp", "abp"}  # the other methods write weights
+EXTRA = {"imp": ["method.step=0.45"], "tamt": ["method.corpus.block=16"], "rigl": ["method.interval=1"]}
 FORMS = {
     "classification": ["task.label_words=[terrible,great]"],
     "pair": ["task.text=[sentence,second]", "task.label_words=[no,yes]"],

@@ -30,6 +30,8 @@ PUBLISHED = {
     "tamt": WIDE,
     "sparsebert": "encoder",
     "obert": "encoder",
+    "snip": "encoder",
+    "rigl": "encoder",
 }
 
 

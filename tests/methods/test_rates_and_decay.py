@@ -17,7 +17,9 @@ from prunebert.methods.masking import masking
 from prunebert.methods.movement import hard
 from prunebert.methods.obert import obert
 from prunebert.methods.random import random
+from prunebert.methods.rigl import rigl
 from prunebert.methods.smp import smp
+from prunebert.methods.snip import snip
 from prunebert.methods.soft_movement import soft
 from prunebert.methods.sparsebert import sparsebert
 from prunebert.methods.tamt import tamt
@@ -34,6 +36,8 @@ from tests.methods.test_l0 import L0
 from tests.methods.test_obert import OBERT
 from tests.methods.test_masking import MASKING
 from tests.methods.test_phases import FIXED, RANDOM, SMP
+from tests.methods.test_rigl import RIGL
+from tests.methods.test_snip import SNIP
 from tests.methods.test_soft_movement import SOFT
 from tests.methods.test_trained_magnitude import GMP, IMP, MOVEMENT
 from tests.toys import TASK
@@ -79,6 +83,8 @@ CASES = {
     "l0": (l0, L0 | HALF | FREE, {"prune": LAYERS | SCORES}),
     "l0, embeddings": (l0, L0 | HALF | FREE | EVERY, {"prune": ALL | SCORES}),
     "masking": (masking, MASKING | HALF | {"score_lr": SCORE_LR}, {"prune": SCORES | HEAD}),
+    "snip": (snip, SNIP | HALF, {"saliency": {}, "finetune": ALL}),
+    "rigl": (rigl, RIGL | HALF, {"prune": ALL}),
     "smp": (smp, S_ONLY, {"prune": SCORES}),
     "smp, linear": (smp, S_ONLY | {"head": "linear"}, {"prune": SCORES | HEAD}),
     "abp": (abp, THETA, {"prune": SCORES | HEAD}),

@@ -110,7 +110,12 @@ def words(toy, model_folder, tmp_path):
     return [*toy_words, "model.name=still", "fit.steps=30", "teacher_fit.steps=10", "mask_fit.steps=20", "sparsity=0.6"]
 
 
-METHODS = ["movement", "magnitude", "soft_movement", "l0", "abp", "gmp", "imp", "tamt", "sparsebert", "obert", "masking"]
+# fmt: off
+METHODS = [
+    "movement", "magnitude", "soft_movement", "l0", "abp", "gmp", "imp", "tamt", "sparsebert",
+    "obert", "masking", "snip", "rigl", "gmp_star", "platon", "sparse_transfer",
+]
+# fmt: on
 
 
 @pytest.mark.parametrize("method", ["smp", *[pytest.param(m, marks=pytest.mark.slow) for m in METHODS]])
