@@ -8,11 +8,12 @@ remaining weights, nothing is trained, and the mask changes (Algorithm 1):
     f(k) = α/2 (1 + cos(π k / T_end)),   α = drop_fraction
 
 Each matrix keeps its number of weights. allocation=erk sets it: the density is proportional to (n_in + n_out) /
-(n_in · n_out), and at most 1.
+(n_in · n_out), and at most 1. With pattern=RxC blocks are dropped and grown, by their sums of |w| and |∂L/∂w|.
 
 Removed weights are set to exactly 0 before an update, so the network without masks computes the same function, and its
-gradients are those of all weights. The stored weights are therefore 0 at most removed places. A dropped weight may be
-grown again in the same update. It then keeps its value, as in the released code.
+gradients are those of all weights. Most removed weights of the stored network are therefore 0. The mask file, not these
+zeros, records what is removed. A dropped weight may be grown again in the same update. It then keeps its value, as in
+the released code.
 
 Deviations
 ----------
@@ -55,6 +56,7 @@ from prunebert.distill import Distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks.draws import uniform_like
+from prunebert.masks.ranking import Ranking
 from prunebert.masks.top_v import Masks, TopV
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.ranges import Count, Fraction, Share, Text
@@ -93,8 +95,9 @@ def rigl(
     W = net.prunable(prunable)
     generator = net.generator("first masks")
     S = {n: w.detach().abs() if start == "magnitude" else uniform_like(w, generator) for n, w in W.items()}
-    net.masks = ranking(net, prunable, allocation, pattern, sparsity)(S, sparsity)
-    remaining = {n: int(M.sum()) for n, M in net.masks.items()}
+    rank = ranking(net, prunable, allocation, pattern, sparsity)
+    net.masks = rank(S, sparsity)
+    remaining = {n: int(M.sum()) // rank.pattern.unit for n, M in net.masks.items()}
     T = fit.steps_for(task.train_rows)
     updates = [k for k in range(interval, T, interval) if k < stop * T]
     if not updates:
@@ -113,7 +116,7 @@ def rigl(
     def gradients(t: float) -> None:
         if t in at:
             G = {n: torch.zeros_like(w) if w.grad is None else w.grad for n, w in W.items()}
-            net.masks = updated(net.masks, W, G, remaining, dropped_share(t / stop, drop_fraction))
+            net.masks = updated(rank, net.masks, W, G, remaining, dropped_share(t / stop, drop_fraction))
             for group in train:
                 for x in group.tensors.values():
                     x.grad = None  # an update takes the place of the step
@@ -138,26 +141,27 @@ def dropped_share(u: float, alpha: float) -> float:
     return alpha / 2 * (1 + math.cos(math.pi * u))
 
 
-def updated(M: Masks, W: Tensors, G: Tensors, remaining: dict[str, int], f: float) -> dict[str, Tensor]:
+def updated(rank: Ranking, M: Masks, W: Tensors, G: Tensors, remaining: dict[str, int], f: float) -> dict[str, Tensor]:
     """Return the masks after one update: in each matrix the smallest |w| are dropped, and the largest |g| grown.
 
     Args:
+        rank: its pattern may make blocks of the weights; its given masks limit where weights grow.
         M: the masks, bool, by name.
         W: the weights.
         G: the gradients of all weights, those of removed ones too.
-        remaining: how many weights of each matrix its mask keeps.
+        remaining: how many weights, or blocks, of each matrix its mask keeps.
         f: the share of them that is dropped, and grown; the number is rounded down.
     """
     dropped = {n: int(f * count) for n, count in remaining.items()}
-    stays = _largest(W, M, {n: remaining[n] - dropped[n] for n in M})
-    grown = _largest(G, {n: ~m for n, m in stays.items()}, dropped)
+    stays = _largest(rank, W, M, {n: remaining[n] - dropped[n] for n in M})
+    grown = _largest(rank, G, {n: ~m for n, m in stays.items()}, dropped)
     return {n: stays[n] | grown[n] for n in M}
 
 
-def _largest(x: Tensors, among: Masks, counts: dict[str, int]) -> dict[str, Tensor]:
+def _largest(rank: Ranking, x: Tensors, among: Masks, counts: dict[str, int]) -> dict[str, Tensor]:
     """Return True at the `counts` largest |x| of each matrix, all of them where `among` is True."""
     S = {n: x[n].detach().abs().masked_fill(~m, -math.inf) for n, m in among.items()}
-    return TopV().keep(S, [counts[n] for n in among])
+    return rank.by_pattern(S, lambda reduced: TopV().keep(reduced, [counts[n] for n in reduced]))
 
 
 def _refuse(allocation: str, pattern: str) -> None:

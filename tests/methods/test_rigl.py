@@ -7,10 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from prunebert.masks.pattern import parse
 
 from prunebert import distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
+from prunebert.masks.ranking import Ranking, uniform
 from prunebert.masks.top_v import count_kept
 from prunebert.methods.rigl import dropped_share, rigl, updated
 from prunebert.network import models
@@ -33,6 +35,7 @@ RIGL = {
     "head": "linear",
     "distill": distill.none,
 }
+PLAIN = Ranking(uniform)
 
 
 @pytest.mark.parametrize(("u", "share"), [(0.0, 0.3), (1 / 3, 0.225), (0.5, 0.15), (2 / 3, 0.075), (1.0, 0.0)], ids=str)
@@ -65,7 +68,7 @@ def test_an_update_is_that_of_plain_loops(share):
         W, G = numbers.integers(-3, 4, (2, 3, 4)).astype(float)
         other = ~M  # a second matrix, whose count is another
         tensors = [{"a": torch.tensor(a), "b": torch.tensor(b)} for a, b in ((M, other), (W, 2 * G), (G, W))]
-        new = updated(*tensors, {"a": kept, "b": 12 - kept}, share)
+        new = updated(PLAIN, *tensors, {"a": kept, "b": 12 - kept}, share)
         assert np.array_equal(new["a"], looped(M, W, G, share))
         assert np.array_equal(new["b"], looped(other, 2 * G, W, share))
         moved += int((new["a"].numpy() != M).sum())
@@ -77,7 +80,49 @@ def test_an_update_by_hand():
     M = torch.tensor([[1, 1, 1, 1, 0, 0]]).bool()
     W = torch.tensor([[0.1, 3.0, -0.2, -1.0, 0.0, 0.0]])
     G = torch.tensor([[5.0, 99.0, 1.0, 99.0, -9.0, 4.0]])
-    assert updated({"x": M}, {"x": W}, {"x": G}, {"x": 4}, 0.5)["x"].tolist() == [[1, 1, 0, 1, 1, 0]]
+    assert updated(PLAIN, {"x": M}, {"x": W}, {"x": G}, {"x": 4}, 0.5)["x"].tolist() == [[1, 1, 0, 1, 1, 0]]
+
+
+def test_blocks_move_by_the_sums_of_their_magnitudes():
+    """2 × 2 blocks. Those of sums 4 and 3 remain, so the second goes. Four gradients of -1 beat a single 3."""
+    ones, single = torch.ones(2, 2), torch.tensor([[3.0, 0.0], [0.0, 0.0]])
+    M = torch.cat([ones, ones, 0 * ones, 0 * ones], 1).bool()
+    W, G = torch.cat([ones, single, 0 * ones, 0 * ones], 1), torch.cat([9 * ones, 0 * ones, single, -ones], 1)
+    new = updated(Ranking(uniform, parse("2x2")), {"x": M}, {"x": W}, {"x": G}, {"x": 2}, 0.5)["x"]
+    assert new.tolist() == [[1, 1, 0, 0, 0, 0, 1, 1]] * 2
+
+
+def test_nothing_grows_outside_of_given_masks():
+    """The largest gradient is where a given mask is 0."""
+    given = {"x": torch.tensor([[1, 1, 0, 1]]).bool()}
+    M, W, G = (torch.tensor([row]) for row in ([1.0, 1, 0, 0], [2.0, 1, 0, 0], [0.0, 0, 9, 5]))
+    new = updated(Ranking(uniform, given=given), {"x": M.bool()}, {"x": W}, {"x": G}, {"x": 2}, 0.5)["x"]
+    assert new.tolist() == [[1, 0, 0, 1]]
+
+
+def test_the_density_of_a_matrix_follows_its_shape(net, task):
+    """ERK: a matrix of 32 × 32 keeps ε · 64 weights, and one of 32 × 64 keeps ε · 96.
+
+    The eight small and four large ones keep 3,276.8 of 16,384, so ε = 3,276.8 / 896, and the counts are 234.06 and
+    351.09.
+    """
+    next(rigl(net, task, **RIGL | {"allocation": "erk"}))
+    kept = {n: int(m.sum()) for n, m in net.masks.items()}
+    assert sum(kept.values()) == 3277
+    assert all(abs(count - {1024: 234.06, 2048: 351.09}[net.masks[n].numel()]) < 1 for n, count in kept.items())
+
+
+def test_a_run_in_blocks_keeps_whole_blocks(model_folder, task, impl):
+    net, _, seen = trained(model_folder, task, impl, pattern="4x4")
+    sizes = [count_kept(masks) for masks in seen]
+    assert (
+        len({*sizes}) == 1
+        and abs(sizes[0] - 0.2 * 16_384) <= 8
+        and any(not torch.equal(m, seen[0][n]) for n, m in net.masks.items())
+    )
+    for m in net.masks.values():
+        blocks = m.numpy().reshape(m.shape[0] // 4, 4, m.shape[1] // 4, 4).sum((1, 3))
+        assert {*blocks.ravel()} == {0, 16}
 
 
 def dense_gradients(net, phase, batch, W):
@@ -143,10 +188,10 @@ def test_random_masks_are_drawn_by_the_seed(model, task):
     assert (M.numpy() & large).sum() / M.sum() == pytest.approx(0.2, abs=0.02)  # independent of the magnitudes
 
 
-def trained(model_folder, task, impl, **settings):
+def trained(model_folder, task, impl, pattern="none", **settings):
     """Train on a fresh network. Return it, what was trained, and the masks of every step."""
     net, seen = SubNetwork(models.load(str(model_folder))), []
-    phase = next(rigl(net, task, **RIGL | {"interval": 1}))
+    phase = next(rigl(net, task, **RIGL | {"interval": 1, "pattern": pattern}))
     if "masks" not in settings:
         phase = watched(phase, lambda phase, t, M: seen.append(net.masks))
     settings = {"record": lambda line: None, "score": lambda: 0.0} | settings
