@@ -134,6 +134,26 @@ def require_reachable(net: SubNetwork, prunable: str, asked: float) -> None:
         )
 
 
+def require_room(given: Masks, groups: list[list[str]], final: Mapping[str, float], allocation: str) -> None:
+    """Raise BadInput if the checkpoint has removed more of some matrices than an allocation removes.
+
+    Args:
+        given: the checkpoint's masks.
+        groups: the names of the matrices that share what stays.
+        final: the sparsity of each matrix at the end.
+        allocation: as in method.allocation.
+    """
+    for names in groups:
+        removed = sum(given[n].numel() - count_kept({n: given[n]}) for n in names if n in given)
+        allowed = sum(given[n].numel() * final[n] for n in names if n in given)
+        if removed > allowed + len(names):
+            place = names[0] if len(names) == 1 else f"the {len(names)} matrices with {names[0]}"
+            raise BadInput(
+                f"method.allocation={allocation}: {KEY} has removed {removed:,} weights of {place} already, and the "
+                f"allocation removes {allowed:,.0f}; use method.allocation=global, or a higher sparsity"
+            )
+
+
 def _removed(net: SubNetwork, prunable: str) -> tuple[int, int]:
     """Return how many weights of a prunable set the checkpoint has removed, and how many the set has."""
     matrices = net.prunable(prunable)

@@ -23,8 +23,8 @@ def is_one(path: Path) -> bool:
 def read(path: Path, matrices: list[str], place: Place, key: str) -> dict[str, float]:
     """Return the sparsity of each matrix, by name.
 
-    The file is a table of names and sparsities. The names are layers (0, 1, …), kinds (query, intermediate, …) or matrices,
-    all of one sort. Beside layers also pooler and embeddings have a name, as they are in none.
+    The file is a table of names and sparsities. The names are layers (0, 1, …), kinds (query, intermediate, …) or
+    matrices, all of one sort. Beside layers also pooler and embeddings have a name, as they are in none.
 
     Args:
         path: the file.

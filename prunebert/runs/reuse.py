@@ -7,8 +7,10 @@ from typing import Literal
 
 from prunebert.errors import BadInput
 from prunebert.masks import pattern as patterns
+from prunebert.masks.allocation import erk
 from prunebert.masks.ranking import Ranking, Share, Strength, by_shape, by_strength, mean_scores, proportional, uniform
 from prunebert.masks.top_v import Masks, count_kept, counts
+from prunebert.network import zeros
 from prunebert.network.models import require_same_weights
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.runs import allocation_file, artifacts, reading
@@ -81,33 +83,44 @@ def ranking(
     """
     shape = patterns.parse(pattern)
     shapes = {n: tuple(W.shape) for n, W in net.prunable(prunable).items()}
+    given = {n: M for n, M in net.given.items() if n in shapes}
     patterns.require_fits(shape, shapes, sparsity)
-    if isinstance(shape, patterns.Groups) and allocation != "global":
-        if allocation not in ("uniform", "score"):
-            raise BadInput(
-                f"method.allocation={allocation}: method.pattern={shape} removes {shape.sparsity:.10g} of every "
-                "matrix, so only uniform, score and global are possible"
-            )
-        if allocation == "score":
-            log.info(
-                "method.pattern=%s: every matrix keeps the same share, so method.allocation=score acts as uniform",
-                shape,
-            )
-        share: Share | None = uniform
-    elif allocation == "global":
-        share = None
-    elif allocation == "uniform":
-        share = uniform
+    if given and str(shape) != patterns.NONE:
+        raise BadInput(f"method.pattern={shape}: the masks of model.masks have no such pattern; leave one of both out")
+    if isinstance(shape, patterns.Groups):
+        return Ranking(_of_groups(shape, allocation), shape)
+    if allocation == "global":
+        return Ranking(None, shape, given)
+    kinds: dict[str, list[str]] = {}
+    for n in shapes:
+        kinds.setdefault(net.place(n)[1], []).append(n)
+    final = dict.fromkeys(shapes, sparsity)
+    if allocation == "uniform":
+        share: Share = uniform
     elif allocation == "erk":
-        share = by_shape(shapes)
+        share, final = by_shape(shapes), erk(shapes, sparsity)
     elif allocation == "score":
-        kinds: dict[str, list[str]] = {}
-        for n in shapes:
-            kinds.setdefault(net.place(n)[1], []).append(n)
         share = by_strength(list(kinds.values()), strength)
     else:
-        share = proportional(_given(allocation, net, prunable, sparsity, by), sparsity)
-    return Ranking(share, shape)
+        final = _given(allocation, net, prunable, sparsity, by)
+        share = proportional(final, sparsity)
+    groups = list(kinds.values()) if allocation == "score" else [[n] for n in shapes]
+    zeros.require_room(given, groups, final, allocation)
+    return Ranking(share, shape, given)
+
+
+def _of_groups(shape: patterns.Groups, allocation: str) -> Share | None:
+    """Return the share of N:M, under which every matrix loses the same fraction."""
+    if allocation == "global":
+        return None
+    if allocation not in ("uniform", "score"):
+        raise BadInput(
+            f"{ALLOCATION}={allocation}: method.pattern={shape} removes {shape.sparsity:.10g} of every matrix, so only "
+            "uniform, score and global are possible"
+        )
+    if allocation == "score":
+        log.info("method.pattern=%s: every matrix keeps the same share, so %s=score acts as uniform", shape, ALLOCATION)
+    return uniform
 
 
 def _given(

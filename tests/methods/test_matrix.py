@@ -23,13 +23,10 @@ PHASES = {
     "tamt": ["mask-training", "finetune"],
     "sparsebert": ["teacher", "prune"],
     "obert": ["teacher", "fisher-1", "train-2", "fisher-2", "train-3"],
-}
-FROZEN = {"smp", "abp", "masking"}  # the other methods write weights
-EXTRA = {"imp": ["method.step=0.45"], "tamt": ["method.corpus.block=16"]}
     "snip": ["saliency", "finetune"],
     "rigl": ["prune"],
 }
-FROZEN = {"smp", "abp"}  # the other methods write weights
+FROZEN = {"smp", "abp", "masking"}  # the other methods write weights
 EXTRA = {"imp": ["method.step=0.45"], "tamt": ["method.corpus.block=16"], "rigl": ["method.interval=1"]}
 FORMS = {
     "classification": ["task.label_words=[terrible,great]"],

@@ -33,8 +33,8 @@ from prunebert.training.step import Stepper
 from tests.methods.tamt.conftest import TAMT
 from tests.methods.test_abp import ABP
 from tests.methods.test_l0 import L0
-from tests.methods.test_obert import OBERT
 from tests.methods.test_masking import MASKING
+from tests.methods.test_obert import OBERT
 from tests.methods.test_phases import FIXED, RANDOM, SMP
 from tests.methods.test_rigl import RIGL
 from tests.methods.test_snip import SNIP

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from prunebert.masks.pattern import parse
 
 from prunebert import distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
+from prunebert.masks.pattern import parse
 from prunebert.masks.ranking import Ranking, uniform
 from prunebert.masks.top_v import count_kept
 from prunebert.methods.rigl import dropped_share, rigl, updated
