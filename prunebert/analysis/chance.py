@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 from prunebert.masks import regularity
 from prunebert.masks.maskfile import Packed
+from prunebert.masks.pattern import Blocks
 
 Shape = tuple[int, int]  # rows and columns
 
@@ -45,10 +46,10 @@ def draw_of(mask: Packed) -> Draw:
     pattern = regularity.parse(mask.pattern)
     if pattern is None:
         return ANY
-    if pattern.most is None:
+    if isinstance(pattern, Blocks):
         return Draw((pattern.rows, pattern.columns), None)
-    exact = all(mask.kept[n] * pattern.columns == math.prod(s) * pattern.most for n, s in mask.shapes.items())
-    return Draw((1, 1), (1, pattern.columns)) if exact else ANY
+    exact = all(mask.kept[n] * pattern.of == math.prod(s) * pattern.keep for n, s in mask.shapes.items())
+    return Draw((1, 1), (1, pattern.of)) if exact else ANY
 
 
 @lru_cache(4096)

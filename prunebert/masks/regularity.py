@@ -9,40 +9,33 @@ satisfies no such pattern. A matrix that keeps everything or nothing satisfies e
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import numpy as np
 
-NONE = "none"  # the pattern of masks without one
+from prunebert.errors import BadInput
+from prunebert.masks import pattern as patterns
+from prunebert.masks.pattern import NONE, Blocks, Groups
+
+__all__ = ["NONE"]  # the pattern of masks without one; other modules know it by this name
 WORDS = {4: np.uint32, 8: np.uint64}  # a group of so many bools, read as one number
 
 
-class Pattern(NamedTuple):
-    """A pattern: N of every M columns if `most` is given, else blocks of `rows` by `columns`."""
-
-    rows: int  # of a block; 1 for N:M
-    columns: int  # of a block; M for N:M
-    most: int | None  # N for N:M; None for blocks
-
-
-def parse(pattern: str) -> Pattern | None:
-    """Read "N:M" with N below M, or "RxC". None for any other text, such as "none"."""
-    if match := re.fullmatch(r"([1-9]\d{0,5}):([1-9]\d{0,5})", pattern, re.ASCII):
-        most, columns = map(int, match.groups())
-        return Pattern(1, columns, most) if most < columns else None
-    if match := re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", pattern, re.ASCII):
-        return Pattern(int(match[1]), int(match[2]), None)
-    return None
+def parse(text: str) -> Groups | Blocks | None:
+    """Return the pattern that a text names. None if it names none, such as "none" or a word of another method."""
+    try:
+        found = patterns.parse(text)
+    except BadInput:
+        return None
+    return found if isinstance(found, Groups | Blocks) else None
 
 
-def satisfied(masks: Iterable[np.ndarray], pattern: Pattern) -> bool:
+def satisfied(masks: Iterable[np.ndarray], pattern: Groups | Blocks) -> bool:
     """Return whether each of these bool matrices satisfies the pattern."""
-    if pattern.most is None:
+    if isinstance(pattern, Blocks):
         return all(in_blocks(mask, pattern.rows, pattern.columns) for mask in masks)
-    counts = (most_kept(mask, pattern.columns) for mask in masks)
-    return all(count is not None and count <= pattern.most for count in counts)
+    counts = (most_kept(mask, pattern.of) for mask in masks)
+    return all(count is not None and count <= pattern.keep for count in counts)
 
 
 def kept_in_groups(mask: np.ndarray, width: int) -> np.ndarray | None:
