@@ -70,7 +70,7 @@ def train(
     steps, fit = phase.steps, phase.fit
     take_step = Stepper(net, phase, seed=seed, impl=impl)
     phase = take_step.phase
-    best = Best(take_step.trained)
+    best = Best(take_step.trained, net)
     checkpoints = checkpoints or NoCheckpoints()
     moment = Moment(net, phase, take_step.trained, take_step.optimizers, take_step.history, best)
     distributed.barrier()  # until rank 0 has stored the previous phase and removed its moments

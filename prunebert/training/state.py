@@ -40,7 +40,8 @@ class Moment:
         for i, optimizer in enumerate(self.optimizers):
             for j, state in optimizer.state_dict()["state"].items():
                 copies |= _under(f"optimizer.{i}.{j}", {k: v for k, v in state.items() if isinstance(v, Tensor)})
-        copies |= _under("history", self.history.tensors()) | _under("best", self.best.state)
+        copies |= _under("history", self.history.tensors())
+        copies |= _under("best", self.best.state) | _under("best_masks", self.best.masks)
         return {n: x.detach().to("cpu", copy=True).contiguous() for n, x in copies.items()}
 
     def values(self) -> dict[str, Any]:
@@ -56,9 +57,12 @@ class Moment:
         """Set the state to what `tensors` and `values` returned."""
         device = next(self.net.parameters()).device
 
-        def part(name: str) -> dict[str, Tensor]:
+        def stored(name: str) -> dict[str, Tensor]:
             start = f"{name}."
-            return {n.removeprefix(start): x.to(device) for n, x in tensors.items() if n.startswith(start)}
+            return {n.removeprefix(start): x for n, x in tensors.items() if n.startswith(start)}
+
+        def part(name: str) -> dict[str, Tensor]:
+            return {n: x.to(device) for n, x in stored(name).items()}
 
         for n, x in part("trained").items():
             self.trained[n].copy_(x)
@@ -67,12 +71,12 @@ class Moment:
         self.phase.memory.update(values["memory"] | part("memory"))
         for i, optimizer in enumerate(self.optimizers):
             state: dict[int, dict[str, Tensor]] = {}
-            for name, x in part(f"optimizer.{i}").items():
+            for name, x in stored(f"optimizer.{i}").items():  # it places the tensors itself: some count on the CPU
                 j, _, key = name.partition(".")
                 state.setdefault(int(j), {})[key] = x
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         self.history.restore(part("history"), values["history"])
-        self.best.state = {n: x.cpu() for n, x in part("best").items()}
+        self.best.state, self.best.masks = stored("best"), stored("best_masks")
         self.best.score, self.best.step = values["best"]
         torch.set_rng_state(tensors["rng.cpu"])
         if "rng.cuda" in tensors and torch.cuda.is_available():
@@ -85,22 +89,26 @@ def _under(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 class Best:
-    """The trained tensors at the best score so far; of equal scores the earliest counts."""
+    """The trained tensors and the masks at the best score so far; of equal scores the earliest counts."""
 
-    def __init__(self, trained: dict[str, Tensor]) -> None:
-        self.trained = trained
+    def __init__(self, trained: dict[str, Tensor], net: SubNetwork) -> None:
+        self.trained, self.net = trained, net
         self.score, self.step = -math.inf, 0
         self.state: dict[str, Tensor] = {}
+        self.masks: dict[str, Tensor] = {}
 
     def offer(self, score: float, step: int) -> None:
-        """Copy the tensors if `score` beats every earlier one."""
+        """Copy the tensors and the network's masks if `score` beats every earlier one."""
         if score > self.score:
             self.score, self.step = score, step
             self.state = {n: x.detach().to("cpu", copy=True) for n, x in self.trained.items()}
+            self.masks = {n: m.detach().to("cpu", copy=True) for n, m in self.net.masks.items()}
 
     def restore(self) -> int:
-        """Restore the best state; return its step."""
+        """Restore the best state and its masks; return its step."""
+        device = next(self.net.parameters()).device
         with torch.no_grad():
             for name, tensor in self.trained.items():
                 tensor.copy_(self.state[name])
+        self.net.masks = {n: m.to(device) for n, m in self.masks.items()}
         return self.step

@@ -33,7 +33,7 @@ def started(seed: int, phase_name: str = "prune") -> Moment:
     groups = [SimpleNamespace(name=n, tensors={"x": x}) for n, x in (("weights", net.weight), ("scores", net.scores))]
     phase = SimpleNamespace(name=phase_name, memory={"of": "another run"}, planned=6, train=groups, checkpointed=True)
     trained = {"weights.x": net.weight, "scores.x": net.scores}
-    return Moment(net, phase, trained, optimizers, History(), Best(trained))
+    return Moment(net, phase, trained, optimizers, History(), Best(trained, net))
 
 
 def take(moment: Moment, step: int) -> None:
@@ -61,7 +61,19 @@ def everything(moment: Moment) -> dict:
     numbers = {"history": history, "best": (moment.best.score, moment.best.step), "steps": moment.phase.memory["steps"]}
     tensors = {**moment.trained, **net.masks, "sum": moment.phase.memory["sum"], "next": torch.rand(2)}
     tensors |= {f"best.{n}": x for n, x in moment.best.state.items()}
+    tensors |= {f"best mask.{n}": m for n, m in moment.best.masks.items()}
     return numbers | {n: x.tolist() for n, x in tensors.items()}
+
+
+def test_the_best_step_gets_its_own_masks_back():
+    """Masks that no trained tensor gives anew, as those of weights that were set to 0, belong to their step."""
+    moment, masks = started(0), {}
+    for step in range(1, 7):
+        take(moment, step)
+        masks[step] = moment.net.masks["x"].clone()
+    assert not torch.equal(masks[2], masks[6])
+    assert moment.best.restore() == 2
+    assert torch.equal(moment.net.masks["x"], masks[2])
 
 
 @pytest.fixture
