@@ -29,9 +29,9 @@ class Group:
     name: str  # of the group; it prefixes the tensors' names in a checkpoint
     tensors: Mapping[str, Tensor]  # by name
     lr: float  # the largest; Fit.rate scales it at every step
-    weight_decay: float = 0.0
-    optimizer: Literal["adamw", "sgd"] = "adamw"  # sgd is plain gradient descent
-    eps: float = 1e-8  # AdamW's ε
+    weight_decay: float = 0.0  # of sgd and adamax it is added to the gradient
+    optimizer: Literal["adamw", "sgd", "adamax"] = "adamw"  # sgd is plain gradient descent
+    eps: float = 1e-8  # AdamW's and Adamax's ε
 
 
 @dataclass(frozen=True)

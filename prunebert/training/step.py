@@ -20,7 +20,11 @@ from prunebert.system import distributed
 from prunebert.system.impl import Impl
 from prunebert.training.phase import Group, Phase, Terms, keeping_given
 
-OPTIMIZERS: dict[str, Any] = {"adamw": partial(torch.optim.AdamW, fused=True), "sgd": torch.optim.SGD}
+OPTIMIZERS: dict[str, Any] = {
+    "adamw": partial(torch.optim.AdamW, fused=True),
+    "sgd": torch.optim.SGD,
+    "adamax": torch.optim.Adamax,
+}
 LOWER = "lower fit.lr, fit.head_lr or method.score_lr"
 
 
@@ -138,7 +142,7 @@ def _parameters(group: Group) -> dict[str, Any]:
         "lr": group.lr,
         "full_lr": group.lr,
         "weight_decay": group.weight_decay,
-    } | ({"eps": group.eps} if group.optimizer == "adamw" else {})
+    } | ({"eps": group.eps} if group.optimizer != "sgd" else {})
 
 
 def share(batch: Batch) -> tuple[Batch, float]:

@@ -92,6 +92,30 @@ def test_epsilon_is_that_of_each_group(impl):
     assert usual.tensors["u"].tolist() == pytest.approx([-0.05, 0.05], rel=1e-3)
 
 
+def test_two_steps_of_adamax_by_hand(impl):
+    """Gradients of 3 and 0: m is 0.3 / 0.1, then 0.27 / 0.19, and u is 3, then 0.999 · 3. The step is lr m / u.
+
+    Kingma & Ba 2015, Algorithm 2. At g = 1e-6 the first step is lr g / (|g| + ε): half of lr with ε = 1e-6.
+    """
+    x = Group(name="x", tensors={"x": torch.zeros(1), "s": torch.zeros(1)}, lr=0.1, optimizer="adamax", eps=1e-6)
+    phase = Phase(
+        name="x",
+        task=ROWS,
+        head="h",
+        fit=FIT,
+        train=[x],
+        masks=lambda t, hard: {},
+        loss=lambda out, batch, t: {
+            "l": ((x.tensors["x"] * 3.0 + x.tensors["s"] * 1e-6) * (1.0 if t == 0.25 else 0.0)).sum()
+        },
+    )
+    step = Stepper(Still(), phase, seed=0, impl=impl)
+    step(0, BATCH)
+    assert x.tensors["s"].item() == pytest.approx(-0.05, rel=1e-5)
+    step(1, BATCH)
+    assert x.tensors["x"].item() == pytest.approx(-0.1 - 0.1 * (0.27 / 0.19) / (0.999 * 3), rel=1e-5)
+
+
 def test_every_group_follows_the_schedule_at_its_own_rate(impl):
     """Warm-up over 2 of 4 steps, then to 0: the factors are ½, 1, 1, ½, together 3. AdamW moves by 3 lr."""
     fit = Fit(epochs=1, steps=4, batch_size=4, lr=0, head_lr=0, warmup=0.5, clip=1e9)
