@@ -148,7 +148,7 @@ def resolved(value: Any, config: Tree) -> Any:
         except KeyError:
             return number(arguments[1])
     given, wanted, then, otherwise = arguments  # of `when`
-    return number(then if resolved(given, config) == wanted else otherwise)
+    return number(then if resolved(given, config) == number(wanted) else otherwise)
 
 
 def number(text: str) -> Any:

@@ -39,6 +39,7 @@ magnitude
 masking
 movement
 obert
+platon
 random
 rigl
 smp

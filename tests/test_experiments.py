@@ -23,6 +23,7 @@ def test_every_table_has_an_experiment():
         *("quickstart", "smp_table1", "smp_table2", "abp_table2", "abp_table2_baselines"),
         *("tamt_grid", "tamt_grid_baselines", "sparsebert", "movement_table", "measured", "measured_minilm", "tune"),
         "obert",
+        "platon",
     }
 
 

@@ -26,9 +26,8 @@ from prunebert.settings import former, signature
 from prunebert.system.names import brief
 
 METHOD_ORDER = (
-    *("dense", "random", "magnitude", "imp", "gmp", "movement", "soft_movement", "l0"),
-    *("sparsebert", "tamt", "abp", "smp"),
-    *("snip", "rigl"),
+    *("dense", "random", "magnitude", "imp", "gmp", "gmp_star", "movement", "soft_movement", "platon", "l0"),
+    *("obert", "snip", "rigl", "sparsebert", "tamt", "sparse_transfer", "abp", "masking", "smp"),
 )
 MAX_WORD = 120  # characters of each part of a table's name
 DENOMINATORS = {

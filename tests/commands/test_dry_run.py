@@ -29,6 +29,7 @@ METHODS = {  # the settings beside the default ones
     "imp": {"step": 0.45},  # two rounds
     "gmp": {"train_embeddings": False},
     "movement": {"distill": KD},
+    "platon": {},
     "soft_movement": {"prunable": "encoder_pooler"},  # its penalty reaches scores that no head reads
     "l0": {},
     "smp": {},

@@ -82,7 +82,7 @@ class OneMatrix:
     """A network of one matrix, for a calculation by hand."""
 
     def __init__(self, W):
-        self.W, self.masks = W, {}
+        self.W, self.masks, self.given = W, {}, {}
 
     def generator(self, purpose):
         return torch.Generator().manual_seed(0)

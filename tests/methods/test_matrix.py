@@ -16,6 +16,7 @@ PHASES = {
     "imp": ["round-1", "round-2", "finetune"],
     "gmp": ["prune"],
     "movement": ["prune"],
+    "platon": ["prune"],
     "soft_movement": ["prune"],
     "l0": ["prune"],
     "smp": ["prune"],

@@ -47,7 +47,7 @@ FIXED = {
     "masks": None,
     "keep_pretrained": False,
 }
-RANDOM = {"seed": 4, "budget": None, "budget_by": "matrix"}
+RANDOM = {"seed": 4, "allocation_by": "matrix"}
 
 
 def run(method, net, task, impl, **settings):

@@ -23,6 +23,7 @@ PUBLISHED = {
     "imp": "encoder_pooler",
     "gmp": "encoder",
     "movement": "encoder",
+    "platon": "encoder",
     "soft_movement": "encoder",
     "l0": "encoder",
     "smp": "encoder",

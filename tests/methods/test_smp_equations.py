@@ -145,6 +145,7 @@ def stand_in(S, pretrained=True):
     head = {"weight": torch.zeros(2, 2)}
     return SimpleNamespace(
         place=place,
+        given={},
         add_head=lambda form, kind: "toy",
         heads={"toy": SimpleNamespace(pretrained=pretrained)},
         head_parameters=lambda key: head,

@@ -50,6 +50,8 @@ RATES = {
     **{name: [WEIGHTS] for name in ("dense", "sparsebert", "obert")},
     **{name: [HEAD] for name in ("random", "magnitude", "imp", "gmp")},
     "tamt": [WEIGHTS, "${when:${method.masks},null,mask_fit.lr,fit.lr}"],
+    "gmp_star": [WEIGHTS],
+    "platon": [WEIGHTS],
 }
 
 

@@ -11,12 +11,14 @@ from prunebert.masks.apply import straight_through
 from prunebert.methods.dense import dense
 from prunebert.methods.gradual import gmp
 from prunebert.methods.movement import hard
+from prunebert.methods.platon import platon
 from prunebert.methods.smp import smp
 from prunebert.schedules import Cubic
 from prunebert.system.impl import Impl
 from prunebert.training import step as steps
 from prunebert.training.step import Stepper
 from tests.methods.test_phases import SMP
+from tests.methods.test_platon import SETTINGS as PLATON
 from tests.methods.test_trained_magnitude import GMP, MOVEMENT
 
 META = torch.device("meta")
@@ -28,13 +30,16 @@ WITHOUT_WAITING = {
     "movement": (hard, MOVEMENT | {"fit": FIT, "schedule": Cubic(0.9)}),
     "movement, global": (hard, MOVEMENT | {"fit": FIT, "schedule": Cubic(0.9), "allocation": "global"}),
     "gmp": (gmp, GMP | {"fit": FIT, "schedule": Cubic(0.9)}),
+    "platon": (platon, PLATON | {"fit": FIT, "schedule": Cubic(0.9), "interval": 1}),
 }
 
 
 @pytest.fixture
 def unreadable(monkeypatch):
     """Return an Impl whose device is meta. The fused optimizer does not support it; the plain one is equivalent."""
-    monkeypatch.setattr(steps, "OPTIMIZERS", {"adamw": partial(torch.optim.AdamW, foreach=True)})
+    monkeypatch.setattr(
+        steps, "OPTIMIZERS", {"adamw": partial(torch.optim.AdamW, foreach=True), "adamax": torch.optim.Adamax}
+    )
     monkeypatch.setattr(Impl, "torch_device", META)
     return Impl(device="cpu", precision="fp32", compile=False, threads=1)
 

@@ -68,7 +68,7 @@ class OneMatrix:
     """A network of one matrix, for a calculation by hand."""
 
     def __init__(self, W):
-        self.W, self.masks = W, {}
+        self.W, self.masks, self.given = W, {}, {}
 
     def add_head(self, form, kind):
         return "head"
