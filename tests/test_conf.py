@@ -33,6 +33,7 @@ METHODS = """
 abp
 dense
 gmp
+gmp_star
 imp
 l0
 magnitude
@@ -167,6 +168,7 @@ SQUAD_TEACHER = {  # movement pruning's sheet: 3 epochs, lr 3e-5, 5,400 warm-up 
         ("method=gmp fit=smoke", 0.9),
         ("experiment=smp_table1 method=movement", 0.9),
         ("experiment=smp_table1 method=smp", 0.5),
+        ("method=gmp_star fit=quick", 1.0),
         ("method=gmp distill.weight=0.3", 0.3),
         ("method=movement distill=hidden_cosine", 1.0),
     ],

@@ -28,6 +28,7 @@ METHODS = {  # the settings beside the default ones
     "masking": {"distill": KD},
     "imp": {"step": 0.45},  # two rounds
     "gmp": {"train_embeddings": False},
+    "gmp_star": {},
     "movement": {"distill": KD},
     "platon": {},
     "soft_movement": {"prunable": "encoder_pooler"},  # its penalty reaches scores that no head reads

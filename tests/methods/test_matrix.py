@@ -15,6 +15,7 @@ PHASES = {
     "masking": ["prune"],
     "imp": ["round-1", "round-2", "finetune"],
     "gmp": ["prune"],
+    "gmp_star": ["teacher", "prune"],
     "movement": ["prune"],
     "platon": ["prune"],
     "soft_movement": ["prune"],

@@ -22,6 +22,7 @@ PUBLISHED = {
     "masking": "encoder_pooler",
     "imp": "encoder_pooler",
     "gmp": "encoder",
+    "gmp_star": "encoder",
     "movement": "encoder",
     "platon": "encoder",
     "soft_movement": "encoder",

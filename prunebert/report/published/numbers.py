@@ -48,6 +48,7 @@ CITED = {
     "SparseBERT README": "Xu et al., NAACL 2021: README of their code, DerronXu/SparseBERT",
     "oBERT README": "Kurtic et al., EMNLP 2022: README of their code, neuralmagic/sparseml",
     "Prune-OFA model card": "Zafrir et al. 2021: Intel's model card of BERT-base at 90 %, commit 57026fb",
+    "GMP-star recipe": "Kurtic & Alistarh, arXiv 2210.06384: recipe bert-base-12layers_prune90 of neuralmagic/sparseml",
 }
 READ = {
     "paper": "read in the paper",
@@ -62,6 +63,7 @@ KINDS = {
     "interpolated": "linear between two runs of the movement sheet; no run has this sparsity",
     "unexplained": "no run of the movement sheet has this sparsity, and it is no linear interpolation",
     "derived": "the sum of a score and a difference that two tables print",
+    "computed": "a dense score times the share of it that the source prints",
     ANOTHER_SPARSITY: "in the movement sheet this is a run at another sparsity than printed",
 }
 FEWEST_ON_A_CURVE = 3  # sparsities

@@ -20,6 +20,7 @@ CELLS = {
     "magnitude": ("sst2", 0.5, (), {"denominator": WHOLE, "settings": RETRAINED}),
     "imp": ("sst2", 0.6, (), {}),
     "gmp": ("mnli", 0.9, ("distill=logits",), {}),
+    "gmp_star": ("squad", 0.9, ("distill=logits",), {}),
     "movement": ("mnli", 0.9, ("distill=logits",), {}),
     "soft_movement": ("mnli", 0.9, ("distill=logits",), {}),
     "l0": ("mnli", 0.9, ("distill=logits",), {}),

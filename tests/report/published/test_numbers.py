@@ -32,6 +32,7 @@ SUMS = {
     "BERT-Tickets Table 2": (11 * 3, 854.6 + 852.1 + 562.6),  # full, IMP, random
     "oBERT README": (3 + 9 + 6 + 6, 2088.13),
     "Prune-OFA model card": (2 + 2 + 2 + 1 + 1, 689.56),  # SQuAD, MNLI, QQP, QNLI, SST-2
+    "GMP-star recipe": (1, 87.2),  # 98.4 % of 88.596
     "SparseBERT slides": (8, 606.3),
     "SparseBERT README": (8, 713.1),
 }
@@ -145,6 +146,7 @@ SPOTS = [
     ("movement sheet", "qqp", "f1", "gmp", "", 0.9, "logits", 0.75866),
     ("movement sheet", "squad", "f1", "movement", "allocation=global", 0.97, "no", 0.78613),
     ("oBERT README", "squad", "f1", "sparse_transfer", "pruner=prunebert.methods.obert.obert", 0.97, "logits", 0.8492),
+    ("GMP-star recipe", "squad", "f1", "gmp_star", "", 0.9, "logits", 0.872),
 ]
 
 
