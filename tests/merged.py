@@ -147,6 +147,9 @@ def resolved(value: Any, config: Tree) -> Any:
             return resolved(select(config, arguments[0]), config)
         except KeyError:
             return number(arguments[1])
+    if match[1] == "by_pattern":
+        kept, _, group = str(config["method"].get("pattern", "none")).partition(":")
+        return 1 - int(kept) / int(group) if group else number(arguments[0])
     given, wanted, then, otherwise = arguments  # of `when`
     return number(then if resolved(given, config) == number(wanted) else otherwise)
 

@@ -47,7 +47,7 @@ SCORE, WEIGHTS, HEAD = "method.score_lr", "fit.lr", "${when:${method.keep_pretra
 RATES = {
     **{name: [SCORE, WEIGHTS] for name in ("movement", "soft_movement", "l0")},
     **{name: [SCORE] for name in ("smp", "abp", "masking")},
-    **{name: [WEIGHTS] for name in ("dense", "sparsebert", "obert")},
+    **{name: [WEIGHTS] for name in ("dense", "sparsebert", "obert", "snip", "rigl")},
     **{name: [HEAD] for name in ("random", "magnitude", "imp", "gmp")},
     "tamt": [WEIGHTS, "${when:${method.masks},null,mask_fit.lr,fit.lr}"],
     "gmp_star": [WEIGHTS],
