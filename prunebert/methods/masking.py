@@ -54,7 +54,7 @@ from prunebert.fit import Fit
 from prunebert.masks.apply import straight_through
 from prunebert.masks.chunks import larger
 from prunebert.masks.draws import uniform_like
-from prunebert.masks.top_v import Masks, Scores, keep_top
+from prunebert.masks.top_v import Masks, Scores
 from prunebert.masks.top_v import sparsity as measured
 from prunebert.methods.magnitude import magnitude
 from prunebert.network.subnetwork import SubNetwork
@@ -99,10 +99,13 @@ def masking(
         S = {n: 2 * tau * M for n, M in rank(magnitude(net, prunable), sparsity).items()}
     else:
         S = drawn(net, prunable, sparsity, tau, init_scale)
-        S = S if exact else apart(S, keep_top(S, sparsity), tau)
+        S = S if exact else apart(S, rank(S, sparsity), tau)
+
+    def above(scores: Scores) -> Masks:
+        return {n: larger(s.detach(), tau) for n, s in scores.items()}
 
     def masks(t: float, hard: bool) -> Masks:
-        M = rank(S, sparsity) if exact else {n: larger(s.detach(), tau) for n, s in S.items()}
+        M = rank(S, sparsity) if exact else rank.by_pattern(S, above)  # without what the checkpoint has removed
         return M if hard else straight_through(M, S)
 
     new_head = {} if net.heads[key].pretrained else net.head_parameters(key)

@@ -145,3 +145,19 @@ def test_without_control_the_sparsity_drifts_and_the_run_says_where_to(net, task
     reached = sparsity(net.masks)
     assert 0.22 < reached < 0.8  # three steps of 0.1 carry scores of at most 0.13 across τ, from either side
     assert f"τ = 0.01; the sparsity started at 0.2 and ended at {reached:.4f}" in caplog.text
+
+
+@pytest.mark.parametrize("control", ["sparsity", "none"])
+def test_what_a_sparse_checkpoint_has_removed_stays_removed(net, task, impl, control):
+    """model.masks=zeros. The smaller half of two matrices is gone; scores of it that rise above τ bring nothing back."""
+    for n in list(net.prunable())[:2]:
+        W = net.prunable()[n].detach().abs()
+        net.given[n] = torch.from_numpy(W.numpy() > np.median(W.numpy()))
+    phase = next(masking(net, task, **MASKING | {"control": control, "sparsity": 0.6}))
+    assert exact(SimpleNamespace(masks=phase.masks(0.1, True)), 0.6)
+    for s in phase.train[0].tensors.values():
+        s.data += 5.0
+    train(net, phase, seed=0, impl=impl, record=lambda line: None, score=lambda: 0.0)
+    assert not any((net.masks[n] & ~given).any() for n, given in net.given.items()) and len(net.given) == 2
+    kept = {n: float(m.float().mean()) for n, m in net.masks.items()}
+    assert [share for n, share in kept.items() if n in net.given] == ([0.4, 0.4] if control == "sparsity" else [0.5] * 2) or control == "sparsity"

@@ -48,7 +48,7 @@ class Bare(nn.Module):
         super().__init__()
         self.W = nn.Parameter(W.clone())
         self.shapes = {"w": (4, 5)} | {f"w{i}": shape for i, shape in enumerate(shapes)}
-        self.masks = {}
+        self.masks, self.given = {}, {}
 
     def forward(self, batch, head, masks, needs=()):
         return SimpleNamespace(logits=self.W * masks["w"] @ x)
@@ -64,6 +64,9 @@ class Bare(nn.Module):
 
     def prunable(self, which="encoder"):
         return {"w": self.W}
+
+    def place(self, name):
+        return 0, "query"
 
     def new_scores(self, which, value=0.0):
         return {n: torch.full(shape, value) for n, shape in self.shapes.items()}
