@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,11 +18,19 @@ from prunebert.masks.selection import Counts, Scalar
 from prunebert.masks.top_v import Masks, Scores, TopV, counts
 
 Sizes = dict[str, int]  # scores of each matrix; under a pattern of blocks, blocks
-# Counts(S, sizes, alive, sparsity): how many scores of each matrix stay, in the order of S. alive: how many may stay at
+# (S, sizes, alive, sparsity) -> how many scores of each matrix stay, in the order of S. alive: how many may stay at
 # all; None: every one.
-Share = Callable[[Scores, Sizes, Sizes | None, float], Counts]
+CountsOf = Callable[[Scores, Sizes, Sizes | None, float], Counts]
 Strength = Callable[[Scores], dict[str, Tensor]]  # R of each matrix, 0-d
 UNSTRUCTURED = Unstructured()
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many scores of each matrix stay."""
+
+    counts: CountsOf
+    may_rise: bool = False  # whether a matrix may get more than at a lower sparsity, so that shrinking masks limit it
 
 
 class Ranking:
@@ -49,7 +58,7 @@ class Ranking:
             sparsity: The fraction removed.
             within: Masks outside of which no weight may stay, for masks that only shrink.
         """
-        limited = bool(self.given or within)
+        limited = bool(self.given or (within and self.share and self.share.may_rise))
         return self.by_pattern(S, lambda reduced: self._top(self._rank, reduced, S, sparsity, limited), within)
 
     def by_pattern(
@@ -97,26 +106,28 @@ class Ranking:
             return rank(reduced, sparsity)
         sizes = {n: s.numel() for n, s in reduced.items()}
         alive = {n: int((s > -math.inf).sum()) for n, s in reduced.items()} if limited else None
-        return rank.keep(reduced, self.share(S, sizes, alive, sparsity))
+        return rank.keep(reduced, self.share.counts(S, sizes, alive, sparsity))
 
 
-def uniform(S: Scores, sizes: Sizes, alive: Sizes | None, sparsity: float) -> Counts:
-    """Share equally: every matrix loses the same fraction."""
+def _equal(S: Scores, sizes: Sizes, alive: Sizes | None, sparsity: float) -> Counts:
     return _whole(sizes, dict.fromkeys(sizes, sparsity), alive)
+
+
+UNIFORM = Share(_equal)  # every matrix loses the same fraction
 
 
 def proportional(final: dict[str, float], sparsity: float) -> Share:
     """Return the share that removes `final` of each matrix at this sparsity, and at a lower one proportionally less."""
 
-    def share(S: Scores, sizes: Sizes, alive: Sizes | None, current: float) -> Counts:
+    def counts_of(S: Scores, sizes: Sizes, alive: Sizes | None, current: float) -> Counts:
         return _whole(sizes, {n: final[n] * current / sparsity if sparsity else 0.0 for n in sizes}, alive)
 
-    return share
+    return Share(counts_of)
 
 
 def by_shape(shapes: dict[str, tuple[int, ...]]) -> Share:
     """Return the share of the Erdős–Rényi allocation."""
-    return lambda S, sizes, alive, sparsity: _whole(sizes, erk(shapes, sparsity), alive)
+    return Share(lambda S, sizes, alive, sparsity: _whole(sizes, erk(shapes, sparsity), alive))
 
 
 def by_strength(kinds: list[list[str]], strength: Strength) -> Share:
@@ -127,7 +138,7 @@ def by_strength(kinds: list[list[str]], strength: Strength) -> Share:
         strength: R of each matrix.
     """
 
-    def share(S: Scores, sizes: Sizes, alive: Sizes | None, sparsity: float) -> Counts:
+    def counts_of(S: Scores, sizes: Sizes, alive: Sizes | None, sparsity: float) -> Counts:
         R = strength(S)
         if alive is None:
             return allocate(R, kinds, sizes, 1 - sparsity)
@@ -139,7 +150,7 @@ def by_strength(kinds: list[list[str]], strength: Strength) -> Share:
             removed |= {n: 1 - x for n, x in zip(names, shares, strict=True)}
         return _whole(sizes, {n: removed[n] for n in sizes}, alive)
 
-    return share
+    return Share(counts_of, may_rise=True)
 
 
 @torch.no_grad()

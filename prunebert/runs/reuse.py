@@ -8,7 +8,7 @@ from typing import Literal
 from prunebert.errors import BadInput
 from prunebert.masks import pattern as patterns
 from prunebert.masks.allocation import erk
-from prunebert.masks.ranking import Ranking, Share, Strength, by_shape, by_strength, mean_scores, proportional, uniform
+from prunebert.masks.ranking import UNIFORM, Ranking, Share, Strength, by_shape, by_strength, mean_scores, proportional
 from prunebert.masks.top_v import Masks, count_kept, counts
 from prunebert.network import zeros
 from prunebert.network.models import require_same_weights
@@ -96,7 +96,7 @@ def ranking(
         kinds.setdefault(net.place(n)[1], []).append(n)
     final = dict.fromkeys(shapes, sparsity)
     if allocation == "uniform":
-        share: Share = uniform
+        share = UNIFORM
     elif allocation == "erk":
         share, final = by_shape(shapes), erk(shapes, sparsity)
     elif allocation == "score":
@@ -120,7 +120,7 @@ def _of_groups(shape: patterns.Groups, allocation: str) -> Share | None:
         )
     if allocation == "score":
         log.info("method.pattern=%s: every matrix keeps the same share, so %s=score acts as uniform", shape, ALLOCATION)
-    return uniform
+    return UNIFORM
 
 
 def _given(

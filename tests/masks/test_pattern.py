@@ -8,7 +8,7 @@ import torch
 
 from prunebert.errors import BadInput
 from prunebert.masks import pattern
-from prunebert.masks.ranking import Ranking, by_shape, mean_scores, proportional, uniform
+from prunebert.masks.ranking import UNIFORM, Ranking, by_shape, mean_scores, proportional
 
 
 def drawn(*shape, seed=0, ties=False):
@@ -29,7 +29,7 @@ def by_loops(S, n, m):
 
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize(("n", "m"), [(2, 4), (1, 4), (4, 8), (3, 6)])
-@pytest.mark.parametrize("share", [uniform, None])
+@pytest.mark.parametrize("share", [UNIFORM, None])
 def test_a_complete_pattern_keeps_the_largest_of_every_group(n, m, ties, share):
     S = {"a": drawn(6, 24, ties=ties), "b": drawn(4, 48, seed=1, ties=ties)}
     M = Ranking(share, pattern.Groups(n, m))(S, 1 - n / m)
@@ -39,19 +39,19 @@ def test_a_complete_pattern_keeps_the_largest_of_every_group(n, m, ties, share):
 def test_on_the_way_the_smallest_of_those_that_will_go_go_first():
     """2:4 at a quarter: of each row's eight weights four will go, and the two smallest of these go now."""
     S = {"a": torch.tensor([[9.0, 1, 8, 2, 3, 4, 6, 5]])}
-    assert Ranking(uniform, pattern.Groups(2, 4))(S, 0.25)["a"].tolist() == [[True, False, True, False, *[True] * 4]]
+    assert Ranking(UNIFORM, pattern.Groups(2, 4))(S, 0.25)["a"].tolist() == [[True, False, True, False, *[True] * 4]]
     # 3 would go before 4, but 4 is not larger than 2: at 3/8 the third one is 3
-    assert not Ranking(uniform, pattern.Groups(2, 4))(S, 3 / 8)["a"][0, 4]
+    assert not Ranking(UNIFORM, pattern.Groups(2, 4))(S, 3 / 8)["a"][0, 4]
 
 
 def test_masks_shrink_along_a_schedule_to_the_complete_pattern():
-    S, rank = {"a": drawn(8, 32)}, Ranking(uniform, pattern.Groups(2, 4))
+    S, rank = {"a": drawn(8, 32)}, Ranking(UNIFORM, pattern.Groups(2, 4))
     masks = [rank(S, s)["a"] for s in (0.0, 0.1, 0.3, 0.45, 0.5)]
     assert [int(m.sum()) for m in masks] == [256, 230, 179, 141, 128]  # 256 (1 - s)
     assert all(not (later & ~earlier).any() for earlier, later in pairwise(masks))
 
 
-@pytest.mark.parametrize("share", [uniform, None])
+@pytest.mark.parametrize("share", [UNIFORM, None])
 def test_blocks_go_by_the_sum_of_their_scores(share):
     S = {"a": drawn(8, 12), "b": drawn(4, 8, seed=2)}
     M = Ranking(share, pattern.Blocks(2, 4))(S, 0.5)
@@ -71,13 +71,13 @@ def test_blocks_go_by_the_sum_of_their_scores(share):
 def test_the_score_of_a_weight_that_may_not_stay_is_never_among_the_largest():
     S = {"a": drawn(4, 16).abs() + 1}
     within = {"a": by_loops(-S["a"], 2, 4)}  # only the smaller half of each group
-    assert torch.equal(Ranking(uniform, pattern.Groups(2, 4))(S, 0.5, within=within)["a"], within["a"])
+    assert torch.equal(Ranking(UNIFORM, pattern.Groups(2, 4))(S, 0.5, within=within)["a"], within["a"])
 
 
 def test_given_masks_hold_under_any_allocation():
     S = {"a": drawn(6, 10), "b": drawn(5, 8, seed=1)}
     given = {"a": drawn(6, 10, seed=3) > 0.3, "b": drawn(5, 8, seed=4) > -1}
-    for share in (uniform, None, by_shape({n: tuple(s.shape) for n, s in S.items()})):
+    for share in (UNIFORM, None, by_shape({n: tuple(s.shape) for n, s in S.items()})):
         M = Ranking(share, given=given)(S, 0.75)
         assert all(not (M[n] & ~given[n]).any() for n in S)
     M = Ranking(None, given=given)(S, 0.75)
@@ -95,7 +95,7 @@ def test_a_given_share_is_reached_in_proportion():
 
 def test_the_cut_of_each_matrix_is_the_largest_score_that_goes():
     S = {"a": torch.tensor([[1.0, 2, 3, 4]]), "b": torch.tensor([[10.0, 20, 30, 40]])}
-    rank = Ranking(uniform)
+    rank = Ranking(UNIFORM)
     M, cuts = rank.cut(S, 0.5)
     assert cuts == {"a": 2.0, "b": 20.0} and M["b"].tolist() == [[False, False, True, True]]
     rank.shift(S, cuts)

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunebert.masks.pattern import parse
-from prunebert.masks.ranking import Ranking, by_shape, proportional, uniform
+from prunebert.masks.ranking import UNIFORM, Ranking, by_shape, proportional
 
 SHAPES = {"a": (8, 8), "b": (4, 16), "c": (4, 8)}  # 64 + 64 + 32 weights
 GIVEN = {"a": 0.75, "b": 0.25, "c": 0.5}  # removes 48 + 16 + 16 of 160
-SHARES = {"global": None, "uniform": uniform, "erk": by_shape(SHAPES), "file": proportional(GIVEN, 0.5)}
+SHARES = {"global": None, "uniform": UNIFORM, "erk": by_shape(SHAPES), "file": proportional(GIVEN, 0.5)}
 GROUPS, BLOCKS = ("2:4", "4:8"), ("none", "1x4", "4x4", "2x1")
 CASES = [*product(SHARES, BLOCKS), *product(("global", "uniform"), GROUPS)]  # N:M removes the same of every matrix
 SPARSITIES = (0.0, 0.1, 0.25, 0.4, 0.5)  # as a schedule gives them; 0.5 is that of 2:4 and 4:8

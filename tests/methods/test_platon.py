@@ -33,7 +33,12 @@ class Two(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.a, self.b, self.masks, self.given = nn.Parameter(torch.zeros(4, 5)), nn.Parameter(torch.zeros(3, 4)), {}, {}
+        self.a, self.b, self.masks, self.given = (
+            nn.Parameter(torch.zeros(4, 5)),
+            nn.Parameter(torch.zeros(3, 4)),
+            {},
+            {},
+        )
 
     def prunable(self, which="encoder"):
         return {"a": self.a, "b": self.b}

@@ -12,7 +12,7 @@ from prunebert import distill
 from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.masks.pattern import parse
-from prunebert.masks.ranking import Ranking, uniform
+from prunebert.masks.ranking import UNIFORM, Ranking
 from prunebert.masks.top_v import count_kept
 from prunebert.methods.rigl import dropped_share, rigl, updated
 from prunebert.network import models
@@ -35,7 +35,7 @@ RIGL = {
     "head": "linear",
     "distill": distill.none,
 }
-PLAIN = Ranking(uniform)
+PLAIN = Ranking(UNIFORM)
 
 
 @pytest.mark.parametrize(("u", "share"), [(0.0, 0.3), (1 / 3, 0.225), (0.5, 0.15), (2 / 3, 0.075), (1.0, 0.0)], ids=str)
@@ -88,7 +88,7 @@ def test_blocks_move_by_the_sums_of_their_magnitudes():
     ones, single = torch.ones(2, 2), torch.tensor([[3.0, 0.0], [0.0, 0.0]])
     M = torch.cat([ones, ones, 0 * ones, 0 * ones], 1).bool()
     W, G = torch.cat([ones, single, 0 * ones, 0 * ones], 1), torch.cat([9 * ones, 0 * ones, single, -ones], 1)
-    new = updated(Ranking(uniform, parse("2x2")), {"x": M}, {"x": W}, {"x": G}, {"x": 2}, 0.5)["x"]
+    new = updated(Ranking(UNIFORM, parse("2x2")), {"x": M}, {"x": W}, {"x": G}, {"x": 2}, 0.5)["x"]
     assert new.tolist() == [[1, 1, 0, 0, 0, 0, 1, 1]] * 2
 
 
@@ -96,7 +96,7 @@ def test_nothing_grows_outside_of_given_masks():
     """The largest gradient is where a given mask is 0."""
     given = {"x": torch.tensor([[1, 1, 0, 1]]).bool()}
     M, W, G = (torch.tensor([row]) for row in ([1.0, 1, 0, 0], [2.0, 1, 0, 0], [0.0, 0, 9, 5]))
-    new = updated(Ranking(uniform, given=given), {"x": M.bool()}, {"x": W}, {"x": G}, {"x": 2}, 0.5)["x"]
+    new = updated(Ranking(UNIFORM, given=given), {"x": M.bool()}, {"x": W}, {"x": G}, {"x": 2}, 0.5)["x"]
     assert new.tolist() == [[1, 0, 0, 1]]
 
 

@@ -51,8 +51,8 @@ def warned(*words):
         ),
         (["method=abp", "method.gamma=1"], ["method.gamma=1"]),
         (["method=abp", "method.control=paper", "sparsity=0.5"], []),  # the paper's control stops there
-        (["method=random", "method.budget_by=layer"], ["method.budget_by=layer"]),
-        (["method=random", "method.budget=run", "method.budget_by=layer"], []),
+        (["method=random", "method.masks=run", "method.allocation_by=layer"], ["method.allocation_by=layer"]),
+        (["method=random", "method.allocation=run", "method.allocation_by=layer"], []),
         (["method=magnitude", "method.masks=run", "method.allocation=uniform"], ["method.allocation=uniform"]),
         (
             ["method=gmp", "method.keep_pretrained=true", "method.train_embeddings=false"],

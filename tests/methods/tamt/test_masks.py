@@ -76,6 +76,9 @@ class OneMatrix:
     def head_parameters(self, head):
         return {}
 
+    def place(self, name):
+        return 0, "query"
+
     def prunable(self, which="encoder"):
         return {"w": self.W}
 
