@@ -24,6 +24,7 @@ def test_every_table_has_an_experiment():
         *("tamt_grid", "tamt_grid_baselines", "sparsebert", "movement_table", "measured", "measured_minilm", "tune"),
         "obert",
         "platon",
+        *("reviewers", "reviewers_offline"),
     }
 
 
@@ -51,9 +52,9 @@ ROWS = {"mnli": 392_702, "qqp": 363_846, "squad": 88_524}  # for training; SQuAD
 
 
 @cache
-def paper_steps(method: str, task: str) -> tuple[int, int]:
+def paper_steps(method: str, task: str, *words: str) -> tuple[int, int]:
     """The steps of a method on a task with fit=paper, and those of its teacher."""
-    config = overrides.compose([f"method={method}", f"task={task}"])
+    config = overrides.compose([f"method={method}", f"task={task}", *words])
     budgets = (config.fit, config.teacher_fit)
     steps, teacher_steps = (
         Fit(**{key: value for key, value in budget.items() if key != "_target_"}).steps_for(ROWS[task])
@@ -62,17 +63,40 @@ def paper_steps(method: str, task: str) -> tuple[int, int]:
     return steps, teacher_steps
 
 
-@pytest.mark.parametrize(("name", "has_teachers"), [("movement_table", True), ("smp_table1", False)])
-def test_the_cost_is_that_of_its_runs(name, has_teachers):
+@pytest.mark.parametrize(
+    ("name", "words", "has_teachers"),
+    [
+        ("movement_table", (), True),
+        ("smp_table1", (), False),
+        ("reviewers", ("experiment=reviewers", "distill=logits"), True),
+    ],
+)
+def test_the_cost_is_that_of_its_runs(name, words, has_teachers):
     """The steps of each run, and of one teacher a task: all runs on a task have the same teacher to share."""
     text = next(f for f in FILES if f.stem == name).read_text()
     axes = {key: values.split(",") for key, values in yaml.safe_load(text)["hydra"]["sweeper"]["params"].items()}
     pairs = [(method, task) for method in axes.pop("method") for task in axes["task"]]
     repeats = math.prod(len(values) for key, values in axes.items() if key != "task")
-    teachers = {(task, paper_steps(method, task)[1]) for method, task in pairs} if has_teachers else set()
+    teachers = {(task, paper_steps(method, task, *words)[1]) for method, task in pairs} if has_teachers else set()
     assert len(teachers) == (3 if has_teachers else 0)
-    steps = repeats * sum(paper_steps(*pair)[0] for pair in pairs) + sum(steps for _, steps in teachers)
+    steps = repeats * sum(paper_steps(*pair, *words)[0] for pair in pairs) + sum(steps for _, steps in teachers)
     assert f"# Cost: {repeats * len(pairs)} runs a seed, {steps:,} steps of 16" in text
+
+
+@pytest.mark.parametrize("name", ["reviewers", "reviewers_offline"])
+def test_reviewers_see_methods_that_differ_in_the_method_alone(name):
+    """One teacher, one loss, one number of epochs and one prunable set; each method has its own rates."""
+    params = yaml.safe_load((Path(FILES[0]).parent / f"{name}.yaml").read_text())["hydra"]["sweeper"]["params"]
+    for task in params["task"].split(","):
+        alike = set()
+        for method in params["method"].split(","):
+            words = [f"experiment={name}", f"method={method}", f"task={task}", f"distill={params['distill']}"]
+            fields, _ = overrides.checked(words)
+            teaching, padding = fields["method"]["distill"], fields["task"].get("padding")
+            alike.add(repr((teaching, padding, fields["fit"]["epochs"], fields["fit"]["steps"], fields["prunable"])))
+            assert fields["method"]["prunable"] == "encoder"
+            assert (teaching["_target_"], teaching["weight"]) == ("prunebert.distill.logits", 1.0)
+        assert len(alike) == 1, alike
 
 
 def test_the_movement_table_shares_its_teachers_and_has_runs_without():
