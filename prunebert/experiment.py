@@ -167,9 +167,9 @@ def _shared_data(fields: dict[str, Any], model: str) -> Iterator[str]:
     """Yield why scores may not be held-out scores: the model, or a run that this one starts from, saw the data."""
     evaluated = overlaps.evaluated_data(fields["task"])
     yield from overlaps.of_model(model, evaluated, fields["model"])
-    starts = {"masks": fields["method"], "teacher": fields["method"].get("distill") or {}}
-    for key, node in starts.items():
-        value = node.get(key)
+    method = fields["method"]
+    starts = [method.get("masks"), method.get("upstream"), (method.get("distill") or {}).get("teacher")]
+    for value in starts:
         if not isinstance(value, str):
             continue
         root = artifacts.resolve_pointer(Path(value).expanduser())

@@ -88,6 +88,12 @@ def include(config: Tree, group: str, option: str, package: str | None = None) -
     for entry in defaults:
         if entry == "_self_":
             merge(config, values if package == "_global_" else nested(package.replace("/", "."), values))
+        elif isinstance(entry, dict):
+            ((place, choice),) = entry.items()
+            if not place.startswith("override "):  # `/method@pruner: gmp`
+                folder, _, below = place.removeprefix("/").partition("@")
+                below = below.removeprefix("_global_.") if below.startswith("_global_.") else f"{package}.{below}"
+                include(config, folder, choice, below)
         elif isinstance(entry, str):
             child, _, place = entry.partition("@")
             folder, child = child[1:].rsplit("/", 1) if child.startswith("/") else (group, child)

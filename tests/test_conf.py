@@ -46,6 +46,7 @@ rigl
 smp
 snip
 soft_movement
+sparse_transfer
 sparsebert
 tamt
 """

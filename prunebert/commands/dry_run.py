@@ -152,5 +152,8 @@ def _without_stored_teacher(method: dict[str, Any], is_stored: bool) -> dict[str
             they need no phase either.
     """
     options = {"shared": None, "cached": False} | ({"teacher": "pretrained"} if is_stored else {})
-    teacher = method.get("distill") or {}
-    return method | ({"distill": teacher | {k: v for k, v in options.items() if k in teacher}} if teacher else {})
+    teacher, pruner = method.get("distill") or {}, method.get("pruner")
+    changed = {"distill": teacher | {k: v for k, v in options.items() if k in teacher}} if teacher else {}
+    if pruner:  # a method inside this one, with a teacher of its own
+        changed["pruner"] = _without_stored_teacher(pruner, is_stored=False)
+    return method | changed

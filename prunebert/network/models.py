@@ -62,7 +62,7 @@ class Model:
             raise BadInput(
                 f"model {self.name} was saved without a masked-LM head ({absent[0]} is missing), which label words "
                 "and task=mlm need; instead of label words use method.head=linear, for method=tamt use "
-                "method.objective=kd"
+                "method.objective=kd, for method=sparse_transfer a model that has one, such as model=bert-base"
             )
         return model.eval()
 

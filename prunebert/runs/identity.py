@@ -12,7 +12,7 @@ from prunebert.settings import former, signature
 SOURCES = {"tune", "tuned"}  # keys that say where other keys have their values from
 SCIENCE = 1  # raised when the same configuration gives another result than before
 WITHOUT_EFFECT = {"impl", "checkpoint", "tracking", "rerun", "dry", "hydra"}  # settings that cannot change a result
-PATHS = {"masks", "budget", "teacher", "file", "scope", "allocation"}  # values that count by the content at that path
+PATHS = {"masks", "budget", "upstream", "teacher", "file", "scope", "allocation"}  # by the content at that path
 OURS_WITHOUT_EFFECT = {"memory"}  # keys of prunebert's own functions that cannot change a result; a user's might
 TASK_LOCATIONS = {"hub", "folder", "package", "data_dir", "train", "eval"}  # the rows' fingerprints count instead
 

@@ -21,7 +21,7 @@ from prunebert.tasks import arguments, layouts
 
 Node = dict[str, Any]
 NODES = ("task", "corpus", "model", "method")
-RUNS = ("masks",)  # keys of a method that name a run or a mask file
+RUNS = {"masks": True, "upstream": False}  # a method's keys that name a run, and whether a mask file is enough
 LOCAL_LAUNCHERS = {"laptop", "joblib", "basic"}
 PRETRAINED = "pretrained"  # the value of distill.teacher that names no run
 
@@ -61,8 +61,8 @@ def require(fields: Node, nodes: tuple[str, ...] = NODES) -> None:
             elif target == "prunebert.network.models.load":
                 require_model(node["name"], node.get("package"))
             elif target.startswith("prunebert.methods."):
-                for key in RUNS:
-                    require_run(node.get(key), f"method.{key}=", or_file=True)
+                for key, or_file in RUNS.items():
+                    require_run(node.get(key), f"method.{key}=", or_file)
                 require_allocation(node.get("allocation", "uniform"))
                 pattern.parse(node.get("pattern", pattern.NONE))
             elif target.startswith("prunebert.distill.") and node.get("teacher") != PRETRAINED:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Literal
 
+from torch import Tensor
+
 from prunebert.errors import BadInput
 from prunebert.masks import pattern as patterns
 from prunebert.masks.allocation import erk
@@ -13,7 +15,8 @@ from prunebert.masks.top_v import Masks, count_kept, counts
 from prunebert.network import zeros
 from prunebert.network.models import require_same_weights
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.runs import allocation_file, artifacts, reading
+from prunebert.runs import allocation_file, artifacts, reading, weights
+from prunebert.settings import overlaps
 
 log = logging.getLogger(__name__)
 ALLOCATION = "method.allocation"  # begins messages
@@ -53,6 +56,40 @@ def masks_of(run: str, net: SubNetwork, prunable: str, sparsity: float, key: str
         raise BadInput(f"{key}={run}: its sparsity is {measured:.10g}; ask for the same, sparsity={short:.10g}")
     log.info("masks of %s%s", root, f" (method {facts['method']}, task {facts['task']})" if facts else "")
     return masks
+
+
+def upstream_of(run: str, net: SubNetwork, prunable: str, sparsity: float) -> tuple[dict[str, Tensor], Masks]:
+    """Read the weights and the masks of a finished run on masked language modelling.
+
+    If the run trained no weights, they are the checkpoint's.
+
+    Args:
+        run: path of the run's directory.
+        net: the run must have had its checkpoint and tokenizer.
+        prunable: the prunable set that the masks must cover.
+        sparsity: the sparsity that the masks must have, to within one weight.
+
+    Returns:
+        Every weight of the encoder by full name, as SubNetwork.rewind takes it, and the masks.
+
+    Raises:
+        BadInput: the run is not finished or had another task, checkpoint, set of matrices or sparsity.
+    """
+    key = "method.upstream"
+    root = artifacts.resolve_pointer(reading.home(run))
+    facts = artifacts.result(root, f"{key}=")
+    if not (facts.get("form") or {}).get("masked_lm", facts["task"] == "mlm"):
+        raise BadInput(
+            f"{key}={run}: the run trained on {overlaps.trained_data(facts)}, not masked language modelling; "
+            "give a finished run with task=mlm"
+        )
+    masks = masks_of(run, net, prunable, sparsity, key)
+    encoder = net.parameters_of()
+    trained = {n: x for n, x in weights.read_trained(root, net, f"{key}=").items() if n in encoder}
+    if not trained:
+        log.info("%s=%s: the run trained no weights, so its masks are used on the pre-trained weights", key, run)
+    theta = {n: trained[n].to(p.device) if n in trained else p.detach().clone() for n, p in encoder.items()}
+    return theta, masks
 
 
 def ranking(

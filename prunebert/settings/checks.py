@@ -45,9 +45,11 @@ FITS = ("fit", "teacher_fit", "mask_fit")
 NODES = GROUPS | {
     **{name: Group("prunebert.fit.Fit", partial=False) for name in FITS},
     "checkpoint": Group("prunebert.training.checkpoints.Every", partial=False),
+    "prune_distill": GROUPS["distill"],  # of the pruner inside sparse_transfer
 }
-# Not every method reads a corpus, only some budgets choose the padding, and records of earlier versions lack `tuned`.
-OPTIONAL = ("corpus", "padding", "tuned")
+# Not every method reads a corpus, only some budgets choose the padding, only a method with a pruner inside gives that
+# one a teacher, and records of earlier versions lack `tuned`.
+OPTIONAL = ("corpus", "padding", "prune_distill", "tuned")
 KEYS = (*NODES, "sparsity", "prunable", "padding", "seed", "tuned", "rerun", "dry")
 OPTION_GROUPS = (*GROUPS, "fit", "experiment")  # `group=option` chooses a file of conf/
 SMALL = {"prunebert.fit.Fit": Fit, "prunebert.schedules.Cubic": Cubic, "prunebert.schedules.Linear": Linear}
@@ -96,8 +98,8 @@ def config(cfg: dict[str, Any]) -> None:
         raise bad_choice("prunable", cfg["prunable"], ("paper", *PRUNABLE))
     if "padding" in cfg and cfg["padding"] not in PADDINGS:
         raise bad_choice("padding", cfg["padding"], PADDINGS)
-    # Budgets come first, because other nodes hold copies of them.
-    for name in sorted(NODES.keys() & cfg.keys(), key=lambda n: (not n.endswith("fit"), n)):
+    # Budgets come first, then teachers, because other nodes hold copies of them.
+    for name in sorted(NODES.keys() & cfg.keys(), key=lambda n: (not n.endswith("fit"), not n.endswith("distill"), n)):
         node(name, cfg[name])
     if (own_file := cfg["task"].get("seed_name")) and cfg["task"].get("name") is not None:
         task_name.refuse_bad(cfg["task"], own_file)

@@ -244,7 +244,11 @@ def _with_parents(group: str, name: str, places: list[Path]) -> tuple[comments.F
         raise bad_choice(group, name, _names(group, places))
     file = comments.read(path)
     root, chosen = comments.Entry("", entries={}), []
+    nested: dict[str, comments.Entry] = {}
     for item in file.defaults:
+        if not item.startswith("override ") and ": " in item:  # `/method@pruner: gmp`
+            nested |= _nested(item, places)
+            continue
         words = item.removeprefix("override ").lstrip("/")
         if ":" in words:
             chosen.append(f"{re.split('[@:]', words)[0]}={words.rpartition(': ')[2]}")
@@ -252,7 +256,20 @@ def _with_parents(group: str, name: str, places: list[Path]) -> tuple[comments.F
             above = "" if item.startswith("/") else group  # /GROUP/OPTION is read from the root
             _, parent, _ = _with_parents(above, words.split("@")[0], places)
             root = root.merged(parent)
-    return file, root.merged(file.root), chosen
+    root = root.merged(file.root)
+    own = root.entries or {}
+    root.entries = own | {node: entry.merged(own[node]) if node in own else entry for node, entry in nested.items()}
+    return file, root, chosen
+
+
+def _nested(item: str, places: list[Path]) -> dict[str, comments.Entry]:
+    """Return a node of an option, by name, with another option's values: `/method@pruner: gmp`; {} if it is global."""
+    where, option = item.split(": ")
+    group, _, node = where.removeprefix("/").partition("@")
+    if node.startswith("_global_"):
+        return {}
+    _, entry, _ = _with_parents(group, option, places)
+    return {node: entry}
 
 
 def _names(group: str, places: list[Path]) -> list[str]:

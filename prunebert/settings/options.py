@@ -28,7 +28,7 @@ GROUPS = (
     Group("fit", "fits", "the training budget"),
     Group("distill", "distill", "the teacher's loss"),
     Group("augment", "augment", "new training texts"),
-    Group("corpus", "corpus", "the plain text of method=tamt and task=mlm"),
+    Group("corpus", "corpus", "the plain text of method=tamt, sparse_transfer and task=mlm"),
     Group("impl", "impl", "the device"),
     Group("tracking", "tracking", "the tracker beside metrics.jsonl"),
     Group("experiment", "experiments", "a prepared sweep"),

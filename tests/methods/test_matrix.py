@@ -27,9 +27,15 @@ PHASES = {
     "obert": ["teacher", "fisher-1", "train-2", "fisher-2", "train-3"],
     "snip": ["saliency", "finetune"],
     "rigl": ["prune"],
+    "sparse_transfer": ["teacher", "prune", "finetune"],
 }
 FROZEN = {"smp", "abp", "masking"}  # the other methods write weights
-EXTRA = {"imp": ["method.step=0.45"], "tamt": ["method.corpus.block=16"], "rigl": ["method.interval=1"]}
+EXTRA = {
+    "imp": ["method.step=0.45"],
+    "tamt": ["method.corpus.block=16"],
+    "sparse_transfer": ["method.corpus.block=16"],
+    "rigl": ["method.interval=1"],
+}
 FORMS = {
     "classification": ["task.label_words=[terrible,great]"],
     "pair": ["task.text=[sentence,second]", "task.label_words=[no,yes]"],

@@ -34,6 +34,7 @@ PUBLISHED = {
     "obert": "encoder",
     "snip": "encoder",
     "rigl": "encoder",
+    "sparse_transfer": "encoder",
 }
 
 

@@ -20,7 +20,7 @@ OPTIONS = [  # together they have every option of every group
     *(["method=smp", "model=tiny", "augment=mlm", f"tracking={name}"] for name in ("trackio", "tensorboard", "wandb")),
 ]
 # What is right and looks odd. Every other value here is of the wrong kind for a key with that name.
-COPIES = ("method.fit.", "method.distill.")  # of other nodes
+COPIES = ("method.fit.", "method.distill.", "method.pruner.fit.", "method.pruner.distill.")  # of other nodes
 RIGHT_INFINITIES = {"fit.clip", "teacher_fit.clip", "mask_fit.clip", "checkpoint.seconds"}
 NUMBERS = re.compile(
     r"\.(lr|head_lr|score_lr|temperature|penalty|gamma|init_\w+|final|start|end|tau|weight|attention|hidden|logits|"
@@ -71,7 +71,10 @@ def is_accepted(fields, path):
 def assert_plausible(path, value):
     """What was accepted is no number that nobody can mean, and no text or list in place of a number."""
     if isinstance(value, float):
-        assert path.removeprefix("method.").removeprefix("distill.") in RIGHT_INFINITIES and value == math.inf, path
+        assert (
+            path.removeprefix("method.").removeprefix("prune_").removeprefix("distill.") in RIGHT_INFINITIES
+            and value == math.inf
+        ), path
     elif NUMBERS.search(f".{path}"):
         assert value is None or (isinstance(value, int) and not isinstance(value, bool) and value <= 1e30), (
             path,

@@ -49,6 +49,7 @@ RATES = {
     **{name: [SCORE] for name in ("smp", "abp", "masking")},
     **{name: [WEIGHTS] for name in ("dense", "sparsebert", "obert", "snip", "rigl")},
     **{name: [HEAD] for name in ("random", "magnitude", "imp", "gmp")},
+    "sparse_transfer": [WEIGHTS, "${when:${method.upstream},null,mask_fit.lr,fit.lr}"],
     "tamt": [WEIGHTS, "${when:${method.masks},null,mask_fit.lr,fit.lr}"],
     "gmp_star": [WEIGHTS],
     "platon": [WEIGHTS],
