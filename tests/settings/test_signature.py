@@ -214,7 +214,7 @@ CHECKED_WITHOUT_TORCH = """
     for file in files:
         cfg = OmegaConf.create({"sparsity": 0.9, "seed": 0, "fit": fit, "teacher_fit": fit, "mask_fit": fit})
         cfg.corpus = OmegaConf.load("conf/corpus/imdb.yaml")
-        cfg.distill = OmegaConf.load("conf/distill/logits.yaml")
+        cfg.distill = cfg.prune_distill = OmegaConf.load("conf/distill/logits.yaml")
         cfg.method = OmegaConf.load(file)
         cfg.method.pop("defaults", None)
         node = OmegaConf.to_container(cfg, resolve=True)["method"]

@@ -49,7 +49,7 @@ RATES = {
     **{name: [SCORE] for name in ("smp", "abp", "masking")},
     **{name: [WEIGHTS] for name in ("dense", "sparsebert", "obert", "snip", "rigl")},
     **{name: [HEAD] for name in ("random", "magnitude", "imp", "gmp")},
-    "sparse_transfer": [WEIGHTS, "${when:${method.upstream},null,mask_fit.lr,fit.lr}"],
+    "sparse_transfer": [WEIGHTS],
     "tamt": [WEIGHTS, "${when:${method.masks},null,mask_fit.lr,fit.lr}"],
     "gmp_star": [WEIGHTS],
     "platon": [WEIGHTS],

@@ -117,10 +117,10 @@ def test_every_number_is_a_fraction_with_known_names():
 
 SPOTS = [
     ("SMP Table 1", "mnli", "accuracy_matched", "smp", "allocation=score", 0.9, "no", 0.825),
-    ("SMP Table 1", "squad", "f1", "smp", "allocation=local;fit.epochs=20;prune_steps=22650", 0.97, "no", 0.81),
+    ("SMP Table 1", "squad", "f1", "smp", "allocation=uniform;fit.epochs=20;prune_steps=22650", 0.97, "no", 0.81),
     ("SMP Table 1", "qqp", "f1", "gmp", "", 0.9, "logits", 0.759),
     ("SMP Table 1", "squad", "exact", "movement", "", 0.5, "logits", 0.798),
-    ("SMP Table 2", "cola", "matthews", "smp", "allocation=local|score", 0.2, "no", 0.615),
+    ("SMP Table 2", "cola", "matthews", "smp", "allocation=uniform|score", 0.2, "no", 0.615),
     ("AbP Supp. Table 2", "sst2", "accuracy", "abp", "", 0.5, "no", 0.856),
     (
         "AbP Supp. Table 2",
@@ -140,7 +140,7 @@ SPOTS = [
     ("SparseBERT slides", "qnli", "accuracy", "sparsebert", "augment=mlm", 0.95, "tinybert", 0.906),
     ("SparseBERT README", "mrpc", "f1", "dense", "", 0, "no", 0.9078),
     ("BERT-Tickets Table 2", "cola", "matthews", "random", "", 0.5, "no", 0.096),
-    ("SMP ablations", "mnli", "accuracy_matched", "smp", "allocation=local;penalty=0", 0.97, "no", 0.692),
+    ("SMP ablations", "mnli", "accuracy_matched", "smp", "allocation=uniform;penalty=0", 0.97, "no", 0.692),
     ("AbP Table 3", "sst2", "accuracy", "abp", "ablation=shuffle", 0.5, "no", 0.808),
     ("AbP Table 4", "sst2", "accuracy", "abp", "recovery=false", 0.999, "no", 0.671),
     ("movement sheet", "qqp", "f1", "gmp", "", 0.9, "logits", 0.75866),

@@ -38,9 +38,9 @@ def test_a_figure_has_no_numbers_of_variants_that_did_not_run():
     runs = pd.DataFrame({"method": ["smp", "gmp"], "facts": [{"allocation": "score", "head": "label_words"}, {}]})
     shown = published.of_variants(points, runs)
     of_smp = set(shown[shown["method"] == "smp"]["variant"])
-    assert of_smp == {"allocation=score", "allocation=local|score"}, of_smp
+    assert of_smp == {"allocation=score", "allocation=uniform|score"}, of_smp
     others = ~points["method"].isin(["smp", "gmp"])
     assert len(shown[~shown["method"].isin(["smp", "gmp"])]) == others.sum() > 100
     assert published.of_variants(points[:0], runs).columns.tolist() == points.columns.tolist()
     everything = runs.assign(facts=[{"allocation": "uniform", "head": "linear"}, {}])
-    assert "allocation=local;head=linear" in set(published.of_variants(points, everything)["variant"])
+    assert "allocation=uniform;head=linear" in set(published.of_variants(points, everything)["variant"])
