@@ -17,8 +17,9 @@ from prunebert.methods.imp import imp
 from prunebert.methods.sparse_transfer import sparse_transfer
 from prunebert.network import models
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.runs import reuse
+from prunebert.runs import inputs, reuse
 from prunebert.schedules import Cubic
+from prunebert.settings import overrides
 from prunebert.tasks.corpus import corpus as read_corpus
 from prunebert.tasks.mlm import mlm_task
 from tests.methods.tamt.conftest import WIDE, play
@@ -148,11 +149,12 @@ def test_an_upstream_run_that_does_not_fit_is_refused_in_one_line(finished, mode
             reuse.upstream_of(str(run), net, prunable, sparsity)
 
 
-def test_a_mask_file_is_no_upstream_run(cli, toy, upstream):
+def test_a_mask_file_is_refused_before_anything_is_loaded(upstream):
     """It has masks and no weights."""
     file = upstream / "masks.safetensors"
-    status, printed = cli(*toy, "method=sparse_transfer", f"method.upstream={file}")
-    assert status == 2 and f"method.upstream={file}: this is a file; name the run's directory" in printed
+    fields, _ = overrides.checked(["method=sparse_transfer", f"method.upstream={file}"])
+    with pytest.raises(BadInput, match=rf"^method\.upstream={file}: this is a file; name the run's directory"):
+        inputs.require(fields, ("method",))
 
 
 def test_a_run_that_trained_no_weights_gives_its_masks(finished, text, model, monkeypatch):
