@@ -13,8 +13,9 @@ def _published(paper: str, *, _root_: DictConfig) -> str:
 
 
 def _by_pattern(default: float, *, _root_: DictConfig) -> float:
-    """The sparsity of the method's pattern, if it has only one, and otherwise the default."""
-    return sparsity_of(OmegaConf.select(_root_, "method.pattern", default="none"), default)
+    """The sparsity of the method's pattern, or of its pruner's, if it has only one, and otherwise the default."""
+    own = OmegaConf.select(_root_, "method.pattern", default=None)
+    return sparsity_of(own or OmegaConf.select(_root_, "method.pruner.pattern", default="none"), default)
 
 
 def register() -> None:
