@@ -12,7 +12,7 @@ from hydra.errors import ConfigCompositionException, MissingConfigException, Ove
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from prunebert.errors import LONGEST, bad_choice, cut, did_you_mean, shown, visible
-from prunebert.settings import checks, quoting
+from prunebert.settings import checks, former, quoting
 
 EXTRAS = {"hydra_submitit": "slurm", "hydra_joblib": "parallel"}  # package of a launcher -> the extra that installs it
 PACKAGES_OF_LAUNCHERS = ("submitit", "joblib", "ray")
@@ -59,7 +59,8 @@ def _unknown_key(key: str, error: Exception, known_keys: Callable[[], list[str]]
     if above and key in known_keys():  # of the default option, and another one was chosen
         problem = f"the chosen {key.partition('.')[0]} has no such key"
     listed = f"; {above} has {', '.join(names)}" if names else ""
-    return f"{shown(key)}: {problem}{did_you_mean(key, candidates)}{listed} (`prunebert --cfg job` shows all)"
+    hint = former.hint(key) or did_you_mean(key, candidates)
+    return f"{shown(key)}: {problem}{hint}{listed} (`prunebert --cfg job` shows all)"
 
 
 def _missing_option(error: MissingConfigException) -> str:

@@ -15,6 +15,17 @@ HAD_SCOPE = {
 RANDOM = "prunebert.methods.random.random"
 WORDS = ("uniform", "global", "erk", "score")
 
+RENAMED = {
+    "method.scope": "method.allocation, and local is uniform",
+    "method.budget": "method.allocation",
+    "method.budget_by": "method.allocation_by",
+}
+
+
+def hint(key: str) -> str:
+    """Return "; it is now …" for a key of an earlier version, else an empty string."""
+    return f"; it is now {RENAMED[key]}" if key in RENAMED else ""
+
 
 def in_earlier_words(node: dict[str, Any]) -> dict[str, Any]:
     """Return a method's node as an earlier version would have it, for identities that do not change."""

@@ -89,7 +89,7 @@ def test_every_column_has_its_own_number_and_the_largest_overlap_comes_first(cap
         for i, x in enumerate((0.31, None, 0.33, -0.2))
     ]
     rest = {"pairs_not_listed": 0, "different_sets": {"pairs": 0}, "left_out": list("x" * 23), "damaged": []}
-    compare.show({"labels": ["p", "q", "r", "s"], "pairs": pairs, **rest})
+    compare.show({"labels": ["p", "q", "r", "s"], "pairs": pairs, "runs": [], **rest})
     lines = capsys.readouterr().out.splitlines()
     head, _, *table = lines[2:8]
     assert head.split() == ["a", "b", "Jaccard", "chance", "chance", "allocations", "allocations", "r"]
@@ -106,6 +106,6 @@ def test_the_pairs_that_have_no_row_are_counted(capsys, monkeypatch):
     pair = {"jaccard": 0.1, "expected_jaccard": 0.1, "layer_budget_correlation": 0.1, "within": {"beyond_chance": 0.1}}
     pairs = [{"a": 0, "b": i, **pair, "beyond_chance": i / 10} for i in range(5)]
     rest = {"pairs_not_listed": 0, "different_sets": {"pairs": 0}, "left_out": [], "damaged": []}
-    compare.show({"labels": list("vwxyz"), "pairs": pairs, **rest})
+    compare.show({"labels": list("vwxyz"), "pairs": pairs, "runs": [], **rest})
     printed = capsys.readouterr().out
     assert "with smaller overlap, 3 more pairs in compare.json" in printed and "0.2000" not in printed

@@ -63,7 +63,7 @@ def test_places_and_the_order_of_keys_make_none():
     assert identity.configuration(CONFIG | {"seed": 4}) != identity.configuration(CONFIG)
 
 
-@pytest.mark.parametrize("key", ["masks", "budget", "teacher", "file"])
+@pytest.mark.parametrize("key", ["masks", "allocation", "teacher", "file"])
 def test_another_run_counts_by_its_identity_wherever_it_is(tmp_path, key):
     for name, run_identity in (("a", "1"), ("b", "1"), ("c", "2")):
         (tmp_path / name).mkdir()

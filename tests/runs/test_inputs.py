@@ -49,7 +49,7 @@ GONE = {  # what is refused -> the words of the command line
     "model.name=empty cannot be loaded (config.json is missing)": ["model.name=empty"],
     "method.masks=gone: there is no such directory": [*RUN, "method.masks=gone"],
     "method.masks=empty is not a run's directory": ["method=tamt", "method.masks=empty"],
-    "method.budget=gone: there is no such directory": ["method=random", *RUN[1:], "method.budget=gone"],
+    "method.allocation=gone: allowed are uniform, global": ["method=random", *RUN[1:], "method.allocation=gone"],
     "distill.teacher=gone: there is no such directory": ["method=smp", "distill=logits", "distill.teacher=gone"],
     "the package gone is not installed": [*RUN, "task.package.name=gone"],
     "the package missing is not installed": [*RUN, "model.package.name=missing"],

@@ -217,6 +217,8 @@ CHECKED_WITHOUT_TORCH = """
         cfg.distill = cfg.prune_distill = OmegaConf.load("conf/distill/logits.yaml")
         cfg.method = OmegaConf.load(file)
         cfg.method.pop("defaults", None)
+        if "pruner" in cfg.method:
+            cfg.method.pruner = OmegaConf.merge(OmegaConf.load("conf/method/gmp.yaml"), cfg.method.pruner)
         node = OmegaConf.to_container(cfg, resolve=True)["method"]
         signature.check(node, "method")
         for key in ("nonsense", "fit"):
