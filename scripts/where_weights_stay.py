@@ -78,7 +78,7 @@ def overlaps(runs: pd.DataFrame, base: Path) -> pd.DataFrame:
 def _beyond_chance(matrices: dict) -> float | None:
     """Return the overlap beyond chance, with all matrices as a single urn."""
     urns = [overlap.Urn(m["size"], *m["kept"], m["shared"]) for m in matrices.values()]
-    measures = overlap.measures([overlap.Urn(*map(sum, zip(*urns, strict=True)))])
+    measures = overlap.measures([overlap.Urn(*map(sum, zip(*urns, strict=True)))], [1.0])  # the spread is not read
     value: float | None = measures["beyond_chance"]
     return value
 
