@@ -28,7 +28,7 @@ class Fit:
     warmup: Fraction = 0.0  # fraction of the steps with a rising learning rate
     decay: Decay = "linear"  # learning rate after the warm-up: "linear" to the end, "constant", or "cyclic"
     cycle: Annotated[Share, "read with decay=cyclic"] = 0.25  # length of a cycle as a fraction of the run
-    floor: Fraction = 0.0  # what is left of the largest learning rate where a linear or cyclic decay ends
+    floor: Annotated[Fraction, "read without decay=constant"] = 0.0  # share of the rate where a decay ends
     weight_decay: NonNegative = 0.0  # AdamW's weight decay, on matrices only
     clip: Clip = 1.0  # largest norm of the gradient
     eval_every: CountOrZero = 0  # steps between evaluations during training; 0: evaluate only at the end

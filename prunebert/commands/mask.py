@@ -177,6 +177,7 @@ def _import(options: Namespace, compose: Compose) -> None:
         raise BadInput(f"{path}: there is no such file")
     fields, build = compose(options.overrides)
     inputs.require(fields, ("model",))
+    from prunebert.analysis import patterns
     from prunebert.commands import mask_checkpoints, mask_formats
     from prunebert.masks.maskfile import MaskFile
     from prunebert.masks.top_v import sparsity
@@ -193,7 +194,10 @@ def _import(options: Namespace, compose: Compose) -> None:
     else:
         optional = {n: p for n, p in net.prunable(EVERY_MATRIX).items() if n not in encoder}
         masks = mask_formats.dictionary(path, encoder, optional, net.prefix)
-    file = MaskFile(net.use(masks).masks, net.model.name, net.model.weights_hash)
+    used = net.use(masks).masks
+    shape = patterns.facts(used)["found"]
+    pattern = shape["n_m"] or shape["block"] or patterns.NONE
+    file = MaskFile(used, net.model.name, net.model.weights_hash, pattern)
     say(f"{path}: {_counts(file)} of {net.model.name}, sparsity {sparsity(file.masks):.6f}{source}")
     _write(out, file)
 

@@ -128,7 +128,7 @@ def parse(text: object, key: str = "method.pattern") -> Pattern:
     """Return the pattern that a text names. Raises BadInput, which begins with `key`, if it names none."""
     if text == NONE:
         return Unstructured()
-    found = re.fullmatch(r"(\d{1,4})([:x])(\d{1,4})", str(text), re.ASCII) if isinstance(text, str) else None
+    found = re.fullmatch(r"([1-9]\d{0,3})([:x])([1-9]\d{0,3})", str(text), re.ASCII) if isinstance(text, str) else None
     if isinstance(text, int) and not isinstance(text, bool):
         raise BadInput(f"{key}={text}: must be text; YAML reads 2:4 without quotes as a number, so write '2:4'")
     if found is None:
@@ -156,5 +156,5 @@ def require_fits(pattern: Pattern, shapes: Mapping[str, tuple[int, ...]], sparsi
     if isinstance(pattern, Groups) and abs(sparsity - pattern.sparsity) > 1e-9:
         raise BadInput(
             f"method.pattern={pattern}: removes exactly {pattern.sparsity:.10g} of every matrix, and sparsity="
-            f"{sparsity:g}; leave sparsity out, or give sparsity={pattern.sparsity:.10g}"
+            f"{sparsity:.10g}; leave sparsity out, or give sparsity={pattern.sparsity:.10g}"
         )

@@ -72,6 +72,10 @@ class Ranking:
         reduced = {n: self.pattern.reduced(_within(s, n, limits)) for n, s in S.items()}
         return {n: _intersection(self.pattern.expanded(m), n, limits) for n, m in select(reduced).items()}
 
+    def inside(self, name: str, numbers: Tensor) -> Tensor:
+        """Return the numbers of one matrix, [out, in], with 0 where the given masks let no weight stay."""
+        return numbers * self.given[name] if name in self.given else numbers
+
     def cut(self, S: Scores, sparsity: float) -> tuple[dict[str, Tensor], dict[str, Scalar]]:
         """Return M, and for each matrix the largest score that the ranking removes from it, -inf if it removes none.
 

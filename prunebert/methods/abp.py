@@ -112,7 +112,7 @@ def abp(
         if control == "paper":
             if not hard:  # before the step's gradient instead of after it: n steps apply γ n times
                 rank.shift(theta, dict.fromkeys(theta, gamma * fit.rate(round(t * steps) - 1, steps)))
-            M = {n: x.detach() > 0 for n, x in theta.items()}
+            M: Masks = {n: rank.inside(n, x.detach() > 0) for n, x in theta.items()}
         else:
             M, cuts = rank.cut(theta, schedule(t))
             if not hard:

@@ -88,7 +88,7 @@ def l0(
 
     def masks(t: float, hard: bool) -> Masks:
         if not steered or t < schedule.end:
-            return {n: gate(s, hard) for n, s in S.items()}
+            return {n: rank.inside(n, gate(s, hard)) for n, s in S.items()}
         M, cuts = rank.cut(S, sparsity)
         above = {n: over(largest) for n, largest in cuts.items()}
         if hard:  # a gate above 0 marks a weight that stays

@@ -126,9 +126,13 @@ def masking(
 
 def drawn(net: SubNetwork, prunable: str, sparsity: float, tau: float, scale: float) -> Scores:
     """Draw S₀ ~ U(-a, (a + τ)/s - a). The draw depends on the run's seed alone. scale: a."""
-    low, width = (-scale, (scale + tau) / sparsity) if sparsity else (tau, (scale + tau) / LOWEST)
-    generator = net.generator("scores")
-    return {n: uniform_like(W, generator).mul_(width).add_(low) for n, W in net.prunable(prunable).items()}
+    generator, S = net.generator("scores"), {}
+    for n, W in net.prunable(prunable).items():
+        removed = measured({n: net.given[n]}) if n in net.given else 0.0  # by the checkpoint: s is that of the others
+        s = max((sparsity - removed) / (1 - removed), 0.0)
+        low, width = (-scale, (scale + tau) / s) if s else (tau, (scale + tau) / LOWEST)
+        S[n] = uniform_like(W, generator).mul_(width).add_(low)
+    return S
 
 
 def apart(S: Scores, M: Masks, tau: float) -> Scores:

@@ -58,7 +58,6 @@ from prunebert.errors import BadInput
 from prunebert.fit import BatchSize, Fit
 from prunebert.masks.fisher import InverseFisher, Spans, split
 from prunebert.masks.ranking import Ranking
-from prunebert.masks.top_v import keep_top
 from prunebert.methods.magnitude import magnitude
 from prunebert.network.interface import Batch
 from prunebert.network.subnetwork import SubNetwork
@@ -101,8 +100,8 @@ def obert(
     key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
     W = net.prunable(prunable)
-    net.masks = keep_top(magnitude(net, prunable), 0.0)
     rank = ranking(net, prunable, allocation, pattern, schedule.final)
+    net.masks = rank(magnitude(net, prunable), 0.0)
     parts = split(W, block, memory)
     batches: Any = FirstBatches(task, gradients)
     total = gradients * (2 * len(parts) - 1)  # backward passes of an event

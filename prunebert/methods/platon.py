@@ -39,7 +39,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
@@ -56,6 +56,7 @@ from prunebert.tasks.task import Task
 from prunebert.training.phase import Phase, weights
 
 SUM, SENSITIVITY, UNCERTAINTY = "sum", "sensitivity", "uncertainty"  # Σ I, Ī and Ū: begin the names in a memory
+Smoothing = Annotated[float, "above 0 and below 1"]  # at 0 Ī is I, so Ū and all scores are 0
 Memory = dict[str, Any]  # also `steps`: those in the sum, and `averages`: how often Ī and Ū were updated
 
 
@@ -65,7 +66,7 @@ def platon(
     *,
     fit: Fit,
     schedule: ToSparsity,
-    beta1: Fraction,
+    beta1: Smoothing,
     beta2: Fraction | Literal["paper"],
     interval: Count,
     allocation: Text,

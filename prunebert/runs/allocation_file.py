@@ -63,7 +63,7 @@ def read(path: Path, matrices: list[str], place: Place, key: str) -> dict[str, f
 
 def _table(path: Path, key: str) -> dict[str, float]:
     try:
-        content: Any = yaml.safe_load(reading.whole(path, reading.MAX_TEXT))
+        content: Any = yaml.load(reading.whole(path, reading.MAX_TEXT), _Strict)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise BadInput(f"{key}={path}: is no table in YAML or JSON ({str(error).splitlines()[0]})") from error
     if not isinstance(content, dict) or not content:
@@ -72,3 +72,15 @@ def _table(path: Path, key: str) -> dict[str, float]:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
             raise BadInput(f"{key}={path}: {shown(name)} has {shown(value)}, and must be at least 0 and at most 1")
     return {str(name): float(value) for name, value in content.items()}
+
+
+class _Strict(yaml.SafeLoader):
+    """YAML in which no name of a map occurs twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return the map of a node. Raises ValueError for a name that occurs twice."""
+        names = [child.value for child, _ in node.value]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{shown(twice)} occurs twice")
+        return super().construct_mapping(node, deep)

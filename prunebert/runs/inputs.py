@@ -15,7 +15,7 @@ from prunebert.errors import BadInput, did_you_mean, shown
 from prunebert.masks import pattern
 from prunebert.network import checkpoint
 from prunebert.runs import allocation_file, artifacts, reading
-from prunebert.settings import checks
+from prunebert.settings import checks, unused
 from prunebert.system import packaged, paths
 from prunebert.tasks import arguments, layouts
 
@@ -65,6 +65,8 @@ def require(fields: Node, nodes: tuple[str, ...] = NODES) -> None:
                     require_run(node.get(key), f"method.{key}=", or_file)
                 require_allocation(node.get("allocation", "uniform"))
                 pattern.parse(node.get("pattern", pattern.NONE))
+                if node.get("pattern", pattern.NONE) != pattern.NONE and (why := unused.of_key(node, "pattern")):
+                    raise BadInput(f"method.pattern={node['pattern']}: {why}; leave it out")
             elif target.startswith("prunebert.distill.") and node.get("teacher") != PRETRAINED:
                 require_run(node.get("teacher"), "distill.teacher=")
 

@@ -123,7 +123,7 @@ def ranking(
     given = {n: M for n, M in net.given.items() if n in shapes}
     patterns.require_fits(shape, shapes, sparsity)
     if given and str(shape) != patterns.NONE:
-        raise BadInput(f"method.pattern={shape}: the masks of model.masks have no such pattern; leave one of both out")
+        raise BadInput(f"method.pattern={shape}: cannot be combined with model.masks=zeros; leave one of both out")
     if isinstance(shape, patterns.Groups):
         return Ranking(_of_groups(shape, allocation), shape)
     if allocation == "global":

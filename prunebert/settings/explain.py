@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
-from prunebert.errors import LONGEST, bad_choice, cut, did_you_mean, shown, visible
+from prunebert.errors import LONGEST, BadInput, bad_choice, cut, did_you_mean, shown, visible
 from prunebert.settings import checks, former, quoting
 
 EXTRAS = {"hydra_submitit": "slurm", "hydra_joblib": "parallel"}  # package of a launcher -> the extra that installs it
@@ -30,7 +31,7 @@ def explain(error: Exception, known_keys: Callable[[], list[str]]) -> str:
     if isinstance(error, OverrideParseException):
         return f"{shown(error.override)}: cannot be read as KEY=VALUE"
     if isinstance(error, OmegaConfBaseException) and error.full_key:
-        return f"{error.full_key}: {reason(error)}"
+        return str(error.__cause__) if isinstance(error.__cause__, BadInput) else f"{error.full_key}: {reason(error)}"
     several = re.search(r"Ambiguous value for argument '(.+)'\n|Sweep parameters '(.+)' requires --multirun", text)
     if isinstance(error, ConfigCompositionException) and several:
         key, _, value = (several[1] or several[2]).partition("=")
@@ -59,8 +60,16 @@ def _unknown_key(key: str, error: Exception, known_keys: Callable[[], list[str]]
     if above and key in known_keys():  # of the default option, and another one was chosen
         problem = f"the chosen {key.partition('.')[0]} has no such key"
     listed = f"; {above} has {', '.join(names)}" if names else ""
-    hint = former.hint(key) or did_you_mean(key, candidates)
+    last = key.rpartition(".")[2]
+    deeper = [f"{above}.{name}.{last}" for name in names if _has(beside, name, last)]
+    hint = former.hint(key) or (f"; did you mean {deeper[0]}?" if deeper else did_you_mean(key, candidates))
     return f"{shown(key)}: {problem}{hint}{listed} (`prunebert --cfg job` shows all)"
+
+
+def _has(node: Any, name: str, key: str) -> bool:
+    """Return whether the node below `name` is a map that has a key."""
+    below: Any = node.get(name) if hasattr(node, "get") else None
+    return hasattr(below, "keys") and key in below.keys()  # noqa: SIM118 (OmegaConf's map)
 
 
 def _missing_option(error: MissingConfigException) -> str:
@@ -79,6 +88,8 @@ def reason(error: OmegaConfBaseException) -> str:
         return f"it refers to ${{{found[1]}}}, and there is no such key"
     if "Recursive interpolation" in text:
         return "it refers to itself"
+    if isinstance(error.__cause__, BadInput):
+        return str(error.__cause__)
     text = re.sub(r"^\w+ raised while resolving interpolation: ", "", text)  # an exception's name says nothing here
     return f"what it refers to cannot be found: {visible(' '.join(text.split()))}"
 

@@ -93,6 +93,14 @@ def _references(written: Any, resolved: Any) -> Iterator[str]:
             yield "prunable"
 
 
+def of_key(node: Node, key: str) -> str:
+    """Return why a method does not read one of its keys beside its other ones; empty if it does."""
+    if unmet := _unmet(_conditions(node).get(key, []), node):
+        how, name, value = unmet
+        return f"it is read only {how} method.{name}{f'={value}' if value else ''}"
+    return ""
+
+
 def _fails(fields: Node, key: str) -> str:
     """Return why a key is not read, or the node that it is in; empty if it is read."""
     node: Any = fields

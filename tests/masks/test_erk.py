@@ -65,6 +65,8 @@ def test_a_file_gives_a_sparsity_to_layers_kinds_or_matrices(tmp_path, text, exp
         ("0: true", "at least 0 and at most 1"),
         ("0: .nan", "at least 0 and at most 1"),
         ("[0.5]", "must be a table"),
+        ("query: 0.8\nquery: 0.9", "query occurs twice"),
+        ("0: 0.8\n'0': 0.9", "0' occurs twice"),
         ("a: [", "no table in YAML"),
         ("", "must be a table"),
     ],

@@ -121,3 +121,17 @@ def test_masks_have_the_pattern(masks_of, method, pattern):
         else:
             blocks = m.unflatten(1, (-1, 4)).unflatten(0, (-1, 4)).transpose(1, 2).flatten(2).sum(-1)
             assert ((blocks == 0) | (blocks == 16)).all()
+
+
+@pytest.mark.parametrize(
+    "method", [m if m in ("gmp", "l0", "masking", "obert") else slow(m) for m in RANKING if m != "rigl"]
+)
+def test_what_a_checkpoint_has_removed_stays_removed(masks_of, net, method):
+    """Half of each matrix is given as removed. RigL's own allocation cannot follow, and its tests have its masks."""
+    generator = torch.Generator().manual_seed(5)
+    net.given = {n: torch.rand(W.shape, generator=generator) < 0.5 for n, W in net.prunable().items()}
+    net.masks = dict(net.given)
+    M = masks_of(method, SPARSITY, **{"method.allocation": "global"})
+    size = sum(m.numel() for m in M.values())
+    assert not any((M[n] & ~given).any() for n, given in net.given.items())
+    assert size - count_kept(M) == SPARSITY * size

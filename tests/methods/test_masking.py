@@ -77,6 +77,13 @@ def test_the_draw_is_uniform_with_the_fraction_s_below_tau(net, s):
     assert (values <= 0.01).mean() == pytest.approx(s, abs=4 * (s * (1 - s) / len(values)) ** 0.5)
 
 
+def test_the_draw_of_a_sparse_checkpoint_is_that_of_what_it_has_left(net):
+    """Half is gone, so 0.75 of all are half of the others: their scores are U(-0.02, 0.04), half of them below τ."""
+    net.given = {n: torch.arange(W.numel()).view_as(W) % 2 == 0 for n, W in net.prunable().items()}
+    values = np.concatenate([x.numpy().ravel() for x in drawn(net, "encoder", 0.75, 0.01, 0.02).values()])
+    assert scipy.stats.kstest(values, "uniform", (-0.02, 0.06)).pvalue > 0.01
+
+
 @pytest.mark.parametrize("s", [0.0, 0.05, 0.9])
 def test_without_control_every_matrix_starts_at_exactly_the_sparsity(net, task, s):
     """Few scores of the draw are moved, and only to τ: so many as the draw misses s by."""

@@ -41,3 +41,17 @@ def test_an_old_key_says_its_new_name(cli):
     assert status == 2 and printed.startswith(
         "prunebert: method.scope: there is no such key; it is now method.allocation, and local is uniform; method has"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["method=sparse_transfer", "method.allocation=erk"], "did you mean method.pruner.allocation?"),
+        (["method=masking", "method.control=none", "method.pattern=2:4"], "method.pattern=2:4: it is read only with"),
+        (["method=magnitude", "method.pattern=124"], "so write '2:4'"),
+    ],
+)
+def test_a_pattern_or_allocation_that_a_method_does_not_read_is_refused_in_one_line(cli, words, message):
+    status, printed = cli(*words)
+    lines = [line for line in printed.strip().splitlines() if not line.endswith(" …")]
+    assert status == 2 and len(lines) == 1 and message in lines[0]

@@ -76,7 +76,7 @@ def rank(runs: pd.DataFrame, sparsity: float, unreadable: dict[Path, str] | None
     Raises:
         ValueError: no run was pruned to this sparsity.
     """
-    never_pruned = runs.groupby(["table", "label"])["sparsity"].transform("max") == 0
+    never_pruned = runs.groupby("label")["sparsity"].transform("max") == 0
     shown = runs[(runs["sparsity"] == sparsity) | never_pruned]
     shown = shown if "marks" in runs else marks.add_marks(shown, unreadable)
     tables = [str(name) for name in runs["table"].drop_duplicates() if (shown["table"] == name).any()]

@@ -170,3 +170,16 @@ def test_marks_that_were_added_to_the_runs_are_used(run, tmp_path):
         for each in (marks.add_marks(runs), runs)
     ]
     assert seen == [["best", ""]] * 2
+
+
+def test_a_row_that_is_pruned_in_another_table_is_no_reference_where_it_is_not(run, tmp_path):
+    """rigl at 0 on one model, and at 0.5 on another: the first has no number at 0.5."""
+    for model in ("one", "two"):
+        run(f"{model}/dense", "dense", model=model, weights_hash=model)
+        for method in ("smp", "gmp"):
+            run(f"{model}/{method}", method, 0.5, model=model, weights_hash=model)
+    run("one/rigl", "rigl", 0.0, model="one", weights_hash="one")
+    run("two/rigl", "rigl", 0.5, model="two", weights_hash="two")
+    rows = {row.label: row for row in rank(collect([tmp_path]).runs, 0.5).rows}
+    assert len(rows["rigl"].cells) == 1 and rows["rigl"].mean is None
+    assert [entry.mark for entry in rows["dense"].cells.values()] == ["reference", "reference"]
