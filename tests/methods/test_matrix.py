@@ -66,7 +66,9 @@ def test_the_requested_sparsity_is_that_of_the_files(cli, toy, tmp_path, text, m
     assert abs(row[f"sparsity_{row['prunable']}"] - sparsity) * size <= 1
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "form", [pytest.param(f, marks=[pytest.mark.slow] if f == "classification" else []) for f in FORMS]
+)
 @pytest.mark.parametrize("method", PHASES)
 def test_a_method_runs_on_a_form_of_task(cli, toy, tmp_path, questions, text, method, form):
     words = [w for w in toy if not w.startswith(("task.label_words", "task.text"))]
