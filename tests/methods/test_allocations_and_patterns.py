@@ -80,7 +80,7 @@ def file(tmp_path):
     return str(tmp_path / "shares.yaml")
 
 
-@pytest.mark.parametrize("allocation", ["erk", slow("uniform"), slow("file")])
+@pytest.mark.parametrize("allocation", [slow("erk"), slow("uniform"), slow("file")])
 @pytest.mark.parametrize("method", RANKING)
 def test_every_matrix_keeps_what_its_allocation_says(masks_of, net, file, method, allocation):
     word = file if allocation == "file" else allocation

@@ -53,7 +53,7 @@ def test_every_method_is_in_the_matrix():
     assert sorted(PHASES) == options("method")
 
 
-@pytest.mark.parametrize("sparsity", [0.0, *(pytest.param(s, marks=pytest.mark.slow) for s in (0.3, 0.5)), 0.97])
+@pytest.mark.parametrize("sparsity", [0.0, *(pytest.param(s, marks=pytest.mark.slow) for s in (0.3, 0.5, 0.97))])
 @pytest.mark.parametrize("method", sorted(PHASES.keys() - {"dense"}))
 def test_the_requested_sparsity_is_that_of_the_files(cli, toy, tmp_path, text, method, sparsity):
     step = ["method.step=0.5"] if method == "imp" else EXTRA.get(method, [])
