@@ -18,7 +18,7 @@ END = "<!-- end -->"
 MAIN = "main/results.csv"
 MAIN_SPARSITY = 0.9  # the table of tasks shows scores at this sparsity
 NO_BETTER = 0.005  # a score less than half a point above the constant baseline counts as no better
-COLUMNS = ["label", "task", "sparsity", "seed", "metric", "score", "majority_score"]
+COLUMNS = ["label", "method", "task", "sparsity", "seed", "metric", "score", "majority_score"]
 STEP_COLUMNS = ["method", "settings.fit.steps", "settings.keep_pretrained"]
 FROZEN = "magnitude (keep_pretrained=true)"
 CLAIMS = (  # (a, b, s): the score of a is above that of b at the sparsity s
@@ -39,7 +39,7 @@ def task_table(runs: pd.DataFrame) -> str:
     A cell has the score at MAIN_SPARSITY: mean ± standard deviation over seeds. A single run has no standard deviation.
     A † marks a cell in which at least one run is no better than the constant baseline.
     """
-    runs = runs.assign(label=short_labels(runs["label"]), no_better=_no_better(runs))
+    runs = runs.assign(label=row_names(runs), no_better=_no_better(runs))
     tasks = sorted(runs["task"].unique())
     metric, constant = (runs.groupby("task")[c].first() for c in ("metric", "majority_score"))
     cells = runs.groupby(["label", "task", "sparsity"], sort=False)
@@ -66,7 +66,7 @@ def mean_table(runs: pd.DataFrame) -> str:
     A cell has the mean over the tasks with the most common metric, of each task's mean over seeds. A method that did
     not run on all of these tasks has an empty cell.
     """
-    runs = runs.assign(label=short_labels(runs["label"]))
+    runs = runs.assign(label=row_names(runs))
     sparsities = sorted(s for s in runs["sparsity"].unique() if s > 0)
     metric, constant = (runs.groupby("task")[c].first() for c in ("metric", "majority_score"))
     common_metric = metric.mode()[0]
@@ -153,6 +153,12 @@ def total_steps(runs: pd.DataFrame) -> pd.Series:
     """
     rounds = runs["method"].map(lambda m: 3 if m == "imp" else 1)
     return (runs["settings.fit.steps"] * rounds).round(-1).astype(int)
+
+
+def row_names(runs: pd.DataFrame) -> pd.Series:
+    """Return each run's row: its method, unless another run of the method has the same task, sparsity and seed."""
+    repeated = runs[runs.duplicated(["method", "task", "sparsity", "seed"], keep=False)]["method"].unique()
+    return runs["method"].where(~runs["method"].isin(repeated), short_labels(runs["label"]))
 
 
 def _no_better(runs: pd.DataFrame) -> pd.Series:

@@ -32,6 +32,7 @@ def speed_table(monkeypatch):
         ("papers-claims", "main"),
         ("six-layers", "minilm"),
         ("more-steps", "budget"),
+        ("baselines", "baselines"),
     ],
 )
 def test_a_pages_tables_agree_with_the_results(page, name):
@@ -50,7 +51,7 @@ def test_every_table_of_the_results_is_on_one_page():
         mark for page in PAGES.glob("*.md") for mark in re.findall(r"<!-- results/.+? -->", page.read_text())
     )
     tables = [f"{name}/results.csv{table}" for name in ("main", "minilm") for table in ("", " means", " claims")]
-    tables += ["budget/results.csv steps", "speed", "speed gpu"]
+    tables += ["budget/results.csv steps", "speed", "speed gpu", "baselines/results.csv", "baselines/results.csv means"]
     assert marks == Counter(f"<!-- results/{table} -->" for table in tables)
 
 
@@ -139,6 +140,7 @@ def test_the_tables_of_scores_by_hand():
     ]
     runs = pd.DataFrame(rows, columns=["label", "task", "sparsity", "seed", "score"])
     runs["metric"] = runs["task"].map({"a": "accuracy", "b": "accuracy", "c": "pearson"})
+    runs["method"] = runs["label"]
     runs["majority_score"] = runs["task"].map({"a": 0.5, "b": 0.2, "c": 0.0})
     assert results_table.task_table(runs).splitlines() == [
         "| at 0.9 | a, accuracy | b, accuracy | c, pearson |",
@@ -158,7 +160,8 @@ def test_the_tables_of_scores_by_hand():
 
 def test_settings_are_dropped_from_labels_where_methods_alone_are_distinct():
     def first_cells(*labels):
-        runs = pd.DataFrame({"label": labels, "task": "a", "sparsity": 0.9, "score": 0.5, "metric": "f1"})
+        runs = pd.DataFrame({"label": labels, "task": "a", "sparsity": 0.9, "seed": 0, "score": 0.5, "metric": "f1"})
+        runs["method"] = runs["label"].str.partition(" ")[0]
         lines = results_table.task_table(runs.assign(majority_score=0.4)).splitlines()
         return [line.split(" | ")[0] for line in lines[3:]]
 
@@ -169,6 +172,15 @@ def test_settings_are_dropped_from_labels_where_methods_alone_are_distinct():
         "| smp",
     ]
     assert first_cells("smp (fit.steps=1)", "smp (fit.steps=2)") == ["| smp (fit.steps=1)", "| smp (fit.steps=2)"]
+
+
+def test_runs_of_a_method_with_other_settings_elsewhere_are_one_row():
+    """A setting that only names the sparsity's own upstream run makes no rows of its own."""
+    rows = [("sparse_transfer (upstream=0.5)", 0.5), ("sparse_transfer (upstream=0.9)", 0.9), ("smp (a=1)", 0.5)]
+    runs = pd.DataFrame(rows, columns=["label", "sparsity"]).assign(task="a", seed=0)
+    runs["method"] = runs["label"].str.partition(" ")[0]
+    assert results_table.row_names(runs).tolist() == ["sparse_transfer", "sparse_transfer", "smp"]
+    assert results_table.row_names(runs.assign(sparsity=0.5)).tolist()[:2] == [label for label, _ in rows[:2]]
 
 
 def test_only_the_text_between_the_marks_changes():
