@@ -20,7 +20,7 @@ from prunebert.analysis import patterns, topology
 from prunebert.choices import PRUNABLE
 from prunebert.errors import BadInput
 from prunebert.masks.maskfile import MaskFile
-from prunebert.masks.regularity import NONE
+from prunebert.masks.pattern import NONE
 from prunebert.masks.top_v import Masks, sparsity
 from prunebert.network import tokenizers
 from prunebert.network.models import hash_of

@@ -15,7 +15,7 @@ from prunebert.analysis import shared, squares
 from prunebert.analysis.overlap import MEASURES, layer_fractions
 from prunebert.errors import BadInput
 from prunebert.masks.maskfile import Packed
-from prunebert.masks.regularity import NONE
+from prunebert.masks.pattern import NONE
 from prunebert.runs import artifacts
 from prunebert.system.countdown import track
 

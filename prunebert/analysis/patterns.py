@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from prunebert.masks import regularity
-from prunebert.masks.regularity import NONE, in_blocks, kept_in_groups, parse
+from prunebert.masks.pattern import NONE
+from prunebert.masks.regularity import in_blocks, kept_in_groups, parse
 
 if TYPE_CHECKING:
     from prunebert.masks.top_v import Masks

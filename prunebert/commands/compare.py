@@ -10,7 +10,7 @@ from typing import Any
 
 from prunebert.analysis import comparison
 from prunebert.errors import BadInput, reason, visible
-from prunebert.masks.regularity import NONE
+from prunebert.masks.pattern import NONE
 from prunebert.runs import artifacts, files
 from prunebert.system import outputs, table
 from prunebert.system.console import arguments, counted, say

@@ -11,7 +11,7 @@ import yaml
 from prunebert.analysis import patterns
 from prunebert.commands.info_facts import constant, decimal, duration, measured, percent, trained_weights, words
 from prunebert.commands.info_sweep import show_sweep
-from prunebert.masks.regularity import NONE
+from prunebert.masks.pattern import NONE
 from prunebert.runs import artifacts, discover, reading, seal
 from prunebert.settings import overlaps, quoting
 from prunebert.system.console import arguments, counted, say, say_block, short

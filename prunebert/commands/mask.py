@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from prunebert.choices import EVERY_MATRIX
 from prunebert.errors import BadInput
 from prunebert.masks import regularity
+from prunebert.masks.pattern import NONE
 from prunebert.runs import artifacts, inputs, reading
 from prunebert.system import table
 from prunebert.system.console import arguments, counted, say
@@ -149,7 +150,7 @@ def _combine(options: Namespace) -> None:
     jaccard = intersection / union if union else 1
     say(f"A keeps {count_kept(a.masks):,}, B {count_kept(b.masks):,}, both {intersection:,}, Jaccard {jaccard:.6f}")
     say(f"{options.action}, {description}: {_counts(combined)}, sparsity {sparsity(combined.masks):.6f}")
-    if combined.pattern != regularity.NONE:
+    if combined.pattern != NONE:
         say(f"pattern {combined.pattern}")
     if out:
         _write(out, combined)
@@ -159,7 +160,7 @@ def _common_pattern(masks: Masks, patterns: Iterable[str]) -> str:
     """Return the first of the patterns that all masks satisfy; "none" without one."""
     arrays = [mask.numpy() for mask in masks.values()]
     parsed = {text: pattern for text in patterns if (pattern := regularity.parse(text))}
-    return next((text for text, x in parsed.items() if regularity.satisfied(arrays, x)), regularity.NONE)
+    return next((text for text, x in parsed.items() if regularity.satisfied(arrays, x)), NONE)
 
 
 _and, _or = OPERATIONS["and"][1], OPERATIONS["or"][1]

@@ -24,6 +24,7 @@ from safetensors.numpy import save
 from prunebert.errors import BadInput, cut
 from prunebert.masks import regularity
 from prunebert.masks.header import in_order
+from prunebert.masks.pattern import NONE
 
 if TYPE_CHECKING:
     from prunebert.masks.top_v import Masks
@@ -39,7 +40,7 @@ class MaskFile:
     masks: Masks  # bool, by parameter name
     model: str  # the checkpoint's name
     weights_hash: str  # of the checkpoint's encoder
-    pattern: str = regularity.NONE  # that all masks satisfy
+    pattern: str = NONE  # that all masks satisfy
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Packed:
     kept: dict[str, int]  # how many bits are set
     model: str  # the checkpoint's name
     weights_hash: str  # of the checkpoint's encoder
-    pattern: str = regularity.NONE  # that all masks satisfy
+    pattern: str = NONE  # that all masks satisfy
 
 
 def pack(file: MaskFile) -> Packed:
@@ -78,7 +79,7 @@ def encode(file: MaskFile) -> bytes:
         "shapes": json.dumps({n: list(shape) for n, shape in packed.shapes.items()}),
         "kept": json.dumps(packed.kept),
     }
-    if file.pattern != regularity.NONE:
+    if file.pattern != NONE:
         metadata["pattern"] = file.pattern
     metadata["sha256"] = _digest(metadata, packed.bits)
     return in_order(save(packed.bits, metadata))
@@ -125,10 +126,10 @@ def read_packed(path: Path) -> Packed:
         count = int(np.bitwise_count(mask).sum(dtype=np.int64))
         if type(kept[name]) is not int or count != kept[name]:
             raise BadInput(f"{path} is damaged: {name} keeps {count} weights, but the file says {str(kept[name])[:60]}")
-    pattern = metadata.get("pattern", regularity.NONE)
+    pattern = metadata.get("pattern", NONE)
     sizes = {n: tuple(x) for n, x in shapes.items()}
     file = Packed(bits, sizes, kept, metadata["model"], metadata["weights_hash"], pattern)
-    if pattern != regularity.NONE:
+    if pattern != NONE:
         _check_pattern(path, file)
     return file
 

@@ -15,9 +15,8 @@ import numpy as np
 
 from prunebert.errors import BadInput
 from prunebert.masks import pattern as patterns
-from prunebert.masks.pattern import NONE, Blocks, Groups
+from prunebert.masks.pattern import Blocks, Groups
 
-__all__ = ["NONE"]  # the pattern of masks without one; other modules know it by this name
 WORDS = {4: np.uint32, 8: np.uint64}  # a group of so many bools, read as one number
 
 

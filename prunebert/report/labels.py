@@ -7,7 +7,7 @@ from itertools import combinations
 import pandas as pd
 
 from prunebert.errors import visible
-from prunebert.masks.regularity import NONE
+from prunebert.masks.pattern import NONE
 from prunebert.system.names import brief
 
 OF_EVERY_RUN = ("prunable", "fit", "distill", "augment", "train")

@@ -17,7 +17,7 @@ import pandas as pd
 import yaml
 
 from prunebert.errors import BadInput
-from prunebert.masks.regularity import NONE
+from prunebert.masks.pattern import NONE
 from prunebert.report import labels
 from prunebert.report.labels import OF_EVERY_RUN
 from prunebert.report.rows import parse_cell

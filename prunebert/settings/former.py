@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from prunebert.choices import ALLOCATIONS
+
 HAD_SCOPE = {
     f"prunebert.methods.{name}"
     for name in ("gradual.gmp", "imp.imp", "magnitude.one_shot", "movement.hard", "random.random")
 }
 RANDOM = "prunebert.methods.random.random"
-WORDS = ("uniform", "global", "erk", "score")
 
 RENAMED = {
     "method.scope": "method.allocation, and local is uniform",
@@ -35,7 +36,7 @@ def in_earlier_words(node: dict[str, Any]) -> dict[str, Any]:
     rest = {key: value for key, value in node.items() if key not in ("allocation", "allocation_by")}
     word = "local" if allocation == "uniform" else allocation
     if target == RANDOM:
-        is_run = allocation not in WORDS
+        is_run = allocation not in ALLOCATIONS
         by = {"budget": allocation if is_run else None, "budget_by": node.get("allocation_by", "matrix")}
         return rest | by | {"scope": "local" if is_run else word}
     return rest | {"scope" if target in HAD_SCOPE else "allocation": word}
