@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from prunebert.network.families import Family
+from prunebert.network.family import Family
 
 
 class CsrLinear(nn.Module):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from prunebert.errors import BadInput
 
 if TYPE_CHECKING:
-    from prunebert.network.families import Family
+    from prunebert.network.family import Family
     from prunebert.network.models import Model
 
 # The values of the published checkpoints of BERT and ELECTRA. Sizes do not count: they show in the tensors' shapes.

@@ -1,58 +1,10 @@
-"""How each model family names its prunable tensors and its heads."""
+"""The model families, by transformers' model_type. docs/add-a-model-family.md explains how to add one."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
-from typing import Any
-
 from prunebert.network import architecture
-
-
-@dataclass(frozen=True)
-class Family:
-    """The names of one model family, as its checkpoints write them.
-
-    Attributes:
-        prefix: stands before the encoder's parameter names, without the dot.
-        layer: pattern of a layer's tensor name. Its first group is the layer's number, its second the tensor's suffix.
-        kinds: the tensor's suffix -> kind.
-        pooler: the pooler's matrix, "" where the family's checkpoints have none.
-        head: the stock classification head as (hidden layer, activation, output layer); BERT's hidden layer is its
-            pooler, so its name is "".
-        mlm: the stages of the masked-LM head between hidden state and decoder; a bare word is an activation.
-        embeddings: the word embeddings' matrix.
-        dropout: the configuration's names for the head's dropout rate; the first that has a value counts.
-        dropout_first: dropout also comes before the head's hidden layer.
-        load: arguments of the encoder's class.
-        usual: the values of the published checkpoints, by the configuration's keys (architecture.py).
-        first: (width, attention heads) of the family's first published checkpoint.
-    """
-
-    prefix: str
-    layer: str
-    kinds: dict[str, str]
-    pooler: str
-    head: tuple[str, str, str]
-    mlm: tuple[str, ...]
-    embeddings: str = "embeddings.word_embeddings.weight"
-    dropout: tuple[str, ...] = ("classifier_dropout", "hidden_dropout_prob")
-    dropout_first: bool = True
-    load: dict[str, Any] = field(default_factory=dict)
-    usual: dict[str, Any] = field(default_factory=lambda: architecture.USUAL)
-    first: tuple[int, int] = (768, 12)
-
-    def place(self, name: str) -> tuple[int, str] | None:
-        """Return (layer, kind) of a prunable encoder matrix, None for any other tensor.
-
-        Args:
-            name: the tensor's name without the prefix.
-        """
-        match = re.fullmatch(self.layer, name)
-        if not match or match[2] not in self.kinds:
-            return None
-        return int(match[1]), self.kinds[match[2]]
-
+from prunebert.network.family import Family
+from prunebert.network.stages import Act, Dense, Drop, Norm
 
 _BERT_LAYER = r"encoder\.layer\.(\d+)\.(.+)\.weight"
 _BERT_KINDS = {
@@ -72,43 +24,62 @@ _DISTILBERT_KINDS = {
     "ffn.lin2": "output",
 }
 
+_DROP = Drop(("classifier_dropout", "hidden_dropout_prob"))
+_DISTILBERT_DROP = Drop(("seq_classif_dropout",))
+_TOKENS = (_DROP, Dense("classifier"))
+_SPANS = (Dense("qa_outputs"),)
+_ROBERTA_CLASSES = (_DROP, Dense("classifier.dense"), Act("tanh"), _DROP, Dense("classifier.out_proj"))
+
 FAMILIES = {
     "bert": Family(
         prefix="bert",
         layer=_BERT_LAYER,
         kinds=_BERT_KINDS,
         pooler="pooler.dense.weight",
-        head=("", "", "classifier"),
-        mlm=("cls.predictions.transform",),
+        pooling="pooler",
+        classes=_TOKENS,
+        tokens=_TOKENS,
+        spans=_SPANS,
+        mlm=(Dense("cls.predictions.transform"),),
+        mask_per_query=True,
     ),
     "roberta": Family(
         prefix="roberta",
         layer=_BERT_LAYER,
         kinds=_BERT_KINDS,
         pooler="",
-        head=("classifier.dense", "tanh", "classifier.out_proj"),
-        mlm=("lm_head.dense", "gelu", "lm_head.layer_norm"),
+        classes=_ROBERTA_CLASSES,
+        tokens=_TOKENS,
+        spans=_SPANS,
+        mlm=(Dense("lm_head.dense"), Act("gelu"), Norm("lm_head.layer_norm")),
         load={"add_pooling_layer": False},
         usual=architecture.USUAL | {"layer_norm_eps": 1e-5, "pad_token_id": 1},
+        mask_per_query=True,
+        positions_after_padding=True,
+        word_prefix=" ",
     ),
     "distilbert": Family(
         prefix="distilbert",
         layer=r"transformer\.layer\.(\d+)\.(.+)\.weight",
         kinds=_DISTILBERT_KINDS,
         pooler="",
-        head=("pre_classifier", "relu", "classifier"),
-        dropout=("seq_classif_dropout",),
-        dropout_first=False,
-        mlm=("vocab_transform", "activation", "vocab_layer_norm"),
+        classes=(Dense("pre_classifier"), Act("relu"), _DISTILBERT_DROP, Dense("classifier")),
+        tokens=(Drop(("dropout",)), Dense("classifier")),
+        spans=(Drop(("qa_dropout",)), Dense("qa_outputs")),
+        mlm=(Dense("vocab_transform"), Dense("activation"), Norm("vocab_layer_norm")),
         usual=architecture.USUAL_OF_DISTILBERT,
+        mask_per_query=True,
     ),
     "electra": Family(
         prefix="electra",
         layer=_BERT_LAYER,
         kinds=_BERT_KINDS,
         pooler="",
-        head=("classifier.dense", "gelu", "classifier.out_proj"),
-        mlm=("generator_predictions.dense", "gelu", "generator_predictions.LayerNorm"),
+        classes=(_DROP, Dense("classifier.dense"), Act("gelu"), _DROP, Dense("classifier.out_proj")),
+        tokens=_TOKENS,
+        spans=_SPANS,
+        mlm=(Dense("generator_predictions.dense"), Act("gelu"), Norm("generator_predictions.LayerNorm")),
         first=(256, 4),
+        mask_per_query=True,
     ),
 }

@@ -1,4 +1,4 @@
-"""Heads turn hidden states into a task's logits. Their parameters have the names of the stock transformers classes."""
+"""Heads turn hidden states into a task's logits. Which one a task gets, and those that the checkpoint has."""
 
 from __future__ import annotations
 
@@ -7,49 +7,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, linear, relu
+from torch.nn.functional import linear
 
 from prunebert.choices import HEADS
 from prunebert.errors import BadInput, bad_choice
+from prunebert.network import masked_lm
 from prunebert.network.interface import IGNORED, Batch, Form
 from prunebert.network.models import Model
-
-ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "gelu": gelu}
-
-
-class Linear(nn.Module):
-    """The family's own classification head on [CLS], as in its `…ForSequenceClassification`.
-
-    BERT: dropout and linear, on the pooler's output (`pooled` is true).
-    The other families: dropout (not DistilBERT), linear, activation, dropout, linear.
-    """
-
-    kind = "linear"
-    pretrained = False
-    needs = ()
-
-    def __init__(self, model: Model, outputs: int) -> None:
-        super().__init__()
-        width = model.config.hidden_size
-        hidden, activation, out = model.family.head
-        self.pooled = not hidden
-        rates = [getattr(model.config, name, None) for name in model.family.dropout]
-        self.dropout = nn.Dropout(next(rate for rate in rates if rate is not None))
-        self._dropout_first = model.family.dropout_first
-        self._activation = ACTIVATIONS[activation] if hidden else None
-        self._hidden = _attach(self, hidden, _new_linear(width, width, model)) if hidden else ""
-        self._out = _attach(self, out, _new_linear(width, outputs, model))
-        self.last = (f"{out}.weight", f"{out}.bias")
-
-    def forward(self, encoded: Any, batch: Batch) -> Tensor:
-        """Return [batch, outputs] from the encoder's output."""
-        if self._activation is None:
-            cls = encoded.pooler_output
-        else:
-            cls = encoded.last_hidden_state[:, 0]
-            cls = self.dropout(cls) if self._dropout_first else cls
-            cls = self._activation(self.get_submodule(self._hidden)(cls))
-        return self.get_submodule(self._out)(self.dropout(cls))
+from prunebert.network.new_heads import Choice, Classes, EveryToken, LayerMix
+from prunebert.network.stages import attach
 
 
 class LabelWords(nn.Module):
@@ -64,32 +30,32 @@ class LabelWords(nn.Module):
     pretrained = True
     needs = ()
     pooled = False
-    last = ("words", "bias")
 
     def __init__(self, model: Model, words: list[str] | None) -> None:
         super().__init__()
         stock: Any = model.masked_lm()
-        decoder = stock.get_output_embeddings()
-        ids = torch.tensor(word_ids(model, words)) if words else torch.arange(len(decoder.bias))
-        if words and int(ids.max()) >= len(decoder.bias):
+        weight, bias = masked_lm.decoder(stock)
+        ids = torch.tensor(word_ids(model, words)) if words else torch.arange(len(weight))
+        if words and int(ids.max()) >= len(weight):
             raise BadInput(
                 f"task.label_words: {words[int(ids.argmax())]!r} is token {int(ids.max())}, and the masked-LM head of "
-                f"{model.name} has {len(decoder.bias)} words; choose another word"
+                f"{model.name} has {len(weight)} words; choose another word"
             )
-        self._stages = [
-            stage if stage in ACTIVATIONS else _attach(self, stage, stock.get_submodule(stage))
-            for stage in model.family.mlm
-        ]
-        self.words = nn.Parameter(decoder.weight.detach()[ids].clone())  # [labels, width]
-        self.bias = nn.Parameter(decoder.bias.detach()[ids].clone())
+        self._stages = masked_lm.stages(stock, model.family)
+        for path, stage in self._stages:
+            if isinstance(stage, nn.Module) and path:
+                attach(self, path, stage)
+        self.words = nn.Parameter(weight.detach()[ids].clone())  # [labels, width]
+        self.bias = None if bias is None else nn.Parameter(bias.detach()[ids].clone())
+        self.last = ("words",) if bias is None else ("words", "bias")
 
     def forward(self, encoded: Any, batch: Batch) -> Tensor:
         """Return [batch, words] from the encoder's output."""
         return self._decode(encoded.last_hidden_state[:, 0])
 
     def _decode(self, h: Tensor) -> Tensor:
-        for stage in self._stages:
-            h = ACTIVATIONS[stage](h) if stage in ACTIVATIONS else self.get_submodule(stage)(h)
+        for path, stage in self._stages:
+            h = self.get_submodule(path)(h) if path else stage(h)
         return linear(h, self.words, self.bias)
 
 
@@ -130,57 +96,12 @@ class States(nn.Module):
         return cls
 
 
-class Span(nn.Module):
-    """Start and end logits of every token, as in the family's `…ForQuestionAnswering`."""
-
-    kind = "linear"
-    pretrained = False
-    needs = ()
-    pooled = False
-
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.dropout = nn.Dropout(getattr(model.config, "qa_dropout", 0.0))  # only DistilBERT has one
-        self.qa_outputs = _new_linear(model.config.hidden_size, 2, model)
-
-    def forward(self, encoded: Any, batch: Batch) -> Tensor:
-        """Return [batch, length, 2]."""
-        return self.qa_outputs(self.dropout(encoded.last_hidden_state))
-
-
-class LayerMix(nn.Module):
-    """AbP's head (§3 of its paper): one hidden ReLU layer on a learned weighted average of every layer's [CLS].
-
-    For spans it averages every layer's token instead of [CLS]. The hidden layer has the encoder's width.
-    The average's weights are softmax(mix), equal at first [U]. The embeddings' output is not among the layers, because
-    its [CLS] is the same for every text [U].
-    """
-
-    kind = "layer_mix"
-    pretrained = False
-    needs = ("hidden",)
-    pooled = False
-    last = ("out.weight", "out.bias")
-
-    def __init__(self, model: Model, outputs: int, span: bool) -> None:
-        super().__init__()
-        width = model.config.hidden_size
-        self.span = span
-        self.mix = nn.Parameter(torch.zeros(model.config.num_hidden_layers))
-        self.hidden, self.out = _new_linear(width, width, model), _new_linear(width, outputs, model)
-
-    def forward(self, encoded: Any, batch: Batch) -> Tensor:
-        """Return [batch, outputs], or [batch, length, 2] for spans."""
-        layers = [h if self.span else h[:, 0] for h in encoded.hidden_states[1:]]
-        return self.out(relu(self.hidden(torch.einsum("l,l...->...", self.mix.softmax(0), torch.stack(layers)))))
-
-
 def word_id(model: Model, word: str) -> int:
-    """Return the vocabulary index of a label word, for RoBERTa after a space.
+    """Return the vocabulary index of a label word, as it is inside a text.
 
     Raises BadInput if the word is not one token.
     """
-    text = f" {word}" if model.family.prefix == "roberta" else word
+    text = model.family.word_prefix + word
     ids = model.tokenizer.encode(text, add_special_tokens=False)
     if len(ids) == 1 and ids[0] in model.tokenizer.all_special_ids:
         token = model.tokenizer.convert_ids_to_tokens(ids[0])
@@ -217,7 +138,8 @@ def build(kind: str, model: Model, task: Form) -> nn.Module:
             "states": no head. For a masked-LM task that reads hidden states only; method.head does not allow it.
         task: the task's form. A masked-LM task always gets the model's own masked-LM head, or "states".
 
-    Raises BadInput for an unknown kind, and for label words that do not match the task's outputs.
+    Raises BadInput for an unknown kind, a task for which the family has no head, and label words that do not match the
+    task's outputs.
     """
     if kind == "states" and task.masked_lm:
         return States()
@@ -226,15 +148,32 @@ def build(kind: str, model: Model, task: Form) -> nn.Module:
     if task.masked_lm:
         return MaskedLM(model)
     if kind == "layer_mix":
-        return LayerMix(model, 2 if task.span else task.outputs, task.span)
+        return LayerMix(model, 1 if task.choices else task.outputs, task.every_token)
     if kind == "linear":
-        return Span(model) if task.span else Linear(model, task.outputs)
+        return _linear(model, task)
+    if task.tokens or task.choices:
+        raise BadInput(f"method.head=label_words: task={task.name} {task.outputs_named()}; use method.head=linear")
     if not task.label_words or len(task.label_words) != task.outputs:
         raise BadInput(
             f"method.head=label_words: the task needs task.label_words, {task.outputs} words, one for each output "
             f"(given: {task.label_words or 'none'}); or use method.head=linear"
         )
     return (SpanWords if task.span else LabelWords)(model, task.label_words)
+
+
+def _linear(model: Model, task: Form) -> nn.Module:
+    if task.choices:
+        return Choice(model)
+    if task.tokens:
+        return EveryToken(model, model.family.tokens, task.outputs)
+    if not task.span:
+        return Classes(model, task.outputs)
+    if not model.family.spans:
+        raise BadInput(
+            f"task={task.name}: transformers has no head for answers on a {model.config.model_type}; use another "
+            "model, such as model=bert-base, or a task over texts"
+        )
+    return EveryToken(model, model.family.spans, 2)
 
 
 def reordered(head: Any, order: list[int]) -> nn.Module:
@@ -244,22 +183,3 @@ def reordered(head: Any, order: list[int]) -> nn.Module:
         for name in head.last:  # the parameters that have one row for each output
             copy.get_parameter(name).copy_(head.get_parameter(name)[order])
     return copy
-
-
-def _new_linear(width: int, outputs: int, model: Model) -> nn.Linear:
-    """Make a linear layer with the family's initialisation: normal weights, zero biases."""
-    layer = nn.Linear(width, outputs)
-    nn.init.normal_(layer.weight, std=model.config.initializer_range)
-    nn.init.zeros_(layer.bias)
-    return layer
-
-
-def _attach(root: nn.Module, path: str, module: nn.Module) -> str:
-    """Attach `module` to `root` under a dotted path, which gives its parameters the stock names. Returns the path."""
-    *parents, name_in_parent = path.split(".")
-    for name in parents:
-        if name not in root._modules:
-            root.add_module(name, nn.Module())
-        root = root.get_submodule(name)
-    root.add_module(name_in_parent, module)
-    return path

@@ -17,8 +17,11 @@ IGNORED = -100  # a label that does not count; the default ignore_index of torch
 class Batch:
     """Examples that go through the network together."""
 
-    inputs: dict[str, Tensor]  # keyword arguments of the encoder, each [batch, length]
-    labels: Tensor  # [batch]; [batch, 2] for spans; [batch, length] for masked-LM
+    # Keyword arguments of the encoder, each [batch, length]; [batch · choices, length] where a row has choices.
+    inputs: dict[str, Tensor]
+    # [batch]; [batch, 2] for spans; [batch, length] for masked-LM and labels of tokens; [batch, outputs] for several
+    # labels at once
+    labels: Tensor
     rows: Tensor  # [batch], the position of each example (for spans, of each window) in its split
 
     def to(self, device: torch.device) -> Batch:
@@ -41,7 +44,8 @@ class Outputs:
     """What the network returns for one batch. `hidden` and `attention` are empty unless they were requested.
 
     Attributes:
-        logits: [batch, outputs]; [batch, length, 2] for spans; [target tokens, vocabulary] for masked-LM.
+        logits: [batch, outputs]; [batch, length, outputs] for spans and labels of tokens; [batch, choices] where one of
+            several texts is chosen; [target tokens, vocabulary] for masked-LM.
         hidden: [batch, length, width] after the embeddings and after every layer, so layers + 1 tensors.
         attention: every layer's scores before the softmax, [batch, heads, length, length]; BERT's -10,000 is added at
             keys that are padding.
@@ -61,7 +65,7 @@ class Form:
     regression: bool  # labels are real numbers
     masked_lm: bool  # words are predicted, through the model's own masked-LM head
     pair: bool  # an example has two texts (for spans: question and context)
-    outputs: int  # logits per example (for spans: per token)
+    outputs: int  # logits per example (for spans and labels of tokens: per token)
     max_length: int  # as in the task's yaml, in tokens
     labels: list[str] = field(default_factory=list)  # the classes' names in order; none for numbers and spans
     label_words: list[str] | None = None  # a word of the vocabulary for each output
@@ -70,6 +74,28 @@ class Form:
     max_answer: int = 30
     no_answer: bool = False
     padding: Padding = "longest"  # what the rows of a batch are padded to
+    tokens: bool = False  # every word has a label
+    multilabel: bool = False  # a row may have several labels, or none
+    choices: int = 0  # texts of a row, of which one is chosen; 0: a row is one text or pair
+
+    @property
+    def every_token(self) -> bool:
+        """Whether the logits are those of every token."""
+        return self.span or self.tokens
+
+    def outputs_named(self) -> str:
+        """Return what the task asks for, in words that follow its name."""
+        if self.span:
+            return "asks for spans of text"
+        if self.masked_lm:
+            return "asks for hidden words"
+        if self.tokens:
+            return "asks for a label of every word"
+        if self.choices:
+            return f"asks for one of {self.choices} texts"
+        if self.regression:
+            return "asks for a number"
+        return "asks for several labels of a text" if self.multilabel else "asks for a label of a text"
 
     def width(self, longest: int) -> int:
         """Return the tokens of each padded row of a batch. longest: of its longest row, in tokens."""

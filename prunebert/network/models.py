@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 from torch import Tensor, nn
 
 from prunebert.errors import BadInput, bad_choice
-from prunebert.network import architecture, checkpoint, configuration, tokenizers, weights, zeros
+from prunebert.network import architecture, checkpoint, configuration, masked_lm, tokenizers, weights, zeros
 from prunebert.network.checkpoint import OTHER_SOURCES, Place
-from prunebert.network.families import FAMILIES, Family
+from prunebert.network.families import FAMILIES
+from prunebert.network.family import Family
 from prunebert.ranges import Text
 from prunebert.system import hub, packaged
 
@@ -55,8 +56,7 @@ class Model:
         self._note_heads(tensors)
         model, info = self._read("AutoModelForMaskedLM", {}, tensors)
         absent = [key for key in info["missing_keys"] if not key.startswith(self.family.prefix + ".")]
-        decoder = model.get_output_embeddings()
-        tied = decoder is not None and decoder.weight is model.get_input_embeddings().weight
+        tied = masked_lm.tied(model)
         absent = [key for key in absent if not (tied and key.endswith("decoder.weight"))]
         if absent:
             raise BadInput(
@@ -65,6 +65,14 @@ class Model:
                 "method.objective=kd, for method=sparse_transfer a model that has one, such as model=bert-base"
             )
         return model.eval()
+
+    def head_tensors(self, path: str) -> dict[str, Tensor]:
+        """Return the checkpoint's tensors under a head's module, by their names in it; empty if it holds none."""
+        tensors = self._tensors()
+        found = {n.removeprefix(f"{path}."): x.float() for n, x in tensors.items() if n.startswith(f"{path}.")}
+        if found:
+            self._note_heads(tensors)
+        return found
 
     def pretrained(self) -> dict[str, Tensor]:
         """Read the checkpoint's weights again, by the encoder's names; those in memory may have been trained.

@@ -11,7 +11,7 @@ from torch import Tensor
 from prunebert.network.checkpoint import Place, read_tensors
 
 if TYPE_CHECKING:
-    from prunebert.network.families import Family
+    from prunebert.network.family import Family
 
 ATTENTION = "sdpa"  # the implementation, whatever a configuration says
 OLD_NAMES = {"gamma": "weight", "beta": "bias"}  # of LayerNorm, in checkpoints converted from TensorFlow

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from prunebert.errors import BadInput
 from prunebert.masks.apply import Through
 from prunebert.masks.top_v import Masks, count_kept
-from prunebert.network.families import Family
+from prunebert.network.family import Family
 
 if TYPE_CHECKING:
     from prunebert.network.subnetwork import SubNetwork

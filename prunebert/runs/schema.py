@@ -50,6 +50,8 @@ FORM_LATER: Kinds = {
     **dict.fromkeys(("stride", "n_best", "max_answer"), (int,)),
     "no_answer": (bool,),
     "padding": (str,),
+    **dict.fromkeys(("tokens", "multilabel"), (bool,)),
+    "choices": (int,),
 }
 CHECKPOINT: Kinds = {"name": (str,)}
 CHECKPOINT_LATER: Kinds = {"revision": (str,), "package": (dict, MAYBE), "masks": (str,)}

@@ -17,9 +17,10 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 
 from prunebert.errors import BadInput
-from prunebert.network.heads import ACTIVATIONS
+from prunebert.network.masked_lm import decoder, stages
 from prunebert.network.tokenizers import encoding, require_known_ids
 from prunebert.ranges import Count, Probability, Seed
 from prunebert.system.progress import PLAIN_EVERY
@@ -199,9 +200,9 @@ class CandidateFinder:
 
     def logits(self, h: Tensor) -> Tensor:
         """Return [targets, vocabulary] from the stock head at the target tokens alone; the decoder is expensive."""
-        for stage in self.model.family.mlm:
-            h = ACTIVATIONS[stage](h) if stage in ACTIVATIONS else self.stock.get_submodule(stage)(h)
-        return self.stock.get_output_embeddings()(h)
+        for _, stage in stages(self.stock, self.model.family):
+            h = stage(h)
+        return linear(h, *decoder(self.stock))
 
 
 def with_copies(table: pd.DataFrame, augment: Augment) -> tuple[pd.DataFrame, np.ndarray]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from prunebert.errors import BadInput
 from prunebert.tasks.sources import Tables
+
+if TYPE_CHECKING:
+    from prunebert.tasks.request import Request
 
 HOLDOUT, TUNING = "task.holdout", "task.tuning_holdout"  # the keys that ask for a split of training rows
 REMEDIES = {HOLDOUT: "give task.eval=FILE", TUNING: "give another part"}
@@ -81,3 +85,21 @@ def _refuse_few_rows(setting: str, remedy: str, held_out: int, rows: int, strata
             f"{setting}: of {rows} rows {held_out} would be held out, and each part needs a row of each "
             f"of the {len(classes)} classes; choose another fraction, or {remedy}"
         )
+
+
+def split_off(
+    request: Request, tables: Tables, gold: dict[str, np.ndarray], names: list[str]
+) -> tuple[Tables, dict[str, np.ndarray]]:
+    """Return the splits of a run: without evaluation data a part of train is held out, and for tuning another one.
+
+    Args:
+        request: has holdout and tuning_holdout.
+        tables, gold: rows and labels by split.
+        names: the classes, whose proportions are kept; none for numbers.
+    """
+    if len(tables) == 1:
+        tables, gold = hold_out(tables["train"], gold["train"], request.holdout, names)
+    if request.tuning_holdout is not None:
+        part = tuning_part(request.tuning_holdout)
+        tables, gold = hold_out(tables["train"], gold["train"], part, names, TUNING)
+    return tables, gold

@@ -48,6 +48,9 @@ class MaskedLM:
     span = False
     regression = False
     masked_lm = True
+    tokens = False
+    multilabel = False
+    choices = 0
     outputs = 0
     label_words: list[str] | None = None
     score = "accuracy"

@@ -7,6 +7,7 @@ tables have `attrs["classes"]`: the classes that the data set's label numbers st
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,120 +19,12 @@ from prunebert.tasks import files, layouts
 from prunebert.tasks.files import is_unicode, kind_of, read, row_of
 
 Tables = dict[str, pd.DataFrame]  # "train" and the evaluation splits by name
+# (raw table, columns of text, column of labels, source) -> table with the common columns, as `columns` returns it
+Pick = Callable[[pd.DataFrame, list[str], str, str], pd.DataFrame]
 OTHER_SOURCES = (
     "a folder in GLUE's layout (task.data_dir=FOLDER), your own files (task=file task.train=FILE), "
     "or the embedded data (task=rotten_tomatoes, from prunebert[demo])"
 )
-
-
-def from_hub(
-    task: str, *, path: str, config: str, text: list[str], label: str, train: str, eval: dict[str, str]
-) -> Tables:
-    """Load a data set from the hub or its cache. Raises BadInput within seconds if there is neither.
-
-    Args:
-        path, config: the data set's name and configuration on the hub.
-        text: one or two columns of text.
-        label: the column of labels.
-        train: the training split.
-        eval: {name here: split on the hub} of the evaluation splits.
-    """
-    hub.prepare()
-    import datasets
-
-    datasets.disable_progress_bars()
-    with hub.explained(f"task={task} ({path})", OTHER_SOURCES):
-        loaded = datasets.load_dataset(path, config)
-    tables = {}
-    for name, split in {"train": train, **eval}.items():
-        if split not in loaded:
-            raise BadInput(f"{path} has no split {split}; it has {', '.join(loaded)}")
-        tables[name] = columns(loaded[split].to_pandas(), text, label, f"{path} {split}")
-        tables[name].attrs["classes"] = getattr(loaded[split].features[label], "names", None)
-    return tables
-
-
-def from_folder(
-    task: str,
-    data_dir: str,
-    *,
-    name: str,
-    text: list[str],
-    label: str,
-    train: str,
-    eval: dict[str, str],
-    header: list[str] | None = None,
-) -> Tables:
-    """Load a task from a folder in the layout of GLUE's own download. Its tab-separated files have no quoting.
-
-    Args:
-        task: the task's name, for messages.
-        data_dir: the folder of all tasks, or the task's own.
-        name: the task's folder in `data_dir`.
-        text: one or two columns of text.
-        label: the column of labels.
-        train: the training file.
-        eval: {split: file} of the evaluation files.
-        header: the columns' names, for files without a header line.
-    """
-    splits = {"train": train, **eval}
-    tables = {}
-    found = layouts.glue(task, data_dir, name, list(splits.values()))
-    for (split, file), path in zip(splits.items(), found, strict=True):
-        with files.readable(f"task.data_dir={data_dir}: {name}/{file}"):
-            table = files.read_separated(
-                path,
-                header=None if header else 0,
-                names=header,
-                on_bad_lines="skip",  # a few of QQP's lines are broken
-                **files.NO_QUOTES,
-            )
-        table = columns(table, text, label, str(path))
-        source = table.attrs["source"]
-        table = table[table.label != ""].reset_index(drop=True)
-        if table.empty:
-            raise BadInput(f"task.data_dir={data_dir}: no row of {name}/{file} has a label")
-        tables[split] = table
-        tables[split].attrs["source"] = source
-    return tables
-
-
-def from_files(train: str, eval: str | dict[str, str] | None, text: list[str], label: str) -> Tables:
-    """Load your own CSV, TSV, JSON, JSON lines or Parquet files. Without `eval` the only split is "train".
-
-    Args:
-        eval: one evaluation file, or {split: file}.
-        text: one or two columns of text.
-        label: the column of labels.
-    """
-    evaluation = layouts.evaluation_files(eval)
-    tables = {"train": _own(train, "task.train", text, label)}
-    for split, file in evaluation.items():
-        tables[split] = _own(file, "task.eval", text, label)
-    return tables
-
-
-def _own(file: str, key: str, text: list[str], label: str) -> pd.DataFrame:
-    """Read a user's file, in which every row needs a label."""
-    table = columns(read(file, key), text, label, file)
-    missing = (table.label.isna() | (table.label.map(str).str.strip() == "")).to_numpy(bool)
-    if missing.any():
-        raise BadInput(f"task.label={label}: {row_of(int(missing.argmax()), file)} has no label")
-    return table
-
-
-def from_package(*, file: str, where: dict[str, str], text: list[str], label: str, **package: Any) -> Tables:
-    """Load a CSV inside an installed package.
-
-    Args:
-        file: the CSV's name.
-        where: {column: value}; only rows with these values are loaded.
-        package: arguments of packaged.folder.
-    """
-    table = read(str(packaged.folder(**package) / file), "task.package")
-    for column, value in where.items():
-        table = table[table[column] == value]
-    return {"train": columns(table.reset_index(drop=True), text, label, file)}
 
 
 def columns(table: pd.DataFrame, text: list[str], label: str, source: str) -> pd.DataFrame:
@@ -152,11 +45,140 @@ def columns(table: pd.DataFrame, text: list[str], label: str, source: str) -> pd
             raise BadInput(f"{key}={column}: {source} has no such column; it has {files.listed(names)}{hint}")
         if column in twice:
             raise BadInput(f"{key}={column}: {source} has several columns of this name; rename them")
-    picked = pd.DataFrame({"id": range(len(table)), "label": table.iloc[:, names.index(label)].to_numpy()})
+    labels = table.iloc[:, names.index(label)].reset_index(drop=True)  # of its own type: text may be no Unicode
+    picked = pd.DataFrame({"id": range(len(table)), "label": labels})
     for name, column in zip(["text_a", "text_b"], text, strict=False):
         picked[name] = _texts(table.iloc[:, names.index(column)], column, source)
     picked.attrs["source"] = source
     return picked
+
+
+def from_hub(
+    task: str,
+    pick: Pick = columns,
+    *,
+    path: str,
+    config: str,
+    text: list[str],
+    label: str,
+    train: str,
+    eval: dict[str, str],
+) -> Tables:
+    """Load a data set from the hub or its cache. Raises BadInput within seconds if there is neither.
+
+    Args:
+        task: the task's name, for messages.
+        pick: gives the columns their common names.
+        path, config: the data set's name and configuration on the hub.
+        text: one or two columns of text.
+        label: the column of labels.
+        train: the training split.
+        eval: {name here: split on the hub} of the evaluation splits.
+    """
+    hub.prepare()
+    import datasets
+
+    datasets.disable_progress_bars()
+    with hub.explained(f"task={task} ({path})", OTHER_SOURCES):
+        loaded = datasets.load_dataset(path, config)
+    tables = {}
+    for name, split in {"train": train, **eval}.items():
+        if split not in loaded:
+            raise BadInput(f"{path} has no split {split}; it has {', '.join(loaded)}")
+        tables[name] = pick(loaded[split].to_pandas(), text, label, f"{path} {split}")
+        tables[name].attrs["classes"] = getattr(loaded[split].features[label], "names", None)
+    return tables
+
+
+def from_folder(
+    task: str,
+    data_dir: str,
+    pick: Pick = columns,
+    *,
+    name: str,
+    text: list[str],
+    label: str,
+    train: str,
+    eval: dict[str, str],
+    header: list[str] | None = None,
+) -> Tables:
+    """Load a task from a folder in the layout of GLUE's own download. Its tab-separated files have no quoting.
+
+    Args:
+        task: the task's name, for messages.
+        data_dir: the folder of all tasks, or the task's own.
+        pick: gives the columns their common names.
+        name: the task's folder in `data_dir`.
+        text: one or two columns of text.
+        label: the column of labels.
+        train: the training file.
+        eval: {split: file} of the evaluation files.
+        header: the columns' names, for files without a header line.
+    """
+    splits = {"train": train, **eval}
+    tables = {}
+    found = layouts.glue(task, data_dir, name, list(splits.values()))
+    for (split, file), path in zip(splits.items(), found, strict=True):
+        with files.readable(f"task.data_dir={data_dir}: {name}/{file}"):
+            table = files.read_separated(
+                path,
+                header=None if header else 0,
+                names=header,
+                on_bad_lines="skip",  # a few of QQP's lines are broken
+                **files.NO_QUOTES,
+            )
+        table = pick(table, text, label, str(path))
+        source = table.attrs["source"]
+        table = table[table.label != ""].reset_index(drop=True)
+        if table.empty:
+            raise BadInput(f"task.data_dir={data_dir}: no row of {name}/{file} has a label")
+        tables[split] = table
+        tables[split].attrs["source"] = source
+    return tables
+
+
+def from_files(
+    train: str, eval: str | dict[str, str] | None, text: list[str], label: str, pick: Pick = columns
+) -> Tables:
+    """Load your own CSV, TSV, JSON, JSON lines or Parquet files. Without `eval` the only split is "train".
+
+    Args:
+        eval: one evaluation file, or {split: file}.
+        text: one or two columns of text.
+        label: the column of labels.
+        pick: gives the columns their common names.
+    """
+    evaluation = layouts.evaluation_files(eval)
+    tables = {"train": _own(train, "task.train", text, label, pick)}
+    for split, file in evaluation.items():
+        tables[split] = _own(file, "task.eval", text, label, pick)
+    return tables
+
+
+def _own(file: str, key: str, text: list[str], label: str, pick: Pick) -> pd.DataFrame:
+    """Read a user's file, in which every row needs a label."""
+    table = pick(read(file, key), text, label, file)
+    missing = (table.label.isna() | (table.label.map(str).str.strip() == "")).to_numpy(bool)
+    if missing.any():
+        raise BadInput(f"task.label={label}: {row_of(int(missing.argmax()), file)} has no label")
+    return table
+
+
+def from_package(
+    pick: Pick = columns, *, file: str, where: dict[str, str], text: list[str], label: str, **package: Any
+) -> Tables:
+    """Load a CSV inside an installed package.
+
+    Args:
+        pick: gives the columns their common names.
+        file: the CSV's name.
+        where: {column: value}; only rows with these values are loaded.
+        package: arguments of packaged.folder.
+    """
+    table = read(str(packaged.folder(**package) / file), "task.package")
+    for column, value in where.items():
+        table = table[table[column] == value]
+    return {"train": pick(table.reset_index(drop=True), text, label, file)}
 
 
 def _other_separator(names: list[str]) -> str:

@@ -64,6 +64,9 @@ class SquadTask:
     pad_to: Padding = "longest"  # what the windows of a batch are padded to
     span = True
     masked_lm = False
+    tokens = False
+    multilabel = False
+    choices = 0
     regression = False
     outputs = 2
 

@@ -23,10 +23,25 @@ class Task(Protocol):
     span: bool  # the outputs are spans of tokens
     regression: bool  # labels are real numbers
     masked_lm: bool  # words are predicted, through the model's own masked-LM head
-    outputs: int  # logits per example (for spans: per token)
+    tokens: bool  # every word has a label
+    multilabel: bool  # a row may have several labels, or none
+    choices: int  # texts of a row, of which one is chosen; 0: a row is one text or pair
     label_words: list[str] | None  # a word of the vocabulary for each output
-    score: str  # the metric that is the run's score
-    eval_splits: tuple[str, ...]
+
+    @property
+    def outputs(self) -> int:
+        """Return the logits per example (for spans and labels of tokens: per token)."""
+        ...
+
+    @property
+    def score(self) -> str:
+        """Return the metric that is the run's score."""
+        ...
+
+    @property
+    def eval_splits(self) -> tuple[str, ...]:
+        """Return the names of the evaluation splits."""
+        ...
 
     @property
     def train_rows(self) -> int:

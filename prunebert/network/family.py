@@ -1,0 +1,90 @@
+"""Family: how the checkpoints of one model family name their tensors, and what its encoders and heads are made of."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from prunebert.network import architecture
+from prunebert.network.stages import Initial, Stages, normal
+
+
+@dataclass(frozen=True)
+class Family:
+    """The names of one model family, as its checkpoints write them, and where its network differs from BERT's.
+
+    Attributes:
+        prefix: stands before the encoder's parameter names, without the dot.
+        layer: pattern of a layer's tensor name. Its first group is the layer's number, its second the tensor's suffix.
+        kinds: the tensor's suffix -> kind. "intermediate" is what passes the activation. In a gated feed-forward
+            network "multiplier" is what its result is multiplied by. (Code bases use the word gate for either.)
+        pooler: the pooler's matrix, "" where the family's checkpoints have none.
+        classes: the stages of the stock classification head.
+        tokens: the stages of the stock head that labels every token.
+        spans: the stages of the stock head for answers; empty where transformers has none.
+        mlm: the stages of the masked-LM head between hidden state and decoder.
+        pooling: what `classes` starts from: the first token's state, the pooler's output, or what the configuration's
+            classifier_pooling names.
+        embeddings: the word embeddings' matrix.
+        fused: the suffix of a matrix whose row ranges are kinds of their own -> their names, in order and of equal
+            height. See fused.py.
+        load: arguments of the encoder's class.
+        usual: the values of the published checkpoints, by the configuration's keys (architecture.py).
+        first: (width, attention heads) of the family's first published checkpoint.
+        initial: draws the weights of a new head.
+        extra: keys of config.json that the encoder reads although its configuration class does not list them.
+        only: the values that are allowed for more keys, as configuration.ONLY has them.
+        published_with_code: config.json of the published checkpoints names Python code, which transformers has since
+            taken over; it is not run.
+        attention: transformers' implementation of the attention.
+        mask_per_query: whether attention accepts a mask [batch, 1, length, length], which a GPU need not wait for.
+        positions_after_padding: positions are counted from the index after the padding token's.
+        scores: attention scores before the softmax are Q Kᵀ / √d of the hidden states alone. If not, they cannot be
+            computed from outside.
+        rotary: queries and keys are rotated in pairs, by half a head's width.
+        shared_layer: one layer's weights are read by all layers.
+        word_prefix: what stands before a word inside a text, for tokenizers that tell it from a word at the start.
+    """
+
+    prefix: str
+    layer: str
+    kinds: dict[str, str]
+    pooler: str
+    classes: Stages
+    tokens: Stages
+    spans: Stages
+    mlm: Stages
+    pooling: Literal["first", "pooler", "configuration"] = "first"
+    embeddings: str = "embeddings.word_embeddings.weight"
+    fused: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    load: dict[str, Any] = field(default_factory=dict)
+    usual: dict[str, Any] = field(default_factory=lambda: architecture.USUAL)
+    first: tuple[int, int] = (768, 12)
+    initial: Initial = normal
+    extra: tuple[str, ...] = ()
+    only: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    published_with_code: bool = False
+    attention: Literal["sdpa", "eager"] = "sdpa"
+    mask_per_query: bool = False
+    positions_after_padding: bool = False
+    scores: bool = True
+    rotary: bool = False
+    shared_layer: bool = False
+    word_prefix: str = ""
+
+    def place(self, name: str) -> tuple[int, str] | None:
+        """Return (layer, kind) of a prunable encoder matrix, None for any other tensor.
+
+        Args:
+            name: the tensor's name without the prefix.
+        """
+        match = re.fullmatch(self.layer, name)
+        if not match or match[2] not in self.kinds:
+            return None
+        return int(match[1]), self.kinds[match[2]]
+
+    def layer_of(self, name: str) -> int | None:
+        """Return the layer of a tensor as a checkpoint has it, before fused matrices are split; None outside layers."""
+        match = re.fullmatch(self.layer, name)
+        return int(match[1]) if match else None

@@ -1,0 +1,201 @@
+"""Label or score texts and pairs of texts: a class, or a number, for each row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from prunebert.choices import Padding
+from prunebert.errors import BadInput
+from prunebert.network.interface import Batch, Form, logits_by_row
+from prunebert.tasks.batching import Rows, padding_of
+from prunebert.tasks.holdout import split_off
+from prunebert.tasks.labels import given_names, gold_classes, label_names, located, to_numbers, with_hub_names
+from prunebert.tasks.metric import compute, find_for
+from prunebert.tasks.request import Request
+from prunebert.tasks.sources import Tables
+
+if TYPE_CHECKING:
+    from prunebert.network.interface import Outputs
+
+CLASSES_ONLY = ("prunebert.metrics:Accuracy", "prunebert.metrics:AccuracyF1", "prunebert.metrics:Matthews")
+FOR_ANY_LABELS = ("prunebert.metrics:Accuracy", "prunebert.metrics:Matthews", "prunebert.metrics:Correlation")
+
+
+@dataclass
+class TextTask:
+    """A loaded task over texts (see task.Task)."""
+
+    name: str
+    regression: bool
+    labels: list[Any]  # the classes' names in order, as given; none for regression
+    label_words: list[str] | None
+    metric: str  # an evaluate.Metric, as "module:Class"
+    main_metric: str | None  # the entry of the metric that is the score; None: the first
+    source: str  # a file, a folder, a package or the hub's name
+    tables: Tables  # by split
+    rows: dict[str, Rows]  # by split
+    padding: dict[str, int]  # the padding value of each input column
+    max_length: int  # of a row, in tokens
+    augmented: int = 0  # the last rows of train that are augmented copies
+    pad_to: Padding = "longest"  # what the rows of a batch are padded to
+    span = False
+    masked_lm = False
+    tokens = False
+    multilabel = False
+    choices = 0
+
+    @property
+    def outputs(self) -> int:
+        return 1 if self.regression else len(self.labels)
+
+    @cached_property
+    def score(self) -> str:
+        """The main metric, or else the first. With several splits, that of the first (MNLI: accuracy_matched)."""
+        if not self.main_metric:
+            return next(iter(self.baseline()))
+        return self.main_metric if len(self.eval_splits) == 1 else f"{self.main_metric}_{self.eval_splits[0]}"
+
+    @property
+    def train_rows(self) -> int:
+        return len(self.rows["train"])
+
+    @property
+    def eval_splits(self) -> tuple[str, ...]:
+        return tuple(split for split in self.tables if split != "train")
+
+    def batches(self, batch_size: int, seed: int) -> Iterator[Batch]:
+        return self.rows["train"].shuffled(batch_size, seed, self.padding)
+
+    def eval_batches(self, split: str, batch_size: int) -> Iterator[Batch]:
+        return self.rows[split].by_length(batch_size, self.padding)
+
+    def loss(self, out: Outputs, batch: Batch) -> dict[str, Tensor]:
+        logits = out.logits.float()
+        if self.regression:
+            return {"task": F.mse_loss(logits.squeeze(-1), batch.labels)}
+        return {"task": F.cross_entropy(logits, batch.labels)}
+
+    def outputs_by_row(self, out: Outputs, batch: Batch) -> dict[int, np.ndarray]:
+        return logits_by_row(out, batch)
+
+    def predict(self, split: str, outputs: dict[int, np.ndarray]) -> pd.DataFrame:
+        scores = np.stack([outputs[row] for row in range(len(self.tables[split]))])
+        return pd.DataFrame(
+            {
+                "split": split,
+                "id": self.tables[split].id.astype(str),
+                "label": self.rows[split].labels.numpy(),
+                "prediction": scores[:, 0] if self.regression else scores.argmax(1),
+                "scores": list(scores),
+            }
+        )
+
+    def metrics(self, predictions: dict[str, pd.DataFrame]) -> dict[str, float]:
+        results: dict[str, float] = {}
+        names = [str(label) for label in self.labels]
+        for split, rows in predictions.items():
+            values = compute(self.metric, rows.prediction.tolist(), rows.label.tolist(), names)
+            results |= {k if len(predictions) == 1 else f"{k}_{split}": v for k, v in values.items()}
+        return results
+
+    def baseline(self) -> dict[str, float]:
+        """Return the metrics of the constant baseline. Augmented copies do not count.
+
+        A long text gets more copies than a short one, so copies would change the labels' frequencies.
+        """
+        train = self.rows["train"].labels[: self.train_rows - self.augmented]
+        constant = float(train.mean()) if self.regression else int(train.bincount().argmax())
+        return self.metrics(
+            {s: pd.DataFrame({"prediction": constant, "label": self.rows[s].labels.numpy()}) for s in self.eval_splits}
+        )
+
+    def facts(self) -> dict[str, Any]:
+        facts = {
+            "source": self.source,
+            "labels": self.labels,
+            "rows": {s: len(t) for s, t in self.tables.items()},
+            "fingerprint": {s: rows.fingerprint() for s, rows in self.rows.items()},
+        }
+        return facts | ({"augmented": self.augmented} if self.augmented else {})
+
+    def form(self) -> Form:
+        return Form(
+            name=self.name,
+            span=False,
+            regression=self.regression,
+            masked_lm=False,
+            pair="text_b" in self.tables["train"],
+            outputs=self.outputs,
+            max_length=self.max_length,
+            labels=[str(label) for label in self.labels],
+            label_words=self.label_words,
+            padding=self.pad_to,
+        )
+
+
+def refuse_classes(labels: list[Any] | None, metric: str | None) -> None:
+    """Raise BadInput if the settings of a regression name classes, or a metric that needs some."""
+    if labels is not None:
+        raise BadInput("task.labels names classes, and task.kind=regression has none; leave it out")
+    if metric in CLASSES_ONLY:
+        raise BadInput(f"task.metric={metric}: needs classes, and task.kind=regression has none; leave it out")
+
+
+def load(request: Request, tables: Tables, *, regression: bool) -> TextTask:
+    """Make a TextTask of the tables of its splits.
+
+    Args:
+        request: the settings.
+        tables: from sources, by split.
+        regression: the labels are numbers.
+
+    Raises BadInput for labels and settings that do not fit each other.
+    """
+    given = None if request.labels is None else given_names(request.labels)
+    metric = request.metric or f"prunebert.metrics:{'Correlation' if regression else 'Accuracy'}"
+    label = request.label
+    if regression:
+        names = []
+        gold = {split: to_numbers(located(table), label, table.attrs["source"]) for split, table in tables.items()}
+    else:
+        tables = {split: with_hub_names(table, given or []) for split, table in tables.items()}
+        names = given or label_names(located(tables["train"]), label, tables["train"].attrs["source"])
+        by_index = given is not None and request.label_indices
+        gold = gold_classes(tables, names, label, by_index=by_index, own=request.own)
+    if metric not in FOR_ANY_LABELS:
+        find_for(metric, names)  # before anything is tokenised, though `evaluate` takes a second to import
+    tables, gold = split_off(request, tables, gold, names)
+    original_rows = len(tables["train"])
+    if request.augment:
+        from prunebert.tasks.augment import with_copies
+
+        tables["train"], origin = with_copies(tables["train"], request.augment)
+        gold["train"] = gold["train"][origin]
+    rows = {}
+    for split, table in tables.items():
+        mapped, inputs = request.tokenised(table)
+        rows[split] = Rows.of(mapped, inputs, torch.tensor(gold[split]), request.width)
+    return TextTask(
+        name=request.name,
+        regression=regression,
+        labels=request.labels or names,
+        label_words=request.label_words,
+        metric=metric,
+        main_metric=request.score,
+        source=request.source,
+        tables=tables,
+        rows=rows,
+        padding=padding_of(request.tokenizer),
+        max_length=request.max_length,
+        augmented=len(tables["train"]) - original_rows,
+        pad_to=request.padding,
+    )

@@ -1,0 +1,53 @@
+"""The settings of a task over rows of text, whatever its labels are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from prunebert.choices import Padding
+from prunebert.tasks.cache import tokenised
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from datasets import Dataset
+
+    from prunebert.tasks.augment import Augment
+
+
+@dataclass(frozen=True)
+class Request:
+    """The settings of a task over rows of text, checked, with what they stand for. See text.text_task."""
+
+    name: str  # seeds new heads, and begins messages
+    tokenizer: Any
+    source: str  # a file, a folder, a package or the hub's name
+    own: bool  # the files are the user's own
+    label: str  # the column of labels, for messages
+    labels: list[Any] | None  # as given
+    label_words: list[str] | None
+    label_indices: bool
+    holdout: float
+    tuning_holdout: float | None
+    max_length: int
+    padding: Padding
+    width: int  # Rows.width
+    metric: str | None
+    score: str | None
+    augment: Augment | None
+
+    def inputs(self) -> list[str]:
+        """Return the columns that the network reads."""
+        return [c for c in self.tokenizer.model_input_names if c != "special_tokens_mask"]
+
+    def tokenised(self, table: pd.DataFrame) -> tuple[Dataset, list[str]]:
+        """Tokenise the texts or pairs of a table, cut to max_length. Returns the rows and `inputs`."""
+        inputs = self.inputs()
+
+        def tokenize(batch: dict[str, list[str]]) -> dict[str, list[list[int]]]:
+            encoded = self.tokenizer(batch["text_a"], batch.get("text_b"), truncation=True, max_length=self.max_length)
+            return {c: encoded[c] for c in inputs}
+
+        texts = table[[c for c in ("text_a", "text_b") if c in table]]
+        settings = {"max_length": self.max_length, "columns": inputs}
+        return tokenised(texts, tokenize, self.tokenizer, settings), inputs
