@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from prunebert.errors import BadInput
+from prunebert.network import fused, masked_lm
 from prunebert.network.heads import word_id
 from prunebert.runs.load import Loaded
 
@@ -28,25 +29,22 @@ def auto_class(run: Loaded) -> str:
 
 
 def encoder_weights(run: Loaded, masked: bool = True) -> dict[str, Tensor]:
-    """Return θ ⊙ M of the encoder by full name, or the dense θ if not `masked`."""
+    """Return θ ⊙ M of the encoder by its stock class's names, or the dense θ if not `masked`."""
     weights = {n: p.detach() for n, p in run.net.parameters_of().items()} | run.theta
-    return {n: x * run.masks[n] if masked and n in run.masks else x for n, x in weights.items()}
+    products = {n: x * run.masks[n] if masked and n in run.masks else x for n, x in weights.items()}
+    return fused.joined(products, run.net.model.family)
 
 
 def stock(run: Loaded, masked: bool = True) -> Any:
     """Return an instance of `auto_class`, in evaluation mode on the CPU."""
-    import transformers
-
     name, config = auto_class(run), _config(run)
     state = {n: x.cpu() for n, x in encoder_weights(run, masked).items()}
     if name == "AutoModel":
-        encoder = copy.deepcopy(run.net.encoder).cpu()
-        encoder.config = config
-        encoder.load_state_dict({n.removeprefix(run.net.prefix): x for n, x in state.items()})
-        return encoder.eval()
+        encoder = _new(name, run, config, run.net.model.family.load)
+        return _fill(encoder, {n.removeprefix(run.net.prefix): x for n, x in state.items()})
     if name == "AutoModelForMaskedLM":
         return _masked_lm(run, config, state)
-    model = getattr(transformers, name).from_config(config)
+    model = _new(name, run, config)
     return _fill(model, state | {n: p.detach().cpu() for n, p in run.net.heads[run.head].named_parameters()})
 
 
@@ -81,25 +79,40 @@ def _masked_lm(run: Loaded, config: Any, state: dict[str, Tensor]) -> Any:
 
     Its decoder is no longer tied to the word embeddings if the run's mask, training or head has made the two differ.
     """
-    import transformers
-
     source: Any = run.net.model.masked_lm()
-    decoder, embeddings = source.get_output_embeddings(), run.net.prefix + run.net.model.family.embeddings
+    dense, dense_bias = masked_lm.decoder(source)
+    embeddings = run.net.prefix + run.net.model.family.embeddings
     head: dict[str, Tensor] = {n: p.detach().cpu() for n, p in run.net.heads[run.head].named_parameters()}
-    words, bias, ids = head.pop("words"), head.pop("bias"), word_ids(run) or list(range(len(decoder.bias)))
-    weight, all_biases = decoder.weight.detach().clone(), decoder.bias.detach().clone()
-    weight[ids], all_biases[ids] = words, bias
+    words, bias, ids = head.pop("words"), head.pop("bias", None), word_ids(run) or list(range(len(dense)))
+    weight = dense.detach().clone()
+    weight[ids] = words
     if not torch.equal(weight[ids], words):
         raise BadInput(
             "two label words are the same word but were trained to different weights; no stock class can represent that"
         )
     config.tie_word_embeddings = bool(config.tie_word_embeddings) and torch.equal(weight, state[embeddings])
-    model: Any = transformers.AutoModelForMaskedLM.from_config(config)
     checkpoint = source.state_dict()
-    path = next(n for n, m in source.named_modules() if m is decoder)
-    biases = [n for n, x in checkpoint.items() if x.data_ptr() == decoder.bias.data_ptr()]  # BERT's has two names
-    decoder_state = {f"{path}.weight": weight} | dict.fromkeys(biases, all_biases)
-    return _fill(model, checkpoint | state | head | decoder_state)
+    decoders = [n for n, x in checkpoint.items() if x.data_ptr() == dense.data_ptr() and n != embeddings]
+    if not decoders and not torch.equal(weight, state[embeddings]):
+        raise BadInput(
+            f"model {run.net.model.name}: its masked-LM head reads the word embeddings themselves (legacy=false), and "
+            "the run has changed one of both; no stock class can represent that"
+        )
+    decoder_state = dict.fromkeys(decoders, weight)
+    if bias is not None and dense_bias is not None:
+        all_biases = dense_bias.detach().clone()
+        all_biases[ids] = bias
+        same = [n for n, x in checkpoint.items() if x.data_ptr() == dense_bias.data_ptr()]  # BERT's has two names
+        decoder_state |= dict.fromkeys(same, all_biases)
+    return _fill(_new("AutoModelForMaskedLM", run, config), checkpoint | state | head | decoder_state)
+
+
+def _new(name: str, run: Loaded, config: Any, arguments: dict[str, Any] | None = None) -> Any:
+    """Return a new stock model of this class."""
+    import transformers
+
+    attention = run.net.model.family.attention
+    return getattr(transformers, name).from_config(config, attn_implementation=attention, **(arguments or {}))
 
 
 def _fill(model: nn.Module, state: dict[str, Tensor]) -> Any:

@@ -96,22 +96,26 @@ def tinybert(
         net: the network to prune, which also becomes the teacher if it is fine-tuned first.
         task: the task to learn and to teach.
         fit: the training of a teacher that is fine-tuned first.
-        attention: weight of the attention scores.
+        attention: weight of the attention scores; 0 for families where they depend on relative positions.
         hidden: weight of the hidden states.
         logits: weight of the logits, or of the task's squared error.
         temperature: divides both logits; above 0.
         teacher, shared: where the teacher comes from; see teacher.teacher.
     """
     _warn_of_untrained_logits(task, teacher)
+    needs: tuple[str, ...] = ("hidden", "attention")
+    if attention:
+        net.require_attention_scores()
+    elif not net.model.family.scores:
+        needs = ("hidden",)
     teach = yield from teacher_of(net, task, fit=fit, source=teacher, shared=shared)
-    needs = ("hidden", "attention")
 
     def terms(out: Outputs, batch: Batch, task_terms: Terms) -> Terms:
         target = teach(batch, needs)
-        layer_terms = {
-            "kd_attention": attention * _mse(map(_unpadded, out.attention), map(_unpadded, target.attention)),
-            "kd_hidden": hidden * _mse(out.hidden, target.hidden),
-        }
+        layer_terms = {"kd_hidden": hidden * _mse(out.hidden, target.hidden)}
+        if "attention" in needs:
+            scores = (map(_unpadded, x.attention) for x in (out, target))
+            layer_terms = {"kd_attention": attention * _mse(*scores), **layer_terms}
         if task.regression:
             return layer_terms | {name: logits * term for name, term in task_terms.items()}
         student, target_rows = (_rows(x, batch, task, temperature) for x in (out, target))

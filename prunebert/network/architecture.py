@@ -30,6 +30,49 @@ USUAL_OF_DISTILBERT: dict[str, Any] = {
     **{key: USUAL[key] for key in ("initializer_range", "pad_token_id", "tie_word_embeddings")},
     **{"activation": "gelu", "dropout": 0.1, "attention_dropout": 0.1, "seq_classif_dropout": 0.2},
 }
+_OF_GATED = {key: USUAL[key] for key in ("initializer_range", "pad_token_id", "tie_word_embeddings")}
+USUAL_OF_DEBERTA: dict[str, Any] = {  # of version 3
+    **{key: value for key, value in USUAL.items() if key != "classifier_dropout"},
+    **{"layer_norm_eps": 1e-7, "cls_dropout": None, "pooler_dropout": 0, "pooler_hidden_act": "gelu"},
+    **{"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "share_att_key": True, "position_buckets": 256},
+    **{"norm_rel_ebd": "layer_norm", "max_relative_positions": -1, "position_biased_input": False},
+    **{"conv_kernel_size": None, "conv_act": None, "legacy": True},
+}
+USUAL_OF_MODERNBERT: dict[str, Any] = {
+    **_OF_GATED,
+    **{"pad_token_id": 50283, "initializer_cutoff_factor": 2.0, "hidden_activation": "gelu"},
+    **dict.fromkeys(("attention_dropout", "embedding_dropout", "mlp_dropout", "classifier_dropout"), 0.0),
+    **{"norm_eps": 1e-5, "norm_bias": False, "decoder_bias": True, "classifier_bias": False},
+    **{"classifier_pooling": "mean", "classifier_activation": "gelu", "local_attention": 128},
+    "layer_types": lambda config: [
+        "sliding_attention" if layer % 3 else "full_attention" for layer in range(config.num_hidden_layers)
+    ],
+    "rope_parameters": {
+        "full_attention": {"rope_type": "default", "rope_theta": 160_000.0},
+        "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0},
+    },
+}
+USUAL_OF_EUROBERT: dict[str, Any] = {
+    **_OF_GATED,
+    **{"pad_token_id": 128001, "tie_word_embeddings": False, "hidden_act": "silu", "rms_norm_eps": 1e-5},
+    **{"attention_dropout": 0.0, "classifier_pooling": "late"},
+    "rope_parameters": {"rope_type": "default", "rope_theta": 250_000},
+}
+USUAL_OF_NOMIC: dict[str, Any] = {
+    **_OF_GATED,
+    **{"hidden_act": "silu", "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
+    **{"classifier_dropout": None, "layer_norm_eps": 1e-12},
+    "rope_parameters": {"rope_type": "default", "rope_theta": 1000.0},
+}
+USUAL_OF_MPNET: dict[str, Any] = {
+    **{key: value for key, value in USUAL.items() if key != "classifier_dropout"},
+    **{"pad_token_id": 1, "relative_attention_num_buckets": 32, "layer_norm_eps": 1e-5},
+}
+USUAL_OF_ALBERT: dict[str, Any] = {
+    **{key: value for key, value in USUAL.items() if key != "classifier_dropout"},
+    **{"hidden_act": "gelu_new", "hidden_dropout_prob": 0, "attention_probs_dropout_prob": 0},
+    "classifier_dropout_prob": 0.1,
+}
 HEADS = "num_attention_heads"
 HEAD_SIZE = 64  # of the families' published checkpoints from 64 to 1024 wide, except the narrow ones with 12 heads
 # The width and the heads of the checkpoints named tiny-random-…, which transformers' own tests use.
@@ -38,12 +81,13 @@ RANDOM_WIDTH, RANDOM_HEADS = 32, 4
 
 def computing(config: Any, family: Family) -> dict[str, Any]:
     """Return the values of a configuration that change what the network computes, by key. JSON can hold them."""
-    return {key: _plain(getattr(config, key)) for key in (*family.usual, HEADS)}
+    return {key: _plain(getattr(config, key, None)) for key in (*family.usual, HEADS)}
 
 
 def unusual(config: Any, family: Family) -> dict[str, Any]:
     """Return those values of `computing` that the family's published checkpoints do not have."""
-    usual = {key: _plain(value) for key, value in family.usual.items()} | {HEADS: _usual_heads(config, family)}
+    usual = {k: _plain(v(config) if callable(v) else v) for k, v in family.usual.items()}
+    usual[HEADS] = _usual_heads(config, family)
     return {key: value for key, value in computing(config, family).items() if value != usual[key]}
 
 
@@ -75,5 +119,7 @@ def _usual_heads(config: Any, family: Family) -> int:
 
 
 def _plain(value: Any) -> Any:
-    """Return a whole number as an int, because a configuration may have 0 or 0.0."""
+    """Return a whole number as an int, because a configuration may have 0 or 0.0. Tables are looked through."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in sorted(value.items())}
     return int(value) if isinstance(value, float) and value.is_integer() else value

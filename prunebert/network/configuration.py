@@ -7,11 +7,14 @@ how transformers runs the model (dtype, attention kernels, what forward returns)
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from prunebert.errors import BadInput, bad_choice
 from prunebert.network.checkpoint import ADAPTER, CONFIG, Place
+
+if TYPE_CHECKING:
+    from prunebert.network.family import Family
 
 # Values that other networks than the families' have, by key; these are the only ones that are right here.
 ONLY: dict[str, tuple[Any, ...]] = {
@@ -37,38 +40,50 @@ OURS = (
 )
 REQUIRED = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings")
 REQUIRED_OF_ONE = ("intermediate_size", "hidden_dim")  # a family has one of them
-SIZES = (*REQUIRED, *REQUIRED_OF_ONE, "type_vocab_size", "embedding_size")
+SIZES = (*REQUIRED, *REQUIRED_OF_ONE, "type_vocab_size", "embedding_size", "num_key_value_heads", "head_dim")
+LEAST = {"type_vocab_size": 0}  # a network without segments; of other sizes the least is 1
+OPTIONAL = ("num_key_value_heads", "head_dim", "embedding_size")  # sizes that may be null
 LARGEST = 10_000_000  # of a size; products of three sizes stay within 64 bits
-ACTIVATIONS = ("hidden_act", "activation")
+ACTIVATIONS = ("hidden_act", "activation", "hidden_activation", "classifier_activation", "pooler_hidden_act")
 RATES = (
     *("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "dropout"),
-    *("attention_dropout", "qa_dropout", "seq_classif_dropout"),
+    *("attention_dropout", "qa_dropout", "seq_classif_dropout", "embedding_dropout", "mlp_dropout"),
+    *("pooler_dropout", "cls_dropout", "classifier_dropout_prob"),
 )
-FLAGS = ("tie_word_embeddings",)  # transformers 5.0 itself takes any value
-POSITIVE = ("layer_norm_eps", "initializer_range")
+FLAGS = (  # transformers 5.0 itself takes any value
+    *("tie_word_embeddings", "norm_bias", "decoder_bias", "classifier_bias", "relative_attention"),
+    *("position_biased_input", "share_att_key", "legacy"),
+)
+POSITIVE = ("layer_norm_eps", "norm_eps", "rms_norm_eps", "initializer_range")
+WORDS = {"classifier_pooling": ("cls", "bos", "mean", "late")}
 
 
-def read(source: Place, families: Iterable[str]) -> Any:
+def read(source: Place, families: Mapping[str, Family]) -> Any:
     """Return transformers' configuration of a checkpoint, without importing or running anything that it names.
 
     Args:
         source: where the checkpoint lies.
-        families: the allowed model types.
+        families: the allowed ones, by model type.
 
     Raises BadInput for a missing or malformed file, another family, and a value that cannot be honoured.
     """
     raw = source.json(CONFIG)
     if raw is None:
         raise source.absent(f"{CONFIG} is missing")
-    families = list(families)
-    require_no_code(source, CONFIG, raw)
     kind = raw.get("model_type")
     if not isinstance(kind, str):
         raise source.bad(f"{CONFIG}: model_type={kind} is not the name of a family; allowed are {', '.join(families)}")
     if kind not in families:
-        raise BadInput(f"model.name={source.name} is a {kind}: allowed families are {', '.join(families)}")
-    _require_nothing_dropped(source, raw)
-    return _configuration(source, kind, raw)
+        require_no_code(source, CONFIG, raw)
+        raise BadInput(
+            f"model.name={source.name} is a {kind}: allowed families are {', '.join(families)}; "
+            "docs/add-a-model-family.md shows how to add one"
+        )
+    family = families[kind]
+    if not family.published_with_code:
+        require_no_code(source, CONFIG, raw)
+    _require_nothing_dropped(source, raw, family)
+    return _configuration(source, kind, raw, family)
 
 
 def require_no_code(source: Place, file: str, content: dict[str, Any]) -> None:
@@ -81,8 +96,8 @@ def require_no_code(source: Place, file: str, content: dict[str, Any]) -> None:
             raise source.bad(f"{file}: {key}={value} names a kernel of the hub, and prunebert runs only its own")
 
 
-def _require_nothing_dropped(source: Place, raw: dict[str, Any]) -> None:
-    for key, allowed in ONLY.items():
+def _require_nothing_dropped(source: Place, raw: dict[str, Any], family: Family) -> None:
+    for key, allowed in (ONLY | family.only).items():
         value = raw.get(key)
         if not any(value == right and type(value) is type(right) for right in allowed):
             names = "null" if allowed[0] is None else allowed[0]
@@ -93,14 +108,20 @@ def _require_nothing_dropped(source: Place, raw: dict[str, Any]) -> None:
         raise source.bad(f"{ADAPTER}: adapters are not read; merge them into the weights first")
 
 
-def _configuration(source: Place, kind: str, raw: dict[str, Any]) -> Any:
+def _configuration(source: Place, kind: str, raw: dict[str, Any], family: Family) -> Any:
     """Return the object, with checked values."""
     import transformers
     from huggingface_hub.errors import StrictDataclassError
 
+    if kind not in transformers.CONFIG_MAPPING:
+        raise BadInput(
+            f"model.name={source.name} is a {kind}, which transformers {transformers.__version__} does not have; "
+            "pip install --upgrade transformers"
+        )
     make: Any = type(transformers.AutoConfig.for_model(kind))
     aliases = make.attribute_map
-    known = {*make().to_dict(), "tokenizer_class"} - {*OURS, "_name_or_path", "model_type", "transformers_version"}
+    known = {*make().to_dict(), "tokenizer_class", *family.extra}
+    known -= {*OURS, "_name_or_path", "model_type", "transformers_version"}
     values = {aliases.get(k, k): v for k, v in raw.items() if aliases.get(k, k) in known}
     sizes = [aliases.get(k, k) for k in SIZES if aliases.get(k, k) in known]
     _check_numbers(source, values, sizes)
@@ -110,27 +131,35 @@ def _configuration(source: Place, kind: str, raw: dict[str, Any]) -> Any:
     width, heads = (aliases.get(k, k) for k in ("hidden_size", "num_attention_heads"))
     if values[width] % values[heads]:
         raise source.bad(f"{CONFIG}: {heads}={values[heads]} does not divide {width}={values[width]}")
+    groups = values.get("num_key_value_heads") or values[heads]
+    if values[heads] % groups:
+        raise source.bad(f"{CONFIG}: num_key_value_heads={groups} does not divide {heads}={values[heads]}")
     for key in ACTIVATIONS:
         if key in values:
             _check_activation(source, key, values[key])
+    for key, words in WORDS.items():
+        if values.get(key, words[0]) not in words:
+            raise source.bad(str(bad_choice(f"{CONFIG}: {key}", values[key], words)))
     try:
         config = make(**values)
-    except (StrictDataclassError, TypeError, ValueError, AttributeError) as error:
+    except (StrictDataclassError, TypeError, ValueError, AttributeError, KeyError) as error:
         raise source.bad(f"{CONFIG}: {error}") from error
     pad = config.pad_token_id
-    if pad is None and kind == "roberta":
+    if pad is None and family.positions_after_padding:
         raise source.bad(f"{CONFIG}: pad_token_id is null, and a {kind}'s positions start after it")
     if pad is not None and not 0 <= pad < config.vocab_size:
         raise source.bad(f"{CONFIG}: pad_token_id={pad} is not below vocab_size={config.vocab_size}")
-    config._attn_implementation = "sdpa"
+    config._attn_implementation = family.attention
     return config
 
 
 def _check_numbers(source: Place, values: dict[str, Any], sizes: list[str]) -> None:
     for key in sizes:
-        value = values.get(key, 1)
-        if type(value) is not int or not 1 <= value <= LARGEST:
-            raise source.bad(f"{CONFIG}: {key}={value!r} must be a whole number from 1 to {LARGEST:,}")
+        value, least = values.get(key, 1), LEAST.get(key, 1)
+        if value is None and key in OPTIONAL:
+            continue
+        if type(value) is not int or not least <= value <= LARGEST:
+            raise source.bad(f"{CONFIG}: {key}={value!r} must be a whole number from {least} to {LARGEST:,}")
     for key in RATES:
         value = values.get(key)
         if value is not None and (type(value) not in (int, float) or not 0 <= value <= 1):

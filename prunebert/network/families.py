@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from math import sqrt
+from typing import Any
+
+from torch import nn
+
 from prunebert.network import architecture
 from prunebert.network.family import Family
 from prunebert.network.stages import Act, Dense, Drop, Norm
@@ -29,6 +34,70 @@ _DISTILBERT_DROP = Drop(("seq_classif_dropout",))
 _TOKENS = (_DROP, Dense("classifier"))
 _SPANS = (Dense("qa_outputs"),)
 _ROBERTA_CLASSES = (_DROP, Dense("classifier.dense"), Act("tanh"), _DROP, Dense("classifier.out_proj"))
+_DEBERTA_KINDS = {
+    "attention.self.query_proj": "query",
+    "attention.self.key_proj": "key",
+    "attention.self.value_proj": "value",
+    "attention.output.dense": "attention-output",
+    "intermediate.dense": "intermediate",
+    "output.dense": "output",
+}
+_MPNET_KINDS = {
+    "attention.attn.q": "query",
+    "attention.attn.k": "key",
+    "attention.attn.v": "value",
+    "attention.attn.o": "attention-output",
+    "intermediate.dense": "intermediate",
+    "output.dense": "output",
+}
+_ALBERT_KINDS = {
+    "attention.query": "query",
+    "attention.key": "key",
+    "attention.value": "value",
+    "attention.dense": "attention-output",
+    "ffn": "intermediate",
+    "ffn_output": "output",
+}
+_GATED_LAYER = r"layers\.(\d+)\.(.+)\.weight"
+_GATED_KINDS = {
+    "self_attn.q_proj": "query",
+    "self_attn.k_proj": "key",
+    "self_attn.v_proj": "value",
+    "self_attn.o_proj": "attention-output",
+    "mlp.gate_proj": "intermediate",
+    "mlp.up_proj": "multiplier",
+    "mlp.down_proj": "output",
+}
+_MODERNBERT_KINDS = {
+    "attn.Wqkv.query": "query",
+    "attn.Wqkv.key": "key",
+    "attn.Wqkv.value": "value",
+    "attn.Wo": "attention-output",
+    "mlp.Wi.intermediate": "intermediate",
+    "mlp.Wi.multiplier": "multiplier",
+    "mlp.Wo": "output",
+}
+_CLS_DROP = Drop(("cls_dropout", "hidden_dropout_prob"))
+_ALBERT_DROP = Drop(("classifier_dropout_prob", "hidden_dropout_prob"))
+_MODERNBERT_STAGES = (
+    Dense("head.dense", bias="classifier_bias", kept=True),
+    Act(key="classifier_activation"),
+    Norm("head.norm", kept=True),
+    Drop(("classifier_dropout",)),
+    Dense("classifier"),
+)
+_NO_BIAS: dict[str, tuple[Any, ...]] = {"attention_bias": (False, None), "mlp_bias": (False, None)}
+_ROPE = ("rope_theta", "rope_scaling")  # as older configurations have them
+
+
+def _modernbert(layer: nn.Linear, config: Any, last: bool) -> None:
+    """Draw a new head's weights as ModernBERT's stock classes do."""
+    deviation = config.hidden_size**-0.5 if last else config.initializer_range / sqrt(2 * config.num_hidden_layers)
+    cut = (config.initializer_cutoff_factor or 3) * deviation
+    nn.init.trunc_normal_(layer.weight, std=deviation, a=-cut, b=cut)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
 
 FAMILIES = {
     "bert": Family(
@@ -81,5 +150,140 @@ FAMILIES = {
         mlm=(Dense("generator_predictions.dense"), Act("gelu"), Norm("generator_predictions.LayerNorm")),
         first=(256, 4),
         mask_per_query=True,
+    ),
+    "xlm-roberta": Family(
+        prefix="roberta",
+        layer=_BERT_LAYER,
+        kinds=_BERT_KINDS,
+        pooler="",
+        classes=_ROBERTA_CLASSES,
+        tokens=_TOKENS,
+        spans=_SPANS,
+        mlm=(Dense("lm_head.dense"), Act("gelu"), Norm("lm_head.layer_norm")),
+        load={"add_pooling_layer": False},
+        usual=architecture.USUAL | {"layer_norm_eps": 1e-5, "pad_token_id": 1},
+        mask_per_query=True,
+        positions_after_padding=True,
+    ),
+    "deberta-v2": Family(
+        prefix="deberta",
+        layer=_BERT_LAYER,
+        kinds=_DEBERTA_KINDS,
+        pooler="",
+        classes=(
+            Drop(("pooler_dropout",)),
+            Dense("pooler.dense"),
+            Act(key="pooler_hidden_act"),
+            _CLS_DROP,
+            Dense("classifier"),
+        ),
+        tokens=(Drop(("hidden_dropout_prob",)), Dense("classifier")),
+        spans=_SPANS,
+        mlm=(Dense("cls.predictions.transform"),),
+        usual=architecture.USUAL_OF_DEBERTA,
+        extra=(
+            *("share_att_key", "position_buckets", "norm_rel_ebd", "conv_kernel_size", "conv_act", "conv_groups"),
+            *("cls_dropout", "embedding_size"),
+        ),
+        only={"share_att_key": (True,), "relative_attention": (True,), "attention_head_size": (None,)},
+        attention="eager",
+        scores=False,
+    ),
+    "modernbert": Family(
+        prefix="model",
+        layer=_GATED_LAYER,
+        kinds=_MODERNBERT_KINDS,
+        pooler="",
+        pooling="configuration",
+        classes=_MODERNBERT_STAGES,
+        tokens=_MODERNBERT_STAGES,
+        spans=_MODERNBERT_STAGES,
+        mlm=(Dense("head"),),
+        embeddings="embeddings.tok_embeddings.weight",
+        fused={"attn.Wqkv": ("query", "key", "value"), "mlp.Wi": ("intermediate", "multiplier")},
+        usual=architecture.USUAL_OF_MODERNBERT,
+        initial=_modernbert,
+        extra=("global_attn_every_n_layers", "global_rope_theta", "local_rope_theta", *_ROPE),
+        only=_NO_BIAS,
+        scores=False,
+        rotary=True,
+        word_prefix=" ",
+    ),
+    "eurobert": Family(
+        prefix="model",
+        layer=_GATED_LAYER,
+        kinds=_GATED_KINDS,
+        pooler="",
+        pooling="configuration",
+        classes=(Dense("dense"), Act("gelu"), Dense("classifier")),
+        tokens=(Dense("classifier"),),
+        spans=(),
+        mlm=(),
+        embeddings="embed_tokens.weight",
+        usual=architecture.USUAL_OF_EUROBERT,
+        extra=_ROPE,
+        only=_NO_BIAS,
+        published_with_code=True,
+        scores=False,
+        rotary=True,
+        word_prefix=" ",
+    ),
+    "nomic_bert": Family(
+        prefix="nomic_bert",
+        layer=_GATED_LAYER,
+        kinds=_GATED_KINDS,
+        pooler="pooler.dense.weight",
+        pooling="pooler",
+        classes=_TOKENS,
+        tokens=_TOKENS,
+        spans=(),
+        mlm=(Dense("cls.predictions.transform"),),
+        published={
+            "encoder.layers.": "layers.",
+            "emb_ln.": "embeddings.LayerNorm.",
+            ".attn.out_proj.": ".self_attn.o_proj.",
+            ".mlp.fc11.": ".mlp.up_proj.",
+            ".mlp.fc12.": ".mlp.gate_proj.",
+            ".mlp.fc2.": ".mlp.down_proj.",
+            ".norm1.": ".post_attention_layernorm.",
+            ".norm2.": ".post_mlp_layernorm.",
+        },
+        chunked={".attn.Wqkv.": (".self_attn.q_proj.", ".self_attn.k_proj.", ".self_attn.v_proj.")},
+        load={"add_pooling_layer": True},
+        usual=architecture.USUAL_OF_NOMIC,
+        extra=_ROPE,
+        published_with_code=True,
+        scores=False,
+        rotary=True,
+    ),
+    "mpnet": Family(
+        prefix="mpnet",
+        layer=_BERT_LAYER,
+        kinds=_MPNET_KINDS,
+        pooler="",
+        classes=_ROBERTA_CLASSES,
+        tokens=_TOKENS,
+        spans=_SPANS,
+        mlm=(Dense("lm_head.dense"), Act("gelu"), Norm("lm_head.layer_norm")),
+        load={"add_pooling_layer": False},
+        usual=architecture.USUAL_OF_MPNET,
+        only={"pad_token_id": (1, None)},  # its code has 1, whatever the configuration says
+        attention="eager",
+        positions_after_padding=True,
+        scores=False,
+    ),
+    "albert": Family(
+        prefix="albert",
+        layer=r"encoder\.albert_layer_groups\.(\d+)\.albert_layers\.0\.(.+)\.weight",
+        kinds=_ALBERT_KINDS,
+        pooler="pooler.weight",
+        pooling="pooler",
+        classes=(_ALBERT_DROP, Dense("classifier")),
+        tokens=(_ALBERT_DROP, Dense("classifier")),
+        spans=_SPANS,
+        mlm=(Dense("predictions.dense"), Act(key="hidden_act"), Norm("predictions.LayerNorm")),
+        usual=architecture.USUAL_OF_ALBERT,
+        only={"num_hidden_groups": (1, None), "inner_group_num": (1, None)},
+        shared_layer=True,
     ),
 }

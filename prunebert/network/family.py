@@ -29,6 +29,8 @@ class Family:
         embeddings: the word embeddings' matrix.
         fused: the suffix of a matrix whose row ranges are kinds of their own -> their names, in order and of equal
             height. See fused.py.
+        published: what transformers calls tensors of published checkpoints: a part of the name there -> its part here.
+        chunked: like `published`, for matrices that transformers splits by rows -> the parts' names in order.
         load: arguments of the encoder's class.
         usual: the values of the published checkpoints, by the configuration's keys (architecture.py).
         first: (width, attention heads) of the family's first published checkpoint.
@@ -58,6 +60,8 @@ class Family:
     pooling: Literal["first", "pooler", "configuration"] = "first"
     embeddings: str = "embeddings.word_embeddings.weight"
     fused: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    published: dict[str, str] = field(default_factory=dict)
+    chunked: dict[str, tuple[str, ...]] = field(default_factory=dict)
     load: dict[str, Any] = field(default_factory=dict)
     usual: dict[str, Any] = field(default_factory=lambda: architecture.USUAL)
     first: tuple[int, int] = (768, 12)
@@ -88,3 +92,7 @@ class Family:
         """Return the layer of a tensor as a checkpoint has it, before fused matrices are split; None outside layers."""
         match = re.fullmatch(self.layer, name)
         return int(match[1]) if match else None
+
+    def layer_read(self, reading: int) -> int:
+        """Return the layer whose weights the encoder reads as its `reading`-th, from 0."""
+        return 0 if self.shared_layer else reading

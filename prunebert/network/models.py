@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from torch import Tensor, nn
 
 from prunebert.errors import BadInput, bad_choice
-from prunebert.network import architecture, checkpoint, configuration, masked_lm, tokenizers, weights, zeros
+from prunebert.network import architecture, checkpoint, configuration, fused, masked_lm, tokenizers, weights, zeros
 from prunebert.network.checkpoint import OTHER_SOURCES, Place
 from prunebert.network.families import FAMILIES
 from prunebert.network.family import Family
@@ -90,7 +90,8 @@ class Model:
         return self.heads_read or self._note_heads(self._tensors())
 
     def _note_heads(self, tensors: dict[str, Tensor]) -> str:
-        encoder = {weights.own_name(n, self.family) for n, _ in self.encoder.named_parameters()}
+        names = (fused.stock_name(n, self.family) for n, _ in self.encoder.named_parameters())
+        encoder = {weights.own_name(n, self.family) for n in names}
         found = hash_of({n: x.float() for n, x in tensors.items() if weights.own_name(n, self.family) not in encoder})
         if self.heads_read not in (None, found):
             raise BadInput(f"model.name={self.name}: the checkpoint has changed since it was loaded")
@@ -100,7 +101,7 @@ class Model:
     def _tensors(self) -> dict[str, Tensor]:
         source = Place(self.name, self.path, self.revision)
         with hub.explained(f"model.name={self.name}", "the checkpoint that the run started from", source.remote):
-            return checkpoint.read_tensors(source)
+            return weights.own_tensors(source, self.family)
 
     def _read(
         self, auto_class: str, arguments: dict[str, Any], tensors: dict[str, Tensor] | None = None
@@ -155,8 +156,8 @@ def load(
             f"model.name={name}: the checkpoint lacks encoder weights ({absent[0]}, …); it is not a {config.model_type}"
         )
     positions = config.max_position_embeddings
-    if config.model_type == "roberta":
-        positions -= config.pad_token_id + 1  # RoBERTa's positions start after the padding index
+    if family.positions_after_padding:
+        positions -= config.pad_token_id + 1
     if positions < 1:
         raise source.bad(f"config.json: max_position_embeddings={config.max_position_embeddings} leaves no position")
     pretrained = {n: p for n, p in encoder.named_parameters() if n not in fresh}

@@ -130,9 +130,8 @@ class SubNetwork(nn.Module):
             replaced |= masked(masks, {n: replaced.get(n, self._matrices[n]) for n in masks}, self._linear)
             replaced |= {n: b for n, b in self._rounded_biases().items() if n not in weights}
         inputs: dict[str, Any] = batch.inputs | ({"output_hidden_states": True} if all_needs else {})
-        if (
-            batch.labels.device.type != "cpu"
-        ):  # given two dimensions, transformers reads the values and waits for the GPU
+        # given two dimensions, transformers reads the values and waits for the GPU
+        if batch.labels.device.type != "cpu" and self.model.family.mask_per_query:
             inputs["attention_mask"] = full_attention_mask(batch.inputs["attention_mask"])
         encoded = _call(self.encoder, {n.removeprefix(self.prefix): w for n, w in replaced.items()}, (), inputs)
         head_weights = {n.removeprefix("head."): w for n, w in weights.items() if n.startswith("head.")}
@@ -142,12 +141,13 @@ class SubNetwork(nn.Module):
 
     def _attention(self, hidden: tuple[Tensor, ...], replaced: dict[str, Tensor], batch: Batch) -> tuple[Tensor, ...]:
         """Compute Q Kᵀ / √d of every layer from the layer's input, because fused attention does not return it."""
+        self.require_attention_scores()
         theta = self.parameters_of() | replaced
         name_at = {self.place(n): n for n in self.prunable()}
         padding = -1e4 * (1 - batch.inputs["attention_mask"][:, None, None, :].float())
 
         def project(layer: int, kind: str) -> Tensor:
-            name = name_at[layer, kind]
+            name = name_at[self.model.family.layer_read(layer), kind]
             projected = linear(hidden[layer], theta[name], theta[name.removesuffix("weight") + "bias"])
             return projected.unflatten(-1, (self.model.heads, -1)).transpose(1, 2)
 
@@ -156,6 +156,15 @@ class SubNetwork(nn.Module):
             Q, K = project(layer, "query"), project(layer, "key")
             attention.append(Q @ K.transpose(-1, -2) / Q.shape[-1] ** 0.5 + padding)
         return tuple(attention)
+
+    def require_attention_scores(self) -> None:
+        """Raise BadInput if attention scores are more than Q Kᵀ / √d, so that they cannot be computed from outside."""
+        if not self.model.family.scores:
+            raise BadInput(
+                f"the attention scores of model {self.model.name} (a {self.model.config.model_type}) also depend on "
+                "relative positions and cannot be taught; use distill=logits, distill=hidden_cosine, or "
+                "distill=tinybert distill.attention=0"
+            )
 
     @property
     def prefix(self) -> str:

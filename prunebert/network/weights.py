@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from prunebert.network.checkpoint import Place, read_tensors
+from prunebert.network.fused import split
 
 if TYPE_CHECKING:
     from prunebert.network.family import Family
 
-ATTENTION = "sdpa"  # the implementation, whatever a configuration says
 OLD_NAMES = {"gamma": "weight", "beta": "bias"}  # of LayerNorm, in checkpoints converted from TensorFlow
 # Tensors of the encoder that nothing needs to read: a constant, and a pooler of families whose heads have none.
 UNUSED = re.compile(r"embeddings\.position_ids|pooler\..*")
@@ -35,18 +35,18 @@ def read(
         config: the checkpoint's configuration.
         family: the names of its tensors.
         arguments: of the class.
-        tensors: the checkpoint's tensors, if the caller has read them.
+        tensors: of `own_tensors`, if the caller has read them.
 
     Raises BadInput for a damaged file, a tensor of another shape, a tensor of the encoder that the network does not
     have, and for NaN and infinity.
     """
     import transformers
 
-    tensors = read_tensors(source) if tensors is None else tensors
+    tensors = own_tensors(source, family) if tensors is None else tensors
     _require_layers(source, tensors, config, family)
     with torch.device("meta"):
         skeleton: Any = getattr(transformers, auto_class).from_config(
-            config, attn_implementation=ATTENTION, **arguments
+            config, attn_implementation=family.attention, **arguments
         )
     _require_fit(source, tensors, skeleton, family)
     with torch.random.fork_rng(devices=[]):
@@ -57,14 +57,35 @@ def read(
             state_dict=tensors,
             output_loading_info=True,
             dtype=torch.float32,
-            attn_implementation=ATTENTION,
+            attn_implementation=family.attention,
             **arguments,
         )
     model.config._name_or_path = source.path
+    if auto_class == "AutoModel":
+        split(model, family)
     for name, parameter in model.named_parameters():
         if not torch.isfinite(parameter).all():
             raise source.bad(f"{name} contains NaN or infinity")
     return model, info
+
+
+def own_tensors(source: Place, family: Family) -> dict[str, Tensor]:
+    """Read a checkpoint's tensors, by transformers' names where the published ones differ.
+
+    Raises BadInput if they cannot be read.
+    """
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in read_tensors(source).items():
+        for part, own in family.published.items():
+            name = name.replace(part, own)
+        chunk = next((part for part in family.chunked if part in name), None)
+        if chunk is None:
+            tensors[name] = tensor
+        else:
+            names = family.chunked[chunk]
+            pieces = tensor.chunk(len(names))
+            tensors |= {name.replace(chunk, own): piece for own, piece in zip(names, pieces, strict=True)}
+    return tensors
 
 
 def own_name(name: str, family: Family) -> str:
@@ -75,9 +96,9 @@ def own_name(name: str, family: Family) -> str:
 
 def _require_layers(source: Place, tensors: dict[str, Tensor], config: Any, family: Family) -> None:
     """Raise BadInput if the configuration has more layers than the file. Making millions of layers would hang."""
-    places = [family.place(own_name(name, family)) for name in tensors]
-    layers = 1 + max((place[0] for place in places if place), default=-1)
-    if 0 < layers < config.num_hidden_layers:
+    numbers = [family.layer_of(own_name(name, family)) for name in tensors]
+    layers = 1 + max((number for number in numbers if number is not None), default=-1)
+    if 0 < layers < config.num_hidden_layers and not family.shared_layer:
         raise source.bad(f"config.json has {config.num_hidden_layers} layers and the weights have {layers}")
     if not layers and config.num_hidden_layers > 1000:
         raise source.bad(f"the weights have no layer of a {config.model_type}")

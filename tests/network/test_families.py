@@ -1,0 +1,179 @@
+"""Every family against stock transformers: the encoder, masks on it, the heads, and what is refused."""
+
+from functools import cache
+
+import pytest
+import torch
+import transformers
+
+from prunebert.choices import EVERY_MATRIX
+from prunebert.errors import BadInput
+from prunebert.network import fused, heads, models
+from prunebert.network.interface import Batch, Form
+from prunebert.network.subnetwork import SubNetwork
+from tests.network import small
+
+FAMILIES = tuple(small.OWN)
+IDS = torch.tensor([[2, 5, 9, 14, 7, 3], [2, 20, 6, 11, 8, 3], [2, 7, 5, 3, 0, 0]])
+INPUTS = {"input_ids": IDS, "attention_mask": (IDS > 0).long()}
+BATCH = Batch(INPUTS, torch.zeros(3).long(), torch.arange(3))
+THREE = Form("three", False, False, False, False, outputs=3, max_length=16, label_words=["film", "good", "bad"])
+SPAN = Form("span", True, False, False, True, outputs=2, max_length=16, label_words=["yes", "no"])
+TAGS = Form("tags", False, False, False, False, outputs=5, max_length=16, tokens=True)
+HIDDEN_WORDS = Form("mlm", False, False, True, False, outputs=0, max_length=16)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Return a function that gives the folder of a family's small checkpoint."""
+    root = tmp_path_factory.mktemp("families")
+    return cache(lambda family: str(small.save(root / family, family)))
+
+
+@pytest.fixture(scope="module")
+def loaded(folder):
+    """Return a function that loads a family's small model once, for tests that train nothing."""
+    return cache(lambda family: models.load(folder(family)))
+
+
+@pytest.fixture
+def network(loaded):
+    """Return a function that gives a network in evaluation mode."""
+    return lambda family: SubNetwork(loaded(family), seed=3).eval()
+
+
+def half(net):
+    """Masks that remove about half of every matrix, the pooler and the word embeddings included."""
+    generator = torch.Generator().manual_seed(1)
+    return {n: torch.rand(p.shape, generator=generator) < 0.5 for n, p in net.prunable(EVERY_MATRIX).items()}
+
+
+def stock_of(net, path, auto_class, masks, **arguments):
+    """Return the stock class with the network's weights, those without a mask bit zeroed by its own names."""
+    attention = {"attn_implementation": net.model.family.attention}
+    stock = getattr(transformers, auto_class).from_pretrained(path, **attention, **arguments)
+    products = {n: p.detach() * masks[n] if n in masks else p.detach() for n, p in net.parameters_of().items()}
+    own = {n: p for n, p in fused.joined(products, net.model.family).items()}
+    if auto_class == "AutoModel":
+        own = {n.removeprefix(net.prefix): p for n, p in own.items()}
+    with torch.no_grad():
+        for name, parameter in stock.named_parameters():
+            if name in own:
+                parameter.copy_(own[name])
+    return stock.eval()
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_encoder_under_masks_is_the_stock_one_with_zeroed_weights(network, folder, family, masked):
+    net = network(family)
+    masks = half(net) if masked else {n: torch.ones_like(p).bool() for n, p in net.prunable(EVERY_MATRIX).items()}
+    stock = stock_of(net, folder(family), "AutoModel", masks, **net.model.family.load)
+    key = net.add_head(HIDDEN_WORDS, "states")
+    with torch.no_grad():
+        hidden = net(BATCH, key, masks, needs=("hidden",)).hidden
+        expected = stock(**INPUTS, output_hidden_states=True).hidden_states
+    assert len(hidden) == net.model.config.num_hidden_layers + 1
+    real = INPUTS["attention_mask"].bool()
+    for ours, theirs in zip(hidden, expected, strict=True):
+        torch.testing.assert_close(ours[real], theirs[real], atol=1e-6, rtol=0)
+    dense = stock_of(net, folder(family), "AutoModel", {}, **net.model.family.load)
+    with torch.no_grad():
+        changed = (dense(**INPUTS).last_hidden_state - expected[-1])[real].abs().max()
+    assert (changed > 1e-2) == masked
+
+
+HEADS = {
+    "AutoModelForSequenceClassification": (THREE, {"num_labels": 3}),
+    "AutoModelForTokenClassification": (TAGS, {"num_labels": 5}),
+    "AutoModelForQuestionAnswering": (SPAN, {}),
+}
+WITHOUT = {(family, "AutoModelForQuestionAnswering") for family in ("eurobert", "nomic_bert")}
+
+
+@pytest.mark.parametrize("auto_class", HEADS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_new_head_is_the_stock_classs(network, folder, family, auto_class):
+    form, arguments = HEADS[auto_class]
+    net = network(family)
+    if (family, auto_class) in WITHOUT:
+        assert family not in {c.model_type for c in transformers.MODEL_FOR_QUESTION_ANSWERING_MAPPING}
+        with pytest.raises(BadInput, match="no head for answers"):
+            net.add_head(form, "linear")
+        return
+    key = net.add_head(form, "linear")
+    masks = half(net)
+    stock = stock_of(net, folder(family), auto_class, masks, **arguments)
+    head = dict(net.heads[key].named_parameters())
+    with torch.no_grad():
+        for name, parameter in head.items():
+            torch.nn.init.normal_(parameter, std=0.3)
+            stock.get_parameter(name).copy_(parameter)
+        ours, out = net(BATCH, key, masks).logits, stock(**INPUTS)
+    expected = torch.stack([out.start_logits, out.end_logits], -1) if form.span else out.logits
+    real = INPUTS["attention_mask"].bool() if form.every_token else slice(None)
+    torch.testing.assert_close(ours[real], expected[real], atol=1e-5, rtol=1e-5)
+    named = {n for n, _ in stock.named_parameters() if not n.startswith(net.prefix)}
+    assert named == head.keys()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_label_words_are_the_stock_masked_lms(network, folder, family):
+    net = network(family)
+    masks = {n: m for n, m in half(net).items() if net.place(n)[1] != "embeddings"}  # the decoder is tied to them
+    stock = stock_of(net, folder(family), "AutoModelForMaskedLM", masks)
+    ids = heads.word_ids(net.model, THREE.label_words)
+    with torch.no_grad():
+        logits = stock(**INPUTS).logits
+        ours = net(BATCH, net.add_head(THREE, "label_words"), masks).logits
+        every = net(Batch(INPUTS, IDS, BATCH.rows), net.add_head(HIDDEN_WORDS, "linear"), masks).logits
+    torch.testing.assert_close(ours, logits[:, 0, ids], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(every, logits.flatten(0, 1), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_modernberts_pooling_is_the_configurations(tmp_path, pooling):
+    path = str(small.save(tmp_path / "m", "modernbert", classifier_pooling=pooling))
+    net = SubNetwork(models.load(path)).eval()
+    key = net.add_head(THREE, "linear")
+    stock = transformers.AutoModelForSequenceClassification.from_pretrained(path, num_labels=3).eval()
+    with torch.no_grad():
+        for name, parameter in net.heads[key].named_parameters():
+            if name.startswith("head."):  # both read it from the checkpoint
+                assert torch.equal(parameter, stock.get_parameter(name))
+            parameter.copy_(stock.get_parameter(name))
+        torch.testing.assert_close(net(BATCH, key).logits, stock(**INPUTS).logits, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["bos", "mean", "late"])
+def test_eurobert_pools_as_its_configuration_says(tmp_path, pooling):
+    path = str(small.save(tmp_path / "m", "eurobert", classifier_pooling=pooling))
+    net = SubNetwork(models.load(path)).eval()
+    key = net.add_head(THREE, "linear")
+    stock = transformers.AutoModelForSequenceClassification.from_pretrained(path, num_labels=3).eval()
+    with torch.no_grad():
+        for name, parameter in net.heads[key].named_parameters():
+            stock.get_parameter(name).copy_(parameter)
+        torch.testing.assert_close(net(BATCH, key).logits, stock(**INPUTS).logits, atol=1e-5, rtol=1e-5)
+
+
+def test_a_deberta_with_the_newer_masked_lm_head(tmp_path):
+    """With legacy=false the head has other names, and reads the word embeddings themselves."""
+    path = str(small.save(tmp_path / "m", "deberta-v2", legacy=False))
+    net = SubNetwork(models.load(path)).eval()
+    stock = transformers.AutoModelForMaskedLM.from_pretrained(path, attn_implementation="eager").eval()
+    assert "lm_predictions.lm_head.dense.weight" in dict(stock.named_parameters())
+    with torch.no_grad():
+        ours = net(Batch(INPUTS, IDS, BATCH.rows), net.add_head(HIDDEN_WORDS, "linear")).logits
+        torch.testing.assert_close(ours, stock(**INPUTS).logits.flatten(0, 1), atol=1e-5, rtol=1e-5)
+
+
+def test_attention_scores_are_refused_where_they_cannot_be_computed_from_outside(network, loaded):
+    for family in FAMILIES:
+        net = network(family)
+        key = net.add_head(THREE, "linear")
+        if net.model.family.scores:
+            assert len(net(BATCH, key, needs=("attention",)).attention) == net.model.config.num_hidden_layers
+        else:
+            with pytest.raises(BadInput, match="attention"):
+                net(BATCH, key, needs=("attention",))
