@@ -26,7 +26,7 @@ from prunebert.choices import EVERY_MATRIX
 from prunebert.commands.mask_formats import read_dictionary
 from prunebert.errors import BadInput
 from prunebert.masks.top_v import Masks, top
-from prunebert.network import checkpoint, weights, zeros
+from prunebert.network import checkpoint, fused, weights, zeros
 from prunebert.network.checkpoint import Place
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.system import hub
@@ -79,7 +79,8 @@ def read_nn_pruning(
     Raises BadInput if the file cannot be read, does not fit the model, or holds masks of another kind: of rows and
     columns, or of ampere's 2:4 patterns.
     """
-    tensors = _tensors(path)
+    family = net.model.family
+    tensors = fused.parted(weights.translated(_tensors(path), family), family)
     scores = _scores(path, tensors)
     asked = {"--sparsity": sparsity, "--threshold": threshold}
     option = next((name for name, value in asked.items() if value is not None), "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -74,18 +75,22 @@ def own_tensors(source: Place, family: Family) -> dict[str, Tensor]:
 
     Raises BadInput if they cannot be read.
     """
-    tensors: dict[str, Tensor] = {}
-    for name, tensor in read_tensors(source).items():
+    return translated(read_tensors(source), family)
+
+
+def translated(tensors: Mapping[str, Tensor], family: Family) -> dict[str, Tensor]:
+    """Return a checkpoint's tensors by transformers' names where the published ones differ."""
+    found: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
         for part, own in family.published.items():
             name = name.replace(part, own)
         chunk = next((part for part in family.chunked if part in name), None)
         if chunk is None:
-            tensors[name] = tensor
+            found[name] = tensor
         else:
-            names = family.chunked[chunk]
-            pieces = tensor.chunk(len(names))
-            tensors |= {name.replace(chunk, own): piece for own, piece in zip(names, pieces, strict=True)}
-    return tensors
+            pieces = tensor.chunk(len(family.chunked[chunk]))
+            found |= {name.replace(chunk, x): piece for x, piece in zip(family.chunked[chunk], pieces, strict=True)}
+    return found
 
 
 def own_name(name: str, family: Family) -> str:
