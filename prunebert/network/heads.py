@@ -16,6 +16,7 @@ from prunebert.network.interface import IGNORED, Batch, Form
 from prunebert.network.models import Model
 from prunebert.network.new_heads import Choice, Classes, EveryToken, LayerMix
 from prunebert.network.stages import attach
+from prunebert.network.words import ids_inside
 
 
 class LabelWords(nn.Module):
@@ -101,17 +102,25 @@ def word_id(model: Model, word: str) -> int:
 
     Raises BadInput if the word is not one token.
     """
-    text = model.family.word_prefix + word
-    ids = model.tokenizer.encode(text, add_special_tokens=False)
+    ids = ids_inside(model.tokenizer, word)
     if len(ids) == 1 and ids[0] in model.tokenizer.all_special_ids:
         token = model.tokenizer.convert_ids_to_tokens(ids[0])
         raise BadInput(f"task.label_words: {word!r} is the special token {token} in {model.name}; choose another word")
     if len(ids) != 1:
         raise BadInput(
             f"task.label_words: {word!r} is not one token of {model.name}'s vocabulary (it has {len(ids)} tokens); "
-            "choose another word"
+            f"choose another word{_such_as(model, word)}"
         )
     return ids[0]
+
+
+def _such_as(model: Model, word: str) -> str:
+    """Return ", such as 'Good'" if the word is one token in another case, else ""."""
+    for other in dict.fromkeys((word.lower(), word.capitalize(), word.upper())):
+        ids = ids_inside(model.tokenizer, other)
+        if len(ids) == 1 and ids[0] not in model.tokenizer.all_special_ids:
+            return f", such as {other!r}"
+    return ""
 
 
 def word_ids(model: Model, words: list[str]) -> list[int]:

@@ -14,13 +14,18 @@ import numpy as np
 from prunebert.errors import BadInput
 from prunebert.network.checkpoint import Place, one_line
 from prunebert.network.configuration import require_no_code
+from prunebert.network.words import space_id
 
 log = logging.getLogger(__name__)
 SETTINGS = "tokenizer_config.json"
 JSON_FILES = ("tokenizer.json", "special_tokens_map.json", "added_tokens.json", "vocab.json")
 TEXT_FILES = ("vocab.txt", "merges.txt")
+SENTENCEPIECE = ("spm.model", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
 REQUIRED_INPUTS = ("input_ids", "attention_mask")
-INPUTS = (*REQUIRED_INPUTS, "token_type_ids", "special_tokens_mask")
+SEGMENTS = "token_type_ids"  # 0 for the first text of a pair, 1 for the second
+INPUTS = (*REQUIRED_INPUTS, SEGMENTS, "special_tokens_mask")
+# DistilBERT's network takes segments and ignores them. The identities of earlier runs hash the column.
+TAKES_ANY_SEGMENTS = ("distilbert",)
 # Padding the embeddings to a multiple of 128 or less is usual. A vocabulary that lacks more rows than that, and fills
 # less than half of them, is another model's.
 USUAL_PADDING = 128
@@ -32,7 +37,9 @@ WITHOUT_EFFECT = ("name_or_path", "chat_template", "response_template", "verbose
 
 
 def load(source: Place, config: Any) -> Any:
-    """Return a checkpoint's tokenizer. It has an attribute `embedding_rows`: the embeddings' rows by input column.
+    """Return a checkpoint's tokenizer, whose `model_input_names` are the columns that the network reads.
+
+    It has an attribute `embedding_rows`: the embeddings' rows by input column.
 
     Args:
         source: where the checkpoint lies.
@@ -47,16 +54,51 @@ def load(source: Place, config: Any) -> Any:
             source.json(name)
         for name in TEXT_FILES:
             source.file(name)
+    _require_sentencepiece(source)
     tokenizer = _from_files(source, config)
     if getattr(tokenizer, "backend_tokenizer", None) is None:
         raise source.bad(f"its tokenizer {type(tokenizer).__name__} has no fast version (tokenizer.json)")
     tokenizer.embedding_rows = {"input_ids": config.vocab_size}
-    if hasattr(config, "type_vocab_size"):
-        tokenizer.embedding_rows["token_type_ids"] = config.type_vocab_size
+    if getattr(config, "type_vocab_size", 0):
+        tokenizer.embedding_rows[SEGMENTS] = config.type_vocab_size
     _require_inputs(source, tokenizer.model_input_names)
     _require_own_vocabulary(source, tokenizer, config.vocab_size)
     _require_special_tokens(source, tokenizer, config.vocab_size)
+    _read_segments_as(source, tokenizer, config)
     return tokenizer
+
+
+def _require_sentencepiece(source: Place) -> None:
+    """Raise BadInput for a vocabulary of SentencePiece alone, unless the packages that convert it are installed."""
+    from transformers import utils
+
+    available = {"sentencepiece": utils.is_sentencepiece_available(), "protobuf": utils.is_protobuf_available()}
+    absent = [package for package, is_available in available.items() if not is_available]
+    if not absent or source.file("tokenizer.json"):
+        return
+    if found := next((name for name in SENTENCEPIECE if source.file(name)), None):
+        raise source.bad(
+            f"its tokenizer is {found} without tokenizer.json, and {' and '.join(absent)} cannot be imported; "
+            "pip install 'prunebert[sentencepiece]'"
+        )
+
+
+def _read_segments_as(source: Place, tokenizer: Any, config: Any) -> None:
+    """Let the tokenizer make segments if the network reads them, and only then.
+
+    ALBERT's class in transformers leaves them out, though its network was trained with them. DeBERTa-v3's makes them,
+    and its network has no embedding for them. A list that the checkpoint itself gives stays, unless the network has
+    no such embedding. Segments that are always 0 are not added, as the network takes 0 without them.
+    """
+    names, rows = list(tokenizer.model_input_names), getattr(config, "type_vocab_size", 0)
+    if not rows and config.model_type not in TAKES_ANY_SEGMENTS:
+        names = [name for name in names if name != SEGMENTS]
+    elif rows > 1 and SEGMENTS not in names and "model_input_names" not in (source.json(SETTINGS) or {}):
+        segments = tokenizer("a", "a", return_token_type_ids=True)[SEGMENTS]
+        names += [SEGMENTS] if any(segments) else []
+    if names != tokenizer.model_input_names:
+        tokenizer.model_input_names = names
+        tokenizer.init_kwargs["model_input_names"] = names  # what save_pretrained writes, for an exported model
 
 
 def _from_files(source: Place, config: Any) -> Any:
@@ -102,31 +144,41 @@ def _require_own_vocabulary(source: Place, tokenizer: Any, rows: int) -> None:
 
 
 def _require_special_tokens(source: Place, tokenizer: Any, rows: int) -> None:
-    """Raise BadInput unless texts begin with [CLS], end with [SEP], and can be padded."""
-    for purpose, name in {"padding": "pad", "first": "cls", "separating": "sep"}.items():
+    """Raise BadInput unless texts begin with [CLS], end with [SEP], and can be padded.
+
+    A tokenizer without cls and sep has bos in place of [CLS] (EuroBERT). What it puts at the end is its own matter.
+    """
+    needed = {"padding": "pad"}
+    if tokenizer.bos_token_id is None or tokenizer.cls_token_id is not None or tokenizer.sep_token_id is not None:
+        needed |= {"first": "cls", "separating": "sep"}
+    for purpose, name in needed.items():
         value = getattr(tokenizer, f"{name}_token_id")
         if value is None:
             raise source.bad(f"its tokenizer has no {purpose} token; set {name}_token in {SETTINGS}")
-    for name in ("pad", "cls", "sep", "unk", "mask"):
+    for name in ("pad", "unk", "mask", *(("cls", "sep") if "first" in needed else ("bos", "eos"))):
         value = getattr(tokenizer, f"{name}_token_id")
         if value is not None and not 0 <= value < rows:
             raise source.bad(
                 f"its tokenizer has {len(tokenizer)} tokens, of which {getattr(tokenizer, name + '_token')} is number "
                 f"{value}, and its embeddings have {rows} rows"
             )
-    ids = _encode(source, tokenizer)
-    if len(ids) < 2 or ids[0] != tokenizer.cls_token_id or ids[-1] != tokenizer.sep_token_id:
+    try:
+        ids = tokenizer("a")["input_ids"]
+    except Exception as error:  # tokenizers raises Exception itself
+        raise source.bad(f"its tokenizer cannot be used: {one_line(error)}") from error
+    if "first" not in needed and (len(ids) < 2 or ids[0] != tokenizer.bos_token_id):
+        raise source.bad(f"its tokenizer does not put {tokenizer.bos_token} before a text")
+    if "first" in needed and (len(ids) < 2 or ids[0] != tokenizer.cls_token_id or ids[-1] != tokenizer.sep_token_id):
         raise source.bad(
             f"its tokenizer does not put {tokenizer.cls_token} before a text and {tokenizer.sep_token} after it"
         )
 
 
-def _encode(source: Place, tokenizer: Any) -> list[int]:
-    try:
-        ids: list[int] = tokenizer("a")["input_ids"]
-    except Exception as error:  # tokenizers raises Exception itself
-        raise source.bad(f"its tokenizer cannot be used: {one_line(error)}") from error
-    return ids
+def around(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """Return the special tokens that the tokenizer puts before and after a text."""
+    encoded = tokenizer("a", return_special_tokens_mask=True)
+    words = np.flatnonzero(np.array(encoded["special_tokens_mask"]) == 0)
+    return encoded["input_ids"][: words[0]], encoded["input_ids"][words[-1] + 1 :]
 
 
 @contextmanager
@@ -224,6 +276,7 @@ def require_words(tokenizer: Any, ids: np.ndarray) -> None:
         return
     counts = np.bincount(ids, minlength=max(tokenizer.all_special_ids) + 1)
     special = [i for i in tokenizer.all_special_ids if i != unknown_id]
+    special += [space] if (space := space_id(tokenizer)) is not None and space < len(counts) else []
     words, unknown = int(counts.sum() - counts[special].sum()), int(counts[unknown_id])
     if words and unknown == words:
         raise BadInput(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from torch.nn.functional import linear
 from prunebert.errors import BadInput
 from prunebert.network.masked_lm import decoder, stages
 from prunebert.network.tokenizers import encoding, require_known_ids
+from prunebert.network.words import whole_words
 from prunebert.ranges import Count, Probability, Seed
 from prunebert.system.progress import PLAIN_EVERY
 from prunebert.tasks.batching import Rows, padding_of
@@ -94,19 +96,9 @@ def masked_lm(
     return [new_texts[text] for text in texts]
 
 
-def whole_words(tokenizer: Any) -> dict[int, str]:
-    """Return {token id: word} of the tokens that are whole words of letters.
-
-    In byte-level BPE these begin with a space. Raises BadInput for another kind of vocabulary.
-    """
-    kind = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["type"]
-    if kind not in ("WordPiece", "BPE"):
-        raise BadInput(f"augment=mlm: needs a WordPiece or BPE vocabulary, and this is {kind}; use augment=none")
-    start = " " if kind == "BPE" else ""
-    decode = tokenizer.backend_tokenizer.decoder.decode
-    special = set(tokenizer.all_special_ids)
-    decoded = {i: decode([token]) for token, i in tokenizer.get_vocab().items() if i not in special}
-    return {i: text.strip() for i, text in decoded.items() if text.startswith(start) and text.strip().isalpha()}
+def is_punctuation(text: str, begin: int, end: int) -> bool:
+    """Return whether text[begin:end] has punctuation only, and some."""
+    return begin < end and all(unicodedata.category(c)[0] == "P" for c in text[begin:end])
 
 
 def draw(text: str, places: list[Replaceable], copies: int, rate: float, seed: int) -> list[str]:
@@ -156,13 +148,15 @@ class CandidateFinder:
         require_known_ids(self.model.tokenizer, {"input_ids": np.concatenate([*ids, [0]])})
         targets = []
         for row, tokens in enumerate(ids):
-            word = encoded.word_ids(row)
-            pieces = Counter(word)
+            word, offsets = encoded.word_ids(row), encoded["offset_mapping"][row]
+            # Unigram vocabularies keep a word and the punctuation behind it together.
+            pieces = Counter(w for w, place in zip(word, offsets, strict=True) if not is_punctuation(texts[row], *place))
             targets += [(row, i) for i, t in enumerate(tokens[:-1]) if pieces[word[i]] == 1 and t in self.words]
         candidates = self.most_likely(ids, np.array(targets, dtype=int).reshape(-1, 2)).tolist()
         places: list[list[Replaceable]] = [[] for _ in texts]
         for (row, i), word_ids in zip(targets, candidates, strict=True):
             begin, end = encoded["offset_mapping"][row][i]
+            begin += len(texts[row][begin:end]) - len(texts[row][begin:end].lstrip())  # the space before the word
             token = ids[row][i]
             places[row].append((begin, end, [texts[row][begin:end] if t == token else self.words[t] for t in word_ids]))
         self.finished += len(texts)

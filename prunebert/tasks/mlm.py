@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from prunebert.errors import BadInput
 from prunebert.network.interface import IGNORED, Batch, Form
+from prunebert.network.tokenizers import around
 from prunebert.ranges import Part
 from prunebert.tasks.arguments import Tokens
 from prunebert.tasks.batching import Rows, padding_of
@@ -210,12 +211,13 @@ def mlm_task(
 
 def _blocks(tokens: np.ndarray, block: int, tokenizer: Any, key: str) -> Rows:
     """Return the full blocks. Raises BadInput if the corpus is shorter than one block."""
-    body_length = block - 2
+    before, after = around(tokenizer)
+    body_length = block - len(before) - len(after)
     count = len(tokens) // body_length
     if count == 0:
         raise BadInput(f"{key}.block={block}: the corpus has only {len(tokens)} tokens in a split")
     body = tokens[: count * body_length].reshape(count, body_length)
-    ends = [np.full((count, 1), i) for i in (tokenizer.cls_token_id, tokenizer.sep_token_id)]
+    ends = [np.tile(np.array(i, dtype=np.int64), (count, 1)) for i in (before, after)]
     ids = np.concatenate([ends[0], body, ends[1]], 1).astype(np.int64).reshape(-1)
     columns = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
     inputs = {c: columns[c] for c in tokenizer.model_input_names if c in columns}

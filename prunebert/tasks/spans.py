@@ -79,6 +79,31 @@ def token_span(offsets: np.ndarray, first: int, last: int) -> tuple[int, int]:
     return (int(tokens[i]), int(tokens[j])) if i <= j else (0, 0)
 
 
+def word_bounds(context: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return, for every place 0 … length in a text, where the next word begins and where the last word ended.
+
+    A place inside a word is its own.
+    """
+    is_word = np.array([not c.isspace() for c in context], dtype=bool)
+    places = np.arange(len(context) + 1, dtype=np.int32)
+    begins = np.where(np.append(is_word, True), places, len(context))
+    ends = np.where(np.append(True, is_word), places, 0)
+    return np.minimum.accumulate(begins[::-1])[::-1], np.maximum.accumulate(ends)
+
+
+def without_spaces(offsets: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Return tokens' character ranges without the spaces around a word, which some tokenizers count as the token's.
+
+    A token of spaces alone gets the range (0, 0).
+
+    Args:
+        offsets: [length, 2], the ranges as the tokenizer gives them.
+        begins, ends: of the context, from `word_bounds`.
+    """
+    trimmed = np.stack([begins[offsets[:, 0]], ends[offsets[:, 1]]], axis=1)
+    return trimmed * (trimmed[:, 1:] > trimmed[:, :1]) * (offsets[:, 1:] > offsets[:, :1])
+
+
 def windows(batch: dict[str, list], tokenizer: Any, max_length: int, stride: int) -> dict[str, list]:
     """Cut questions into windows. A window is the whole question and a part of its context.
 
@@ -108,6 +133,7 @@ def windows(batch: dict[str, list], tokenizer: Any, max_length: int, stride: int
                 f"task.max_length={max_length}: with task.stride={stride} a question may have at most "
                 f"{room - 1} tokens, and {name} has {len(question)}"
             )
+    bounds = [word_bounds(context) for context in batch["context"]]
     encoded = tokenizer(
         batch["question"],
         batch["context"],
@@ -121,6 +147,7 @@ def windows(batch: dict[str, list], tokenizer: Any, max_length: int, stride: int
     for window, example in enumerate(encoded["overflow_to_sample_mapping"]):
         in_context = np.array([sequence == 1 for sequence in encoded.sequence_ids(window)])
         offsets = np.array(encoded["offset_mapping"][window], dtype=np.int32) * in_context[:, None]
+        offsets = without_spaces(offsets, *bounds[example])
         start, end = token_span(offsets, batch["first"][example], batch["last"][example])
         values = (batch["row"][example], start, end, offsets[:, 0], offsets[:, 1])
         for column, value in zip(added.values(), values, strict=True):

@@ -228,7 +228,8 @@ def _windows(table: pd.DataFrame, tokenizer: Any, max_length: int, stride: int, 
     inputs = table[["id", "question", "context", "first", "last"]].assign(row=range(len(table)))
     columns = spans.input_columns(tokenizer)
     cut = partial(spans.windows, tokenizer=tokenizer, max_length=max_length, stride=stride)
-    arrow = tokenised(inputs, cut, tokenizer, {"max_length": max_length, "stride": stride, "columns": columns})
+    settings = {"max_length": max_length, "stride": stride, "columns": columns, "offsets": "without spaces"}
+    arrow = tokenised(inputs, cut, tokenizer, settings)
     plain = arrow.with_format("numpy", columns=["row", "start", "end"])[:]
     labels = torch.from_numpy(np.stack([plain["start"], plain["end"]], axis=1).astype(np.int64))
     characters = Rows.of(arrow, ["char_from", "char_to"], labels).columns

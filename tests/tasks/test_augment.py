@@ -191,9 +191,9 @@ def test_a_model_without_the_head_and_an_unsupported_vocabulary_are_refused(mode
     with pytest.raises(BadInput, match="without a masked-LM head"):
         masked_lm(TEXTS, model=headless, **SETTINGS)
     model.tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizers.Tokenizer(tokenizers.models.Unigram([("a", -1.0)]))
+        tokenizer_object=tokenizers.Tokenizer(tokenizers.models.WordLevel({"a": 0}, unk_token="a"))
     )
-    with pytest.raises(BadInput, match=r"this is Unigram; use augment=none"):
+    with pytest.raises(BadInput, match=r"this is WordLevel; use augment=none"):
         masked_lm(TEXTS, model=model, **SETTINGS)
 
 
