@@ -125,7 +125,6 @@ FAMILIES = {
         usual=architecture.USUAL | {"layer_norm_eps": 1e-5, "pad_token_id": 1},
         mask_per_query=True,
         positions_after_padding=True,
-        word_prefix=" ",
     ),
     "distilbert": Family(
         prefix="distilbert",
@@ -207,7 +206,6 @@ FAMILIES = {
         only=_NO_BIAS,
         scores=False,
         rotary=True,
-        word_prefix=" ",
     ),
     "eurobert": Family(
         prefix="model",
@@ -226,7 +224,6 @@ FAMILIES = {
         published_with_code=True,
         scores=False,
         rotary=True,
-        word_prefix=" ",
     ),
     "nomic_bert": Family(
         prefix="nomic_bert",

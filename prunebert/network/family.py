@@ -46,7 +46,6 @@ class Family:
             computed from outside.
         rotary: queries and keys are rotated in pairs, by half a head's width.
         shared_layer: one layer's weights are read by all layers.
-        word_prefix: what stands before a word inside a text, for tokenizers that tell it from a word at the start.
     """
 
     prefix: str
@@ -75,7 +74,6 @@ class Family:
     scores: bool = True
     rotary: bool = False
     shared_layer: bool = False
-    word_prefix: str = ""
 
     def place(self, name: str) -> tuple[int, str] | None:
         """Return (layer, kind) of a prunable encoder matrix, None for any other tensor.

@@ -150,7 +150,9 @@ class CandidateFinder:
         for row, tokens in enumerate(ids):
             word, offsets = encoded.word_ids(row), encoded["offset_mapping"][row]
             # Unigram vocabularies keep a word and the punctuation behind it together.
-            pieces = Counter(w for w, place in zip(word, offsets, strict=True) if not is_punctuation(texts[row], *place))
+            pieces = Counter(
+                w for w, place in zip(word, offsets, strict=True) if not is_punctuation(texts[row], *place)
+            )
             targets += [(row, i) for i, t in enumerate(tokens[:-1]) if pieces[word[i]] == 1 and t in self.words]
         candidates = self.most_likely(ids, np.array(targets, dtype=int).reshape(-1, 2)).tolist()
         places: list[list[Replaceable]] = [[] for _ in texts]
