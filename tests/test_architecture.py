@@ -191,4 +191,5 @@ def test_no_method_is_named_in_the_loop():
     assert len(files) > 10
     for file in files:
         constants = [n for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.Constant)]
-        assert not names & {n.value for n in constants if isinstance(n.value, str)}, file
+        layers = {"dense"} if file.name == "families.py" else set()  # EuroBERT's head has a layer of this name
+        assert not (names - layers) & {n.value for n in constants if isinstance(n.value, str)}, file

@@ -41,7 +41,6 @@ OURS = (
 REQUIRED = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings")
 REQUIRED_OF_ONE = ("intermediate_size", "hidden_dim")  # a family has one of them
 SIZES = (*REQUIRED, *REQUIRED_OF_ONE, "type_vocab_size", "embedding_size", "num_key_value_heads", "head_dim")
-LEAST = {"type_vocab_size": 0}  # a network without segments; of other sizes the least is 1
 OPTIONAL = ("num_key_value_heads", "head_dim", "embedding_size")  # sizes that may be null
 LARGEST = 10_000_000  # of a size; products of three sizes stay within 64 bits
 ACTIVATIONS = ("hidden_act", "activation", "hidden_activation", "classifier_activation", "pooler_hidden_act")
@@ -124,7 +123,7 @@ def _configuration(source: Place, kind: str, raw: dict[str, Any], family: Family
     known -= {*OURS, "_name_or_path", "model_type", "transformers_version"}
     values = {aliases.get(k, k): v for k, v in raw.items() if aliases.get(k, k) in known}
     sizes = [aliases.get(k, k) for k in SIZES if aliases.get(k, k) in known]
-    _check_numbers(source, values, sizes)
+    _check_numbers(source, values, sizes, no_segments=getattr(make(), "type_vocab_size", None) == 0)
     required = [aliases.get(k, k) for k in REQUIRED] + [k for k in REQUIRED_OF_ONE if k in known]
     if absent := [k for k in required if k not in values]:
         raise source.bad(f"{CONFIG} lacks {absent[0]}")
@@ -153,9 +152,9 @@ def _configuration(source: Place, kind: str, raw: dict[str, Any], family: Family
     return config
 
 
-def _check_numbers(source: Place, values: dict[str, Any], sizes: list[str]) -> None:
+def _check_numbers(source: Place, values: dict[str, Any], sizes: list[str], no_segments: bool) -> None:
     for key in sizes:
-        value, least = values.get(key, 1), LEAST.get(key, 1)
+        value, least = values.get(key, 1), 0 if no_segments and key == "type_vocab_size" else 1
         if value is None and key in OPTIONAL:
             continue
         if type(value) is not int or not least <= value <= LARGEST:
