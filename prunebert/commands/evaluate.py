@@ -173,8 +173,8 @@ def _complete(node: dict[str, Any], form: Form, given: set[str]) -> dict[str, An
         defaults["train"] = next(iter(node["eval"].values())) if isinstance(node["eval"], dict) else node["eval"]
     if node.get("seed_name") == "file" and not form.span and not form.masked_lm:
         defaults |= {k: v for k, v in (("labels", form.labels), ("label_words", form.label_words)) if not node[k] and v}
-        if form.regression and "task.kind" not in given:
-            defaults["kind"] = "regression"
+        if (form.regression or form.tokens) and "task.kind" not in given:
+            defaults["kind"] = "regression" if form.regression else "tokens"
     return node | defaults
 
 
@@ -185,7 +185,7 @@ def _head_for(run: Loaded, form: Form) -> str:
         BadInput: no head fits.
     """
     trained, name = run.form, f"{run.facts['method']} of {run.form.name}"
-    if (form.span, form.masked_lm) != (trained.span, trained.masked_lm):
+    if (form.span, form.masked_lm, form.tokens) != (trained.span, trained.masked_lm, trained.tokens):
         raise BadInput(f"task={form.name}: {name} predicts {_outputs(trained)}, but this task needs {_outputs(form)}")
     if trained.span or trained.masked_lm:
         return run.head
@@ -210,6 +210,8 @@ def _head_for(run: Loaded, form: Form) -> str:
 
 
 def _outputs(form: Form) -> str:
+    if form.tokens:
+        return "labels of words"
     return "spans of text" if form.span else "words" if form.masked_lm else "labels of texts"
 
 

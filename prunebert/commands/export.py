@@ -54,7 +54,7 @@ def export(run: Loaded, out: Path) -> str:
     from prunebert.commands.export_card import card, facts_of
     from prunebert.commands.export_model import auto_class, stock
 
-    tokenizer = copy.deepcopy(run.net.model.tokenizer)
+    tokenizer = copy.deepcopy(run.tokenizer)
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.model_max_length = run.form.max_length

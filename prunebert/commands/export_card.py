@@ -12,6 +12,7 @@ from prunebert.runs.load import Loaded
 
 PIPELINES = {
     "AutoModelForSequenceClassification": "text-classification",
+    "AutoModelForTokenClassification": "token-classification",
     "AutoModelForQuestionAnswering": "question-answering",
     "AutoModelForMaskedLM": "fill-mask",
     "AutoModel": "feature-extraction",
@@ -102,6 +103,8 @@ def _snippet(run: Loaded, auto_class: str, out: str) -> str:
     texts = (
         '["a question"], ["its context"]' if form.span else '["a text"], ["its second"]' if form.pair else '["a text"]'
     )
+    if form.tokens:
+        texts = '[["a", "sentence", "in", "words"]], is_split_into_words=True'
     load = LOAD.format(
         out=out,
         model=model,
@@ -111,7 +114,7 @@ def _snippet(run: Loaded, auto_class: str, out: str) -> str:
         padding=True if form.padding == "longest" else f'"{form.padding}"',
     )
     if auto_class == "AutoModel":
-        last_lines = LAYER_MIX.format(cls="" if form.span else "[:, 0]")
+        last_lines = LAYER_MIX.format(cls="" if form.every_token else "[:, 0]")
     elif words:
         last_lines = f"    logits = model(**inputs).logits[:, {':' if form.span else 0}, list(words.values())]\n"
     elif form.span:

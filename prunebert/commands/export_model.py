@@ -25,6 +25,8 @@ def auto_class(run: Loaded) -> str:
         return "AutoModelForMaskedLM"
     if kind == "layer_mix":
         return "AutoModel"
+    if run.form.tokens:
+        return "AutoModelForTokenClassification"
     return "AutoModelForQuestionAnswering" if run.form.span else "AutoModelForSequenceClassification"
 
 
@@ -55,9 +57,11 @@ def _config(run: Loaded) -> Any:
     """
     config = copy.deepcopy(run.net.model.config)
     config.architectures = None  # save_pretrained sets it
-    if auto_class(run) == "AutoModelForSequenceClassification":
+    name = auto_class(run)
+    if name in ("AutoModelForSequenceClassification", "AutoModelForTokenClassification"):
         config.num_labels = run.form.outputs
-        config.problem_type = "regression" if run.form.regression else "single_label_classification"
+        if name == "AutoModelForSequenceClassification":
+            config.problem_type = "regression" if run.form.regression else "single_label_classification"
         if not run.form.regression:
             config.id2label = dict(enumerate(run.form.labels))
             config.label2id = {label: i for i, label in enumerate(run.form.labels)}

@@ -34,6 +34,8 @@ def constant(row: dict[str, Any]) -> str:
     if not form:
         return ""
     kinds = {"regression": "always the mean", "span": "never an answer", "masked_lm": "always the commonest token"}
+    if form.get("tokens") and row.get("data", {}).get("scheme") != "none":
+        return "never an entity"
     return next((words for kind, words in kinds.items() if form[kind]), "always the commonest label")
 
 

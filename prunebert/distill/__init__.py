@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from prunebert.distill.teacher import teacher as teacher_of
 from prunebert.fit import Fit
-from prunebert.network.interface import Batch, Outputs
+from prunebert.network.interface import IGNORED, Batch, Outputs
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.ranges import NonNegative, Positive, Probability, Text
 from prunebert.tasks.task import Task
@@ -42,7 +42,7 @@ def logits(
     """(1-w) L_task + w T² KL(softmax(teacher/T) ‖ softmax(student/T)), batch mean (SMP's and movement pruning's code).
 
     SMP: w = 0.5, T = 2. Its Eq. 7 writes the reverse of the direction that its code computes.
-    Spans: the mean over start and end.
+    Spans: the mean over start and end. Labels of words: the mean over the words' first tokens.
     Regression: the squared difference of the two predictions. In the released code T² KL over a single logit is 0, so
     STS-B was never distilled there.
 
@@ -88,7 +88,8 @@ def tinybert(
     nothing is projected.
     - Attention: scores before the softmax; entries at or below -100 (padding) are set to 0.
     - Hidden states: the embeddings' output is one of them.
-    - Logits: -p_teacher log p_student, a mean over batch × classes. Spans: start and end are separate rows.
+    - Logits: -p_teacher log p_student, a mean over batch × classes. Spans: start and end are separate rows. Labels of
+      words: the words' first tokens are the rows.
 
     These terms replace the task's loss. Regression has no logits term: it keeps the task's squared error instead.
 
@@ -119,8 +120,8 @@ def tinybert(
         if task.regression:
             return layer_terms | {name: logits * term for name, term in task_terms.items()}
         student, target_rows = (_rows(x, batch, task, temperature) for x in (out, target))
-        # padding is not a class
-        entries = 2 * int(batch.inputs["attention_mask"].sum()) if task.span else student.numel()
+        # padding is not a class, and the words of a batch may have no token
+        entries = 2 * int(batch.inputs["attention_mask"].sum()) if task.span else max(1, student.numel())
         cross_entropy = -(target_rows.softmax(-1) * student.log_softmax(-1)).sum()
         return layer_terms | {"kd_logits": logits * cross_entropy / entries}
 
@@ -176,8 +177,13 @@ def _unpadded(scores: Tensor) -> Tensor:
 
 
 def _rows(out: Outputs, batch: Batch, task: Task, temperature: float) -> Tensor:
-    """Return logits / T as [rows, choices]. For spans start and end are two rows over the tokens, without padding."""
+    """Return logits / T as [rows, choices]. For spans start and end are two rows over the tokens, without padding.
+
+    For labels of words a row is a word's first token, which is what the task's loss reads.
+    """
     logits = out.logits.float() / temperature
+    if task.tokens:
+        return logits[batch.labels != IGNORED]
     if not task.span:
         return logits
     pad = batch.inputs["attention_mask"] == 0

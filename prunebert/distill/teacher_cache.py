@@ -59,7 +59,7 @@ def with_cached_logits(teach: Teacher, net: SubNetwork, task: Task, theta: dict[
     def recall(batch: Batch, needs: Iterable[str] = ()) -> Outputs:
         if set(needs):
             raise BadInput("distill.cached=true: only a teacher's logits are stored")
-        if not task.span:
+        if not (task.span or task.tokens):
             return Outputs(logits[first[batch.rows]].to(batch.labels.device))
         inside = torch.arange(batch.inputs["attention_mask"].shape[1]) < length[batch.rows, None]
         padded = logits.new_zeros(*inside.shape, logits.shape[-1])
@@ -74,7 +74,8 @@ def logits_of_all_rows(teach: Teacher, task: Task, device: torch.device) -> dict
     """Compute the teacher's logits of all training rows.
 
     Returns:
-        logits: [entries, outputs], by row. A row has one entry; for spans it has one for each of its tokens.
+        logits: [entries, outputs], by row. A row has one entry; for spans and labels of words it has one for each of
+            its tokens.
         first: [rows], each row's first entry.
         length: [rows], each row's number of entries.
     """
@@ -83,7 +84,7 @@ def logits_of_all_rows(teach: Teacher, task: Task, device: torch.device) -> dict
         out = teach(batch.to(device), ()).logits.float().cpu()
         real = batch.inputs["attention_mask"].bool()
         for row, logits, tokens in zip(batch.rows.tolist(), out, real, strict=True):
-            by_row[row] = logits[tokens] if task.span else logits[None]
+            by_row[row] = logits[tokens] if task.span or task.tokens else logits[None]
     parts = [by_row[row] for row in range(len(by_row))]
     length = torch.tensor([len(part) for part in parts])
     return {"logits": torch.cat(parts), "first": length.cumsum(0) - length, "length": length}

@@ -18,8 +18,9 @@ from prunebert.network.subnetwork import SubNetwork
 from prunebert.network.tokenizers import require_known_ids
 from prunebert.runs import artifacts, heads, reading
 from prunebert.runs import weights as runs_weights
-from prunebert.tasks import spans
+from prunebert.tasks import spans, words
 from prunebert.tasks.batching import padding_of
+from prunebert.tasks.entities import OUTSIDE
 
 BATCH = 32
 
@@ -45,20 +46,30 @@ class Loaded:
     facts: dict[str, Any]  # result.json
     buffers: ProductBuffers
 
-    def logits(self, texts: list[str], second: list[str] | None = None) -> Tensor:
-        """Return the logits: [texts, outputs]; spans: [windows, length, 2]; masked-LM: [[MASK] tokens, vocabulary]."""
+    @property
+    def tokenizer(self) -> Any:
+        """The checkpoint's tokenizer, as the run's task used it."""
+        return words.for_words(self.net.model.tokenizer) if self.form.tokens else self.net.model.tokenizer
+
+    def logits(self, texts: list[Any], second: list[str] | None = None) -> Tensor:
+        """Return the logits.
+
+        Their shape is [texts, outputs]; for spans [windows, length, 2]; for labels of words [texts, length, outputs];
+        for masked-LM [[MASK] tokens, vocabulary].
+        """
         return torch.cat(self._logits(self._rows(self._tokenised(texts, second))))
 
-    def predict(self, texts: list[str], second: list[str] | None = None) -> list[Any]:
+    def predict(self, texts: list[Any], second: list[str] | None = None) -> list[Any]:
         """Predict for a list of texts.
 
         Args:
-            texts: the texts, or the questions.
+            texts: the texts, or the questions; for labels of words, each text as a list of its words.
             second: the second text of each pair, or the question's context.
 
         Returns:
-            For each text its label or number. For a question the answer, "" for no answer. For masked-LM the text's
-            words for its [MASK]s.
+            For each text its label or number. For labels of words a list with a label for each word. A word without a
+            token, such as one beyond the task's max_length, has the label "O"; None if the task has no such label.
+            For a question the answer, "" for no answer. For masked-LM the text's words for its [MASK]s.
 
         Raises:
             BadInput: a single text was given in place of a list, or the texts do not fit the run's task.
@@ -67,6 +78,8 @@ class Loaded:
             raise BadInput("predict takes a list of texts, even for one text: predict([text])")
         if self.form.span:
             return self._answers(texts, second or [])
+        if self.form.tokens:
+            return self._labels_of_words(texts, second)
         tokenizer = self.net.model.tokenizer
         rows = self._rows(self._tokenised(texts, second))
         logits = torch.cat(self._logits(rows))
@@ -79,6 +92,17 @@ class Loaded:
             count = len(self.form.labels)
             raise BadInput(f"{self.form.name} has {count} labels for {logits.shape[-1]} outputs; use logits instead")
         return [self.form.labels[i] for i in logits.argmax(-1).tolist()]
+
+    def _labels_of_words(self, sentences: list[list[str]], second: list[str] | None) -> list[list[str | None]]:
+        columns = self._tokenised(sentences, second)
+        absent = OUTSIDE if OUTSIDE in self.form.labels else None
+        labels: list[list[str | None]] = [[absent] * len(sentence) for sentence in sentences]
+        logits = torch.cat(self._logits(self._rows(columns)))
+        for row, first in enumerate(columns["word"]):
+            for token, word in enumerate(first):
+                if word != words.NO_WORD:
+                    labels[row][word] = self.form.labels[int(logits[row, token].argmax())]
+        return labels
 
     def weights(self) -> dict[str, Tensor]:
         """Return the encoder weights that differ from the checkpoint: trained weights and θ ⊙ M.
@@ -96,7 +120,7 @@ class Loaded:
             self.buffers.owner = self.head
         return self.theta | {n: product[n] for n in self.masks}
 
-    def _tokenised(self, texts: list[str], second: list[str] | None) -> dict[str, list]:
+    def _tokenised(self, texts: list[Any], second: list[str] | None) -> dict[str, list]:
         """Tokenise as the run's task does. Returns columns: a list for each input of the network."""
         if self.form.pair != (second is not None):
             raise BadInput(f"{self.form.name} reads {'two texts' if self.form.pair else 'one text'} at a time")
@@ -107,6 +131,10 @@ class Loaded:
         tokenizer, form = self.net.model.tokenizer, self.form
         if form.span:
             return self._windows(texts, second or [])
+        if form.tokens:
+            if any(isinstance(text, str) or not all(isinstance(word, str) for word in text) for text in texts):
+                raise BadInput(f"{form.name} reads lists of words: predict([['a', 'sentence']])")
+            return words.encode(self.tokenizer, texts, form.max_length, spans.input_columns(tokenizer))
         return tokenizer(texts, second, truncation=True, max_length=form.max_length).data
 
     def _rows(self, columns: dict[str, list]) -> list[dict[str, list[int]]]:

@@ -38,7 +38,7 @@ OPTIONAL: Kinds = {
     **{"architecture": (dict,), "overlaps": (list,), "tuning": (dict,)},
     **{"trained_scores": (int, MAYBE), "model_parameters": (int,)},
 }
-DATA: Kinds = {"rows": (dict, MAYBE), "fingerprint": (dict, MAYBE)}
+DATA: Kinds = {"rows": (dict, MAYBE), "fingerprint": (dict, MAYBE), "scheme": (str,)}
 FORM: Kinds = {
     "name": (str,),
     **dict.fromkeys(("span", "regression", "masked_lm", "pair"), (bool,)),

@@ -67,5 +67,5 @@ def _stem(node: dict[str, Any]) -> str:
     places = (node.get("train"), node.get("data_dir"), (node.get("hub") or {}).get("path"))
     place = next((str(place) for place in places if place), "")
     last = re.split(r"[/\\]", place.rstrip("/\\"))[-1]
-    stem = re.sub(r"(?i)\.(csv|tsv|jsonl?|parquet)$", "", last)
+    stem = re.sub(r"(?i)\.(csv|tsv|jsonl?|parquet|conll|iob2?|bio|txt)$", "", last)
     return re.sub(r"[^\w.+-]+", "_", stem).strip("._-+")[:LONGEST]

@@ -35,16 +35,8 @@ def columns(table: pd.DataFrame, text: list[str], label: str, source: str) -> pd
     """
     if not 1 <= len(text) <= 2:
         raise BadInput(f"task.text={text}: one or two columns of text are allowed")
-    if table.empty:
-        raise BadInput(f"{source} has no rows")
+    require_columns(table, text, label, source)
     names = [str(name) for name in table.columns]  # Parquet and JSON may have numbers
-    twice = {*table.attrs.get("duplicates", ()), *(name for name in names if names.count(name) > 1)}
-    for key, column in [*(("task.text", t) for t in text), ("task.label", label)]:
-        if column not in names:
-            hint = _other_separator(names) or did_you_mean(column, filter(str.isprintable, names))
-            raise BadInput(f"{key}={column}: {source} has no such column; it has {files.listed(names)}{hint}")
-        if column in twice:
-            raise BadInput(f"{key}={column}: {source} has several columns of this name; rename them")
     labels = table.iloc[:, names.index(label)].reset_index(drop=True)  # of its own type: text may be no Unicode
     picked = pd.DataFrame({"id": range(len(table)), "label": labels})
     for name, column in zip(["text_a", "text_b"], text, strict=False):
@@ -53,12 +45,26 @@ def columns(table: pd.DataFrame, text: list[str], label: str, source: str) -> pd
     return picked
 
 
+def require_columns(table: pd.DataFrame, text: list[str], label: str, source: str) -> None:
+    """Raise BadInput for a table without rows, and for a column that is missing or exists twice."""
+    if table.empty:
+        raise BadInput(f"{source} has no rows")
+    names = [str(name) for name in table.columns]
+    twice = {*table.attrs.get("duplicates", ()), *(name for name in names if names.count(name) > 1)}
+    for key, column in [*(("task.text", t) for t in text), ("task.label", label)]:
+        if column not in names:
+            hint = _other_separator(names) or did_you_mean(column, filter(str.isprintable, names))
+            raise BadInput(f"{key}={column}: {source} has no such column; it has {files.listed(names)}{hint}")
+        if column in twice:
+            raise BadInput(f"{key}={column}: {source} has several columns of this name; rename them")
+
+
 def from_hub(
     task: str,
     pick: Pick = columns,
     *,
     path: str,
-    config: str,
+    config: str | None,
     text: list[str],
     label: str,
     train: str,
@@ -69,7 +75,7 @@ def from_hub(
     Args:
         task: the task's name, for messages.
         pick: gives the columns their common names.
-        path, config: the data set's name and configuration on the hub.
+        path, config: the data set's name and configuration on the hub; a null configuration is the only one.
         text: one or two columns of text.
         label: the column of labels.
         train: the training split.
@@ -86,7 +92,8 @@ def from_hub(
         if split not in loaded:
             raise BadInput(f"{path} has no split {split}; it has {', '.join(loaded)}")
         tables[name] = pick(loaded[split].to_pandas(), text, label, f"{path} {split}")
-        tables[name].attrs["classes"] = getattr(loaded[split].features[label], "names", None)
+        feature = loaded[split].features[label]
+        tables[name].attrs["classes"] = getattr(getattr(feature, "feature", feature), "names", None)  # of a list's too
     return tables
 
 
@@ -138,7 +145,12 @@ def from_folder(
 
 
 def from_files(
-    train: str, eval: str | dict[str, str] | None, text: list[str], label: str, pick: Pick = columns
+    train: str,
+    eval: str | dict[str, str] | None,
+    text: list[str],
+    label: str,
+    pick: Pick = columns,
+    parse: Callable[[str, str], pd.DataFrame] = read,
 ) -> Tables:
     """Load your own CSV, TSV, JSON, JSON lines or Parquet files. Without `eval` the only split is "train".
 
@@ -147,17 +159,18 @@ def from_files(
         text: one or two columns of text.
         label: the column of labels.
         pick: gives the columns their common names.
+        parse: (file, its key) -> raw table.
     """
     evaluation = layouts.evaluation_files(eval)
-    tables = {"train": _own(train, "task.train", text, label, pick)}
+    tables = {"train": _own(parse(train, "task.train"), train, text, label, pick)}
     for split, file in evaluation.items():
-        tables[split] = _own(file, "task.eval", text, label, pick)
+        tables[split] = _own(parse(file, "task.eval"), file, text, label, pick)
     return tables
 
 
-def _own(file: str, key: str, text: list[str], label: str, pick: Pick) -> pd.DataFrame:
-    """Read a user's file, in which every row needs a label."""
-    table = pick(read(file, key), text, label, file)
+def _own(raw: pd.DataFrame, file: str, text: list[str], label: str, pick: Pick) -> pd.DataFrame:
+    """Pick the columns of a user's file, in which every row needs a label."""
+    table = pick(raw, text, label, file)
     missing = (table.label.isna() | (table.label.map(str).str.strip() == "")).to_numpy(bool)
     if missing.any():
         raise BadInput(f"task.label={label}: {row_of(int(missing.argmax()), file)} has no label")

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from prunebert.choices import Padding
 from prunebert.errors import BadInput
 from prunebert.ranges import Fraction, Part, Text
-from prunebert.tasks import arguments, labelled, layouts, sources
+from prunebert.tasks import arguments, conll, files, labelled, layouts, sources, tokens
 from prunebert.tasks.arguments import Folder, Hub, Package, Tokens
 from prunebert.tasks.batching import width_of
+from prunebert.tasks.entities import Scheme
 from prunebert.tasks.request import Request
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def text_task(
     tokenizer: Any,
     positions: int,
     name: Text | None,
-    kind: Literal["classification", "regression"],
+    kind: Literal["classification", "regression", "tokens"],
     hub: Hub | None,
     folder: Folder | None,
     package: Package | None,
@@ -43,6 +44,7 @@ def text_task(
     seed_name: str | None = None,
     padding: Padding = "longest",
     tuning_holdout: Part | None = None,
+    scheme: Annotated[Scheme, "read with kind=tokens"] | None = None,
 ) -> Task:
     """Load a task. The source is the first of: your own files (`train`), `data_dir`, a `package`, the hub.
 
@@ -65,6 +67,7 @@ def text_task(
         padding: what the rows of a batch are padded to: its longest row, or `max_length`.
         tuning_holdout: the fraction or the number of the training rows that replace the evaluation data, for tuning;
             None: evaluate on the evaluation data. It is split as `holdout` is.
+        scheme: how the labels of words write entities, "none" if they do not; None: as the labels show.
 
     Raises BadInput for a setting outside its range and for data that cannot be used.
     """
@@ -77,9 +80,9 @@ def text_task(
         labelled.refuse_classes(labels, metric)
     label_words = arguments.words("task.label_words", label_words)
     text_columns, label = arguments.own_columns(train, eval, text, label)
-    pick = sources.columns
+    pick, parse = (conll.columns, conll.read) if kind == "tokens" else (sources.columns, files.read)
     if train:
-        source, tables = train, sources.from_files(train, eval, text_columns, label, pick)
+        source, tables = train, sources.from_files(train, eval, text_columns, label, pick, parse)
     elif data_dir:
         if not folder:
             layouts.refuse_without_layout(name, data_dir)
@@ -108,4 +111,6 @@ def text_task(
         score=score,
         augment=augment,
     )
+    if kind == "tokens":
+        return tokens.load(request, tables, scheme)
     return labelled.load(request, tables, regression=kind == "regression")

@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from prunebert.errors import BadInput, visible
-from prunebert.report.statistics.examples import EXAMPLE, REGRESSION
+from prunebert.report.page import sentences
+from prunebert.report.statistics.examples import EXAMPLE, REGRESSION, WORDS
 from prunebert.runs import artifacts
 from prunebert.system.names import encodable
 
@@ -56,6 +57,7 @@ class Store:
         self.label: pd.Series = pd.Series(dtype=object)
         self.ids: list[Any] | int = 0
         self.found: dict[Path, Any] = {}
+        self.words: sentences.Sentences | None = None  # of a task with a label for each word
 
     def add(self, directory: Path, row: Mapping[str, Any]) -> None:
         """Read the predictions of a run, if there is room for them.
@@ -67,20 +69,24 @@ class Store:
             return
         if self.kind == "text" and len(self.found) == MAX_ANSWERS:
             return
-        table = artifacts.prediction_columns(directory, (*EXAMPLE, "prediction"), row)
+        table = artifacts.prediction_columns(directory, (*EXAMPLE, "prediction", WORDS), row)
         if table.num_columns < len(EXAMPLE) + 1 or not table.num_rows:
             raise BadInput(f"{directory}: predictions.parquet lacks its columns")
         try:
-            self._add(directory, table)
+            self._add(directory, table, row)
         except (ValueError, TypeError, AttributeError, LookupError) as error:
             raise BadInput(f"{directory}: predictions.parquet cannot be shown: {error}") from error
 
-    def _add(self, directory: Path, table: pyarrow.Table) -> None:
+    def _add(self, directory: Path, table: pyarrow.Table, row: Mapping[str, Any]) -> None:
         examples = table.select(EXAMPLE)
         if self.examples is None:
             self._start(examples)
+            if WORDS in table.column_names:
+                words = table[WORDS].to_pandas()[self.rows].map(json.loads)
+                self.words = sentences.Sentences(words, self.label, self.names, row["data"].get("scheme") != "none")
         elif not examples.equals(self.examples):
             raise ValueError("its examples are not those of the table's other runs")
+            self.used += len(json.dumps(self._labels()))
         if not self.note and self.used + self._size() <= self.most_bytes:
             prediction = table["prediction"].to_pandas()[self.rows]
             self.found[directory] = self._packed(prediction)
@@ -109,9 +115,11 @@ class Store:
         splits = frame["split"].nunique() > 1
         names = [f"{s}/{i}" if splits else str(i) for s, i in zip(frame["split"], frame["id"], strict=True)]
         self.ids = len(names) if names == [str(i) for i in range(len(names))] else [visible(x) for x in names]
-        self.used += len(json.dumps([self.ids, self._labels()]))
+        self.used += len(json.dumps(self.ids))
 
     def _labels(self) -> Any:
+        if self.words:
+            return self.words.gold_texts()
         if self.kind == "text":
             return [encodable(visible(" / ".join(dict.fromkeys(map(str, golds))))) for golds in self.label]
         return self._numbers(self.label) if self.kind == "number" else self._bits_of(self.label)
@@ -129,6 +137,9 @@ class Store:
             return self._numbers(prediction)
         if self.kind == "class":
             return self._bits_of(prediction)
+        if self.words:
+            exact, shown, confusion = self.words.answers(prediction.map(json.loads))
+            return {"right": pack(exact, 1), "texts": shown, "confusion": confusion}
         from prunebert.metrics import question_score  # importing evaluate takes seconds
 
         no_answer = bool((self.label.map(len) == 0).any())
@@ -162,7 +173,8 @@ class Store:
             label: the examples' labels, stored as the predictions are.
             bits: of a class; classes: their names, or numbers.
             runs: by the run's number its predictions: for "class" packed in base64, for "number" a list, for "text" the
-                texts and whether each is an exact match.
+                texts and whether each is an exact match. For labels of words it has the confusion too, and `classes`
+                and `unit` say of what.
         """
         numbers = {d: str(n) for n, d in zip(runs.index, runs["directory"], strict=True)}
         found = {numbers[directory]: packed for directory, packed in self.found.items()}
@@ -172,6 +184,8 @@ class Store:
         if found and self.kind == "class":
             names = [*self.names, *(str(i) for i in range(len(self.names), self.classes))]
             content |= {"bits": self.bits, "classes": names}
+        if found and self.words:
+            content |= {"classes": self.words.names, "unit": self.words.unit}
         return content
 
 

@@ -11,7 +11,8 @@ charts.answers = number => {
   const read = run => {
     if (!cache.has(run)) {
       const packed = found.runs[run];
-      const texts = () => ({right: charts.decode(packed.right, 1, count), texts: packed.texts});
+      const texts = () => ({right: charts.decode(packed.right, 1, count), texts: packed.texts,
+        confusion: packed.confusion});
       cache.set(run, found.kind === "text" ? texts() : unpack(packed));
     }
     return cache.get(run);
@@ -45,7 +46,7 @@ charts.answers = number => {
     selects[focused]?.focus();
   };
   return {
-    kind: found.kind, note: found.note, classes: found.classes, count, read, pair, controls,
+    kind: found.kind, note: found.note, classes: found.classes, unit: found.unit, count, read, pair, controls,
     labels: found.kind ? unpack(found.label) : [],
     id: i => typeof ids === "number" ? String(i) : ids[i],
   };
@@ -53,7 +54,7 @@ charts.answers = number => {
 charts.kinds.confusion = (body, number) => {
   const {element, plain} = charts, answers = charts.answers(number);
   const note = element("p", {className: "note"}), controls = element("div", {className: "controls"});
-  if (answers.kind !== "class") {
+  if (!answers.classes) {
     note.textContent = answers.note || "This task has no classes, so there is no confusion matrix.";
     body.append(note);
     return () => {};
@@ -62,6 +63,7 @@ charts.kinds.confusion = (body, number) => {
   body.append(controls, both, note);
   const names = answers.classes, short = names.map(name => name.length > 18 ? `${name.slice(0, 17)}…` : name);
   const count = run => {
+    if (answers.unit) return answers.read(run).confusion;
     const table = names.map(() => names.map(() => 0)), given = answers.read(run);
     answers.labels.forEach((label, i) => { table[label][given[i]] += 1; });
     return table;
@@ -71,6 +73,12 @@ charts.kinds.confusion = (body, number) => {
     return line.map(value => sum ? value / sum : 0);
   };
   const sign = value => value > 0 ? "+" : value < 0 ? "−" : "";
+  const unit = answers.unit ?? "examples", sums = "A row is a label; its cells add up to 100 %.";
+  const reading = {
+    entities: `${sums} Entities are compared that have the same words. The column “no entity” has the missed ones, `
+      + "and the row “no entity” the spurious ones.",
+    words: `${sums} Words are counted.`,
+  };
   const percent = value => `${(100 * value).toFixed(1)} %`;
   const heat = (place, title, z, texts, hovers, scale) => charts.plot(place, [{
     type: "heatmap", z, text: hovers, x: short.map((_, i) => i), y: short.map((_, i) => i), ...scale, showscale: false,
@@ -92,7 +100,7 @@ charts.kinds.confusion = (body, number) => {
     const {a, b} = answers.pair();
     both.hidden = a === null;
     note.textContent = answers.note || (a === null ? "No chosen run has predictions in the page."
-      : `A row is a label; its cells add up to 100 %. ${
+      : `${reading[answers.unit] ?? sums} ${
       answers.count.toLocaleString("en")} examples. The right one is run B minus run A, in points of a row's share.`);
     if (a === null) return;
     const first = count(a), shares = first.map(share), paper = charts.theme().paper;
@@ -100,7 +108,7 @@ charts.kinds.confusion = (body, number) => {
     heat(places[0], `run A, ${charts.row(a).short}`, shares,
       first.map((line, y) => line.map((value, x) => `${value}<br>${percent(shares[y][x])}`)),
       first.map((line, y) => line.map((value, x) =>
-        `${name(x, y)}<br>${value} examples, ${percent(shares[y][x])} of the label's`)),
+        `${name(x, y)}<br>${value} ${unit}, ${percent(shares[y][x])} of the label's`)),
       {zmin: 0, zmax: 1, colorscale: [[0, paper], [1, "#00507d"]]});
     places[1].hidden = b === null;
     if (b === null) return;
@@ -111,7 +119,7 @@ charts.kinds.confusion = (body, number) => {
     heat(places[1], `B minus A, B is ${charts.row(b).short}`, gap,
       gap.map((line, y) => line.map((value, x) => `${signed(change(x, y))}<br>${points(value)}`)),
       gap.map((line, y) => line.map((value, x) =>
-        `${name(x, y)}<br>${signed(change(x, y))} examples, ${points(value)} points`)),
+        `${name(x, y)}<br>${signed(change(x, y))} ${unit}, ${points(value)} points`)),
       {zmin: -most, zmax: most, colorscale: [[0, "#b04a00"], [0.5, paper], [1, "#00507d"]]});
   };
 };

@@ -54,7 +54,8 @@ charts.kinds.disagreement = (body, number) => {
     list.replaceChildren(lines.length ? charts.table(columns, lines, 4) : none);
     const left = matching.length > MOST
       ? ` The first ${MOST} of ${matching.length.toLocaleString("en")} are listed.` : "";
-    const ids = "The ids are those of predictions.parquet. A run does not store the texts.";
+    const texts = answers.unit ? "" : " A run does not store the texts.";
+    const ids = `The ids are those of predictions.parquet.${texts}`;
     note.textContent = `${ids}${left} ${answers.note}`.trim();
   };
   return () => {

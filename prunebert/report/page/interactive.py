@@ -77,7 +77,7 @@ def charts(content: dict[str, Any], table: str) -> set[str]:
     predictions = content["predictions"][number]
     available = {
         "training": bool(content["training"][number]["curves"]),
-        "confusion": predictions["kind"] == "class",
+        "confusion": "classes" in predictions,
         "disagreement": len(predictions["runs"]) > 1,
     }
     return {"score", *(name for name, shown in available.items() if shown)}

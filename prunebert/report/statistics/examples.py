@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 REGRESSION = ("pearson", "spearman")
 EXAMPLE = ("split", "id", "label")  # the columns that are the same in all runs on the same evaluation data
+WORDS = "words"  # a column that only tasks with a label for each word have
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Reader:
             raise
 
     def _read(self, directory: Path, metric: str, row: Mapping[str, Any] | None) -> Scored:
-        table = artifacts.prediction_columns(directory, (*EXAMPLE, "prediction"), row)
+        table = artifacts.prediction_columns(directory, (*EXAMPLE, "prediction", WORDS), row)
         if table.num_columns < len(EXAMPLE) + 1 or not table.num_rows:
             raise BadInput(f"{directory}: predictions.parquet lacks its columns")
         columns = table.select(EXAMPLE)
@@ -91,7 +92,8 @@ class Reader:
             if self.known.rows is not None:
                 prediction = prediction[self.known.rows]
             prediction = prediction.set_axis(self.known.label.index)
-            return Scored(_scores(prediction, self.known.label, metric), self.known.label, prediction)
+            score = _of_sentences if WORDS in table.column_names else _scores
+            return Scored(score(prediction, self.known.label, metric), self.known.label, prediction)
         except (ValueError, TypeError, AttributeError) as error:
             raise BadInput(f"{directory}: predictions.parquet cannot be scored: {error}") from error
 
@@ -116,6 +118,7 @@ def example_scores(directory: Path, metric: str) -> pd.Series:
     - regression: minus the absolute error
     - questions: the exact match or the F1
     - masked language modelling: the share of a block's hidden tokens that were predicted
+    - labels of words: 1 for a sentence whose entities are all right (for accuracy: whose labels are), else 0
 
     If the metric names a split, as accuracy_matched does, only that split is scored.
 
@@ -133,6 +136,14 @@ def _examples(directory: Path, metric: str, columns: pyarrow.Table) -> Known:
     if label.index.has_duplicates:
         raise BadInput(f"{directory}: predictions.parquet has an example twice")
     return Known(metric, columns, rows, label)
+
+
+def _of_sentences(prediction: pd.Series, label: pd.Series, metric: str) -> pd.Series:
+    from prunebert.tasks.entities import as_iob2
+
+    read = list if metric.startswith("accuracy") else as_iob2
+    pairs = zip(prediction.map(json.loads), label.map(json.loads), strict=True)
+    return pd.Series([float(read(one) == read(other)) for one, other in pairs], label.index)
 
 
 def _scores(prediction: pd.Series, label: pd.Series, metric: str) -> pd.Series:
