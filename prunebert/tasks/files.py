@@ -57,7 +57,7 @@ def read(file: str, key: str) -> pd.DataFrame:
         ".tsv": lambda: with_whole_rows(
             read_separated(path, **NO_QUOTES), path, delimiter="\t", quoting=csv.QUOTE_NONE
         ),
-        ".jsonl": lambda: _table(_records(read_text(path))),
+        ".jsonl": lambda: _table(_records(read_text(path), lines=True)),
         ".json": lambda: _table(_records(read_text(path))),
         ".parquet": lambda: _parquet(path),
     }
@@ -166,8 +166,11 @@ def _table(records: list[Any]) -> pd.DataFrame:
     return pd.DataFrame(records, dtype=object)
 
 
-def _records(text: str) -> list[Any]:
-    """Parse JSON lines, a list of records, or a dict of records by id."""
+def _records(text: str, lines: bool = False) -> list[Any]:
+    """Parse JSON lines, a list of records, or a dict of records by id.
+
+    lines: the ending is that of JSON lines, so a single object in one line is a row, even if all its values are lists.
+    """
     try:
         content = parse_json(text)
     except json.JSONDecodeError as error:
@@ -177,7 +180,8 @@ def _records(text: str) -> list[Any]:
         content = [_record(*line) for line in lines]
     if isinstance(content, dict) and content and all(isinstance(v, dict) for v in content.values()):
         return list(content.values())
-    if isinstance(content, dict) and content and all(isinstance(v, list) for v in content.values()):
+    by_columns = isinstance(content, dict) and content and all(isinstance(v, list) for v in content.values())
+    if by_columns and not (lines and "\n" not in text.strip()):
         raise ValueError(
             f"it has a list for each of {listed(content)}, and a list of objects is needed, one for each row "
             "(in pandas: to_json(orient='records'))"

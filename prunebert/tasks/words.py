@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from tokenizers import pre_tokenizers
 
@@ -27,8 +27,8 @@ def for_words(tokenizer: Any) -> Any:
 
 def _byte_levels(tokenizer: Any) -> list[Any]:
     """Return those steps of the tokenizer's pre-tokenizer that are byte-level."""
-    step: Any = tokenizer.backend_tokenizer.pre_tokenizer
-    steps = [step[i] for i in range(len(step))] if isinstance(step, pre_tokenizers.Sequence) else [step]
+    step = tokenizer.backend_tokenizer.pre_tokenizer
+    steps = list(cast(Any, step)) if isinstance(step, pre_tokenizers.Sequence) else [step]
     return [step for step in steps if isinstance(step, pre_tokenizers.ByteLevel)]
 
 

@@ -46,6 +46,7 @@ FORMS = {
         "task.label_words=[yes]",
     ],
     "questions": [],
+    "words": ["task.kind=tokens", "task.text=0", "task.label=1", "task.max_length=32"],
 }
 
 
@@ -67,13 +68,17 @@ def test_the_requested_sparsity_is_that_of_the_files(cli, toy, tmp_path, text, m
 
 
 @pytest.mark.parametrize(
-    "form", [pytest.param(f, marks=[pytest.mark.slow] if f == "classification" else []) for f in FORMS]
+    "form", [pytest.param(f, marks=[pytest.mark.slow] if f in ("classification", "words") else []) for f in FORMS]
 )
 @pytest.mark.parametrize("method", PHASES)
 def test_a_method_runs_on_a_form_of_task(cli, toy, tmp_path, questions, text, method, form):
     words = [w for w in toy if not w.startswith(("task.label_words", "task.text"))]
     if form == "questions":
         words = [*questions, *(w for w in words if not w.startswith("task"))]
+    elif form == "words":
+        (tmp_path / "train.conll").write_text("the O\nfilm B-WORK\n\nan O\nactor B-PER\n\n" * 20)
+        words = [*(w for w in words if not w.startswith("task")), "task=file", f"task.train={tmp_path}/train.conll"]
+        words += ["method.head=linear"] * (method == "smp")  # label words are for labels of texts
     elif form == "classification":
         words += ["task.text=sentence"]
     status, printed = cli(*words, *FORMS[form], *text, f"method={method}", *EXTRA.get(method, []), "sparsity=0.9")

@@ -83,7 +83,7 @@ class Store:
             self._start(examples)
             if WORDS in table.column_names:
                 words = table[WORDS].to_pandas()[self.rows].map(json.loads)
-                self.words = sentences.Sentences(words, self.label, self.names, row["data"].get("scheme") != "none")
+                self.words = sentences.Sentences(words, self.label, self.names, row.get("data", {}).get("scheme") != "none")
         elif not examples.equals(self.examples):
             raise ValueError("its examples are not those of the table's other runs")
             self.used += len(json.dumps(self._labels()))
