@@ -172,7 +172,10 @@ def _complete(node: dict[str, Any], form: Form, given: set[str]) -> dict[str, An
         # nothing is trained, and the constant baseline is then that of this file, or of the first one
         defaults["train"] = next(iter(node["eval"].values())) if isinstance(node["eval"], dict) else node["eval"]
     if node.get("seed_name") == "file" and not form.span and not form.masked_lm:
-        defaults |= {k: v for k, v in (("labels", form.labels), ("label_words", form.label_words)) if not node[k] and v}
+        of_words = node.get("kind") == "tokens"
+        if "task.kind" not in given or of_words == form.tokens:  # else the run's classes are of another kind
+            own = (("labels", form.labels), ("label_words", form.label_words))
+            defaults |= {k: v for k, v in own if not node[k] and v}
         if (form.regression or form.tokens) and "task.kind" not in given:
             defaults["kind"] = "regression" if form.regression else "tokens"
     return node | defaults

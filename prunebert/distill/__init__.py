@@ -64,7 +64,8 @@ def logits(
         else:
             T = temperature
             student, target_rows = (_rows(x, batch, task, T) for x in (out, target))
-            kd = T * T * F.kl_div(student.log_softmax(-1), target_rows.softmax(-1), reduction="batchmean")
+            divergence = F.kl_div(student.log_softmax(-1), target_rows.softmax(-1), reduction="sum")
+            kd = T * T * (divergence / max(1, len(student)))  # the words of a batch may have no token
         return {name: (1 - weight) * term for name, term in task_terms.items()} | {"kd_logits": weight * kd}
 
     return Teaching(terms)
@@ -120,7 +121,7 @@ def tinybert(
         if task.regression:
             return layer_terms | {name: logits * term for name, term in task_terms.items()}
         student, target_rows = (_rows(x, batch, task, temperature) for x in (out, target))
-        # padding is not a class, and the words of a batch may have no token
+        # padding is not a class
         entries = 2 * int(batch.inputs["attention_mask"].sum()) if task.span else max(1, student.numel())
         cross_entropy = -(target_rows.softmax(-1) * student.log_softmax(-1)).sum()
         return layer_terms | {"kd_logits": logits * cross_entropy / entries}

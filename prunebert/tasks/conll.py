@@ -12,9 +12,8 @@ import pandas as pd
 from prunebert.errors import BadInput
 from prunebert.system.paths import find
 from prunebert.tasks import files, sources
-from prunebert.tasks.files import is_unicode, kind_of, row_of
+from prunebert.tasks.files import WORD_LINES, is_unicode, kind_of, row_of
 
-ENDINGS = (".conll", ".iob", ".iob2", ".bio", ".txt")
 DOCUMENT = "-DOCSTART-"  # begins the line between two documents of CoNLL 2003
 
 
@@ -31,9 +30,9 @@ def read(file: str, key: str) -> pd.DataFrame:
     Raises BadInput as files.read does, and for a line with another number of columns than the first.
     """
     path = find(file, key)
-    if path.suffix.lower() not in ENDINGS:
+    if path.suffix.lower() not in WORD_LINES:
         if path.suffix.lower() not in files.FORMATS:
-            allowed = ", ".join((*ENDINGS, *files.FORMATS[2:]))
+            allowed = ", ".join((*WORD_LINES, *files.FORMATS[2:]))
             raise BadInput(f"{key}={file}: the ending {path.suffix or '(none)'} is not known; allowed are {allowed}")
         return files.read(file, key)
     if not path.stat().st_size:
@@ -92,7 +91,9 @@ def _lists(values: pd.Series, column: str, source: str) -> list[list[Any]]:
     lists = []
     for row, value in enumerate(values.tolist()):
         if not isinstance(value, list | tuple | np.ndarray):
-            hint = f"; a file with a word on each line needs the ending {ENDINGS[0]}" if isinstance(value, str) else ""
+            hint = (
+                f"; a file with a word on each line needs the ending {WORD_LINES[0]}" if isinstance(value, str) else ""
+            )
             raise BadInput(f"{row_of(row, source)} has no list in {column}, but {kind_of(value)}{hint}")
         lists.append(value.tolist() if isinstance(value, np.ndarray) else list(value))
     return lists

@@ -25,6 +25,7 @@ from prunebert.tasks.cut_rows import with_whole_rows
 PLAIN: dict[str, Any] = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig", "index_col": False}
 NO_QUOTES: dict[str, Any] = {"sep": "\t", "quoting": csv.QUOTE_NONE}
 FORMATS = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
+WORD_LINES = (".conll", ".iob", ".iob2", ".bio", ".txt")  # of files with a word on each line; see conll.py
 BLOCK = 1 << 20  # bytes
 MOST_NAMES = 30  # in a message
 SIGNATURES = {  # the first bytes of what is sometimes given in place of text
@@ -64,8 +65,10 @@ def read(file: str, key: str) -> pd.DataFrame:
     suffix = path.suffix.lower()
     if suffix not in readers:
         packed = "; unpack it first" if suffix in (".gz", ".bz2", ".xz", ".zst", ".zip") else ""
+        words = "; a file with a word on each line is read with task.kind=tokens" if suffix in WORD_LINES else ""
         raise BadInput(
-            f"{key}={file}: the ending {path.suffix or '(none)'} is not known{packed}; allowed are {', '.join(FORMATS)}"
+            f"{key}={file}: the ending {path.suffix or '(none)'} is not known{packed}; allowed are "
+            f"{', '.join(FORMATS)}{words}"
         )
     if not path.stat().st_size:
         raise BadInput(f"{key}={file}: the file is empty")

@@ -17,7 +17,7 @@ from prunebert.network.interface import Outputs
 FIT = Fit(epochs=1, steps=2, batch_size=4, lr=1e-3, head_lr=1e-3)
 TINYBERT = {"attention": 1.0, "hidden": 1.0, "logits": 1.0, "temperature": 1.0}
 NO = {"teacher": None, "shared": None}
-CLASSES = SimpleNamespace(regression=False, span=False)
+CLASSES = SimpleNamespace(regression=False, span=False, tokens=False)
 NET = SimpleNamespace(require_attention_scores=lambda: None)  # no loss reads more of it
 
 
@@ -129,7 +129,7 @@ def test_tinybert_has_no_gradient_where_student_and_teacher_agree(net, task):
 
 
 def test_tinybert_of_a_regression_keeps_the_squared_error_and_ignores_the_teachers_logits(monkeypatch):
-    task = SimpleNamespace(regression=True, span=False)
+    task = SimpleNamespace(regression=True, span=False, tokens=False)
     out = Outputs(torch.zeros(2, 1), (torch.zeros(1, 1, 2),), (torch.zeros(1, 1, 1, 1),))
     settings = TINYBERT | {"logits": 0.25}
     teach = taught(
@@ -181,7 +181,7 @@ def test_hidden_cosine_of_a_pruned_network_in_numpy(net, task):
 def test_logits_of_spans_and_numbers_by_hand(monkeypatch):
     """Spans: the mean over the starts and the ends of all windows, pads left out. Numbers: a squared difference."""
     student, target = drawn(2, 4, 2), drawn(2, 4, 2, seed=1)
-    task = SimpleNamespace(regression=False, span=True)
+    task = SimpleNamespace(regression=False, span=True, tokens=False)
     teach = taught(monkeypatch, distill.logits, Outputs(target), task, weight=0.25, temperature=2.0)
     terms = teach(Outputs(student), attending([1, 1, 1, 1], [1, 1, 0, 0]), {"task": torch.tensor(8.0)})
     divergence = []
@@ -191,7 +191,7 @@ def test_logits_of_spans_and_numbers_by_hand(monkeypatch):
             divergence.append((np.exp(p) * (p - q)).sum())
     expected = {"task": 6.0, "kd_logits": 0.25 * 4 * np.mean(divergence)}
     assert {n: x.item() for n, x in terms.items()} == pytest.approx(expected, rel=1e-5)
-    task = SimpleNamespace(regression=True, span=False)
+    task = SimpleNamespace(regression=True, span=False, tokens=False)
     teach = taught(
         monkeypatch, distill.logits, Outputs(torch.tensor([[1.0], [4.0]])), task, weight=0.25, temperature=2.0
     )
@@ -203,7 +203,7 @@ def test_logits_of_spans_and_numbers_by_hand(monkeypatch):
 @pytest.mark.parametrize("temperature", [1.0, 0.5])
 def test_padding_of_spans_does_not_count_at_any_temperature(monkeypatch, option, temperature):
     student = drawn(1, 4, 2).requires_grad_(True)
-    task = SimpleNamespace(regression=False, span=True)
+    task = SimpleNamespace(regression=False, span=True, tokens=False)
     layer = (torch.zeros(1, 4, 2),), (torch.zeros(1, 1, 4, 4),)
     settings = TINYBERT if option == "tinybert" else {"weight": 1.0}
     settings = settings | {"temperature": temperature}
@@ -221,7 +221,7 @@ def test_tinyberts_logits_of_spans_are_a_mean_over_real_tokens(monkeypatch):
     """-p log q over 4 and 2 tokens, starts and ends: 12 entries, however long the batch is padded."""
     student, target = drawn(2, 4, 2), drawn(2, 4, 2, seed=1)
     layer = (torch.zeros(2, 4, 2),), (torch.zeros(2, 1, 4, 4),)
-    task = SimpleNamespace(regression=False, span=True)
+    task = SimpleNamespace(regression=False, span=True, tokens=False)
     teach = taught(monkeypatch, distill.tinybert, Outputs(target, *layer), task, **TINYBERT | {"logits": 1.0})
     loss = teach(Outputs(student, *layer), attending([1, 1, 1, 1], [1, 1, 0, 0]), {})["kd_logits"]
     total = 0.0
@@ -292,3 +292,24 @@ def test_padding_does_not_count_in_the_likeness_of_a_row():
     text = SimpleNamespace(dense=lambda batch, needs: Outputs(torch.zeros(1, 1), (dense, dense)))
     batch = SimpleNamespace(inputs={"attention_mask": torch.tensor([[1, 0]])}, rows=torch.tensor([5]))
     assert Likeness.outputs_by_row(text, Outputs(torch.zeros(1, 1), (masked, masked)), batch)[5].tolist() == [1.0]
+
+
+@pytest.mark.parametrize("option", ["logits", "tinybert"])
+def test_labels_of_words_are_taught_at_the_tokens_that_have_one(monkeypatch, option):
+    """Three of six tokens have a label. The term is a mean over them, and no other token has a gradient."""
+    student, target = drawn(2, 3, 4).requires_grad_(True), drawn(2, 3, 4, seed=1)
+    layer = (torch.zeros(2, 3, 2),), (torch.zeros(2, 1, 3, 3),)
+    settings = (TINYBERT if option == "tinybert" else {"weight": 1.0}) | {"temperature": 2.0}
+    task = SimpleNamespace(regression=False, span=False, tokens=True)
+    teach = taught(monkeypatch, getattr(distill, option), Outputs(target, *layer), task, **settings)
+    batch = attending([1, 1, 1], [1, 1, 1])
+    batch.labels = torch.tensor([[-100, 3, -100], [0, -100, 1]])
+    loss = teach(Outputs(student, *layer), batch, {})["kd_logits"]
+    places = [(0, 1), (1, 0), (1, 2)]
+    p, q = (np.stack([log_softmax(x[i].detach().double().numpy() / 2) for i in places]) for x in (target, student))
+    expected = 4 * (np.exp(p) * (p - q)).sum() / 3 if option == "logits" else -(np.exp(p) * q).mean()
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+    (slope,) = torch.autograd.grad(loss, student)
+    assert sorted(map(tuple, slope.abs().sum(-1).nonzero().tolist())) == places
+    batch.labels = torch.full((2, 3), -100)  # a batch whose words have no token
+    assert teach(Outputs(student, *layer), batch, {})["kd_logits"] == 0

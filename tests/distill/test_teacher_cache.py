@@ -15,8 +15,10 @@ from prunebert.errors import BadInput
 from prunebert.fit import Fit
 from prunebert.methods.smp import smp
 from prunebert.schedules import Cubic
+from prunebert.tasks.text import text_task
 from tests.methods.test_phases import SMP
 from tests.methods.test_trained_magnitude import play
+from tests.toys import TASK
 
 FIT = Fit(epochs=1, steps=2, batch_size=8, lr=1e-3, head_lr=1e-3)
 
@@ -65,6 +67,18 @@ def test_spans_have_logits_for_every_token(net, spans):
     cached_logits = cached_teacher(batch).logits
     assert cached_logits.shape == logits.shape and (~real).any()
     assert torch.allclose(cached_logits[real], logits[real], atol=1e-6) and not cached_logits[~real].any()
+
+
+def test_labels_of_words_have_logits_for_every_token(net, model, tmp_path):
+    (tmp_path / "train.conll").write_text("the O\ngoodbad B-X\n\nfilm O\n\nwas O\nit B-X\nno O\nplot O\n")
+    settings = TASK | {"kind": "tokens", "text": 0, "label": 1, "label_words": None, "score": "f1", "metric": None}
+    file = str(tmp_path / "train.conll")
+    words = text_task(tokenizer=model.tokenizer, positions=64, train=file, eval=file, **settings)
+    counting, cached_teacher = counted_and_cached(net, words)
+    batch = next(words.batches(3, seed=0))
+    logits, real = counting(batch).logits, batch.inputs["attention_mask"].bool()
+    assert (~real).any() and logits.shape[2] == 2
+    assert torch.allclose(cached_teacher(batch).logits[real], logits[real], atol=1e-6)
 
 
 def test_the_next_run_does_not_run_the_teacher(net, task, cache):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from prunebert.errors import BadInput
-from prunebert.tasks import conll
+from prunebert.tasks import conll, files
 
 GOOD = '{"w": ["a"], "t": ["O"]}\n'
 WORDS = [["EU", "rejects"], ["Peter"]]
@@ -23,7 +23,7 @@ def read(path, content, text="0", label="2"):
 @pytest.mark.parametrize(
     ("name", "content", "columns"),
     [
-        *((f"a{ending}", BLANKS, ("0", "2")) for ending in conll.ENDINGS),
+        *((f"a{ending}", BLANKS, ("0", "2")) for ending in files.WORD_LINES),
         ("a.conll", BLANKS.replace("\n", "\r\n"), ("0", "2")),
         ("a.conll", "EU\tB-ORG\nrejects\tO\n \t \nPeter\tB-PER", ("0", "1")),
         ("a.jsonl", '{"w": ["EU", "rejects"], "t": ["B-ORG", "O"]}\n{"w": ["Peter"], "t": ["B-PER"]}\n', ("w", "t")),
@@ -71,3 +71,9 @@ def test_what_cannot_be_read_is_refused(tmp_path, name, content, columns, messag
 def test_two_columns_of_words_are_refused():
     with pytest.raises(BadInput, match=r"task\.text=\[a,b\]: with task\.kind=tokens one column"):
         conll.columns(pd.DataFrame({"a": WORDS, "b": WORDS, "t": TAGS}), ["a", "b"], "t", "x")
+
+
+def test_a_file_of_words_needs_the_kind_of_words(tmp_path):
+    (tmp_path / "a.conll").write_text("a O\n")
+    with pytest.raises(BadInput, match=r"\.conll is not known; allowed are \.csv, .* read with task\.kind=tokens"):
+        files.read(str(tmp_path / "a.conll"), "task.train")

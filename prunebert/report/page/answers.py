@@ -83,10 +83,11 @@ class Store:
             self._start(examples)
             if WORDS in table.column_names:
                 words = table[WORDS].to_pandas()[self.rows].map(json.loads)
-                self.words = sentences.Sentences(words, self.label, self.names, row.get("data", {}).get("scheme") != "none")
+                has_entities = row.get("data", {}).get("scheme") != "none"
+                self.words = sentences.Sentences(words, self.label, self.names, has_entities)
+            self.used += len(json.dumps([self.ids, self._labels()]))
         elif not examples.equals(self.examples):
             raise ValueError("its examples are not those of the table's other runs")
-            self.used += len(json.dumps(self._labels()))
         if not self.note and self.used + self._size() <= self.most_bytes:
             prediction = table["prediction"].to_pandas()[self.rows]
             self.found[directory] = self._packed(prediction)
@@ -115,7 +116,6 @@ class Store:
         splits = frame["split"].nunique() > 1
         names = [f"{s}/{i}" if splits else str(i) for s, i in zip(frame["split"], frame["id"], strict=True)]
         self.ids = len(names) if names == [str(i) for i in range(len(names))] else [visible(x) for x in names]
-        self.used += len(json.dumps(self.ids))
 
     def _labels(self) -> Any:
         if self.words:

@@ -42,8 +42,13 @@ class Sentences:
             right: [sentences] uint8, 1 where all entities, or all labels, are right.
             texts: the sentence's predicted entities; without entities the sentence with all labels.
             confusion: [names, names], gold by predicted.
+
+        Raises:
+            ValueError: a sentence has another number of labels than of words.
         """
         tags = list(predicted)
+        if [len(found) for found in tags] != [len(words) for words in self.words]:
+            raise ValueError("a sentence has other numbers of words and of predicted labels")
         read = entities.as_iob2 if self.has_entities else list
         pairs = list(zip(self.gold, tags, strict=True))
         right = np.array([read(gold) == read(found) for gold, found in pairs], np.uint8)

@@ -94,3 +94,46 @@ def test_runs_for_which_there_is_no_room_are_left_out(tmp_path):
     golds = [json.dumps(["x"])] * 2
     texts = [write(tmp_path / f"t{i}", golds, ["x", "y"]) for i in range(6)]
     assert len(stored("exact", [], *texts)["runs"]) == answers.MAX_ANSWERS
+
+
+WORDS = [["EU", "hits", "New", "York"], ["Ann", "Lee"]]
+GOLD = [["B-ORG", "O", "B-LOC", "I-LOC"], ["B-PER", "I-PER"]]
+
+
+def of_words(folder, labels, predicted, scheme):
+    """Store one run that labels words, and return the page's content."""
+    write(folder, *([json.dumps(x) for x in side] for side in (labels, predicted)))
+    table = pd.read_parquet(folder / "predictions.parquet").assign(words=[json.dumps(w) for w in WORDS])
+    table.to_parquet(folder / "predictions.parquet")
+    names = sorted({name for tags in labels for name in tags})
+    store = answers.Store("f1" if scheme != "none" else "accuracy", names, 10**6)
+    store.add(folder, {"data": {"scheme": scheme}})
+    return store.content(pd.DataFrame({"directory": [folder]}))
+
+
+def test_entities_are_in_brackets_and_their_types_are_counted(tmp_path):
+    """EU has another type, New York another end: it is missed, and `New` is spurious. Ann Lee is right."""
+    predicted = [["B-PER", "O", "B-LOC", "O"], ["B-PER", "I-PER"]]
+    content = of_words(tmp_path / "a", GOLD, predicted, "iob2")
+    assert content["kind"] == "text" and content["unit"] == "entities"
+    assert content["label"] == ["[EU ORG] hits [New York LOC]", "[Ann Lee PER]"]
+    assert content["classes"] == ["LOC", "ORG", "PER", "no entity"]
+    run = content["runs"]["0"]
+    assert run["texts"] == ["[EU PER] [New LOC]", "[Ann Lee PER]"] and base64.b64decode(run["right"]) == bytes([0b10])
+    assert run["confusion"] == [[0, 0, 0, 1], [0, 0, 1, 0], [0, 0, 1, 0], [1, 0, 0, 0]]
+
+
+def test_labels_without_entities_stand_behind_their_words(tmp_path):
+    gold = [["N", "V", "N", "N"], ["N", "N"]]
+    content = of_words(tmp_path / "a", gold, [["N", "N", "N", "N"], ["N", ""]], "none")
+    assert content["label"] == ["EU/N hits/V New/N York/N", "Ann/N Lee/N"] and content["unit"] == "words"
+    assert content["classes"] == ["N", "V", "no label"]
+    assert content["runs"]["0"]["texts"] == ["EU/N hits/N New/N York/N", "Ann/N Lee/"]
+    assert content["runs"]["0"]["confusion"] == [[4, 0, 1], [1, 0, 0], [0, 0, 0]]
+
+
+def test_labels_that_are_not_the_runs_are_refused(tmp_path):
+    with pytest.raises(BadInput, match="cannot be shown"):
+        of_words(tmp_path / "a", GOLD, [["B-XXX", "O", "O", "O"], ["O", "O"]], "iob2")
+    with pytest.raises(BadInput, match="cannot be shown"):
+        of_words(tmp_path / "b", GOLD, [["O"], ["O", "O"]], "iob2")

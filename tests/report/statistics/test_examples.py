@@ -107,3 +107,14 @@ def test_runs_read_one_after_another_score_as_when_read_alone(tmp_path):
     assert reader.read(runs[1], "accuracy").scores.tolist() == [0, 1, 1]  # by hand
     assert reader.read(runs[2], "accuracy").scores.tolist() == [0, 1, 0]
     assert reader.read(runs[4], "accuracy_mismatched").scores.to_dict() == {("mismatched", "2"): 0.0}
+
+
+def test_a_sentence_is_right_if_all_its_entities_are(tmp_path):
+    """Its labels may differ where its entities do not: I-PER and B-PER after O. For accuracy all labels count."""
+    golds = [["O", "B-PER"], ["B-LOC", "I-LOC"], ["B-LOC"]]
+    predicted = [["O", "I-PER"], ["B-LOC", "O"], ["B-LOC"]]
+    root = write_predictions(tmp_path, *([json.dumps(x) for x in side] for side in (golds, predicted)))
+    table = pd.read_parquet(root / "predictions.parquet")
+    table.assign(words=[json.dumps(["w"] * len(g)) for g in golds]).to_parquet(root / "predictions.parquet")
+    assert example_scores(root, "f1").tolist() == [1, 0, 1]
+    assert example_scores(root, "accuracy").tolist() == [0, 0, 1]
