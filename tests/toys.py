@@ -85,8 +85,11 @@ def rows(count: int, seed: int = 0) -> pd.DataFrame:
     label = random.integers(0, 2, count)
     texts = [" ".join([*random.choice(WORDS[5:], random.integers(2, 9)), ["bad", "good"][y]]) for y in label]
     second_texts = [" ".join(random.choice(WORDS[5:], 3)) for _ in label]
+    number = label * 4 + random.random(count)
+    third_texts = [" ".join(random.choice(WORDS[5:], 5)) for _ in label]
     return pd.DataFrame(
-        {"sentence": texts, "second": second_texts, "label": label, "number": label * 4 + random.random(count)}
+        {"sentence": texts, "second": second_texts, "label": label, "number": number}
+        | {"third": third_texts, "position": label}
     )
 
 

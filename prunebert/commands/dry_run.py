@@ -94,8 +94,10 @@ def show(
         phase = plan.phase
         data = labels["task"] if phase.task is task else phase.task.name
         scores = f", {plan.scores:,} of them scores" if plan.scores else ""
+        choices = phase.task.form().choices
+        texts = f" questions with {choices} texts each" if choices else ""
         say_wrapped(
-            f"    {phase.name}: {plan.steps} of {phase.fit.batch_size} on {phase.task.train_rows:,} "
+            f"    {phase.name}: {plan.steps} of {phase.fit.batch_size}{texts} on {phase.task.train_rows:,} "
             f"training rows of {data}, {plan.parameters:,} parameters trained{scores}"
         )
     works = cost.works_of(phases, net, seed)

@@ -176,8 +176,8 @@ def _complete(node: dict[str, Any], form: Form, given: set[str]) -> dict[str, An
         if "task.kind" not in given or of_words == form.tokens:  # else the run's classes are of another kind
             own = (("labels", form.labels), ("label_words", form.label_words))
             defaults |= {k: v for k, v in own if not node[k] and v}
-        if (form.regression or form.tokens) and "task.kind" not in given:
-            defaults["kind"] = "regression" if form.regression else "tokens"
+        if "task.kind" not in given:
+            defaults["kind"] = form.kind
     return node | defaults
 
 
@@ -190,7 +190,12 @@ def _head_for(run: Loaded, form: Form) -> str:
     trained, name = run.form, f"{run.facts['method']} of {run.form.name}"
     if (form.span, form.masked_lm, form.tokens) != (trained.span, trained.masked_lm, trained.tokens):
         raise BadInput(f"task={form.name}: {name} predicts {_outputs(trained)}, but this task needs {_outputs(form)}")
-    if trained.span or trained.masked_lm:
+    if form.choices != trained.choices:
+        raise BadInput(
+            f"task={form.name}: this task {form.outputs_named()}, but {run.facts['method']} was trained on a task that "
+            f"{trained.outputs_named()}"
+        )
+    if trained.span or trained.masked_lm or trained.choices:
         return run.head
     from prunebert.tasks.label_text import key_of
 

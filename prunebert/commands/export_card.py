@@ -8,12 +8,14 @@ from typing import Any
 
 from prunebert.commands import export_model
 from prunebert.commands.info import DENOMINATORS
+from prunebert.network.interface import Form
 from prunebert.runs.load import Loaded
 
 PIPELINES = {
     "AutoModelForSequenceClassification": "text-classification",
     "AutoModelForTokenClassification": "token-classification",
     "AutoModelForQuestionAnswering": "question-answering",
+    "AutoModelForMultipleChoice": "multiple-choice",
     "AutoModelForMaskedLM": "fill-mask",
     "AutoModel": "feature-extraction",
 }
@@ -86,6 +88,13 @@ def _loading(run: Loaded, auto_class: str) -> str:
         return (
             f"The classes are words of the vocabulary. The masked-LM head predicts them at {position} (prunebert.json)."
         )
+    if run.form.choices:
+        shape = " in a row of `input_ids`" if auto_class == "AutoModelForMultipleChoice" else ", the model's one output"
+        return (
+            f"Loads with {auto_class}. Each choice is a pair of texts, the question and the choice, and has a score"
+            f"{shape}. The choice with the highest score is the answer. Where the task's questions have two texts, the "
+            "second one begins each choice."
+        )
     return f"Loads with {auto_class}."
 
 
@@ -100,21 +109,21 @@ def _snippet(run: Loaded, auto_class: str, out: str) -> str:
     words = dict(zip(names or ["score"], export_model.word_ids(run), strict=False))
     if words:
         model += f"\nwords = {words}"
-    texts = (
-        '["a question"], ["its context"]' if form.span else '["a text"], ["its second"]' if form.pair else '["a text"]'
-    )
-    if form.tokens:
-        texts = '[["a", "sentence", "in", "words"]], is_split_into_words=True'
+    if form.choices:
+        listed = ", ".join(f'"choice {i}"' for i in range(form.choices))
+        model += f'\nquestion, choices = "a question", [{listed}]'
     load = LOAD.format(
         out=out,
         model=model,
-        texts=texts,
+        texts=_texts(form),
         truncation='"only_second"' if form.span else True,
         length=form.max_length,
         padding=True if form.padding == "longest" else f'"{form.padding}"',
     )
     if auto_class == "AutoModel":
         last_lines = LAYER_MIX.format(cls="" if form.every_token else "[:, 0]")
+    elif auto_class == "AutoModelForMultipleChoice":
+        last_lines = "    logits = model(**{name: x[None] for name, x in inputs.items()}).logits  # [1, choices]\n"
     elif words:
         last_lines = f"    logits = model(**inputs).logits[:, {':' if form.span else 0}, list(words.values())]\n"
     elif form.span:
@@ -123,8 +132,21 @@ def _snippet(run: Loaded, auto_class: str, out: str) -> str:
         )
     else:
         last_lines = "    logits = model(**inputs).logits\n"
+    if form.choices and auto_class != "AutoModelForMultipleChoice":
+        last_lines += "logits = logits.view(1, -1)  # [1, choices]\n"
     imports = f"import torch\n{IMPORTS.get(auto_class, '')}from transformers import {auto_class}, AutoTokenizer"
     return f"{imports}\n\n{load}{last_lines}"
+
+
+def _texts(form: Form) -> str:
+    """Return the code of the tokenizer's arguments: one example's texts, or the pairs of one question."""
+    if form.choices:
+        return "[question] * len(choices), choices"
+    if form.tokens:
+        return '[["a", "sentence", "in", "words"]], is_split_into_words=True'
+    if form.span:
+        return '["a question"], ["its context"]'
+    return '["a text"], ["its second"]' if form.pair else '["a text"]'
 
 
 def facts_of(run: Loaded) -> dict[str, Any]:

@@ -27,7 +27,27 @@ def auto_class(run: Loaded) -> str:
         return "AutoModel"
     if run.form.tokens:
         return "AutoModelForTokenClassification"
+    if run.form.choices:
+        return _choice_class(run.net.model.config)
     return "AutoModelForQuestionAnswering" if run.form.span else "AutoModelForSequenceClassification"
+
+
+def _choice_class(config: Any) -> str:
+    """Return the AutoModel… class that scores choices as a new head does.
+
+    A new head for choices is the family's classification head with one output. Some families have other layers in their
+    …ForMultipleChoice, such as RoBERTa a pooler that its classification head does not read.
+    """
+    import transformers
+
+    if type(config) not in transformers.MODEL_FOR_MULTIPLE_CHOICE_MAPPING:
+        return "AutoModelForSequenceClassification"
+    config = copy.deepcopy(config)
+    config.num_labels = 1
+    with torch.device("meta"):
+        classes = (transformers.AutoModelForMultipleChoice, transformers.AutoModelForSequenceClassification)
+        choosing, scoring = ({n: x.shape for n, x in c.from_config(config).named_parameters()} for c in classes)
+    return "AutoModelForMultipleChoice" if choosing == scoring else "AutoModelForSequenceClassification"
 
 
 def encoder_weights(run: Loaded, masked: bool = True) -> dict[str, Tensor]:
@@ -58,7 +78,9 @@ def _config(run: Loaded) -> Any:
     config = copy.deepcopy(run.net.model.config)
     config.architectures = None  # save_pretrained sets it
     name = auto_class(run)
-    if name in ("AutoModelForSequenceClassification", "AutoModelForTokenClassification"):
+    if run.form.choices:
+        config.num_labels, config.problem_type = 1, None  # one score for each choice
+    elif name in ("AutoModelForSequenceClassification", "AutoModelForTokenClassification"):
         config.num_labels = run.form.outputs
         if name == "AutoModelForSequenceClassification":
             config.problem_type = "regression" if run.form.regression else "single_label_classification"

@@ -33,10 +33,15 @@ def constant(row: dict[str, Any]) -> str:
     form = row.get("form")
     if not form:
         return ""
-    kinds = {"regression": "always the mean", "span": "never an answer", "masked_lm": "always the commonest token"}
+    kinds = {
+        "regression": "always the mean",
+        "span": "never an answer",
+        "masked_lm": "always the commonest token",
+        "choices": "always the commonest position",
+    }
     if form.get("tokens") and row.get("data", {}).get("scheme") != "none":
         return "never an entity"
-    return next((words for kind, words in kinds.items() if form[kind]), "always the commonest label")
+    return next((words for kind, words in kinds.items() if form.get(kind)), "always the commonest label")
 
 
 def is_near_chance(row: dict[str, Any]) -> bool:

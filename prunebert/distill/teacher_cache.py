@@ -82,7 +82,8 @@ def logits_of_all_rows(teach: Teacher, task: Task, device: torch.device) -> dict
     by_row: dict[int, Tensor] = {}
     for batch in task.eval_batches("train", BATCH):
         out = teach(batch.to(device), ()).logits.float().cpu()
-        real = batch.inputs["attention_mask"].bool()
+        # [rows, length]: of a row's first text, because only rows of one text have logits for each token
+        real = batch.inputs["attention_mask"].bool().unflatten(0, (len(batch.rows), -1))[:, 0]
         for row, logits, tokens in zip(batch.rows.tolist(), out, real, strict=True):
             by_row[row] = logits[tokens] if task.span or task.tokens else logits[None]
     parts = [by_row[row] for row in range(len(by_row))]

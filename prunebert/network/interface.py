@@ -83,6 +83,13 @@ class Form:
         """Whether the logits are those of every token."""
         return self.span or self.tokens
 
+    @property
+    def kind(self) -> str:
+        """The word of task.kind for a task over rows of text."""
+        kinds = {"regression": self.regression, "tokens": self.tokens, "choices": bool(self.choices)}
+        kinds["multilabel"] = self.multilabel
+        return next((kind for kind, holds in kinds.items() if holds), "classification")
+
     def outputs_named(self) -> str:
         """Return what the task asks for, in words that follow its name."""
         if self.span:

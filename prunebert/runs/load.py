@@ -23,6 +23,7 @@ from prunebert.tasks.batching import padding_of
 from prunebert.tasks.entities import OUTSIDE
 
 BATCH = 32
+Second = list[Any] | None  # a text for each row; for multiple choice a list of texts for each row
 
 
 @dataclass
@@ -51,25 +52,28 @@ class Loaded:
         """The checkpoint's tokenizer, as the run's task used it."""
         return words.for_words(self.net.model.tokenizer) if self.form.tokens else self.net.model.tokenizer
 
-    def logits(self, texts: list[Any], second: list[str] | None = None) -> Tensor:
+    def logits(self, texts: list[Any], second: Second = None) -> Tensor:
         """Return the logits.
 
         Their shape is [texts, outputs]; for spans [windows, length, 2]; for labels of words [texts, length, outputs];
-        for masked-LM [[MASK] tokens, vocabulary].
+        for multiple choice [questions, choices]; for masked-LM [[MASK] tokens, vocabulary].
         """
         return torch.cat(self._logits(self._rows(self._tokenised(texts, second))))
 
-    def predict(self, texts: list[Any], second: list[str] | None = None) -> list[Any]:
+    def predict(self, texts: list[Any], second: Second = None) -> list[Any]:
         """Predict for a list of texts.
 
         Args:
             texts: the texts, or the questions; for labels of words, each text as a list of its words.
-            second: the second text of each pair, or the question's context.
+            second: the second text of each pair, or the question's context. For multiple choice, the list of each
+                question's choices: predict(["what was it"], [["a film", "a plot"]]). Where the task's questions have
+                two columns of text, the second one begins each choice.
 
         Returns:
             For each text its label or number. For labels of words a list with a label for each word. A word without a
             token, such as one beyond the task's max_length, has the label "O"; None if the task has no such label.
-            For a question the answer, "" for no answer. For masked-LM the text's words for its [MASK]s.
+            For a question the answer, "" for no answer. For multiple choice the position of the chosen text, from 0.
+            For masked-LM the text's words for its [MASK]s.
 
         Raises:
             BadInput: a single text was given in place of a list, or the texts do not fit the run's task.
@@ -88,6 +92,8 @@ class Loaded:
             return [tokenizer.convert_ids_to_tokens(part.argmax(-1)) for part in logits.split(counts)]
         if self.form.regression:
             return logits[:, 0].tolist()
+        if self.form.choices:
+            return list(logits.argmax(-1).tolist())
         if len(self.form.labels) < logits.shape[-1]:
             count = len(self.form.labels)
             raise BadInput(f"{self.form.name} has {count} labels for {logits.shape[-1]} outputs; use logits instead")
@@ -120,7 +126,7 @@ class Loaded:
             self.buffers.owner = self.head
         return self.theta | {n: product[n] for n in self.masks}
 
-    def _tokenised(self, texts: list[Any], second: list[str] | None) -> dict[str, list]:
+    def _tokenised(self, texts: list[Any], second: Second) -> dict[str, list]:
         """Tokenise as the run's task does. Returns columns: a list for each input of the network."""
         if self.form.pair != (second is not None):
             raise BadInput(f"{self.form.name} reads {'two texts' if self.form.pair else 'one text'} at a time")
@@ -129,6 +135,8 @@ class Loaded:
         if not texts:
             raise BadInput("there are no texts")
         tokenizer, form = self.net.model.tokenizer, self.form
+        if form.choices:
+            texts, second = self._paired(texts, second or [])
         if form.span:
             return self._windows(texts, second or [])
         if form.tokens:
@@ -136,6 +144,15 @@ class Loaded:
                 raise BadInput(f"{form.name} reads lists of words: predict([['a', 'sentence']])")
             return words.encode(self.tokenizer, texts, form.max_length, spans.input_columns(tokenizer))
         return tokenizer(texts, second, truncation=True, max_length=form.max_length).data
+
+    def _paired(self, questions: list[str], choices: list[Any]) -> tuple[list[str], list[str]]:
+        """Return a pair of texts for each choice. Raises BadInput for another number of choices than the task's."""
+        count = self.form.choices
+        for row, of_row in enumerate(choices):
+            if isinstance(of_row, str) or len(of_row) != count:
+                found = "one text" if isinstance(of_row, str) else f"{len(of_row)} texts"
+                raise BadInput(f"{self.form.name} needs a list of {count} choices for question {row + 1}, not {found}")
+        return [q for q in questions for _ in range(count)], [choice for of_row in choices for choice in of_row]
 
     def _rows(self, columns: dict[str, list]) -> list[dict[str, list[int]]]:
         """Return the network's inputs, one dict for each text (for spans: for each window)."""
@@ -157,17 +174,18 @@ class Loaded:
         """Return each batch's logits, on the CPU. All rows are padded to one length, as the run's task does."""
         tokenizer = self.net.model.tokenizer
         padding, length = padding_of(tokenizer), self.form.width(max(len(row["input_ids"]) for row in rows))
-        logits = []
+        logits, texts = [], self.form.choices or 1  # of a row
+        step = max(1, BATCH // texts) * texts
         with torch.no_grad():  # `load` has put the network into evaluation mode
             theta = self.weights()
-            for start in range(0, len(rows), BATCH):
-                part = rows[start : start + BATCH]
+            for start in range(0, len(rows), step):
+                part = rows[start : start + step]
                 inputs = {
                     c: torch.tensor([row[c] + [padding[c]] * (length - len(row[c])) for row in part]) for c in part[0]
                 }
                 ids = inputs["input_ids"]
                 labels = torch.where(ids == tokenizer.mask_token_id, ids, IGNORED)  # only a masked-LM head reads them
-                batch = Batch(inputs, labels, torch.arange(start, start + len(part)))
+                batch = Batch(inputs, labels, torch.arange(start, start + len(part), texts) // texts)
                 batch = batch.to(next(self.net.parameters()).device)
                 logits.append(self.net(batch, self.head, theta=theta).logits.cpu())
         return logits

@@ -59,6 +59,30 @@ def own_columns(
     return columns, label
 
 
+def choice_columns(kind: str, choices: Any, others: list[str]) -> list[str]:
+    """Return the columns of the choices: one for each choice, or one for all; none for another kind of task.
+
+    others: the columns of the question and of the labels.
+
+    Raises BadInput for columns without kind=choices, for none with it, and for a column that is named twice.
+    """
+    if kind != "choices":
+        if choices is not None:
+            raise BadInput(f"task.choices={choices}: is read with task.kind=choices only; the kind here is {kind}")
+        return []
+    if choices is None or choices == []:
+        raise BadInput(
+            "task.choices is needed for task.kind=choices: name a column for each choice, as task.choices=[a,b,c,d], "
+            "or the one that holds a list of texts"
+        )
+    given = choices if isinstance(choices, list | tuple) else [choices]
+    columns = [column("task.choices", c) for c in given]
+    for i, name in enumerate(columns):
+        if name in [*columns[:i], *others]:
+            raise BadInput(f"task.choices=[{','.join(columns)}]: {name} is another choice, text or label")
+    return columns
+
+
 def words(key: str, values: Any) -> list[str] | None:
     """Return label words. Raises BadInput for anything but a list of different words, with how to quote others."""
     if values is None:

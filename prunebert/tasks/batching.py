@@ -21,23 +21,31 @@ BUCKET = 50  # batches that are sorted by length together: far fewer pads, but a
 
 @dataclass(frozen=True)
 class Rows:
-    """Tokenised rows of different lengths. Row i is the slice `offsets[i]:offsets[i + 1]` of every column."""
+    """Tokenised rows of different lengths. Text i is the slice `offsets[i]:offsets[i + 1]` of every column.
 
-    columns: dict[str, np.ndarray]  # each [tokens], all rows one after the other
-    offsets: np.ndarray  # [rows + 1]
+    A row is one text, or `group` texts one after the other, which stay together in every batch.
+    """
+
+    columns: dict[str, np.ndarray]  # each [tokens], all texts one after the other
+    offsets: np.ndarray  # [texts + 1]
     labels: Tensor  # [rows, …]
-    width: int = 0  # the least tokens of a batch's padded rows; 0: as many as its longest row has
+    width: int = 0  # the least tokens of a batch's padded texts; 0: as many as its longest text has
+    group: int = 1  # texts of each row
 
     def __len__(self) -> int:
-        return len(self.offsets) - 1
+        return (len(self.offsets) - 1) // self.group
 
     @classmethod
-    def of(cls, tokenised: Dataset, columns: list[str], labels: Tensor, width: int = 0) -> Rows:
-        """Make Rows of a datasets.Dataset. Its `columns` are lists of integers, of equal length within a row."""
+    def of(cls, tokenised: Dataset, columns: list[str], labels: Tensor, width: int = 0, group: int = 1) -> Rows:
+        """Make Rows of a datasets.Dataset of texts. Its `columns` are lists of integers, of equal length in a text."""
         table = tokenised.with_format("arrow")[:]
         flat = {c: table[c].combine_chunks() for c in columns}
         offsets = next(iter(flat.values())).offsets.to_numpy()
-        return cls({c: np.asarray(a.values) for c, a in flat.items()}, offsets, labels, width)
+        return cls({c: np.asarray(a.values) for c, a in flat.items()}, offsets, labels, width, group)
+
+    def lengths(self) -> np.ndarray:
+        """Return the tokens of each row's longest text, [rows]."""
+        return np.diff(self.offsets).reshape(len(self), self.group).max(1)
 
     def fingerprint(self) -> str:
         """Return a hash of the rows' columns and labels: of all that a model reads, without padding."""
@@ -50,9 +58,10 @@ class Rows:
 
     def batch(self, rows: np.ndarray, padding: dict[str, int]) -> Batch:
         """Make one Batch of these rows, each column padded on the right with `padding[column]`."""
-        lengths = self.offsets[rows + 1] - self.offsets[rows]
-        is_token = np.arange(max(lengths.max(), self.width)) < lengths[:, None]  # [rows, length], false at pads
-        source = np.concatenate([np.arange(self.offsets[r], self.offsets[r + 1]) for r in rows])
+        texts = (rows[:, None] * self.group + np.arange(self.group)).ravel()
+        lengths = self.offsets[texts + 1] - self.offsets[texts]
+        is_token = np.arange(max(lengths.max(), self.width)) < lengths[:, None]  # [texts, length], false at pads
+        source = np.concatenate([np.arange(self.offsets[t], self.offsets[t + 1]) for t in texts])
         inputs = {}
         for name, values in self.columns.items():
             padded = np.full(is_token.shape, padding[name], dtype=np.int64)
@@ -63,7 +72,7 @@ class Rows:
 
     def shuffled(self, batch_size: int, seed: int, padding: dict[str, int]) -> Iterator[Batch]:
         """Yield batches without end. Every epoch takes all rows once, in another order."""
-        lengths = np.diff(self.offsets)
+        lengths = self.lengths()
         epoch = 0
         while True:
             generator = np.random.default_rng([seed, epoch])
@@ -77,7 +86,7 @@ class Rows:
 
     def by_length(self, batch_size: int, padding: dict[str, int]) -> Iterator[Batch]:
         """Yield every row once, longest first: little padding, and a lack of memory shows in the first batch."""
-        order = np.argsort(-np.diff(self.offsets), kind="stable")
+        order = np.argsort(-self.lengths(), kind="stable")
         for start in range(0, len(self), batch_size):
             yield self.batch(order[start : start + batch_size], padding)
 

@@ -69,7 +69,7 @@ def columns(table: pd.DataFrame, text: list[str], label: str, source: str) -> pd
     """
     if len(text) != 1:
         raise BadInput(f"task.text=[{','.join(text)}]: with task.kind=tokens one column of words is allowed")
-    sources.require_columns(table, text, label, source)
+    sources.require_columns(table, [*(("task.text", t) for t in text), ("task.label", label)], source)
     names = [str(name) for name in table.columns]
     words = _lists(table.iloc[:, names.index(text[0])], text[0], source)
     labels = _lists(table.iloc[:, names.index(label)], label, source)

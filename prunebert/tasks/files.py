@@ -177,10 +177,10 @@ def _records(text: str, lines: bool = False) -> list[Any]:
     try:
         content = parse_json(text)
     except json.JSONDecodeError as error:
-        lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
-        if lines and not _is_json(lines[0][1]):  # not JSON lines, but one broken JSON text
+        numbered = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+        if numbered and not _is_json(numbered[0][1]):  # not JSON lines, but one broken JSON text
             raise ValueError(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
-        content = [_record(*line) for line in lines]
+        content = [_record(*line) for line in numbered]
     if isinstance(content, dict) and content and all(isinstance(v, dict) for v in content.values()):
         return list(content.values())
     by_columns = isinstance(content, dict) and content and all(isinstance(v, list) for v in content.values())

@@ -35,8 +35,7 @@ def columns(table: pd.DataFrame, text: list[str], label: str, source: str) -> pd
     """
     if not 1 <= len(text) <= 2:
         raise BadInput(f"task.text={text}: one or two columns of text are allowed")
-    require_columns(table, text, label, source)
-    names = [str(name) for name in table.columns]  # Parquet and JSON may have numbers
+    names = require_columns(table, [*(("task.text", t) for t in text), ("task.label", label)], source)
     labels = table.iloc[:, names.index(label)].reset_index(drop=True)  # of its own type: text may be no Unicode
     picked = pd.DataFrame({"id": range(len(table)), "label": labels})
     for name, column in zip(["text_a", "text_b"], text, strict=False):
@@ -45,18 +44,24 @@ def columns(table: pd.DataFrame, text: list[str], label: str, source: str) -> pd
     return picked
 
 
-def require_columns(table: pd.DataFrame, text: list[str], label: str, source: str) -> None:
-    """Raise BadInput for a table without rows, and for a column that is missing or exists twice."""
+def require_columns(table: pd.DataFrame, wanted: list[tuple[str, str]], source: str) -> list[str]:
+    """Return the names of a table's columns as text. Raises BadInput if a wanted one is missing or exists twice.
+
+    Args:
+        wanted: pairs of a configuration's key and the column that it names.
+        source: the file or split, for messages.
+    """
     if table.empty:
         raise BadInput(f"{source} has no rows")
-    names = [str(name) for name in table.columns]
+    names = [str(name) for name in table.columns]  # Parquet and JSON may have numbers
     twice = {*table.attrs.get("duplicates", ()), *(name for name in names if names.count(name) > 1)}
-    for key, column in [*(("task.text", t) for t in text), ("task.label", label)]:
+    for key, column in wanted:
         if column not in names:
             hint = _other_separator(names) or did_you_mean(column, filter(str.isprintable, names))
             raise BadInput(f"{key}={column}: {source} has no such column; it has {files.listed(names)}{hint}")
         if column in twice:
             raise BadInput(f"{key}={column}: {source} has several columns of this name; rename them")
+    return names
 
 
 def from_hub(

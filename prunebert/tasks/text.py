@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from prunebert.choices import Padding
 from prunebert.errors import BadInput
 from prunebert.ranges import Fraction, Part, Text
-from prunebert.tasks import arguments, conll, files, labelled, layouts, sources, tokens
+from prunebert.tasks import arguments, choice_table, conll, files, labelled, layouts, multiple_choice, sources, tokens
 from prunebert.tasks.arguments import Folder, Hub, Package, Tokens
 from prunebert.tasks.batching import width_of
 from prunebert.tasks.entities import Scheme
@@ -23,7 +24,7 @@ def text_task(
     tokenizer: Any,
     positions: int,
     name: Text | None,
-    kind: Literal["classification", "regression", "tokens"],
+    kind: Literal["classification", "regression", "tokens", "choices"],
     hub: Hub | None,
     folder: Folder | None,
     package: Package | None,
@@ -45,6 +46,7 @@ def text_task(
     padding: Padding = "longest",
     tuning_holdout: Part | None = None,
     scheme: Annotated[Scheme, "read with kind=tokens"] | None = None,
+    choices: str | int | list[str | int] | None = None,
 ) -> Task:
     """Load a task. The source is the first of: your own files (`train`), `data_dir`, a `package`, the hub.
 
@@ -68,6 +70,7 @@ def text_task(
         tuning_holdout: the fraction or the number of the training rows that replace the evaluation data, for tuning;
             None: evaluate on the evaluation data. It is split as `holdout` is.
         scheme: how the labels of words write entities, "none" if they do not; None: as the labels show.
+        choices: for kind=choices, in any source: a column for each choice, or one that holds a list of texts.
 
     Raises BadInput for a setting outside its range and for data that cannot be used.
     """
@@ -81,6 +84,8 @@ def text_task(
     label_words = arguments.words("task.label_words", label_words)
     text_columns, label = arguments.own_columns(train, eval, text, label)
     pick, parse = (conll.columns, conll.read) if kind == "tokens" else (sources.columns, files.read)
+    if of_choices := arguments.choice_columns(kind, choices, [*text_columns, label]):
+        pick = partial(choice_table.columns, choices=of_choices)
     if train:
         source, tables = train, sources.from_files(train, eval, text_columns, label, pick, parse)
     elif data_dir:
@@ -113,4 +118,6 @@ def text_task(
     )
     if kind == "tokens":
         return tokens.load(request, tables, scheme)
+    if of_choices:
+        return multiple_choice.load(request, tables, of_choices)
     return labelled.load(request, tables, regression=kind == "regression")

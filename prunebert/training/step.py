@@ -153,7 +153,9 @@ def share(batch: Batch) -> tuple[Batch, float]:
     if distributed.COUNT == 1:
         return batch, 1.0
     rows = slice(distributed.RANK, None, distributed.COUNT) if len(batch.rows) > distributed.RANK else slice(0, 1)
-    inputs = {k: v[rows] for k, v in batch.inputs.items()}
+    # [rows, texts of a row, length]: the choices of a row stay together
+    texts = {k: v.unflatten(0, (len(batch.rows), -1)) for k, v in batch.inputs.items()}
+    inputs = {k: v[rows].flatten(0, 1) for k, v in texts.items()}
     local_batch = replace(batch, inputs=inputs, labels=batch.labels[rows], rows=batch.rows[rows])
     count = int((local_batch.labels != IGNORED).sum()) if len(batch.rows) > distributed.RANK else 0
     return local_batch, count / int((batch.labels != IGNORED).sum())

@@ -47,6 +47,13 @@ FORMS = {
     ],
     "questions": [],
     "words": ["task.kind=tokens", "task.text=0", "task.label=1", "task.max_length=32"],
+    "choices": [
+        "task.text=sentence",
+        "task.kind=choices",
+        "task.choices=[second,third]",
+        "task.label=position",
+        "task.label_words=null",
+    ],
 }
 
 
@@ -68,7 +75,8 @@ def test_the_requested_sparsity_is_that_of_the_files(cli, toy, tmp_path, text, m
 
 
 @pytest.mark.parametrize(
-    "form", [pytest.param(f, marks=[pytest.mark.slow] if f in ("classification", "words") else []) for f in FORMS]
+    "form",
+    [pytest.param(f, marks=[pytest.mark.slow] if f in ("classification", "words", "choices") else []) for f in FORMS],
 )
 @pytest.mark.parametrize("method", PHASES)
 def test_a_method_runs_on_a_form_of_task(cli, toy, tmp_path, questions, text, method, form):
@@ -81,7 +89,9 @@ def test_a_method_runs_on_a_form_of_task(cli, toy, tmp_path, questions, text, me
         words += ["method.head=linear"] * (method == "smp")  # label words are for labels of texts
     elif form == "classification":
         words += ["task.text=sentence"]
-    status, printed = cli(*words, *FORMS[form], *text, f"method={method}", *EXTRA.get(method, []), "sparsity=0.9")
+    new_head = ["method.head=linear"] if form == "choices" and method == "smp" else []
+    extra = [*EXTRA.get(method, []), *new_head]
+    status, printed = cli(*words, *FORMS[form], *text, f"method={method}", *extra, "sparsity=0.9")
     assert status == 0, printed
     row = json.loads((tmp_path / "run/result.json").read_text())
     assert list(row["phases"]) == PHASES[method]

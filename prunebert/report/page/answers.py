@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MAX_ANSWERS = 4  # runs of a task of questions: each has a text for every question
 MAX_CLASSES = 256
 NAMED = 12  # bytes around a run's predictions: its number, quotes and so on
+CHOSEN_FROM = ("question", "choices")  # columns of tasks in which one of several texts is chosen
 NO_TOKENS = "Predictions of masked tokens are not in the page."
 
 
@@ -56,6 +57,7 @@ class Store:
         self.rows: np.ndarray = np.empty(0, bool)  # whether the metric's split has the example
         self.label: pd.Series = pd.Series(dtype=object)
         self.ids: list[Any] | int = 0
+        self.texts: dict[str, Any] = {}  # by CHOSEN_FROM, if the task has them and they fit into half of the bytes
         self.found: dict[Path, Any] = {}
         self.words: sentences.Sentences | None = None  # of a task with a label for each word
 
@@ -69,7 +71,8 @@ class Store:
             return
         if self.kind == "text" and len(self.found) == MAX_ANSWERS:
             return
-        table = artifacts.prediction_columns(directory, (*EXAMPLE, "prediction", WORDS), row)
+        texts = CHOSEN_FROM if self.examples is None else ()
+        table = artifacts.prediction_columns(directory, (*EXAMPLE, "prediction", WORDS, *texts), row)
         if table.num_columns < len(EXAMPLE) + 1 or not table.num_rows:
             raise BadInput(f"{directory}: predictions.parquet lacks its columns")
         try:
@@ -86,6 +89,7 @@ class Store:
                 has_entities = row.get("data", {}).get("scheme") != "none"
                 self.words = sentences.Sentences(words, self.label, self.names, has_entities)
             self.used += len(json.dumps([self.ids, self._labels()]))
+            self._take_texts(table)
         elif not examples.equals(self.examples):
             raise ValueError("its examples are not those of the table's other runs")
         if not self.note and self.used + self._size() <= self.most_bytes:
@@ -116,6 +120,21 @@ class Store:
         splits = frame["split"].nunique() > 1
         names = [f"{s}/{i}" if splits else str(i) for s, i in zip(frame["split"], frame["id"], strict=True)]
         self.ids = len(names) if names == [str(i) for i in range(len(names))] else [visible(x) for x in names]
+
+    def _take_texts(self, table: pyarrow.Table) -> None:
+        """Take the questions and their choices, if the table has some. Positions are then the classes."""
+        if not {*CHOSEN_FROM} <= {*table.column_names}:
+            return
+        frame = table.select(CHOSEN_FROM).to_pandas()[self.rows]
+        texts: dict[str, list[Any]] = {
+            "question": [encodable(visible(text)) for text in frame["question"]],
+            "choices": [[encodable(visible(text)) for text in choices] for choices in frame["choices"]],
+        }
+        self.classes = max(self.classes, *(len(choices) for choices in texts["choices"]))
+        self.bits = next(bits for bits in (1, 2, 4, 8) if self.classes <= 2**bits)
+        if (size := len(json.dumps(texts))) <= self.most_bytes // 2:
+            self.texts = texts
+            self.used += size
 
     def _labels(self) -> Any:
         if self.words:
@@ -172,6 +191,7 @@ class Store:
             ids: of the examples; their number if the ids are 0, 1, 2 and so on.
             label: the examples' labels, stored as the predictions are.
             bits: of a class; classes: their names, or numbers.
+            question, choices: the texts of each example, if the task chooses one of several and they fit.
             runs: by the run's number its predictions: for "class" packed in base64, for "number" a list, for "text" the
                 texts and whether each is an exact match. For labels of words it has the confusion too, and `classes`
                 and `unit` say of what.
@@ -183,7 +203,7 @@ class Store:
             content |= {"ids": self.ids, "label": self._labels()}
         if found and self.kind == "class":
             names = [*self.names, *(str(i) for i in range(len(self.names), self.classes))]
-            content |= {"bits": self.bits, "classes": names}
+            content |= {"bits": self.bits, "classes": names} | self.texts
         if found and self.words:
             content |= {"classes": self.words.names, "unit": self.words.unit}
         return content

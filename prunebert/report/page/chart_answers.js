@@ -47,6 +47,9 @@ charts.answers = number => {
   };
   return {
     kind: found.kind, note: found.note, classes: found.classes, unit: found.unit, count, read, pair, controls,
+    // Of a task in which one of several texts is chosen: the text of example i, and its choice at a position.
+    question: found.question && (i => found.question[i]), choices: i => found.choices[i],
+    named: (i, position) => found.question ? found.choices[i][position] : found.classes[position],
     labels: found.kind ? unpack(found.label) : [],
     id: i => typeof ids === "number" ? String(i) : ids[i],
   };

@@ -23,7 +23,7 @@ charts.kinds.disagreement = (body, number) => {
   const examples = () => {
     const {a, b} = answers.pair();
     if (a === null || b === null) return [];
-    const [first, second] = [answers.read(a), answers.read(b)], name = index => answers.classes[index];
+    const [first, second] = [answers.read(a), answers.read(b)];
     return answers.labels.map((label, i) => {
       const id = answers.id(i);
       if (answers.kind === "number") {
@@ -34,7 +34,9 @@ charts.kinds.disagreement = (body, number) => {
       const [one, two] = answers.kind === "class" ? [first[i], second[i]] : [first.texts[i], second.texts[i]];
       const right = answers.kind === "class" ? [one === label, two === label]
         : [first.right[i] === 1, second.right[i] === 1];
-      const cells = answers.kind === "class" ? [label, one, two].map(name) : [label, one, two];
+      const given = [label, one, two];
+      const named = answers.kind === "class" ? given.map(position => answers.named(i, position)) : given;
+      const cells = answers.question ? [answers.question(i), answers.choices(i).join(" / "), ...named] : named;
       return {id, cells, gap: Number(one !== two), right};
     });
   };
@@ -47,15 +49,16 @@ charts.kinds.disagreement = (body, number) => {
     const fits = e => e.gap > 0 && (answers.kind === "number" || where[state.group](e))
       && (!state.text || [e.id, ...e.cells].some(text => String(text).toLowerCase().includes(state.text)));
     const matching = found.filter(fits).sort((a, b) => b.gap - a.gap);
-    const columns = ["id", "label", "answer of A", "answer of B", ...(answers.kind === "number" ? ["|A − B|"] : [])];
+    const asked = answers.question ? ["question", "choices"] : [];
+    const columns = ["id", ...asked, "label", "answer of A", "answer of B", ...(answers.kind === "number" ? ["|A − B|"] : [])];
     const gap = e => answers.kind === "number" ? [shown(e.gap)] : [];
     const lines = matching.slice(0, MOST).map(e => [e.id, ...e.cells, ...gap(e)]);
     const none = element("p", {textContent: "No example fits."});
-    list.replaceChildren(lines.length ? charts.table(columns, lines, 4) : none);
+    list.replaceChildren(lines.length ? charts.table(columns, lines, 4 + asked.length) : none);
     const left = matching.length > MOST
       ? ` The first ${MOST} of ${matching.length.toLocaleString("en")} are listed.` : "";
-    const texts = answers.unit ? "" : " A run does not store the texts.";
-    const ids = `The ids are those of predictions.parquet.${texts}`;
+    const stored = answers.unit || answers.question ? "" : " The page does not have the texts.";
+    const ids = `The ids are those of predictions.parquet.${stored}`;
     note.textContent = `${ids}${left} ${answers.note}`.trim();
   };
   return () => {

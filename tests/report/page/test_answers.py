@@ -137,3 +137,25 @@ def test_labels_that_are_not_the_runs_are_refused(tmp_path):
         of_words(tmp_path / "a", GOLD, [["B-XXX", "O", "O", "O"], ["O", "O"]], "iob2")
     with pytest.raises(BadInput, match="cannot be shown"):
         of_words(tmp_path / "b", GOLD, [["O"], ["O", "O"]], "iob2")
+
+
+def choosing(folder, predictions, question="what"):
+    """Write the predictions of a run whose examples have three choices each."""
+    write(folder, [0, 1], predictions)
+    table = pd.read_parquet(folder / "predictions.parquet")
+    table["question"] = [f"{question} is it", "who was it"]
+    table["choices"] = [["a cat", "a dog", "</script>"], ["me", "you", "he"]]
+    table.to_parquet(folder / "predictions.parquet")
+    return folder
+
+
+def test_questions_and_their_choices_are_stored_once(tmp_path):
+    content = stored("accuracy", [], choosing(tmp_path / "a", [2, 1]), choosing(tmp_path / "b", [0, 0]))
+    assert content["question"] == ["what is it", "who was it"] and content["choices"][1] == ["me", "you", "he"]
+    assert content["classes"] == ["0", "1", "2"] and content["bits"] == 2  # no label is 2, but a prediction is
+    assert {n: base64.b64decode(p)[0] for n, p in content["runs"].items()} == {"0": 0b01_10, "1": 0b00_00}
+
+
+def test_long_questions_are_left_out_before_the_predictions(tmp_path):
+    content = stored("accuracy", [], choosing(tmp_path / "a", [2, 1], "what " * 200), most=1500)
+    assert "question" not in content and content["runs"].keys() == {"0"}
