@@ -176,7 +176,7 @@ def _complete(node: dict[str, Any], form: Form, given: set[str]) -> dict[str, An
         if "task.kind" not in given or of_words == form.tokens:  # else the run's classes are of another kind
             own = (("labels", form.labels), ("label_words", form.label_words))
             defaults |= {k: v for k, v in own if not node[k] and v}
-        if "task.kind" not in given:
+        if "task.kind" not in given and form.kind != "classification":
             defaults["kind"] = form.kind
     return node | defaults
 
