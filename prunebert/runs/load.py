@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from prunebert.entities import OUTSIDE
 from prunebert.errors import BadInput
 from prunebert.masks.top_v import Masks
 from prunebert.network import models
@@ -20,7 +21,6 @@ from prunebert.runs import artifacts, heads, reading
 from prunebert.runs import weights as runs_weights
 from prunebert.tasks import spans, words
 from prunebert.tasks.batching import padding_of
-from prunebert.tasks.entities import OUTSIDE
 
 BATCH = 32
 Second = list[Any] | None  # a text for each row; for multiple choice a list of texts for each row

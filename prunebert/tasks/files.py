@@ -58,7 +58,7 @@ def read(file: str, key: str) -> pd.DataFrame:
         ".tsv": lambda: with_whole_rows(
             read_separated(path, **NO_QUOTES), path, delimiter="\t", quoting=csv.QUOTE_NONE
         ),
-        ".jsonl": lambda: _table(_records(read_text(path), lines=True)),
+        ".jsonl": lambda: _table(_records(read_text(path), json_lines=True)),
         ".json": lambda: _table(_records(read_text(path))),
         ".parquet": lambda: _parquet(path),
     }
@@ -169,10 +169,10 @@ def _table(records: list[Any]) -> pd.DataFrame:
     return pd.DataFrame(records, dtype=object)
 
 
-def _records(text: str, lines: bool = False) -> list[Any]:
+def _records(text: str, json_lines: bool = False) -> list[Any]:
     """Parse JSON lines, a list of records, or a dict of records by id.
 
-    lines: the ending is that of JSON lines, so a single object in one line is a row, even if all its values are lists.
+    json_lines: the ending is .jsonl. A single object in one line is then a row, even if its values are all lists.
     """
     try:
         content = parse_json(text)
@@ -183,8 +183,8 @@ def _records(text: str, lines: bool = False) -> list[Any]:
         content = [_record(*line) for line in numbered]
     if isinstance(content, dict) and content and all(isinstance(v, dict) for v in content.values()):
         return list(content.values())
-    by_columns = isinstance(content, dict) and content and all(isinstance(v, list) for v in content.values())
-    if by_columns and not (lines and "\n" not in text.strip()):
+    is_row = json_lines and "\n" not in text.strip()
+    if not is_row and isinstance(content, dict) and content and all(isinstance(v, list) for v in content.values()):
         raise ValueError(
             f"it has a list for each of {listed(content)}, and a list of objects is needed, one for each row "
             "(in pandas: to_json(orient='records'))"

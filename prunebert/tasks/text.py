@@ -6,12 +6,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from prunebert.choices import Padding
+from prunebert.entities import Scheme
 from prunebert.errors import BadInput
 from prunebert.ranges import Fraction, Part, Text
 from prunebert.tasks import arguments, choice_table, conll, files, labelled, layouts, multiple_choice, sources, tokens
 from prunebert.tasks.arguments import Folder, Hub, Package, Tokens
 from prunebert.tasks.batching import width_of
-from prunebert.tasks.entities import Scheme
 from prunebert.tasks.request import Request
 
 if TYPE_CHECKING:

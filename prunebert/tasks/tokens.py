@@ -16,13 +16,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from prunebert import entities
 from prunebert.choices import Padding
+from prunebert.entities import OUTSIDE, Scheme
 from prunebert.errors import BadInput
 from prunebert.network.interface import IGNORED, Batch, Form
-from prunebert.tasks import entities, words
+from prunebert.tasks import words
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
-from prunebert.tasks.entities import OUTSIDE, Scheme
 from prunebert.tasks.holdout import split_off
 from prunebert.tasks.labels import given_names
 from prunebert.tasks.metric import compute

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from datasets import ClassLabel, Dataset, Features, List, Value
 from torch.nn import functional as F
 
 from prunebert.errors import BadInput
@@ -144,6 +145,23 @@ def test_indices_are_those_of_task_labels(make):
     assert task.labels == names
     by_words = {tuple(w): t for table in task.tables.values() for w, t in zip(table.words, table.label, strict=True)}
     assert by_words == {("the", "film"): ["O", "B-WORK"], ("plot", "it"): ["B-PER", "O"]}
+
+
+def test_a_data_set_of_the_hub_names_its_labels(model, tmp_path):
+    """Its numbers stand for the names of its feature, in the data set's order. task.labels gives another one."""
+    names = ["O", "B-PER", "I-PER"]
+    features = Features({"tokens": List(Value("string")), "ner": List(ClassLabel(names=names))})
+    for split in ("train", "validation"):
+        content = {"tokens": [["the", "actor", "plot"], []], "ner": [[0, 1, 2], []]}
+        Dataset.from_dict(content, features=features).to_parquet(tmp_path / f"{split}.parquet")
+    hub = {"path": str(tmp_path), "config": None, "text": ["tokens"], "label": "ner", "train": "train"}
+    settings = TASK | SETTINGS | {"hub": hub | {"eval": {"validation": "validation"}}, "text": None, "label": "label"}
+    given = {"tokenizer": model.tokenizer, "positions": 64, "train": None, "eval": None}
+    for labels in (None, ["I-PER", "B-PER", "O"]):
+        task = text_task(**given, **settings | {"labels": labels})
+        assert task.labels == (labels or names) and task.tables["train"].label.tolist() == [["O", "B-PER", "I-PER"], []]
+        batch = task.rows["train"].batch(np.arange(1), task.padding)
+        assert batch.labels.tolist() == [[-100, *(task.labels.index(name) for name in names), -100]]
 
 
 def test_sentences_are_held_out_whole(make):

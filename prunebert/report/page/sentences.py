@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from prunebert import entities
 from prunebert.errors import visible
 from prunebert.system.names import encodable
-from prunebert.tasks import entities
 
 
 class Sentences:

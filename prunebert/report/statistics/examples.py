@@ -139,7 +139,7 @@ def _examples(directory: Path, metric: str, columns: pyarrow.Table) -> Known:
 
 
 def _of_sentences(prediction: pd.Series, label: pd.Series, metric: str) -> pd.Series:
-    from prunebert.tasks.entities import as_iob2
+    from prunebert.entities import as_iob2
 
     read = list if metric.startswith("accuracy") else as_iob2
     pairs = zip(prediction.map(json.loads), label.map(json.loads), strict=True)

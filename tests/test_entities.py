@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prunebert import entities
 from prunebert.errors import BadInput
-from prunebert.tasks import entities
 
 # conlleval's tables of (prefix before, prefix now). An entity also begins and ends where the type changes.
 BEGINS = {*(f"{a}{b}" for a in "OBIES" for b in "BS"), *("OI", "OE", "EI", "EE", "SI", "SE")}
