@@ -97,4 +97,4 @@ def test_any_json_inside_squads_layout(tmp_path, place, value):
 
 def test_one_json_line_of_lists_is_a_row(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"words": ["a", "b"], "tags": ["O", "O"]}\n')
-    assert files.read(str(tmp_path / "a.jsonl"), "task.train").words.tolist() == [["a", "b"]]
+    assert sources.read(str(tmp_path / "a.jsonl"), "task.train").words.tolist() == [["a", "b"]]
