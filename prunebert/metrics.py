@@ -79,6 +79,21 @@ class Correlation(evaluate.Metric):
             }
 
 
+def multilabel_metrics(predictions: np.ndarray, references: np.ndarray) -> dict[str, float]:
+    """Return micro F1, macro F1 and the share of rows whose labels are all right, fractions in [0, 1].
+
+    F1 is 0 for a label that no row has or gets, which counts in the mean of macro F1 (scikit-learn's zero_division=0).
+
+    Args:
+        predictions, references: [rows, labels] truth values.
+    """
+    scores = {
+        f"{average}_f1": float(sk.f1_score(references, predictions, average=average, zero_division=0.0))
+        for average in ("micro", "macro")
+    }
+    return scores | {"subset_accuracy": float(sk.accuracy_score(references, predictions))}
+
+
 PUNCTUATION = str.maketrans("", "", string.punctuation)
 ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 

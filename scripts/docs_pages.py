@@ -24,7 +24,7 @@ from prunebert.system import console
 ROOT = Path(__file__).parents[1]
 GROUPS = {  # the groups of reference/keys.md: their titles, and the options whose keys are shown
     "fit": ("The training budget", ["paper"]),
-    "task": ("The data", ["file", "squad", "mlm"]),
+    "task": ("The data", ["file", "hub", "squad", "mlm"]),
     "model": ("The pre-trained network", ["bert-base"]),
     "distill": ("The teacher's loss", ["logits", "tinybert", "hidden_cosine"]),
     "augment": ("New training texts", ["mlm"]),

@@ -2,7 +2,9 @@
 
     root/models/bert-base-uncased/config.json …      root/datasets/nyu-mll/glue/README.md …
 
-Enough for HF_ENDPOINT with huggingface_hub 2, transformers 5 and datasets 5; one revision, `main`.
+    root/tags/v1/datasets/nyu-mll/glue/README.md …
+
+Enough for HF_ENDPOINT with huggingface_hub 2, transformers 5 and datasets 5: the revision `main`, and tags.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 API = re.compile(r"/api/(models|datasets)/(.+?)(?:/(revision|tree|paths-info)/([^/]+)(?:/(.*))?)?")
+REFS = re.compile(r"/api/(models|datasets)/(.+)/refs")
 RESOLVE = re.compile(r"/(datasets/)?(.+?)/resolve/([^/]+)/(.+)")
 GLUE = {
     "rte": (
@@ -49,7 +52,9 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
         url = urlsplit(self.path)
         try:
-            if match := API.fullmatch(url.path):
+            if match := REFS.fullmatch(url.path):
+                self._json(self._refs(*match.groups()))
+            elif match := API.fullmatch(url.path):
                 self._json(self._api(*match.groups(), query=parse_qs(url.query), form=parse_qs(body)))
             elif match := RESOLVE.fullmatch(url.path):
                 self._file(*match.groups())
@@ -59,6 +64,17 @@ class Handler(BaseHTTPRequestHandler):
             self._send(404, b"{}", {"X-Error-Code": str(error)})
 
     do_HEAD = do_POST = do_GET
+
+    def _refs(self, kind: str, name: str) -> Any:
+        main = {"name": "main", "ref": "refs/heads/main", "targetCommit": _commit(self._repository(kind, name, None))}
+        tags = [
+            {"name": tag, "ref": f"refs/tags/{tag}", "targetCommit": _commit(folder)}
+            for tag, folder in self._tags(kind, name).items()
+        ]
+        return {"branches": [main], "converts": [], "tags": tags}
+
+    def _tags(self, kind: str, name: str) -> dict[str, Path]:
+        return {p.name: p / kind / name for p in self.root.glob("tags/*") if (p / kind / name).is_dir()}
 
     def _api(self, kind: str, name: str, what: str, revision: str, path: str, *, query: dict, form: dict) -> Any:
         repository = self._repository(kind, name, revision)
@@ -94,9 +110,12 @@ class Handler(BaseHTTPRequestHandler):
             or not any(p.is_file() for p in folder.iterdir())
         ):
             raise Missing("RepoNotFound")
-        if revision not in (None, "main", _commit(folder)):
-            raise Missing("RevisionNotFound")
-        return folder
+        if revision in (None, "main", _commit(folder)):
+            return folder
+        for tag, tagged in self._tags(kind, unquote(name)).items():
+            if revision in (tag, _commit(tagged)):
+                return tagged
+        raise Missing("RevisionNotFound")
 
     def _json(self, content: Any) -> None:
         self._send(200, json.dumps(content).encode(), {"Content-Type": "application/json"})
@@ -192,6 +211,19 @@ def make_glue(root: Path) -> None:
             file = repository / config / f"{split}-00000-of-00001.parquet"
             Dataset.from_dict(table, features=Features(columns)).to_parquet(file)
     (repository / "README.md").write_text("\n".join([*readme, "---", "# GLUE, or something of its shape", ""]))
+
+
+def make_set(folder: Path, features: Any, splits: dict[str, dict[str, list]]) -> None:
+    """A data set of one configuration: a README.md, and a Parquet file a split."""
+    from datasets import Dataset, disable_progress_bars
+
+    disable_progress_bars()
+    folder.mkdir(parents=True)
+    readme = ["---", "configs:", "- config_name: default", "  data_files:"]
+    for split, table in splits.items():
+        readme += [f"  - split: {split}", f"    path: {split}.parquet"]
+        Dataset.from_dict(table, features=features).to_parquet(folder / f"{split}.parquet")
+    (folder / "README.md").write_text("\n".join([*readme, "---", ""]))
 
 
 def make_bert(root: Path) -> Path:

@@ -27,10 +27,12 @@ nothing is written into RUN.
   prunebert evaluate RUN task.eval=other.csv          another file of its task
   prunebert evaluate RUN task=rte                     another task with the same classes
   prunebert evaluate RUN task=file task.eval=my.csv task.text=sentence
+  prunebert evaluate RUN task=hub task.path=stanfordnlp/imdb task.eval=test
 
 The overrides are those of a run: task=…, task.…=…, corpus=…, impl=…, hydra.searchpath=…. Classes, label words and
 maximum length come from the run where a file of your own does not give them. An untrained label-words head works on
 every task with label words. Any other head works on tasks with the same classes, in any order."""
+OWN_DATA = ("file", "hub")  # seed_name of the tasks whose data the user chooses
 GROUPS = ("task", "corpus", "impl")
 Compose = Callable[[list[str]], tuple[dict[str, Any], Callable[..., Any]]]
 
@@ -153,7 +155,9 @@ def _classes_were_named(root: Path, facts: dict[str, Any]) -> bool:
     task = config.get("task") if isinstance(config, dict) else None
     if isinstance(task, dict):
         return bool(task.get("labels"))
-    return "task=file" not in shlex.split(facts["command"])  # a task delta has no record of the configuration
+    return not {f"task={name}" for name in OWN_DATA} & {
+        *shlex.split(facts["command"])
+    }  # a task delta has no record of the configuration
 
 
 def _without_indices(node: dict[str, Any]) -> dict[str, Any]:
@@ -171,7 +175,7 @@ def _complete(node: dict[str, Any], form: Form, given: set[str]) -> dict[str, An
     if node.get("eval") and not node.get("train"):
         # nothing is trained, and the constant baseline is then that of this file, or of the first one
         defaults["train"] = next(iter(node["eval"].values())) if isinstance(node["eval"], dict) else node["eval"]
-    if node.get("seed_name") == "file" and not form.span and not form.masked_lm:
+    if node.get("seed_name") in OWN_DATA and not form.span and not form.masked_lm:
         of_words = node.get("kind") == "tokens"
         if "task.kind" not in given or of_words == form.tokens:  # else the run's classes are of another kind
             own = (("labels", form.labels), ("label_words", form.label_words))
@@ -188,7 +192,7 @@ def _head_for(run: Loaded, form: Form) -> str:
         BadInput: no head fits.
     """
     trained, name = run.form, f"{run.facts['method']} of {run.form.name}"
-    if (form.span, form.masked_lm, form.tokens) != (trained.span, trained.masked_lm, trained.tokens):
+    if _outputs(form) != _outputs(trained):
         raise BadInput(f"task={form.name}: {name} predicts {_outputs(trained)}, but this task needs {_outputs(form)}")
     if form.choices != trained.choices:
         raise BadInput(
@@ -218,9 +222,13 @@ def _head_for(run: Loaded, form: Form) -> str:
 
 
 def _outputs(form: Form) -> str:
-    if form.tokens:
-        return "labels of words"
-    return "spans of text" if form.span else "words" if form.masked_lm else "labels of texts"
+    kinds = {
+        "span": "spans of text",
+        "masked_lm": "words",
+        "tokens": "labels of words",
+        "multilabel": "several labels of each text",
+    }
+    return next((words for kind, words in kinds.items() if getattr(form, kind)), "labels of texts")
 
 
 def _classes(form: Form) -> str:

@@ -29,6 +29,10 @@ layers = torch.stack([h{cls} for h in hidden])
 mixed = torch.einsum("l,l...->...", head["mix"].softmax(0), layers)
 logits = linear(relu(linear(mixed, head["hidden.weight"], head["hidden.bias"])), head["out.weight"], head["out.bias"])
 """
+SEVERAL = (
+    " A text may have several labels. Its labels are those with a logit above 0: a sigmoid above 0.5. This threshold "
+    "was not tuned."
+)
 IMPORTS = {"AutoModel": "from safetensors.torch import load_file\nfrom torch.nn.functional import linear, relu\n"}
 
 
@@ -53,7 +57,7 @@ tags: [pruning, prunebert]
 
 # {facts["model"]} on {facts["task"]}, pruned by {facts["method"]}
 
-{_loading(run, auto_class)}
+{_loading(run, auto_class)}{SEVERAL if run.form.multilabel else ""}
 
 ```python
 {_snippet(run, auto_class, out)}```

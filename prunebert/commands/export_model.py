@@ -83,7 +83,8 @@ def _config(run: Loaded) -> Any:
     elif name in ("AutoModelForSequenceClassification", "AutoModelForTokenClassification"):
         config.num_labels = run.form.outputs
         if name == "AutoModelForSequenceClassification":
-            config.problem_type = "regression" if run.form.regression else "single_label_classification"
+            several = "multi_label_classification" if run.form.multilabel else "single_label_classification"
+            config.problem_type = "regression" if run.form.regression else several
         if not run.form.regression:
             config.id2label = dict(enumerate(run.form.labels))
             config.label2id = {label: i for i, label in enumerate(run.form.labels)}

@@ -38,6 +38,7 @@ def constant(row: dict[str, Any]) -> str:
         "span": "never an answer",
         "masked_lm": "always the commonest token",
         "choices": "always the commonest position",
+        "multilabel": "always the labels that most training rows have",
     }
     if form.get("tokens") and row.get("data", {}).get("scheme") != "none":
         return "never an entity"

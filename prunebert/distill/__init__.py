@@ -43,6 +43,9 @@ def logits(
 
     SMP: w = 0.5, T = 2. Its Eq. 7 writes the reverse of the direction that its code computes.
     Spans: the mean over start and end. Labels of words: the mean over the words' first tokens.
+    Spans: the mean over start and end.
+    Several labels: the mean over rows and labels of T² KL between the two distributions (label, no label), whose
+    probabilities are sigmoid(±z/T).
     Regression: the squared difference of the two predictions. In the released code T² KL over a single logit is 0, so
     STS-B was never distilled there.
 
@@ -90,7 +93,8 @@ def tinybert(
     - Attention: scores before the softmax; entries at or below -100 (padding) are set to 0.
     - Hidden states: the embeddings' output is one of them.
     - Logits: -p_teacher log p_student, a mean over batch × classes. Spans: start and end are separate rows. Labels of
-      words: the words' first tokens are the rows.
+      words: the words' first tokens are the rows. Of several labels, each is a row of two classes: the label and its
+      absence, whose logit is 0.
 
     These terms replace the task's loss. Regression has no logits term: it keeps the task's squared error instead.
 
@@ -180,11 +184,14 @@ def _unpadded(scores: Tensor) -> Tensor:
 def _rows(out: Outputs, batch: Batch, task: Task, temperature: float) -> Tensor:
     """Return logits / T as [rows, choices]. For spans start and end are two rows over the tokens, without padding.
 
-    For labels of words a row is a word's first token, which is what the task's loss reads.
+    For labels of words a row is a word's first token, which is what the task's loss reads. Of several labels, each is a
+    row with the label's logit and 0, because softmax([z, 0]) is sigmoid(z) and its complement.
     """
     logits = out.logits.float() / temperature
-    if task.tokens:
+    if getattr(task, "tokens", False):  # a class of the user's may lack these two
         return logits[batch.labels != IGNORED]
+    if getattr(task, "multilabel", False):
+        return torch.stack([logits, torch.zeros_like(logits)], -1).flatten(0, 1)
     if not task.span:
         return logits
     pad = batch.inputs["attention_mask"] == 0

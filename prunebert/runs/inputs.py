@@ -72,7 +72,11 @@ def require(fields: Node, nodes: tuple[str, ...] = NODES) -> None:
 
 
 def require_own_files(task: Node) -> None:
-    """Raise BadInput for the first missing file of task.train and task.eval."""
+    """Raise BadInput for the first missing file of task.train and task.eval, and for what can be no task.path."""
+    if task.get("revision"):
+        arguments.hub_path(task.get("path"))
+        arguments.hub_splits(task.get("eval"))
+        return  # its train and eval are splits
     if isinstance(task.get("train"), str):
         paths.find(task["train"], "task.train")
     for file in layouts.evaluation_files(task.get("eval")).values():
@@ -127,8 +131,8 @@ def _targets(value: Any) -> Iterator[tuple[str, Node]]:
 def _text(node: Node) -> None:
     name = node.get("seed_name") or node["name"]
     arguments.words("task.label_words", node["label_words"])
-    arguments.own_columns(node["train"], node["eval"], node["text"], node["label"])
-    if node["train"]:
+    arguments.own_columns(node["train"], node["eval"], node["text"], node["label"], node["kind"])
+    if node["train"] or node.get("revision"):
         require_own_files(node)
     elif node["data_dir"]:
         folder = node["folder"] or layouts.refuse_without_layout(name, node["data_dir"])

@@ -70,10 +70,11 @@ class Loaded:
                 two columns of text, the second one begins each choice.
 
         Returns:
-            For each text its label or number. For labels of words a list with a label for each word. A word without a
-            token, such as one beyond the task's max_length, has the label "O"; None if the task has no such label.
-            For a question the answer, "" for no answer. For multiple choice the position of the chosen text, from 0.
-            For masked-LM the text's words for its [MASK]s.
+            For each text its label or number; where a text has several labels, the list of those above a probability of
+            0.5. For labels of words a list with a label for each word. A word without a token, such as one beyond the
+            task's max_length, has the label "O"; None if the task has no such label. For a question the answer, "" for
+            no answer. For multiple choice the position of the chosen text, from 0. For masked-LM the text's words for
+            its [MASK]s.
 
         Raises:
             BadInput: a single text was given in place of a list, or the texts do not fit the run's task.
@@ -97,6 +98,8 @@ class Loaded:
         if len(self.form.labels) < logits.shape[-1]:
             count = len(self.form.labels)
             raise BadInput(f"{self.form.name} has {count} labels for {logits.shape[-1]} outputs; use logits instead")
+        if self.form.multilabel:
+            return [[self.form.labels[i] for i in row.nonzero()[:, 0].tolist()] for row in logits > 0]
         return [self.form.labels[i] for i in logits.argmax(-1).tolist()]
 
     def _labels_of_words(self, sentences: list[list[str]], second: list[str] | None) -> list[list[str | None]]:

@@ -38,7 +38,11 @@ OPTIONAL: Kinds = {
     **{"architecture": (dict,), "overlaps": (list,), "tuning": (dict,)},
     **{"trained_scores": (int, MAYBE), "model_parameters": (int,)},
 }
-DATA: Kinds = {"rows": (dict, MAYBE), "fingerprint": (dict, MAYBE), "scheme": (str,)}
+DATA: Kinds = {
+    **dict.fromkeys(("rows", "fingerprint"), (dict, MAYBE)),
+    **dict.fromkeys(("config", "revision"), (str, MAYBE)),  # of task=hub
+    "scheme": (str,),
+}
 FORM: Kinds = {
     "name": (str,),
     **dict.fromkeys(("span", "regression", "masked_lm", "pair"), (bool,)),

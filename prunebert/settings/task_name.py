@@ -24,10 +24,10 @@ def of(node: dict[str, Any], option: str, words: list[str]) -> str:
 
 
 def _of_data(node: dict[str, Any], option: str, words: list[str]) -> str:
-    """Return the name of a task's data: task.name, or else the stem of the user's own file, or else the option.
+    """Return the name of a task's data: task.name, or else the stem of the user's data, or else the option.
 
-    Published numbers and known overlaps of data belong to the names of prunebert's own tasks. A file of the user's
-    therefore gets none of these names.
+    Published numbers and known overlaps of data belong to the names of prunebert's own tasks. Data that the
+    user chooses, a file or a data set of the hub, therefore get none of these names.
 
     Args:
         node: the task's configuration.
@@ -45,7 +45,7 @@ def _of_data(node: dict[str, Any], option: str, words: list[str]) -> str:
         refuse_bad(node, option)
         return str(node["name"])
     stem = _stem(node) or option
-    return f"{stem}_file" if stem in _others(option) else stem
+    return f"{stem}_{'hub' if node.get('path') else 'file'}" if stem in _others(option) else stem
 
 
 def refuse_bad(node: dict[str, Any], option: str) -> None:
@@ -64,7 +64,7 @@ def _others(option: str) -> set[str]:
 
 def _stem(node: dict[str, Any]) -> str:
     """Return the last part of where the rows come from, without its ending and with safe characters alone."""
-    places = (node.get("train"), node.get("data_dir"), (node.get("hub") or {}).get("path"))
+    places = (node.get("path"), node.get("train"), node.get("data_dir"), (node.get("hub") or {}).get("path"))
     place = next((str(place) for place in places if place), "")
     last = re.split(r"[/\\]", place.rstrip("/\\"))[-1]
     stem = re.sub(r"(?i)\.(csv|tsv|jsonl?|parquet|conll|iob2?|bio|txt)$", "", last)

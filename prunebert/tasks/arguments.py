@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Annotated, Any
 
 from prunebert.errors import BadInput
@@ -38,15 +40,52 @@ def column(key: str, value: Any) -> str:
     )
 
 
+def hub_path(path: str | None) -> str:
+    """Return the name of a data set of the hub. Raises BadInput for none, and for what can be no such name."""
+    example = "as task.path=fancyzhx/ag_news"
+    if path is None:
+        raise BadInput(f"task=hub needs task.path=NAME, a data set of the hub, {example}")
+    if not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", path):
+        raise BadInput(
+            f"task.path={path}: must be the name of a data set of the hub, {example}; for a file use task=file"
+        )
+    if os.path.lexists(path):
+        raise BadInput(
+            f"task.path={path}: a file or folder has this name here, and would be read in place of the hub's data set; "
+            "start from another folder, or use task=file"
+        )
+    return path
+
+
+def hub_splits(eval: Any) -> dict[str, str] | None:
+    """Return {name here: split} of task.eval for a data set of the hub; None if it is not given.
+
+    Raises BadInput for a value that is neither a split nor such a table.
+    """
+    if eval is None:
+        return None
+    named = {eval: eval} if isinstance(eval, str) else eval
+    if not isinstance(named, dict) or not named or not all(isinstance(x, str) and x for x in (*named, *named.values())):
+        raise BadInput(
+            f"task.eval={eval}: must be a split, or splits by name, as 'task.eval={{easy: test_easy, hard: test_hard}}'"
+        )
+    if "train" in named:
+        raise BadInput(f"task.eval={eval}: a split for evaluation cannot be named train; give it another name here")
+    return named
+
+
 def own_columns(
-    train: str | None, eval: Any, text: str | int | list[str | int] | None, label: str | int
-) -> tuple[list[str], str]:
+    train: str | None, eval: Any, text: str | int | list[str | int] | None, label: Any, kind: str = "classification"
+) -> tuple[list[str], str | list[str]]:
     """Return the columns of text and of labels in the user's own file. Without a file there are no columns of text.
+
+    A list of columns of labels is for task.kind=multilabel: each of them is a label.
 
     Raises:
         BadInput: columns or task.eval without task.train, a file without a column of text, or one column for both.
     """
-    label = column("task.label", label)
+    several = isinstance(label, list) and kind == "multilabel"
+    label = _label_columns(label) if several else column("task.label", label)
     if not train:
         if eval is not None or text is not None or label != "label":
             raise BadInput("task.eval, task.text and task.label describe your own file; name it with task.train=FILE")
@@ -54,8 +93,8 @@ def own_columns(
     if text is None or text == []:
         raise BadInput("task.text is needed to read your file: name its column of text, or two: task.text=[a,b]")
     columns = [column("task.text", c) for c in (text if isinstance(text, list) else [text])]
-    if label in columns:
-        raise BadInput(f"task.text={label}: task.label={label} is the same column; name the column of text")
+    if both := [name for name in (label if several else [label]) if name in columns]:
+        raise BadInput(f"task.text={both[0]}: task.label={both[0]} is the same column; name the column of text")
     return columns, label
 
 
@@ -80,6 +119,17 @@ def choice_columns(kind: str, choices: Any, others: list[str]) -> list[str]:
     for i, name in enumerate(columns):
         if name in [*columns[:i], *others]:
             raise BadInput(f"task.choices=[{','.join(columns)}]: {name} is another choice, text or label")
+    return columns
+
+
+def _label_columns(label: list[Any]) -> list[str]:
+    """Return the columns that are a label each. Raises BadInput for fewer than two, and for one that occurs twice."""
+    columns = [column("task.label", name) for name in label]
+    if len(columns) < 2 or len({*columns}) < len(columns):
+        raise BadInput(
+            f"task.label=[{','.join(columns)}]: must be two or more different columns of 0 and 1; one column with "
+            "lists of names is given without brackets"
+        )
     return columns
 
 

@@ -40,9 +40,10 @@ def hold_out(
     """Split a table and its labels into "train" and "validation". The split is the same for every seed.
 
     Args:
-        gold: [rows], class indices or numbers.
+        gold: [rows], class indices or numbers; [rows, labels] where a row may have several labels.
         part: the fraction (float) or the number (int) of the rows of "validation".
-        names: the classes, whose proportions are kept; none for numbers.
+        names: the classes, whose proportions are kept; none for numbers. The proportions of sets of several labels are
+            kept if each set has two rows, and each part has room for one of each.
         key: the key that asks for the split, for messages.
 
     Raises BadInput for a fraction outside (0, 1), and for too few rows of a class.
@@ -50,13 +51,15 @@ def hold_out(
     refuse_bad_fraction(part, key)
     from sklearn.model_selection import train_test_split  # takes a second to import, and most tasks do not need it
 
+    rows = np.arange(len(table))
+    held_out = part if isinstance(part, int) else math.ceil(part * len(table))
     strata = None
-    if names:
+    if gold.ndim > 1:
+        strata = _label_sets(gold, min(held_out, len(table) - held_out))
+    elif names:
         strata = table.label.map(str).to_numpy(dtype=object)
         if len(set(strata)) != len(set(gold.tolist())):  # a class is spelt in several ways
             strata = gold
-    rows = np.arange(len(table))
-    held_out = part if isinstance(part, int) else math.ceil(part * len(table))
     _refuse_few_rows(f"{key}={part}", REMEDIES[key], held_out, len(table), strata)
     try:
         train, validation = train_test_split(rows, test_size=part, random_state=0, stratify=strata)
@@ -65,6 +68,16 @@ def hold_out(
     parts = {"train": train, "validation": validation}
     tables = {split: table.iloc[part].reset_index(drop=True) for split, part in parts.items()}
     return tables, {split: gold[part] for split, part in parts.items()}
+
+
+def _label_sets(gold: np.ndarray, smaller: int) -> np.ndarray | None:
+    """Return the set of labels of each row, as text; None if the sets cannot be in the same proportion in both parts.
+
+    smaller: the rows of the smaller part.
+    """
+    sets = np.array(["".join("1" if present else "0" for present in row) for row in gold], dtype=object)
+    counts = np.unique(sets.astype(str), return_counts=True)[1]
+    return sets if counts.min() >= 2 and len(counts) <= smaller else None
 
 
 def _refuse_few_rows(setting: str, remedy: str, held_out: int, rows: int, strata: np.ndarray | None) -> None:

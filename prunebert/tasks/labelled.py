@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,7 @@ class TextTask:
     max_length: int  # of a row, in tokens
     augmented: int = 0  # the last rows of train that are augmented copies
     pad_to: Padding = "longest"  # what the rows of a batch are padded to
+    origin: dict[str, Any] = field(default_factory=dict)  # see Request
     span = False
     masked_lm = False
     tokens = False
@@ -125,7 +126,7 @@ class TextTask:
             "rows": {s: len(t) for s, t in self.tables.items()},
             "fingerprint": {s: rows.fingerprint() for s, rows in self.rows.items()},
         }
-        return facts | ({"augmented": self.augmented} if self.augmented else {})
+        return facts | self.origin | ({"augmented": self.augmented} if self.augmented else {})
 
     def form(self) -> Form:
         return Form(
@@ -160,7 +161,8 @@ def load(request: Request, tables: Tables, *, regression: bool) -> TextTask:
 
     Raises BadInput for labels and settings that do not fit each other.
     """
-    given = None if request.labels is None else given_names(request.labels)
+    classes = request.labels or (tables["train"].attrs.get("classes") if request.origin else None)
+    given = None if classes is None else given_names(classes)
     metric = request.metric or f"prunebert.metrics:{'Correlation' if regression else 'Accuracy'}"
     label = request.label
     if regression:
@@ -169,7 +171,7 @@ def load(request: Request, tables: Tables, *, regression: bool) -> TextTask:
     else:
         tables = {split: with_hub_names(table, given or []) for split, table in tables.items()}
         names = given or label_names(located(tables["train"]), label, tables["train"].attrs["source"])
-        by_index = given is not None and request.label_indices
+        by_index = request.labels is not None and request.label_indices
         gold = gold_classes(tables, names, label, by_index=by_index, own=request.own)
     if metric not in FOR_ANY_LABELS:
         find_for(metric, names)  # before anything is tokenised, though `evaluate` takes a second to import
@@ -198,4 +200,5 @@ def load(request: Request, tables: Tables, *, regression: bool) -> TextTask:
         max_length=request.max_length,
         augmented=len(tables["train"]) - original_rows,
         pad_to=request.padding,
+        origin=request.origin,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from prunebert.choices import Padding
@@ -23,7 +23,7 @@ class Request:
     tokenizer: Any
     source: str  # a file, a folder, a package or the hub's name
     own: bool  # the files are the user's own
-    label: str  # the column of labels, for messages
+    label: str  # the column of labels, or the list of them, for messages
     labels: list[Any] | None  # as given
     label_words: list[str] | None
     label_indices: bool
@@ -35,6 +35,7 @@ class Request:
     metric: str | None
     score: str | None
     augment: Augment | None
+    origin: dict[str, Any] = field(default_factory=dict)  # config and commit of a data set of the hub, for result.json
 
     def inputs(self) -> list[str]:
         """Return the columns that the network reads."""

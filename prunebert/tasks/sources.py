@@ -15,28 +15,36 @@ import pandas as pd
 
 from prunebert.errors import BadInput, did_you_mean
 from prunebert.system import hub, packaged
-from prunebert.tasks import files, layouts
+from prunebert.tasks import files, hub_sets, layouts
 from prunebert.tasks.files import is_unicode, kind_of, read, row_of
 
 Tables = dict[str, pd.DataFrame]  # "train" and the evaluation splits by name
-# (raw table, columns of text, column of labels, source) -> table with the common columns, as `columns` returns it
-Pick = Callable[[pd.DataFrame, list[str], str, str], pd.DataFrame]
+# (raw table, columns of text, column or columns of labels, source) -> table with the common columns, as `columns`
+# returns it
+Pick = Callable[[pd.DataFrame, list[str], Any, str], pd.DataFrame]
 OTHER_SOURCES = (
     "a folder in GLUE's layout (task.data_dir=FOLDER), your own files (task=file task.train=FILE), "
     "or the embedded data (task=rotten_tomatoes, from prunebert[demo])"
 )
 
 
-def columns(table: pd.DataFrame, text: list[str], label: str, source: str) -> pd.DataFrame:
+def columns(table: pd.DataFrame, text: list[str], label: str | list[str], source: str) -> pd.DataFrame:
     """Pick the text and label columns and give them their common names.
 
-    Numbers become text, and bytes are decoded. Raises BadInput for a column that is missing or exists twice, and for a
-    row without text.
+    Numbers become text, and bytes are decoded. Of several columns of labels, a row's label is the list of its values.
+
+    Raises BadInput for a column that is missing or exists twice, and for a row without text.
     """
     if not 1 <= len(text) <= 2:
         raise BadInput(f"task.text={text}: one or two columns of text are allowed")
-    names = require_columns(table, [*(("task.text", t) for t in text), ("task.label", label)], source)
-    labels = table.iloc[:, names.index(label)].reset_index(drop=True)  # of its own type: text may be no Unicode
+    label_columns = label if isinstance(label, list) else [label]
+    wanted = [*(("task.text", t) for t in text), *(("task.label", column) for column in label_columns)]
+    names = require_columns(table, wanted, source)
+    if isinstance(label, list):
+        values = [table.iloc[:, names.index(column)].tolist() for column in label]
+        labels = pd.Series(list(map(list, zip(*values, strict=True))), dtype=object)
+    else:
+        labels = table.iloc[:, names.index(label)].reset_index(drop=True)  # of its own type: text may be no Unicode
     picked = pd.DataFrame({"id": range(len(table)), "label": labels})
     for name, column in zip(["text_a", "text_b"], text, strict=False):
         picked[name] = _texts(table.iloc[:, names.index(column)], column, source)
@@ -67,39 +75,71 @@ def require_columns(table: pd.DataFrame, wanted: list[tuple[str, str]], source: 
 def from_hub(
     task: str,
     pick: Pick = columns,
+    key: str = "task.hub",
+    tuning: bool = False,
     *,
     path: str,
     config: str | None,
     text: list[str],
-    label: str,
+    label: str | list[str],
     train: str,
-    eval: dict[str, str],
+    eval: dict[str, str] | None,
+    revision: str = hub_sets.MAIN,
 ) -> Tables:
     """Load a data set from the hub or its cache. Raises BadInput within seconds if there is neither.
 
     Args:
         task: the task's name, for messages.
         pick: gives the columns their common names.
-        path, config: the data set's name and configuration on the hub; a null configuration is the only one.
+        key: begins the keys of the settings below, for messages.
+        tuning: whether training rows replace the evaluation data.
+        path, config: the data set's name and configuration on the hub; None if it has only one.
         text: one or two columns of text.
-        label: the column of labels.
+        label: the column or columns of labels.
         train: the training split.
-        eval: {name here: split on the hub} of the evaluation splits.
-    """
-    hub.prepare()
-    import datasets
+        eval: {name here: split on the hub} of the evaluation splits; None: see hub_sets.evaluation_splits.
+        revision: a branch, tag or commit.
 
-    datasets.disable_progress_bars()
+    Returns the tables. `attrs["origin"]` of each has the configuration and the commit that were read.
+    """
     with hub.explained(f"task={task} ({path})", OTHER_SOURCES):
-        loaded = datasets.load_dataset(path, config)
-    tables = {}
-    for name, split in {"train": train, **eval}.items():
+        loaded = hub_sets.load(path, config, revision, key)
+    tables, several = {}, isinstance(label, list)
+    for name, split in {"train": train, **hub_sets.evaluation_splits(loaded, eval, path, tuning)}.items():
         if split not in loaded:
-            raise BadInput(f"{path} has no split {split}; it has {', '.join(loaded)}")
+            setting = f"{key}.{'train' if name == 'train' else 'eval'}={split}"
+            raise BadInput(f"{setting}: {path} has no split {split}; it has {', '.join(loaded)}")
         tables[name] = pick(loaded[split].to_pandas(), text, label, f"{path} {split}")
-        feature = loaded[split].features[label]
-        tables[name].attrs["classes"] = getattr(getattr(feature, "feature", feature), "names", None)  # of a list's too
+        tables[name].attrs["classes"] = None if several else classes_of(loaded[split].features[label])
+        tables[name].attrs["origin"] = {
+            "config": getattr(loaded[split], "config_name", None),
+            "revision": hub_sets.commit_of(loaded[split]),
+        }
     return tables
+
+
+def classes_of(feature: Any) -> list[str] | None:
+    """Return the names of the classes that the numbers, or the lists of numbers, of a column of the hub stand for."""
+    inner = feature[0] if isinstance(feature, list) else getattr(feature, "feature", feature)
+    return getattr(inner, "names", None)
+
+
+def with_names(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with the names of the hub's classes in place of its numbers, if the hub names them.
+
+    A number that is no index stays: the hub marks rows without a label with -1.
+    """
+    if not (classes := table.attrs.get("classes")):
+        return table
+
+    def named(value: Any) -> Any:
+        if isinstance(value, list | np.ndarray):
+            return [named(item) for item in value]
+        return classes[value] if isinstance(value, int | np.integer) and 0 <= value < len(classes) else value
+
+    renamed = table.assign(label=pd.Series([named(value) for value in table.label.tolist()], table.index, object))
+    renamed.attrs = table.attrs
+    return renamed
 
 
 def from_folder(
@@ -109,7 +149,7 @@ def from_folder(
     *,
     name: str,
     text: list[str],
-    label: str,
+    label: str | list[str],
     train: str,
     eval: dict[str, str],
     header: list[str] | None = None,
@@ -122,7 +162,7 @@ def from_folder(
         pick: gives the columns their common names.
         name: the task's folder in `data_dir`.
         text: one or two columns of text.
-        label: the column of labels.
+        label: the column or columns of labels.
         train: the training file.
         eval: {split: file} of the evaluation files.
         header: the columns' names, for files without a header line.
@@ -153,7 +193,7 @@ def from_files(
     train: str,
     eval: str | dict[str, str] | None,
     text: list[str],
-    label: str,
+    label: str | list[str],
     pick: Pick = columns,
     parse: Callable[[str, str], pd.DataFrame] = read,
 ) -> Tables:
@@ -162,7 +202,7 @@ def from_files(
     Args:
         eval: one evaluation file, or {split: file}.
         text: one or two columns of text.
-        label: the column of labels.
+        label: the column or columns of labels.
         pick: gives the columns their common names.
         parse: (file, its key) -> raw table.
     """
@@ -173,7 +213,7 @@ def from_files(
     return tables
 
 
-def _own(raw: pd.DataFrame, file: str, text: list[str], label: str, pick: Pick) -> pd.DataFrame:
+def _own(raw: pd.DataFrame, file: str, text: list[str], label: str | list[str], pick: Pick) -> pd.DataFrame:
     """Pick the columns of a user's file, in which every row needs a label."""
     table = pick(raw, text, label, file)
     missing = (table.label.isna() | (table.label.map(str).str.strip() == "")).to_numpy(bool)
@@ -183,7 +223,7 @@ def _own(raw: pd.DataFrame, file: str, text: list[str], label: str, pick: Pick) 
 
 
 def from_package(
-    pick: Pick = columns, *, file: str, where: dict[str, str], text: list[str], label: str, **package: Any
+    pick: Pick = columns, *, file: str, where: dict[str, str], text: list[str], label: str | list[str], **package: Any
 ) -> Tables:
     """Load a CSV inside an installed package.
 

@@ -9,7 +9,19 @@ from prunebert.choices import Padding
 from prunebert.entities import Scheme
 from prunebert.errors import BadInput
 from prunebert.ranges import Fraction, Part, Text
-from prunebert.tasks import arguments, choice_table, conll, files, labelled, layouts, multiple_choice, sources, tokens
+from prunebert.tasks import (
+    arguments,
+    choice_table,
+    conll,
+    files,
+    label_sets,
+    labelled,
+    layouts,
+    multilabel,
+    multiple_choice,
+    sources,
+    tokens,
+)
 from prunebert.tasks.arguments import Folder, Hub, Package, Tokens
 from prunebert.tasks.batching import width_of
 from prunebert.tasks.request import Request
@@ -24,7 +36,7 @@ def text_task(
     tokenizer: Any,
     positions: int,
     name: Text | None,
-    kind: Literal["classification", "regression", "tokens", "choices"],
+    kind: Literal["classification", "regression", "multilabel", "tokens", "choices"],
     hub: Hub | None,
     folder: Folder | None,
     package: Package | None,
@@ -32,7 +44,7 @@ def text_task(
     train: Text | None,
     eval: Text | dict[str, Text] | None,
     text: str | int | list[str | int] | None,
-    label: str | int,
+    label: str | int | list[str | int],
     labels: list[Any] | None,
     label_words: list[str] | None,
     holdout: Annotated[Fraction, "read without eval"],
@@ -47,16 +59,21 @@ def text_task(
     tuning_holdout: Part | None = None,
     scheme: Annotated[Scheme, "read with kind=tokens"] | None = None,
     choices: str | int | list[str | int] | None = None,
+    separator: Annotated[Text, "read with kind=multilabel"] | None = None,
+    path: Text | None = None,
+    config: Text | None = None,
+    revision: Text | None = None,
 ) -> Task:
-    """Load a task. The source is the first of: your own files (`train`), `data_dir`, a `package`, the hub.
+    """Load a task. The source is the first of: a `revision` of any data set of the hub, your own files (`train`),
+    `data_dir`, a `package`, the task's data set on the hub.
 
     Args:
         positions: the model's longest sequence, in tokens.
         name: the task's name; None where `seed_name` is given.
         hub, folder, package: arguments of sources.from_hub, from_folder and from_package.
         data_dir: a folder in GLUE's layout.
-        train, eval: your own files; `eval` may be {split: file}.
-        text, label: the columns of your own files; 0 is the column named "0".
+        train, eval: your own files, or splits of `path`; `eval` may be {split: file}.
+        text, label: the columns of your own files, or of `path`; 0 is the column named "0".
         labels: the classes' names in order; None: those in the training rows.
         holdout: without evaluation data, the fraction of training rows for evaluation. It is stratified and the same
             for every seed and machine.
@@ -71,6 +88,9 @@ def text_task(
             None: evaluate on the evaluation data. It is split as `holdout` is.
         scheme: how the labels of words write entities, "none" if they do not; None: as the labels show.
         choices: for kind=choices, in any source: a column for each choice, or one that holds a list of texts.
+        path, config, revision: the name of a data set of the hub, its configuration and its branch, tag or commit.
+            They are given together; `config` is None if there is only one.
+        separator: what separates the labels in a column of text; None: the column holds lists.
 
     Raises BadInput for a setting outside its range and for data that cannot be used.
     """
@@ -81,13 +101,31 @@ def text_task(
         )
     if kind == "regression":
         labelled.refuse_classes(labels, metric)
+    if kind == "multilabel":
+        multilabel.refuse_metric(metric)
     label_words = arguments.words("task.label_words", label_words)
-    text_columns, label = arguments.own_columns(train, eval, text, label)
-    pick, parse = (conll.columns, conll.read) if kind == "tokens" else (sources.columns, files.read)
-    if of_choices := arguments.choice_columns(kind, choices, [*text_columns, label]):
-        pick = partial(choice_table.columns, choices=of_choices)
-    if train:
-        source, tables = train, sources.from_files(train, eval, text_columns, label, pick, parse)
+    text_columns, label_columns = arguments.own_columns(train, eval, text, label, kind)
+    of_choices = arguments.choice_columns(kind, choices, [*text_columns, str(label_columns)])
+    parse = conll.read if kind == "tokens" else files.read
+    pick = _columns(kind, separator, of_choices)
+    if revision:
+        source = arguments.hub_path(path)
+        tables = sources.from_hub(
+            name,
+            pick,
+            "task",
+            tuning_holdout is not None,
+            path=source,
+            config=config,
+            text=text_columns,
+            label=label_columns,
+            train=train or "",
+            eval=arguments.hub_splits(eval),
+            revision=revision,
+        )
+        tables = {split: sources.with_names(table) for split, table in tables.items()}
+    elif train:
+        source, tables = train, sources.from_files(train, eval, text_columns, label_columns, pick, parse)
     elif data_dir:
         if not folder:
             layouts.refuse_without_layout(name, data_dir)
@@ -102,8 +140,8 @@ def text_task(
         name=name,
         tokenizer=tokenizer,
         source=source,
-        own=bool(train),
-        label=label,
+        own=bool(train) and not revision,
+        label=label_columns if isinstance(label_columns, str) else f"[{','.join(label_columns)}]",
         labels=labels,
         label_words=label_words,
         label_indices=label_indices,
@@ -115,9 +153,21 @@ def text_task(
         metric=metric,
         score=score,
         augment=augment,
+        origin=tables["train"].attrs["origin"] if revision else {},
     )
     if kind == "tokens":
         return tokens.load(request, tables, scheme)
     if of_choices:
         return multiple_choice.load(request, tables, of_choices)
+    if kind == "multilabel":
+        return multilabel.load(request, tables)
     return labelled.load(request, tables, regression=kind == "regression")
+
+
+def _columns(kind: str, separator: str | None, of_choices: list[str]) -> sources.Pick:
+    """Return what gives the columns of a table of this kind their common names."""
+    if kind == "tokens":
+        return conll.columns
+    if kind == "multilabel":
+        return label_sets.columns(separator)
+    return partial(choice_table.columns, choices=of_choices) if of_choices else sources.columns

@@ -19,7 +19,7 @@ RUNS = [
     pytest.param(SEVERAL, "distilbert", "magnitude", marks=pytest.mark.slow),
     (ONE, "roberta", "magnitude"),
     pytest.param(ONE, "electra", "magnitude", marks=pytest.mark.slow),
-    (ENCODER, "bert", "abp"),
+    pytest.param(ENCODER, "bert", "abp", marks=pytest.mark.slow),
 ]
 
 

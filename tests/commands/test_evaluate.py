@@ -233,6 +233,7 @@ def test_a_head_that_was_never_trained_is_made_of_the_tasks_own_words(net, task)
 
 
 TEXTS, OWN = "prunebert.tasks.text.text_task", {"seed_name": "file", "labels": None, "label_words": None}
+FROM_RUN = {"labels": THREE.labels, "label_words": THREE.label_words}
 RUN = replace(THREE, max_length=24, padding="max_length")
 
 
@@ -247,10 +248,12 @@ RUN = replace(THREE, max_length=24, padding="max_length")
         ({"eval": "e.csv", "train": None}, RUN, set(), {"train": "e.csv"}),
         ({"eval": {"x": "a.csv", "y": "b.csv"}, "train": None}, RUN, set(), {"train": "a.csv"}),
         ({"eval": "e.csv", "train": "t.csv"}, RUN, set(), {}),
-        (OWN, RUN, set(), {"labels": THREE.labels, "label_words": THREE.label_words}),
+        (OWN, RUN, set(), FROM_RUN),
         (OWN | {"labels": ["c", "a", "b"]}, RUN, set(), {"label_words": THREE.label_words}),
         (OWN, replace(RUN, labels=[], label_words=None, regression=True), set(), {"kind": "regression"}),
         (OWN, replace(RUN, labels=[], label_words=None, regression=True), {"task.kind"}, {}),
+        (OWN, replace(RUN, multilabel=True), set(), FROM_RUN | {"kind": "multilabel"}),
+        (OWN | {"seed_name": "hub", "train": "train", "eval": "test"}, RUN, set(), FROM_RUN),
         (OWN | {"seed_name": None}, RUN, set(), {}),  # a task of prunebert's knows its classes
     ],
 )

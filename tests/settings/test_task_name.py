@@ -24,6 +24,8 @@ FILE = {"seed_name": "file", "name": None}
         ({"data_dir": "glue/films/"}, "films"),
         ({"hub": {"path": "someone/films"}}, "films"),
         ({}, "file"),
+        ({"path": "fancyzhx/ag_news", "train": "train"}, "ag_news"),
+        ({"path": "stanfordnlp/sst2", "train": "train"}, "sst2_hub"),
         ({"train": "sick.csv", "name": "SICK 2014"}, "SICK 2014"),
     ],
 )

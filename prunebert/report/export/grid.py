@@ -100,6 +100,9 @@ class Form:
 PERCENT = {  # metrics that papers print times 100, and their names there
     "accuracy": "accuracy",
     "f1": "F1",
+    "micro_f1": "micro F1",
+    "macro_f1": "macro F1",
+    "subset_accuracy": "exact-match accuracy",
     "exact_match": "exact match",
     "matthews": "Matthews correlation",
     "pearson": "Pearson correlation",

@@ -17,14 +17,14 @@ import pandas as pd
 
 from prunebert.errors import BadInput, visible
 from prunebert.report.page import sentences
-from prunebert.report.statistics.examples import EXAMPLE, REGRESSION, WORDS
+from prunebert.report.statistics.examples import EXAMPLE, REGRESSION, SETS, WORDS
 from prunebert.runs import artifacts
 from prunebert.system.names import encodable
 
 if TYPE_CHECKING:
     import pyarrow
 
-MAX_ANSWERS = 4  # runs of a task of questions: each has a text for every question
+MAX_ANSWERS = 4  # runs of a task of questions or of several labels: each has a text for every example
 MAX_CLASSES = 256
 NAMED = 12  # bytes around a run's predictions: its number, quotes and so on
 CHOSEN_FROM = ("question", "choices")  # columns of tasks in which one of several texts is chosen
@@ -126,11 +126,9 @@ class Store:
         if not {*CHOSEN_FROM} <= {*table.column_names}:
             return
         frame = table.select(CHOSEN_FROM).to_pandas()[self.rows]
-        texts: dict[str, list[Any]] = {
-            "question": [encodable(visible(text)) for text in frame["question"]],
-            "choices": [[encodable(visible(text)) for text in choices] for choices in frame["choices"]],
-        }
-        self.classes = max(self.classes, *(len(choices) for choices in texts["choices"]))
+        choices = [[encodable(visible(text)) for text in of_row] for of_row in frame["choices"]]
+        texts = {"question": [encodable(visible(text)) for text in frame["question"]], "choices": choices}
+        self.classes = max(self.classes, *map(len, choices))
         self.bits = next(bits for bits in (1, 2, 4, 8) if self.classes <= 2**bits)
         if (size := len(json.dumps(texts))) <= self.most_bytes // 2:
             self.texts = texts
@@ -139,6 +137,8 @@ class Store:
     def _labels(self) -> Any:
         if self.words:
             return self.words.gold_texts()
+        if self.kind == "text" and self._has_sets():
+            return [_names(names) for names in self.label]
         if self.kind == "text":
             return [encodable(visible(" / ".join(dict.fromkeys(map(str, golds))))) for golds in self.label]
         return self._numbers(self.label) if self.kind == "number" else self._bits_of(self.label)
@@ -159,6 +159,10 @@ class Store:
         if self.words:
             exact, shown, confusion = self.words.answers(prediction.map(json.loads))
             return {"right": pack(exact, 1), "texts": shown, "confusion": confusion}
+        if self._has_sets():
+            sets = [json.loads(text) for text in prediction]
+            same = [{*ours} == {*gold} for ours, gold in zip(sets, self.label, strict=True)]
+            return {"right": pack(np.array(same, np.uint8), 1), "texts": [_names(names) for names in sets]}
         from prunebert.metrics import question_score  # importing evaluate takes seconds
 
         no_answer = bool((self.label.map(len) == 0).any())
@@ -166,6 +170,10 @@ class Store:
         right = [question_score("exact", text, golds, no_answer) for text, golds in pairs]
         texts = [encodable(visible(text)) for text in prediction]
         return {"right": pack(np.array(right, np.uint8), 1), "texts": texts}
+
+    def _has_sets(self) -> bool:
+        """Return whether an example may have several labels. They are JSON lists of names."""
+        return self.metric.startswith(SETS)
 
     def _bits_of(self, values: pd.Series) -> str:
         numbers = values.to_numpy()
@@ -207,6 +215,11 @@ class Store:
         if found and self.words:
             content |= {"classes": self.words.names, "unit": self.words.unit}
         return content
+
+
+def _names(labels: list[str]) -> str:
+    """Return the labels of an example as the page shows them."""
+    return encodable(visible(", ".join(labels) or "(no label)"))
 
 
 def pack(values: np.ndarray, bits: int) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 REGRESSION = ("pearson", "spearman")
+SETS = ("micro_f1", "macro_f1", "subset_accuracy")  # metrics of several labels at once, which no other kind of task has
 EXAMPLE = ("split", "id", "label")  # the columns that are the same in all runs on the same evaluation data
 WORDS = "words"  # a column that only tasks with a label for each word have
 
@@ -115,6 +116,7 @@ def example_scores(directory: Path, metric: str) -> pd.Series:
     """Return a score for each (split, id); higher is better.
 
     - classification: 1 for right, 0 for wrong
+    - several labels: 1 where all of them are right, 0 otherwise
     - regression: minus the absolute error
     - questions: the exact match or the F1
     - masked language modelling: the share of a block's hidden tokens that were predicted
@@ -153,6 +155,9 @@ def _scores(prediction: pd.Series, label: pd.Series, metric: str) -> pd.Series:
             return pd.Series(-np.abs(predicted - true), label.index)
         return pd.Series((predicted == true).astype(float), label.index)
     golds = label.map(json.loads)
+    if metric.startswith(SETS):
+        right = [{*json.loads(p)} == {*gold} for p, gold in zip(prediction, golds, strict=True)]
+        return pd.Series(right, label.index, float)
     if golds.map(lambda g: bool(g) and isinstance(g[0], int)).any():  # token ids: masked language modelling
         hidden = golds[golds.map(len) > 0]
         predicted = prediction[hidden.index].map(json.loads)
@@ -169,6 +174,8 @@ def unit(metric: str, task: str) -> str:
     """Name what is compared example by example."""
     if metric in REGRESSION:
         return "absolute error"
+    if metric.startswith(SETS):
+        return "all labels right or not"
     if task == "mlm":
         return "share of a block's hidden tokens predicted correctly"
     squad_units = {"exact": "exact match", "f1": "F1 of the answer"} if "squad" in task else {}
