@@ -59,7 +59,7 @@ def with_cached_logits(teach: Teacher, net: SubNetwork, task: Task, theta: dict[
     def recall(batch: Batch, needs: Iterable[str] = ()) -> Outputs:
         if set(needs):
             raise BadInput("distill.cached=true: only a teacher's logits are stored")
-        if not (task.span or task.tokens):
+        if not by_token(task):
             return Outputs(logits[first[batch.rows]].to(batch.labels.device))
         inside = torch.arange(batch.inputs["attention_mask"].shape[1]) < length[batch.rows, None]
         padded = logits.new_zeros(*inside.shape, logits.shape[-1])
@@ -85,7 +85,12 @@ def logits_of_all_rows(teach: Teacher, task: Task, device: torch.device) -> dict
         # [rows, length]: of a row's first text, because only rows of one text have logits for each token
         real = batch.inputs["attention_mask"].bool().unflatten(0, (len(batch.rows), -1))[:, 0]
         for row, logits, tokens in zip(batch.rows.tolist(), out, real, strict=True):
-            by_row[row] = logits[tokens] if task.span or task.tokens else logits[None]
+            by_row[row] = logits[tokens] if by_token(task) else logits[None]
     parts = [by_row[row] for row in range(len(by_row))]
     length = torch.tensor([len(part) for part in parts])
     return {"logits": torch.cat(parts), "first": length.cumsum(0) - length, "length": length}
+
+
+def by_token(task: Task) -> bool:
+    """Return whether a task's logits are those of every token. A class of the user's may not know labels of words."""
+    return task.span or getattr(task, "tokens", False)

@@ -161,7 +161,8 @@ def load(request: Request, tables: Tables, *, regression: bool) -> TextTask:
 
     Raises BadInput for labels and settings that do not fit each other.
     """
-    classes = request.labels or (tables["train"].attrs.get("classes") if request.origin else None)
+    of_hub = tables["train"].attrs.get("classes") if request.origin else None
+    classes = of_hub if request.labels is None else request.labels
     given = None if classes is None else given_names(classes)
     metric = request.metric or f"prunebert.metrics:{'Correlation' if regression else 'Accuracy'}"
     label = request.label

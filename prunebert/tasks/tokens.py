@@ -207,7 +207,7 @@ def load(request: Request, tables: Tables, scheme: Scheme | None) -> TokenTask:
             f"task.label_words={request.label_words}: task={request.name} has a label for each word, and label words "
             "are for labels of texts; leave it out, and use method.head=linear"
         )
-    given = request.labels or tables["train"].attrs.get("classes")
+    given = tables["train"].attrs.get("classes") if request.labels is None else request.labels
     names = given_names(given) if given else names_in(tables["train"], request.label)
     order = names if request.labels and request.label_indices else []
     tables = {s: with_names(t, names, request.label, t.attrs.get("classes") or order) for s, t in tables.items()}
