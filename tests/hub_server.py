@@ -4,7 +4,8 @@
 
     root/tags/v1/datasets/nyu-mll/glue/README.md …
 
-Enough for HF_ENDPOINT with huggingface_hub 2, transformers 5 and datasets 5: the revision `main`, and tags.
+Enough for HF_ENDPOINT with huggingface_hub 2, transformers 5 and datasets 5: the revision `main`, tags, and
+branches in folders beside the repository's: root/datasets/jhu-cogsci/hans@refs-convert-parquet/…
 """
 
 from __future__ import annotations
@@ -115,6 +116,9 @@ class Handler(BaseHTTPRequestHandler):
         for tag, tagged in self._tags(kind, unquote(name)).items():
             if revision in (tag, _commit(tagged)):
                 return tagged
+        for branch in folder.parent.glob(f"{folder.name}@*"):  # NAME@refs-convert-parquet
+            if branch.name == f"{folder.name}@{unquote(revision).replace('/', '-')}" or revision == _commit(branch):
+                return branch
         raise Missing("RevisionNotFound")
 
     def _json(self, content: Any) -> None:
@@ -224,6 +228,46 @@ def make_set(folder: Path, features: Any, splits: dict[str, dict[str, list]]) ->
         readme += [f"  - split: {split}", f"    path: {split}.parquet"]
         Dataset.from_dict(table, features=features).to_parquet(folder / f"{split}.parquet")
     (folder / "README.md").write_text("\n".join([*readme, "---", ""]))
+
+
+HANS = ("lexical_overlap", "subsequence", "constituent")
+
+
+def make_hans(root: Path) -> None:
+    """jhu-cogsci/hans: a script on `main`, and the hub's own conversion to Parquet. 30 rows a split, 10 a heuristic."""
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    main = root / "datasets" / "jhu-cogsci" / "hans"
+    main.mkdir(parents=True)
+    (main / "hans.py").write_text("raise SystemExit('a script of the hub was run')\n")
+    text = {name: Value("string") for name in ("premise", "hypothesis", "heuristic", "subcase", "template")}
+    features = Features(text | {"label": ClassLabel(names=["entailment", "non-entailment"])})
+    for split in ("train", "validation"):
+        folder = main.with_name("hans@refs-convert-parquet") / "plain_text" / split
+        folder.mkdir(parents=True)
+        rows: dict[str, list] = {t: [_sentence(i, len(t)) for i in range(30)] for t in ("premise", "hypothesis")}
+        rows |= {"heuristic": [HANS[i % 3] for i in range(30)], "subcase": ["s"] * 30, "template": ["t"] * 30}
+        rows["label"] = [i // 3 % 2 for i in range(30)]
+        Dataset.from_dict(rows, features=features).to_parquet(folder / "0000.parquet")
+
+
+def make_paws(root: Path) -> None:
+    """google-research-datasets/paws with `labeled_final`: 20 rows a split."""
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    repository = root / "datasets" / "google-research-datasets" / "paws"
+    columns = {"id": Value("int32"), "sentence1": Value("string"), "sentence2": Value("string")}
+    features = Features(columns | {"label": ClassLabel(names=["0", "1"])})
+    readme = ["---", "configs:", "- config_name: labeled_final", "  data_files:"]
+    (repository / "labeled_final").mkdir(parents=True)
+    for split in ("train", "test", "validation"):
+        readme += [f"  - split: {split}", f"    path: labeled_final/{split}-*"]
+        rows: dict[str, list] = {t: [_sentence(i, k) for i in range(20)] for k, t in enumerate(columns) if t != "id"}
+        rows |= {"id": list(range(20)), "label": [i % 2 for i in range(20)]}
+        Dataset.from_dict(rows, features=features).to_parquet(
+            repository / f"labeled_final/{split}-00000-of-00001.parquet"
+        )
+    (repository / "README.md").write_text("\n".join([*readme, "---", "# PAWS, or something of its shape", ""]))
 
 
 def make_bert(root: Path) -> Path:

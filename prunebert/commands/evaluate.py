@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from prunebert.commands import evaluate_head
 from prunebert.errors import BadInput
-from prunebert.runs import artifacts, files, inputs, reading
+from prunebert.runs import artifacts, evaluations, files, inputs, reading
 from prunebert.settings import overlaps, task_name
 from prunebert.system.console import arguments, out_file, say
 from prunebert.system.table import say_wrapped
@@ -20,18 +21,22 @@ if TYPE_CHECKING:
     from prunebert.network.interface import Form
     from prunebert.runs.load import Loaded
 
-DESCRIPTION = """Score a finished sub-network with its masks, weights and head unchanged. Nothing is trained, and
-nothing is written into RUN.
+DESCRIPTION = """Score a finished sub-network with its masks, weights and head unchanged. Nothing is trained. Nothing
+is written into RUN without --keep.
 
   prunebert evaluate RUN                              its own task again
   prunebert evaluate RUN task.eval=other.csv          another file of its task
   prunebert evaluate RUN task=rte                     another task with the same classes
   prunebert evaluate RUN task=file task.eval=my.csv task.text=sentence
   prunebert evaluate RUN task=hub task.path=stanfordnlp/imdb task.eval=test
+  prunebert evaluate RUN task=hans --keep             out of distribution, for the report
+  prunebert evaluate RUN task=hans 'task.map=[entailment:entailment,neutral:non-entailment,…]'
 
 The overrides are those of a run: task=…, task.…=…, corpus=…, impl=…, hydra.searchpath=…. Classes, label words and
 maximum length come from the run where a file of your own does not give them. An untrained label-words head works on
-every task with label words. Any other head works on tasks with the same classes, in any order."""
+every task with label words. Any other head works on tasks with the same classes, in any order. If the classes differ,
+task.map=[trained:class,…] names the task's class for each trained class. The prediction is the arg max over the trained
+classes, and it is mapped afterwards."""
 OWN_DATA = ("file", "hub")  # seed_name of the tasks whose data the user chooses
 GROUPS = ("task", "corpus", "impl")
 Compose = Callable[[list[str]], tuple[dict[str, Any], Callable[..., Any]]]
@@ -48,6 +53,7 @@ def main(argv: list[str], compose: Compose) -> None:
     parser.add_argument("run", metavar="RUN", help="directory of a finished run, or a task delta")
     parser.add_argument("overrides", metavar="KEY=VALUE", nargs="*", help="task=…, task.…=…, corpus=…, impl=…")
     parser.add_argument("--out", help="JSON file for the results")
+    parser.add_argument("--keep", action="store_true", help="keep the results in RUN/evaluations/, for the report")
     parser.add_argument("--model", help="the model's checkpoint, if it has moved: a folder or hub id")
     options = parser.parse_intermixed_args(argv)
     root = artifacts.resolve_pointer(reading.home(options.run))
@@ -56,6 +62,8 @@ def main(argv: list[str], compose: Compose) -> None:
         if _key(override).split(".")[0] not in GROUPS and _key(override) != "hydra.searchpath":
             raise BadInput(f"{override}: evaluate accepts only keys of {', '.join(GROUPS)}, as it trains nothing")
     out = out_file(options.out, '{\n "run": ')
+    if options.keep:
+        evaluations.require_room(root, facts)
     if options.model:
         inputs.require_model(options.model)
     fields, build = compose(_task_overrides(facts["command"], options.overrides))
@@ -72,7 +80,10 @@ def main(argv: list[str], compose: Compose) -> None:
         *overlaps.of_model(facts["model"], evaluated := overlaps.evaluated_data(fields["task"])),
         *overlaps.of_tasks(overlaps.trained_data(facts), evaluated, fields["task"]),
         *overlaps.of_rows(facts["data"], scores["data"]),
+        *evaluate_head.never_predicted(scores),
     ]
+    if options.keep and evaluations.is_own(facts, scores):
+        notes.append("nothing is kept: these rows are those that the run was scored on")
     row = {"run": str(root), "words": options.overrides, **scores, "warnings": notes}
     trained_score = f"{facts['metric']} {facts['score']:.4f} after training"
     say_wrapped(f"{facts['method']}, trained on {facts['task']} ({trained_score}), scored on {row['task']}:")
@@ -82,6 +93,8 @@ def main(argv: list[str], compose: Compose) -> None:
         say(f"warning: {note}")
     if out:
         files.write(out.parent, out.name, (json.dumps(row, indent=1) + "\n").encode())
+    if options.keep and not evaluations.is_own(facts, scores):
+        say(f"kept in {evaluations.keep(root, facts, row)}")
 
 
 def score_run(run: Loaded, fields: dict[str, Any], build: Callable[..., Any], given: set[str]) -> dict[str, Any]:
@@ -104,9 +117,12 @@ def score_run(run: Loaded, fields: dict[str, Any], build: Callable[..., Any], gi
     run.net.to(impl.torch_device)
     model = run.net.model
     node = _complete(fields["task"], run.form, given)
-    task = build(node)(tokenizer=model.tokenizer, positions=model.positions, augment=None)
+    task = build(node | ({"map": None} if "map" in node else {}))(
+        tokenizer=model.tokenizer, positions=model.positions, augment=None
+    )
     baseline = constant_baseline(task)
-    key = _head_for(run, task.form())
+    mapped = evaluate_head.class_map_of(run, task.form(), node.get("map"), given)
+    key = evaluate_head.head_for(run, task.form(), mapped)
     theta = {n: x.to(impl.torch_device) for n, x in run.theta.items()}
     run.net.use(run.masks)
     evaluation = evaluate(run.net, task, key, impl, theta)
@@ -118,6 +134,7 @@ def score_run(run: Loaded, fields: dict[str, Any], build: Callable[..., Any], gi
         "majority": baseline,
         "data": task.facts(),
         "form": vars(task.form()),
+        "map": mapped,
         "device": impl.describe(),
     }
 
@@ -177,59 +194,10 @@ def _complete(node: dict[str, Any], form: Form, given: set[str]) -> dict[str, An
         defaults["train"] = next(iter(node["eval"].values())) if isinstance(node["eval"], dict) else node["eval"]
     if node.get("seed_name") in OWN_DATA and not form.span and not form.masked_lm:
         of_words = node.get("kind") == "tokens"
-        if "task.kind" not in given or of_words == form.tokens:  # else the run's classes are of another kind
+        other_kind = "task.kind" in given and of_words != form.tokens  # the run's classes are then of another kind
+        if not node.get("map") and not other_kind:  # a mapped file has classes of its own
             own = (("labels", form.labels), ("label_words", form.label_words))
             defaults |= {k: v for k, v in own if not node[k] and v}
         if "task.kind" not in given and form.kind != "classification":
             defaults["kind"] = form.kind
     return node | defaults
-
-
-def _head_for(run: Loaded, form: Form) -> str:
-    """Return the key of a head that fits the task's form and uses what the run has learnt.
-
-    Raises:
-        BadInput: no head fits.
-    """
-    trained, name = run.form, f"{run.facts['method']} of {run.form.name}"
-    if _outputs(form) != _outputs(trained):
-        raise BadInput(f"task={form.name}: {name} predicts {_outputs(trained)}, but this task needs {_outputs(form)}")
-    if form.choices != trained.choices:
-        raise BadInput(
-            f"task={form.name}: this task {form.outputs_named()}, but {run.facts['method']} was trained on a task that "
-            f"{trained.outputs_named()}"
-        )
-    if trained.span or trained.masked_lm or trained.choices:
-        return run.head
-    from prunebert.tasks.label_text import key_of
-
-    new_key = f"{run.head}_there"
-    if run.frozen_head and run.net.kind_of(run.head) == "label_words":
-        return run.net.add_head_as(new_key, "label_words", form)
-    keys, trained_keys = ([key_of(label) for label in f.labels] for f in (form, trained))
-    if form.regression != trained.regression or set(keys) != set(trained_keys):
-        raise BadInput(
-            f"task={form.name}: {name} was trained for {_classes(trained)}, but this task has {_classes(form)} "
-            "(task.labels=[…] names the classes of a file with numbers)"
-        )
-    if keys == trained_keys:
-        return run.head
-    from prunebert.network.heads import reordered
-
-    order = [trained_keys.index(key) for key in keys]
-    run.net.heads[new_key] = reordered(run.net.heads[run.head], order)
-    return new_key
-
-
-def _outputs(form: Form) -> str:
-    kinds = {
-        "span": "spans of text",
-        "masked_lm": "words",
-        "tokens": "labels of words",
-        "multilabel": "several labels of each text",
-    }
-    return next((words for kind, words in kinds.items() if getattr(form, kind)), "labels of texts")
-
-
-def _classes(form: Form) -> str:
-    return "numbers" if form.regression else f"the classes {', '.join(form.labels)}"

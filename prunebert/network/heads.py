@@ -185,6 +185,28 @@ def _linear(model: Model, task: Form) -> nn.Module:
     return EveryToken(model, model.family.spans, 2)
 
 
+class Mapped(nn.Module):
+    """A head's prediction as a class of another task. The logits are 1 for the class that is meant, and 0 for others.
+
+    The prediction is the arg max over the head's own classes. It is mapped afterwards, so probabilities of classes that
+    mean the same are never added (McCoy et al. 2019, HANS).
+    """
+
+    def __init__(self, head: Any, targets: list[int], outputs: int) -> None:
+        """Wrap a head of len(targets) classes; class i means class targets[i] of `outputs` classes."""
+        super().__init__()
+        self.head, self.outputs = head, outputs
+        self.kind, self.pretrained, self.needs, self.pooled = head.kind, head.pretrained, head.needs, head.pooled
+        self.register_buffer("targets", torch.tensor(targets), persistent=False)
+
+    def forward(self, encoded: Any, batch: Batch) -> Tensor:
+        """Return [batch, outputs]. A logit that is not finite gives NaN, because its arg max means nothing."""
+        logits = self.head(encoded, batch).float()
+        targets: Any = self.targets
+        meant = nn.functional.one_hot(targets[logits.argmax(-1)], self.outputs).float()
+        return meant.masked_fill(~torch.isfinite(logits).all(-1, keepdim=True), float("nan"))
+
+
 def reordered(head: Any, order: list[int]) -> nn.Module:
     """Return a copy of a head with its outputs in another order: output i is the old output order[i]."""
     copy = deepcopy(head)

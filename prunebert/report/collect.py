@@ -16,8 +16,9 @@ from prunebert.choices import PRUNABLE
 from prunebert.errors import BadInput, describe_os_error
 from prunebert.report import rows, topologies, variants
 from prunebert.report.rows import REQUIRED, TEXT_FIELDS
+from prunebert.report.statistics import elsewhere
 from prunebert.report.trouble import Trouble, location, mixed, off_target, scores_only
-from prunebert.runs import artifacts, discover, reading, seal
+from prunebert.runs import artifacts, discover, evaluations, reading, seal
 from prunebert.runs import sweep as runs_sweep
 from prunebert.system.console import short
 from prunebert.system.countdown import track
@@ -117,7 +118,10 @@ def _read_directories(directories: list[Path]) -> tuple[list[dict[str, Any]], li
             origin = {"directory": directory, "has_files": True, "source": "", "topology": topology}
             origin |= {"seal": {"files": row.get("files")}, "has_pooler": topology.has_pooler}
             origin |= {"written": discover.finish_time(directory), "disk_bytes": discover.saved_bytes(directory, row)}
+            kept, unused = evaluations.read(directory, row)
+            facts["row"] |= {elsewhere.COLUMN: elsewhere.by_name(_encodable(each) for each in kept)} if kept else {}
             results.append(facts | origin)
+            troubles += [Trouble("not among the evaluations", short(directory), why) for why in unused]
             troubles += _damaged_predictions(directory, row)
         except BadInput as error:
             troubles.append(Trouble("not used", short(directory), str(error)))

@@ -131,7 +131,8 @@ def _targets(value: Any) -> Iterator[tuple[str, Node]]:
 def _text(node: Node) -> None:
     name = node.get("seed_name") or node["name"]
     arguments.words("task.label_words", node["label_words"])
-    arguments.own_columns(node["train"], node["eval"], node["text"], node["label"], node["kind"])
+    released = node.get("folder")
+    arguments.own_columns(node["train"], node["eval"], node["text"], node["label"], node["kind"], released)
     if node["train"] or node.get("revision"):
         require_own_files(node)
     elif node["data_dir"]:

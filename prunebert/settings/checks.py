@@ -70,6 +70,16 @@ def words(values: Iterable[tuple[str, Any]]) -> None:
             option(key, value)
 
 
+def of_training(words: Iterable[str]) -> None:
+    """Raise BadInput for a word of a run or a sweep that only `prunebert evaluate` reads."""
+    for word in words:
+        if word.lstrip("+").partition("=")[0].split(".")[:2] == ["task", "map"]:
+            raise BadInput(
+                f"{shown(word)}: a run is trained and scored on its task's own classes; task.map belongs to "
+                "prunebert evaluate RUN"
+            )
+
+
 def option(group: str, value: Any) -> None:
     """Raise BadInput unless `value` can be the name of a group's option."""
     if isinstance(value, list):

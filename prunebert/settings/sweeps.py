@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 
 from prunebert.errors import BadInput, did_you_mean, shown
-from prunebert.settings import overrides, signature, tuning, unused
+from prunebert.settings import checks, overrides, signature, tuning, unused
 from prunebert.settings.labels import search
 
 SAYS = " changes nothing: "
@@ -42,7 +42,8 @@ def refuse_repeats(words: list[str]) -> None:
 
 
 def refuse_unread_keys(words: list[str]) -> None:
-    """Raise BadInput for a `method.key=value` beside `method=a,b` that no method of the sweep takes."""
+    """Raise BadInput for task.map, and for a `method.key=value` beside `method=a,b` that none of these takes."""
+    checks.of_training(words)
     pairs = overrides.values(words)
     methods = [str(value) for key, value in pairs if key == "method"]
     keys = list(dict.fromkeys(key.split(".")[1] for key, _ in pairs if key.startswith("method.")))

@@ -182,7 +182,7 @@ def _check_items(path: str, value: Any, part: ast.expr) -> None:
         if named := ARGUMENTS.fullmatch(words):
             _check_arguments(path, value, named)
     for key, element in value.items():
-        if not isinstance(key, str):
+        if not (isinstance(key, str) or (items and any(_has_type(key, kind) for kind in _union(items[0])))):
             raise BadInput(f"{path}={shown(value)}: the key {shown(key)} must be text; write it in quotes")
         if len(items) == 2:
             check(f"{path}.{key}", element, items[1])

@@ -75,11 +75,20 @@ def hub_splits(eval: Any) -> dict[str, str] | None:
 
 
 def own_columns(
-    train: str | None, eval: Any, text: str | int | list[str | int] | None, label: Any, kind: str = "classification"
+    train: str | None,
+    eval: Any,
+    text: str | int | list[str | int] | None,
+    label: Any,
+    kind: str = "classification",
+    released: dict[str, Any] | None = None,
 ) -> tuple[list[str], str | list[str]]:
     """Return the columns of text and of labels in the user's own file. Without a file there are no columns of text.
 
-    A list of columns of labels is for task.kind=multilabel: each of them is a label.
+    Args:
+        train, eval, text, label, kind: as in the task's yaml. A list of columns of labels is for kind=multilabel: each
+            of them is a label.
+        released: has `text` and `label`, the columns of the released files of a task. They are used if the user names
+            no column; None: the user has to name them.
 
     Raises:
         BadInput: columns or task.eval without task.train, a file without a column of text, or one column for both.
@@ -90,6 +99,8 @@ def own_columns(
         if eval is not None or text is not None or label != "label":
             raise BadInput("task.eval, task.text and task.label describe your own file; name it with task.train=FILE")
         return [], label
+    if text is None and label == "label" and released:
+        return list(released["text"]), str(released["label"])
     if text is None or text == []:
         raise BadInput("task.text is needed to read your file: name its column of text, or two: task.text=[a,b]")
     columns = [column("task.text", c) for c in (text if isinstance(text, list) else [text])]

@@ -24,7 +24,7 @@ from prunebert.tasks.cut_rows import with_whole_rows
 # without index_col, a row longer than the header shifts every value one column to the left
 PLAIN: dict[str, Any] = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig", "index_col": False}
 NO_QUOTES: dict[str, Any] = {"sep": "\t", "quoting": csv.QUOTE_NONE}
-FORMATS = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
+FORMATS = (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".txt")
 WORD_LINES = (".conll", ".iob", ".iob2", ".bio", ".txt")  # of files with a word on each line; see conll.py
 BLOCK = 1 << 20  # bytes
 MOST_NAMES = 30  # in a message
@@ -44,7 +44,7 @@ def row_of(row: int, source: str) -> str:
 
 
 def read(file: str, key: str) -> pd.DataFrame:
-    """Read a table from a file. The ending gives the format; CSV has quoting, TSV has not.
+    """Read a table from a file. The ending gives the format; CSV has quoting, TSV has not. TXT is read as TSV.
 
     Args:
         key: the configuration's key for the file, for messages.
@@ -55,9 +55,8 @@ def read(file: str, key: str) -> pd.DataFrame:
     path = find(file, key)
     readers: dict[str, Callable[[], pd.DataFrame]] = {
         ".csv": lambda: with_whole_rows(read_separated(path), path),
-        ".tsv": lambda: with_whole_rows(
-            read_separated(path, **NO_QUOTES), path, delimiter="\t", quoting=csv.QUOTE_NONE
-        ),
+        ".tsv": lambda: _tabbed(path),
+        ".txt": lambda: _tabbed(path),
         ".jsonl": lambda: _table(_records(read_text(path), json_lines=True)),
         ".json": lambda: _table(_records(read_text(path))),
         ".parquet": lambda: _parquet(path),
@@ -74,6 +73,10 @@ def read(file: str, key: str) -> pd.DataFrame:
         raise BadInput(f"{key}={file}: the file is empty")
     with readable(f"{key}={file}"):
         return readers[suffix]()
+
+
+def _tabbed(path: Path) -> pd.DataFrame:
+    return with_whole_rows(read_separated(path, **NO_QUOTES), path, delimiter="\t", quoting=csv.QUOTE_NONE)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from prunebert.choices import Padding
 from prunebert.errors import BadInput
 from prunebert.network.interface import Batch, Form, logits_by_row
+from prunebert.tasks import groups
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.holdout import split_off
 from prunebert.tasks.labels import given_names, gold_classes, label_names, located, to_numbers, with_hub_names
@@ -105,6 +106,9 @@ class TextTask:
         names = [str(label) for label in self.labels]
         for split, rows in predictions.items():
             values = compute(self.metric, rows.prediction.tolist(), rows.label.tolist(), names)
+            if "group" in self.tables[split]:
+                group = self.tables[split].group.to_numpy()
+                values |= groups.accuracies(group, rows.prediction.to_numpy(), rows.label.to_numpy(), names)
             results |= {k if len(predictions) == 1 else f"{k}_{split}": v for k, v in values.items()}
         return results
 

@@ -17,6 +17,7 @@ from prunebert.errors import BadInput, did_you_mean
 from prunebert.system import hub, packaged
 from prunebert.tasks import files, hub_sets, layouts
 from prunebert.tasks.files import is_unicode, kind_of, read, row_of
+from prunebert.tasks.groups import names as group_names
 
 Tables = dict[str, pd.DataFrame]  # "train" and the evaluation splits by name
 # (raw table, columns of text, column or columns of labels, source) -> table with the common columns, as `columns`
@@ -28,8 +29,10 @@ OTHER_SOURCES = (
 )
 
 
-def columns(table: pd.DataFrame, text: list[str], label: str | list[str], source: str) -> pd.DataFrame:
-    """Pick the text and label columns and give them their common names.
+def columns(
+    table: pd.DataFrame, text: list[str], label: str | list[str], source: str, groups: str | None = None
+) -> pd.DataFrame:
+    """Pick the text and label columns and give them their common names. `groups` is a column that groups the rows.
 
     Numbers become text, and bytes are decoded. Of several columns of labels, a row's label is the list of its values.
 
@@ -48,6 +51,13 @@ def columns(table: pd.DataFrame, text: list[str], label: str | list[str], source
     picked = pd.DataFrame({"id": range(len(table)), "label": labels})
     for name, column in zip(["text_a", "text_b"], text, strict=False):
         picked[name] = _texts(table.iloc[:, names.index(column)], column, source)
+    if groups:
+        if groups not in names:
+            raise BadInput(
+                f"task.groups={groups}: {source} has no such column; it has {files.listed(names)}; "
+                "task.groups=null leaves it out"
+            )
+        picked["group"] = group_names(table.iloc[:, names.index(groups)], groups, source)
     picked.attrs["source"] = source
     return picked
 

@@ -63,6 +63,8 @@ def text_task(
     path: Text | None = None,
     config: Text | None = None,
     revision: Text | None = None,
+    groups: Text | None = None,
+    map: str | list[str] | dict[str | int | float | bool, Any] | None = None,
 ) -> Task:
     """Load a task. The source is the first of: a `revision` of any data set of the hub, your own files (`train`),
     `data_dir`, a `package`, the task's data set on the hub.
@@ -91,6 +93,8 @@ def text_task(
         path, config, revision: the name of a data set of the hub, its configuration and its branch, tag or commit.
             They are given together; `config` is None if there is only one.
         separator: what separates the labels in a column of text; None: the column holds lists.
+        groups: a column of the data; the accuracy of each of its values, and of each class within, becomes a metric.
+        map: not read here (see commands.evaluate).
 
     Raises BadInput for a setting outside its range and for data that cannot be used.
     """
@@ -104,10 +108,12 @@ def text_task(
     if kind == "multilabel":
         multilabel.refuse_metric(metric)
     label_words = arguments.words("task.label_words", label_words)
-    text_columns, label_columns = arguments.own_columns(train, eval, text, label, kind)
+    text_columns, label_columns = arguments.own_columns(train, eval, text, label, kind, folder)
+    if groups and kind != "classification":
+        raise BadInput(f"task.groups={groups}: needs classes, and task.kind={kind} has none; leave it out")
     of_choices = arguments.choice_columns(kind, choices, [*text_columns, str(label_columns)])
     parse = conll.read if kind == "tokens" else files.read
-    pick = _columns(kind, separator, of_choices)
+    pick = _columns(kind, separator, of_choices, groups)
     if revision:
         source = arguments.hub_path(path)
         tables = sources.from_hub(
@@ -164,10 +170,12 @@ def text_task(
     return labelled.load(request, tables, regression=kind == "regression")
 
 
-def _columns(kind: str, separator: str | None, of_choices: list[str]) -> sources.Pick:
+def _columns(kind: str, separator: str | None, of_choices: list[str], groups: str | None) -> sources.Pick:
     """Return what gives the columns of a table of this kind their common names."""
     if kind == "tokens":
         return conll.columns
     if kind == "multilabel":
         return label_sets.columns(separator)
-    return partial(choice_table.columns, choices=of_choices) if of_choices else sources.columns
+    if of_choices:
+        return partial(choice_table.columns, choices=of_choices)
+    return partial(sources.columns, groups=groups) if groups else sources.columns

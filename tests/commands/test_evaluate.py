@@ -11,7 +11,7 @@ import torch
 import transformers
 
 import prunebert
-from prunebert.commands import evaluate
+from prunebert.commands import evaluate, evaluate_head
 from prunebert.errors import BadInput
 from prunebert.network.heads import reordered
 from prunebert.network.interface import Form
@@ -208,15 +208,15 @@ def test_a_trained_head_of_three_classes_serves_every_order_of_them(net, task, k
     """Three classes, because an order of two is its own inverse. Their words do not count: the head was trained."""
     key = net.eval().add_head(THREE, kind)
     run = SimpleNamespace(net=net, head=key, form=THREE, frozen_head=False, facts={"method": "m"})
-    assert evaluate._head_for(run, replace(THREE, label_words=["film", "good", "bad"])) == key
+    assert evaluate_head.head_for(run, replace(THREE, label_words=["film", "good", "bad"])) == key
     batch = next(task.eval_batches("validation", 8))
     with torch.no_grad():
         logits = net(batch, key).logits
-        moved = net(batch, evaluate._head_for(run, replace(THREE, labels=["b", "c", "a"]))).logits
+        moved = net(batch, evaluate_head.head_for(run, replace(THREE, labels=["b", "c", "a"]))).logits
     assert torch.equal(moved, logits[:, [1, 2, 0]])
     for form in (replace(THREE, labels=["a", "b", "d"]), replace(THREE, labels=[], outputs=1, regression=True)):
         with pytest.raises(BadInput, match=r"^task=three: m of three was trained for the classes a, b, c, but this"):
-            evaluate._head_for(run, form)
+            evaluate_head.head_for(run, form)
 
 
 def test_a_head_that_was_never_trained_is_made_of_the_tasks_own_words(net, task):
@@ -225,11 +225,11 @@ def test_a_head_that_was_never_trained_is_made_of_the_tasks_own_words(net, task)
     other = replace(THREE, labels=["x", "y", "z"], label_words=["film", "good", "bad"])
     batch = next(task.eval_batches("validation", 8))
     with torch.no_grad():
-        found = net(batch, evaluate._head_for(run, other)).logits
+        found = net(batch, evaluate_head.head_for(run, other)).logits
         assert torch.equal(found, net(batch, key).logits[:, [2, 0, 1]])
     masked = SimpleNamespace(**vars(run) | {"form": replace(THREE, masked_lm=True)})
     with pytest.raises(BadInput, match="m of three predicts words, but this task needs labels of texts"):
-        evaluate._head_for(masked, other)
+        evaluate_head.head_for(masked, other)
 
 
 TEXTS, OWN = "prunebert.tasks.text.text_task", {"seed_name": "file", "labels": None, "label_words": None}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from prunebert.report.export import scores
+from prunebert.report.export import elsewhere, scores
 from prunebert.report.export.fit import Style
 from prunebert.report.export.grid import Grid
 from prunebert.report.export.latex import to_latex, unique_labels
@@ -34,6 +34,7 @@ def document(
     for name, table_runs in runs.groupby("table", sort=False):
         for metric in metrics(table_runs):
             grids.append(scores.by_sparsity(table_runs, metric, style.form))
+        grids += elsewhere.of_evaluations(table_runs, style.form)
         found = gaps.get(str(name))
         if found is not None and len(found):
             grids += scores.of_differences(found, table_runs, style.form)

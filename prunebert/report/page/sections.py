@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from prunebert.report.collect import Trouble
-from prunebert.report.page import best, costs, dynamics, every_run, masks, provenance, reading, scores, tuning
+from prunebert.report.page import (
+    best,
+    costs,
+    dynamics,
+    elsewhere,
+    every_run,
+    masks,
+    provenance,
+    reading,
+    scores,
+    tuning,
+)
 from prunebert.report.page.drawings import Draw
 from prunebert.report.page.page import Section
 from prunebert.report.page.study import Study
@@ -24,6 +35,7 @@ def sections(asked: Study, draw: Draw, troubles: list[Trouble]) -> list[Section]
     answers = [
         best.section(asked, draw),
         scores.section(asked, draw),
+        elsewhere.section(asked, draw),
         costs.section(asked, draw),
         masks.left_section(asked, draw, troubles),
         masks.overlap_section(asked, draw, troubles),
