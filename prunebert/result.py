@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from prunebert.analysis import patterns, topology
+from prunebert.analysis.layout import Layout
 from prunebert.choices import PRUNABLE
 from prunebert.errors import BadInput
 from prunebert.masks.maskfile import MaskFile
@@ -82,7 +83,8 @@ def write(run: FinishedRun, out: Artifacts) -> dict[str, Any]:
     sizes = {which: {n: p.numel() for n, p in net.prunable(which).items()} for which in PRUNABLE}
     parameters = sum(p.numel() for module in (net.encoder, head) for p in module.parameters())
     weights = _checkpoint_weights(net, masks, frozen)
-    shape = topology.facts(masks, net.place, model.heads, sizes, parameters, pooled=bool(head.pooled), weights=weights)
+    layout = Layout.of(model)
+    shape = topology.facts(masks, net.place, layout, sizes, parameters, pooled=bool(head.pooled), weights=weights)
     out.save_json(TOPOLOGY, shape | {"pattern": pattern} | _history(run))
     steps = sum(result.trained.steps for result in run.phases)
     row = {

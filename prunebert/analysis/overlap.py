@@ -105,8 +105,11 @@ def shared_bits(x: np.ndarray, y: np.ndarray) -> int:
 
 def layer_of(name: str) -> str:
     """Return a parameter's layer number, or "embeddings" or "pooler", for any family of models."""
-    match = re.search(r"\.layer\.(\d+)\.", name)
-    return match[1] if match else next((kind for kind in ("embeddings", "pooler") if kind in name), name)
+    match = re.search(r"\.(?:layers?|albert_layer_groups)\.(\d+)\.", name)
+    if match:
+        return match[1]
+    kinds = {"embeddings": "embeddings", "embed_tokens": "embeddings", "pooler": "pooler"}
+    return next((kind for part, kind in kinds.items() if part in name), name)
 
 
 def layer_fractions(mask: Packed, names: Iterable[str]) -> dict[str, float]:

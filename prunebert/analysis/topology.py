@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from prunebert.analysis.layout import Layout
 from prunebert.analysis.live_paths import PlaceOf, dead_units, live_masks
 from prunebert.analysis.overlap import pair
 from prunebert.masks.maskfile import MaskFile, pack
@@ -25,7 +26,7 @@ QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 def facts(
     masks: Masks,
     place: PlaceOf,
-    head_count: int,
+    layout: Layout,
     sizes: dict[str, dict[str, int]],
     model_size: int,
     *,
@@ -37,7 +38,7 @@ def facts(
     Args:
         masks: M, bool by parameter name.
         place: gives a parameter's layer and kind.
-        head_count: attention heads of a layer.
+        layout: how the matrices of a layer work together.
         sizes: see `denominators`.
         model_size: see `denominators`.
         pooled: whether the task's head reads the pooler.
@@ -51,15 +52,15 @@ def facts(
             from uniform ones (see `distance_from_uniform`).
         magnitude: see `against_magnitude`. None without `weights`.
     """
-    live = live_masks(masks, place, head_count, pooled)
+    live = live_masks(masks, place, layout, pooled)
     groups = {"layers": lambda n: str(place(n)[0]), "kinds": lambda n: place(n)[1], "matrices": lambda n: n}
     shares = {name: allocation(_remaining(masks, group)) for name, group in groups.items()}
     return {
         **denominators(masks, sizes, model_size),
         "sparsity_effective": sparsity(live),
-        **describe(masks, place, head_count),
+        **describe(masks, place, layout),
         "effective": denominators(live, sizes, model_size) | {k: _remaining(live, by) for k, by in groups.items()},
-        "dead": dead_units(masks, place, head_count),
+        "dead": dead_units(masks, place, layout),
         "degrees": {n: degrees(m, place(n)[1]) for n, m in masks.items()},
         "budget": shares | {"moved": {name: distance_from_uniform(share) for name, share in shares.items()}},
         "magnitude": None if weights is None else against_magnitude(masks, weights),
@@ -111,14 +112,14 @@ def heads(mask: Tensor, kind: str, count: int) -> list[float]:
     return M.reshape(count, -1).mean(1).tolist()
 
 
-def describe(masks: Masks, place: PlaceOf, head_count: int) -> dict[str, Any]:
+def describe(masks: Masks, place: PlaceOf, layout: Layout) -> dict[str, Any]:
     """Return what remains of every matrix, layer, kind and attention head, and each matrix's dead rows and columns."""
     matrices, by_head = {}, {}
     for name, mask in masks.items():
         layer, kind = place(name)
         matrices[name] = {"layer": layer, "kind": kind, **matrix(mask)}
         if kind in (*ROWS_BY_HEAD, "attention-output"):
-            by_head[name] = heads(mask, kind, head_count)
+            by_head[name] = heads(mask, kind, layout.heads_of(kind))
     return {
         "matrices": matrices,
         "layers": _remaining(masks, lambda n: str(place(n)[0])),

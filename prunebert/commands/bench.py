@@ -92,12 +92,15 @@ def variants(run: Loaded) -> tuple[dict[str, nn.Module], str]:
 
     from prunebert.commands import bench_models
     from prunebert.commands.export_model import stock
+    from prunebert.network import fused
 
     family, config = run.net.model.family, run.net.model.config
-    activation = ACT2FN[getattr(config, "hidden_act", None) or config.activation]
+    keys = ("hidden_act", "activation", "hidden_activation")
+    activation = ACT2FN[next(word for key in keys if (word := getattr(config, key, None)))]
     whole = (stock(run, masked=False), stock(run))
     dense, zeros = (model.base_model for model in whole) if _bare(run) else whole
-    names = [n.removeprefix(run.net.prefix) if _bare(run) else n for n in run.masks]
+    stock_names = dict.fromkeys(fused.stock_name(n, family) for n in run.masks)
+    names = [n.removeprefix(run.net.prefix) if _bare(run) else n for n in stock_names]
     csr, removed = copy.deepcopy(zeros), copy.deepcopy(zeros)
     matrices = bench_models.to_csr(csr, names)
     counts = bench_models.remove_dead(removed, family, run.net.model.heads, activation)
@@ -107,6 +110,7 @@ def variants(run: Loaded) -> tuple[dict[str, nn.Module], str]:
         f"{counts.heads} of {counts.all_heads} heads and {counts.neurons:,} of {counts.all_neurons:,} neurons are dead "
         f"and removed, {matrices} matrices are CSR"
     )
+    summary += f"; heads stay, because {counts.heads_stay}" if counts.heads_stay else ""
     return {"dense": dense, "zeros": zeros, "csr": csr, "removed": removed, "removed+csr": removed_csr}, summary
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from prunebert.errors import BadInput
 from prunebert.runs import artifacts
 
-KINDS = ("query", "key", "value", "attention-output", "intermediate", "output")
+MULTIPLIER = "multiplier"  # only gated feed-forward networks have this kind
+KINDS = ("query", "key", "value", "attention-output", "intermediate", MULTIPLIER, "output")
 SHOWN = ("matrices", "kinds", "budget")  # a fifth of the file
 GROUPS = ("kinds", "layers")  # the parts between which a method allocates the weights
 
@@ -25,7 +26,7 @@ class Topology:
     """Where a run's weights remain. A part of the file that cannot be read is a text: the reason."""
 
     has_pooler: bool  # whether the checkpoint has a pooler to prune; True if that is unknown
-    remaining: tuple[np.ndarray, dict[str, float]] | str  # layer × kind; and by kind outside the layers
+    remaining: tuple[np.ndarray, dict[str, float]] | str  # layer × KINDS, NaN if absent; and by kind outside the layers
     ratios: Mapping[str, dict[str, float] | str]  # for each of GROUPS, the ratio of each part
 
 
@@ -57,7 +58,7 @@ def _or_reason(read_part: Callable[[], Any]) -> Any:
 
 
 def _grid(content: dict[str, Any]) -> tuple[np.ndarray, dict[str, float]]:
-    """Return one run's remaining fractions: layer × kind, and those outside the layers by kind."""
+    """Return one run's remaining fractions: layer × KINDS, and those outside the layers by kind."""
     matrices = content["matrices"].values()
     grid = np.full((1 + max(m["layer"] for m in matrices), len(KINDS)), np.nan)
     others = {}

@@ -10,11 +10,13 @@ import torch
 from torch.func import functional_call
 
 from prunebert.analysis import live_paths
+from prunebert.analysis.layout import Layout
 from prunebert.network import models
 from prunebert.network.subnetwork import SubNetwork
 from tests.toys import save_model
 
 KINDS = tuple(models.FAMILIES["bert"].kinds.values())
+BERT = Layout(2)  # heads
 
 
 def place(name):
@@ -39,7 +41,7 @@ def without(shape, rows=(), columns=()):
 
 def off_path(masks, pooled=True):
     """Return the number of kept weights on no path by matrix, without matrices that have none."""
-    live = live_paths.live_masks(masks, place, 2, pooled)
+    live = live_paths.live_masks(masks, place, BERT, pooled)
     assert list(live) == list(masks) and all((live[n] <= masks[n].bool()).all() for n in masks)
     counts = {n.split()[1]: int(masks[n].sum() - live[n].sum()) for n in masks}
     return {kind: n for kind, n in counts.items() if n}
@@ -93,7 +95,7 @@ def test_dead_counts():
         intermediate=without((3, 4), rows=[2]),
         key=without((4, 4), rows=[2, 3]),
     ) | {"-1 embeddings": without((5, 4), rows=[0, 3, 4]), "1 query": torch.zeros(4, 4).bool()}
-    counts = live_paths.dead_units(masks, place, 2)
+    counts = live_paths.dead_units(masks, place, BERT)
     assert counts == {
         "rows": 1 + 1 + 2 + 3 + 4,
         "columns": 1 + 4,
@@ -103,7 +105,7 @@ def test_dead_counts():
         "neurons": {"0": 1, "1": 0},
     }
     assert json.loads(json.dumps(counts)) == counts
-    assert live_paths.dead_units(one_layer(), place, 2)["tokens"] is None
+    assert live_paths.dead_units(one_layer(), place, BERT)["tokens"] is None
 
 
 # a graph search
@@ -169,7 +171,7 @@ def test_live_weights_are_those_of_a_graph_search(density):
         for source, target, weight in G.edges(data="weight"):
             if weight and source in from_input and target in to_end:
                 expected[weight[0]][weight[1:]] = True
-        live = live_paths.live_masks(masks, place, heads)
+        live = live_paths.live_masks(masks, place, Layout(heads))
         assert all(torch.equal(live[n], expected[n]) for n in masks)
         cases_with_dead_weights += any(not torch.equal(live[n], masks[n]) for n in masks)
     assert cases_with_dead_weights or density > 0.5
@@ -212,7 +214,7 @@ def test_the_output_depends_on_exactly_the_weights_on_paths(network, density, po
     pooled = pooled and any("pooler" in n for n in parameters)
     random = torch.Generator().manual_seed(int(1000 * density))
     masks = {n: torch.rand(p.shape, generator=random) < density for n, p in parameters.items()}
-    live = live_paths.live_masks(masks, network.place, network.model.heads, pooled)
+    live = live_paths.live_masks(masks, network.place, Layout.of(network.model), pooled)
     weights = {n: (parameters[n] * m).requires_grad_() for n, m in masks.items()}
     value = outputs(network, weights, pooled)
     gradients = torch.autograd.grad(value, list(weights.values()), allow_unused=True)

@@ -196,6 +196,23 @@ def test_layers_of_every_family():
     assert overlap.layer_of("bert.pooler.dense.weight") == "pooler"
 
 
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [
+        ("model.layers.3.attn.Wqkv.key.weight", "3"),
+        ("albert.encoder.albert_layer_groups.0.albert_layers.0.attention.query.weight", "0"),
+        ("albert.encoder.albert_layer_groups.1.albert_layers.0.ffn.weight", "1"),
+        ("nomic_bert.layers.2.mlp.up_proj.weight", "2"),
+        ("deberta.encoder.layer.1.attention.self.query_proj.weight", "1"),
+        ("model.embed_tokens.weight", "embeddings"),
+        ("model.embeddings.tok_embeddings.weight", "embeddings"),
+        ("albert.pooler.weight", "pooler"),
+    ],
+)
+def test_the_layer_in_a_name_of_every_family(name, layer):
+    assert overlap.layer_of(name) == layer
+
+
 # packed bits
 
 

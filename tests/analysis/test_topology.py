@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from prunebert.analysis import topology
+from prunebert.analysis.layout import Layout
 from prunebert.analysis.live_paths import dead_units
 from prunebert.analysis.topology import degrees
 from prunebert.masks.top_v import keep_top
@@ -79,7 +80,7 @@ MASKS = {"q0": SQUARE, "o0": SQUARE, "i1": WIDE, "q1": THIN, "p": torch.ones(4, 
 
 @pytest.fixture(scope="module")
 def described():
-    return topology.describe(MASKS, PLACES.__getitem__, 2)
+    return topology.describe(MASKS, PLACES.__getitem__, Layout(2))
 
 
 def test_describe_sums_over_layers_and_kinds(described):
@@ -118,7 +119,12 @@ def test_describe_is_plain_json(described):
 
 
 def test_describe_of_no_masks():
-    assert topology.describe({}, PLACES.__getitem__, 2) == {"matrices": {}, "layers": {}, "kinds": {}, "heads": {}}
+    assert topology.describe({}, PLACES.__getitem__, Layout(2)) == {
+        "matrices": {},
+        "layers": {},
+        "kinds": {},
+        "heads": {},
+    }
 
 
 ENCODER = {"q0": 16, "o0": 16, "i1": 12, "q1": 16}
@@ -158,15 +164,15 @@ def test_a_dense_network_has_sparsity_0():
 
 def facts(masks=None, pooled=True):
     masks = MASKS if masks is None else masks
-    return topology.facts(masks, PLACES.__getitem__, 2, SIZES, 200, pooled=pooled)
+    return topology.facts(masks, PLACES.__getitem__, Layout(2), SIZES, 200, pooled=pooled)
 
 
 def test_facts_contain_the_numbers_of_the_single_functions():
     everything = facts(pooled=False)  # so the live masks are others: these numbers are of all kept weights
-    for part in (topology.describe(MASKS, PLACES.__getitem__, 2), topology.denominators(MASKS, SIZES, 200)):
+    for part in (topology.describe(MASKS, PLACES.__getitem__, Layout(2)), topology.denominators(MASKS, SIZES, 200)):
         assert part.items() <= everything.items()
     assert everything["degrees"]["q0"] == degrees(SQUARE, "query") and everything["degrees"]["p"]["in"]["mean"] == 4
-    assert everything["dead"] == dead_units(MASKS, PLACES.__getitem__, 2)
+    assert everything["dead"] == dead_units(MASKS, PLACES.__getitem__, Layout(2))
     assert json.loads(json.dumps(everything)) == everything
 
 

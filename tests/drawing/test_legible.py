@@ -51,7 +51,7 @@ def cost(labels, layers=2):
 
 
 def density(labels, layers=2):
-    grids = {label: np.geomspace(0.0004, 1, 6 * layers).reshape(layers, 6) for label in labels}
+    grids = {label: np.geomspace(0.0004, 1, 7 * layers).reshape(layers, 7) for label in labels}
     outside = {label: {"pooler": 0.1234, "embeddings": 0.5} for label in labels}
     return maps.draw_density(grids, outside, table=f"{TABLE}, sparsity 0.9", theme=LIGHT)
 

@@ -16,13 +16,13 @@ from prunebert.drawing.theme import WIDTH, Theme
 from prunebert.report.figures.legend import add_legend
 from prunebert.report.figures.maps import ACROSS, PANEL_TITLE, SHORT
 from prunebert.report.figures.scales import sparsity_axis
-from prunebert.report.topologies import KINDS
+from prunebert.report.topologies import KINDS, MULTIPLIER
 
 OUTSIDE = ("pooler", "embeddings")
 UNIFORM = 0.02  # an allocation with all ratios this close to 1 counts as uniform
 # Of kinds of matrices; neighbours differ in mark and line style too.
-COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#A6761D", "#E69F00", "#D55E00", "#999999", "#CC79A7")
-MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
+COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#A6761D", "#E69F00", "#D55E00", "#999999", "#CC79A7", "#8C4FB0")
+MARKS = ("o", "s", "^", "D", "v", "P", "X", "*", "<")
 LINES = ("-", "--", ":", "-.")
 DARKEST, LIGHTEST = 0.15, 0.88  # of viridis, whose first colours vanish on black and whose last ones on white
 LOWEST_RATIO = 2**-6  # lower ratios are drawn here
@@ -141,7 +141,8 @@ def _name(part: str) -> str:
 
 def _line_style(parts: list[str], part: str) -> dict[str, Any]:
     """Return the colour, mark and line style of a part, the same in every panel. Layers go from dark to light."""
-    index = parts.index(part)
+    others = [p for p in parts if p != MULTIPLIER]  # so a kind looks the same where a network has no multiplier
+    index = others.index(part) if part in others else len(COLOURS) - 1
     shape = {"marker": MARKS[index % len(MARKS)], "linestyle": LINES[index % len(LINES)], "markersize": 3.5}
     if part.isdigit():
         colour: Any = colormaps["viridis"](DARKEST + (LIGHTEST - DARKEST) * index / max(len(parts) - 1, 1))

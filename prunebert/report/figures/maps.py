@@ -15,9 +15,9 @@ from prunebert.drawing import scales
 from prunebert.drawing.labels import POINTS, add_title, fit, text_width
 from prunebert.drawing.theme import WIDTH, Theme
 from prunebert.report.figures.legend import add_legend
-from prunebert.report.topologies import KINDS
+from prunebert.report.topologies import KINDS, MULTIPLIER
 
-SHORT = ("query", "key", "value", "att. out", "interm.", "output")
+SHORT = ("query", "key", "value", "att. out", "interm.", "mult.", "output")  # KINDS on an axis
 ACROSS = 4  # panels beside each other
 PANEL = 1.32  # inches, the width of one of them without its labels
 PANEL_TITLE = 7.0  # size of its font in points
@@ -40,7 +40,7 @@ def remaining(runs: pd.DataFrame) -> tuple[dict[str, np.ndarray], dict[str, dict
         runs: the runs of one sparsity.
 
     Returns:
-        By label, an array layer × kind; by label, the fractions outside the layers (pooler, embeddings); and a message
+        By label, an array layer × KINDS; by label, the fractions outside the layers (pooler, embeddings); and a message
         for each run whose topology.json cannot be read.
     """
     inside: dict[str, list[np.ndarray]] = {}
@@ -66,11 +66,13 @@ def draw_density(
     The colours mean the same in all panels and in the figures of all sparsities and tasks, see `scales.density_norm`.
 
     Args:
-        layer_means: by label, an array layer × kind.
+        layer_means: by label, an array layer × KINDS. NaN: the network has no such matrix.
         outside_means: by label, the fractions outside the layers; they are written below the panel.
         table: the name of the table with the sparsity, for the title.
         theme: the figure's colours.
     """
+    kinds = _shown_kinds(layer_means)
+    layer_means = {label: grid[:, kinds] for label, grid in layer_means.items()}
     down, across = -(-len(layer_means) // ACROSS), min(ACROSS, len(layer_means))
     layers = max(len(grid) for grid in layer_means.values())
     numbered = layers <= MAX_NUMBERED_LAYERS and sum(grid.size for grid in layer_means.values()) <= MAX_NUMBERS
@@ -91,11 +93,11 @@ def draw_density(
     for axes in panels[len(layer_means) :]:
         axes.remove()
     for i, (axes, grid) in enumerate(zip(panels, layer_means.values(), strict=False)):
-        axes.set_xticks(range(len(KINDS)) if i + across >= len(layer_means) else [])
+        axes.set_xticks(range(len(kinds)) if i + across >= len(layer_means) else [])
         axes.set_yticks(range(0, len(grid), 1 if len(grid) <= 12 else 4) if i % across == 0 else [])
         axes.tick_params(labelsize=7)
         if len(axes.get_xticks()):
-            axes.set_xticklabels(SHORT, rotation=90)
+            axes.set_xticklabels([SHORT[kind] for kind in kinds], rotation=90)
     for axes in panels[: len(layer_means) : across]:
         axes.set_ylabel("layer", fontsize=7)
     lines = (
@@ -111,6 +113,13 @@ def draw_density(
     bar.set_label(fit("remaining, %; one scale in every figure", max(height, 1.9) * 0.8 * POINTS, 7), fontsize=7)
     bar.outline.set_visible(False)
     return figure
+
+
+def _shown_kinds(layer_means: dict[str, np.ndarray]) -> list[int]:
+    """Return the columns to draw: of all KINDS, but of the multiplier only if a network has it."""
+    multiplier = KINDS.index(MULTIPLIER)
+    gated = any((~np.isnan(grid[:, multiplier])).any() for grid in layer_means.values())
+    return [kind for kind in range(len(KINDS)) if kind != multiplier or gated]
 
 
 def _outside(fractions: dict[str, float]) -> str:

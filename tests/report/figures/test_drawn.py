@@ -28,6 +28,13 @@ def written(axes):
     return {(round(t.get_position()[1]), round(t.get_position()[0])): (t.get_text(), t.get_color()) for t in axes.texts}
 
 
+def grid(value, layers=2):
+    """Return a network without multipliers that keeps the same fraction everywhere, layer × KINDS."""
+    return np.where(
+        np.array(topologies.KINDS) == "multiplier", math.nan, np.full((layers, len(topologies.KINDS)), value)
+    )
+
+
 def test_an_overlap_is_written_into_its_own_square_and_stands_out():
     """Both ends of the scale are dark, so white stands out there."""
     axes = maps.draw_overlap(["a", "b"], np.array([[0.9, -0.7], [0.3, -0.004]]), table="toy", theme=THEME).axes[0]
@@ -39,8 +46,8 @@ def test_an_overlap_is_written_into_its_own_square_and_stands_out():
 
 
 def test_the_density_of_every_label_is_on_one_scale():
-    dense, thin = np.full((2, 6), 0.5), np.full((2, 6), 0.02)
-    dense[1, 0], thin[0, 5] = 0.2, math.nan
+    dense, thin = grid(0.5), grid(0.02)
+    dense[1, 0], thin[0, -1] = 0.2, math.nan
     outside = {"dense": {"pooler": 1.0, "embeddings": 0.25}, "thin": {}}
     figure = maps.draw_density({"dense": dense, "thin": thin}, outside, table="toy", theme=THEME)
     left, right = figure.axes[:2]
@@ -51,6 +58,16 @@ def test_the_density_of_every_label_is_on_one_scale():
     assert written(right)[1, 5] == ("2.0", "white") and (0, 5) not in written(right)
     assert (left.get_xlabel(), right.get_xlabel()) == ("embeddings 25.0% left", "")  # the pooler is whole
     assert [t.get_text() for t in left.get_xticklabels()][2::3] == ["value", "output"]
+
+
+def test_a_gated_network_has_a_column_for_its_multiplier_and_one_layer_is_a_row():
+    gated = {"ours": np.arange(7.0)[None] / 8}
+    axes = maps.draw_density(gated, {"ours": {}}, table="toy", theme=THEME).axes[0]
+    names = ["query", "key", "value", "att. out", "interm.", "mult.", "output"]
+    assert [t.get_text() for t in axes.get_xticklabels()] == names and axes.get_yticks().tolist() == [0]
+    assert axes.images[0].get_array().shape == (1, 7) and written(axes)[0, 5][0] == "62"
+    both = maps.draw_density(gated | {"bert": grid(0.5, 1)}, {"ours": {}, "bert": {}}, table="t", theme=THEME)
+    assert (0, 5) not in written(both.axes[1]) and written(both.axes[1])[0, 6][0] == "50"  # BERT has none
 
 
 def drawn_lines(axes):
@@ -77,11 +94,16 @@ def test_a_part_has_one_look_in_every_panel_and_a_name_of_its_own():
     table = pd.DataFrame(rows, columns=["label", "sparsity", "part", "ratio"])
     figure = allocation.draw_allocation(table, ["all", "some"], by="kinds", table="toy", theme=THEME)
     every, some = (drawn_lines(axes) for axes in figure.axes)
-    assert list(every) == ["query", "key", "value", "att. out", "interm.", "output", "pooler", "embeddings"]
-    assert len({line.get_color() for line in every.values()}) == 8 and set(some) == {"key", "output"}
+    assert list(every) == ["query", "key", "value", "att. out", "interm.", "mult.", "output", "pooler", "embeddings"]
+    assert len({line.get_color() for line in every.values()}) == 9 and set(some) == {"key", "output"}
     for name, line in some.items():
         assert line.get_color() == every[name].get_color()
         assert line.get_ydata().tolist() == [2**-6] * 2  # lower ratios are drawn there
+    without = allocation.draw_allocation(
+        table[table["part"] != "multiplier"], ["all"], by="kinds", table="t", theme=THEME
+    )
+    looks = {name: (line.get_color(), line.get_marker()) for name, line in every.items() if name != "mult."}
+    assert looks == {n: (x.get_color(), x.get_marker()) for n, x in drawn_lines(without.axes[0]).items()}
 
 
 def test_an_allocation_below_1_is_as_far_from_uniform_as_one_above():
@@ -203,12 +225,12 @@ def test_an_allocations_uniform_level_is_marked_and_panels_keep_their_order():
 
 @pytest.mark.parametrize(("layers", "ticks"), [(12, list(range(12))), (13, [0, 4, 8, 12]), (24, [0, 4, 8, 12, 16, 20])])
 def test_up_to_twelve_layers_are_all_numbered_and_of_more_every_fourth(layers, ticks):
-    figure = maps.draw_density({"smp": np.full((layers, 6), 0.5)}, {"smp": {}}, table="toy", theme=THEME)
+    figure = maps.draw_density({"smp": grid(0.5, layers)}, {"smp": {}}, table="toy", theme=THEME)
     assert figure.axes[0].get_yticks().tolist() == ticks
 
 
 def test_a_density_is_the_mean_and_small_ones_have_a_decimal():
-    grids = [topologies.Topology(True, (np.full((2, 6), x), {"pooler": 10 * x}), {}) for x in (0.01, 0.01, 0.04)]
+    grids = [topologies.Topology(True, (grid(x), {"pooler": 10 * x}), {}) for x in (0.01, 0.01, 0.04)]
     runs = pd.DataFrame({"short_label": "smp", "directory": "d", "topology": grids})
     layer_means, outside_means, _ = maps.remaining(runs)
     assert layer_means["smp"][0, 0] == pytest.approx(0.02) and outside_means["smp"]["pooler"] == pytest.approx(0.2)

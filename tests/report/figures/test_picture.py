@@ -35,7 +35,7 @@ def ratios():
     return pd.DataFrame(rows, columns=["label", "sparsity", "part", "ratio"])
 
 
-GRID = np.linspace(0.0, 0.9, 18).reshape(3, 6)
+GRID = np.linspace(0.0, 0.9, 21).reshape(3, 7)
 OVERLAP = np.array([[1.0, -0.9, 0.1], [-0.9, 1.0, 0.5], [0.1, 0.5, 1.0]])  # both colours of text
 POINTS = published.points(published.read_table(), "bert-base-uncased", "mnli", "accuracy_matched")
 FIGURES = {
