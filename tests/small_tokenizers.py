@@ -14,7 +14,10 @@ from tests.toys import SPECIAL, WORDS
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 MARKS = "?.,"
 # How Llama 3 and EuroBERT split a text: a word takes the space before it, digits come in threes.
-LLAMA_WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+"
+LLAMA_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 
 
 def save(folder: Path, family: str) -> Any:

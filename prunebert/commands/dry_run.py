@@ -19,7 +19,7 @@ from prunebert.settings import tuning
 from prunebert.system.console import short
 from prunebert.system.impl import Impl
 from prunebert.system.table import say_wrapped
-from prunebert.tasks.task import Task, constant_baseline
+from prunebert.tasks.task import KnowsLengths, Task, constant_baseline
 from prunebert.training.phase import Method, Phase, never
 from prunebert.training.step import Stepper
 
@@ -98,7 +98,7 @@ def show(
         texts = f" questions with {choices} texts each" if choices else ""
         say_wrapped(
             f"    {phase.name}: {plan.steps} of {phase.fit.batch_size}{texts} on {phase.task.train_rows:,} "
-            f"training rows of {data}, {plan.parameters:,} parameters trained{scores}"
+            f"training rows of {data}{_lengths(phase.task)}, {plan.parameters:,} parameters trained{scores}"
         )
     works = cost.works_of(phases, net, seed)
     for line in cost.lines(works, cost.TOTAL.named):
@@ -106,6 +106,14 @@ def show(
     if not state.startswith("done"):
         cost.TOTAL.add(works)
         cost.TOTAL.teachers |= {shared} if shared else set()
+
+
+def _lengths(task: Task) -> str:
+    """Return " (25 tokens on average, 128 at most)" of a task that knows its training rows' lengths."""
+    if not isinstance(task, KnowsLengths):
+        return ""
+    lengths = task.train_lengths()
+    return f" ({lengths.mean():,.0f} tokens on average, {lengths.max():,} at most)"
 
 
 def planned(method: Method, net: SubNetwork, task: Task, seed: int) -> Iterator[Plan]:

@@ -74,21 +74,25 @@ def _require_sentencepiece(source: Place) -> None:
 
     available = {"sentencepiece": utils.is_sentencepiece_available(), "protobuf": utils.is_protobuf_available()}
     absent = [package for package, is_available in available.items() if not is_available]
-    if not absent or source.file("tokenizer.json"):
-        return
-    if found := next((name for name in SENTENCEPIECE if source.file(name)), None):
+    if absent and (name := _sentencepiece_alone(source)):
         raise source.bad(
-            f"its tokenizer is {found} without tokenizer.json, and {' and '.join(absent)} cannot be imported; "
+            f"its tokenizer is {name} without tokenizer.json, and {' and '.join(absent)} cannot be imported; "
             "pip install 'prunebert[sentencepiece]'"
         )
+
+
+def _sentencepiece_alone(source: Place) -> str | None:
+    """Return the file of SentencePiece that a checkpoint has in place of tokenizer.json, if it has one."""
+    if source.file("tokenizer.json"):
+        return None
+    return next((name for name in SENTENCEPIECE if source.file(name)), None)
 
 
 def _read_segments_as(source: Place, tokenizer: Any, config: Any) -> None:
     """Let the tokenizer make segments if the network reads them, and only then.
 
-    ALBERT's class in transformers leaves them out, though its network was trained with them. DeBERTa-v3's makes them,
-    and its network has no embedding for them. A list that the checkpoint itself gives stays, unless the network has
-    no such embedding. Segments that are always 0 are not added, as the network takes 0 without them.
+    In transformers ALBERT's tokenizer leaves them out, and DeBERTa-v3's makes them for a network without segments. A
+    checkpoint's own list stays where it can. Segments that are always 0 are not added: they are a network's default.
     """
     names, rows = list(tokenizer.model_input_names), getattr(config, "type_vocab_size", 0)
     if not rows and config.model_type not in TAKES_ANY_SEGMENTS:
@@ -109,6 +113,10 @@ def _from_files(source: Place, config: Any) -> Any:
             source.path, config=config, revision=source.revision, trust_remote_code=False
         )
     except Exception as error:  # tokenizers raises Exception itself, transformers what a mistyped value causes
+        if isinstance(error, ValueError) and (name := _sentencepiece_alone(source)):  # it would name tiktoken
+            raise source.bad(
+                f"its tokenizer cannot be read: {name} is damaged, or no model of SentencePiece"
+            ) from error
         if source.remote and isinstance(error, (OSError, ValueError)):
             raise  # an error of the hub, which the caller explains
         raise source.bad(f"its tokenizer cannot be read: {type(error).__name__}: {error}") from error

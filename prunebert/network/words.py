@@ -15,9 +15,11 @@ def ids_inside(tokenizer: Any, word: str) -> list[int]:
     """Return the tokens of a word inside a text: after another word and a space.
 
     Byte-level BPE has other tokens for a word after a space than at the start of a text. A space that is a token of
-    its own ("▁", before a word of a script without spaces) does not belong to the word.
+    its own ("▁", before a word of a script without spaces) does not belong to the word. A special token stays one.
     """
-    alone = tokenizer.encode(word, add_special_tokens=False)
+    alone: list[int] = tokenizer.encode(word, add_special_tokens=False)
+    if len(alone) == 1 and alone[0] in tokenizer.all_special_ids:
+        return alone
     ids: list[int] = tokenizer.encode(f"{word} {word}", add_special_tokens=False)
     if ids[: len(alone)] == alone:
         ids = ids[len(alone) :]

@@ -20,6 +20,7 @@ from prunebert.tasks import groups
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.holdout import split_off
 from prunebert.tasks.labels import given_names, gold_classes, label_names, located, to_numbers, with_hub_names
+from prunebert.tasks.lengths import lengths_of, log_cost
 from prunebert.tasks.metric import compute, find_for
 from prunebert.tasks.request import Request
 from prunebert.tasks.sources import Tables
@@ -73,6 +74,9 @@ class TextTask:
     @property
     def eval_splits(self) -> tuple[str, ...]:
         return tuple(split for split in self.tables if split != "train")
+
+    def train_lengths(self) -> np.ndarray:
+        return lengths_of(self.rows["train"])
 
     def batches(self, batch_size: int, seed: int) -> Iterator[Batch]:
         return self.rows["train"].shuffled(batch_size, seed, self.padding)
@@ -189,8 +193,9 @@ def load(request: Request, tables: Tables, *, regression: bool) -> TextTask:
         gold["train"] = gold["train"][origin]
     rows = {}
     for split, table in tables.items():
-        mapped, inputs = request.tokenised(table)
+        mapped, inputs = request.tokenised(table, split)
         rows[split] = Rows.of(mapped, inputs, torch.tensor(gold[split]), request.width)
+    log_cost(lengths_of(rows["train"]), f"task.max_length={request.max_length}")
     return TextTask(
         name=request.name,
         regression=regression,

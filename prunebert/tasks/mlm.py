@@ -22,6 +22,7 @@ from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
 from prunebert.tasks.corpus import Texts, hold_out
 from prunebert.tasks.holdout import tuning_part
+from prunebert.tasks.lengths import lengths_of, log_cost
 
 if TYPE_CHECKING:
     from prunebert.network.interface import Outputs
@@ -60,6 +61,9 @@ class MaskedLM:
     @property
     def train_rows(self) -> int:
         return len(self.rows["train"])
+
+    def train_lengths(self) -> np.ndarray:
+        return lengths_of(self.rows["train"])
 
     def batches(self, batch_size: int, seed: int) -> Iterator[Batch]:
         generator = torch.Generator().manual_seed(seed)
@@ -203,6 +207,7 @@ def mlm_task(
         mapped = tokenised(pd.DataFrame({"text": texts}), tokenize, tokenizer, {"raw": True})
         tokens = Rows.of(mapped, ["input_ids"], torch.zeros(len(texts))).columns["input_ids"]
         rows[split] = _blocks(tokens, block, tokenizer, key)
+    log_cost(lengths_of(rows["train"]), f"{key}.block={block}")
     special = torch.tensor(sorted(set(tokenizer.all_special_ids)))
     # A random token must have a row in the embeddings, which a tokenizer with added tokens may exceed.
     vocabulary = min(len(tokenizer), getattr(tokenizer, "embedding_rows", {}).get("input_ids", len(tokenizer)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunebert.choices import Padding
 from prunebert.tasks.cache import tokenised
+from prunebert.tasks.lengths import cut_rows, log_cut
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,14 +42,22 @@ class Request:
         """Return the columns that the network reads."""
         return [c for c in self.tokenizer.model_input_names if c != "special_tokens_mask"]
 
-    def tokenised(self, table: pd.DataFrame) -> tuple[Dataset, list[str]]:
-        """Tokenise the texts or pairs of a table, cut to max_length. Returns the rows and `inputs`."""
+    def tokenised(self, table: pd.DataFrame, split: str = "") -> tuple[Dataset, list[str]]:
+        """Tokenise the texts or pairs of a table, cut to max_length. Returns the rows and `inputs`.
+
+        A line is logged that says how many were cut.
+
+        split: the table's split, for that line.
+        """
         inputs = self.inputs()
 
-        def tokenize(batch: dict[str, list[str]]) -> dict[str, list[list[int]]]:
+        def tokenize(batch: dict[str, list[str]]) -> dict[str, list]:
             encoded = self.tokenizer(batch["text_a"], batch.get("text_b"), truncation=True, max_length=self.max_length)
-            return {c: encoded[c] for c in inputs}
+            return {c: encoded[c] for c in inputs} | {"cut": cut_rows(encoded, self.max_length)}
 
         texts = table[[c for c in ("text_a", "text_b") if c in table]]
-        settings = {"max_length": self.max_length, "columns": inputs}
-        return tokenised(texts, tokenize, self.tokenizer, settings), inputs
+        settings = {"max_length": self.max_length, "columns": [*inputs, "cut"]}
+        rows = tokenised(texts, tokenize, self.tokenizer, settings)
+        cut = rows.with_format("arrow")[:]["cut"].to_numpy()
+        log_cut(cut, self.max_length, split, "pairs of texts" if "text_b" in texts else "texts")
+        return rows, inputs

@@ -23,6 +23,7 @@ from prunebert.tasks.arguments import HubPath, Tokens
 from prunebert.tasks.batching import Rows, padding_of, width_of
 from prunebert.tasks.cache import tokenised
 from prunebert.tasks.holdout import TUNING, tuning_part
+from prunebert.tasks.lengths import lengths_of, log_cost
 
 if TYPE_CHECKING:
     from prunebert.network.interface import Outputs
@@ -69,6 +70,9 @@ class SquadTask:
     choices = 0
     regression = False
     outputs = 2
+
+    def train_lengths(self) -> np.ndarray:
+        return lengths_of(self.windows["train"].rows)
 
     def batches(self, batch_size: int, seed: int) -> Iterator[Batch]:
         return self.windows["train"].rows.shuffled(batch_size, seed, self.padding)
@@ -206,6 +210,7 @@ def squad_task(
         tables = questions.hold_out(tables["train"], tuning_part(tuning_holdout), TUNING)
     width = width_of(padding, max_length)
     windows = {split: _windows(table, tokenizer, max_length, stride, width) for split, table in tables.items()}
+    log_cost(lengths_of(windows["train"].rows), f"task.max_length={max_length}")
     return SquadTask(
         name=name,
         label_words=label_words,

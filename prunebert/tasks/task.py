@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -92,6 +92,15 @@ class Task(Protocol):
 
     def form(self) -> Form:
         """Return the task without its data."""
+        ...
+
+
+@runtime_checkable
+class KnowsLengths(Protocol):
+    """A task that knows how long its training rows are. `dry=true` shows it; a task need not."""
+
+    def train_lengths(self) -> np.ndarray:
+        """Return the tokens of each training row, [rows], pads up to task.max_length included where it pads to it."""
         ...
 
 
