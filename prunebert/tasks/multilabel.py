@@ -20,6 +20,7 @@ from prunebert.network.interface import Batch, Form, logits_by_row
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.holdout import split_off
 from prunebert.tasks.label_sets import names_and_indicators
+from prunebert.tasks.lengths import lengths_of, log_cost
 from prunebert.tasks.request import Request
 from prunebert.tasks.sources import Tables
 
@@ -70,6 +71,9 @@ class MultilabelTask:
     @property
     def eval_splits(self) -> tuple[str, ...]:
         return tuple(split for split in self.tables if split != "train")
+
+    def train_lengths(self) -> np.ndarray:
+        return lengths_of(self.rows["train"])
 
     def batches(self, batch_size: int, seed: int) -> Iterator[Batch]:
         return self.rows["train"].shuffled(batch_size, seed, self.padding)
@@ -181,8 +185,9 @@ def load(request: Request, tables: Tables) -> MultilabelTask:
         gold["train"] = gold["train"][copied]
     rows = {}
     for split, table in tables.items():
-        mapped, inputs = request.tokenised(table)
+        mapped, inputs = request.tokenised(table, split)
         rows[split] = Rows.of(mapped, inputs, torch.tensor(gold[split]), request.width)
+    log_cost(lengths_of(rows["train"]), f"task.max_length={request.max_length}")
     return MultilabelTask(
         name=request.name,
         labels=names,

@@ -19,6 +19,7 @@ from prunebert.network.interface import Batch, Form, logits_by_row
 from prunebert.tasks import choice_table
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.holdout import split_off
+from prunebert.tasks.lengths import lengths_of, log_cost
 from prunebert.tasks.metric import compute, find_for
 from prunebert.tasks.request import Request
 from prunebert.tasks.sources import Tables
@@ -68,6 +69,9 @@ class ChoiceTask:
     @property
     def eval_splits(self) -> tuple[str, ...]:
         return tuple(split for split in self.tables if split != "train")
+
+    def train_lengths(self) -> np.ndarray:
+        return lengths_of(self.rows["train"])
 
     def batches(self, batch_size: int, seed: int) -> Iterator[Batch]:
         """Yield training batches of `batch_size` questions, so of batch_size · choices texts."""
@@ -169,8 +173,9 @@ def load(request: Request, tables: Tables, of_choices: list[str]) -> ChoiceTask:
     tables, gold = split_off(request, tables, gold, [])
     rows = {}
     for split, table in tables.items():
-        mapped, inputs = request.tokenised(pairs(table))
+        mapped, inputs = request.tokenised(pairs(table), split)
         rows[split] = Rows.of(mapped, inputs, torch.tensor(gold[split]), request.width, count)
+    log_cost(lengths_of(rows["train"]), f"task.max_length={request.max_length}")
     return ChoiceTask(
         name=request.name,
         choices=count,

@@ -26,6 +26,7 @@ from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.cache import tokenised
 from prunebert.tasks.holdout import split_off
 from prunebert.tasks.labels import given_names
+from prunebert.tasks.lengths import lengths_of, log_cost
 from prunebert.tasks.metric import compute
 from prunebert.tasks.request import Request
 from prunebert.tasks.sources import Tables
@@ -95,6 +96,9 @@ class TokenTask:
     @property
     def eval_splits(self) -> tuple[str, ...]:
         return tuple(split for split in self.tables if split != "train")
+
+    def train_lengths(self) -> np.ndarray:
+        return lengths_of(self.rows["train"])
 
     def batches(self, batch_size: int, seed: int) -> Iterator[Batch]:
         return self.rows["train"].shuffled(batch_size, seed, self.padding)
@@ -231,6 +235,7 @@ def load(request: Request, tables: Tables, scheme: Scheme | None) -> TokenTask:
     cut = {}
     for split, table in tables.items():
         task.rows[split], cut[split] = _rows(request, table, names)
+    log_cost(lengths_of(task.rows["train"]), f"task.max_length={request.max_length}")
     if any(cut.values()):
         counts = ", ".join(f"{count:,} of {split}" for split, count in cut.items() if count)
         log.warning(
