@@ -158,10 +158,15 @@ def key_tables() -> str:
     for group, (heading, options) in GROUPS.items():
         names = ", ".join(f"`{name}`" for name in keys.names(group))
         parts.append(f"## {heading} (`{group}=`)\n\n{wrapped(f'Options: {names}.')}\n")
+        first = keys.option(group, options[0])
         for name in options:
             option = keys.option(group, name)
             own = [key for key in option.keys if not key.path.startswith(("teacher_fit.", "mask_fit."))]
+            if option is not first and option.target == first.target:
+                own = [key for key in own if key not in first.keys]
             extra = " `teacher_fit` and `mask_fit` have the same keys." if len(own) < len(option.keys) else ""
+            if len(own) < len(option.keys) and option.target == first.target and name != options[0]:
+                extra = f" All other keys are those of `{group}={options[0]}`."
             parts.append(f"### `{group}={name}`\n\n{wrapped(option.summary + extra)}\n\n{key_table(own)}\n")
     return f"{head}\n{stacked(chr(10).join(parts))}"
 
