@@ -157,7 +157,8 @@ def build(kind: str, model: Model, task: Form) -> nn.Module:
     if task.masked_lm:
         return MaskedLM(model)
     if kind == "layer_mix":
-        return LayerMix(model, 1 if task.choices else task.outputs, task.every_token)
+        outputs = 1 if task.choices else 2 if task.span else task.outputs
+        return LayerMix(model, outputs, task.every_token)
     if kind == "linear":
         return _linear(model, task)
     if task.tokens or task.choices:
