@@ -143,7 +143,7 @@ def test_density_is_the_mean_of_the_runs(run, tmp_path, theme):
     assert outside_means == {"smp": {"pooler": pytest.approx(0.3)}} and len(messages) == 1
     figure = maps.draw_density(layer_means, outside_means, table="toy", theme=theme)
     image = figure.axes[0].images[0]
-    assert image.get_array().tolist() == layer_means["smp"].tolist() and image.get_clim() == (0, 1)
+    assert image.get_array().tolist() == [first, second] and image.get_clim() == (0, 1)
     assert figure.axes[0].get_xlabel() == "pooler 30.0% left"
     assert [t.get_text() for t in figure.axes[0].texts][7] == "30"
 
