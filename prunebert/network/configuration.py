@@ -82,6 +82,7 @@ def read(source: Place, families: Mapping[str, Family]) -> Any:
     if not family.published_with_code:
         require_no_code(source, CONFIG, raw)
     _require_nothing_dropped(source, raw, family)
+    raw = {family.older.get(key, key): value for key, value in raw.items() if family.older.get(key) not in raw}
     return _configuration(source, kind, raw, family)
 
 
@@ -130,6 +131,9 @@ def _configuration(source: Place, kind: str, raw: dict[str, Any], family: Family
     width, heads = (aliases.get(k, k) for k in ("hidden_size", "num_attention_heads"))
     if values[width] % values[heads]:
         raise source.bad(f"{CONFIG}: {heads}={values[heads]} does not divide {width}={values[width]}")
+    head_size = values.get("attention_head_size")
+    if head_size is not None and head_size != values[width] // values[heads]:
+        raise source.bad(f"{CONFIG}: attention_head_size={head_size} is not {width}/{heads}")
     groups = values.get("num_key_value_heads") or values[heads]
     if values[heads] % groups:
         raise source.bad(f"{CONFIG}: num_key_value_heads={groups} does not divide {heads}={values[heads]}")

@@ -36,6 +36,7 @@ class Family:
         first: (width, attention heads) of the family's first published checkpoint.
         initial: draws the weights of a new head.
         extra: keys of config.json that the encoder reads although its configuration class does not list them.
+        older: keys of config.json in earlier checkpoints -> the configuration class's keys.
         only: the values that are allowed for more keys, as configuration.ONLY has them.
         published_with_code: config.json of the published checkpoints names Python code, which transformers has since
             taken over; it is not run.
@@ -66,6 +67,7 @@ class Family:
     first: tuple[int, int] = (768, 12)
     initial: Initial = normal
     extra: tuple[str, ...] = ()
+    older: dict[str, str] = field(default_factory=dict)
     only: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     published_with_code: bool = False
     attention: Literal["sdpa", "eager"] = "sdpa"

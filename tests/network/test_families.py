@@ -1,5 +1,6 @@
 """Every family against stock transformers: the encoder, masks on it, the heads, and what is refused."""
 
+import json
 from functools import cache
 
 import pytest
@@ -177,3 +178,34 @@ def test_attention_scores_are_refused_where_they_cannot_be_computed_from_outside
         else:
             with pytest.raises(BadInput, match="attention"):
                 net(BATCH, key, needs=("attention",))
+
+
+def test_a_nomic_bert_with_its_earlier_configuration_is_the_same_network(tmp_path):
+    """Published ones have GPT-2's keys, and name code that is not run. Another network than the family's is refused."""
+    folder = small.save(tmp_path / "m", "nomic_bert")
+    now = json.loads((folder / "config.json").read_text())
+    same = models.load(str(folder))
+    keys = {"n_embd": "hidden_size", "n_layer": "num_hidden_layers", "n_head": "num_attention_heads"}
+    keys |= {"n_inner": "intermediate_size", "n_positions": "max_position_embeddings"}
+    earlier = {older: now[key] for older, key in keys.items()} | {"rotary_emb_base": 500, "layer_norm_epsilon": 1e-12}
+    earlier |= {"model_type": "nomic_bert", "vocab_size": now["vocab_size"], "activation_function": "swiglu"}
+    earlier |= {"rotary_emb_fraction": 1.0, "prenorm": False, "auto_map": {"AutoModel": "code.NomicBertModel"}}
+    (folder / "config.json").write_text(json.dumps(earlier | {"pad_token_id": now["pad_token_id"]}))
+    model = models.load(str(folder))
+    assert model.weights_hash == same.weights_hash and model.positions == same.positions
+    assert model.config.rope_parameters["rope_theta"] == 500 and "rope_parameters" in model.unusual()
+    for key, value in (("prenorm", True), ("rotary_emb_fraction", 0.5), ("num_experts", 8), ("causal", True)):
+        (folder / "config.json").write_text(json.dumps(earlier | {key: value}))
+        with pytest.raises(BadInput, match=f"{key}={value} is another network"):
+            models.load(str(folder))
+
+
+def test_a_size_of_heads_may_be_given_if_it_is_the_usual_one(tmp_path):
+    """DeBERTa-v2-xxlarge gives it."""
+    folder = small.save(tmp_path / "m", "deberta-v2")
+    values = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(values | {"attention_head_size": 8}))
+    assert models.load(str(folder)).config.attention_head_size == 8
+    (folder / "config.json").write_text(json.dumps(values | {"attention_head_size": 16}))
+    with pytest.raises(BadInput, match="attention_head_size=16 is not hidden_size/num_attention_heads"):
+        models.load(str(folder))
