@@ -7,76 +7,15 @@ from typing import Any
 
 from torch import nn
 
-from prunebert.network import architecture
+from prunebert.network import architecture, matrices
 from prunebert.network.family import Family
 from prunebert.network.stages import Act, Dense, Drop, Norm
-
-_BERT_LAYER = r"encoder\.layer\.(\d+)\.(.+)\.weight"
-_BERT_KINDS = {
-    "attention.self.query": "query",
-    "attention.self.key": "key",
-    "attention.self.value": "value",
-    "attention.output.dense": "attention-output",
-    "intermediate.dense": "intermediate",
-    "output.dense": "output",
-}
-_DISTILBERT_KINDS = {
-    "attention.q_lin": "query",
-    "attention.k_lin": "key",
-    "attention.v_lin": "value",
-    "attention.out_lin": "attention-output",
-    "ffn.lin1": "intermediate",
-    "ffn.lin2": "output",
-}
 
 _DROP = Drop(("classifier_dropout", "hidden_dropout_prob"))
 _DISTILBERT_DROP = Drop(("seq_classif_dropout",))
 _TOKENS = (_DROP, Dense("classifier"))
 _SPANS = (Dense("qa_outputs"),)
 _ROBERTA_CLASSES = (_DROP, Dense("classifier.dense"), Act("tanh"), _DROP, Dense("classifier.out_proj"))
-_DEBERTA_KINDS = {
-    "attention.self.query_proj": "query",
-    "attention.self.key_proj": "key",
-    "attention.self.value_proj": "value",
-    "attention.output.dense": "attention-output",
-    "intermediate.dense": "intermediate",
-    "output.dense": "output",
-}
-_MPNET_KINDS = {
-    "attention.attn.q": "query",
-    "attention.attn.k": "key",
-    "attention.attn.v": "value",
-    "attention.attn.o": "attention-output",
-    "intermediate.dense": "intermediate",
-    "output.dense": "output",
-}
-_ALBERT_KINDS = {
-    "attention.query": "query",
-    "attention.key": "key",
-    "attention.value": "value",
-    "attention.dense": "attention-output",
-    "ffn": "intermediate",
-    "ffn_output": "output",
-}
-_GATED_LAYER = r"layers\.(\d+)\.(.+)\.weight"
-_GATED_KINDS = {
-    "self_attn.q_proj": "query",
-    "self_attn.k_proj": "key",
-    "self_attn.v_proj": "value",
-    "self_attn.o_proj": "attention-output",
-    "mlp.gate_proj": "intermediate",
-    "mlp.up_proj": "multiplier",
-    "mlp.down_proj": "output",
-}
-_MODERNBERT_KINDS = {
-    "attn.Wqkv.query": "query",
-    "attn.Wqkv.key": "key",
-    "attn.Wqkv.value": "value",
-    "attn.Wo": "attention-output",
-    "mlp.Wi.intermediate": "intermediate",
-    "mlp.Wi.multiplier": "multiplier",
-    "mlp.Wo": "output",
-}
 _CLS_DROP = Drop(("cls_dropout", "hidden_dropout_prob"))
 _ALBERT_DROP = Drop(("classifier_dropout_prob", "hidden_dropout_prob"))
 _MODERNBERT_STAGES = (
@@ -102,8 +41,8 @@ def _modernbert(layer: nn.Linear, config: Any, last: bool) -> None:
 FAMILIES = {
     "bert": Family(
         prefix="bert",
-        layer=_BERT_LAYER,
-        kinds=_BERT_KINDS,
+        layer=matrices.BERT_LAYER,
+        kinds=matrices.BERT_KINDS,
         pooler="pooler.dense.weight",
         pooling="pooler",
         classes=_TOKENS,
@@ -114,8 +53,8 @@ FAMILIES = {
     ),
     "roberta": Family(
         prefix="roberta",
-        layer=_BERT_LAYER,
-        kinds=_BERT_KINDS,
+        layer=matrices.BERT_LAYER,
+        kinds=matrices.BERT_KINDS,
         pooler="",
         classes=_ROBERTA_CLASSES,
         tokens=_TOKENS,
@@ -129,7 +68,7 @@ FAMILIES = {
     "distilbert": Family(
         prefix="distilbert",
         layer=r"transformer\.layer\.(\d+)\.(.+)\.weight",
-        kinds=_DISTILBERT_KINDS,
+        kinds=matrices.DISTILBERT_KINDS,
         pooler="",
         classes=(Dense("pre_classifier"), Act("relu"), _DISTILBERT_DROP, Dense("classifier")),
         tokens=(Drop(("dropout",)), Dense("classifier")),
@@ -140,8 +79,8 @@ FAMILIES = {
     ),
     "electra": Family(
         prefix="electra",
-        layer=_BERT_LAYER,
-        kinds=_BERT_KINDS,
+        layer=matrices.BERT_LAYER,
+        kinds=matrices.BERT_KINDS,
         pooler="",
         classes=(_DROP, Dense("classifier.dense"), Act("gelu"), _DROP, Dense("classifier.out_proj")),
         tokens=_TOKENS,
@@ -152,8 +91,8 @@ FAMILIES = {
     ),
     "xlm-roberta": Family(
         prefix="roberta",
-        layer=_BERT_LAYER,
-        kinds=_BERT_KINDS,
+        layer=matrices.BERT_LAYER,
+        kinds=matrices.BERT_KINDS,
         pooler="",
         classes=_ROBERTA_CLASSES,
         tokens=_TOKENS,
@@ -166,8 +105,8 @@ FAMILIES = {
     ),
     "deberta-v2": Family(
         prefix="deberta",
-        layer=_BERT_LAYER,
-        kinds=_DEBERTA_KINDS,
+        layer=matrices.BERT_LAYER,
+        kinds=matrices.DEBERTA_KINDS,
         pooler="",
         classes=(
             Drop(("pooler_dropout",)),
@@ -190,8 +129,8 @@ FAMILIES = {
     ),
     "modernbert": Family(
         prefix="model",
-        layer=_GATED_LAYER,
-        kinds=_MODERNBERT_KINDS,
+        layer=matrices.GATED_LAYER,
+        kinds=matrices.MODERNBERT_KINDS,
         pooler="",
         pooling="configuration",
         classes=_MODERNBERT_STAGES,
@@ -209,8 +148,8 @@ FAMILIES = {
     ),
     "eurobert": Family(
         prefix="model",
-        layer=_GATED_LAYER,
-        kinds=_GATED_KINDS,
+        layer=matrices.GATED_LAYER,
+        kinds=matrices.GATED_KINDS,
         pooler="",
         pooling="configuration",
         classes=(Dense("dense"), Act("gelu"), Dense("classifier")),
@@ -227,8 +166,8 @@ FAMILIES = {
     ),
     "nomic_bert": Family(
         prefix="nomic_bert",
-        layer=_GATED_LAYER,
-        kinds=_GATED_KINDS,
+        layer=matrices.GATED_LAYER,
+        kinds=matrices.GATED_KINDS,
         pooler="pooler.dense.weight",
         pooling="pooler",
         classes=_TOKENS,
@@ -267,8 +206,8 @@ FAMILIES = {
     ),
     "mpnet": Family(
         prefix="mpnet",
-        layer=_BERT_LAYER,
-        kinds=_MPNET_KINDS,
+        layer=matrices.BERT_LAYER,
+        kinds=matrices.MPNET_KINDS,
         pooler="",
         classes=_ROBERTA_CLASSES,
         tokens=_TOKENS,
@@ -284,7 +223,7 @@ FAMILIES = {
     "albert": Family(
         prefix="albert",
         layer=r"encoder\.albert_layer_groups\.(\d+)\.albert_layers\.0\.(.+)\.weight",
-        kinds=_ALBERT_KINDS,
+        kinds=matrices.ALBERT_KINDS,
         pooler="pooler.weight",
         pooling="pooler",
         classes=(_ALBERT_DROP, Dense("classifier")),
