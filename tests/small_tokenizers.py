@@ -33,6 +33,7 @@ def save(folder: Path, family: str) -> Any:
         "mpnet": _mpnet,
         "roberta": _roberta,
         "xlm-roberta": _xlm_roberta,
+        "camembert": _camembert,
         "albert": _albert,
         "deberta-v2": _deberta,
         "modernbert": _modernbert,
@@ -82,6 +83,12 @@ def unigram(special: list[str], last: list[str] = ()) -> list[tuple[str, float]]
 
 def _xlm_roberta() -> Any:
     return transformers.XLMRobertaTokenizer(vocab=unigram(["<s>", "<pad>", "</s>", "<unk>"], ["<mask>"]))
+
+
+def _camembert() -> Any:
+    """As CamemBERT: the names of XLM-R's special tokens, at other numbers."""
+    special = ["<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED", "<s>", "</s>"]
+    return transformers.CamembertTokenizer(vocab=unigram(special, ["<mask>"]))
 
 
 def _albert() -> Any:

@@ -54,7 +54,7 @@ tamt
 
 def test_every_group_has_its_options():
     assert options("method") == METHODS.split()
-    assert len(options("task")) == 21 and len(options("model")) == 16
+    assert len(options("task")) == 21 and len(options("model")) == 17
     assert options("fit") == ["measured", "measured_minilm", "paper", "quick", "smoke"]
     assert options("impl") == ["auto", "cpu", "cuda"]
     assert (

@@ -42,6 +42,7 @@ CASES = {
     "nomic_bert": ("nomic_bert", {}),
     "albert": ("albert", {"num_hidden_layers": 3}),
     "mpnet": ("mpnet", {}),
+    "camembert": ("camembert", {}),
     "deberta": ("deberta-v2", {}),
     "deberta without p2c": ("deberta-v2", {"pos_att_type": ["c2p"]}),
     "deberta with projections of positions": ("deberta-v2", {"share_att_key": False}),

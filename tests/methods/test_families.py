@@ -40,7 +40,7 @@ def words(folders, toy, text):
     return of
 
 
-FEW = list(zip(FAMILIES, ("movement", "smp", "obert", "gmp", "l0", "rigl", "abp"), strict=True))
+FEW = list(zip(FAMILIES, ("movement", "smp", "obert", "gmp", "l0", "rigl", "abp", "masking"), strict=True))
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ OWN: dict[str, dict[str, Any]] = {
     "nomic_bert": {},
     "mpnet": {},
     "albert": {"embedding_size": 16, "num_hidden_layers": 3},
+    "camembert": {"type_vocab_size": 1},
 }
 
 

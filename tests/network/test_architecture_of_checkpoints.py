@@ -29,6 +29,7 @@ OTHER_KEYS = {
 # Where the published checkpoints have other values than transformers' defaults. EuroBERT's angle is from its paper.
 NOT_DEFAULT = {
     "roberta": {"layer_norm_eps"},
+    "camembert": {"layer_norm_eps"},
     "xlm-roberta": {"layer_norm_eps"},
     "mpnet": {"layer_norm_eps"},
     "modernbert": {"classifier_pooling", "layer_types"},

@@ -22,6 +22,7 @@ CONFIGS = {
     "mpnet": transformers.MPNetConfig,
     "roberta": transformers.RobertaConfig,
     "xlm-roberta": transformers.XLMRobertaConfig,
+    "camembert": transformers.CamembertConfig,
     "albert": transformers.AlbertConfig,
     "deberta-v2": transformers.DebertaV2Config,
     "modernbert": transformers.ModernBertConfig,
@@ -37,13 +38,14 @@ TOKENS = {
     "mpnet": ([0, 11, 8, 7, 2], [0, 11, 8, 7, 2, 2, 11, 7, 2]),
     "roberta": ([0, 69, 275, 271, 2], [0, 69, 275, 271, 2, 2, 69, 271, 2]),
     "xlm-roberta": ([0, 10, 7, 6, 2], [0, 10, 7, 6, 2, 2, 10, 6, 2]),
+    "camembert": ([5, 13, 10, 9, 6], [5, 13, 10, 9, 6, 6, 13, 9, 6]),
     "albert": ([2, 11, 8, 7, 3], [2, 11, 8, 7, 3, 11, 7, 3]),
     "deberta-v2": ([1, 10, 7, 6, 2], [1, 10, 7, 6, 2, 10, 6, 2]),
     "modernbert": ([330, 64, 270, 266, 331], [330, 64, 270, 266, 331, 64, 266, 331]),
     "eurobert": ([329, 64, 270, 266, 330], [329, 64, 270, 266, 330, 329, 64, 266, 330]),
 }
 SEGMENTS = ("bert", "nomic_bert", "albert")
-UNIGRAM, BYTES = ("xlm-roberta", "albert", "deberta-v2"), ("roberta", "modernbert", "eurobert")
+UNIGRAM, BYTES = ("xlm-roberta", "camembert", "albert", "deberta-v2"), ("roberta", "modernbert", "eurobert")
 
 
 @pytest.fixture(scope="module")
