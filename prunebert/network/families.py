@@ -105,8 +105,8 @@ FAMILIES = {
     ),
     "camembert": Family(
         prefix="roberta",
-        layer=_BERT_LAYER,
-        kinds=_BERT_KINDS,
+        layer=matrices.BERT_LAYER,
+        kinds=matrices.BERT_KINDS,
         pooler="",
         classes=_ROBERTA_CLASSES,
         tokens=_TOKENS,

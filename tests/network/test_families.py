@@ -1,6 +1,7 @@
 """Every family against stock transformers: the encoder, masks on it, the heads, and what is refused."""
 
 import json
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -10,8 +11,9 @@ import transformers
 from prunebert.choices import EVERY_MATRIX
 from prunebert.errors import BadInput
 from prunebert.network import fused, heads, models
+from prunebert.network.families import FAMILIES as FAMILY_TABLE
 from prunebert.network.interface import Batch, Form
-from prunebert.network.subnetwork import SubNetwork
+from prunebert.network.subnetwork import SubNetwork, full_attention_mask
 from tests.network import small
 
 FAMILIES = tuple(small.OWN)
@@ -169,15 +171,88 @@ def test_a_deberta_with_the_newer_masked_lm_head(tmp_path):
         torch.testing.assert_close(ours, stock(**INPUTS).logits.flatten(0, 1), atol=1e-5, rtol=1e-5)
 
 
-def test_attention_scores_are_refused_where_they_cannot_be_computed_from_outside(network, loaded):
-    for family in FAMILIES:
-        net = network(family)
-        key = net.add_head(THREE, "linear")
-        if net.model.family.scores:
-            assert len(net(BATCH, key, needs=("attention",)).attention) == net.model.config.num_hidden_layers
-        else:
-            with pytest.raises(BadInput, match="attention"):
+@pytest.mark.parametrize("family", FAMILIES)
+def test_attention_scores_are_the_stock_ones_or_refused(network, folder, family, monkeypatch):
+    """Where they can be computed from outside, their softmax is what the stock encoder attends with; elsewhere not."""
+    net = network(family)
+    key = net.add_head(HIDDEN_WORDS, "states")
+    stock = transformers.AutoModel.from_pretrained(
+        folder(family), attn_implementation="eager", **net.model.family.load
+    ).eval()
+    with torch.no_grad():
+        attended = stock(**INPUTS, output_attentions=True).attentions
+        if not net.model.family.scores:
+            with pytest.raises(BadInput, match="attention scores"):
                 net(BATCH, key, needs=("attention",))
+        monkeypatch.setattr(net.model, "family", replace(net.model.family, scores=True))
+        scores = net(BATCH, key, needs=("attention",)).attention if has_plain_heads(net) else ()
+    same = [torch.allclose(s.softmax(-1), a, atol=1e-5) for s, a in zip(scores, attended, strict=False)]
+    assert (len(same) == len(attended) and all(same)) == FAMILY_TABLE[family].scores
+
+
+def has_plain_heads(net):
+    """Whether queries and keys have biases and as many heads, without which no score can be computed from outside."""
+    named = net.parameters_of()
+    query, key = (next(n for n in net.prunable() if net.place(n)[1] == kind) for kind in ("query", "key"))
+    return query.replace("weight", "bias") in named and named[query].shape == named[key].shape
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_matrix_of_a_layer_and_the_pooler_may_be_pruned(network, family):
+    net = network(family)
+    known = FAMILY_TABLE[family]
+    named = {n: p for n, p in net.encoder.named_parameters() if p.ndim == 2}
+    in_layers = {n for n in named if known.layer_of(n) is not None}
+    assert in_layers == {n for n in named if known.place(n)} and in_layers
+    poolers = {n for n in named if n.startswith("pooler")}
+    assert poolers == ({known.pooler} if known.pooler else set())
+    assert named[known.embeddings] is net.encoder.get_input_embeddings().weight
+
+
+@pytest.mark.parametrize("auto_class", HEADS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_new_head_drops_what_the_stock_one_drops(tmp_path, family, auto_class):
+    """With one seed, at rates that differ from each other and from those of the encoder, which drops nothing here."""
+    if (family, auto_class) in WITHOUT:
+        return
+    form, arguments = HEADS[auto_class]
+    path = str(small.save(tmp_path / "m", family))
+    values = json.loads((tmp_path / "m/config.json").read_text())
+    keys = sorted(key for key in values if "drop" in key)
+    rates = {key: 0.2 + 0.5 * i / len(keys) for i, key in enumerate(keys)}
+    (tmp_path / "m/config.json").write_text(json.dumps(values | rates))
+    net = SubNetwork(models.load(path)).eval()
+    key = net.add_head(form, "linear")
+    stock = stock_of(net, path, auto_class, {}, **arguments)
+    with torch.no_grad():
+        for name, parameter in net.heads[key].named_parameters():
+            stock.get_parameter(name).copy_(torch.nn.init.normal_(parameter, std=0.3))
+    net.heads[key].train()
+    for name, child in stock.named_children():
+        child.train(name != net.model.family.prefix)
+    differs = set()
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        out = stock(**INPUTS)
+        torch.manual_seed(seed)
+        ours = net(BATCH, key).logits
+        expected = torch.stack([out.start_logits, out.end_logits], -1) if form.span else out.logits
+        real = INPUTS["attention_mask"].bool() if form.every_token else slice(None)
+        torch.testing.assert_close(ours[real], expected[real], atol=1e-4, rtol=1e-4)
+        differs.add(round(float(ours[0].detach().sum()), 4))
+    has_dropout = any(isinstance(module, torch.nn.Dropout) and module.p for module in net.heads[key].modules())
+    assert len(differs) == 1 + has_dropout
+
+
+@pytest.mark.parametrize("family", [f for f in FAMILIES if FAMILY_TABLE[f].mask_per_query])
+def test_a_mask_for_each_query_changes_nothing(network, family):
+    """A GPU gets one, as it need not be waited for."""
+    encoder = network(family).encoder
+    with torch.no_grad():
+        plain = encoder(**INPUTS).last_hidden_state
+        wide = encoder(**INPUTS | {"attention_mask": full_attention_mask(INPUTS["attention_mask"])}).last_hidden_state
+    real = INPUTS["attention_mask"].bool()
+    torch.testing.assert_close(wide[real], plain[real], atol=1e-6, rtol=0)
 
 
 def test_a_nomic_bert_with_its_earlier_configuration_is_the_same_network(tmp_path):
