@@ -72,7 +72,10 @@ GRIDS = [
 
 
 @pytest.mark.parametrize("grid", GRIDS)
-@pytest.mark.parametrize("fit", options("fit"))
+@pytest.mark.parametrize(
+    "fit",
+    [pytest.param(f, marks=[pytest.mark.slow] if f.startswith("measured") else []) for f in options("fit")],
+)
 @pytest.mark.parametrize("method", options("method"))
 def test_every_method_and_task_composes_and_binds(method, fit, grid):
     for task in grid[fit]:
@@ -148,7 +151,7 @@ def test_every_exception_is_for_a_combination_that_exists():
 
 @pytest.mark.parametrize("method", options("method"))
 def test_squad_v2_has_the_budget_of_squad(method):
-    budgets = [composed(f"method={method}", f"task={task}") for task in ("squad", "squad_v2")]
+    budgets = [merged.config(method=method, task=task) for task in ("squad", "squad_v2")]
     assert budgets[0]["fit"] == budgets[1]["fit"] and budgets[0]["teacher_fit"] == budgets[1]["teacher_fit"]
     assert budgets[0]["teacher_fit"] == SQUAD_TEACHER  # of every method, so that distill.shared trains one
 

@@ -74,11 +74,22 @@ def test_the_requested_sparsity_is_that_of_the_files(cli, toy, tmp_path, text, m
     assert abs(row[f"sparsity_{row['prunable']}"] - sparsity) * size <= 1
 
 
-@pytest.mark.parametrize(
-    "form",
-    [pytest.param(f, marks=[pytest.mark.slow] if f in ("classification", "words", "choices") else []) for f in FORMS],
-)
-@pytest.mark.parametrize("method", PHASES)
+# Methods that a fast suite runs on every old form; the others run on questions alone, which have the longest way.
+WITH_ALL_FORMS = ("dense", "smp", "abp", "sparsebert", "tamt")
+CELLS = [
+    pytest.param(
+        method,
+        form,
+        marks=[]
+        if form == "questions" or (form in ("pair", "regression") and method in WITH_ALL_FORMS)
+        else [pytest.mark.slow],
+    )
+    for method in PHASES
+    for form in FORMS
+]
+
+
+@pytest.mark.parametrize(("method", "form"), CELLS)
 def test_a_method_runs_on_a_form_of_task(cli, toy, tmp_path, questions, text, method, form):
     words = [w for w in toy if not w.startswith(("task.label_words", "task.text"))]
     if form == "questions":

@@ -117,6 +117,7 @@ def test_the_method_runs_and_is_tested_as_the_page_shows_it(here, tmp_path, monk
         page_test()
 
 
+@pytest.mark.slow
 def test_the_method_with_scores_runs_as_the_page_shows_it(here, tmp_path):
     run_block(command("method=scored"), tmp_path, here)
     run, row = results(tmp_path)["rotten_tomatoes"]
@@ -129,6 +130,7 @@ def test_the_method_with_scores_runs_as_the_page_shows_it(here, tmp_path):
     assert json.loads((run / "topology.json").read_text())["magnitude"]["local"]["beyond_chance"] < 1
 
 
+@pytest.mark.slow
 def test_the_tasks_run_as_the_pages_show_them(here, tmp_path):
     run_block(f"{command('task=films')}\n{command('task=topics')}", tmp_path, here)
     rows = results(tmp_path)

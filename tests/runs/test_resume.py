@@ -71,7 +71,7 @@ def killed_at(moments: set[int], patch: pytest.MonkeyPatch) -> list[int]:
     return count
 
 
-CASES = [("smp", BEST), ("imp", []), ("tamt", []), ("sparsebert", []), ("soft_movement", [])]
+CASES = [("smp", BEST), ("imp", [])]
 SLOWER = [(m, more) for m in PHASES for more in ([], BEST) if (m, more) not in CASES]
 
 
@@ -98,7 +98,13 @@ def test_killed_and_started_again_it_ends_the_same(cli, toy, text, tmp_path, mon
     assert not (tmp_path / "run/checkpoint").exists()
 
 
-@pytest.mark.parametrize("words", [["method=abp", "method.recovery=false"], ["method=imp", "method.step=0.2"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["method=abp", "method.recovery=false"],
+        pytest.param(["method=imp", "method.step=0.2"], marks=pytest.mark.slow),
+    ],
+)
 def test_a_methods_memory_is_restored_too(cli, toy, tmp_path, monkeypatch, words):
     words = [*toy, *words, *SHORT]
     assert cli(*words, "hydra.run.dir=whole")[0] == 0
@@ -139,7 +145,10 @@ def damage(file: Path, how: str) -> None:
     file.write_bytes({"bit": bytes(content), "short": content[: len(content) // 2], "empty": b""}[how])
 
 
-@pytest.mark.parametrize("how", ["bit", "short", "empty"])
+SLOW_DAMAGE = [pytest.param(how, marks=pytest.mark.slow) for how in ("short", "empty")]
+
+
+@pytest.mark.parametrize("how", ["bit", *SLOW_DAMAGE])
 def test_a_damaged_moment_is_reported_and_the_older_one_used(cli, tmp_path, broken_off, how):
     words, folder = broken_off
     _, newer = sorted(folder.glob("moment-*"))
@@ -149,7 +158,7 @@ def test_a_damaged_moment_is_reported_and_the_older_one_used(cli, tmp_path, brok
     assert_same_run(results(tmp_path / "whole"), results(tmp_path / "run"))
 
 
-@pytest.mark.parametrize("how", ["bit", "short"])
+@pytest.mark.parametrize("how", ["bit", SLOW_DAMAGE[0]])
 def test_where_all_is_damaged_the_run_begins_anew(cli, tmp_path, broken_off, how):
     words, folder = broken_off
     for file in folder.iterdir():
@@ -230,7 +239,13 @@ def start(words, folder, **more) -> subprocess.Popen:
     )
 
 
-@pytest.mark.parametrize("place", ["in the finished phase", "in the phase in training", "missing"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "in the finished phase",
+        *(pytest.param(place, marks=pytest.mark.slow) for place in ("in the phase in training", "missing")),
+    ],
+)
 def test_damaged_metrics_are_reported_and_not_kept(cli, tmp_path, broken_off, place):
     """What the damage precedes is trained again, and the metrics end as those of a run that nothing happened to."""
     words, folder = broken_off

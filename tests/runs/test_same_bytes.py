@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save
@@ -13,6 +14,7 @@ from tests.toys import toy_words
 FILES = ("head.safetensors", "masks.safetensors", "predictions.parquet", "topology.json", "weights.safetensors")
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_same_bytes(finished, prunebert, model_folder, data_folder, tmp_path):
     run = finished("method=magnitude", "sparsity=0.5")
     words = [*toy_words(model_folder, data_folder, "again"), "method=magnitude", "sparsity=0.5"]

@@ -32,7 +32,16 @@ def test_a_methods_keys_are_those_of_its_yaml_and_of_its_signature(name):
     assert set(top) | {"net", "task"} == set(signature.names(written["_target_"]))
 
 
-@pytest.mark.parametrize(("group", "name"), [o for o in OPTIONS if o[0] in GROUPS])
+MANY = {  # options of groups whose keys are all alike: of these the fast suite has few
+    "model": ("bert-base", "tiny"),
+    "task": ("file", "hub", "mnli", "stsb", "squad", "mlm", "conll2003", "swag", "hans", "rotten_tomatoes"),
+}
+
+
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [pytest.param(g, n, marks=[] if n in MANY.get(g, (n,)) else [pytest.mark.slow]) for g, n in OPTIONS if g in GROUPS],
+)
 def test_defaults_are_those_that_hydra_composes(group, name):
     words = ["method=dense", "fit=smoke", "model=bert-base"]  # no combination of these has values of its own
     composed = overrides.compose([w for w in words if not w.startswith(f"{group}=")] + [f"{group}={name}"])

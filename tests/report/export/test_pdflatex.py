@@ -72,7 +72,9 @@ def studies(nasty):
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="there is no pdflatex (Debian: texlive-latex-recommended)")
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(
+    "width", [*list(WIDTHS)[:1], *(pytest.param(w, marks=pytest.mark.slow) for w in list(WIDTHS)[1:])]
+)
 def test_every_table_compiles_and_fits(studies, tmp_path, width):
     for name, runs in studies.items():
         (tmp_path / f"{name}.tex").write_text(tex(runs, Style(Form(2), WIDTHS[width])))
