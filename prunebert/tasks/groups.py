@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from prunebert.errors import BadInput
-from prunebert.tasks.files import listed
+from prunebert.tasks.files import kind_of, listed, row_of
 
 MOST = 50  # groups of a split
 
@@ -16,19 +17,36 @@ MOST = 50  # groups of a split
 def names(column: pd.Series, key: str, source: str) -> np.ndarray:
     """Return the group of each row as a part of a metric's name: letters, digits, hyphens and underscores. [rows]
 
+    A missing value is read as an empty text, as CSV files write it. Both are the group "_".
+
     Args:
         column: the values that group the rows.
         key: the column's name, for messages.
         source: the file, for messages.
 
-    Raises BadInput for too many groups, and for two whose names would be equal.
+    Raises BadInput for a list or an object, for too many groups, and for two whose names would be equal.
     """
-    found = {str(value): re.sub(r"[^\w-]+", "_", str(value).strip()) or "_" for value in column.unique()}
+    values = [_text(value, row, key, source) for row, value in enumerate(column.tolist())]
+    found = {value: _part(value) for value in values}
     if len(found) > MOST:
         raise BadInput(f"task.groups={key}: {source} has {len(found)} different values; at most {MOST} are allowed")
     if len(set(found.values())) < len(found):
         raise BadInput(f"task.groups={key}: some of {listed(list(found))} in {source} differ in punctuation only")
-    return column.astype(str).map(found).to_numpy()
+    return np.array([found[value] for value in values], dtype=object)
+
+
+def _text(value: Any, row: int, key: str, source: str) -> str:
+    if isinstance(value, list | tuple | set | dict | np.ndarray):
+        raise BadInput(f"task.groups={key}: {row_of(row, source)} has {kind_of(value)}, and a group is one value")
+    if value is None or value is pd.NA or value != value:
+        return ""
+    whole = isinstance(value, float) and value.is_integer()  # as a column of whole numbers with a missing one is stored
+    return str(int(value) if whole else value).strip()
+
+
+def _part(name: str) -> str:
+    """Return a text as a part of a metric's name."""
+    return re.sub(r"[^\w-]+", "_", name) or "_"
 
 
 def accuracies(groups: np.ndarray, prediction: np.ndarray, label: np.ndarray, classes: list[str]) -> dict[str, float]:
@@ -39,13 +57,23 @@ def accuracies(groups: np.ndarray, prediction: np.ndarray, label: np.ndarray, cl
         prediction: class indices. [rows]
         label: the true class indices. [rows]
         classes: the classes' names by index.
+
+    Raises BadInput for two metrics of one name, such as that of the group a_b and that of the class b in the group a.
     """
     right = prediction == label
-    results = {}
+    results: dict[str, float] = {}
+
+    def add(name: str, rows: np.ndarray) -> None:
+        if name in results:
+            raise BadInput(
+                f"task.groups: two of the groups and their classes would have the metric {name}; rename a group or a "
+                f"class (groups are {listed(sorted(set(groups)))}, and classes {listed(classes)})"
+            )
+        results[name] = float(right[rows].mean())
+
     for group in sorted(set(groups)):
         rows = groups == group
-        results[f"accuracy_{group}"] = float(right[rows].mean())
+        add(f"accuracy_{group}", rows)
         for index in np.unique(label[rows]):
-            name = re.sub(r"[^\w-]+", "_", classes[index])
-            results[f"accuracy_{group}_{name}"] = float(right[rows & (label == index)].mean())
+            add(f"accuracy_{group}_{_part(classes[index])}", rows & (label == index))
     return results

@@ -35,6 +35,25 @@ def test_names_of_groups_are_safe_in_a_column_and_differ():
         groups.names(pd.Series(range(51)), "g", "f.csv")
 
 
+def test_values_of_every_type_are_groups():
+    """A missing value is the group of an empty text, a date has its time, and a whole float has no .0."""
+    days = pd.Series(pd.to_datetime(["2020-01-02", None, "2020-01-02"]))
+    assert groups.names(days, "g", "f").tolist() == ["2020-01-02_00_00_00", "_", "2020-01-02_00_00_00"]
+    assert groups.names(pd.Series([1.0, np.nan, 2.5]), "g", "f").tolist() == ["1", "_", "2_5"]
+    assert groups.names(pd.Series(["", None, "None"]), "g", "f").tolist() == ["_", "_", "None"]
+    with pytest.raises(
+        BadInput, match=r"^task\.groups=g: row 2 of f .* has a list of values, and a group is one value"
+    ):
+        groups.names(pd.Series(["a", ["b"]]), "g", "f")
+
+
+@pytest.mark.parametrize(("named", "classes"), [(["a", "a_yes"], ["no", "yes"]), (["a", "a"], ["x y", "x.y"])])
+def test_two_accuracies_of_one_name_are_refused(named, classes):
+    """The group a_yes, and the rows of the class yes in the group a; two classes that differ in punctuation."""
+    with pytest.raises(BadInput, match=r"^task\.groups: two of the groups .* the metric accuracy_a_(yes|x_y); rename"):
+        groups.accuracies(np.array([*named, *named]), np.zeros(4, int), np.array([1, 1, 0, 0]), classes)
+
+
 HEADER = "gold_label\tsentence1_binary_parse\tsentence1\tsentence2\tpairID\theuristic\tsubcase\ttemplate\n"
 
 
