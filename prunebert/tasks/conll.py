@@ -21,7 +21,8 @@ def read(file: str, key: str) -> pd.DataFrame:
     """Read a file of CoNLL columns, or a table as files.read does.
 
     In CoNLL columns a line is a word, and an empty line ends a sentence. Columns are separated by blanks or tabs; if
-    every line has a tab, by tabs alone. Lines that begin with -DOCSTART- are left out.
+    every line has a tab, by tabs alone. Lines that begin with -DOCSTART- are left out. So are the comments of CoNLL-U:
+    lines in front of a sentence that begin with # and have no tab, if every other line has one.
 
     Args:
         key: the configuration's key for the file, for messages.
@@ -43,13 +44,14 @@ def read(file: str, key: str) -> pd.DataFrame:
 
 def _sentences(path: Path) -> pd.DataFrame:
     lines = [line.rstrip("\r") for line in files.read_text(path, nul=True).split("\n")]
-    text = [(n, line) for n, line in enumerate(lines, start=1) if line.strip(" \t")]
-    tabs = all("\t" in line for _, line in text if not line.startswith(DOCUMENT))
+    comments = _comments(lines)
+    words = [line for n, line in enumerate(lines) if not _ends_a_sentence(line) and n not in comments]
+    tabs = all("\t" in line for line in words)
     separator = re.compile("\t" if tabs else "[ \t]+")
     sentences: list[list[list[str]]] = [[]]
     width, first = 0, 0
     for number, line in enumerate(lines, start=1):
-        if not line.strip(" \t") or line.startswith(DOCUMENT):
+        if _ends_a_sentence(line) or number - 1 in comments:
             sentences.append([])
             continue
         columns = separator.split(line if tabs else line.strip(" \t"))
@@ -59,6 +61,26 @@ def _sentences(path: Path) -> pd.DataFrame:
         sentences[-1].append(columns)
     full = [sentence for sentence in sentences if sentence]
     return pd.DataFrame({str(c): [[word[c] for word in sentence] for sentence in full] for c in range(width)})
+
+
+def _ends_a_sentence(line: str) -> bool:
+    return not line.strip(" \t") or line.startswith(DOCUMENT)
+
+
+def _comments(lines: list[str]) -> set[int]:
+    """Return the positions of CoNLL-U's comments. There are none if another line than these has no tab."""
+    comments: set[int] = set()
+    in_front, words = True, 0
+    for position, line in enumerate(lines):
+        if _ends_a_sentence(line):
+            in_front = True
+        elif in_front and line.startswith("#") and "\t" not in line:
+            comments.add(position)
+        elif "\t" not in line:
+            return set()
+        else:
+            in_front, words = False, words + 1
+    return comments if words else set()
 
 
 def columns(table: pd.DataFrame, text: list[str], label: str, source: str) -> pd.DataFrame:

@@ -217,7 +217,8 @@ def load(request: Request, tables: Tables, scheme: Scheme | None) -> TokenTask:
     tables = {s: with_names(t, names, request.label, t.attrs.get("classes") or order) for s, t in tables.items()}
     sentences = tables["train"].label.tolist()
     found = entities.find_scheme(names, sentences, request.label) if scheme is None else scheme
-    entities.require_scheme(names, found, request.label)
+    if scheme is not None:  # a scheme that was found may have labels of others: every prefix is read
+        entities.require_scheme(names, scheme, request.label)
     tables, _ = split_off(request, tables, {split: np.arange(len(table)) for split, table in tables.items()}, [])
     task = TokenTask(
         name=request.name,

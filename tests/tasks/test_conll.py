@@ -42,6 +42,16 @@ def test_a_word_is_what_stands_between_the_tabs(tmp_path):
     assert table.words.tolist() == [["New York", " ", "", "a\u2028b"]]
 
 
+def test_comments_of_conll_u_are_no_words(tmp_path):
+    """They may have as many words as the file has columns. In a file without tabs, # is a word."""
+    content = "# sent_id = 1\n# text = EU\n1\tEU\tX\tNOUN\n\n# sent_id = 2\n1\t#\tX\tSYM\n# \ta\tX\tNUM\n"
+    table = read(tmp_path / "a.conll", content, "1", "3")
+    assert table.words.tolist() == [["EU"], ["#", "a"]] and table.label.tolist() == [["NOUN"], ["SYM", "NUM"]]
+    assert read(tmp_path / "a.conll", "# O\nEU B-ORG\n", label="1").words.tolist() == [["#", "EU"]]
+    with pytest.raises(BadInput, match=r"line 2 has 2 columns, and line 1 has 4"):
+        read(tmp_path / "a.conll", "# sent_id = 1\nEU\tB-ORG\nx O\n", label="1")
+
+
 def test_numbers_are_words_and_indices(tmp_path):
     table = read(tmp_path / "a.parquet", pd.DataFrame({"w": [[1, 20]], "t": [np.array([0, 3])]}), "w", "t")
     assert table.words.tolist() == [["1", "20"]] and table.label.tolist() == [[0, 3]]

@@ -197,6 +197,16 @@ def test_settings_and_labels_that_do_not_fit_are_refused(make, changes, message)
         make(**changes).baseline()
 
 
+def test_prefixes_of_two_schemes_are_read_unless_one_of_them_is_given(make):
+    """L is read as E, and U as S."""
+    mixed = [(["a", "the", "film", "it"], ["S-X", "B-X", "L-X", "U-X"])]
+    task = make(mixed, mixed)
+    best = task.metrics({"validation": task.predict("validation", outputs(task, [mixed[0][1]]))})
+    assert task.scheme == "iobes" and best["f1"] == best["recall"] == 1
+    with pytest.raises(BadInput, match=r"task\.scheme=iobes: the label L-X .* leave task\.scheme out to read every"):
+        make(mixed, mixed, scheme="iobes")
+
+
 def test_a_change_of_one_label_changes_the_fingerprint(make):
     before = make().facts()
     after = make([*TRAIN[:3], (["it"], ["O"])]).facts()
