@@ -22,8 +22,15 @@ def columns(separator: str | None) -> Pick:
     """Return the function that picks the columns of a table whose `label` is the list of a row's labels.
 
     Args:
-        separator: what separates the names in a column of text; None: the column holds lists.
+        separator: what separates the names in a column of text, maybe a blank, or \\t for a tab; None: the column holds
+            lists.
+
+    Raises BadInput for an empty separator.
     """
+    if separator == "":
+        raise BadInput("task.separator='': must be text, not empty, or null")
+    if separator == r"\t":
+        separator = "\t"
 
     def pick(table: pd.DataFrame, text: list[str], label: str | list[str], source: str) -> pd.DataFrame:
         picked = sources.columns(table, text, label, source)
@@ -77,7 +84,7 @@ def _list(value: Any, label: str, separator: str | None, where: str) -> list[Any
             f"task.label={label}: {where} has the text {value[:40]!r}; give what separates its names, as "
             "\"task.separator='|'\", or a column of 0 and 1 for each label: task.label=[a,b]"
         )
-    names = [name.strip() for name in value.split(separator)] if value.strip() else []
+    names = [name.strip() for name in value.strip(" ").split(separator)] if value.strip() else []
     if "" in names:
         raise BadInput(f"task.label={label}: {where} has an empty name in {value[:40]!r}, separated by {separator!r}")
     return names
@@ -125,7 +132,7 @@ def _names(request: Request, train: pd.DataFrame, single: pd.DataFrame) -> list[
     if len({*map(key_of, occurring)}) < 2:
         few = f"only the label {listed(occurring)}" if len(occurring) else "no label"
         raise BadInput(f"task.label={request.label}: the rows of {source} have {few}; at least two labels are needed")
-    return label_names(located(single), request.label, source)
+    return label_names(located(single), request.label, source, several=True)
 
 
 def _one_label_a_row(table: pd.DataFrame) -> pd.DataFrame:

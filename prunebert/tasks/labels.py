@@ -20,7 +20,7 @@ TRUTH_VALUES = ["false", "true"]
 LARGEST_ROUNDING = 1e-3  # of a number to float32, in standard deviations of the labels
 
 
-def label_names(label: pd.Series, column: str, source: str = "train") -> list[str]:
+def label_names(label: pd.Series, column: str, source: str = "train", several: bool = False) -> list[str]:
     """Return the classes of a training file, sorted (by value if all are whole numbers).
 
     A class has the name that its rows give it. If they spell it differently ("1" and "1.0"), it is the number's
@@ -29,6 +29,7 @@ def label_names(label: pd.Series, column: str, source: str = "train") -> list[st
     Args:
         label: the training labels.
         column, source: their column and file, for messages.
+        several: a row may have several labels, and `label` has an entry for each of them.
 
     Raises BadInput for a row without a label, for a single class, and for too many different values.
     """
@@ -46,8 +47,9 @@ def label_names(label: pd.Series, column: str, source: str = "train") -> list[st
         )
     if len(names) > max(20, len(label) // 2):
         raise BadInput(
-            f"task.label={column}: {len(names)} different values in {len(label)} rows are too many for "
-            "classes; for numbers use task.kind=regression"
+            f"task.label={column}: {len(names)} different values in {len(label)} {'labels' if several else 'rows'} of "
+            f"{source} are too many for classes; "
+            f"{'task.labels=[…] names them all' if several else 'for numbers use task.kind=regression'}"
         )
     return names
 

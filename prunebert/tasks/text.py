@@ -59,7 +59,7 @@ def text_task(
     tuning_holdout: Part | None = None,
     scheme: Annotated[Scheme, "read with kind=tokens"] | None = None,
     choices: str | int | list[str | int] | None = None,
-    separator: Annotated[Text, "read with kind=multilabel"] | None = None,
+    separator: Annotated[str, "read with kind=multilabel"] | None = None,
     path: Text | None = None,
     config: Text | None = None,
     revision: Text | None = None,
