@@ -193,8 +193,9 @@ def _complete(node: dict[str, Any], form: Form, given: set[str]) -> dict[str, An
         # nothing is trained, and the constant baseline is then that of this file, or of the first one
         defaults["train"] = next(iter(node["eval"].values())) if isinstance(node["eval"], dict) else node["eval"]
     if node.get("seed_name") in OWN_DATA and not form.span and not form.masked_lm:
-        of_words = node.get("kind") == "tokens"
-        other_kind = "task.kind" in given and of_words != form.tokens  # the run's classes are then of another kind
+        other_kind = (
+            "task.kind" in given and node.get("kind") != form.kind
+        )  # the run's classes are then of another kind
         if not node.get("map") and not other_kind:  # a mapped file has classes of its own
             own = (("labels", form.labels), ("label_words", form.label_words))
             defaults |= {k: v for k, v in own if not node[k] and v}

@@ -253,6 +253,8 @@ RUN = replace(THREE, max_length=24, padding="max_length")
         (OWN, replace(RUN, labels=[], label_words=None, regression=True), set(), {"kind": "regression"}),
         (OWN, replace(RUN, labels=[], label_words=None, regression=True), {"task.kind"}, {}),
         (OWN, replace(RUN, multilabel=True), set(), FROM_RUN | {"kind": "multilabel"}),
+        *((OWN | {"kind": kind}, RUN, {"task.kind"}, {}) for kind in ("multilabel", "choices", "regression", "tokens")),
+        (OWN | {"kind": "classification"}, RUN, {"task.kind"}, FROM_RUN),
         (OWN | {"seed_name": "hub", "train": "train", "eval": "test"}, RUN, set(), FROM_RUN),
         (OWN | {"seed_name": None}, RUN, set(), {}),  # a task of prunebert's knows its classes
     ],
