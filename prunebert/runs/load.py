@@ -21,8 +21,10 @@ from prunebert.runs import artifacts, heads, reading
 from prunebert.runs import weights as runs_weights
 from prunebert.tasks import spans, words
 from prunebert.tasks.batching import padding_of
+from prunebert.tasks.files import kind_of
 
 BATCH = 32
+WORDS = (list, tuple, np.ndarray)  # what holds a sentence's words, or a question's choices
 Second = list[Any] | None  # a text for each row; for multiple choice a list of texts for each row
 
 
@@ -140,10 +142,12 @@ class Loaded:
         tokenizer, form = self.net.model.tokenizer, self.form
         if form.choices:
             texts, second = self._paired(texts, second or [])
+        if not form.tokens:
+            _require_texts([*texts, *(second or [])], form.name)
         if form.span:
             return self._windows(texts, second or [])
         if form.tokens:
-            if any(isinstance(text, str) or not all(isinstance(word, str) for word in text) for text in texts):
+            if any(not isinstance(text, WORDS) or not all(isinstance(word, str) for word in text) for text in texts):
                 raise BadInput(f"{form.name} reads lists of words: predict([['a', 'sentence']])")
             return words.encode(self.tokenizer, texts, form.max_length, spans.input_columns(tokenizer))
         return tokenizer(texts, second, truncation=True, max_length=form.max_length).data
@@ -152,8 +156,11 @@ class Loaded:
         """Return a pair of texts for each choice. Raises BadInput for another number of choices than the task's."""
         count = self.form.choices
         for row, of_row in enumerate(choices):
-            if isinstance(of_row, str) or len(of_row) != count:
-                found = "one text" if isinstance(of_row, str) else f"{len(of_row)} texts"
+            if not isinstance(of_row, WORDS) or len(of_row) != count:
+                is_list = isinstance(of_row, WORDS)
+                found = (
+                    f"{len(of_row)} texts" if is_list else "one text" if isinstance(of_row, str) else kind_of(of_row)
+                )
                 raise BadInput(f"{self.form.name} needs a list of {count} choices for question {row + 1}, not {found}")
         return [q for q in questions for _ in range(count)], [choice for of_row in choices for choice in of_row]
 
@@ -210,6 +217,13 @@ class Loaded:
             )
             answers.append(answer.text)
         return answers
+
+
+def _require_texts(texts: list[Any], task: str) -> None:
+    """Raise BadInput for anything but texts: a tokenizer would take a list of two texts for a pair."""
+    for text in texts:
+        if not isinstance(text, str):
+            raise BadInput(f"{task} reads texts, and one of these is {kind_of(text)}")
 
 
 def load(run: str | Path, *, model: str | None = None, on: Loaded | None = None, device: str = "cpu") -> Loaded:

@@ -72,6 +72,8 @@ def test_a_loaded_run_chooses_as_its_predictions_say(run, data_folder):
     for wrong, said in (
         ([["a", "b", "c"]], "a list of 2 choices for question 1, not 3 texts"),
         (["a b"], "not one text"),
+        ([None], "not null"),
+        ([["a", 3]], "reads texts, and one of these is the number 3"),
         (None, "reads two texts"),
     ):
         with pytest.raises(BadInput, match=said):

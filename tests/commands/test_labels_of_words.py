@@ -40,8 +40,11 @@ def test_a_loaded_run_labels_words_as_it_did(run):
     assert loaded.predict(SENTENCES) == [json.loads(x) for x in recorded.prediction]
     assert [json.loads(x) for x in recorded.words] == SENTENCES and loaded.predict([["film"] * 12])[0][8:] == ["O"] * 4
     assert loaded.logits(SENTENCES[:2]).shape[2] == 3
-    with pytest.raises(prunebert.errors.BadInput, match=r"reads lists of words: predict\(\[\['a', 'sentence'\]\]\)"):
-        loaded.predict(["the film"])
+    for wrong in (["the film"], [None], [["a", 3]]):
+        with pytest.raises(
+            prunebert.errors.BadInput, match=r"reads lists of words: predict\(\[\['a', 'sentence'\]\]\)"
+        ):
+            loaded.predict(wrong)
     row = json.loads((run / "result.json").read_text())
     assert row["metric"] == "f1" and row["score"] == row["metrics"]["f1"] > row["majority_score"] == 0
     assert row["data"]["scheme"] == "iob2" and row["data"]["labels"] == ["B-PER", "B-WORK", "O"]

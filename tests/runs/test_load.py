@@ -102,7 +102,13 @@ def test_what_cannot_be_loaded_is_refused(finished, tmp_path, model_folder):
     for file in model_folder.iterdir():
         (copied_model / file.name).write_bytes(file.read_bytes())
     loaded = prunebert.load(run, model=str(copied_model))
-    for texts, message in (([], "no texts"), ((["a"], ["b"]), "one text at a time"), ("one", "a list of texts")):
+    for texts, message in (
+        ([], "no texts"),
+        ((["a"], ["b"]), "one text at a time"),
+        ("one", "a list of texts"),
+        ([["a", "b"]], "reads texts, and one of these is a list of values"),  # a tokenizer would read a pair
+        (["a", None], "reads texts, and one of these is null"),
+    ):
         with pytest.raises(BadInput, match=message):
             loaded.predict(*texts if isinstance(texts, tuple) else (texts,))
     paired = replace(loaded, form=replace(loaded.form, pair=True))
