@@ -21,7 +21,7 @@ from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.holdout import split_off
 from prunebert.tasks.labels import given_names, gold_classes, label_names, located, to_numbers, with_hub_names
 from prunebert.tasks.lengths import lengths_of, log_cost
-from prunebert.tasks.metric import compute, find_for
+from prunebert.tasks.metric import compute, find_for, of_splits
 from prunebert.tasks.request import Request
 from prunebert.tasks.sources import Tables
 
@@ -106,15 +106,15 @@ class TextTask:
         )
 
     def metrics(self, predictions: dict[str, pd.DataFrame]) -> dict[str, float]:
-        results: dict[str, float] = {}
+        results: dict[str, dict[str, float]] = {}
         names = [str(label) for label in self.labels]
         for split, rows in predictions.items():
             values = compute(self.metric, rows.prediction.tolist(), rows.label.tolist(), names)
             if "group" in self.tables[split]:
                 group = self.tables[split].group.to_numpy()
                 values |= groups.accuracies(group, rows.prediction.to_numpy(), rows.label.to_numpy(), names)
-            results |= {k if len(predictions) == 1 else f"{k}_{split}": v for k, v in values.items()}
-        return results
+            results[split] = values
+        return of_splits(results)
 
     def baseline(self) -> dict[str, float]:
         """Return the metrics of the constant baseline. Augmented copies do not count.

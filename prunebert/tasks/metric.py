@@ -107,6 +107,26 @@ def compute(name: str, predictions: list[Any], references: list[Any], classes: l
     return {key: float(value) for key, value in values.items()}
 
 
+def of_splits(results: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Return the metrics of all splits, {name: value}. Of several splits, a name ends with its split.
+
+    Args:
+        results: the metrics by split.
+
+    Raises BadInput for two of one name: f1_y_x is the F1 of a split y_x, and of the type y in a split x.
+    """
+    if len(results) == 1:
+        return dict(next(iter(results.values())))
+    found: dict[str, float] = {}
+    for split, values in results.items():
+        for key, value in values.items():
+            name = f"{key}_{split}"
+            if name in found:
+                raise BadInput(f"task.eval: two metrics have the name {name}; give the split {split} another name")
+            found[name] = value
+    return found
+
+
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [""])[0][:200]
 

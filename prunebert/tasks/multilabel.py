@@ -21,6 +21,7 @@ from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.holdout import split_off
 from prunebert.tasks.label_sets import names_and_indicators
 from prunebert.tasks.lengths import lengths_of, log_cost
+from prunebert.tasks.metric import of_splits
 from prunebert.tasks.request import Request
 from prunebert.tasks.sources import Tables
 
@@ -104,11 +105,11 @@ class MultilabelTask:
     def metrics(self, predictions: dict[str, pd.DataFrame]) -> dict[str, float]:
         from prunebert.metrics import multilabel_metrics  # importing evaluate takes seconds
 
-        results: dict[str, float] = {}
+        results: dict[str, dict[str, float]] = {}
         for split, rows in predictions.items():
             values = multilabel_metrics(self._indicators(rows.prediction), self._indicators(rows.label))
-            results |= {k if len(predictions) == 1 else f"{k}_{split}": v for k, v in values.items()}
-        return results
+            results[split] = values
+        return of_splits(results)
 
     def baseline(self) -> dict[str, float]:
         """Return the metrics of the constant baseline: the labels that most training rows have.

@@ -20,7 +20,7 @@ from prunebert.tasks import choice_table
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.holdout import split_off
 from prunebert.tasks.lengths import lengths_of, log_cost
-from prunebert.tasks.metric import compute, find_for
+from prunebert.tasks.metric import compute, find_for, of_splits
 from prunebert.tasks.request import Request
 from prunebert.tasks.sources import Tables
 
@@ -107,11 +107,11 @@ class ChoiceTask:
         )
 
     def metrics(self, predictions: dict[str, pd.DataFrame]) -> dict[str, float]:
-        results: dict[str, float] = {}
+        results: dict[str, dict[str, float]] = {}
         for split, rows in predictions.items():
             values = compute(self.metric, rows.prediction.tolist(), rows.label.tolist(), _names(self.choices))
-            results |= {k if len(predictions) == 1 else f"{k}_{split}": v for k, v in values.items()}
-        return results
+            results[split] = values
+        return of_splits(results)
 
     def baseline(self) -> dict[str, float]:
         """Return the metrics of the constant baseline: always the commonest position among the training labels."""

@@ -27,7 +27,7 @@ from prunebert.tasks.cache import tokenised
 from prunebert.tasks.holdout import split_off
 from prunebert.tasks.labels import given_names
 from prunebert.tasks.lengths import lengths_of, log_cost
-from prunebert.tasks.metric import compute
+from prunebert.tasks.metric import compute, of_splits
 from prunebert.tasks.request import Request
 from prunebert.tasks.sources import Tables
 from prunebert.tasks.word_labels import names_in, with_names
@@ -148,7 +148,7 @@ class TokenTask:
         return pd.DataFrame({"split": split, "id": table.id.astype(str), **columns})
 
     def metrics(self, predictions: dict[str, pd.DataFrame]) -> dict[str, float]:
-        results: dict[str, float] = {}
+        results: dict[str, dict[str, float]] = {}
         for split, rows in predictions.items():
             gold, predicted = ([json.loads(x) for x in rows[c]] for c in ("label", "prediction"))
             if self.metric:
@@ -157,8 +157,8 @@ class TokenTask:
                 values = {"accuracy": entities.accuracy(gold, predicted)}
             else:
                 values = entities.scores(gold, predicted, entities.types_of(self.labels))
-            results |= {k if len(predictions) == 1 else f"{k}_{split}": v for k, v in values.items()}
-        return results
+            results[split] = values
+        return of_splits(results)
 
     def baseline(self) -> dict[str, float]:
         """Return the metrics of the constant baseline: no entity, or the commonest training label."""

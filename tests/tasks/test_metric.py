@@ -190,3 +190,12 @@ def test_a_run_and_a_dry_run_refuse_it_before_training(cli, toy, tmp_path, dry):
     )  # fmt: skip
     assert status == 2 and "needs 2 classes, and the task has 3 (0, 1, 2)" in printed
     assert "phase finetune" not in printed and not (tmp_path / "run").exists()
+
+
+def test_metrics_of_several_splits_end_with_their_names_and_two_of_one_name_are_refused():
+    assert metric.of_splits({"x": {"f1": 0.5, "f1_y": 1.0}}) == {"f1": 0.5, "f1_y": 1.0}
+    assert metric.of_splits({"x": {"f1": 0.5}, "z": {"f1": 0.25}}) == {"f1_x": 0.5, "f1_z": 0.25}
+    with pytest.raises(
+        BadInput, match=r"^task\.eval: two metrics have the name f1_y_x; give the split x another name$"
+    ):
+        metric.of_splits({"y_x": {"f1": 0.5}, "x": {"f1": 0.25, "f1_y": 1.0}})
