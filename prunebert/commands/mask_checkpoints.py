@@ -80,7 +80,7 @@ def read_nn_pruning(
     columns, or of ampere's 2:4 patterns.
     """
     family = net.model.family
-    tensors = fused.parted(weights.translated(_tensors(path), family), family)
+    tensors = fused.parted(weights.translated(_tensors(path), family, str(path)), family, str(path))
     scores = _scores(path, tensors)
     asked = {"--sparsity": sparsity, "--threshold": threshold}
     option = next((name for name, value in asked.items() if value is not None), "")

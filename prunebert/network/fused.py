@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from prunebert.errors import BadInput
+
 if TYPE_CHECKING:
     from prunebert.network.family import Family
 
@@ -72,8 +74,11 @@ def joined(tensors: Mapping[str, Tensor], family: Family) -> dict[str, Tensor]:
     return found
 
 
-def parted(tensors: Mapping[str, Tensor], family: Family) -> dict[str, Tensor]:
-    """Return tensors by the encoder's names: the inverse of `joined`."""
+def parted(tensors: Mapping[str, Tensor], family: Family, where: str) -> dict[str, Tensor]:
+    """Return tensors by the encoder's names: the inverse of `joined`.
+
+    Raises BadInput, beginning with `where`, for a matrix whose rows are not equal parts.
+    """
     found: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         stem, _, last = name.rpartition(".")
@@ -81,9 +86,20 @@ def parted(tensors: Mapping[str, Tensor], family: Family) -> dict[str, Tensor]:
         if names is None:
             found[name] = tensor
         else:
-            pieces = tensor.chunk(len(names))
+            pieces = equal_parts(name, tensor, len(names), where)
             found |= {f"{stem}.{part}.{last}": piece for part, piece in zip(names, pieces, strict=True)}
     return found
+
+
+def equal_parts(name: str, tensor: Tensor, count: int, where: str) -> tuple[Tensor, ...]:
+    """Return `count` row ranges of equal height. Raises BadInput, beginning with `where`, if there are none."""
+    if count == 1:
+        return (tensor,)
+    if not tensor.ndim or not len(tensor) or len(tensor) % count:
+        raise BadInput(
+            f"{where}: {name} is {list(tensor.shape)} in the weights, which are not {count} equal row ranges"
+        )
+    return tensor.chunk(count)
 
 
 def ranges_of(name: str, family: Family) -> list[str]:

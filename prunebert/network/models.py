@@ -150,7 +150,8 @@ def load(
         family = FAMILIES[config.model_type]
         tokenizer = tokenizers.load(source, config)
         encoder, info = weights.read(source, "AutoModel", config, family, family.load)
-    fresh = tuple(sorted(set(info["missing_keys"]) & {n for n, _ in encoder.named_parameters()}))
+    missing = set(info["missing_keys"])  # by the stock classes' names
+    fresh = tuple(sorted(n for n, _ in encoder.named_parameters() if fused.stock_name(n, family) in missing))
     if absent := [n for n in fresh if not n.startswith("pooler.")]:
         raise BadInput(
             f"model.name={name}: the checkpoint lacks encoder weights ({absent[0]}, …); it is not a {config.model_type}"

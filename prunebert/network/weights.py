@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from prunebert.network.checkpoint import Place, read_tensors
-from prunebert.network.fused import split
+from prunebert.errors import BadInput
+from prunebert.network.checkpoint import Place, one_line, read_tensors
+from prunebert.network.fused import equal_parts, split
 
 if TYPE_CHECKING:
     from prunebert.network.family import Family
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 OLD_NAMES = {"gamma": "weight", "beta": "bias"}  # of LayerNorm, in checkpoints converted from TensorFlow
 # Tensors of the encoder that nothing needs to read: a constant, and a pooler of families whose heads have none.
 UNUSED = re.compile(r"embeddings\.position_ids|pooler\..*")
+
+MOST_READINGS = 1000  # of layers whose number no tensor shows
 
 
 def read(
@@ -45,10 +48,13 @@ def read(
 
     tensors = own_tensors(source, family) if tensors is None else tensors
     _require_layers(source, tensors, config, family)
-    with torch.device("meta"):
-        skeleton: Any = getattr(transformers, auto_class).from_config(
-            config, attn_implementation=family.attention, **arguments
-        )
+    try:
+        with torch.device("meta"):
+            skeleton: Any = getattr(transformers, auto_class).from_config(
+                config, attn_implementation=family.attention, **arguments
+            )
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise source.bad(f"config.json: transformers cannot make this network: {one_line(error)}") from error
     _require_fit(source, tensors, skeleton, family)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # initialises the parameters that the checkpoint lacks
@@ -73,23 +79,27 @@ def read(
 def own_tensors(source: Place, family: Family) -> dict[str, Tensor]:
     """Read a checkpoint's tensors, by transformers' names where the published ones differ.
 
-    Raises BadInput if they cannot be read.
+    Raises BadInput if they cannot be read, as `translated` does too.
     """
-    return translated(read_tensors(source), family)
+    return translated(read_tensors(source), family, f"model.name={source.name}")
 
 
-def translated(tensors: Mapping[str, Tensor], family: Family) -> dict[str, Tensor]:
-    """Return a checkpoint's tensors by transformers' names where the published ones differ."""
+def translated(tensors: Mapping[str, Tensor], family: Family, where: str) -> dict[str, Tensor]:
+    """Return a checkpoint's tensors by transformers' names where the published ones differ.
+
+    Raises BadInput, beginning with `where`, for a matrix whose rows are not equal parts, and for a tensor that is there
+    by both names.
+    """
     found: dict[str, Tensor] = {}
-    for name, tensor in tensors.items():
+    for published, tensor in tensors.items():
+        name = published
         for part, own in family.published.items():
             name = name.replace(part, own)
         chunk = next((part for part in family.chunked if part in name), None)
-        if chunk is None:
-            found[name] = tensor
-        else:
-            pieces = tensor.chunk(len(family.chunked[chunk]))
-            found |= {name.replace(chunk, x): piece for x, piece in zip(family.chunked[chunk], pieces, strict=True)}
+        names = [name] if chunk is None else [name.replace(chunk, part) for part in family.chunked[chunk]]
+        if twice := [n for n in names if n in found]:
+            raise BadInput(f"{where}: the weights have {twice[0]} twice, once as {published}")
+        found |= zip(names, equal_parts(published, tensor, len(names), where), strict=True)
     return found
 
 
@@ -105,8 +115,10 @@ def _require_layers(source: Place, tensors: dict[str, Tensor], config: Any, fami
     layers = 1 + max((number for number in numbers if number is not None), default=-1)
     if 0 < layers < config.num_hidden_layers and not family.shared_layer:
         raise source.bad(f"config.json has {config.num_hidden_layers} layers and the weights have {layers}")
-    if not layers and config.num_hidden_layers > 1000:
+    if not layers and config.num_hidden_layers > MOST_READINGS:
         raise source.bad(f"the weights have no layer of a {config.model_type}")
+    if config.num_hidden_layers > MOST_READINGS and family.shared_layer:
+        raise source.bad(f"config.json: num_hidden_layers={config.num_hidden_layers} must be at most {MOST_READINGS}")
 
 
 def _require_fit(source: Place, tensors: dict[str, Tensor], skeleton: Any, family: Family) -> None:

@@ -22,7 +22,7 @@ KEYS = ("hidden_act", "hidden_activation")
 
 def matrices_of(model, family):
     """Return the matrices of a stock model by layer and kind, as views."""
-    weights = fused.parted(dict(model.named_parameters()), family)
+    weights = fused.parted(dict(model.named_parameters()), family, "model")
     return {family.place(n): w for n, w in weights.items() if family.place(n)}
 
 

@@ -1,0 +1,44 @@
+"""Damaged checkpoints whose matrices are several kinds below each other: each is refused by the file's own name."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from prunebert.errors import BadInput
+from prunebert.network import models
+from tests.network import small
+
+WQKV = {"modernbert": "model.layers.1.attn.Wqkv.weight", "nomic_bert": "nomic_bert.encoder.layers.1.attn.Wqkv.weight"}
+
+
+def changed(folder: Path, family: str, change) -> str:
+    """Save a family's small checkpoint after a change of its tensors."""
+    file = small.save(folder / family, family) / "model.safetensors"
+    tensors = load_file(file)
+    assert tensors[WQKV[family]].shape == (96, 32)
+    change(tensors)
+    save_file(tensors, file, metadata={"format": "pt"})
+    return str(file.parent)
+
+
+@pytest.mark.parametrize("name", ["attn.Wqkv", "mlp.Wi"])
+def test_a_fused_matrix_that_is_missing_is_not_drawn_at_random(tmp_path, name):
+    path = changed(tmp_path, "modernbert", lambda tensors: tensors.pop(f"model.layers.1.{name}.weight"))
+    with pytest.raises(BadInput, match=rf"lacks encoder weights \(layers\.1\.{name}\."):
+        models.load(path)
+
+
+@pytest.mark.parametrize("wrong", [torch.zeros(95, 32), torch.zeros(1, 32), torch.zeros(0, 32), torch.tensor(3.0)])
+def test_rows_that_are_not_three_equal_parts_are_refused(tmp_path, wrong):
+    path = changed(tmp_path, "nomic_bert", lambda tensors: tensors.update({WQKV["nomic_bert"]: wrong}))
+    with pytest.raises(BadInput, match=r"^model\.name=\S+: nomic_bert\.encoder\.layers\.1\.attn\.Wqkv\.weight is \["):
+        models.load(path)
+
+
+def test_a_matrix_by_both_of_its_names_is_refused(tmp_path):
+    twice = {"nomic_bert.layers.1.self_attn.q_proj.weight": torch.zeros(32, 32)}
+    path = changed(tmp_path, "nomic_bert", lambda tensors: tensors.update(twice))
+    with pytest.raises(BadInput, match=r"self_attn\.q_proj\.weight twice"):
+        models.load(path)
