@@ -30,13 +30,17 @@ USUAL_OF_DISTILBERT: dict[str, Any] = {
     **{key: USUAL[key] for key in ("initializer_range", "pad_token_id", "tie_word_embeddings")},
     **{"activation": "gelu", "dropout": 0.1, "attention_dropout": 0.1, "seq_classif_dropout": 0.2},
 }
-_OF_GATED = {key: USUAL[key] for key in ("initializer_range", "pad_token_id", "tie_word_embeddings")}
+# Rotary positions have no tensor, and all but the default kind of them are computed from max_position_embeddings.
+_OF_GATED = {key: USUAL[key] for key in ("initializer_range", "pad_token_id", "tie_word_embeddings")} | {
+    "max_position_embeddings": 8192
+}
 USUAL_OF_DEBERTA: dict[str, Any] = {  # of version 3
     **{key: value for key, value in USUAL.items() if key != "classifier_dropout"},
     **{"layer_norm_eps": 1e-7, "cls_dropout": None, "pooler_dropout": 0, "pooler_hidden_act": "gelu"},
     **{"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "share_att_key": True, "position_buckets": 256},
     **{"norm_rel_ebd": "layer_norm", "max_relative_positions": -1, "position_biased_input": False},
     **{"conv_kernel_size": None, "conv_act": None, "legacy": True},
+    "max_position_embeddings": 512,  # with max_relative_positions=-1 the buckets of positions follow from it
 }
 USUAL_OF_MODERNBERT: dict[str, Any] = {
     **_OF_GATED,
@@ -61,7 +65,7 @@ USUAL_OF_EUROBERT: dict[str, Any] = {
 USUAL_OF_NOMIC: dict[str, Any] = {
     **_OF_GATED,
     **{"hidden_act": "silu", "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
-    **{"classifier_dropout": None, "layer_norm_eps": 1e-12},
+    **{"classifier_dropout": None, "layer_norm_eps": 1e-12, "max_position_embeddings": 2048},
     "rope_parameters": {"rope_type": "default", "rope_theta": 1000.0},
 }
 USUAL_OF_MPNET: dict[str, Any] = {
@@ -72,6 +76,8 @@ USUAL_OF_ALBERT: dict[str, Any] = {
     **{key: value for key, value in USUAL.items() if key != "classifier_dropout"},
     **{"hidden_act": "gelu_new", "hidden_dropout_prob": 0, "attention_probs_dropout_prob": 0},
     "classifier_dropout_prob": 0.1,
+    # One layer's tensors serve any number of readings. The large and xlarge checkpoints have 24.
+    "num_hidden_layers": lambda config: 24 if config.hidden_size in (1024, 2048) else 12,
 }
 HEADS = "num_attention_heads"
 HEAD_SIZE = 64  # of the families' published checkpoints from 64 to 1024 wide, except the narrow ones with 12 heads

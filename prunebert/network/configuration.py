@@ -54,7 +54,7 @@ FLAGS = (  # transformers 5.0 itself takes any value
     *("position_biased_input", "share_att_key", "legacy"),
 )
 POSITIVE = ("layer_norm_eps", "norm_eps", "rms_norm_eps", "initializer_range")
-WORDS = {"classifier_pooling": ("cls", "bos", "mean", "late")}
+POOLINGS = {"modernbert": ("cls", "mean"), "eurobert": ("bos", "mean", "late")}  # classifier_pooling by model type
 
 
 def read(source: Place, families: Mapping[str, Family]) -> Any:
@@ -140,13 +140,13 @@ def _configuration(source: Place, kind: str, raw: dict[str, Any], family: Family
     for key in ACTIVATIONS:
         if key in values:
             _check_activation(source, key, values[key])
-    for key, words in WORDS.items():
-        if values.get(key, words[0]) not in words:
-            raise source.bad(str(bad_choice(f"{CONFIG}: {key}", values[key], words)))
+    if kind in POOLINGS and values.get("classifier_pooling", "mean") not in POOLINGS[kind]:
+        raise source.bad(str(bad_choice(f"{CONFIG}: classifier_pooling", values["classifier_pooling"], POOLINGS[kind])))
     try:
         config = make(**values)
-    except (StrictDataclassError, TypeError, ValueError, AttributeError, KeyError) as error:
+    except (StrictDataclassError, ArithmeticError, TypeError, ValueError, AttributeError, KeyError) as error:
         raise source.bad(f"{CONFIG}: {error}") from error
+    _check_rotation(source, getattr(config, "rope_parameters", None) or {})
     pad = config.pad_token_id
     if pad is None and family.positions_after_padding:
         raise source.bad(f"{CONFIG}: pad_token_id is null, and a {kind}'s positions start after it")
@@ -177,6 +177,24 @@ def _check_numbers(source: Place, values: dict[str, Any], sizes: list[str], no_s
     pad = values.get("pad_token_id")
     if pad is not None and type(pad) is not int:
         raise source.bad(f"{CONFIG}: pad_token_id={pad!r} must be a whole number")
+
+
+def _check_rotation(source: Place, parameters: dict[str, Any]) -> None:
+    """Raise BadInput unless rotary positions are of a kind that transformers has, with a possible angle.
+
+    parameters: of all layers, or by the type of layer.
+    """
+    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+    if any(isinstance(value, dict) for value in parameters.values()):
+        for value in parameters.values():
+            _check_rotation(source, value if isinstance(value, dict) else {"rope_type": value})
+        return
+    kind, theta = parameters.get("rope_type", "default"), parameters.get("rope_theta", 1)
+    if kind != "default" and kind not in [*ROPE_INIT_FUNCTIONS]:
+        raise source.bad(str(bad_choice(f"{CONFIG}: rope_type", kind, ["default", *sorted(ROPE_INIT_FUNCTIONS)])))
+    if type(theta) not in (int, float) or not 0 < theta < math.inf:
+        raise source.bad(f"{CONFIG}: rope_theta={theta!r} must be a finite number above 0")
 
 
 def _check_activation(source: Place, key: str, value: Any) -> None:

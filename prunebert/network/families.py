@@ -27,6 +27,13 @@ _MODERNBERT_STAGES = (
 )
 _NO_BIAS: dict[str, tuple[Any, ...]] = {"attention_bias": (False, None), "mlp_bias": (False, None)}
 _ROPE = ("rope_theta", "rope_scaling")  # as older configurations have them
+# Nomic's own code reads these. transformers does not, and computes what the published values mean.
+_OF_NOMICS_CODE: dict[str, tuple[Any, ...]] = {
+    **{"activation_function": ("swiglu", None), "rotary_emb_fraction": (1.0, 1, None)},
+    **dict.fromkeys(("prenorm", "causal", "parallel_block", "qkv_proj_bias", "use_rms_norm"), (False, None)),
+    **dict.fromkeys(("mlp_fc1_bias", "mlp_fc2_bias", "rotary_emb_interleaved"), (False, None)),
+    **{"num_experts": (0, None), "rotary_emb_scale_base": (None,), "rotary_scaling_factor": (None,)},
+}
 
 
 def _modernbert(layer: nn.Linear, config: Any, last: bool) -> None:
@@ -155,7 +162,7 @@ FAMILIES = {
         fused={"attn.Wqkv": ("query", "key", "value"), "mlp.Wi": ("intermediate", "multiplier")},
         usual=architecture.USUAL_OF_MODERNBERT,
         initial=_modernbert,
-        extra=("global_attn_every_n_layers", "global_rope_theta", "local_rope_theta", *_ROPE),
+        extra=("global_attn_every_n_layers", "global_rope_theta", "local_rope_theta", "sliding_window", *_ROPE),
         only=_NO_BIAS | {"position_embedding_type": ("absolute", "sans_pos", None)},  # it has no effect
         scores=False,
         rotary=True,
@@ -201,19 +208,14 @@ FAMILIES = {
         chunked={".attn.Wqkv.": (".self_attn.q_proj.", ".self_attn.k_proj.", ".self_attn.v_proj.")},
         load={"add_pooling_layer": True},
         usual=architecture.USUAL_OF_NOMIC,
-        extra=_ROPE,
+        extra=(*_ROPE, "tie_word_embeddings"),
         older={
             **{"n_embd": "hidden_size", "n_layer": "num_hidden_layers", "n_head": "num_attention_heads"},
             **{"n_inner": "intermediate_size", "n_positions": "max_position_embeddings"},
             **{"layer_norm_epsilon": "layer_norm_eps", "rotary_emb_base": "rope_theta"},
             **{"resid_pdrop": "hidden_dropout_prob", "attn_pdrop": "attention_probs_dropout_prob"},
         },
-        only={
-            **{"activation_function": ("swiglu", None), "rotary_emb_fraction": (1.0, 1, None)},
-            **dict.fromkeys(("prenorm", "causal", "parallel_block", "qkv_proj_bias", "use_rms_norm"), (False, None)),
-            **dict.fromkeys(("mlp_fc1_bias", "mlp_fc2_bias", "rotary_emb_interleaved"), (False, None)),
-            **{"num_experts": (0, None), "rotary_emb_scale_base": (None,), "rotary_scaling_factor": (None,)},
-        },
+        only=_OF_NOMICS_CODE,
         published_with_code=True,
         scores=False,
         rotary=True,

@@ -5,12 +5,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 import transformers
 
 import prunebert
 from prunebert.errors import BadInput
 from prunebert.network import architecture, models
 from prunebert.network.families import FAMILIES
+from tests.network import small
 from tests.toys import save_model
 
 # Keys of the configurations that change nothing that prunebert computes: sizes, which show in the tensors' shapes;
@@ -34,6 +36,7 @@ NOT_DEFAULT = {
     "mpnet": {"layer_norm_eps"},
     "modernbert": {"classifier_pooling", "layer_types"},
     "eurobert": {"rope_parameters"},
+    "albert": {"num_hidden_layers"},
     "deberta-v2": {
         *("relative_attention", "pos_att_type", "share_att_key", "position_buckets", "norm_rel_ebd"),
         "position_biased_input",
@@ -67,6 +70,7 @@ def test_every_key_of_a_configuration_counts_or_is_known_not_to(kind):
 @pytest.mark.parametrize(("kind", "width", "heads"), PUBLISHED)
 def test_a_published_checkpoint_has_nothing_unusual(kind, width, heads):
     eps = {"layer_norm_eps": 1e-5} if kind == "roberta" else {}
+    eps |= {"num_hidden_layers": 12} if kind == "albert" else {}
     assert architecture.unusual(config_of(kind, width, heads, **eps), FAMILIES[kind]) == {}
     assert architecture.unusual(config_of(kind, width, 1, **eps), FAMILIES[kind]) == {"num_attention_heads": 1}
 
@@ -115,3 +119,32 @@ def test_a_run_is_refused_where_its_checkpoint_computes_otherwise_now(finished, 
     for recorded in ({}, {"hidden_act": "relu"}, {"hidden_act": "silu", "num_attention_heads": 2}):
         with pytest.raises(BadInput, match=r"^method\.masks=R: made on m with (hidden_act|num_attention_heads)="):
             models.require_same_weights(model, "m", model.weights_hash, "method.masks=R", recorded)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changed"),
+    [("albert", {"num_hidden_layers": 5}), ("deberta-v2", {"max_position_embeddings": 512})],
+)
+def test_a_size_that_no_tensor_shows_counts(tmp_path, kind, changed):
+    """ALBERT reads one layer as often as its configuration says, and DeBERTa's buckets follow from its positions."""
+    path = small.save(tmp_path / kind, kind)
+    ids = {"input_ids": torch.arange(5, 35)[None], "attention_mask": torch.ones(1, 30).long()}
+    before = models.load(str(path))
+    with torch.no_grad():
+        stock = transformers.AutoModel.from_pretrained(path, attn_implementation="eager").eval()(**ids)[0]
+        other = transformers.AutoConfig.from_pretrained(path, attn_implementation="eager", **changed)
+        assert (transformers.AutoModel.from_pretrained(path, config=other).eval()(**ids)[0] - stock).abs().max() > 1e-3
+    file = path / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changed))
+    after = models.load(str(path))
+    assert after.weights_hash == before.weights_hash
+    with pytest.raises(BadInput, match=rf"^R: made on m with {next(iter(changed))}="):
+        models.require_same_weights(after, "m", before.weights_hash, "R", before.unusual())
+
+
+def test_an_albert_of_endless_layers_is_refused(tmp_path):
+    path = small.save(tmp_path / "a", "albert")
+    file = path / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"num_hidden_layers": 100_000}))
+    with pytest.raises(BadInput, match="num_hidden_layers=100000 must be at most 1000"):
+        models.load(str(path))

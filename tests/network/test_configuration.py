@@ -19,6 +19,16 @@ DISTILBERT = {
     "max_position_embeddings": 64,
 }
 ELECTRA = BERT | {"model_type": "electra", "embedding_size": 16}
+MODERNBERT = BERT | {"model_type": "modernbert", "pad_token_id": 0}
+EUROBERT = BERT | {"model_type": "eurobert", "pad_token_id": 0}
+NOMIC = BERT | {"model_type": "nomic_bert"}
+# As in config.json of the published nomic-embed-text-v1.5, whose own code reads these.
+NOMICS_OWN = {
+    **{"activation_function": "swiglu", "layer_norm_epsilon": 1e-12, "prenorm": False, "parallel_block": False},
+    **{"causal": False, "use_rms_norm": None, "qkv_proj_bias": False, "mlp_fc1_bias": False, "mlp_fc2_bias": False},
+    **{"rotary_emb_base": 1000, "rotary_emb_fraction": 1.0, "rotary_emb_interleaved": False},
+    **{"rotary_emb_scale_base": None, "rotary_scaling_factor": None, "n_embd": 32, "n_positions": 64},
+}
 
 
 def label(value):
@@ -77,6 +87,12 @@ def test_the_general_names_are_those_of_distilbert_too(read):
         (DISTILBERT, "activation", "prelu"),
         (DISTILBERT, "activation", "mish_of_mine"),
         (BERT, "model_type", ["bert"]),
+        # values of the newer families, on which transformers fails or which it leaves out
+        (EUROBERT, "classifier_pooling", "cls"),
+        (MODERNBERT, "classifier_pooling", "late"),
+        *((EUROBERT, "rope_theta", value) for value in (0, -5.0, "5", float("inf"))),
+        (EUROBERT, "rope_parameters", [1]),
+        *((NOMIC, key, True) for key in NOMICS_OWN if key not in ("n_embd", "n_positions", "rotary_scaling_factor")),
     ],
     ids=label,
 )
@@ -94,3 +110,28 @@ def test_a_value_is_refused_with_its_key(read, plain, key, value):
 def test_a_size_that_is_missing_is_refused_with_the_familys_name(read, plain, key):
     with pytest.raises(BadInput, match=rf"config\.json lacks {key}$"):
         read({name: value for name, value in plain.items() if name != key})
+
+
+def test_the_keys_of_nomics_own_code_are_read_where_they_say_what_transformers_computes(read):
+    found = read(NOMIC | NOMICS_OWN)
+    assert (found.hidden_size, found.hidden_act, found.rope_parameters["rope_theta"]) == (32, "silu", 1000.0)
+    assert not read(NOMIC | {"tie_word_embeddings": False}).tie_word_embeddings
+
+
+def test_modernberts_half_window_is_honoured_as_transformers_does(read):
+    assert read(MODERNBERT | {"local_attention": 8, "sliding_window": 2}).local_attention == 4
+
+
+def test_a_kind_of_rotation_that_transformers_lacks_is_refused_among_those_of_several_layers_too(read):
+    right = {"rope_type": "default", "rope_theta": 10.0}
+    for wrong, key in (
+        ({"rope_type": "spiral", "rope_theta": 10.0}, "rope_type"),
+        (right | {"rope_theta": 0}, "rope_theta"),
+    ):
+        with pytest.raises(BadInput, match=rf"^model\.name=m: .*\b{key}\b"):
+            read(MODERNBERT | {"rope_parameters": {"full_attention": right, "sliding_attention": wrong}})
+
+
+def test_no_layer_between_two_global_ones_is_refused(read):
+    with pytest.raises(BadInput, match=r"^model\.name=m: config\.json: "):
+        read(MODERNBERT | {"global_attn_every_n_layers": 0})
