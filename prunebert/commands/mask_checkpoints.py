@@ -56,7 +56,7 @@ def read_zeros(path: Path, net: SubNetwork) -> Found:
 
     Raises BadInput if the file cannot be read or does not fit the model, and if no weight is zero.
     """
-    return _zeros(path, _matrices(path, _tensors(path), net), net)
+    return _zeros(path, _matrices(path, _parted(path, net), net), net)
 
 
 def read_nn_pruning(
@@ -79,8 +79,7 @@ def read_nn_pruning(
     Raises BadInput if the file cannot be read, does not fit the model, or holds masks of another kind: of rows and
     columns, or of ampere's 2:4 patterns.
     """
-    family = net.model.family
-    tensors = fused.parted(weights.translated(_tensors(path), family, str(path)), family, str(path))
+    tensors = _parted(path, net)
     scores = _scores(path, tensors)
     asked = {"--sparsity": sparsity, "--threshold": threshold}
     option = next((name for name, value in asked.items() if value is not None), "")
@@ -123,6 +122,12 @@ def _zeros(path: Path, matrices: Mapping[str, Tensor], net: SubNetwork) -> Found
     # A prunable set is the encoder, then the pooler, then the embeddings. So a dense pooler gets one if these do.
     masks = {n: pruned.get(n, _all(W)) for n, W in list(matrices.items())[: last + 1]}
     return Found(masks, f"the zeros of {counted(len(pruned), 'matrix')} of {len(matrices)}")
+
+
+def _parted(path: Path, net: SubNetwork) -> dict[str, Tensor]:
+    """Return a checkpoint's tensors by the encoder's names: published names translated, fused matrices in parts."""
+    family = net.model.family
+    return fused.parted(weights.translated(_tensors(path), family, str(path)), family, str(path))
 
 
 def _matrices(path: Path, tensors: Mapping[str, Tensor], net: SubNetwork) -> dict[str, Tensor]:

@@ -6,8 +6,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from prunebert.commands.mask_checkpoints import read_zeros
 from prunebert.errors import BadInput
 from prunebert.network import models
+from prunebert.network.subnetwork import SubNetwork
 from tests.network import small
 
 WQKV = {"modernbert": "model.layers.1.attn.Wqkv.weight", "nomic_bert": "nomic_bert.encoder.layers.1.attn.Wqkv.weight"}
@@ -42,3 +44,16 @@ def test_a_matrix_by_both_of_its_names_is_refused(tmp_path):
     path = changed(tmp_path, "nomic_bert", lambda tensors: tensors.update(twice))
     with pytest.raises(BadInput, match=r"self_attn\.q_proj\.weight twice"):
         models.load(path)
+
+
+@pytest.mark.parametrize("family", WQKV)
+def test_zeros_of_a_fused_matrix_are_imported_into_the_masks_of_its_parts(tmp_path, family):
+    """Row 40 is number 8 of the keys: queries, keys and values have 32 rows each."""
+    path = changed(tmp_path, family, lambda tensors: tensors[WQKV[family]][40].zero_())
+    masks = read_zeros(Path(path), SubNetwork(models.load(path))).masks
+    removed = {name: (~mask).nonzero().tolist() for name, mask in masks.items() if not mask.all()}
+    part = {
+        "modernbert": "model.layers.1.attn.Wqkv.key.weight",
+        "nomic_bert": "nomic_bert.layers.1.self_attn.k_proj.weight",
+    }
+    assert removed == {part[family]: [[8, column] for column in range(32)]}
