@@ -53,7 +53,7 @@ FLAGS = (  # transformers 5.0 itself takes any value
     *("tie_word_embeddings", "norm_bias", "decoder_bias", "classifier_bias", "relative_attention"),
     *("position_biased_input", "share_att_key", "legacy"),
 )
-POSITIVE = ("layer_norm_eps", "norm_eps", "rms_norm_eps", "initializer_range")
+POSITIVE = ("layer_norm_eps", "norm_eps", "rms_norm_eps", "initializer_range", "initializer_cutoff_factor")
 POOLINGS = {"modernbert": ("cls", "mean"), "eurobert": ("bos", "mean", "late")}  # classifier_pooling by model type
 
 

@@ -53,7 +53,7 @@ def read(
             skeleton: Any = getattr(transformers, auto_class).from_config(
                 config, attn_implementation=family.attention, **arguments
             )
-    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise source.bad(f"config.json: transformers cannot make this network: {one_line(error)}") from error
     _require_fit(source, tensors, skeleton, family)
     with torch.random.fork_rng(devices=[]):

@@ -57,3 +57,11 @@ def test_zeros_of_a_fused_matrix_are_imported_into_the_masks_of_its_parts(tmp_pa
         "nomic_bert": "nomic_bert.layers.1.self_attn.k_proj.weight",
     }
     assert removed == {part[family]: [[8, column] for column in range(32)]}
+
+
+def test_fewer_positions_than_the_padding_tokens_number_are_refused(tmp_path):
+    path = small.save(tmp_path / "x", "xlm-roberta")
+    file = path / "config.json"
+    file.write_text(file.read_text().replace('"max_position_embeddings": 64', '"max_position_embeddings": 1'))
+    with pytest.raises(BadInput, match=r"^model\.name=\S+: config\.json: transformers cannot make this network"):
+        models.load(str(path))
