@@ -26,6 +26,43 @@ from prunebert.tasks.squad import squad_task
 from prunebert.tasks.text import text_task
 from tests.toys import SQUAD, TASK, rows, save_model, toy_words
 
+# Of tests whose cases take long and are alike: how many cases the fast suite runs. `pytest -m slow` runs the others.
+FIRST_CASES = {
+    "commands/test_refused_checkpoints.py::test_a_run_a_dry_run_and_every_command": 1,
+    "methods/test_families.py::test_a_method_removes_exactly_what_is_asked_on_a_family": 4,
+    "methods/test_matrix.py::test_the_requested_sparsity_is_that_of_the_files": 6,
+    "methods/test_prunable.py::test_one_option_sets_what_every_method_prunes": 8,
+    "report/figures/test_picture.py::test_both_pictures_equal_those_drawn_in_their_own_theme": 2,
+    "report/published/test_agreement.py::test_changing_any_setting_removes_the_number_or_finds_that_of_the_change": 5,
+    "report/test_rows.py::test_a_table_written_twice_is_read_as_the_same_runs": 1,
+    "runs/test_claim.py::test_a_damaged_index_is_reported_and_made_again": 2,
+    "runs/test_claim.py::test_two_processes_on_one_run_at_once": 0,
+    "runs/test_disk.py::test_a_full_disk_at_each_file_of_the_result": 2,
+    "runs/test_guard.py::test_a_place_that_cannot_be_a_directory_is_named": 2,
+    "runs/test_guard.py::test_all_of_them_outlive_every_command": 2,
+    "runs/test_guard.py::test_directories_are_removed_only_where_the_command_made_them": 1,
+    "runs/test_guard.py::test_directories_that_hold_much_else_are_refused": 2,
+    "settings/test_cells.py::test_a_subdir_that_two_cells_share_is_refused_before_any_runs": 2,
+    "system/test_loading.py::test_a_run_and_a_sweep_speak_before_torch_is_imported": 1,
+    "system/test_signals.py::test_a_second_ctrl_c_ends_with_75_too": 0,
+    "system/test_threads.py::test_waiting_threads_yield_soon_unless_the_user_sets_otherwise": 1,
+    "test_experiments.py::test_reviewers_see_methods_that_differ_in_the_method_alone": 1,
+    "test_experiments.py::test_the_cost_is_that_of_its_runs": 1,
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the cases beyond FIRST_CASES as slow, before pytest selects by marks."""
+    seen: dict[str, int] = {}
+    for item in items:
+        name = item.nodeid.partition("[")[0].removeprefix("tests/")
+        if name not in FIRST_CASES or item.get_closest_marker("slow"):
+            continue
+        seen[name] = seen.get(name, 0) + 1
+        if seen[name] > FIRST_CASES[name]:
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -176,6 +213,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, model_folder: Path, data_
                 if word.split("=")[0] not in typed and not ("task" in typed and word.startswith("task"))
             ]
             with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(folder)  # the index of finished runs is in the working directory
                 patch.setattr(sys, "argv", ["prunebert", *default_words, *words])
                 main()
             logging.shutdown()

@@ -12,8 +12,6 @@ from prunebert.runs import sweep as sweep_cells
 from prunebert.runs.sweep import never_started
 from tests.runs.test_resume import SHORT, Killed, killed_at, start
 
-pytestmark = pytest.mark.xdist_group("status")  # its fixture is slow to make; one worker makes it
-
 
 @pytest.fixture
 def sweep(cli, toy, tmp_path, monkeypatch):

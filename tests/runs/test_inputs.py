@@ -10,8 +10,6 @@ from prunebert.errors import BadInput
 from prunebert.runs import inputs
 from prunebert.settings import bad_cells
 
-pytestmark = pytest.mark.xdist_group("inputs")  # its fixture is slow to make; one worker makes it
-
 # Runs each command line of a list in one process in which torch cannot be imported. Prints status and standard error.
 WITHOUT_TORCH = """
 import contextlib, io, json, sys, time

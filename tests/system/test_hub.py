@@ -18,8 +18,6 @@ from prunebert.system import hub
 from tests.hub_server import Dying, make_bert, make_glue, serving
 from tests.toys import after_loading
 
-pytestmark = pytest.mark.xdist_group("hub")  # its fixture is slow to make; one worker makes it
-
 NO_HUB = "http://127.0.0.1:1"  # nothing listens there
 OTHER_SOURCES = ("task.data_dir", "task=file", "task.train", "task=rotten_tomatoes")
 LIMIT = 10  # seconds until a refusal without network, on an idle machine
