@@ -39,4 +39,4 @@ def test_both_sets_come_from_the_hub_without_running_code(tmp_path):
     assert hans["validation"]["group"] == [*HANS] * 10 and hans["validation"]["label"][:6] == [0, 0, 0, 1, 1, 1]
     assert hans["train"]["classes"] == ["entailment", "non-entailment"]
     assert paws["validation"]["label"] == [0, 1] * 10 and paws.keys() == {"train", "validation"}
-    assert "scripts are no longer supported" in refusal and "was run" not in process.stderr
+    assert "is read by code of its own" in refusal and "was run" not in process.stderr
