@@ -239,7 +239,7 @@ TABLE = [
     (["+method.schedule.end=0.2"], "ends at method.prune_steps"),
     (["task.eval=null", "task.holdout=1.5"], "task.holdout=1.5"),
     (["model.name=./nowhere"], "there is no such folder"),
-    (["model.name=gpt"], "gpt is a gpt2: allowed families are bert, roberta, distilbert, electra"),
+    (["model.name=gpt"], "gpt is a gpt2: allowed families are bert, roberta, xlm-roberta"),
     (["method.prune_steps=0"], "method.prune_steps=0: must be paper, or a whole number, at least 1"),
     (["method.prune_steps=3"], "between 1 and 2"),
     (["method.schedule.start=0.9"], "no step is left to prune"),

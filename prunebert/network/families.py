@@ -45,6 +45,21 @@ def _modernbert(layer: nn.Linear, config: Any, last: bool) -> None:
         nn.init.zeros_(layer.bias)
 
 
+_ROBERTA = Family(
+    prefix="roberta",
+    layer=matrices.BERT_LAYER,
+    kinds=matrices.BERT_KINDS,
+    pooler="",
+    classes=_ROBERTA_CLASSES,
+    tokens=_TOKENS,
+    spans=_SPANS,
+    mlm=(Dense("lm_head.dense"), Act("gelu"), Norm("lm_head.layer_norm")),
+    load={"add_pooling_layer": False},
+    usual=architecture.USUAL | {"layer_norm_eps": 1e-5, "pad_token_id": 1},
+    mask_per_query=True,
+    positions_after_padding=True,
+)
+
 FAMILIES = {
     "bert": Family(
         prefix="bert",
@@ -58,20 +73,9 @@ FAMILIES = {
         mlm=(Dense("cls.predictions.transform"),),
         mask_per_query=True,
     ),
-    "roberta": Family(
-        prefix="roberta",
-        layer=matrices.BERT_LAYER,
-        kinds=matrices.BERT_KINDS,
-        pooler="",
-        classes=_ROBERTA_CLASSES,
-        tokens=_TOKENS,
-        spans=_SPANS,
-        mlm=(Dense("lm_head.dense"), Act("gelu"), Norm("lm_head.layer_norm")),
-        load={"add_pooling_layer": False},
-        usual=architecture.USUAL | {"layer_norm_eps": 1e-5, "pad_token_id": 1},
-        mask_per_query=True,
-        positions_after_padding=True,
-    ),
+    "roberta": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
+    "camembert": _ROBERTA,
     "distilbert": Family(
         prefix="distilbert",
         layer=r"transformer\.layer\.(\d+)\.(.+)\.weight",
@@ -95,34 +99,6 @@ FAMILIES = {
         mlm=(Dense("generator_predictions.dense"), Act("gelu"), Norm("generator_predictions.LayerNorm")),
         first=(256, 4),
         mask_per_query=True,
-    ),
-    "xlm-roberta": Family(
-        prefix="roberta",
-        layer=matrices.BERT_LAYER,
-        kinds=matrices.BERT_KINDS,
-        pooler="",
-        classes=_ROBERTA_CLASSES,
-        tokens=_TOKENS,
-        spans=_SPANS,
-        mlm=(Dense("lm_head.dense"), Act("gelu"), Norm("lm_head.layer_norm")),
-        load={"add_pooling_layer": False},
-        usual=architecture.USUAL | {"layer_norm_eps": 1e-5, "pad_token_id": 1},
-        mask_per_query=True,
-        positions_after_padding=True,
-    ),
-    "camembert": Family(
-        prefix="roberta",
-        layer=matrices.BERT_LAYER,
-        kinds=matrices.BERT_KINDS,
-        pooler="",
-        classes=_ROBERTA_CLASSES,
-        tokens=_TOKENS,
-        spans=_SPANS,
-        mlm=(Dense("lm_head.dense"), Act("gelu"), Norm("lm_head.layer_norm")),
-        load={"add_pooling_layer": False},
-        usual=architecture.USUAL | {"layer_norm_eps": 1e-5, "pad_token_id": 1},
-        mask_per_query=True,
-        positions_after_padding=True,
     ),
     "deberta-v2": Family(
         prefix="deberta",

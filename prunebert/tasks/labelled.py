@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +20,7 @@ from prunebert.tasks.holdout import split_off
 from prunebert.tasks.labels import given_names, gold_classes, label_names, located, to_numbers, with_hub_names
 from prunebert.tasks.lengths import lengths_of, log_cost
 from prunebert.tasks.metric import compute, find_for, of_splits
+from prunebert.tasks.over_tables import OverTables
 from prunebert.tasks.request import Request
 from prunebert.tasks.sources import Tables
 
@@ -33,7 +32,7 @@ FOR_ANY_LABELS = ("prunebert.metrics:Accuracy", "prunebert.metrics:Matthews", "p
 
 
 @dataclass
-class TextTask:
+class TextTask(OverTables):
     """A loaded task over texts (see task.Task)."""
 
     name: str
@@ -59,30 +58,6 @@ class TextTask:
     @property
     def outputs(self) -> int:
         return 1 if self.regression else len(self.labels)
-
-    @cached_property
-    def score(self) -> str:
-        """The main metric, or else the first. With several splits, that of the first (MNLI: accuracy_matched)."""
-        if not self.main_metric:
-            return next(iter(self.baseline()))
-        return self.main_metric if len(self.eval_splits) == 1 else f"{self.main_metric}_{self.eval_splits[0]}"
-
-    @property
-    def train_rows(self) -> int:
-        return len(self.rows["train"])
-
-    @property
-    def eval_splits(self) -> tuple[str, ...]:
-        return tuple(split for split in self.tables if split != "train")
-
-    def train_lengths(self) -> np.ndarray:
-        return lengths_of(self.rows["train"])
-
-    def batches(self, batch_size: int, seed: int) -> Iterator[Batch]:
-        return self.rows["train"].shuffled(batch_size, seed, self.padding)
-
-    def eval_batches(self, split: str, batch_size: int) -> Iterator[Batch]:
-        return self.rows[split].by_length(batch_size, self.padding)
 
     def loss(self, out: Outputs, batch: Batch) -> dict[str, Tensor]:
         logits = out.logits.float()

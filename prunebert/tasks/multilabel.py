@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from prunebert.tasks.holdout import split_off
 from prunebert.tasks.label_sets import names_and_indicators
 from prunebert.tasks.lengths import lengths_of, log_cost
 from prunebert.tasks.metric import of_splits
+from prunebert.tasks.over_tables import OverTables
 from prunebert.tasks.request import Request
 from prunebert.tasks.sources import Tables
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class MultilabelTask:
+class MultilabelTask(OverTables):
     """A loaded task over texts with several labels each (see task.Task).
 
     The labels of a row are those with a logit above 0, which is a probability above 0.5. This threshold is fixed.
@@ -64,23 +64,6 @@ class MultilabelTask:
         """The main metric, or else micro F1. With several splits, that of the first."""
         metric = self.main_metric or "micro_f1"
         return metric if len(self.eval_splits) == 1 else f"{metric}_{self.eval_splits[0]}"
-
-    @property
-    def train_rows(self) -> int:
-        return len(self.rows["train"])
-
-    @property
-    def eval_splits(self) -> tuple[str, ...]:
-        return tuple(split for split in self.tables if split != "train")
-
-    def train_lengths(self) -> np.ndarray:
-        return lengths_of(self.rows["train"])
-
-    def batches(self, batch_size: int, seed: int) -> Iterator[Batch]:
-        return self.rows["train"].shuffled(batch_size, seed, self.padding)
-
-    def eval_batches(self, split: str, batch_size: int) -> Iterator[Batch]:
-        return self.rows[split].by_length(batch_size, self.padding)
 
     def loss(self, out: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the binary cross-entropy, a mean over rows and labels."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.holdout import split_off
 from prunebert.tasks.lengths import lengths_of, log_cost
 from prunebert.tasks.metric import compute, find_for, of_splits
+from prunebert.tasks.over_tables import OverTables
 from prunebert.tasks.request import Request
 from prunebert.tasks.sources import Tables
 
@@ -31,7 +31,7 @@ ACCURACY = "prunebert.metrics:Accuracy"
 
 
 @dataclass
-class ChoiceTask:
+class ChoiceTask(OverTables):
     """A loaded task over questions with choices (see task.Task). A label is the position of the right choice."""
 
     name: str
@@ -54,28 +54,6 @@ class ChoiceTask:
     @property
     def outputs(self) -> int:
         return self.choices
-
-    @cached_property
-    def score(self) -> str:
-        """The main metric, or else the first. With several splits, that of the first."""
-        if not self.main_metric:
-            return next(iter(self.baseline()))
-        return self.main_metric if len(self.eval_splits) == 1 else f"{self.main_metric}_{self.eval_splits[0]}"
-
-    @property
-    def train_rows(self) -> int:
-        return len(self.rows["train"])
-
-    @property
-    def eval_splits(self) -> tuple[str, ...]:
-        return tuple(split for split in self.tables if split != "train")
-
-    def train_lengths(self) -> np.ndarray:
-        return lengths_of(self.rows["train"])
-
-    def batches(self, batch_size: int, seed: int) -> Iterator[Batch]:
-        """Yield training batches of `batch_size` questions, so of batch_size · choices texts."""
-        return self.rows["train"].shuffled(batch_size, seed, self.padding)
 
     def eval_batches(self, split: str, batch_size: int) -> Iterator[Batch]:
         """Yield batches of whole questions with at most `batch_size` texts, or of one question.

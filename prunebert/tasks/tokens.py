@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +26,7 @@ from prunebert.tasks.holdout import split_off
 from prunebert.tasks.labels import given_names
 from prunebert.tasks.lengths import lengths_of, log_cost
 from prunebert.tasks.metric import compute, of_splits
+from prunebert.tasks.over_tables import OverTables
 from prunebert.tasks.request import Request
 from prunebert.tasks.sources import Tables
 from prunebert.tasks.word_labels import names_in, with_names
@@ -56,7 +55,7 @@ class WordRows(Rows):
 
 
 @dataclass
-class TokenTask:
+class TokenTask(OverTables):
     """A loaded task over the words of sentences (see task.Task)."""
 
     name: str
@@ -81,30 +80,6 @@ class TokenTask:
     @property
     def outputs(self) -> int:
         return len(self.labels)
-
-    @cached_property
-    def score(self) -> str:
-        """The main metric, or else the first. With several splits, that of the first."""
-        if not self.main_metric:
-            return next(iter(self.baseline()))
-        return self.main_metric if len(self.eval_splits) == 1 else f"{self.main_metric}_{self.eval_splits[0]}"
-
-    @property
-    def train_rows(self) -> int:
-        return len(self.rows["train"])
-
-    @property
-    def eval_splits(self) -> tuple[str, ...]:
-        return tuple(split for split in self.tables if split != "train")
-
-    def train_lengths(self) -> np.ndarray:
-        return lengths_of(self.rows["train"])
-
-    def batches(self, batch_size: int, seed: int) -> Iterator[Batch]:
-        return self.rows["train"].shuffled(batch_size, seed, self.padding)
-
-    def eval_batches(self, split: str, batch_size: int) -> Iterator[Batch]:
-        return self.rows[split].by_length(batch_size, self.padding)
 
     def loss(self, out: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the mean cross-entropy of the batch's labelled words; 0 if it has none."""
