@@ -102,15 +102,6 @@ class TextTask(OverTables):
             {s: pd.DataFrame({"prediction": constant, "label": self.rows[s].labels.numpy()}) for s in self.eval_splits}
         )
 
-    def facts(self) -> dict[str, Any]:
-        facts = {
-            "source": self.source,
-            "labels": self.labels,
-            "rows": {s: len(t) for s, t in self.tables.items()},
-            "fingerprint": {s: rows.fingerprint() for s, rows in self.rows.items()},
-        }
-        return facts | self.origin | ({"augmented": self.augmented} if self.augmented else {})
-
     def form(self) -> Form:
         return Form(
             name=self.name,
@@ -160,12 +151,7 @@ def load(request: Request, tables: Tables, *, regression: bool) -> TextTask:
     if metric not in FOR_ANY_LABELS:
         find_for(metric, names)  # before anything is tokenised, though `evaluate` takes a second to import
     tables, gold = split_off(request, tables, gold, names)
-    original_rows = len(tables["train"])
-    if request.augment:
-        from prunebert.tasks.augment import with_copies
-
-        tables["train"], origin = with_copies(tables["train"], request.augment)
-        gold["train"] = gold["train"][origin]
+    copies = request.add_copies(tables, gold)
     rows = {}
     for split, table in tables.items():
         mapped, inputs = request.tokenised(table, split)
@@ -183,7 +169,7 @@ def load(request: Request, tables: Tables, *, regression: bool) -> TextTask:
         rows=rows,
         padding=padding_of(request.tokenizer),
         max_length=request.max_length,
-        augmented=len(tables["train"]) - original_rows,
+        augmented=copies,
         pad_to=request.padding,
         origin=request.origin,
     )

@@ -104,15 +104,6 @@ class MultilabelTask(OverTables):
         gold = {split: self._named(self.rows[split].labels.numpy() > 0) for split in self.eval_splits}
         return self.metrics({s: pd.DataFrame({"prediction": constant, "label": names}) for s, names in gold.items()})
 
-    def facts(self) -> dict[str, Any]:
-        facts = {
-            "source": self.source,
-            "labels": self.labels,
-            "rows": {s: len(t) for s, t in self.tables.items()},
-            "fingerprint": {s: rows.fingerprint() for s, rows in self.rows.items()},
-        }
-        return facts | self.origin | ({"augmented": self.augmented} if self.augmented else {})
-
     def form(self) -> Form:
         return Form(
             name=self.name,
@@ -161,12 +152,7 @@ def load(request: Request, tables: Tables) -> MultilabelTask:
     """
     names, gold = names_and_indicators(request, tables)
     tables, gold = split_off(request, tables, gold, names)
-    original_rows = len(tables["train"])
-    if request.augment:
-        from prunebert.tasks.augment import with_copies
-
-        tables["train"], copied = with_copies(tables["train"], request.augment)
-        gold["train"] = gold["train"][copied]
+    copies = request.add_copies(tables, gold)
     rows = {}
     for split, table in tables.items():
         mapped, inputs = request.tokenised(table, split)
@@ -182,7 +168,7 @@ def load(request: Request, tables: Tables) -> MultilabelTask:
         rows=rows,
         padding=padding_of(request.tokenizer),
         max_length=request.max_length,
-        augmented=len(tables["train"]) - original_rows,
+        augmented=copies,
         pad_to=request.padding,
         origin=request.origin,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +45,8 @@ class ChoiceTask(OverTables):
     max_length: int  # of a question with one choice, in tokens
     pad_to: Padding = "longest"  # what the texts of a batch are padded to
     label_words: list[str] | None = None  # always: no word stands for a position
+    labels: list[Any] = field(default_factory=list)  # always empty: positions have no names
+    origin: dict[str, Any] = field(default_factory=dict)  # see Request
     span = False
     regression = False
     masked_lm = False
@@ -100,14 +102,6 @@ class ChoiceTask(OverTables):
                 for split in self.eval_splits
             }
         )
-
-    def facts(self) -> dict[str, Any]:
-        return {
-            "source": self.source,
-            "labels": [],
-            "rows": {s: len(t) for s, t in self.tables.items()},
-            "fingerprint": {s: rows.fingerprint() for s, rows in self.rows.items()},
-        }
 
     def form(self) -> Form:
         return Form(
@@ -165,6 +159,7 @@ def load(request: Request, tables: Tables, of_choices: list[str]) -> ChoiceTask:
         padding=padding_of(request.tokenizer),
         max_length=request.max_length,
         pad_to=request.padding,
+        origin=request.origin,
     )
 
 

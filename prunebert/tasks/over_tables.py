@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,10 @@ class OverTables:
     rows: Mapping[str, Rows]  # by split
     padding: dict[str, int]  # the padding value of each input column
     main_metric: str | None  # the entry of the metric that is the score; None: the first
+    source: str  # a file, a folder, a package or the hub's name
+    labels: list[Any]  # the names of the classes or labels in order; none for numbers and positions
+    origin: dict[str, Any]  # see Request
+    augmented = 0  # the last rows of train that are augmented copies
 
     def baseline(self) -> dict[str, float]:
         """Return the metrics of the constant baseline."""
@@ -56,3 +60,13 @@ class OverTables:
     def eval_batches(self, split: str, batch_size: int) -> Iterator[Batch]:
         """Yield every row of a split once."""
         return self.rows[split].by_length(batch_size, self.padding)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what result.json records about the data."""
+        facts = {
+            "source": self.source,
+            "labels": self.labels,
+            "rows": {split: len(table) for split, table in self.tables.items()},
+            "fingerprint": {split: rows.fingerprint() for split, rows in self.rows.items()},
+        }
+        return facts | self.origin | ({"augmented": self.augmented} if self.augmented else {})

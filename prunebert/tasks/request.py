@@ -10,10 +10,12 @@ from prunebert.tasks.cache import tokenised
 from prunebert.tasks.lengths import cut_rows, log_cut
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from datasets import Dataset
 
     from prunebert.tasks.augment import Augment
+    from prunebert.tasks.sources import Tables
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,17 @@ class Request:
     def inputs(self) -> list[str]:
         """Return the columns that the network reads."""
         return [c for c in self.tokenizer.model_input_names if c != "special_tokens_mask"]
+
+    def add_copies(self, tables: Tables, gold: dict[str, np.ndarray]) -> int:
+        """Append augmented copies to the training rows and their labels, in place. Returns how many there are."""
+        if not self.augment:
+            return 0
+        from prunebert.tasks.augment import with_copies
+
+        original_rows = len(tables["train"])
+        tables["train"], origin = with_copies(tables["train"], self.augment)
+        gold["train"] = gold["train"][origin]
+        return len(tables["train"]) - original_rows
 
     def tokenised(self, table: pd.DataFrame, split: str = "") -> tuple[Dataset, list[str]]:
         """Tokenise the texts or pairs of a table, cut to max_length. Returns the rows and `inputs`.

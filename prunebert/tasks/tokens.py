@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,6 +70,7 @@ class TokenTask(OverTables):
     max_length: int  # of a row, in tokens
     label_words: list[str] | None = None
     pad_to: Padding = "longest"  # what the rows of a batch are padded to
+    origin: dict[str, Any] = field(default_factory=dict)  # see Request
     span = False
     regression = False
     masked_lm = False
@@ -143,13 +144,7 @@ class TokenTask(OverTables):
         return self.metrics({s: self._predictions(s, predictions) for s, predictions in splits.items()})
 
     def facts(self) -> dict[str, Any]:
-        return {
-            "source": self.source,
-            "labels": self.labels,
-            "scheme": self.scheme,
-            "rows": {s: len(t) for s, t in self.tables.items()},
-            "fingerprint": {s: rows.fingerprint() for s, rows in self.rows.items()},
-        }
+        return super().facts() | {"scheme": self.scheme}
 
     def form(self) -> Form:
         return Form(
@@ -187,7 +182,7 @@ def load(request: Request, tables: Tables, scheme: Scheme | None) -> TokenTask:
             "are for labels of texts; leave it out, and use method.head=linear"
         )
     given = tables["train"].attrs.get("classes") if request.labels is None else request.labels
-    names = given_names(given) if given else names_in(tables["train"], request.label)
+    names = given_names(given) if given is not None else names_in(tables["train"], request.label)
     order = names if request.labels and request.label_indices else []
     tables = {s: with_names(t, names, request.label, t.attrs.get("classes") or order) for s, t in tables.items()}
     sentences = tables["train"].label.tolist()
@@ -207,6 +202,7 @@ def load(request: Request, tables: Tables, scheme: Scheme | None) -> TokenTask:
         padding=padding_of(request.tokenizer),
         max_length=request.max_length,
         pad_to=request.padding,
+        origin=request.origin,
     )
     cut = {}
     for split, table in tables.items():

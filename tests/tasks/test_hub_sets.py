@@ -41,6 +41,13 @@ def root(tmp_path_factory):
     make_set(sets / "us" / "topics", several, {"train": topics, "validation": {k: v[:2] for k, v in topics.items()}})
     numbers = Features(of_text | {"label": Value("int64")})
     make_set(sets / "us" / "stars", numbers, {"train": news([5, 1, 3, 5, 1, 3])})
+    words = Features({"words": Sequence(Value("string")), "tags": Sequence(ClassLabel(names=["O", "B-WORK"]))})
+    sentences = {"words": [text.split() for text in TEXTS], "tags": [[0] * len(text.split()) for text in TEXTS]}
+    sentences["tags"][0][-1] = sentences["tags"][2][-1] = 1
+    make_set(sets / "us" / "tags", words, {"train": sentences, "validation": sentences})
+    quiz = {"text": TEXTS, "a": ["good"] * 6, "b": ["bad"] * 6, "label": [0, 1] * 3}
+    choices = Features(of_text | dict.fromkeys("ab", Value("string")) | {"label": Value("int64")})
+    make_set(sets / "us" / "quiz", choices, {"train": quiz, "validation": quiz})
     make_set(sets / "us" / "coded", numbers, {"train": news([0, 1])})
     (sets / "us" / "coded" / "coded.py").write_text("print('run me')\n")
     make_glue(root)
@@ -110,6 +117,24 @@ def test_several_labels_have_the_hubs_names(make):
     expected = np.zeros((6, 3), int)
     expected[[0, 2, 2, 3, 4, 4, 5], [0, 2, 0, 1, 0, 1, 2]] = 1
     assert task.rows["train"].labels.tolist() == expected.tolist() and task.facts()["config"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("settings", "labels"),
+    [
+        ({"path": "us/news"}, NEWS),
+        ({"path": "us/topics", "label": "topics", "kind": "multilabel"}, TOPICS),
+        ({"path": "us/tags", "text": "words", "label": "tags", "kind": "tokens"}, ["O", "B-WORK"]),
+        ({"path": "us/quiz", "choices": ["a", "b"], "kind": "choices"}, []),
+    ],
+)
+def test_every_kind_of_labels_records_what_was_read(make, online, settings, labels):
+    """The commit is the hub's own, as huggingface_hub gives it."""
+    facts = make(**settings).facts()
+    commit = huggingface_hub.HfApi(endpoint=online).dataset_info(settings["path"]).sha
+    assert (facts["source"], facts["config"], facts["revision"]) == (settings["path"], "default", commit)
+    assert facts["labels"] == labels and facts["rows"]["train"] == 6
+    assert facts.get("scheme") == ("iob2" if settings.get("kind") == "tokens" else None)
 
 
 def test_the_order_of_the_labels_may_be_another(make):

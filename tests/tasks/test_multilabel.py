@@ -221,3 +221,11 @@ def test_the_hubs_numbers_stand_for_its_names():
     feature = datasets.Sequence(datasets.ClassLabel(names=["b", "a"]))
     assert sources.classes_of(feature) == ["b", "a"] == sources.classes_of(datasets.ClassLabel(names=["b", "a"]))
     assert sources.classes_of(datasets.Sequence(datasets.Value("int64"))) is None
+
+
+def test_an_augmented_copy_has_all_labels_of_its_row(make):
+    task = make({"y": SETS}, label="y", eval={"y": SETS}, augment=lambda texts: [[f"{text} film"] for text in texts])
+    plain = make({"y": SETS}, label="y", eval={"y": SETS})
+    assert task.facts()["augmented"] == len(SETS) and "augmented" not in plain.facts()
+    assert task.rows["train"].labels.tolist() == 2 * plain.rows["train"].labels.tolist()
+    assert task.baseline() == plain.baseline()

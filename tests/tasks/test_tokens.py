@@ -180,6 +180,7 @@ def test_sentences_are_held_out_whole(make):
         ({"train": [(["a", "b"], ["O", " "])]}, "row 1 of .* has an empty label"),
         ({"train": [(["a", "b"], ["O", None])]}, "row 1 of .* has null as a label"),
         ({"evaluation": [(["a"], ["B-WORKS"])]}, "row 1 of .*'B-WORKS'; labels are B-PER.*did you mean B-WORK"),
+        ({"labels": []}, r"task.labels=\[\]: at least two classes are needed"),
         ({"labels": ["O", "B-PER"]}, "has the label 'B-WORK'; labels are O, B-PER"),
         ({"labels": ["O", "B-PER", "B-WORK", "I-WORK"], "evaluation": [(["a"], [4])]}, "has the label '4'"),
         ({"label_words": ["yes", "no"]}, "task.label_words=.*label words are for labels of texts; leave it out"),
