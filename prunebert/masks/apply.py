@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from prunebert.masks.products import Products, Times
-from prunebert.masks.products_cuda import NoProducts, all_products
+from prunebert.masks.products_cuda import all_products
+from prunebert.masks.recomputed import RecomputedProducts
 from prunebert.masks.top_v import Masks, Scores
 
 
@@ -33,9 +34,7 @@ class Through(Mapping[str, Tensor]):
         products: Where W ⊙ M is kept from step to step, or None.
     """
 
-    def __init__(
-        self, hard: Masks, scores: Scores, slope: float | None, products: Products | NoProducts | None = None
-    ) -> None:
+    def __init__(self, hard: Masks, scores: Scores, slope: float | None, products: Products | None = None) -> None:
         self.hard, self.scores, self.slope, self.products = hard, scores, slope, products
 
     def __getitem__(self, name: str) -> Tensor:
@@ -52,21 +51,34 @@ class Through(Mapping[str, Tensor]):
 
     def times(self, name: str, W: Tensor) -> Tensor:
         """Return W ⊙ M, with a gradient to S, and to W if W requires one."""
-        M = self.hard[name]
-        product = None if self.products is None else self.products.times(name, W, M)
-        masked_W: Tensor = Times.apply(W, self.scores.get(name), M, self.slope, product)
+        S, M = self.scores.get(name), self.hard[name]
+        if self.products is not None:
+            return self.products.times(name, W, S, M, self.slope)
+        masked_W: Tensor = Times.apply(W, S, M, self.slope, None)
         return masked_W
 
 
-def products_on(device: torch.device) -> Products | NoProducts:
-    """Return what keeps W ⊙ M from step to step on this device."""
-    return Products() if device.type == "cpu" else NoProducts()
+def products_for(device: torch.device, *, recompute: bool = False) -> Products | None:
+    """Return what computes W ⊙ M on this device; None on a GPU, which keeps none.
 
+    Finding what changed takes longer there than multiplying, and the host would wait.
 
-def keeping(masks: Masks, products: Products | NoProducts) -> Masks:
-    """Return the same masks, with their products kept. Masks of numbers are returned as they are: they may carry a
-    gradient of their own.
+    Args:
+        device: the device that the weights are on.
+        recompute: do not keep the products of trained weights or scores for the backward pass.
     """
+    if device.type != "cpu":
+        return None
+    return RecomputedProducts() if recompute else Products()
+
+
+def keeping(masks: Masks, products: Products | None) -> Masks:
+    """Return the same masks, with their products computed by `products`.
+
+    Masks of numbers are returned as they are: they may carry a gradient of their own.
+    """
+    if products is None:
+        return masks
     if isinstance(masks, Through):
         return Through(masks.hard, masks.scores, masks.slope, products)
     given = all(m.dtype == torch.bool for m in masks.values())

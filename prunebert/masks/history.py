@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import ref
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from prunebert.masks.chunks import changed
 from prunebert.masks.top_v import Masks
 
-Changes = dict[str, tuple[Tensor, Tensor, Tensor]]  # last step's mask, this step's, flat positions that differ
 ROW = "all, in a row"  # the only name in an InRow's dicts; checkpoints have it too
 PARTS = ("stays", "ever", "flips", "first")
 
@@ -26,22 +27,18 @@ class History:
     def __init__(self) -> None:
         self.steps = 0
         self.record: ByMatrix | InRow = ByMatrix()
-        self._last: Masks | None = None
+        self._last: dict[str, ref[Tensor]] = {}  # weak, so that the last step's masks need no memory
 
-    def see(self, masks: Masks) -> Changes:
-        """Count one step's masks. A weight is removed where its mask is 0. Passing the same mask object again is free.
-
-        Returns:
-            Where each mask has changed since the last step; on the CPU only.
-        """
+    def see(self, masks: Masks) -> None:
+        """Count one step's masks. A weight is removed where its mask is 0. Passing the same masks again is free."""
         self.steps += 1
-        if masks is self._last:
-            return {}
-        self._last = masks
+        if masks.keys() == self._last.keys() and all(self._last[n]() is m for n, m in masks.items()):
+            return
+        self._last = {n: ref(m) for n, m in masks.items()}
         kind = record_for(masks)
         if not isinstance(self.record, kind):  # the first masks, or a checkpoint from another device
             self.record = kind.converted(self.record, masks)
-        return self.record.see(masks)
+        self.record.see(masks)
 
     def flips(self) -> int:
         """Return how often weights changed sides so far; a first removal is one. On a GPU the host waits for it."""
@@ -56,9 +53,9 @@ class History:
         at_once: flips of the first step. If the masks never change these are all flips.
         """
         record = ByMatrix.converted(self.record, final)
-        recovered = {n: int((final[n].bool() & record.ever[n]).sum()) for n in record.stays}
+        recovered = {n: int((final[n].bool() & bits.mask()).sum()) for n, bits in record.ever.items()}
         survivors = sum(int(torch.count_nonzero(m)) for m in final.values())
-        flips, size = self.flips(), sum(m.numel() for m in record.stays.values())
+        flips, size = self.flips(), sum(math.prod(bits.shape) for bits in record.stays.values())
         return {
             "recovered": sum(recovered.values()),
             "recovered_share": sum(recovered.values()) / survivors if survivors else 0.0,
@@ -70,7 +67,7 @@ class History:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the record as named tensors, for a checkpoint. A checkpoint continues on any device."""
-        return {f"{part}.{n}": x for part in PARTS for n, x in getattr(self.record, part).items()}
+        return {f"{part}.{n}": x for part, named in self.record.parts().items() for n, x in named.items()}
 
     def restore(self, tensors: Mapping[str, Tensor], steps: int) -> None:
         """Continue from what `tensors` returned, after this many steps."""
@@ -78,32 +75,64 @@ class History:
         for name, x in tensors.items():
             part, _, matrix = name.partition(".")
             parts[part][matrix] = x
-        self.record = InRow(**parts) if ROW in parts["stays"] else ByMatrix(**parts)
+        self.record = InRow(**parts) if ROW in parts["stays"] else ByMatrix.of(**parts)
         self.steps = steps
 
 
-@dataclass
-class Record:
-    """What is recorded of a phase's masks, by matrix or under ROW."""
+@dataclass(frozen=True)
+class Bits:
+    """A bool mask with a bit for each weight."""
 
-    stays: dict[str, Tensor] = field(default_factory=dict)  # bool: the last step's masks
-    ever: dict[str, Tensor] = field(default_factory=dict)  # bool: True = removed at some step
+    shape: torch.Size
+    packed: Any  # numpy uint8, [⌈weights / 8⌉]
+
+    @classmethod
+    def of(cls, mask: Tensor) -> Bits:
+        """Pack a bool mask. Without weights for the last bits, they are 0."""
+        return cls(mask.shape, np.packbits(mask.cpu().numpy().reshape(-1)))
+
+    def inverted(self) -> Bits:
+        """Return 1 where this is 0."""
+        inverted = ~self.packed
+        if unused := -math.prod(self.shape) % 8:
+            inverted[-1] &= 0xFF << unused & 0xFF
+        return Bits(self.shape, inverted)
+
+    def mask(self) -> Tensor:
+        """Return the mask."""
+        bits = np.unpackbits(self.packed, count=math.prod(self.shape))
+        return torch.from_numpy(bits.view(bool)).view(self.shape)
+
+
+@dataclass
+class ByMatrix:
+    """The record on the CPU: every matrix by itself, with a bit for each weight."""
+
+    stays: dict[str, Bits] = field(default_factory=dict)  # the last step's masks
+    ever: dict[str, Bits] = field(default_factory=dict)  # 1 = removed at some step
     flips: dict[str, Tensor] = field(default_factory=dict)  # 0-d: how often weights changed sides
     first: dict[str, Tensor] = field(default_factory=dict)  # 0-d: how many the first step removed
 
+    @classmethod
+    def of(
+        cls, stays: dict[str, Tensor], ever: dict[str, Tensor], flips: dict[str, Tensor], first: dict[str, Tensor]
+    ) -> ByMatrix:
+        """Pack what `parts` returned."""
 
-class ByMatrix(Record):
-    """The record on the CPU: every matrix by itself."""
+        def packed(masks: dict[str, Tensor]) -> dict[str, Bits]:
+            return {n: Bits.of(m) for n, m in masks.items()}
+
+        return cls(packed(stays), packed(ever), flips, first)
 
     @classmethod
-    def converted(cls, record: Record, like: Masks) -> ByMatrix:
+    def converted(cls, record: ByMatrix | InRow, like: Masks) -> ByMatrix:
         """Return a record by matrix, with the shapes of `like`. Counts of a row go to its first matrix."""
-        if isinstance(record, cls):
+        if isinstance(record, ByMatrix):
             return record
         names = sorted(like)
 
         def by_matrix(row: Mapping[str, Tensor]) -> dict[str, Tensor]:
-            parts = row[ROW].split([like[n].numel() for n in names])
+            parts = row[ROW].cpu().split([like[n].numel() for n in names])
             return {n: part.view(like[n].shape) for n, part in zip(names, parts, strict=True)}
 
         def on_first(row: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -111,46 +140,65 @@ class ByMatrix(Record):
 
         if not record.stays:
             return cls()
-        return cls(by_matrix(record.stays), by_matrix(record.ever), on_first(record.flips), on_first(record.first))
+        return cls.of(by_matrix(record.stays), by_matrix(record.ever), on_first(record.flips), on_first(record.first))
 
-    def see(self, masks: Masks) -> Changes:
-        """Count one step's masks; return where they changed."""
-        changes: Changes = {}
+    def parts(self) -> dict[str, dict[str, Tensor]]:
+        """Return every part of the record as tensors by name, with bool masks."""
+        stays, ever = ({n: bits.mask() for n, bits in named.items()} for named in (self.stays, self.ever))
+        return dict(zip(PARTS, (stays, ever, self.flips, self.first), strict=True))
+
+    def see(self, masks: Masks) -> None:
+        """Count one step's masks."""
         for name, mask in masks.items():
-            stays = mask if mask.dtype == torch.bool else mask.detach() != 0
+            stays = Bits.of(mask if mask.dtype == torch.bool else mask.detach() != 0)
+            removed = stays.inverted()
             if name not in self.stays:
-                self.ever[name] = ~stays
-                self.flips[name] = torch.count_nonzero(self.ever[name])
+                self.ever[name] = removed
+                self.flips[name] = torch.tensor(_count(removed.packed))
                 self.first[name] = self.flips[name].clone()
             else:
-                positions = changed(self.stays[name], stays)
-                changes[name] = self.stays[name], stays, positions
-                self.flips[name] += len(positions)
-                self.ever[name].view(-1)[positions[~stays.reshape(-1)[positions]]] = True
+                self.flips[name] += _count(self.stays[name].packed ^ stays.packed)
+                np.bitwise_or(self.ever[name].packed, removed.packed, out=self.ever[name].packed)
             self.stays[name] = stays
-        return changes
 
 
-class InRow(Record):
+def _count(packed: Any) -> int:
+    """Return how many bits are 1."""
+    return int(np.bitwise_count(packed).sum(dtype=np.int64))
+
+
+@dataclass
+class InRow:
     """The record on a GPU: all matrices in one row, in the order of their names.
 
     The host never waits for a value. One row needs few kernels, because launching a kernel takes as long as running it.
+    The dicts are those of ByMatrix, with bool masks, and have the one name ROW.
     """
 
+    stays: dict[str, Tensor] = field(default_factory=dict)
+    ever: dict[str, Tensor] = field(default_factory=dict)
+    flips: dict[str, Tensor] = field(default_factory=dict)
+    first: dict[str, Tensor] = field(default_factory=dict)
+
     @classmethod
-    def converted(cls, record: Record, like: Masks) -> InRow:
-        """Return a record in a row."""
-        if isinstance(record, cls):
+    def converted(cls, record: ByMatrix | InRow, like: Masks) -> InRow:
+        """Return a record in a row, on the device of `like`."""
+        if isinstance(record, InRow):
             return record
         if not record.stays:
             return cls()
+        device, parts = next(iter(like.values())).device, record.parts()
         return cls(
-            *({ROW: torch.cat([part[n].view(-1) for n in sorted(like)])} for part in (record.stays, record.ever)),
-            *({ROW: torch.stack(list(part.values())).sum()} for part in (record.flips, record.first)),
+            *({ROW: torch.cat([parts[part][n].view(-1) for n in sorted(like)]).to(device)} for part in PARTS[:2]),
+            *({ROW: torch.stack(list(parts[part].values())).sum().to(device)} for part in PARTS[2:]),
         )
 
-    def see(self, masks: Masks) -> Changes:
-        """Count one step's masks. Where they changed is not returned: nothing on a GPU asks for it."""
+    def parts(self) -> dict[str, dict[str, Tensor]]:
+        """Return every part of the record as tensors by name."""
+        return dict(zip(PARTS, (self.stays, self.ever, self.flips, self.first), strict=True))
+
+    def see(self, masks: Masks) -> None:
+        """Count one step's masks."""
         stays = torch.cat(
             [(m if m.dtype == torch.bool else m.detach() != 0).view(-1) for _, m in sorted(masks.items())]
         )
@@ -162,7 +210,6 @@ class InRow(Record):
             self.flips[ROW] += torch.count_nonzero(stays ^ self.stays[ROW])
             self.ever[ROW] |= removed
         self.stays[ROW] = stays
-        return {}
 
 
 def record_for(masks: Masks) -> type[ByMatrix | InRow]:

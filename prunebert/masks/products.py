@@ -8,28 +8,31 @@ import torch
 from torch import Tensor
 
 from prunebert.masks.chunks import changed, pieces, room_for
-from prunebert.masks.history import Changes
 
 
 class Products:
-    """W ⊙ M on the CPU, kept from one step to the next.
+    """W ⊙ M on the CPU.
 
-    For frozen weights it is updated only where M has changed. For trained weights it is recomputed into the same
-    buffer, because allocating is slower than multiplying.
+    For frozen weights the product is kept from one step to the next, and updated only where M has changed. For trained
+    weights it is computed anew at every step, into the same buffer, because allocating is slower than multiplying.
     """
 
     def __init__(self) -> None:
         self._products: dict[str, tuple[Tensor, Tensor, Tensor, int]] = {}  # W ⊙ M, M, W, and the version of W
-        self._changes: Changes = {}  # where masks have changed, as far as it is known
         self._computed: set[str] = set()  # in this step, of trained weights
 
-    def step(self, changes: Changes) -> None:
+    def step(self) -> None:
         """Start a step. Trained weights may have changed; their version does not show it under a fused AdamW."""
-        self._changes, self._computed = changes, set()
+        self._computed = set()
 
-    def times(self, name: str, W: Tensor, M: Tensor) -> Tensor | None:
-        """Return W ⊙ M, valid until the next step. None for masks of numbers, and for tensors not contiguous."""
-        if M.dtype != torch.bool or not (W.is_contiguous() and M.is_contiguous()):
+    def times(self, name: str, W: Tensor, S: Tensor | None, M: Tensor, slope: float | None) -> Tensor:
+        """Return W ⊙ M, valid until the next step, with the gradients of `Times`."""
+        masked_W: Tensor = Times.apply(W, S, M, slope, self.kept(name, W, M))
+        return masked_W
+
+    def kept(self, name: str, W: Tensor, M: Tensor) -> Tensor | None:
+        """Return W ⊙ M. None for masks of numbers, and for tensors not contiguous."""
+        if not fits(W, M):
             return None
         product, last_M, last_W, version = self._products.get(name, (None, M, None, 0))
         trained = W.requires_grad and name not in self._computed
@@ -38,25 +41,39 @@ class Products:
             product.copy_(M).mul_(W.detach())
             self._computed.add(name)
         elif last_M is not M:
-            before, after, positions = self._changes.get(name, (None, None, None))
-            if positions is None or before is not last_M or after is not M:
-                positions = changed(last_M, M)
+            positions = changed(last_M, M)
             product.view(-1)[positions] = M.view(-1)[positions] * W.detach().view(-1)[positions]
         self._products[name] = product, M, W, W._version
         return product
 
 
+def fits(W: Tensor, M: Tensor) -> bool:
+    """Return whether W ⊙ M can be computed in a buffer: for bool masks and contiguous tensors."""
+    return M.dtype == torch.bool and W.is_contiguous() and M.is_contiguous()
+
+
 class Times(torch.autograd.Function):
     """W ⊙ M;  ∂L/∂S = ∂L/∂(W ⊙ M) ⊙ W · dM/dS,   ∂L/∂W = ∂L/∂(W ⊙ M) ⊙ M.
 
-    The only full-size tensors allocated are the gradients and, if not kept, the product.
+    The only full-size tensors allocated are the gradients and, if it is not given, the product.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, W: Tensor, S: Tensor | None, M: Tensor, slope: float | None, product: Tensor | None
+        ctx: Any,
+        W: Tensor,
+        S: Tensor | None,
+        M: Tensor,
+        slope: float | None,
+        product: Tensor | None,
+        other_readers: list[str] | None = None,
     ) -> Tensor:
-        ctx.slope = slope
+        """Return the product.
+
+        other_readers: not empty in the backward pass if the product's gradient may be another tensor's gradient too.
+            None: it may be. Otherwise the gradient's memory is used for that of S.
+        """
+        ctx.slope, ctx.other_readers = slope, other_readers
         ctx.save_for_backward(W, S if slope is not None else None, M if ctx.needs_input_grad[0] else None)
         return M.to(W.dtype, copy=True).mul_(W) if product is None else product.detach()
 
@@ -64,10 +81,14 @@ class Times(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         W, S, M = ctx.saved_tensors
+        to_W = None if M is None else M.to(W.dtype, copy=True).mul_(gradient)
         to_S = None
         if ctx.needs_input_grad[1]:
-            to_S = gradient * W if S is None else _sloped(gradient, W.expand_as(S), S, ctx.slope)
-        return None if M is None else M.to(W.dtype, copy=True).mul_(gradient), to_S, None, None, None
+            if S is not None:
+                to_S = _sloped(gradient, W.expand_as(S), S, ctx.slope)
+            else:
+                to_S = gradient.mul_(W) if ctx.other_readers == [] else gradient * W
+        return to_W, to_S, None, None, None, None
 
 
 def _sloped(gradient: Tensor, W: Tensor, S: Tensor, slope: float) -> Tensor:

@@ -8,18 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prunebert.masks.history import Changes
 from prunebert.masks.top_v import Masks, Scores
-
-
-class NoProducts:
-    """Keeps no products: on a GPU finding what changed takes longer than multiplying, and the host would wait."""
-
-    def step(self, changes: Changes) -> None:
-        """Start a step."""
-
-    def times(self, name: str, W: Tensor, M: Tensor) -> None:
-        """Return no kept product."""
 
 
 def all_products(

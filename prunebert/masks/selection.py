@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from prunebert.errors import Diverged
-from prunebert.masks import chunks
+from prunebert.masks import chunks, counting
 from prunebert.masks.chunks import differing
 
 Groups = list[list[Tensor]]  # each group holds flat tensors that are ranked together
@@ -148,7 +148,7 @@ def select(parts: list[Tensor], count: int, window: Window | None = None, runner
 
     It follows Floyd & Rivest and copies no full tensor. A sample of 2 n^(2/3) evenly spaced scores gives two bounds
     between which the cut almost surely lies. Scores above both stay, and only the few in between are sorted. If the cut
-    lies outside, all scores are sorted.
+    lies outside, or many scores are in between, it is found by counting.
 
     A window from the last step is narrower and is tried first. Scores that have one are not searched for NaN again,
     because a training step raises before its scores become NaN (training/step.py).
@@ -177,18 +177,18 @@ def select(parts: list[Tensor], count: int, window: Window | None = None, runner
         return constant, float(largest.max()) if count <= 0 < size else -math.inf
     for bounds in _windows(flats, count, size, window):
         low, high, width = bounds
-        split, still_to_keep = _split(flats, count, low, high)
-        if still_to_keep:
+        if split := _split(flats, count, low, high, max(size // 64, 4096)):
             break
     else:
-        raise Diverged(NAN)
-    values = [x[positions] for x, (_, positions) in zip(flats, split, strict=True)]
+        return _by_counting(flats, count, window, width)
+    parts_of_masks, still_to_keep = split
+    values = [x[positions] for x, (_, positions) in zip(flats, parts_of_masks, strict=True)]
     candidates = np.concatenate(values)
     order = np.partition(candidates, len(candidates) - still_to_keep)
     removed, stay = order[:-still_to_keep], order[-still_to_keep:]
     cut, below = stay[0], removed.max(initial=-math.inf)
     ties = int(np.count_nonzero(stay == cut))
-    for (mask, positions), value in zip(split, values, strict=True):
+    for (mask, positions), value in zip(parts_of_masks, values, strict=True):
         mask[positions[value >= cut]] = True
         if below == cut:
             equal = positions[value == cut]
@@ -196,8 +196,18 @@ def select(parts: list[Tensor], count: int, window: Window | None = None, runner
             ties = max(ties - len(equal), 0)
     window.follow(float(cut), width, len(candidates), size)
     if below == -math.inf and runner_up:
-        below = max(float(x[x < low].max(initial=-math.inf)) for x in flats)
-    return [torch.from_numpy(mask) for mask, _ in split], float(below)
+        below = counting.largest_below(flats, low)
+    return [torch.from_numpy(mask) for mask, _ in parts_of_masks], float(below)
+
+
+def _by_counting(flats: list[Any], count: int, window: Window, width: float) -> Selected:
+    """Select where no narrow bounds hold the cut, as where many scores are equal. See `select`."""
+    if any(np.isnan(x.max(initial=-math.inf)) for x in flats):
+        raise Diverged(NAN)
+    cut, still_to_keep, equal = counting.cut_of(flats, count)
+    window.follow(cut, width, equal, sum(len(x) for x in flats))
+    below = cut if still_to_keep < equal else counting.largest_below(flats, cut)
+    return [torch.from_numpy(mask) for mask in counting.masks_at(flats, cut, still_to_keep)], below
 
 
 def by_sorting(parts: list[Tensor], count: int) -> tuple[list[Tensor], Tensor]:
@@ -242,7 +252,7 @@ def _comparable(x: Tensor) -> Tensor:
 
 
 def _windows(flats: list[Any], count: int, size: int, previous: Window) -> Iterator[tuple[float, float, float]]:
-    """Yield the bounds to try, in order: (low, high, the next step's window width). The last pair covers all scores."""
+    """Yield the bounds to try, in order: (low, high, the next step's window width)."""
     if previous.is_set():
         yield previous.low, previous.high, previous.high - previous.low
     low, high = _bounds(flats, count, size)
@@ -250,7 +260,6 @@ def _windows(flats: list[Any], count: int, size: int, previous: Window) -> Itera
     if inner[0] < inner[1]:  # excludes the bounds themselves, a value that many scores may share (0, say)
         yield float(inner[0]), float(inner[1]), (high - low) / 4
     yield low, high, (high - low) / 4
-    yield -math.inf, math.inf, math.nan
 
 
 def _bounds(flats: list[Any], count: int, size: int) -> tuple[float, float]:
@@ -264,14 +273,17 @@ def _bounds(flats: list[Any], count: int, size: int) -> tuple[float, float]:
     return float(order[low]) if low >= 0 else -math.inf, float(order[high]) if high < drawn else math.inf
 
 
-def _split(flats: list[Any], count: int, low: float, high: float) -> tuple[list[tuple[Any, Any]], int]:
+def _split(
+    flats: list[Any], count: int, low: float, high: float, most: int
+) -> tuple[list[tuple[Any, Any]], int] | None:
     """Split the scores at two bounds.
 
     Returns:
         For each tensor a mask of the scores above `high`, and the positions of its candidates (from `low` to `high`),
-        in order. Then how many of all candidates still have to be kept; 0 if the cut is not among them.
+        in order. Then how many of all candidates still have to be kept. None if the cut is not among the candidates, or
+        if they are more than `most`.
     """
-    split, still_to_keep = [], count
+    split, still_to_keep, total = [], count, 0
     for x in flats:
         step = chunks.SIZE
         above, candidates, room = np.empty(len(x), bool), [], np.empty(min(len(x), step), bool)
@@ -279,6 +291,8 @@ def _split(flats: list[Any], count: int, low: float, high: float) -> tuple[list[
             part = x[start : start + step]
             over = np.greater(part, high, out=above[start : start + step])
             candidates.append(start + differing(over, np.greater_equal(part, low, out=room[: len(part)])))
+            if (total := total + len(candidates[-1])) > most:
+                return None
         split.append((above, np.concatenate(candidates)))
         still_to_keep -= int(np.count_nonzero(above))
-    return split, still_to_keep if 0 < still_to_keep <= sum(len(positions) for _, positions in split) else 0
+    return (split, still_to_keep) if 0 < still_to_keep <= total else None

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from prunebert.errors import Diverged
-from prunebert.masks.apply import keeping, products_on
+from prunebert.masks.apply import keeping, products_for
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.system.countdown import Countdown
 from prunebert.system.impl import Impl
@@ -39,7 +39,7 @@ def evaluate(net: SubNetwork, task: Task, head: str, impl: Impl, theta: dict[str
     Raises Diverged if an output is not finite.
     """
     predictions = {}
-    masks = keeping(net.masks, products_on(impl.torch_device))
+    masks = keeping(net.masks, products_for(impl.torch_device))
     with net.evaluation_mode(), Countdown("evaluating", None, "rows") as countdown:
         for split in task.eval_splits:
             outputs: dict[int, np.ndarray] = {}

@@ -94,6 +94,7 @@ def train(
                 line = _line(take_step, step, t, masks, terms)
                 record(line)
                 progress.show(step + 1, sum(v for k, v in line.items() if k.startswith("loss_")), line["sparsity"])
+            del masks  # no memory for them beside the next step's
             if is_last:
                 break
             if fit.eval_every and (step + 1) % fit.eval_every == 0:

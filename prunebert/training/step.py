@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from prunebert.errors import Diverged
-from prunebert.masks.apply import Through, keeping, products_on
+from prunebert.masks.apply import Through, keeping, products_for
 from prunebert.masks.history import History
 from prunebert.masks.top_v import Masks
 from prunebert.network.interface import IGNORED, Batch
@@ -37,7 +37,7 @@ class Stepper:
         phase: The phase, under the masks that the checkpoint came with too.
         trained: The trained tensors, by "group.name".
         history: The record of the masks.
-        products: What keeps W ⊙ M from step to step.
+        products: What computes W ⊙ M; None on a GPU.
     """
 
     def __init__(self, net: SubNetwork, phase: Phase, *, seed: int, impl: Impl) -> None:
@@ -54,7 +54,9 @@ class Stepper:
             for kind, make in OPTIMIZERS.items()
             if any(g.optimizer == kind for g in self.groups)
         ]
-        self.history, self.products = History(), products_on(impl.torch_device)
+        self.history = History()
+        # torch.compile needs tensors that exist
+        self.products = products_for(impl.torch_device, recompute=not impl.compile)
 
     def __call__(self, step: int, batch: Batch) -> tuple[Terms, Masks]:
         """Take one step on a global batch.
@@ -95,7 +97,9 @@ class Stepper:
         if not self.is_checked:
             require_kept(hard_masks, self.net.given)
             self.is_checked = True
-        self.products.step(self.history.see(hard_masks))
+        self.history.see(hard_masks)
+        if self.products is not None:
+            self.products.step()
         masks = keeping(masks, self.products)
         with self.impl.autocast(), distributed.own_random(self.seed, step, self.impl.torch_device):
             out = self.net(batch, phase.head, masks, needs=phase.needs)

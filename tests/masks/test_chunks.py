@@ -62,7 +62,7 @@ def test_products_kept_from_step_to_step_are_the_products():
     The masks change a little, wholly and not at all. Weights are replaced under the same name, and written to.
     """
     draw = torch.Generator().manual_seed(1)
-    W, products, before = torch.randn(9, 7, generator=draw), Products(), None
+    W, products = torch.randn(9, 7, generator=draw), Products()
     M = torch.rand(9, 7, generator=draw) < 0.5
     for step in range(20):
         if step % 5 == 1:
@@ -74,11 +74,8 @@ def test_products_kept_from_step_to_step_are_the_products():
             W = torch.randn(9, 7, generator=draw)
         elif step == 12:
             W[0] = 5.0
-        if before is not None and step % 2:  # known in advance, as from History
-            products.step({"w": (before, M, chunks.changed(before, M))})
-        product = products.times("w", W, M)
+        product = products.kept("w", W, M)
         assert torch.equal(product.view(torch.int32), (W * M).view(torch.int32))
-        before = M
 
 
 def test_the_kept_product_carries_the_gradient():
@@ -101,7 +98,7 @@ def test_the_kept_product_of_trained_weights_is_recomputed_every_step():
     products, addresses = Products(), set()
     masks = keeping({"w": M}, products)
     for factor in (2.0, 3.0):
-        products.step({})
+        products.step()
         version = W._version
         W.detach().numpy()[:] *= factor
         assert W._version == version
@@ -137,10 +134,10 @@ def test_a_slope_over_several_pieces_against_autograd(monkeypatch):
 
 def test_only_contiguous_bool_masks_have_a_kept_product():
     W, M = torch.randn(4, 6), torch.ones(4, 6, dtype=torch.bool)
-    assert Products().times("w", W, M.float()) is None
-    assert Products().times("w", W.t(), M.t().contiguous()) is None
-    assert Products().times("w", W.t().contiguous(), M.t()) is None
-    assert Products().times("w", W, M) is not None
+    assert Products().kept("w", W, M.float()) is None
+    assert Products().kept("w", W.t(), M.t().contiguous()) is None
+    assert Products().kept("w", W.t().contiguous(), M.t()) is None
+    assert Products().kept("w", W, M) is not None
 
 
 def test_the_force_may_be_a_tensor():

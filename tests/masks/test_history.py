@@ -1,6 +1,7 @@
 """The history of masks: flips and recovered weights, counted by hand and by numpy."""
 
 import json
+import weakref
 
 import numpy as np
 import pytest
@@ -96,20 +97,13 @@ def test_any_sequence_against_numpy(gates):
     assert facts["at_once"] == sum(int((~s[0]).sum()) for s in stays.values())
 
 
-def test_the_same_object_again_is_not_read_but_counts_as_a_step():
-    class Watched(dict):
-        reads = 0
-
-        def items(self):
-            self.reads += 1
-            return super().items()
-
-    first, second = (Watched(bools(a=[[1, 0]])) for _ in range(2))
+def test_the_same_masks_again_are_not_read_but_count_as_a_step(monkeypatch):
+    first, second, reads, see = bools(a=[[1, 0]]), bools(a=[[0, 1]]), [], ByMatrix.see
+    monkeypatch.setattr(ByMatrix, "see", lambda record, masks: (reads.append(masks), see(record, masks)))
     history = History()
-    second["a"] = ~second["a"]
-    for masks in (first, first, first, second, second, first):
+    for masks in (first, first, dict(first), second, second, first):
         history.see(masks)
-    assert (first.reads, second.reads) == (2, 1)
+    assert [id(masks) for masks in reads] == [id(masks) for masks in (first, second, first)]
     facts = history.facts(first)
     assert facts["flips"] == 5 and facts["flip_rate"] == pytest.approx(5 / (2 * 6))
 
@@ -184,3 +178,15 @@ def test_topology_json_has_the_history_of_the_phase_whose_masks_changed(model_fo
     assert history["recovered"] > 0 and history["flips"] > 0.5 * 16384
     assert history["flip_rate"] == history["flips"] / (16384 * FIT.steps)
     assert "history" not in artifacts.topology(tmp_path / "fixed")
+
+
+def test_the_history_keeps_no_masks_alive_and_a_bit_for_each_weight():
+    history, masks = History(), bools(a=[[1, 0, 1, 1, 0, 0, 1, 1, 1]])
+    history.see(masks)
+    watched = weakref.ref(masks["a"])
+    del masks
+    assert watched() is None
+    history.see(bools(a=[[1, 1, 1, 1, 0, 0, 1, 1, 0]]))
+    assert [part["a"].packed.nbytes for part in (history.record.stays, history.record.ever)] == [2, 2]
+    assert history.record.parts()["ever"]["a"].tolist() == [[False, True, False, False, True, True, False, False, True]]
+    assert history.flips() == 3 + 2
