@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from prunebert.analysis import patterns, topology
+from prunebert.analysis import patterns, spectral, topology
 from prunebert.analysis.layout import Layout
 from prunebert.choices import PRUNABLE
 from prunebert.errors import BadInput
@@ -85,7 +85,8 @@ def write(run: FinishedRun, out: Artifacts) -> dict[str, Any]:
     weights = _checkpoint_weights(net, masks, frozen)
     layout = Layout.of(model)
     shape = topology.facts(masks, net.place, layout, sizes, parameters, pooled=bool(head.pooled), weights=weights)
-    out.save_json(TOPOLOGY, shape | {"pattern": pattern} | _history(run))
+    spectra = spectral.facts(masks, net.place, net.parameters_of(), trained=not frozen)
+    out.save_json(TOPOLOGY, shape | {"pattern": pattern, "spectral": spectra} | _history(run))
     steps = sum(result.trained.steps for result in run.phases)
     row = {
         **run.labels,

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from prunebert.analysis import patterns
+from prunebert.analysis import patterns, spectral
 from prunebert.commands.info_facts import constant, decimal, duration, measured, percent, trained_weights, words
 from prunebert.commands.info_sweep import show_sweep
 from prunebert.masks.pattern import NONE
@@ -65,6 +65,7 @@ def _show_run(root: Path) -> None:
         facts.append(("remaining", [f"{kind} {entry['remaining']:.2%}" for kind, entry in kinds.items()]))
     if (pattern := topology.get("pattern")) and pattern["asked"] != NONE:
         facts.append(("pattern", f"{pattern['asked']}; measured: {patterns.words(pattern)}"))
+    facts += _spectra(topology)
     facts += [*_costs(row), *(("warning", note) for note in overlaps.of_result(row)), ("in", short(root))]
     say_facts([*facts, ("files", _files(root, damaged))])
     for message in damaged.values():
@@ -98,6 +99,17 @@ def _sparsities(row: dict[str, Any], topology: dict[str, Any]) -> list[Fact]:
         effective = f"{topology['sparsity_effective']:.6f} effective: weights on no path count as removed too"
         facts.append(("", effective))
     return facts
+
+
+def _spectra(topology: dict[str, Any]) -> list[Fact]:
+    """Return σ₂ of the masks against that of random ones; nothing for a run of an earlier version or a dense one."""
+    matrices = topology.get("spectral", {}).get("matrices", {}).values()
+    pruned = [m for m in matrices if m["unweighted"] and m["unweighted"]["random"]["sigma_2"]]
+    if not pruned:
+        return []
+    ratios = {which: spectral.relative(pruned, which) for which in ("unweighted", "weighted")}
+    words = {"unweighted": "σ₂ {:.2f} × that of random masks", "weighted": "{:.2f} × with the weights"}
+    return [("spectrum", [words[which].format(ratio) for which, ratio in ratios.items() if ratio is not None])]
 
 
 def _trained(row: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from prunebert.masks.pattern import NONE
 from prunebert.runs import artifacts, inputs, reading
 from prunebert.system import table
 from prunebert.system.console import arguments, counted, say
+from prunebert.system.countdown import track
 from prunebert.system.outputs import refuse_unwritable
 from prunebert.system.table import Column
 
@@ -92,7 +93,7 @@ def main(argv: list[str], compose: Compose) -> None:
 
 
 def _show(path: Path, wide: bool) -> None:
-    from prunebert.analysis import patterns, topology
+    from prunebert.analysis import patterns, spectral, topology
     from prunebert.masks.top_v import sparsity
 
     file = artifacts.masks(path)
@@ -100,8 +101,9 @@ def _show(path: Path, wide: bool) -> None:
     table.say_wrapped(f"found on {file.model}, weights {file.weights_hash}")
     table.say_wrapped(f"pattern {file.pattern}; measured: {patterns.words(patterns.facts(file.masks, file.pattern))}")
     groups: dict[str, list[dict[str, Any]]] = {}  # by name with * for the layer
-    for name, mask in file.masks.items():
-        groups.setdefault(re.sub(r"\.\d+\.", ".*.", name), []).append(topology.matrix(mask))
+    for name, mask in track(file.masks.items(), "spectra of masks", total=len(file.masks)):
+        described = topology.matrix(mask) | spectral.matrix(mask.numpy().T)
+        groups.setdefault(re.sub(r"\.\d+\.", ".*.", name), []).append(described)
     kept = [sum(m["kept"] for m in matrices) for matrices in groups.values()]
     sizes = [sum(m["shape"][0] * m["shape"][1] for m in matrices) for matrices in groups.values()]
     rows, columns = ([sum(m[f"dead_{side}"] for m in ms) for ms in groups.values()] for side in ("rows", "columns"))
@@ -110,6 +112,7 @@ def _show(path: Path, wide: bool) -> None:
         return Column(title, [f"{value:,}" for value in values], number=True, rank=rank)
 
     shares = [f"{count / size:.2%}" for count, size in zip(kept, sizes, strict=True)]
+    ratios = [spectral.relative(matrices, "unweighted") for matrices in groups.values()]
     table.show(
         [
             Column("matrices", [name.removesuffix(".weight") for name in groups], shortest=24, from_middle=True),
@@ -118,6 +121,7 @@ def _show(path: Path, wide: bool) -> None:
             Column("share", shares, number=True),
             number("empty\nrows", rows, 2),
             number("empty\ncolumns", columns, 1),
+            Column("σ₂ ÷\nrandom's", [None if r is None else f"{r:.2f}" for r in ratios], number=True, rank=3),
         ],
         wide=wide,
         more="--wide shows all",

@@ -60,7 +60,13 @@ FORM_LATER: Kinds = {
 CHECKPOINT: Kinds = {"name": (str,)}
 CHECKPOINT_LATER: Kinds = {"revision": (str,), "package": (dict, MAYBE), "masks": (str,)}
 PACKAGE: Kinds = {**dict.fromkeys(("name", "version", "path", "extra", "model"), (str,)), "sha256": (dict,)}
-TOPOLOGY: Kinds = {"sparsity_effective": (float,), "kinds": (dict,), "matrices": (dict,), "pattern": (dict,)}
+TOPOLOGY: Kinds = {
+    "sparsity_effective": (float,),
+    **dict.fromkeys(("kinds", "matrices", "pattern", "spectral"), (dict,)),
+}
+SPECTRAL: Kinds = {"weights": (str,), "matrices": (dict,)}
+SPECTRA = ("unweighted", "weighted")
+SPECTRUM: Kinds = {"sigma_1": (float,), "sigma_2": (float,)}
 PATTERN: Kinds = {"asked": (str,), "found": (dict,), "groups_2_4": (float, MAYBE)}
 FOUND: Kinds = dict.fromkeys(("n_m", "block"), (str, MAYBE))
 KIND: Kinds = {"remaining": (float,), "size": (int,)}
@@ -97,7 +103,7 @@ def topology_fault(content: Mapping[str, Any]) -> str:
     """Return what is wrong with the numbers of topology.json that commands show; empty if nothing is."""
     if wrong := _fault(content, {}, TOPOLOGY):
         return wrong
-    if wrong := _pattern_fault(content.get("pattern")):
+    if wrong := _pattern_fault(content.get("pattern")) or _spectral_fault(content.get("spectral")):
         return wrong
     kinds = content.get("kinds", {}).items()
     return next(
@@ -109,6 +115,27 @@ def _pattern_fault(pattern: Mapping[str, Any] | None) -> str:
     if pattern is None:
         return ""  # of an earlier version
     return _fault(pattern, PATTERN, {}, "pattern.") or _fault(pattern["found"], FOUND, {}, "pattern.found.")
+
+
+def _spectral_fault(spectral: Mapping[str, Any] | None) -> str:
+    if spectral is None:
+        return ""  # of an earlier version
+    if wrong := _fault(spectral, SPECTRAL, {}, "spectral."):
+        return wrong
+    for name, matrix in spectral["matrices"].items():
+        path = f"spectral.matrices.{_shown(name)}."
+        if not isinstance(matrix, dict):
+            return f"{path.removesuffix('.')} is {_shown(matrix)}, not dict"
+        if wrong := _fault(matrix, dict.fromkeys(SPECTRA, (dict, MAYBE)), {}, path):
+            return wrong
+        for which in SPECTRA:
+            spectrum = matrix[which]
+            if spectrum is None:
+                continue
+            wrong = _fault(spectrum, {**SPECTRUM, "random": (dict,)}, {}, f"{path}{which}.")
+            if wrong := wrong or _fault(spectrum["random"], SPECTRUM, {}, f"{path}{which}.random."):
+                return wrong
+    return ""
 
 
 def _fault(row: Mapping[str, Any], required: Kinds, later: Kinds, path: str = "", closed: bool = False) -> str:

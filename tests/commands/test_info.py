@@ -139,6 +139,27 @@ def test_a_run_shows_the_pattern_that_was_asked_for_and_the_measured_one(write, 
     assert status == 0 and "measured" not in printed
 
 
+def test_a_run_shows_its_spectra_against_random_masks(write, cli):
+    """The means of 3 / 2 and 1 / 2, and of 6 / 2 alone; an earlier version's run and a dense one have no line."""
+
+    def spectrum(own, random):
+        return {"sigma_1": 9.0, "sigma_2": own, "random": {"sigma_1": 9.0, "sigma_2": random}}
+
+    pruned = {
+        "q": {"unweighted": spectrum(3.0, 2.0), "weighted": spectrum(6.0, 2.0)},
+        "k": {"unweighted": spectrum(1.0, 2.0), "weighted": None},
+    }
+    dense = {"q": {"unweighted": spectrum(0.0, 0.0), "weighted": spectrum(1.0, 1.0)}}
+    for name, matrices in (("pruned", pruned), ("dense", dense), ("old", None)):
+        topology = {"spectral": {"weights": "trained", "matrices": matrices}} if matrices else {}
+        (write(name, metrics={"accuracy": 0.5}) / "topology.json").write_text(json.dumps(topology))
+    shown = " ".join(cli("info", "sweep/pruned")[1].split())
+    assert "spectrum σ₂ 1.00 × that of random masks, 3.00 × with the weights" in shown
+    for name in ("dense", "old"):
+        status, printed = cli("info", f"sweep/{name}")
+        assert status == 0 and "spectrum" not in printed and "accuracy" in printed
+
+
 def test_what_a_sweep_varies_has_a_column(write, lines):
     big(write, 4, "x{}")
     head = next(line for line in lines() if line.startswith("task"))

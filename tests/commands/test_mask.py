@@ -8,6 +8,7 @@ import torch
 import transformers
 from torch.nn.utils import prune
 
+from prunebert.analysis import spectral
 from prunebert.commands import mask_formats
 from prunebert.errors import BadInput
 from prunebert.masks import maskfile
@@ -67,10 +68,10 @@ def test_info_counts_the_weights_of_the_file(cli, tmp_path, pair):
     artifacts.write_masks(tmp_path / "x", MaskFile(dict.fromkeys(names, mask), "m", "h"))
     status, printed = cli("mask", "info", "x")
     assert status == 0 and "2 matrices, 6 of 48 weights kept, sparsity 0.875000" in printed
-    assert printed.splitlines()[-1].split() == ["bert.encoder.layer.*.output.dense", "6", "48", "12.50%", "4", "8"]
+    assert printed.splitlines()[-1].split()[:-1] == ["bert.encoder.layer.*.output.dense", "6", "48", "12.50%", "4", "8"]
     names = [f"distilbert.transformer.layer.0.ffn.lin{i}.weight" for i in (1, 2)]  # only a layer's number is a pattern
     artifacts.write_masks(tmp_path / "y", MaskFile(dict.fromkeys(names, mask), "m", "h"))
-    lines = [line.split() for line in cli("mask", "info", "y")[1].splitlines()[-2:]]
+    lines = [line.split()[:-1] for line in cli("mask", "info", "y")[1].splitlines()[-2:]]
     assert lines == [[f"distilbert.transformer.layer.*.ffn.lin{i}", "3", "24", "12.50%", "2", "4"] for i in (1, 2)]
 
 
@@ -97,6 +98,16 @@ def test_a_pattern_stays_where_the_result_satisfies_it(cli, tmp_path, action, cl
     assert status == 0, printed
     assert maskfile.read(tmp_path / "out").pattern == expected
     assert (f"pattern {expected}\n" in printed) == (expected != "none")
+
+
+def test_info_compares_the_spectrum_with_that_of_random_masks(cli, tmp_path):
+    """Two blocks of ones: σ₂ is 8. The null's is the mean of SVDs of the random masks. A full mask has none."""
+    mask = torch.block_diag(torch.ones(10, 10), torch.ones(8, 8)).bool()
+    null = [np.linalg.svd(one, compute_uv=False)[1] for one in spectral.draws(mask.numpy())]
+    for name, kept in (("x", mask), ("y", torch.ones(4, 4).bool())):
+        artifacts.write_masks(tmp_path / name, MaskFile({"a.weight": kept}, "m", "h"))
+    last = [cli("mask", "info", name)[1].split()[-1] for name in ("x", "y")]
+    assert last == [f"{8 / np.mean(null):.2f}", "–"]
 
 
 def test_info_shows_the_pattern_of_the_file_and_of_its_masks(cli, tmp_path):
