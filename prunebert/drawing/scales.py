@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import PowerNorm
+from matplotlib.colors import LogNorm, PowerNorm
 from matplotlib.image import AxesImage
 
 OVERLAP_MAP = "PuOr_r"  # of overlaps beyond chance, from -1 to 1; white is 0, as by chance
 OVERLAP_LIMITS = (-1.0, 1.0)
+RATIO_TICKS = (0.25, 0.5, 1, 2, 4)  # of values relative to random masks; they have the colours of overlaps
 DENSITY_MAP = "viridis"
 # Of fractions that remain. The cube root, as in CIE's lightness, separates 1 % from 3 % and 50 % from 80 %.
 DENSITY_TICKS = (1, 0, 0.1, 0.5, 0.01, 0.2, 0.03, 0.001)  # the most important first
@@ -19,6 +20,11 @@ DENSITY_EXPONENT = 1 / 3
 def density_norm() -> PowerNorm:
     """Return the scale of remaining fractions, from 0 to 1. It serves every sparsity."""
     return PowerNorm(DENSITY_EXPONENT, vmin=0, vmax=1)
+
+
+def ratio_norm() -> LogNorm:
+    """Return the scale of ratios: 1 is the middle, and a half is as far from it as 2. Others have the last colours."""
+    return LogNorm(RATIO_TICKS[0], RATIO_TICKS[-1])
 
 
 def density_ticks(height: float) -> list[float]:

@@ -13,6 +13,7 @@ from prunebert.report.page import (
     provenance,
     reading,
     scores,
+    spectral,
     tuning,
 )
 from prunebert.report.page.drawings import Draw
@@ -38,6 +39,7 @@ def sections(asked: Study, draw: Draw, troubles: list[Trouble]) -> list[Section]
         elsewhere.section(asked, draw),
         costs.section(asked, draw),
         masks.left_section(asked, draw, troubles),
+        spectral.section(asked, draw, troubles),
         masks.overlap_section(asked, draw, troubles),
         *tried,
         dynamics.training_section(asked),
