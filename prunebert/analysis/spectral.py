@@ -5,8 +5,8 @@ and an edge is a kept weight. The eigenvalues of the graph's adjacency matrix ar
 M. A large gap σ₁ - σ₂ means that no small set of edges separates the graph into two large parts.
 
     bound                 √(d_in - 1) + √(d_out - 1), with the average degrees of the units that keep a weight. A
-                          biregular graph with σ₂ ≤ bound is Ramanujan. For irregular graphs the bound is a convention
-                          (Pal et al., ICML 2022; Hoang et al., ICLR 2023), not a theorem.
+                          biregular graph with σ₂ ≤ bound is Ramanujan, a property that Pal et al. (ICML 2022) study in
+                          masks. For irregular graphs average degrees are a convention (Hoang et al., ICLR 2023).
     difference of bound   bound - σ₂
     IMDB                  the iterative mean difference of bound (Hoang et al., ICLR 2023); see `imdb`
     weighted gap          σ₁ - σ₂ of |W| ⊙ M (Hoang et al., NeurIPS 2023)
