@@ -43,7 +43,7 @@ ZERO = 1e-6  # σ₂ / σ₁ below this is rounding, and σ₂ is 0
 DIGITS = 6  # significant ones; the last bits depend on the number of threads
 FULL = 0.3  # of a denser matrix, the Gram matrix is computed; a sparser one is multiplied as CSR
 DRAWS, ENOUGH = 8, 2**18  # random masks of a matrix; one is enough if it has this many weights
-LEAST_DEGREE = LEAST_UNITS = 3  # of a subgraph in IMDB, as in the code of its authors
+LEAST_DEGREE = 3  # on both sides of a subgraph in IMDB, as in the code of its authors
 
 
 def facts(masks: Masks, place: PlaceOf, weights: Mapping[str, Tensor], *, trained: bool) -> dict[str, Any]:
@@ -135,15 +135,13 @@ def degree_bound(mask: Array) -> float | None:
 def imdb(mask: Array) -> tuple[float | None, int]:
     """Return the iterative mean difference of bound of a bool mask [in, out], and the number of its subgraphs.
 
-    A subgraph has all in-units of one degree, and the out-units that they reach. It counts if it has LEAST_UNITS
-    in-units and both of its average degrees are at least LEAST_DEGREE. The mean is over bound - σ₂ of each. The
-    choice of subgraphs is that of the authors' published code. None if no subgraph counts.
+    A subgraph has all in-units of one degree, and the out-units that they reach. It counts if both of its average
+    degrees are at least LEAST_DEGREE, which takes as many in-units. The mean is over bound - σ₂ of each. The choice of
+    subgraphs is that of the authors' published code. None if no subgraph counts.
     """
     degrees = mask.sum(1)
     differences = []
-    for degree, units in zip(*np.unique(degrees, return_counts=True), strict=True):
-        if degree < LEAST_DEGREE or units < LEAST_UNITS:
-            continue
+    for degree in np.unique(degrees[degrees >= LEAST_DEGREE]):
         subgraph = mask[degrees == degree]
         if subgraph.sum() >= LEAST_DEGREE * subgraph.any(0).sum():
             differences.append((degree_bound(subgraph) or 0.0) - two_largest(subgraph.astype(float))[1])

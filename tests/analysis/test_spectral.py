@@ -67,6 +67,13 @@ def test_a_matrix_of_a_real_size():
     assert two_largest(values) == pytest.approx(np.linalg.svd(values, compute_uv=False)[:2], rel=1e-6)
 
 
+@pytest.mark.parametrize("small", [256, 7])
+def test_a_second_singular_value_that_is_rounding_is_zero(small, monkeypatch):
+    monkeypatch.setattr(spectral, "SMALL", small)
+    rank_one = np.outer(np.arange(1.0, 13), np.linspace(0.1, 3, 17))
+    assert two_largest(rank_one)[1] == 0 and two_largest(np.ones((12, 15)))[1] == 0
+
+
 def test_where_lanczos_does_not_converge_all_eigenvalues_are_computed(monkeypatch):
     def fails(*_, **__):
         raise linalg.ArpackNoConvergence("no", [], [])
