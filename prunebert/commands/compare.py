@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from prunebert.analysis import comparison
+from prunebert.analysis import comparison, degree_pairs
 from prunebert.errors import BadInput, reason, visible
 from prunebert.masks.pattern import NONE
 from prunebert.runs import artifacts, files
@@ -24,7 +24,10 @@ Masks that cover different sets of matrices are compared on the matrices that bo
 in a folder is left out and named; one that you name is refused.
 
 Two blocks of masks (256 MiB each) are in memory at a time. 1,000 runs of model=tiny take about 1 GB of memory and
-15 seconds of one core; 1,000 runs of BERT base take less than 2 GB, and the time grows with the size of the masks."""
+15 seconds of one core; 1,000 runs of BERT base take less than 2 GB, and the time grows with the size of the masks.
+
+--degrees draws ten random masks for every mask. It keeps all masks in memory and takes about 20 seconds of one core for
+each run of BERT base."""
 MAX_ROWS = 60  # of the printed table; compare.json has all pairs
 MAX_NAMED = 20  # runs that were left out and are named
 MAX_NAME = 120  # characters of a run's name in the table
@@ -36,6 +39,12 @@ MEASURES: list[tuple[str, int, Callable[[dict[str, Any]], float | None]]] = [
     ("… given the\nallocations", 2, lambda pair: pair["within"]["beyond_chance"]),
     ("layer\nallocations r", 4, lambda pair: pair["layer_budget_correlation"]),
 ]
+# The same with --degrees: this column stands after "given the allocations".
+GIVEN_DEGREES: tuple[str, int, Callable[[dict[str, Any]], float | None]] = (
+    "… given the\ndegrees",
+    0,
+    lambda pair: (pair["degrees"] or {}).get("beyond_chance"),
+)
 
 
 def main(argv: list[str]) -> None:
@@ -46,6 +55,11 @@ def main(argv: list[str]) -> None:
     )
     parser.add_argument(
         "--out", metavar="DIR", type=Path, default=Path("compare"), help="folder for the two files, default: compare"
+    )
+    parser.add_argument(
+        "--degrees",
+        action="store_true",
+        help="also compare with random masks that keep every row's and every column's number of weights",
     )
     table.add_wide(parser)
     options = parser.parse_intermixed_args(argv)
@@ -61,6 +75,8 @@ def main(argv: list[str]) -> None:
         runs |= {run.resolve(): run for run in below}
     found_only = {run for path, run in runs.items() if path in found - named}
     result = comparison.comparison(list(runs.values()), found_only)
+    if options.degrees:
+        degree_pairs.add(result)
     try:
         out.mkdir(parents=True, exist_ok=True)
         with files.replacing(out / "compare.json") as partial, partial.open("w", encoding="utf-8") as stream:
@@ -115,7 +131,8 @@ def show(result: dict[str, Any], wide: bool = False) -> None:
     say(f"Overlap of the masks of {counted(len(names), 'run')}")
     shown = pairs[:MAX_ROWS]
     columns = [Column(key, [names[p[key]] for p in shown], shortest=16, from_middle=True) for key in "ab"]
-    for title, rank, measure in MEASURES:
+    last = len(MEASURES) - 1
+    for title, rank, measure in [*MEASURES[:last], *([GIVEN_DEGREES] if "degrees" in result else []), *MEASURES[last:]]:
         values = [measure(p) for p in shown]
         columns.append(Column(title, [x if x is None else f"{x:.4f}" for x in values], rank=rank, number=True))
     table.show(columns, wide=wide, more="--wide and compare.json show all")
@@ -140,8 +157,19 @@ def show(result: dict[str, Any], wide: bool = False) -> None:
             f"pattern of the masks: {listed}; chance draws masks of these patterns. That changes z in compare.json, "
             "but not the overlap by chance"
         )
+    if "degrees" in result:
+        _say_degrees(result["degrees"])
     _name("left out, because it removed nothing or everything", result["left_out"])
     _name("left out, because it cannot be read", result["damaged"])
+
+
+def _say_degrees(drawn: dict[str, Any]) -> None:
+    """Explain the column "given the degrees", and name the runs without a number there."""
+    table.say_wrapped(
+        f"given the degrees: chance is the mean over {drawn['samples']} random pairs of masks that keep every row's and "
+        "every column's number of weights; z and the standard deviation are in compare.json"
+    )
+    _name("no number given the degrees, because the mask has a pattern N:M", drawn["left_out"])
 
 
 def _name(reason: str, runs: list[str]) -> None:

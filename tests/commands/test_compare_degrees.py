@@ -1,0 +1,70 @@
+"""`prunebert compare --degrees`: masks that share only their hubs share by chance, once chance keeps the degrees."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from prunebert.analysis import comparison as many
+from prunebert.masks import maskfile
+from prunebert.masks.maskfile import MaskFile
+from prunebert.runs import files
+from tests.toys import RESULT, write_result
+
+NAME = "bert.encoder.layer.{}.output.dense.weight"
+
+
+def write(root, seed, masks, pattern="none"):
+    (root / ".hydra").mkdir(parents=True)
+    named = {NAME.format(i): torch.from_numpy(m) for i, m in enumerate(masks)}
+    files.write(root, "masks.safetensors", maskfile.encode(MaskFile(named, "toy", "hash", pattern)))
+    row = dict.fromkeys(many.AXES, "x") | {"method": "smp", "sparsity": 0.8, "seed": seed, "model": "toy"}
+    write_result(root, RESULT | row | {"prunable": "encoder"})
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Two runs with the same hubs whose weights are drawn apart, and one that keeps a part of the second's."""
+    random = np.random.default_rng(0)
+    p = [np.clip(np.outer(*(np.exp(random.standard_normal(n)) for n in (40, 60))) / 6, 0, 0.9) for _ in range(2)]
+    masks = [[random.random(x.shape) < x for x in p] for _ in range(2)]
+    masks.append([m & (random.random(m.shape) < 0.5) for m in masks[1]])
+    for seed, mask in enumerate(masks):
+        write(tmp_path / f"runs/{seed}", seed, mask)
+    return masks
+
+
+def test_equal_hubs_explain_what_two_masks_share_and_containment_is_still_1(cli, runs, tmp_path):
+    status, printed = cli("compare", "runs", "--degrees")
+    assert status == 0, printed
+    words = " ".join(printed.split())
+    assert "… given the" in words and "random pairs of masks that keep every row's and every column's number" in words
+    found = json.loads((tmp_path / "compare/compare.json").read_text())
+    pairs = {(p["a"], p["b"]): p for p in found["pairs"]}
+    drawn_apart, contained = pairs[0, 1], pairs[1, 2]
+    assert drawn_apart["within"]["z"] > 10  # chance that keeps counts is far below
+    assert abs(drawn_apart["degrees"]["z"]) < 4 and abs(drawn_apart["degrees"]["beyond_chance"]) < 0.1
+    assert contained["degrees"]["beyond_chance"] == 1 and contained["degrees"]["z"] > 10
+    assert found["degrees"]["samples"] == 10 and found["degrees"]["left_out"] == []
+    assert min(found["degrees"]["trades"]) >= 10
+    assert f"{drawn_apart['degrees']['beyond_chance']:.4f}" in printed
+    # The same command again draws the same masks. Without the flag, nothing of it is there.
+    assert cli("compare", "runs", "--degrees", "--out=again")[0] == 0
+    assert json.loads((tmp_path / "again/compare.json").read_text()) == found
+    assert cli("compare", "runs", "--out=without")[0] == 0
+    without = json.loads((tmp_path / "without/compare.json").read_text())
+    assert "degrees" not in without and not any("degrees" in pair for pair in without["pairs"])
+    assert without["beyond_chance"] == found["beyond_chance"]
+
+
+def test_a_pattern_of_groups_has_no_number_and_a_line(cli, runs, tmp_path):
+    random = np.random.default_rng(1)
+    masks = [(random.random((600, 4)).argsort(1) < 2).reshape(40, 60) for _ in range(2)]
+    write(tmp_path / "runs/3", 3, masks, "2:4")
+    status, printed = cli("compare", "runs/0", "runs/1", "runs/3", "--degrees")
+    assert status == 0, printed
+    assert "no number given the degrees, because the mask has a pattern N:M: smp seed 3 2:4" in printed
+    found = json.loads((tmp_path / "compare/compare.json").read_text())
+    assert [p["degrees"] is None for p in found["pairs"]] == [False, True, True]
+    assert found["degrees"]["left_out"] == ["smp seed 3 2:4"] and found["degrees"]["trades"][2] is None
