@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from prunebert.analysis import hubs
 from prunebert.analysis.layout import Layout
 from prunebert.analysis.live_paths import PlaceOf, dead_units, live_masks
 from prunebert.analysis.overlap import pair
@@ -51,10 +52,12 @@ def facts(
         budget: each group's share of the kept weights (see `allocation`). Its "moved" is the distance of these shares
             from uniform ones (see `distance_from_uniform`).
         magnitude: see `against_magnitude`. None without `weights`.
+        hubs: see `hubs.facts`.
     """
     live = live_masks(masks, place, layout, pooled)
     groups = {"layers": lambda n: str(place(n)[0]), "kinds": lambda n: place(n)[1], "matrices": lambda n: n}
     shares = {name: allocation(_remaining(masks, group)) for name, group in groups.items()}
+    tops = None if weights is None else largest(masks, weights)
     return {
         **denominators(masks, sizes, model_size),
         "sparsity_effective": sparsity(live),
@@ -63,7 +66,8 @@ def facts(
         "dead": dead_units(masks, place, layout),
         "degrees": {n: degrees(m, place(n)[1]) for n, m in masks.items()},
         "budget": shares | {"moved": {name: distance_from_uniform(share) for name, share in shares.items()}},
-        "magnitude": None if weights is None else against_magnitude(masks, weights),
+        "magnitude": None if weights is None else against_magnitude(masks, weights, tops),
+        "hubs": hubs_of(masks, place, layout, tops),
     }
 
 
@@ -159,8 +163,26 @@ def distance_from_uniform(shares: dict[str, dict[str, float | None]]) -> float |
     return sum(differences) / 2 if differences else None
 
 
-def against_magnitude(masks: Masks, weights: Mapping[str, Tensor]) -> dict[str, Any]:
+def largest(masks: Masks, weights: Mapping[str, Tensor]) -> Masks:
+    """Return Top(|W|) of the pre-trained weights W: as many of every matrix as M keeps."""
+    return {n: top(weights[n].detach().cpu().abs(), count_kept({n: m})) for n, m in masks.items()}
+
+
+def hubs_of(masks: Masks, place: PlaceOf, layout: Layout, tops: Masks | None) -> dict[str, Any]:
+    """Return `hubs.facts`. tops: see `largest`; None if the pre-trained weights are not available."""
+    heads = {kind: layout.heads_of(kind) for kind in (*ROWS_BY_HEAD, "attention-output")}
+    arrays, tops_arrays = ({n: m.bool().cpu().numpy() for n, m in x.items()} for x in (masks, tops or {}))
+    reference = {n: hubs.sides(n, m, place) for n, m in tops_arrays.items()}
+    return hubs.facts(arrays, place, heads, None if tops is None else hubs.sets(reference, place, heads))
+
+
+def against_magnitude(masks: Masks, weights: Mapping[str, Tensor], same_counts: Masks | None = None) -> dict[str, Any]:
     """Compare M with Top(|W|) of the pre-trained weights W at the same sparsity. For the numbers see `overlap`.
+
+    Args:
+        masks: M, by parameter name.
+        weights: W.
+        same_counts: see `largest`; None to compute it.
 
     Returns:
         local: Top keeps as many weights of every matrix as M does, and chance draws within every matrix. This measures
@@ -168,7 +190,7 @@ def against_magnitude(masks: Masks, weights: Mapping[str, Tensor]) -> dict[str, 
         global: Top is one ranking over all matrices, and chance is one urn. This includes the choice of the matrices.
     """
     S = {n: weights[n].detach().cpu().abs() for n in masks}
-    same_counts = {n: top(S[n], count_kept({n: m})) for n, m in masks.items()}
+    same_counts = largest(masks, weights) if same_counts is None else same_counts
     M, local_top, global_top = (
         pack(MaskFile(m, "", ""))
         for m in (

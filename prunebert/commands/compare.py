@@ -166,8 +166,8 @@ def show(result: dict[str, Any], wide: bool = False) -> None:
 def _say_degrees(drawn: dict[str, Any]) -> None:
     """Explain the column "given the degrees", and name the runs without a number there."""
     table.say_wrapped(
-        f"given the degrees: chance is the mean over {drawn['samples']} random pairs of masks that keep every row's and "
-        "every column's number of weights; z and the standard deviation are in compare.json"
+        f"given the degrees: chance is the mean over {drawn['samples']} random pairs of masks that keep every row's "
+        "and every column's number of weights; z and the standard deviation are in compare.json"
     )
     _name("no number given the degrees, because the mask has a pattern N:M", drawn["left_out"])
 

@@ -12,7 +12,7 @@ from prunebert.report.export.document import FIRST_WORDS
 from prunebert.runs import artifacts
 from prunebert.system import outputs
 
-FIGURE = re.compile(r"((score|forest|cost|density|budget|overlap|elsewhere)-.*|tuning)\.(png|pdf)")
+FIGURE = re.compile(r"((score|forest|cost|density|budget|overlap|elsewhere|hubs)-.*|tuning)\.(png|pdf)")
 
 
 def refuse_unusable(out: Path) -> None:

@@ -62,7 +62,7 @@ CHECKPOINT_LATER: Kinds = {"revision": (str,), "package": (dict, MAYBE), "masks"
 PACKAGE: Kinds = {**dict.fromkeys(("name", "version", "path", "extra", "model"), (str,)), "sha256": (dict,)}
 TOPOLOGY: Kinds = {
     "sparsity_effective": (float,),
-    **dict.fromkeys(("kinds", "matrices", "pattern", "spectral"), (dict,)),
+    **dict.fromkeys(("kinds", "matrices", "pattern", "spectral", "hubs"), (dict,)),
 }
 SPECTRAL: Kinds = {"weights": (str,), "matrices": (dict,)}
 SPECTRA = ("unweighted", "weighted")

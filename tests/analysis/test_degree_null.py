@@ -85,7 +85,7 @@ def test_a_pair_of_rows_trades_only_what_one_of_them_has():
 
 
 def test_settling_forgets_the_start():
-    """Of a mask without hubs, d² n of d n weights are common with an unrelated mask of equal degrees: hypergeometric."""
+    """Of a mask without hubs, d² n of n weights are common with an unrelated mask, as a hypergeometric draw gives."""
     mask = hubs((96, 128), 0.2, 0.0)
     shared = []
     for seed in range(12):
