@@ -28,6 +28,7 @@ READERS = ("query", "key", "value", "intermediate", "multiplier")  # of the stre
 WRITERS = ("attention-output", "output")  # by their rows
 STREAM, HEADS, NEURONS = "stream", "heads", "neurons"
 LISTED = 10  # units of a set that topology.json names
+LEAST = 5  # units of a layer; the ranks of fewer say next to nothing
 OF_A_MATRIX = 3  # units of each matrix's rows, and of its columns
 Place = Callable[[str], tuple[int, str]]  # parameter name -> (layer, kind); layer -1 for pooler and embeddings
 
@@ -197,7 +198,7 @@ def _named(layer: int | None, unit: int, degree: int, z: float) -> dict[str, Any
 def correlation(a: Sequence[Units], b: Sequence[Units]) -> float | None:
     """Return Spearman's rank correlation of the degrees, the mean over the layers that both have.
 
-    None if in every layer all units of one of the two keep the same, or the two have no layer in common.
+    None if no layer of both has ranks (see `ranks`).
     """
     return mean_correlation(ranks(a), ranks(b))
 
@@ -205,12 +206,15 @@ def correlation(a: Sequence[Units], b: Sequence[Units]) -> float | None:
 def ranks(units: Iterable[Units]) -> dict[int | None, np.ndarray]:
     """Return the standardised ranks of each layer's degrees, float [units], equal degrees with their mean rank.
 
-    The product of two of them is Spearman's correlation. A layer whose units all keep the same is left out.
+    The product of two of them is Spearman's correlation. A layer is left out if its units all keep the same, or if it
+    has fewer than LEAST units.
     """
     from scipy.stats import rankdata
 
     found = {}
     for layer, degree, *_ in units:
+        if degree.size < LEAST:
+            continue
         rank = rankdata(degree)
         rank -= rank.mean()
         if norm := float(np.sqrt(rank @ rank)):
@@ -242,16 +246,14 @@ def without(common: float | None, a: float | None, b: float | None) -> float | N
 
 
 def membership(units: Iterable[Units]) -> dict[int | None, np.ndarray]:
-    """Return which units are among the top 1 % of their layer, at least one, by degree: float [units] of each layer.
+    """Return which units are among the top 1 % of their layer, at least one, by degree: bool [units] of each layer.
 
-    Units with equal degrees at the boundary share the places that are left, so a unit may be in it by a fraction.
+    All units with the degree of the last one belong to them.
     """
     found = {}
     for layer, degree, *_ in units:
         places = max(1, round(degree.size / 100))
-        boundary = np.partition(degree, -places)[-places]
-        above, equal = degree > boundary, degree == boundary
-        found[layer] = above + equal * ((places - above.sum()) / equal.sum())
+        found[layer] = degree >= np.partition(degree, -places)[-places]
     return found
 
 
@@ -260,12 +262,13 @@ def shared_top(
 ) -> tuple[float | None, float | None]:
     """Return which part of the top 1 % two runs have in common, and the same by chance, over all layers.
 
-    Chance draws the top units of a layer at random: k of n units share k / n of their places (hypergeometric).
+    The part is Σ |A ∧ B| / Σ min(|A|, |B|). Chance draws the units of a layer at random, so it is hypergeometric with
+    the mean |A| |B| / n. Without a common layer both are None.
     """
     layers = [layer for layer in a if layer in b]
-    places = sum(round(float(a[layer].sum())) for layer in layers)
+    sizes = [(int(a[layer].sum()), int(b[layer].sum()), a[layer].size) for layer in layers]
+    places = sum(min(x, y) for x, y, _ in sizes)
     if not places:
         return None, None
-    common = sum(float(a[layer] @ b[layer]) for layer in layers)
-    chance = sum(round(float(a[layer].sum())) ** 2 / a[layer].size for layer in layers)
-    return common / places, chance / places
+    common = sum(int((a[layer] & b[layer]).sum()) for layer in layers)
+    return common / places, sum(x * y / n for x, y, n in sizes) / places

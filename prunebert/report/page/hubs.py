@@ -90,6 +90,8 @@ def table(means: pd.DataFrame, note: str) -> Table:
     rows = []
     for (name, label), cells in means.groupby(["set", "label"], sort=False):
         line = cells.set_index("relation")
+        if line["correlation"].isna().all():
+            continue
 
         def value(relation: str, column: str = "correlation", line: pd.DataFrame = line) -> Cell:
             return number(line[column].get(relation), "{:.2f}")
@@ -97,8 +99,8 @@ def table(means: pd.DataFrame, note: str) -> Table:
         correlations = [value(relation) for relation in (SEEDS, TASKS, METHODS, CHECKPOINT)]
         others = [value(SEEDS, column) for column in ("without", "shared", "chance")]
         rows.append([Cell(str(name)), Cell(str(label), kind="name"), *correlations, *others])
-    order = {name: i for i, name in enumerate(MAIN)}
-    rows.sort(key=lambda row: order.get(row[0].text, len(order)))
+    order = {name: i for i, name in enumerate(dict.fromkeys([*MAIN, *(row[0].text for row in rows)]))}
+    rows.sort(key=lambda row: order[row[0].text])
     shown = [i for i in range(len(COLUMNS)) if i < 2 or any(row[i].text != "–" for row in rows)]
     return Table([COLUMNS[i] for i in shown], [[row[i] for i in shown] for row in rows], note)
 
@@ -107,6 +109,7 @@ def by_layer(runs: pd.DataFrame, found: list[Hubs]) -> Table:
     """Return a row for each layer: the mean rank correlation over other seeds, of heads and of neurons."""
     columns = {name: hubs.by_layer(runs, found, name) for name in MAIN if name != MAIN[0]}
     layers = sorted({layer for column in columns.values() for layer in column})
+    columns = {name: column for name, column in columns.items() if column}
     rows = [
         [Cell(str(layer), layer), *(number(column.get(layer), "{:.2f}") for column in columns.values())]
         for layer in layers
