@@ -94,7 +94,7 @@ def table(means: pd.DataFrame, note: str) -> Table:
             continue
 
         def value(relation: str, column: str = "correlation", line: pd.DataFrame = line) -> Cell:
-            return number(line[column].get(relation), "{:.2f}")
+            return rounded(line[column].get(relation))
 
         correlations = [value(relation) for relation in (SEEDS, TASKS, METHODS, CHECKPOINT)]
         others = [value(SEEDS, column) for column in ("without", "shared", "chance")]
@@ -105,15 +105,17 @@ def table(means: pd.DataFrame, note: str) -> Table:
     return Table([COLUMNS[i] for i in shown], [[row[i] for i in shown] for row in rows], note)
 
 
+def rounded(value: float | None) -> Cell:
+    """Return a cell with two decimals. + 0 turns -0.00 into 0.00."""
+    return number(value if value is None else round(value, 2) + 0, "{:.2f}")
+
+
 def by_layer(runs: pd.DataFrame, found: list[Hubs]) -> Table:
     """Return a row for each layer: the mean rank correlation over other seeds, of heads and of neurons."""
     columns = {name: hubs.by_layer(runs, found, name) for name in MAIN if name != MAIN[0]}
     layers = sorted({layer for column in columns.values() for layer in column})
     columns = {name: column for name, column in columns.items() if column}
-    rows = [
-        [Cell(str(layer), layer), *(number(column.get(layer), "{:.2f}") for column in columns.values())]
-        for layer in layers
-    ]
+    rows = [[Cell(str(layer), layer), *(rounded(column.get(layer)) for column in columns.values())] for layer in layers]
     return Table(["layer", *columns], rows, f"Rank correlation, {SEEDS}; the mean over all methods and tasks.")
 
 

@@ -78,11 +78,11 @@ def _hubs(directory: Path, row: Mapping[str, Any], content: Mapping[str, Any]) -
 def pairs(runs: pd.DataFrame, found: list[Hubs]) -> pd.DataFrame:
     """Compare every two runs that differ in seed, task or method, and every run with Top(|W|).
 
-    Two runs of one variant and table are other seeds. Those of one variant and different tasks are other tasks. Those
-    of one table and different variants are other methods, at any seeds.
+    Two runs of one table are other seeds if they have the same variant, and other methods, at any seeds, if not. Runs
+    on different tasks with the same method and settings are other tasks. Their training data differ.
 
     Args:
-        runs: a row for each run: short_label, method, variant, table, task, order.
+        runs: a row for each run: short_label, method, facts, variant, table, task, order.
         found: their hubs.
 
     Returns:
@@ -114,9 +114,10 @@ def _of(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _relation(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
-    if a["variant"] == b["variant"]:
-        return SEEDS if a["table"] == b["table"] else TASKS if a["task"] != b["task"] else ""
-    return METHODS if a["table"] == b["table"] else ""
+    if a["table"] == b["table"]:
+        return SEEDS if a["variant"] == b["variant"] else METHODS
+    of_both = [(run["method"], {key: v for key, v in run["facts"].items() if key != "train"}) for run in (a, b)]
+    return TASKS if a["task"] != b["task"] and of_both[0] == of_both[1] else ""
 
 
 def means(table: pd.DataFrame) -> pd.DataFrame:
