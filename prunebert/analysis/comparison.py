@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from prunebert.analysis import shared, squares
+from prunebert.analysis import function, shared, squares
 from prunebert.analysis.overlap import MEASURES, layer_fractions
 from prunebert.errors import BadInput
 from prunebert.masks.maskfile import Packed
@@ -23,6 +23,7 @@ AXES = ("method", "sparsity", "task", "fit", "distill", "augment", "prunable", "
 COMMON_AXES = ("sparsity", "task", "seed")  # every method has these settings; see `labels`
 PATTERN = "pattern"  # of the masks, shown after the AXES
 MAX_PAIRS = 50_000  # pairs listed one by one, as those of 316 runs; the square matrices have all pairs
+KEPT = ("metric", "seed", "files", *function.SAME)  # of a result, for the comparison of predictions
 ROWS = 32  # of the square matrices, computed at a time
 
 
@@ -36,13 +37,15 @@ class Read:
     sizes: list[int]  # of the masks in bytes
     left_out: list[str]  # runs that removed nothing or everything
     damaged: list[str]  # why each of these runs cannot be read
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)  # verified, of the runs in `rows`, by directory
+    dense: dict[str, dict[str, Any]] = field(default_factory=dict)  # the same of those that removed nothing
 
 
 def comparison(runs: list[Path], found: Collection[Path] = ()) -> dict[str, Any]:
     """Compare every pair of finished runs. This is the content of compare.json.
 
     The memory is bounded: two blocks of masks (`shared.BLOCK_BYTES`), 4 bytes for each matrix and ordered pair of runs,
-    and about 500 bytes for each ordered pair. 1,000 runs of model=tiny take about 1 GB, 1,000 runs of BERT base less
+    and about 700 bytes for each ordered pair. 1,000 runs of model=tiny take about 1 GB, 1,000 runs of BERT base less
     than 2 GB.
 
     Args:
@@ -64,6 +67,7 @@ def comparison(runs: list[Path], found: Collection[Path] = ()) -> dict[str, Any]
             with null where a run lacks the matrix. Of more than MAX_PAIRS only those with the largest beyond_chance
             are listed.
         pairs_not_listed: how many pairs are only in the square matrices.
+        predictions, loyalty, dense_loyalty, without_predictions: see `function.beside`.
 
     Raises:
         BadInput: a run that the user named is damaged, fewer than two runs removed weights, two runs were found on
@@ -90,6 +94,7 @@ def comparison(runs: list[Path], found: Collection[Path] = ()) -> dict[str, Any]
         "different_sets": _different_sets(counts),
         "pairs": pairs,
         "pairs_not_listed": len(read.rows) * (len(read.rows) - 1) // 2 - len(pairs),
+        **function.beside(read.results, read.dense),
     }
 
 
@@ -140,7 +145,10 @@ def _read(runs: Mapping[Path, dict[str, Any] | None], found: Collection[Path]) -
             read.damaged.append(str(error))
             continue
         counts = {"size": sum(map(math.prod, mask.shapes.values())), "kept": sum(mask.kept.values())}
-        if not 0 < counts["kept"] < counts["size"]:
+        removed = 0 < counts["kept"] < counts["size"]
+        if removed or counts["kept"] == counts["size"]:
+            (read.results if removed else read.dense)[str(run)] = {key: row[key] for key in KEPT if key in row}
+        if not removed:
             read.left_out.append(str(run))
             continue
         settings = {key: row[key] for key in (*AXES, "model")}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from prunebert.analysis import comparison, degree_pairs
+from prunebert.commands import compare_predictions
 from prunebert.errors import BadInput, reason, visible
 from prunebert.masks.pattern import NONE
 from prunebert.runs import artifacts, files
@@ -22,6 +23,9 @@ compare.png.
 
 Masks that cover different sets of matrices are compared on the matrices that both cover. A damaged run that was found
 in a folder is left out and named; one that you name is refused.
+
+Where two runs predicted the same rows, their predictions are compared too. If a dense run of the same task and model is
+among the runs, the others' loyalty to it is shown.
 
 Two blocks of masks (256 MiB each) are in memory at a time. 1,000 runs of model=tiny take about 1 GB of memory and
 15 seconds of one core; 1,000 runs of BERT base take less than 2 GB, and the time grows with the size of the masks.
@@ -85,6 +89,7 @@ def main(argv: list[str]) -> None:
     except OSError as error:
         raise BadInput(f"--out={out} cannot be written to: {reason(error)}") from error
     show(result, options.wide)
+    compare_predictions.show(result, options.wide)
     say(f"compare.json and compare.png are in {out}")
 
 

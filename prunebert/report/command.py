@@ -18,7 +18,7 @@ from prunebert.report.export.document import document as latex_document
 from prunebert.report.export.fit import Style
 from prunebert.report.figures import picture
 from prunebert.report.figures.style import Drawing
-from prunebert.report.page import drawn, interactive, page, provenance, study, tuning
+from prunebert.report.page import drawn, function, interactive, page, provenance, study, tuning
 from prunebert.report.page.page import Picture
 from prunebert.report.page.sections import sections as build
 from prunebert.report.statistics import differences, marks, ranking
@@ -101,6 +101,7 @@ def write(
         files.write(out, "results.parquet", parquet.getvalue())
         tables = latex_document(asked.runs, asked.gaps, asked.rankings, style)
         files.write(out, "tables.tex", encodable(tables).encode())
+        _write_exemplars(out, [asked.functions[name].rows for name, _ in asked.tables])
         files.write(out, "report.html", encodable(html).encode())
     except OSError as error:
         raise BadInput(f"--out={out} cannot be written to: {reason(error)}") from error
@@ -126,8 +127,22 @@ def _study(
     rankings = [ranking.rank(runs, sparsity, unreadable) for sparsity in ranked]
     told = {trouble.reason for trouble in troubles}  # collect has verified what has a hash
     troubles += [Trouble("not in the tests", short(p), why) for p, why in unreadable.items() if why not in told]
+    unread: dict[Path, str] = {}
+    functions = function.measured([(str(name), part) for name, part in tables], unread)
+    told |= {trouble.reason for trouble in troubles}
+    troubles += [Trouble("not compared", short(p), why) for p, why in unread.items() if why not in told]
     charts = interactive.payload(runs, troubles)
-    return study.Study(replace(collected, runs=every), dirs, out, baselines, gaps, rankings, charts)
+    return study.Study(replace(collected, runs=every), dirs, out, baselines, gaps, rankings, charts, functions)
+
+
+def _write_exemplars(out: Path, parts: list[pd.DataFrame]) -> None:
+    """Write exemplars.csv, or remove that of an earlier report if there are no exemplars."""
+    lines = pd.concat(parts) if parts else pd.DataFrame()
+    if not len(lines):
+        (out / folder.EXEMPLARS).unlink(missing_ok=True)
+        return
+    table = lines[list(folder.EXEMPLAR_COLUMNS)].map(lambda cell: encodable(cell) if isinstance(cell, str) else cell)
+    files.write(out, folder.EXEMPLARS, rows.as_csv(table).encode())
 
 
 def flatten(runs: pd.DataFrame) -> pd.DataFrame:

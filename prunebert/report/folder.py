@@ -12,7 +12,13 @@ from prunebert.report.export.document import FIRST_WORDS
 from prunebert.runs import artifacts
 from prunebert.system import outputs
 
-FIGURE = re.compile(r"((score|forest|cost|density|budget|overlap|elsewhere|hubs)-.*|tuning)\.(png|pdf)")
+FIGURE = re.compile(r"((score|forest|cost|density|budget|overlap|elsewhere|hubs|agreement)-.*|tuning)\.(png|pdf)")
+
+EXEMPLARS = "exemplars.csv"
+EXEMPLAR_COLUMNS = (
+    *("table", "method", "sparsity", "dense", "split", "id", "text", "true_label"),
+    *("dense_prediction", "dense_votes", "pruned_prediction", "pruned_votes"),
+)
 
 
 def refuse_unusable(out: Path) -> None:
@@ -26,6 +32,7 @@ def refuse_unusable(out: Path) -> None:
         "results.csv": _is_table,
         "results.parquet": _is_table,
         "tables.tex": outputs.begins_with(FIRST_WORDS),
+        EXEMPLARS: outputs.begins_with(",".join(EXEMPLAR_COLUMNS), ",".join(f'"{x}"' for x in EXEMPLAR_COLUMNS)),
     }
     outputs.refuse_unusable(out, recognise)
     if (out / artifacts.RESULT).exists() or (out / artifacts.CONFIG).exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +128,29 @@ def _outside(fractions: dict[str, float]) -> str:
     return ", ".join(f"{kind} {fraction:.1%} left" for kind, fraction in fractions.items() if fraction < 1)
 
 
-def draw_overlap(labels: list[str], values: np.ndarray, *, table: str, theme: Theme, diagonal: str = "") -> Figure:
-    """Draw the overlap beyond chance of every two runs, or rows, as a matrix.
+@dataclass(frozen=True)
+class Look:
+    """What a matrix of every two runs shows, in words."""
+
+    measure: str  # its name
+    title: str  # after the table's name
+    scale: str  # beside the colours
+    caption: str = ""  # below the figure on a page
+
+
+OVERLAP = Look("beyond_chance", "overlap of masks", "overlap beyond chance")
+
+
+def draw_overlap(
+    labels: list[str],
+    values: np.ndarray,
+    *,
+    table: str,
+    theme: Theme,
+    diagonal: str = "",
+    look: Look = OVERLAP,
+) -> Figure:
+    """Draw the overlap beyond chance, or another measure from -1 to 1, of every two runs, or rows, as a matrix.
 
     Long names are listed below the matrix. A matrix of so many rows that their names would touch names every k-th row
     by its number.
@@ -139,6 +161,7 @@ def draw_overlap(labels: list[str], values: np.ndarray, *, table: str, theme: Th
         table: the name of the table with the sparsity, for the title.
         theme: the figure's colours.
         diagonal: what the diagonal shows; it is written below the matrix.
+        look: what is shown.
     """
     n = len(labels)
     side = min(MAX_SIDE, max(min(WIDTH - 2.4, CELL * n), n * LEAST_NAMED / POINTS))
@@ -161,10 +184,10 @@ def draw_overlap(labels: list[str], values: np.ndarray, *, table: str, theme: Th
         texts = [[f"{round(value, 2) + 0:.2f}" if value == value else "–" for value in line] for line in values]
         scales.write_values(axes, image, texts, 6)
     bar = figure.colorbar(image, ax=axes, shrink=0.8 if n > 4 else 1)
-    bar.set_label(fit("overlap beyond chance", max(side, 0.8) * 0.8 * POINTS, 7), fontsize=7)
+    bar.set_label(fit(look.scale, max(side, 0.8) * 0.8 * POINTS, 7), fontsize=7)
     bar.ax.tick_params(labelsize=7)
     bar.outline.set_visible(False)
-    height = max(side, 0.8) + beside + 0.5 + add_title(figure, f"{table}: overlap of masks")
+    height = max(side, 0.8) + beside + 0.5 + add_title(figure, f"{table}: {look.title}")
     if below:
         entries = [Line2D([], [], linestyle="", label=f"{i}: {label}") for i, label in enumerate(labels, 1)]
         height += add_legend(figure, entries, size=6, handle=0)

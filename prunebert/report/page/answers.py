@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from prunebert.analysis.predictions import EXAMPLE, REGRESSION, SETS, WORDS
 from prunebert.errors import BadInput, visible
 from prunebert.report.page import sentences
-from prunebert.report.statistics.examples import EXAMPLE, REGRESSION, SETS, WORDS
 from prunebert.runs import artifacts
 from prunebert.system.names import encodable
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from prunebert import __version__
 from prunebert.report.collect import Trouble
+from prunebert.report.folder import EXEMPLARS
 from prunebert.report.page.page import Part, Section
 from prunebert.report.page.study import Study
 from prunebert.report.page.tables import Cell, Table, number
@@ -40,7 +41,7 @@ def section(asked: Study, troubles: list[Trouble]) -> Section:
     failed = Part("What failed, is missing or cannot be trusted", text=text, table=_troubles(troubles))
     when = f"Written by prunebert {__version__} on {pd.Timestamp.now():%Y-%m-%d %H:%M}."
     made = Part("What made the numbers", text=when, table=_origins(asked.runs))
-    return Section("Provenance", "provenance", [failed, made, Part("Files", table=_files())])
+    return Section("Provenance", "provenance", [failed, made, Part("Files", table=_files(asked))])
 
 
 def count(troubles: list[Trouble]) -> str:
@@ -86,5 +87,7 @@ def _origins(runs: pd.DataFrame) -> Table:
     return Table(["what", "different", "values"], rows)
 
 
-def _files() -> Table:
-    return Table(["file", "content"], [[Cell(name, link=name), Cell(content)] for name, content in FILES.items()])
+def _files(asked: Study) -> Table:
+    has_exemplars = any(len(found.rows) for found in asked.functions.values())
+    files = FILES | ({EXEMPLARS: "rows whose most frequent prediction changes with pruning"} if has_exemplars else {})
+    return Table(["file", "content"], [[Cell(name, link=name), Cell(content)] for name, content in files.items()])

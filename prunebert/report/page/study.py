@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pandas as pd
 
 from prunebert.report.collect import Collected
 from prunebert.report.page import tuning
+from prunebert.report.statistics.function import Function
 from prunebert.report.statistics.ranking import Ranking
 from prunebert.system.console import counted
 from prunebert.system.names import brief
@@ -34,6 +35,7 @@ class Study:
     gaps: dict[str, pd.DataFrame]  # by table, see `differences.differences`
     rankings: list[Ranking]  # by sparsity
     charts: Mapping[str, Any]  # see `interactive.payload`
+    functions: Mapping[str, Function] = field(default_factory=dict)  # by table, see `function.measure`
 
     @cached_property
     def runs(self) -> pd.DataFrame:

@@ -12,16 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from prunebert.analysis.predictions import EXAMPLE, REGRESSION, SETS, WORDS
 from prunebert.errors import BadInput
 from prunebert.runs import artifacts
 
 if TYPE_CHECKING:
     import pyarrow
-
-REGRESSION = ("pearson", "spearman")
-SETS = ("micro_f1", "macro_f1", "subset_accuracy")  # metrics of several labels at once, which no other kind of task has
-EXAMPLE = ("split", "id", "label")  # the columns that are the same in all runs on the same evaluation data
-WORDS = "words"  # a column that only tasks with a label for each word have
 
 
 @dataclass(frozen=True)
