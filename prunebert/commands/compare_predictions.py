@@ -55,9 +55,7 @@ def _agreement(result: dict[str, Any], names: list[str], wide: bool) -> None:
         return
     pairs.sort(key=lambda pair: -max(s[pair[0]][pair[1]] or 0 for s in (main, also) if s))
     shown = pairs[:MAX_ROWS]
-    say(
-        f"Predictions of every two runs on the same rows, and the overlap of their masks: {counted(len(pairs), 'pair')}"
-    )
+    say(f"Predictions of every two runs on the same rows: {counted(len(pairs), 'pair')}")
     columns = [
         Column(key, [names[pair[k]] for pair in shown], shortest=16, from_middle=True) for k, key in enumerate("ab")
     ]
@@ -75,7 +73,9 @@ def _loyalty(result: dict[str, Any], names: list[str], wide: bool) -> None:
     found = [(name, each) for name, each in zip(names, result["loyalty"], strict=True) if each]
     if not found:
         if result["predictions"]:
-            say("loyalty to the dense run: none, because no dense run of this task and model is among the runs")
+            table.say_wrapped(
+                "loyalty to the dense run: none, because no dense run of this task and model is among the runs"
+            )
         return
     shown = found[:MAX_ROWS]
     say("Loyalty to the dense run")
@@ -94,4 +94,6 @@ def _loyalty(result: dict[str, Any], names: list[str], wide: bool) -> None:
         numbers = [
             f"{title.replace(chr(10), ' ')} {ceiling[key]:.4f}" for key, title in LOYALTY.items() if ceiling[key]
         ]
-        say(f"dense runs of other seeds with each other: {', '.join(numbers)} ({counted(ceiling['pairs'], 'pair')})")
+        table.say_wrapped(
+            f"dense runs of other seeds with each other: {', '.join(numbers)} ({counted(ceiling['pairs'], 'pair')})"
+        )

@@ -17,7 +17,7 @@ from prunebert.analysis.predictions import CLASS, LABELS, NUMBER, Answers, Reade
 from prunebert.errors import BadInput
 from prunebert.report.statistics import exemplars
 
-OPTIONS = ("fit", "distill", "augment")  # a run is compared with a dense run that has the same, if there is one
+OPTIONS = ("fit", "distill", "augment")  # a run is compared with the dense run that has most of them in common
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,10 @@ def _dense_labels(runs: pd.DataFrame) -> list[str]:
 
 
 def _reference(runs: pd.DataFrame, dense: pd.DataFrame) -> str:
-    """Return the dense row to compare runs of one label with: the first with the same OPTIONS, else the first."""
-    own = [str(runs["facts"].iloc[0].get(option)) for option in OPTIONS]
-    alike = dense["facts"].map(lambda facts: [str(facts.get(option)) for option in OPTIONS] == own)
-    candidates = dense[alike] if len(dense) and alike.any() else dense
-    return str(candidates["label"].iloc[0]) if len(candidates) else ""
+    """Return the dense row to compare runs of one label with: with most OPTIONS in common, of several the first."""
+    own = runs["facts"].iloc[0]
+    common = [sum(facts.get(option) == own.get(option) for option in OPTIONS) for facts in dense["facts"]]
+    return str(dense["label"].iloc[common.index(max(common))]) if common else ""
 
 
 def _loyalty(run: pd.Series, answers: Answers, dense: list[tuple[int, Answers]], name: str) -> dict[str, Any]:
