@@ -112,14 +112,13 @@ def probability_loyalty(ours: Answers, dense: Answers) -> float | None:
     Raises:
         ValueError: the two have other rows.
     """
-    from scipy.special import rel_entr
+    from scipy.special import entr
 
     _require_same_rows(ours, dense)
     if ours.probabilities is None or dense.probabilities is None:
         return None
-    p, q = ours.probabilities.astype(float), dense.probabilities.astype(float)
-    middle = (p + q) / 2
-    divergence = (rel_entr(p, middle) + rel_entr(q, middle)).sum(1) / 2
+    middle = (ours.probabilities.astype(float) + dense.probabilities) / 2
+    divergence = entr(middle).sum(1) - (ours.entropy + dense.entropy) / 2
     return float((1 - np.sqrt(np.maximum(divergence, 0))).mean())  # rounding may leave -1e-17
 
 
@@ -148,13 +147,19 @@ NO_LOYALTY = Loyalty(math.nan, math.nan, math.nan)
 
 def loyalty(ours: Answers, dense: Sequence[Answers]) -> Loyalty:
     """Return the mean loyalty to each of the dense runs, which have the same rows; NaN without one."""
-    if not dense:
-        return NO_LOYALTY
+    return mean([_loyalty(ours, each) for each in dense])
+
+
+def _loyalty(ours: Answers, dense: Answers) -> Loyalty:
     if ours.rows.kind == NUMBER:
-        return NO_LOYALTY._replace(correlation=float(np.mean([correlation(ours, each) for each in dense])))
-    probabilities = [x for each in dense if (x := probability_loyalty(ours, each)) is not None]
-    mean = float(np.mean(probabilities)) if len(probabilities) == len(dense) else math.nan
-    return Loyalty(float(np.mean([label_loyalty(ours, each) for each in dense])), mean, math.nan)
+        return NO_LOYALTY._replace(correlation=correlation(ours, dense))
+    probabilities = probability_loyalty(ours, dense)
+    return Loyalty(label_loyalty(ours, dense), math.nan if probabilities is None else probabilities, math.nan)
+
+
+def mean(found: Sequence[Loyalty]) -> Loyalty:
+    """Return the mean; NaN of none, and where one of them is NaN."""
+    return Loyalty(*np.mean(found, axis=0).tolist()) if found else NO_LOYALTY
 
 
 def references(rows: Rows, seed: int, dense: Sequence[tuple[int, Answers]]) -> tuple[list[Answers], list[Answers]]:
@@ -177,7 +182,7 @@ def ceiling(dense: Sequence[tuple[int, Answers]]) -> tuple[Loyalty, int]:
         for (seed, ours), (other, theirs) in itertools.combinations(dense, 2)
         if seed != other and ours.rows is theirs.rows
     ]
-    return (Loyalty(*np.mean(found, axis=0).tolist()) if found else NO_LOYALTY), len(found)
+    return mean(found), len(found)
 
 
 def _require_same_rows(ours: Answers, dense: Answers) -> None:

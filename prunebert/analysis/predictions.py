@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,15 @@ class Answers:
     def accuracy(self) -> float:
         """The fraction of right rows; NaN for NUMBER."""
         return float(self.right.mean()) if self.right.size else float("nan")
+
+    @cached_property
+    def entropy(self) -> np.ndarray:
+        """The entropy of each row's probabilities in nats, float64 [rows]."""
+        from scipy.special import entr
+
+        if self.probabilities is None:
+            raise ValueError("the run stored no score of each class")
+        return entr(self.probabilities.astype(float)).sum(1)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -57,23 +57,26 @@ def chance(pruned: np.ndarray, dense: np.ndarray) -> Chance:
         dense: [seeds, rows] predictions, of two seeds or more.
     """
     random = np.random.default_rng(0)
-    size = min(len(dense) // 2, len(pruned))
+    size, seeds = min(len(dense) // 2, len(pruned)), range(len(dense))
     halves = [
         (ours, theirs)
-        for ours in itertools.combinations(range(len(dense)), size)
-        for theirs in itertools.combinations(sorted({*range(len(dense))} - {*ours}), size)
+        for ours in itertools.combinations(seeds, size)
+        for theirs in itertools.combinations(sorted({*seeds} - {*ours}), size)
         if ours < theirs
     ]
-    if len(halves) > MAX_SPLITS:
-        halves = [halves[i] for i in random.choice(len(halves), MAX_SPLITS, replace=False)]
-    subsets = list(itertools.combinations(range(len(pruned)), size))
-    if len(subsets) > MAX_SPLITS:
-        subsets = [subsets[i] for i in random.choice(len(subsets), MAX_SPLITS, replace=False)]
-    dense_votes = [(vote(dense[list(ours)]), vote(dense[list(theirs)])) for ours, theirs in halves]
+    halves = _at_most(halves, random)
+    subsets = _at_most(list(itertools.combinations(range(len(pruned)), size)), random)
+    dense_votes = {half: vote(dense[list(half)]) for pair in halves for half in pair}
     pruned_votes = [vote(pruned[list(subset)]) for subset in subsets]
-    among_dense = [differ(ours, theirs).sum() for ours, theirs in dense_votes]
-    against_dense = [differ(ours, side).sum() for ours in pruned_votes for pair in dense_votes for side in pair]
+    among_dense = [differ(dense_votes[ours], dense_votes[theirs]).sum() for ours, theirs in halves]
+    against_dense = [differ(ours, theirs).sum() for ours in pruned_votes for theirs in dense_votes.values()]
     return Chance(size, float(np.mean(among_dense)), float(np.mean(against_dense)))
+
+
+def _at_most(splits: list[Any], random: np.random.Generator) -> list[Any]:
+    if len(splits) <= MAX_SPLITS:
+        return splits
+    return [splits[i] for i in sorted(random.choice(len(splits), MAX_SPLITS, replace=False))]
 
 
 def summary(pruned: Sequence[Answers], dense: Sequence[Answers]) -> tuple[dict[str, float], np.ndarray]:

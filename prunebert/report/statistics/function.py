@@ -122,14 +122,14 @@ def _loyalty(run: pd.Series, answers: Answers, dense: list[tuple[int, Answers]],
     if not same and not others:
         return {}
     own = {key: run[key] for key in ("label", "short_label", "method", "sparsity", "seed", "order")}
-    found = agreement.loyalty(answers, same or others)
-    beside = agreement.loyalty(answers, others)
+    to_others = agreement.loyalty(answers, others)
+    found = agreement.loyalty(answers, same) if same else to_others
     return {
         **own,
         "dense": name,
         "same_seed": bool(same),
         **found._asdict(),
-        **{f"others_{key}": value for key, value in beside._asdict().items()},
+        **{f"others_{key}": value for key, value in to_others._asdict().items()},
     }
 
 
