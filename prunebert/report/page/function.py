@@ -127,7 +127,7 @@ def _agreement(name: str, found: Function, sparsities: list[float], draw: Draw) 
     """Return a matrix and a table for each sparsity, one of which is shown."""
     parts = [_at_sparsity(name, each, found.kind, draw) for each in found.agreements]
     chosen = nearest([each.sparsity for each in found.agreements])
-    text = "Agreement of every two rows. Each number is a mean over all pairs of different runs of the two rows."
+    text = "Agreement of every two methods. Each number is a mean over all pairs of different runs of the two."
     if left_out := sorted({*sparsities} - {each.sparsity for each in found.agreements}):
         text += f" Not compared, because a page shows a few sparsities only: {', '.join(f'{x:g}' for x in left_out)}."
     return Part(heading="Agreement", parts=[Part(text=text, parts=parts, choice="Sparsity", chosen=chosen)])
@@ -138,24 +138,24 @@ def _at_sparsity(name: str, each: Agreement, kind: str, draw: Draw) -> Part:
     look = _look(kind)
     names, values = maps.over_seeds(labels, each.squares[look.measure])
     title = f"{name}, sparsity {each.sparsity:g}"
-    draw_it = partial(maps.draw_overlap, names, values, table=title, diagonal="other seeds of the same row", look=look)
+    draw_it = partial(maps.draw_overlap, names, values, table=title, diagonal="other seeds of the same method", look=look)
     figure = drawing(f"agreement {name} {each.sparsity:g}", f"{title}: {look.caption}", draw_it)
     return Part(
-        f"{each.sparsity:g}", parts=[Part(figure=draw(figure)), Part(folded="Every two rows", table=pairs(each, kind))]
+        f"{each.sparsity:g}", parts=[Part(figure=draw(figure)), Part(folded="Every two methods", table=pairs(each, kind))]
     )
 
 
 def _look(kind: str) -> maps.Look:
     if kind == NUMBER:
-        caption = "Pearson's correlation of the predicted numbers of every two rows."
+        caption = "Pearson's correlation of the predicted numbers of every two methods."
         return maps.Look("correlation", "correlation of predictions", "Pearson's correlation", caption)
     if kind in (CLASS, WORD):
         caption = (
-            "agreement of every two rows beyond what their accuracies give: 0 for classifiers with independent errors, "
+            "agreement of every two methods beyond what their accuracies give: 0 for classifiers with independent errors, "
             "1 for the same predictions, below 0 for less agreement."
         )
         return maps.Look("beyond_accuracy", "agreement of predictions", "agreement beyond accuracy", caption)
-    caption = f"the fraction of {UNITS[kind]}, of every two rows."
+    caption = f"the fraction of {UNITS[kind]}, of every two methods."
     return maps.Look("agreement", "agreement of predictions", "agreement", caption)
 
 
@@ -188,7 +188,7 @@ def pairs(each: Agreement, kind: str) -> Table:
         )
     if len(lines) > MAX_PAIRS:
         note += f"The {MAX_PAIRS} pairs with the largest agreement of {len(lines)}."
-    return Table(["row", "with", *(titles[measure] for measure in shown)], lines[:MAX_PAIRS], note.strip())
+    return Table(["method", "with", *(titles[measure] for measure in shown)], lines[:MAX_PAIRS], note.strip())
 
 
 def _exemplars(found: Function) -> Part:

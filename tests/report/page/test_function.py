@@ -66,7 +66,7 @@ def test_agreement_is_a_mean_over_all_pairs_of_runs(root, study_of, draw, drawin
     asked = type(asked)(**{**vars(asked), "functions": {"toy, bert-base-uncased": found}})
     section = page.section(asked, draw)
     assert [drawing.name for drawing in drawings] == ["agreement-toy-bert-base-uncased-0.5"]
-    table = next(part.table for part in flat(section.parts) if part.folded == "Every two rows")
+    table = next(part.table for part in flat(section.parts) if part.folded == "Every two methods")
     lines = {(row[0].text, row[1].text): row[2].text for row in table.rows}
     assert lines[("dense", "smp")] == "0.8900" and lines[("dense", "other seeds")] == "0.9867"
     assert lines[("magnitude", "smp")] == "0.8667"  # 20, 20 and 0 of 100 rows differ
