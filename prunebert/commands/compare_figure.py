@@ -1,6 +1,6 @@
 """Draw compare.png: a tree of the runs, a heat map of their overlaps, and each run's allocation to its layers.
 
-The three panels share their rows; a row is a run.
+Where runs predicted the same rows, a heat map of the agreement of their predictions follows. The panels share their rows; a row is a run.
 """
 
 from __future__ import annotations
@@ -60,12 +60,14 @@ def draw(comparison: dict[str, Any]) -> Figure:
     parts = [fit(visible(column), NAME * POINTS, 8, 1) for column in columns]
     height, width = side * len(names), min(SQUARE, MAX_HEIGHT / len(columns)) * len(columns)
     panels = [1.2, max(height, LEAST_SIDE), max(width, LEAST_SIDE)]
+    predictions = _predictions(comparison)
+    panels += [max(height, LEAST_SIDE)] if predictions else []
     beside = max(text_width(line, font) for name in names for line in name.split("\n")) / POINTS if named else 0.6
     below = max(beside if named else 0.3, max(text_width(part, 8) for part in parts) / POINTS)
     figure = Figure(figsize=(sum(panels) + beside + 0.6, 1))
     title = add_title(figure, f"Masks of {len(names)} runs: overlap, and where the weights remain")
     figure.set_figheight(height + below + 1.4 + title)
-    grid = figure.add_gridspec(2, 3, width_ratios=panels, height_ratios=[height, 0.12])
+    grid = figure.add_gridspec(2, len(panels), width_ratios=panels, height_ratios=[height, 0.12])
     tree, heat_map, layers = (figure.add_subplot(grid[0, i]) for i in range(3))
     _draw_tree(tree, comparison["linkage"], order)
     if named:
@@ -92,7 +94,34 @@ def draw(comparison: dict[str, Any]) -> Figure:
     bar = figure.colorbar(image, cax=figure.add_subplot(grid[1, 2]), orientation="horizontal", format=TIMES)
     bar.locator = MaxNLocator(4, integer=True)
     bar.ax.tick_params(labelsize=7)
+    if predictions:
+        heading, values, text = predictions
+        values = values[np.ix_(order, order)]
+        np.fill_diagonal(values, np.nan)
+        agreements = figure.add_subplot(grid[0, 3])
+        image = agreements.imshow(values, cmap=scales.OVERLAP_MAP, aspect="auto", vmin=low, vmax=high)
+        _label(agreements, names if named else [], [], heading, font)
+        agreements.set_xlabel(text, fontsize=7)
+        if len(names) <= MAX_WRITTEN:
+            scales.write_values(agreements, image, [["" if x != x else f"{x:z.2f}" for x in row] for row in values], 6)
+        bar = figure.colorbar(image, cax=figure.add_subplot(grid[1, 3]), orientation="horizontal")
+        bar.ax.tick_params(labelsize=7)
     return figure
+
+
+def _predictions(comparison: dict[str, Any]) -> tuple[str, np.ndarray, str] | None:
+    """Return the title, the square and the meaning of the agreement of predictions; None without predictions."""
+    texts = {
+        "beyond_accuracy": ("agreement of predictions", "0: as independent errors give, 1: the same"),
+        "correlation": ("correlation of predictions", "Pearson's correlation"),
+        "agreement": ("agreement of predictions", "fraction of rows with the same prediction"),
+    }
+    squares = comparison.get("predictions", {})
+    for measure, (title, text) in texts.items():
+        values = np.array(squares.get(measure, []), dtype=float)
+        if values.size and not np.isnan(values[~np.eye(len(values), dtype=bool)]).all():
+            return title, values, text
+    return None
 
 
 TIMES = FuncFormatter(lambda x, _: f"×{2**x:.3g}" if x >= 0 else f"×1/{2**-x:.3g}")  # of a log₂

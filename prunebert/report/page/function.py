@@ -138,10 +138,13 @@ def _at_sparsity(name: str, each: Agreement, kind: str, draw: Draw) -> Part:
     look = _look(kind)
     names, values = maps.over_seeds(labels, each.squares[look.measure])
     title = f"{name}, sparsity {each.sparsity:g}"
-    draw_it = partial(maps.draw_overlap, names, values, table=title, diagonal="other seeds of the same method", look=look)
+    draw_it = partial(
+        maps.draw_overlap, names, values, table=title, diagonal="other seeds of the same method", look=look
+    )
     figure = drawing(f"agreement {name} {each.sparsity:g}", f"{title}: {look.caption}", draw_it)
     return Part(
-        f"{each.sparsity:g}", parts=[Part(figure=draw(figure)), Part(folded="Every two methods", table=pairs(each, kind))]
+        f"{each.sparsity:g}",
+        parts=[Part(figure=draw(figure)), Part(folded="Every two methods", table=pairs(each, kind))],
     )
 
 
@@ -151,8 +154,8 @@ def _look(kind: str) -> maps.Look:
         return maps.Look("correlation", "correlation of predictions", "Pearson's correlation", caption)
     if kind in (CLASS, WORD):
         caption = (
-            "agreement of every two methods beyond what their accuracies give: 0 for classifiers with independent errors, "
-            "1 for the same predictions, below 0 for less agreement."
+            "agreement of every two methods beyond what their accuracies give: 0 for independent errors, 1 for "
+            " the same predictions, below 0 for less agreement."
         )
         return maps.Look("beyond_accuracy", "agreement of predictions", "agreement beyond accuracy", caption)
     caption = f"the fraction of {UNITS[kind]}, of every two methods."
