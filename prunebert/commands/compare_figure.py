@@ -1,6 +1,7 @@
 """Draw compare.png: a tree of the runs, a heat map of their overlaps, and each run's allocation to its layers.
 
-Where runs predicted the same rows, a heat map of the agreement of their predictions follows. The panels share their rows; a row is a run.
+Where runs predicted the same rows, a heat map of the agreement of their predictions follows.
+The panels share their rows; a row is a run.
 """
 
 from __future__ import annotations
