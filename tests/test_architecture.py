@@ -65,7 +65,15 @@ BEFORE_TORCH = (
         "runs.record",
     ),
     *("network.checkpoint", "report.entry", "tasks.arguments", "tasks.layouts"),
-    *("commands.bench", "commands.evaluate", "commands.export", "commands.info", "commands.mask", "commands.status"),
+    *(
+        "commands.barrier",
+        "commands.bench",
+        "commands.evaluate",
+        "commands.export",
+        "commands.info",
+        "commands.mask",
+        "commands.status",
+    ),
     *("system.distributed", "system.loading", "system.signals", "system.threads"),
 )
 

@@ -77,7 +77,7 @@ def test_files_that_cannot_be_used_are_explained(cli, model_folder, tmp_path, wo
     assert lines[0].startswith("prunebert: ")
 
 
-@pytest.mark.parametrize("command", ["info", "status", "compare", "export", "bench", "evaluate"])
+@pytest.mark.parametrize("command", ["info", "status", "compare", "export", "bench", "evaluate", "barrier"])
 def test_a_file_in_place_of_a_directory_is_called_a_file(cli, tmp_path, command):
     (tmp_path / "run").mkdir()
     write_result(tmp_path / "run", RESULT)

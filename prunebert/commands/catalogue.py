@@ -30,6 +30,9 @@ COMMANDS = {
     "info": Command("prunebert.commands.info:main", "RUN", "show a finished run, or the table of a sweep"),
     "status": Command("prunebert.commands.status:main", "DIR", "list finished, running, failed and missing runs"),
     "compare": Command("prunebert.commands.compare:main", "RUN RUN", "measure the overlap of two runs' masks"),
+    "barrier": Command(
+        "prunebert.commands.barrier:main", "RUN RUN", "evaluate the line between two finished runs", composes=True
+    ),
     "report": Command("prunebert.report.entry:main", "DIR", "write tables, tests and figures of all runs below DIR"),
     "export": Command("prunebert.commands.export:main", "RUN OUT", "write a folder that transformers loads"),
     "evaluate": Command(

@@ -20,6 +20,7 @@ from prunebert.system.table import say_wrapped
 if TYPE_CHECKING:
     from prunebert.network.interface import Form
     from prunebert.runs.load import Loaded
+    from prunebert.tasks.task import Task
 
 DESCRIPTION = """Score a finished sub-network with its masks, weights and head unchanged. Nothing is trained. Nothing
 is written into RUN without --keep.
@@ -66,15 +67,10 @@ def main(argv: list[str], compose: Compose) -> None:
         evaluations.require_room(root, facts)
     if options.model:
         inputs.require_model(options.model)
-    fields, build = compose(_task_overrides(facts["command"], options.overrides))
-    if fields["task"]["_target_"].startswith("prunebert."):  # the user's own code checks its files itself
-        inputs.require_own_files(fields["task"])
-    inputs.require(fields, ("corpus",))
+    fields, build = composed_task(root, facts, options.overrides, compose)
     from prunebert.runs.load import load
 
     run = load(root, model=options.model)
-    if fields["task"].get("labels") is None and not _classes_were_named(root, facts):
-        fields["task"] = _without_indices(fields["task"])
     scores = score_run(run, fields, build, {_key(override) for override in options.overrides})
     notes = [
         *overlaps.of_model(facts["model"], evaluated := overlaps.evaluated_data(fields["task"])),
@@ -97,6 +93,37 @@ def main(argv: list[str], compose: Compose) -> None:
         say(f"kept in {evaluations.keep(root, facts, row)}")
 
 
+def composed_task(
+    root: Path, facts: dict[str, Any], overrides: list[str], compose: Compose
+) -> tuple[dict[str, Any], Callable[..., Any]]:
+    """Return what `compose` makes of a run's task and the overrides, with the files of the task checked.
+
+    Args:
+        root: the run's directory.
+        facts: its verified result.
+        overrides: keys of the task, the corpus and impl. Without a task, the task is the run's own.
+        compose: see `main`.
+
+    Raises BadInput for a file that does not exist.
+    """
+    fields, build = compose(_task_overrides(facts["command"], overrides))
+    if fields["task"]["_target_"].startswith("prunebert."):  # the user's own code checks its files itself
+        inputs.require_own_files(fields["task"])
+    inputs.require(fields, ("corpus",))
+    if fields["task"].get("labels") is None and not _classes_were_named(root, facts):
+        fields["task"] = _without_indices(fields["task"])
+    return fields, build
+
+
+def build_task(run: Loaded, node: dict[str, Any], build: Callable[..., Any]) -> Task:
+    """Return the task of a configuration `node` for the tokenizer of a loaded run."""
+    model = run.net.model
+    task: Task = build(node | ({"map": None} if "map" in node else {}))(
+        tokenizer=model.tokenizer, positions=model.positions, augment=None
+    )
+    return task
+
+
 def score_run(run: Loaded, fields: dict[str, Any], build: Callable[..., Any], given: set[str]) -> dict[str, Any]:
     """Return the metrics of `run` on another task.
 
@@ -115,11 +142,8 @@ def score_run(run: Loaded, fields: dict[str, Any], build: Callable[..., Any], gi
     impl = build(fields["impl"])
     impl.start()
     run.net.to(impl.torch_device)
-    model = run.net.model
     node = _complete(fields["task"], run.form, given)
-    task = build(node | ({"map": None} if "map" in node else {}))(
-        tokenizer=model.tokenizer, positions=model.positions, augment=None
-    )
+    task = build_task(run, node, build)
     baseline = constant_baseline(task)
     mapped = evaluate_head.class_map_of(run, task.form(), node.get("map"), given)
     key = evaluate_head.head_for(run, task.form(), mapped)

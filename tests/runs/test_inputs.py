@@ -72,6 +72,7 @@ COMMANDS = {
         ["export", "gone", "out"],
         ["bench", "gone"],
         ["evaluate", "gone"],
+        ["barrier", "gone", "gone"],
         ["mask", "info", "gone"],
         ["mask", "and", "gone", "gone"],
     ],

@@ -52,7 +52,7 @@ def test_a_card_states_the_papers_epochs(pages, method, epochs, ratio):
 
 def test_every_command_and_argument_is_listed(pages):
     text = pages["reference/command-line.md"]
-    names = ("info", "status", "compare", "report", "export", "bench", "evaluate", "mask")
+    names = ("info", "status", "compare", "report", "export", "bench", "evaluate", "barrier", "mask")
     assert [name for name in names if f"## `prunebert {name}`\n" not in text] == []
     for actions in ("`and`, `or`, `xor`, `diff`", "`import`", "`info`"):
         assert f"### `prunebert mask` {actions}\n" in text
