@@ -5,6 +5,7 @@ from __future__ import annotations
 from prunebert.report.collect import Trouble
 from prunebert.report.page import (
     best,
+    calibration,
     costs,
     dynamics,
     elsewhere,
@@ -39,6 +40,7 @@ def sections(asked: Study, draw: Draw, troubles: list[Trouble]) -> list[Section]
         best.section(asked, draw),
         scores.section(asked, draw),
         elsewhere.section(asked, draw),
+        calibration.section(asked, draw, troubles),
         costs.section(asked, draw),
         masks.left_section(asked, draw, troubles),
         spectral.section(asked, draw, troubles),
