@@ -78,9 +78,11 @@ def main(argv: list[str], compose: Compose) -> None:
         *overlaps.of_rows(facts["data"], scores["data"]),
         *evaluate_head.never_predicted(scores),
     ]
-    if options.keep and evaluations.is_own(facts, scores):
+    own = evaluations.is_own(facts, scores)
+    nothing_new = own and scores["metrics"].keys() <= facts["metrics"].keys()
+    if options.keep and nothing_new:
         notes.append("nothing is kept: these rows are those that the run was scored on")
-    row = {"run": str(root), "words": options.overrides, **scores, "warnings": notes}
+    row = {"run": str(root), "words": options.overrides, **scores, "own_rows": own, "warnings": notes}
     trained_score = f"{facts['metric']} {facts['score']:.4f} after training"
     say_wrapped(f"{facts['method']}, trained on {facts['task']} ({trained_score}), scored on {row['task']}:")
     for name, value in row["metrics"].items():
@@ -89,7 +91,7 @@ def main(argv: list[str], compose: Compose) -> None:
         say(f"warning: {note}")
     if out:
         files.write(out.parent, out.name, (json.dumps(row, indent=1) + "\n").encode())
-    if options.keep and not evaluations.is_own(facts, scores):
+    if options.keep and not nothing_new:
         say(f"kept in {evaluations.keep(root, facts, row)}")
 
 
@@ -136,6 +138,7 @@ def score_run(run: Loaded, fields: dict[str, Any], build: Callable[..., Any], gi
     Raises:
         BadInput: the run's head does not fit the task.
     """
+    from prunebert.tasks import groups
     from prunebert.tasks.task import constant_baseline
     from prunebert.training.evaluate import evaluate
 
@@ -157,6 +160,7 @@ def score_run(run: Loaded, fields: dict[str, Any], build: Callable[..., Any], gi
         "metrics": evaluation.metrics,
         "majority": baseline,
         "data": task.facts(),
+        "groups": groups.counts(evaluation.predictions),
         "form": vars(task.form()),
         "map": mapped,
         "device": impl.describe(),

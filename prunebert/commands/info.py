@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import yaml
 from prunebert.analysis import patterns, spectral
 from prunebert.commands.info_facts import constant, decimal, duration, measured, percent, trained_weights, words
 from prunebert.commands.info_sweep import show_sweep
+from prunebert.errors import BadInput
 from prunebert.masks.pattern import NONE
-from prunebert.runs import artifacts, discover, reading, seal
+from prunebert.runs import artifacts, discover, evaluations, reading, seal
 from prunebert.settings import overlaps, quoting
 from prunebert.system.console import arguments, counted, say, say_block, short
 from prunebert.system.table import Fact, add_wide, say_facts, say_wrapped
@@ -60,7 +62,7 @@ def _show_run(root: Path) -> None:
     row, topology = artifacts.result(root), artifacts.topology(root)
     say_wrapped(f"{row['method']} on {row['task']}, model {row['model']}, fit {row['fit']}, seed {row['seed']}")
     damaged = seal.damaged(root, row)
-    facts: list[Fact] = [*_scores(row), *_sparsities(row, topology), ("trained", _trained(row))]
+    facts: list[Fact] = [*_scores(row), *_groups(root, row), *_sparsities(row, topology), ("trained", _trained(row))]
     if kinds := topology.get("kinds"):
         facts.append(("remaining", [f"{kind} {entry['remaining']:.2%}" for kind, entry in kinds.items()]))
     if (pattern := topology.get("pattern")) and pattern["asked"] != NONE:
@@ -87,6 +89,26 @@ def _scores(row: dict[str, Any]) -> list[Fact]:
     if classes := row.get("form", {}).get("labels"):
         more = [f"and {len(classes) - MAX_CLASSES} more"] if len(classes) > MAX_CLASSES else []
         facts.append(("classes", [*map(str, classes[:MAX_CLASSES]), *more]))
+    return facts
+
+
+def _groups(root: Path, row: dict[str, Any]) -> list[Fact]:
+    """Return the accuracy of each group of rows, the lowest first: of task.groups, and of `evaluate --keep`."""
+    found = {}
+    if any(name.startswith("accuracy_") for name in row["metrics"]) and not seal.is_delta(row):
+        with suppress(BadInput):  # the line on files names the predictions as damaged
+            table = artifacts.prediction_columns(root, ("label", "prediction", "group"), row)
+            if "group" in table.column_names:
+                from prunebert.tasks import groups
+
+                found["groups"] = groups.counts(table.to_pandas())
+    for kept in evaluations.read(root, row)[0]:
+        if counts := kept.get("groups"):
+            found["groups" if kept.get("own_rows") else f"groups of {kept['task']}"] = counts
+    facts: list[Fact] = []
+    for name, counts in found.items():
+        each = sorted((c["right"] / c["rows"], group, c["rows"]) for group, c in counts.items())
+        facts.append((name, [f"{group} {accuracy:.4f} ({counted(rows, 'row')})" for accuracy, group, rows in each]))
     return facts
 
 

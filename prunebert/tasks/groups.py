@@ -12,6 +12,7 @@ from prunebert.errors import BadInput
 from prunebert.tasks.files import kind_of, listed, row_of
 
 MOST = 50  # groups of a split
+COLUMN = "group"  # of a task's tables and of its predictions
 
 
 def names(column: pd.Series, key: str, source: str) -> np.ndarray:
@@ -77,3 +78,14 @@ def accuracies(groups: np.ndarray, prediction: np.ndarray, label: np.ndarray, cl
         for index in np.unique(label[rows]):
             add(f"accuracy_{group}_{_part(classes[index])}", rows & (label == index))
     return results
+
+
+def counts(predictions: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Return the rows of each group, and how many are right: {group: {"rows": …, "right": …}}; {} without groups.
+
+    predictions: columns as in Task.predict, of all splits.
+    """
+    if COLUMN not in predictions:
+        return {}
+    right = (predictions["prediction"] == predictions["label"]).groupby(predictions[COLUMN]).agg(["size", "sum"])
+    return {str(group): {"rows": int(size), "right": int(total)} for group, size, total in right.itertuples()}

@@ -70,15 +70,15 @@ class TextTask(OverTables):
 
     def predict(self, split: str, outputs: dict[int, np.ndarray]) -> pd.DataFrame:
         scores = np.stack([outputs[row] for row in range(len(self.tables[split]))])
-        return pd.DataFrame(
-            {
-                "split": split,
-                "id": self.tables[split].id.astype(str),
-                "label": self.rows[split].labels.numpy(),
-                "prediction": scores[:, 0] if self.regression else scores.argmax(1),
-                "scores": list(scores),
-            }
-        )
+        columns = {
+            "split": split,
+            "id": self.tables[split].id.astype(str),
+            "label": self.rows[split].labels.numpy(),
+            "prediction": scores[:, 0] if self.regression else scores.argmax(1),
+            "scores": list(scores),
+        }
+        own_groups = {groups.COLUMN: self.tables[split].group} if groups.COLUMN in self.tables[split] else {}
+        return pd.DataFrame(columns | own_groups)
 
     def metrics(self, predictions: dict[str, pd.DataFrame]) -> dict[str, float]:
         results: dict[str, dict[str, float]] = {}

@@ -27,6 +27,13 @@ def test_the_accuracy_of_each_group_and_of_each_class_in_it():
     assert groups.accuracies(group, prediction, label, CLASSES) == pytest.approx(EXPECTED)
 
 
+def test_counts_are_those_of_each_groups_rows():
+    columns = {"label": [0, 1, 1, 0], "prediction": [0, 0, 1, 1], "group": ["a", "a", "b", "a"]}
+    table = pd.DataFrame(columns)
+    assert groups.counts(table) == {"a": {"rows": 3, "right": 1}, "b": {"rows": 1, "right": 1}}
+    assert groups.counts(table.drop(columns="group")) == {}
+
+
 def test_names_of_groups_are_safe_in_a_column_and_differ():
     assert groups.names(pd.Series(["a b.c", "d", "a b.c"]), "g", "f.csv").tolist() == ["a_b_c", "d", "a_b_c"]
     with pytest.raises(BadInput, match=r"^task\.groups=g: some of a b, a\.b in f\.csv differ in punctuation only"):

@@ -36,9 +36,9 @@ def draw_calibration(cell_means: pd.DataFrame, *, table: str, theme: Theme) -> F
     method_looks = looks(cell_means["method"])
     for axes, sparsity in zip(grid.flat, sparsities, strict=False):
         shown = cell_means[(cell_means["sparsity"] == sparsity) | (cell_means["method"] == DENSE)]
-        axes.plot([0, 1], [0, 1], color=theme.ink, linewidth=0.8, linestyle=DOTTED)
         lows = [_draw(axes, cell["bins"], method_looks[cell["method"]]) for cell in shown.to_dict("records")]
         low = min(lows, default=0.0) - 0.03
+        axes.plot([low, 1], [low, 1], color=theme.ink, linewidth=0.8, linestyle=DOTTED)
         axes.set_xlim(low, 1.02)
         axes.set_ylim(top=1.02)
         axes.set_title(f"sparsity {sparsity:g}")

@@ -20,9 +20,9 @@ from prunebert.system.console import short
 TEXT = (
     "The confidence of a prediction is its largest probability. The expected calibration error (ECE, Guo et al. 2017) "
     f"is the mean distance between confidence and accuracy over {calibration.BINS} bins of confidence. It is above 0 "
-    "even for perfect probabilities, and higher on fewer rows. Compare it only between runs on the same rows. A low ECE "
-    "alone is no merit: predicting the frequencies of the classes for every row has one too. The Brier score and the "
-    "negative log-likelihood (NLL) also count whether predictions are right. For all four, lower is better."
+    "even for perfect probabilities, and higher on fewer rows. Compare it only between runs on the same rows. A low "
+    "ECE alone is no merit: predicting the frequencies of the classes for every row has one too. The Brier score and "
+    "the negative log-likelihood (NLL) also count whether predictions are right. For all four, lower is better."
 )
 CAPTION = (
     "A mark is a bin of confidence, pooled over the seeds; its place is the bin's mean confidence and accuracy. Marks "

@@ -17,6 +17,7 @@ from prunebert.report.page import (
     reading,
     scores,
     spectral,
+    subgroups,
     tuning,
 )
 from prunebert.report.page.drawings import Draw
@@ -41,6 +42,7 @@ def sections(asked: Study, draw: Draw, troubles: list[Trouble]) -> list[Section]
         scores.section(asked, draw),
         elsewhere.section(asked, draw),
         calibration.section(asked, draw, troubles),
+        subgroups.section(asked, draw),
         costs.section(asked, draw),
         masks.left_section(asked, draw, troubles),
         spectral.section(asked, draw, troubles),

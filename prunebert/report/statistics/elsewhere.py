@@ -32,6 +32,8 @@ def by_name(kept: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
             "constant": evaluation["majority"].get(evaluation["metric"]),
             "metrics": evaluation["metrics"],
             "constants": evaluation["majority"],
+            **({"own_rows": True} if evaluation.get("own_rows") is True else {}),
+            **({"groups": evaluation["groups"]} if evaluation.get("groups") else {}),
         }
     return found
 
@@ -46,7 +48,9 @@ def evaluations(runs: pd.DataFrame) -> pd.DataFrame:
     found = []
     for run in runs.to_dict("records"):
         own = {key: run[key] for key in ("label", "short_label", "method", "sparsity", "seed", "order")}
-        for entry in _entries(run["row"]):
+        for entry in entries(run["row"]):
+            if entry.get("own_rows") is True:  # the run's own rows by group, see statistics.subgroups
+                continue
             comparable = are_comparable(run["metric"], str(entry["metric"]))
             found.append(
                 own
@@ -93,7 +97,7 @@ def are_comparable(own: str, other: str) -> bool:
     return own == other or own.startswith(f"{other}_") or other.startswith(f"{own}_")
 
 
-def _entries(row: dict[str, Any]) -> list[dict[str, Any]]:
+def entries(row: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the evaluations of a run's row. A table of an earlier report may lack some of their columns."""
     found = row.get(COLUMN)
     entries = found.values() if isinstance(found, dict) else ()

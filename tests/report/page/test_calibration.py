@@ -54,7 +54,7 @@ def test_the_figure_has_the_bins_of_enough_predictions_in_a_panel_for_each_spars
     with rc(LIGHT):
         (axes,) = draw_calibration(means, table="toy", theme=LIGHT).axes
         assert axes.get_title() == "sparsity 0.9" and len(axes.lines) == 3  # the diagonal, dense and smp
-        assert np.allclose(axes.lines[2].get_xydata(), [[0.6, 0.7], [0.9, 0.75]])
+        assert np.allclose(axes.lines[1].get_xydata(), [[0.6, 0.7], [0.9, 0.75]])
         many = pd.concat([means.assign(sparsity=s, method="m" * 60 + str(s)) for s in np.linspace(0.1, 0.9, 9)])
         assert faults(draw_calibration(many, table="W" * 90, theme=LIGHT)) == []
 
