@@ -40,7 +40,7 @@ def test_what_runs_and_compare_write_is_what_the_page_lists(cli, toy, tmp_path):
     listed = table("predictions.parquet")
     rare = {key for key, cells in listed.items() if cells[-1].startswith("only of ")}
     assert list(pd.read_parquet(run / "predictions.parquet").columns) == [key for key in listed if key not in rare]
-    assert rare == {"question", "choices", "words"}
+    assert rare == {"question", "choices", "words", "group"}
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     keys = {re.sub("^loss_.*", "loss_…", key) for line in lines for key in line}
     assert keys <= table("metrics.jsonl").keys() and {"loss_…", "sparsity"} <= keys
