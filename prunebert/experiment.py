@@ -110,6 +110,7 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
     run_identity = identity.compute(fields, facts, model.weights_hash, model.unusual())
     labels = {"identity": run_identity, "model": model.name}
     labels |= row_labels.labels(fields, request.choices, request.words, pruned) | {"overlaps": shared}
+    labels |= _origin_of_masks(fields["method"])
     if model.given:
         labels["sparsity"] = _sparsity_of(model, labels, pruned)
     if fields["dry"]:
@@ -175,6 +176,22 @@ def _shared_data(fields: dict[str, Any], model: str) -> Iterator[str]:
         root = artifacts.resolve_pointer(Path(value).expanduser())
         if artifacts.is_finished(root):
             yield from overlaps.of_tasks(overlaps.trained_data(artifacts.result(root)), evaluated, fields["task"])
+
+
+def _origin_of_masks(method: dict[str, Any]) -> dict[str, Any]:
+    """Return {"masks_from": facts} if the method takes the masks of another run or of a file, else {}.
+
+    The facts of a run are its method, task, seed, sparsity and identity; those of a file are its name.
+    """
+    value = method.get("masks")
+    if not isinstance(value, str):
+        return {}
+    root = artifacts.resolve_pointer(Path(value).expanduser())
+    if not artifacts.is_finished(root):
+        return {"masks_from": {"file": root.name}}
+    facts = artifacts.result(root)
+    keys = ("method", "task", "seed", "sparsity", "identity")
+    return {"masks_from": {key: facts[key] for key in keys if key in facts}}
 
 
 def _sparsity_of(model: Model, labels: dict[str, Any], pruned: bool) -> float:

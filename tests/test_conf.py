@@ -32,6 +32,7 @@ def bind(node: dict[str, Any], *positional: object, **later: object) -> None:
 METHODS = """
 abp
 dense
+fixed_mask
 gmp
 gmp_star
 imp

@@ -20,6 +20,7 @@ Look = tuple[str, str, Line]  # colour, mark, line style
 METHODS: dict[str, Look] = {
     "dense": ("#784B87", "o", "-."),
     "random": ("#999999", "X", "-."),
+    "fixed_mask": ("#2D69E1", "*", "--"),
     "magnitude": ("#3C69B4", "s", "-"),
     "imp": ("#00A5FF", "D", "--"),
     "gmp": ("#0FA5C3", "v", ":"),

@@ -76,20 +76,38 @@ def upstream_of(run: str, net: SubNetwork, prunable: str, sparsity: float) -> tu
         BadInput: the run is not finished or had another task, checkpoint, set of matrices or sparsity.
     """
     key = "method.upstream"
-    root = artifacts.resolve_pointer(reading.home(run))
-    facts = artifacts.result(root, f"{key}=")
+    facts = artifacts.result(artifacts.resolve_pointer(reading.home(run)), f"{key}=")
     if not (facts.get("form") or {}).get("masked_lm", facts["task"] == "mlm"):
         raise BadInput(
             f"{key}={run}: the run trained on {overlaps.trained_data(facts)}, not masked language modelling; "
             "give a finished run with task=mlm"
         )
     masks = masks_of(run, net, prunable, sparsity, key)
+    return weights_of(run, net, key), masks
+
+
+def weights_of(run: str, net: SubNetwork, key: str = "method.masks") -> dict[str, Tensor]:
+    """Read the weights of a finished run. If the run trained no weights, they are the checkpoint's.
+
+    Args:
+        run: path of the run's directory.
+        net: the run must have had its checkpoint and tokenizer.
+        key: begins every message.
+
+    Returns:
+        Every weight of the encoder by full name, as SubNetwork.rewind takes it.
+
+    Raises:
+        BadInput: a file with masks alone, or a run that is not finished or had another checkpoint.
+    """
+    root = artifacts.resolve_pointer(reading.home(run))
+    if reading.is_file(root):
+        raise BadInput(f"{key}={run}: a mask file has no weights; name a finished run, or set method.start=pretrained")
     encoder = net.parameters_of()
     trained = {n: x for n, x in weights.read_trained(root, net, f"{key}=").items() if n in encoder}
     if not trained:
         log.info("%s=%s: the run trained no weights, so its masks are used on the pre-trained weights", key, run)
-    theta = {n: trained[n].to(p.device) if n in trained else p.detach().clone() for n, p in encoder.items()}
-    return theta, masks
+    return {n: trained[n].to(p.device) if n in trained else p.detach().clone() for n, p in encoder.items()}
 
 
 def ranking(

@@ -37,6 +37,7 @@ OPTIONAL: Kinds = {
     **{"heads_hash": (str, MAYBE), "tokenizer_hash": (str,)},
     **{"architecture": (dict,), "overlaps": (list,), "tuning": (dict,)},
     **{"trained_scores": (int, MAYBE), "model_parameters": (int,)},
+    "masks_from": (dict,),  # of a run under the masks of another run
 }
 DATA: Kinds = {
     **dict.fromkeys(("rows", "fingerprint"), (dict, MAYBE)),

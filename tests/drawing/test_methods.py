@@ -57,7 +57,7 @@ def test_lab_is_that_of_known_colours():
 def test_any_two_methods_differ_in_colour_or_in_both_mark_and_line(vision):
     seen = {name: lab(np.array(VISIONS[vision]) @ linear(colour)) for name, (colour, _, _) in EVERY.items()}
     alike = [pair for pair in combinations(EVERY, 2) if np.linalg.norm(seen[pair[0]] - seen[pair[1]]) < CLEAR]
-    assert len(EVERY) == 34 and alike  # the marks and lines are needed
+    assert len(EVERY) == 35 and alike  # the marks and lines are needed
     for a, b in alike:
         assert EVERY[a][1] != EVERY[b][1] and EVERY[a][2] != EVERY[b][2], (a, b)
 

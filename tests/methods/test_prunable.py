@@ -18,6 +18,7 @@ from tests.toys import save_model
 
 PUBLISHED = {
     "random": "encoder",
+    "fixed_mask": "encoder",
     "magnitude": "encoder_pooler",
     "masking": "encoder_pooler",
     "imp": "encoder_pooler",

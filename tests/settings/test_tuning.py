@@ -50,6 +50,7 @@ RATES = {
     **{name: [WEIGHTS] for name in ("dense", "sparsebert", "obert", "snip", "rigl")},
     **{name: [HEAD] for name in ("random", "magnitude", "imp", "gmp")},
     "sparse_transfer": [WEIGHTS],
+    "fixed_mask": ["${when:${method.train},head,fit.head_lr,fit.lr}"],
     "tamt": [WEIGHTS, "${when:${method.masks},null,mask_fit.lr,fit.lr}"],
     "gmp_star": [WEIGHTS],
     "platon": [WEIGHTS],
