@@ -38,6 +38,9 @@ COMMANDS = {
     "evaluate": Command(
         "prunebert.commands.evaluate:main", "RUN task=…", "evaluate a finished run on other data", composes=True
     ),
+    "transfer": Command(
+        "prunebert.commands.transfer:main", "RUN… task=…", "use masks of some tasks on others", composes=True
+    ),
     "mask": Command("prunebert.commands.mask:main", "ACTION …", "read, combine and import mask files", composes=True),
     "bench": Command("prunebert.commands.bench:main", "RUN", "measure the speed of a finished run's network"),
     "list": Command(

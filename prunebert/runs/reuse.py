@@ -51,11 +51,15 @@ def masks_of(run: str, net: SubNetwork, prunable: str, sparsity: float, key: str
     size = sum(m.numel() for m in masks.values())
     removed = size - count_kept(masks)
     if abs(removed - size * sparsity) > 1:
-        measured = 1 - count_kept(masks) / size
-        short = next(x for x in (round(measured, d) for d in range(2, 11)) if abs(removed - size * x) <= 1)
-        raise BadInput(f"{key}={run}: its sparsity is {measured:.10g}; ask for the same, sparsity={short:.10g}")
+        short = shortest_sparsity(removed, size)
+        raise BadInput(f"{key}={run}: its sparsity is {removed / size:.10g}; ask for the same, sparsity={short:.10g}")
     log.info("masks of %s%s", root, f" (method {facts['method']}, task {facts['task']})" if facts else "")
     return masks
+
+
+def shortest_sparsity(removed: int, size: int) -> float:
+    """Return the sparsity with the fewest digits, at least 2, that removes as many weights, to within one."""
+    return next(x for x in (round(removed / size, d) for d in range(2, 11)) if abs(removed - size * x) <= 1)
 
 
 def upstream_of(run: str, net: SubNetwork, prunable: str, sparsity: float) -> tuple[dict[str, Tensor], Masks]:
