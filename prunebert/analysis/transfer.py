@@ -68,9 +68,11 @@ def matrices(runs: Iterable[tuple[Path, Mapping[str, Any]]]) -> list[Matrix]:
     """Return a matrix for each way of training, checkpoint, prunable set and budget; none without transferred masks.
 
     Args:
-        runs: the directory and the result of each run. Runs of experiment=tune are left out.
+        runs: the directory and the result of each run. Runs of experiment=tune are left out. A run that was done
+            twice counts once.
     """
-    scored = [(directory, row) for directory, row in runs if not row.get("tuning")]
+    by_identity = {row.get("identity") or directory: (directory, row) for directory, row in runs}
+    scored = [(directory, row) for directory, row in by_identity.values() if not row.get("tuning")]
     targets = _targets(row for _, row in scored)
     groups: dict[tuple[Any, ...], list[tuple[Path, Mapping[str, Any]]]] = {}
     for directory, row in scored:

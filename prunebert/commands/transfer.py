@@ -79,10 +79,11 @@ def main(argv: list[str], compose: Compose) -> None:
     sweeps = transfer_runs.sweeps(sources, words, options.train, options.start, options.out)
     for sweep in sweeps:
         transfer_runs.refuse_unusable(sweep, compose)
-    counts = [transfer_runs.count(sweep) for sweep in sweeps]
+    runs = sum(map(transfer_runs.count, sweeps))
+    dense = sum(transfer_runs.count(sweep) for sweep in sweeps if "method=dense" in sweep)
     masks, tasks = counted(len(sources), "mask"), counted(len(transfer_runs.values(words, "task")), "task")
     say_wrapped(
-        f"{masks} on {tasks}: {sum(counts[:-1])} runs under the masks and their shuffled copies, {counts[-1]} dense; "
+        f"{masks} on {tasks}: {runs - dense} runs under the masks and their shuffled copies, {dense} dense; "
         f"all are below {short(options.out)}, and those that are finished are not repeated"
     )
     is_complete = _run(sweeps)
@@ -100,7 +101,8 @@ def _run(sweeps: Sequence[list[str]]) -> bool:
     Raises SystemExit with the status of a sweep that was stopped or refused.
     """
     is_complete = True
-    for sweep in sweeps:
+    for number, sweep in enumerate(sweeps, 1):
+        say(f"sweep {number} of {len(sweeps)}: {counted(transfer_runs.count(sweep), 'run')}")
         status = transfer_runs.carry_out(sweep)
         if status not in (0, 1):  # 1: a cell broke, and its sweep has reported it
             sys.exit(status if status > 0 else 1)

@@ -125,22 +125,25 @@ def values(words: Sequence[str], name: str) -> list[str]:
 
 
 def sweeps(found: Sequence[Source], words: Sequence[str], train: str, start: str, out: Path) -> list[list[str]]:
-    """Return the words of every sweep: the masks of each sparsity, as found and shuffled, and the dense runs.
+    """Return the words of every sweep, task by task: the masks of each sparsity, as found and shuffled, and dense.
 
-    Each sweep has a directory below `out`. Its name depends on the words, so the same command finds its runs again.
+    Each sweep has a directory below `out`. Its name depends on the words, so the same command finds its runs again, and
+    a further task repeats none of those before.
     """
     by_sparsity: dict[str, list[Source]] = {}
     for source in found:
         by_sparsity.setdefault(source.sparsity, []).append(source)
     model = found[0].model_words
+    others = [word for word in words if key(word) != "task"]
+    read = [word for word in others if key(word).split(".")[0] not in OF_A_TEACHER]
     made = []
-    for sparsity, group in by_sparsity.items():
-        masks = ",".join(_quoted(str(source.root)) for source in group)
-        own = ["method=fixed_mask", f"method.masks={masks}", "method.shuffled=false,true", f"method.train={train}"]
-        own += [f"method.start={start}", f"sparsity={sparsity}", f"method.prunable={group[0].facts['prunable']}"]
-        made.append(_placed([*own, *model, *words], out, f"masks-{sparsity}"))
-    read = [word for word in words if key(word).split(".")[0] not in OF_A_TEACHER]
-    made.append(_placed(["method=dense", *model, *read], out, "dense"))
+    for task in values(words, "task"):
+        for sparsity, group in by_sparsity.items():
+            masks = ",".join(_quoted(str(source.root)) for source in group)
+            own = ["method=fixed_mask", f"method.masks={masks}", "method.shuffled=false,true", f"method.train={train}"]
+            own += [f"method.start={start}", f"sparsity={sparsity}", f"method.prunable={group[0].facts['prunable']}"]
+            made.append(_placed([*own, f"task={task}", *model, *others], out, f"{task}/masks-{sparsity}"))
+        made.append(_placed(["method=dense", f"task={task}", *model, *read], out, f"{task}/dense"))
     return made
 
 
@@ -165,10 +168,8 @@ def count(sweep: Sequence[str]) -> int:
 def refuse_unusable(sweep: Sequence[str], compose: Callable[..., Any]) -> None:
     """Raise BadInput for a task, value, file or run of a sweep that cannot be used, before anything is trained."""
     words = [word for word in sweep[1:] if not key(word).startswith("hydra") or key(word) == "hydra.searchpath"]
-    first = [overrides.axis(word)[0] for word in words if key(word) != "task"]
-    for task in values(words, "task"):
-        fields, _ = compose([*first, f"task={task}"])
-        inputs.check(fields)
+    fields, _ = compose([overrides.axis(word)[0] for word in words])
+    inputs.check(fields)
 
 
 def carry_out(sweep: Sequence[str]) -> int:

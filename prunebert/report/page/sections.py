@@ -18,6 +18,7 @@ from prunebert.report.page import (
     scores,
     spectral,
     subgroups,
+    transfer,
     tuning,
 )
 from prunebert.report.page.drawings import Draw
@@ -43,6 +44,7 @@ def sections(asked: Study, draw: Draw, troubles: list[Trouble]) -> list[Section]
         elsewhere.section(asked, draw),
         calibration.section(asked, draw, troubles),
         subgroups.section(asked, draw),
+        transfer.section(asked, draw, troubles),
         costs.section(asked, draw),
         masks.left_section(asked, draw, troubles),
         spectral.section(asked, draw, troubles),

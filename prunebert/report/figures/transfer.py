@@ -1,0 +1,90 @@
+"""Draw the scores of transferred masks, source × target, beside the overlap of the same masks."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from prunebert.analysis.transfer import Cell, Matrix, Target
+from prunebert.drawing import scales
+from prunebert.drawing.labels import POINTS, add_title, fit
+from prunebert.drawing.theme import WIDTH, Theme
+from prunebert.errors import visible
+from prunebert.system.names import brief
+
+SIZE = 7.0  # of the font of labels in points
+TEXT = 6.0  # of the numbers in cells
+ROW = 0.3  # inches, the height of a row
+NAME = 1.75  # inches beside a panel, for the rows' names
+LINES = 2  # of a row's name
+ABOVE = 0.9  # inches above and below the panels
+MAX_ROWS = 40  # of a figure; more have their numbers in the table alone
+SHARES = "Blues"
+
+
+def rows_of(matrix: Matrix) -> list[tuple[str, dict[Target, Cell]]]:
+    """Return the rows of the score panel: dense, each source and its shuffled masks, and the constant baseline."""
+    rows = [("dense", dict(matrix.dense))]
+    for source in matrix.sources:
+        for name, scores in ((source, matrix.scores), ("shuffled", matrix.shuffled)):
+            rows.append((name, {target: cell for (of, target), cell in scores.items() if of == source}))
+    return [*rows, ("constant baseline", {target: Cell(x, None, 1) for target, x in matrix.constants.items()})]
+
+
+def shares(matrix: Matrix) -> np.ndarray:
+    """Return each score's place between the column's lowest (0) and highest (1), in the order of `rows_of`."""
+    rows = rows_of(matrix)
+    values = np.array([[of[t].mean if t in of else np.nan for t in matrix.targets] for _, of in rows], dtype=float)
+    low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+    return (values - low) / np.where(high > low, high - low, 1.0)
+
+
+def draw_transfer(matrix: Matrix, overlap: np.ndarray | None, *, theme: Theme) -> Figure:
+    """Draw two panels: the scores, and the overlap of the masks.
+
+    Args:
+        matrix: see `analysis.transfer.matrices`.
+        overlap: sources × sources, see `analysis.transfer.overlaps`; None draws the scores alone.
+        theme: the figure's colours.
+    """
+    rows = rows_of(matrix)
+    panels = 1 if overlap is None else 2
+    figure = Figure(figsize=(WIDTH, ROW * len(rows) + ABOVE))
+    grid = figure.subplots(1, panels, squeeze=False)[0]
+    _scores(grid[0], matrix, rows, WIDTH / panels - NAME)
+    if overlap is not None:
+        _overlap(grid[1], matrix.sources, overlap)
+    figure.set_figheight(figure.get_figheight() + add_title(figure, f"Transfer: {matrix.way}"))
+    return figure
+
+
+def _scores(axes: Axes, matrix: Matrix, rows: list[tuple[str, dict[Target, Cell]]], room: float) -> None:
+    image = axes.imshow(shares(matrix), vmin=0, vmax=1, cmap=SHARES, aspect="auto")
+    width = room / len(matrix.targets) * POINTS
+    texts = [[_text(of[t], width) if t in of else "–" for t in matrix.targets] for _, of in rows]
+    scales.write_values(axes, image, texts, TEXT)
+    names = [fit(visible(name), (NAME - 0.2) * POINTS, SIZE, LINES) for name, _ in rows]
+    axes.set_yticks(range(len(rows)), names, fontsize=SIZE)
+    labels = [fit(visible(f"{t.name} {t.metric}"), width, SIZE, 3) for t in matrix.targets]
+    axes.set_xticks(range(len(labels)), labels, fontsize=SIZE)
+    axes.set_title("scores on the targets", fontsize=SIZE + 1)
+    axes.spines[:].set_visible(False)
+
+
+def _text(cell: Cell, width: float) -> str:
+    """Return the mean, with the standard deviation below it where that has room."""
+    mean = f"{cell.mean:.3f}"
+    return mean if cell.sd is None or width < 8 * TEXT / 2 else f"{mean}\n± {cell.sd:.3f}"
+
+
+def _overlap(axes: Axes, sources: list[str], overlap: np.ndarray) -> None:
+    limits = scales.OVERLAP_LIMITS
+    image = axes.imshow(overlap, vmin=limits[0], vmax=limits[1], cmap=scales.OVERLAP_MAP, aspect="auto")
+    texts = [["–" if x != x else f"{round(x, 2) + 0:.2f}" for x in line] for line in overlap]
+    scales.write_values(axes, image, texts, TEXT)
+    names = [fit(f"{i}: {visible(brief(s, 60))}", (NAME - 0.2) * POINTS, SIZE, LINES) for i, s in enumerate(sources, 1)]
+    axes.set_yticks(range(len(sources)), names, fontsize=SIZE)
+    axes.set_xticks(range(len(sources)), [str(i) for i in range(1, len(sources) + 1)], fontsize=SIZE)
+    axes.set_title("overlap beyond chance", fontsize=SIZE + 1)
+    axes.spines[:].set_visible(False)
