@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from prunebert.analysis.transfer import Cell, Matrix, Target
 from prunebert.drawing import scales
@@ -52,18 +53,18 @@ def draw_transfer(matrix: Matrix, overlap: np.ndarray | None, *, theme: Theme) -
     panels = 1 if overlap is None else 2
     figure = Figure(figsize=(WIDTH, ROW * len(rows) + ABOVE))
     grid = figure.subplots(1, panels, squeeze=False)[0]
-    _scores(grid[0], matrix, rows, WIDTH / panels - NAME)
+    _scores(grid[0], matrix, rows, WIDTH / panels - NAME, theme)
     if overlap is not None:
-        _overlap(grid[1], matrix.sources, overlap)
+        _overlap(grid[1], matrix.sources, overlap, theme)
     figure.set_figheight(figure.get_figheight() + add_title(figure, f"Transfer: {matrix.way}"))
     return figure
 
 
-def _scores(axes: Axes, matrix: Matrix, rows: list[tuple[str, dict[Target, Cell]]], room: float) -> None:
+def _scores(axes: Axes, matrix: Matrix, rows: list[tuple[str, dict[Target, Cell]]], room: float, theme: Theme) -> None:
     image = axes.imshow(shares(matrix), vmin=0, vmax=1, cmap=SHARES, aspect="auto")
     width = room / len(matrix.targets) * POINTS
-    texts = [[_text(of[t], width) if t in of else "–" for t in matrix.targets] for _, of in rows]
-    scales.write_values(axes, image, texts, TEXT)
+    texts = [[_text(of[t], width) if t in of else "" for t in matrix.targets] for _, of in rows]
+    _write(axes, image, texts, theme)
     names = [fit(visible(name), (NAME - 0.2) * POINTS, SIZE, LINES) for name, _ in rows]
     axes.set_yticks(range(len(rows)), names, fontsize=SIZE)
     labels = [fit(visible(f"{t.name} {t.metric}"), width, SIZE, 3) for t in matrix.targets]
@@ -72,17 +73,26 @@ def _scores(axes: Axes, matrix: Matrix, rows: list[tuple[str, dict[Target, Cell]
     axes.spines[:].set_visible(False)
 
 
+def _write(axes: Axes, image: AxesImage, texts: list[list[str]], theme: Theme) -> None:
+    """Write the texts into the cells; an empty one becomes a dash, on paper."""
+    scales.write_values(axes, image, texts, TEXT)
+    for row, line in enumerate(texts):
+        for column, text in enumerate(line):
+            if not text:
+                axes.text(column, row, "–", ha="center", va="center", fontsize=TEXT, color=theme.ink)
+
+
 def _text(cell: Cell, width: float) -> str:
     """Return the mean, with the standard deviation below it where that has room."""
     mean = f"{cell.mean:.3f}"
     return mean if cell.sd is None or width < 8 * TEXT / 2 else f"{mean}\n± {cell.sd:.3f}"
 
 
-def _overlap(axes: Axes, sources: list[str], overlap: np.ndarray) -> None:
+def _overlap(axes: Axes, sources: list[str], overlap: np.ndarray, theme: Theme) -> None:
     limits = scales.OVERLAP_LIMITS
     image = axes.imshow(overlap, vmin=limits[0], vmax=limits[1], cmap=scales.OVERLAP_MAP, aspect="auto")
-    texts = [["–" if x != x else f"{round(x, 2) + 0:.2f}" for x in line] for line in overlap]
-    scales.write_values(axes, image, texts, TEXT)
+    texts = [["" if x != x else f"{round(x, 2) + 0:.2f}" for x in line] for line in overlap]
+    _write(axes, image, texts, theme)
     names = [fit(f"{i}: {visible(brief(s, 60))}", (NAME - 0.2) * POINTS, SIZE, LINES) for i, s in enumerate(sources, 1)]
     axes.set_yticks(range(len(sources)), names, fontsize=SIZE)
     axes.set_xticks(range(len(sources)), [str(i) for i in range(1, len(sources) + 1)], fontsize=SIZE)

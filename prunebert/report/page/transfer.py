@@ -43,7 +43,7 @@ def section(asked: Study, draw: Draw, troubles: list[Trouble]) -> Section:
         if len(rows_of(matrix)) <= MAX_ROWS:
             figure = drawing(f"transfer {matrix.way}", f"{matrix.way}. {CAPTION}", partial(draw_transfer, matrix, overlap))
             inner.append(Part(figure=draw(figure)))
-        parts.append(Part(heading=matrix.way, parts=inner))
+        parts.append(Part(heading=matrix.way[:1].upper() + matrix.way[1:], parts=inner))
     return Section("Transfer of masks", "transfer", [Part(text=TEXT), *parts] if parts else [])
 
 

@@ -1,0 +1,80 @@
+"""Test the matrix of transferred masks against means by hand."""
+
+import statistics
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from prunebert.analysis import comparison, transfer
+from prunebert.analysis.transfer import Target
+
+
+def run(name, score, source=("smp", "sst2", 0), task="rte", **changes):
+    """Return the directory and the result of a run; source: method, task and seed of the run of its masks."""
+    method, origin, seed = source or ("", "", 0)
+    shuffled, train = changes.pop("shuffled", False), changes.pop("train", "all")
+    settings = {"shuffled": shuffled, "train": train, "start": "pretrained", "head": "linear"}
+    row = {"task": task, "metric": "accuracy", "score": score, "majority_score": 0.5, "sparsity": 0.9}
+    row |= {"weights_hash": "w", "prunable": "encoder", "fit": "quick", "distill": "none", "augment": "none"}
+    row |= {"settings": settings, "data": {"fingerprint": {"train": "t", "validation": task}}, "identity": name}
+    if source:
+        row["masks_from"] = {"method": method, "task": origin, "seed": seed, "sparsity": 0.9}
+    return Path(name), row | changes
+
+
+def dense(name, score, **changes):
+    return run(name, score, source=None, sparsity=0.0, **changes)
+
+
+RTE = Target("rte", "accuracy")
+
+
+def test_cells_are_means_over_the_seeds_of_target_and_source():
+    scores = [0.6, 0.7, 0.9]
+    runs = [run(f"r{i}", x, ("smp", "sst2", i % 2)) for i, x in enumerate(scores)]
+    runs += [run("s", 0.55, shuffled=True), dense("d0", 0.8), dense("d1", 0.84), run("own", 0.75, task="sst2")]
+    (matrix,) = transfer.matrices(runs)
+    cell = matrix.scores["smp, sst2", RTE]
+    assert (cell.mean, cell.sd, cell.n) == pytest.approx((np.mean(scores), np.std(scores, ddof=1), 3))
+    assert matrix.scores["smp, sst2", Target("sst2", "accuracy")].n == 1
+    assert matrix.shuffled["smp, sst2", RTE].mean == 0.55 and matrix.shuffled["smp, sst2", RTE].sd is None
+    assert matrix.dense[RTE].mean == pytest.approx(0.82) and matrix.constants[RTE] == 0.5
+    assert matrix.sources == ["smp, sst2"] and [t.name for t in matrix.targets] == ["rte", "sst2"]
+    assert sorted(map(str, matrix.masks)) == ["r0", "r1"]  # one directory for each mask
+
+
+def test_other_ways_and_budgets_are_other_matrices_and_a_repeated_run_counts_once():
+    twice = run("elsewhere", 0.6, identity="a")
+    runs = [run("a", 0.6), twice, run("h", 0.5, train="head"), run("long", 0.7, fit="paper"), dense("d", 0.9)]
+    found = {matrix.way: matrix for matrix in transfer.matrices(runs)}
+    both = "weights and head trained, from the pre-trained weights"
+    assert set(found) == {f"{both}, fit quick", f"{both}, fit paper"} | {
+        "only the head trained, on the pre-trained weights, fit quick"
+    }
+    assert found[f"{both}, fit quick"].scores["smp, sst2", RTE].n == 1
+    assert found[f"{both}, fit quick"].dense[RTE].mean == 0.9 and not found[f"{both}, fit paper"].dense
+
+
+def test_sets_of_rows_and_sparsities_that_share_a_name_are_told_apart():
+    other_rows = {"fingerprint": {"train": "t", "validation": "others"}}
+    sparse = {"method": "smp", "task": "sst2", "seed": 0, "sparsity": 0.5}
+    runs = [run("a", 0.6), run("b", 0.7, data=other_rows), run("c", 0.8, masks_from=sparse)]
+    (matrix,) = transfer.matrices(runs)
+    assert len({target.name for target in matrix.targets}) == 2
+    assert all(target.name.startswith("rte (rows-") for target in matrix.targets)
+    assert matrix.sources == ["smp, sst2, sparsity 0.5", "smp, sst2, sparsity 0.9"]
+
+
+def test_runs_without_masks_of_others_and_tuning_make_no_matrix():
+    assert transfer.matrices([dense("d", 0.9), run("m", 0.8, source=None), run("t", 0.7, tuning={"try": 0})]) == []
+
+
+def test_overlaps_are_means_over_pairs_of_different_masks(monkeypatch):
+    values = np.array([[1, 0.2, 0.4], [0.2, 1, 0.8], [0.4, 0.8, 1]])
+    paths = [Path(name) for name in "abc"]
+    monkeypatch.setattr(comparison, "beyond_chance", lambda runs: (list(runs), values, ["c is damaged"]))
+    masks = dict(zip(paths, ["one", "one", "two"], strict=True))
+    square, messages = transfer.overlaps(masks, dict.fromkeys(paths), ["one", "two"])
+    assert square[0].tolist() == pytest.approx([0.2, statistics.mean([0.4, 0.8])])
+    assert square[1, 0] == pytest.approx(0.6) and np.isnan(square[1, 1]) and messages == ["c is damaged"]
