@@ -21,8 +21,8 @@ from prunebert.system.table import Column, say_wrapped
 if TYPE_CHECKING:
     from prunebert.analysis.transfer import Cell, Matrix
 
-DESCRIPTION = """Use the masks of finished runs on other tasks, and print a matrix of scores (source × target) beside the
-overlap of the same masks.
+DESCRIPTION = """Use the masks of finished runs on other tasks. Print the scores, source × target, beside the overlap of
+the same masks.
 
   prunebert transfer multirun/DATE/TIME task=mnli,rte fit=quick seed=0,1
   prunebert transfer RUN RUN task=sst2 --train head
@@ -120,7 +120,9 @@ def show(out: Path, wide: bool = False) -> None:
         say_wrapped(f"Scores, source × target: {matrix.way}")
         _show_scores(matrix, wide)
         if len(matrix.sources) > 1:
-            square, messages = transfer.overlaps(matrix.masks, {path: runs[path] for path in matrix.masks}, matrix.sources)
+            square, messages = transfer.overlaps(
+                matrix.masks, {path: runs[path] for path in matrix.masks}, matrix.sources
+            )
             say("")
             say("Overlap of the same masks beyond chance (1: equal, 0: as by chance)")
             names = [f"({i}) {visible(source)}" for i, source in enumerate(matrix.sources, 1)]

@@ -1,7 +1,7 @@
 """Fixed mask: train on a task under the mask that another run found. It measures how well a mask transfers.
 
-Chen et al. 2020 (masks of one task, re-trained on another from the pre-trained weights); Liu et al. 2022 (TAMT) use
-task-agnostic masks in the same way. Read from both codes.
+Chen et al. 2020 use masks of one task on another, on the pre-trained weights. Liu et al. 2022 (TAMT) do so with
+task-agnostic masks. Both are read from their code, as for [IMP](imp.md) and [TAMT](tamt.md).
 
     M from the source,   then min over θ of L(f(x; θ ⊙ M)),   θ starts at θ₀ or at the source's θ,   M fixed
 
@@ -11,7 +11,7 @@ shuffled=true: the mask is shuffled within every matrix, so each matrix keeps as
 
 Deviations
 ----------
-- Chen et al. keep the source's allocation and its zeros in place by the pruning hooks of torch. Here W ⊙ M is used.
+- start=run, train=head and shuffled=true are ours.
 - Batches hold texts of similar length, as [for movement pruning](movement.md#deviations-from-the-paper-and-its-code).
 
 Cost

@@ -26,7 +26,19 @@ from prunebert.settings import former, signature
 from prunebert.system.names import brief
 
 METHOD_ORDER = (
-    *("dense", "random", "fixed_mask", "magnitude", "imp", "gmp", "gmp_star", "movement", "soft_movement", "platon", "l0"),
+    *(
+        "dense",
+        "random",
+        "fixed_mask",
+        "magnitude",
+        "imp",
+        "gmp",
+        "gmp_star",
+        "movement",
+        "soft_movement",
+        "platon",
+        "l0",
+    ),
     *("obert", "snip", "rigl", "sparsebert", "tamt", "sparse_transfer", "abp", "masking", "smp"),
 )
 MAX_WORD = 120  # characters of each part of a table's name

@@ -34,14 +34,18 @@ def section(asked: Study, draw: Draw, troubles: list[Trouble]) -> Section:
     troubles: masks that cannot be read are appended here.
     """
     rows = {Path(directory): row for directory, row in zip(asked.runs["directory"], asked.runs["row"], strict=True)}
-    on_disk = {Path(d) for d, has_files in zip(asked.runs["directory"], asked.runs["has_files"], strict=True) if has_files}
+    on_disk = {
+        Path(d) for d, has_files in zip(asked.runs["directory"], asked.runs["has_files"], strict=True) if has_files
+    }
     parts = []
     for matrix in matrices(rows.items()):
         inner = [Part(table=scores(matrix))]
         masks = {path: source for path, source in matrix.masks.items() if path in on_disk}
         overlap = _overlap(matrix, masks, rows, troubles)
         if len(rows_of(matrix)) <= MAX_ROWS:
-            figure = drawing(f"transfer {matrix.way}", f"{matrix.way}. {CAPTION}", partial(draw_transfer, matrix, overlap))
+            figure = drawing(
+                f"transfer {matrix.way}", f"{matrix.way}. {CAPTION}", partial(draw_transfer, matrix, overlap)
+            )
             inner.append(Part(figure=draw(figure)))
         parts.append(Part(heading=matrix.way[:1].upper() + matrix.way[1:], parts=inner))
     return Section("Transfer of masks", "transfer", [Part(text=TEXT), *parts] if parts else [])

@@ -65,7 +65,12 @@ def matrix(sources, tasks):
 
 def test_colours_go_from_the_lowest_to_the_highest_score_of_a_column():
     found = shares(matrix(["one"], ["x", "y"]))
-    assert [name for name, _ in rows_of(matrix(["one"], ["x", "y"]))] == ["dense", "one", "shuffled", "constant baseline"]
+    assert [name for name, _ in rows_of(matrix(["one"], ["x", "y"]))] == [
+        "dense",
+        "one",
+        "shuffled",
+        "constant baseline",
+    ]
     assert found[:, 0] == pytest.approx([1, 0.25, np.nan, 0], nan_ok=True)  # of .9, .6, none, .5
     assert found[:, 1] == pytest.approx([np.nan, 1, np.nan, 0], nan_ok=True)  # of none, .7, none, .5
 
@@ -74,7 +79,9 @@ def test_the_figure_writes_every_score_and_overlap():
     overlap = np.array([[np.nan, 0.25], [0.25, 0.5]])
     scores, beside = draw_transfer(matrix(["one", "two"], ["x"]), overlap, theme=LIGHT).axes
     written = [text.get_text() for text in scores.texts]
-    assert written.count("0.600\n± 0.010") == 2 and written.count("–") == 2 and "0.900" in written and "0.500" in written
+    assert (
+        written.count("0.600\n± 0.010") == 2 and written.count("–") == 2 and "0.900" in written and "0.500" in written
+    )
     assert sorted(text.get_text() for text in beside.texts) == ["0.25", "0.25", "0.50", "–"]
 
 
