@@ -172,6 +172,11 @@ def _as_they_are(sources: Sequence[Source], words: Sequence[str], compose: Compo
 
     if start != "pretrained":
         raise BadInput(f"--start={start}: with --train none the run's own weights are used; leave --start out")
+    for word in words:
+        if transfer_runs.key(word).split(".")[0] not in (*evaluate.GROUPS, "hydra"):
+            raise BadInput(
+                f"{word}: --train none trains nothing, so only keys of {', '.join(evaluate.GROUPS)} are read"
+            )
     tasks = transfer_runs.values(words, "task")
     others = [word for word in words if transfer_runs.key(word) != "task"]
     for task in tasks:

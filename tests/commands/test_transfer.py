@@ -65,6 +65,7 @@ def runs(finished, tmp_path, monkeypatch):
         (["magnitude"], ["task=nope"], r"^task=nope: allowed are"),
         (["magnitude"], ["task=rte", "fit.steps=-1"], r"^fit.steps=-1"),
         (["magnitude"], ["task=rte", "task.data_dir=nowhere"], r"nowhere"),
+        (["magnitude"], ["task=rte", "--train=none", "fit=quick"], r"^fit=quick: --train none trains nothing"),
         (["magnitude"], ["task=rte", "--train=none", "--start=run"], r"^--start=run: with --train none"),
     ],
 )
@@ -104,6 +105,7 @@ def test_the_matrix_is_that_of_ordinary_runs_and_a_second_call_trains_nothing(
     times = {file: file.stat().st_mtime_ns for file in (tmp_path / "transfer").rglob("result.json")}
     again = prunebert("transfer", *names, *words, "--train=head", COLUMNS="100")
     assert again.returncode == 0 and times == {file: file.stat().st_mtime_ns for file in times}
-    as_they_are = prunebert("transfer", names[0], *words, "--train=none")
+    read = [word for word in words if word.startswith(("task", "impl"))]
+    as_they_are = prunebert("transfer", names[0], *read, "--train=none")
     own = json.loads((Path(names[0]) / "result.json").read_text())["score"]
     assert as_they_are.returncode == 0 and f"{own:.4f}" in as_they_are.stdout.split("Scores")[1]
