@@ -34,7 +34,9 @@ COMMANDS = {
         "prunebert.commands.barrier:main", "RUN RUN", "evaluate the line between two finished runs", composes=True
     ),
     "report": Command("prunebert.report.entry:main", "DIR", "write tables, tests and figures of all runs below DIR"),
-    "export": Command("prunebert.commands.export:main", "RUN OUT", "write a folder that transformers loads"),
+    "export": Command(
+        "prunebert.commands.export:main", "RUN OUT", "write a folder that transformers loads", composes=True
+    ),
     "evaluate": Command(
         "prunebert.commands.evaluate:main", "RUN task=…", "evaluate a finished run on other data", composes=True
     ),

@@ -167,6 +167,12 @@ def score_run(run: Loaded, fields: dict[str, Any], build: Callable[..., Any], gi
     }
 
 
+def own_task(run: Loaded, root: Path, compose: Compose) -> Task:
+    """Return the task that the run in `root` was evaluated on. Raises BadInput if its data cannot be read."""
+    fields, build = composed_task(root, run.facts, [], compose)
+    return build_task(run, _complete(fields["task"], run.form, set()), build)
+
+
 def _key(override: str) -> str:
     return override.lstrip("+~").partition("=")[0]
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from prunebert.commands import export_model
+from prunebert.commands import export_model, export_onnx
 from prunebert.commands.info import DENOMINATORS
 from prunebert.network.interface import Form
 from prunebert.runs.load import Loaded
@@ -36,12 +36,13 @@ SEVERAL = (
 IMPORTS = {"AutoModel": "from safetensors.torch import load_file\nfrom torch.nn.functional import linear, relu\n"}
 
 
-def card(run: Loaded, out: str) -> str:
+def card(run: Loaded, out: str, graph: dict[str, Any] | None = None) -> str:
     """Return the README in Markdown, with the front matter that the Hugging Face hub reads.
 
     Args:
         run: the exported run.
         out: the folder's name, for the example.
+        graph: what the check of model.onnx found, if the folder has one.
     """
     facts, auto_class = run.facts, export_model.auto_class(run)
     sparsities = "\n".join(f"| {name} | {facts[key]:.6f} |" for key, name in DENOMINATORS.items())
@@ -61,7 +62,7 @@ tags: [pruning, prunebert]
 
 ```python
 {_snippet(run, auto_class, out)}```
-
+{_graph(run, graph) if graph else ""}
 Removed weights are stored as zeros, so the file is as large as the dense one. The fraction removed:
 
 | of | sparsity |
@@ -77,6 +78,24 @@ On the run's evaluation data, seed {facts["seed"]}:
 Made by prunebert {facts["versions"]["prunebert"]} with
 
     {facts["command"]}
+"""
+
+
+def _graph(run: Loaded, graph: dict[str, Any]) -> str:
+    """Return a section about model.onnx."""
+    shape = "[texts, outputs]"
+    if run.form.masked_lm:
+        shape = "[texts, length, vocabulary]"
+    elif run.form.every_token:
+        shape = "[texts, length, outputs]"
+    elif run.form.choices:
+        shape = "[texts, 1], a score for each pair of a question and a choice"
+    checks = "\n\n".join(export_onnx.lines(graph))
+    return f"""
+`{graph["file"]}` has the same network with its head. Its inputs are the tokenizer's, [texts, length] each, of any size.
+Its output `logits` is {shape}.
+
+{checks}
 """
 
 

@@ -57,7 +57,7 @@ def exported(finished, families, text, tmp_path_factory):
         if key not in folders:
             overrides = [w for w in words if w != "corpus"] + (text if "corpus" in words else [])
             run = finished(f"model.name={families[family]}", *overrides)
-            main([str(run), str(root / str(len(folders)))])
+            main([str(run), str(root / str(len(folders)))], compose=None)
             folders[key] = run, root / str(len(folders))
         return folders[key]
 

@@ -74,7 +74,7 @@ def test_a_run_exports_loads_and_combines(cli, words, tmp_path, family):
     status, printed = cli(*words(family, "magnitude", "sparsity=0.5", "prunable=encoder_pooler_embeddings"))
     assert status == 0, printed
     run, out = tmp_path / "run", tmp_path / "out"
-    export([str(run), str(out)])
+    export([str(run), str(out)], compose=None)
     family_names = models.FAMILIES[family]
     model, info = transformers.AutoModelForSequenceClassification.from_pretrained(
         out, output_loading_info=True, attn_implementation=family_names.attention
