@@ -220,7 +220,9 @@ def _replace(model: nn.Module, path: str, module: nn.Module) -> None:
     setattr(model.get_submodule(parent), name, module)
 
 
-def size(model: nn.Module) -> int:
-    """Return the bytes of a model's weights. A shared weight counts once."""
+def size(model: Any) -> int:
+    """Return the bytes of a model's weights. A shared weight counts once. Of another runtime it is what it reports."""
+    if not isinstance(model, nn.Module):
+        return int(model.bytes)
     csr = sum(m.bytes for m in model.modules() if isinstance(m, CsrLinear))
     return csr + sum(p.numel() * p.element_size() for p in model.parameters())

@@ -3,13 +3,13 @@
 import copy
 import json
 
-import numpy as np
 import pytest
 import torch
 import transformers
 
 import prunebert
-from prunebert.commands import bench, bench_models
+from prunebert.commands import bench, bench_cells, bench_models
+from prunebert.commands.bench_verdicts import DENSE
 from prunebert.network.families import FAMILIES
 from tests.toys import save_model
 
@@ -74,7 +74,7 @@ def test_a_csr_layer_is_the_dense_layer():
 )
 def test_the_timed_variants_are_the_exported_model(finished, words):
     run = prunebert.load(finished(*words))
-    models, summary = bench.variants(run)
+    models, _, summary = bench_cells.variants(run)
     inputs = {"input_ids": torch.randint(5, 60, (4, 12)), "attention_mask": torch.ones(4, 12, dtype=torch.long)}
     with torch.no_grad():
         outputs = {name: model.eval()(**inputs)[0] for name, model in models.items()}
@@ -91,53 +91,51 @@ def test_bench_prints_percentiles_hardware_and_a_verdict(finished, cli, tmp_path
     monkeypatch.setattr(bench.os, "cpu_count", lambda: 4)
     run = finished("method=smp", "sparsity=0.9")
     words = ["--batch", "1,3", "--length", "9", "--repeats", "6", "--threads", "1", "--out", "x.json"]
-    status, printed = cli("bench", str(run), *words)
+    status, printed = cli("bench", str(run), *words, "--variants", "bf16,csr,removed,removed+csr")
     assert status == 0, printed
     result = json.loads((tmp_path / "x.json").read_text())
     assert f"torch {torch.__version__}" in result["hardware"] and result["hardware"] in printed.replace("\n", " ")
     assert "the machine was busy (load 7.2 on 4 cores), so these times are only rough" in printed
     assert "the vocabulary" not in printed and "encoder without its head" in printed
-    assert [(c["batch"], c["length"], c["repetitions"]) for c in result["cells"]] == [(1, 9, 6), (3, 9, 6)]
+    cells = [(c["batch"], c["length"], c["threads"], c["repetitions"]) for c in result["cells"]]
+    assert cells == [(1, 9, 1, 6), (3, 9, 1, 6)] and result["not_timed"] == {}
     for timing in result["cells"]:
-        assert list(timing["variants"]) == ["dense", "zeros", "csr", "removed", "removed+csr"]
-        for row in timing["variants"].values():
+        assert list(timing["variants"]) == ["dense", "zeros", "bf16", "csr", "removed", "removed+csr"]
+        best = timing["best_dense"]
+        assert best in ("dense", "zeros", "bf16") and timing["variants"][best]["times_best_dense"] == [1.0] * 3
+        assert min(timing["variants"], key=lambda n: timing["variants"][n]["p50_ms"] + 1e9 * (n not in DENSE)) == best
+        for name, row in timing["variants"].items():
             assert 0 < row["p50_ms"] <= row["p90_ms"] <= row["p99_ms"] and row["bytes"] > 0
             assert row["texts_per_second"] == pytest.approx(timing["batch"] / row["p50_ms"] * 1e3)
-            assert row["output_differs_by"] < 1e-5 or row is timing["variants"]["dense"]
-
-
-def test_the_measured_times_are_reported(finished, monkeypatch):
-    """With a clock that gives every variant its own time, the percentiles and factors are those of the clock."""
-    models, _ = bench.variants(prunebert.load(finished("method=smp", "sparsity=0.9")))
-    numbers = {id(m): i + 1 for i, m in enumerate(models.values())}
-    calls = dict.fromkeys(numbers.values(), 0)
-
-    def clock(model, inputs, device):
-        number = numbers[id(model)]
-        calls[number] += 1
-        return number * (1 + calls[number])
-
-    monkeypatch.setattr(bench, "_time", clock)
-    timing = bench.measure(models, 2, 8, repeats=20, seconds=60)
-    series = np.arange(2, 22)
-    for i, row in enumerate(timing["variants"].values(), 1):
-        assert row["p50_ms"] == pytest.approx(np.median(series) * i * 1e3)
-        assert row["p99_ms"] == pytest.approx(np.percentile(series, 99) * i * 1e3)
-        assert row["times_dense"] == pytest.approx([i, i, i])
+            assert row["labels"] == timing["batch"]
+            if name not in ("dense", "bf16"):
+                assert row["output_differs_by"] < 1e-5 and row["same_labels"] == row["labels"]
+        rounded = timing["variants"]["bf16"]
+        assert (
+            1e-5 < rounded["output_differs_by"] < 0.1 and rounded["bytes"] * 2 == timing["variants"]["zeros"]["bytes"]
+        )
 
 
 @pytest.mark.parametrize(
-    ("factor", "text"),
-    [
-        ([2.0, 1.8, 2.2], "2.00 times SLOWER (1.80 to 2.20)"),
-        ([0.5, 0.4, 0.8], "2.00 times faster (1.25 to 2.50)"),
-        ([1.0, 0.96, 1.04], "no difference"),
-        ([1.2, 0.9, 1.5], "uncertain (0.90 to 1.50 of its time)"),
-        ([1.06, 1.02, 1.1], "uncertain (1.02 to 1.10 of its time)"),
-    ],
+    ("words", "cores", "counts"),
+    [("1,all", 4, [1, 4]), ("1,all", 1, [1]), ("all", 3, [3]), ("2,1", 8, [2, 1])],
 )
-def test_verdicts(factor, text):
-    assert bench.verdict(factor) == text
+def test_numbers_of_threads(words, cores, counts, monkeypatch):
+    monkeypatch.setattr(bench, "cores", lambda: cores)
+    assert bench._threads(words) == counts
+
+
+def test_what_predicts_labels_in_the_timed_part(finished):
+    """The labels of an output are those that the loaded run predicts."""
+    texts = ["the good film", "a dull plot and a bright scene", "bad"]
+    for words in (("method=smp", "sparsity=0.9"), ("method=magnitude", "sparsity=0.9")):
+        run = prunebert.load(finished(*words))
+        inputs = run.tokenizer(texts, padding=True, return_tensors="pt")
+        with torch.no_grad():
+            output = bench_cells.variants(run)[0]["zeros"](**inputs)[0]
+            predicted = bench_cells.labels(run)(output)
+        assert predicted.tolist() == run.logits(texts).argmax(-1).tolist()
+    assert bench_cells.labels(prunebert.load(finished("method=abp", "sparsity=0.9"))) is None
 
 
 def test_bad_input_is_one_line(finished, cli):
@@ -149,7 +147,9 @@ def test_bad_input_is_one_line(finished, cli):
         ([run, "--length", "65"], "reads at most 64 tokens"),
         ([run, "--repeats", "2"], "--repeats=2: must be at least 5"),
         ([run, "--device", "tpu"], "impl.device=tpu"),
-        ([run, "--threads", "0"], "impl.threads=0"),
+        ([run, "--threads", "0"], "--threads=0: must be all, or whole numbers of at least 1"),
+        ([run, "--threads", "1,some"], "--threads=1,some: must be all, or"),
+        ([run, "--variants", "csr,bf15"], "--variants=bf15: allowed are all, dense, zeros, bf16"),
         ([run, "--out", "nowhere/x.json"], "--out=nowhere/x.json: the folder nowhere does not exist"),
         ([], "required: RUN; usage: prunebert bench"),
     ):

@@ -8,7 +8,7 @@ import torch
 from transformers.activations import ACT2FN
 
 import prunebert
-from prunebert.commands import bench, bench_models
+from prunebert.commands import bench_cells, bench_models
 from prunebert.commands.bench_models import Removed
 from prunebert.network import fused
 from prunebert.network.families import FAMILIES
@@ -101,7 +101,7 @@ def test_a_csr_layer_without_a_bias_is_the_dense_layer():
 def test_the_timed_variants_of_fused_matrices_are_the_exported_model(finished, tmp_path_factory):
     folder = small.save(tmp_path_factory.mktemp("bench") / "modernbert", "modernbert", num_hidden_layers=2)
     directory = finished("method=magnitude", "sparsity=0.9", f"model.name={folder}")
-    models, summary = bench.variants(prunebert.load(directory))
+    models, _, summary = bench_cells.variants(prunebert.load(directory))
     ids = torch.arange(5, 29).reshape(2, -1)
     with torch.no_grad():
         outputs = {name: model.eval()(input_ids=ids)[0] for name, model in models.items()}

@@ -64,11 +64,20 @@ def test_mask_info(width, tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_bench(width, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(width))
-    times = {"dense": [1.0] * 3, "zeros": [1.0, 0.5, 1.5], "removed+csr": [0.5, 0.4, 0.6]}
+    times = {"dense": [1.0] * 3, "bf16": [1.0, 0.5, 1.5], "removed openvino bf16": [0.5, 0.4, 0.6]}
     numbers = {"p50_ms": 12345.67, "p90_ms": 23456.78, "p99_ms": 34567.89, "texts_per_second": 1234.5, "bytes": 4e8}
-    rows = {name: numbers | {"times_dense": interval} for name, interval in times.items()}
-    bench._print_table({"batch": 1, "length": 128, "repetitions": 50, "variants": rows}, wide=False)
+    numbers |= {"output_differs_by": 0.0123, "labels": 8, "same_labels": 7}
+    rows = {name: numbers | {"times_dense": [0.25] * 3, "times_best_dense": t} for name, t in times.items()}
+    timing = {"batch": 1, "length": 128, "threads": 2, "repetitions": 50, "variants": rows, "best_dense": "dense"}
+    bench.print_cell(timing | {"noise": [1.01, 0.98, 1.08]}, wide=False)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "1 text of 128 tokens, 50 repetitions" and max(map(len, lines)) <= width
-    assert lines[5].startswith("removed+csr  12345.67") and lines[5].endswith("2.00 times faster (1.67 to 2.50)")
-    assert ("34567.89" in lines[5]) == (width >= 100)
+    assert max(map(len, lines)) <= width
+    assert lines[0] == "1 text of 128 tokens, 2 threads, 50 repetitions"
+    row = next(line for line in lines if line.endswith("(1.67 to 2.50)") and "12345.67" in line)
+    assert row.endswith("2.00 times faster (1.67 to 2.50)") and ("4.00x" in row) == (width >= 80)
+    assert row.startswith("removed openvino bf16") == (width >= 80) and ("34567.89" in row) == (width >= 100)
+    text = " ".join(lines)
+    assert "noise: dense timed twice differs by 1.0% (0.98 to 1.08 of its time); less than 8% is no difference" in text
+    assert "bf16 predicts 7 of 8 labels as zeros does" in text and "dense predicts" not in text
+    bench.print_cell(timing | {"noise": [1.0, 0.5, 1.0]}, wide=False)
+    assert "TOO NOISY to compare" in " ".join(capsys.readouterr().out.splitlines())
