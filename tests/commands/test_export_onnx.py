@@ -165,7 +165,13 @@ def test_families_and_heads(finished, cli, tmp_path, tmp_path_factory, questions
 def test_multiple_choice(finished, cli, tmp_path, head):
     rows = [{"q": f"what was it {i}", "a": "a film", "b": "a dull plot", "c": "a scene", "y": i % 3} for i in range(12)]
     pd.DataFrame(rows).to_csv(tmp_path / "x.csv", index=False)
-    words = ["task.text=q", "task.choices=[a,b,c]", "task.label=y", f"task.train={tmp_path}/x.csv"]
+    words = [
+        "task.max_length=32",
+        "task.text=q",
+        "task.choices=[a,b,c]",
+        "task.label=y",
+        f"task.train={tmp_path}/x.csv",
+    ]
     method = ["method=abp"] if head == "layer_mix" else ["method=magnitude"]
     run = finished(*method, "sparsity=0.5", "task=file", "task.kind=choices", *words, f"task.eval={tmp_path}/x.csv")
     _, printed = exported(cli, run, tmp_path)
