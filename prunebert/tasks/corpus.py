@@ -5,7 +5,7 @@ from __future__ import annotations
 from prunebert.errors import BadInput, bad_choice
 from prunebert.ranges import Fraction, Text
 from prunebert.system import hub as hugging_face
-from prunebert.tasks import files, layouts, sources
+from prunebert.tasks import files, layouts, partition, sources
 from prunebert.tasks.arguments import CorpusHub, CorpusPackage
 from prunebert.tasks.files import kind_of, row_of
 
@@ -60,13 +60,11 @@ def hold_out(documents: list[str], setting: str, part: float | int) -> Texts:
 
     Raises BadInput for too few documents.
     """
-    from sklearn.model_selection import train_test_split
-
     try:
-        train, validation = train_test_split(documents, test_size=part, random_state=0)
+        parts = partition.draw(len(documents), part)
     except ValueError as error:  # too few documents
         raise BadInput(f"{setting}: {str(error).splitlines()[0]}") from error
-    return {"train": train, "validation": validation}
+    return {name: [documents[row] for row in rows] for name, rows in zip(("train", "validation"), parts, strict=True)}
 
 
 def _hub(name: str, text: str, *, path: str, config: str, train: str, validation: str) -> Texts:

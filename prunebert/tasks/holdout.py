@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from prunebert.errors import BadInput
+from prunebert.tasks import partition
 from prunebert.tasks.sources import Tables
 
 if TYPE_CHECKING:
@@ -49,9 +50,6 @@ def hold_out(
     Raises BadInput for a fraction outside (0, 1), and for too few rows of a class.
     """
     refuse_bad_fraction(part, key)
-    from sklearn.model_selection import train_test_split  # takes a second to import, and most tasks do not need it
-
-    rows = np.arange(len(table))
     held_out = part if isinstance(part, int) else math.ceil(part * len(table))
     strata = None
     if gold.ndim > 1:
@@ -62,7 +60,7 @@ def hold_out(
             strata = gold
     _refuse_few_rows(f"{key}={part}", REMEDIES[key], held_out, len(table), strata)
     try:
-        train, validation = train_test_split(rows, test_size=part, random_state=0, stratify=strata)
+        train, validation = partition.draw(len(table), part, strata)
     except ValueError as error:
         raise BadInput(f"{key}={part}: {str(error).splitlines()[0]}") from error
     parts = {"train": train, "validation": validation}
