@@ -21,6 +21,7 @@ ORDER = (
         "ranges",
         "fit",
         "schedules",
+        "measures",
         "metrics",
         "entities",
         "masks",
@@ -178,6 +179,7 @@ def test_the_report_reads_files_and_is_read_by_no_room():
     allowed = {
         "errors",
         "choices",
+        "measures",
         "metrics",
         "entities",
         "masks",

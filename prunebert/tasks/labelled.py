@@ -149,7 +149,7 @@ def load(request: Request, tables: Tables, *, regression: bool) -> TextTask:
         by_index = request.labels is not None and request.label_indices
         gold = gold_classes(tables, names, label, by_index=by_index, own=request.own)
     if metric not in FOR_ANY_LABELS:
-        find_for(metric, names)  # before anything is tokenised, though `evaluate` takes a second to import
+        find_for(metric, names)  # before anything is tokenised
     tables, gold = split_off(request, tables, gold, names)
     copies = request.add_copies(tables, gold)
     rows = {}

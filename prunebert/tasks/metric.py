@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from prunebert import measures
 from prunebert.errors import BadInput
 from prunebert.tasks.files import listed
 
-OWN = ("Accuracy", "AccuracyF1", "Matthews", "Correlation")  # of prunebert.metrics
+OWN = re.compile(r"prunebert\.metrics[.:](\w+)")  # a metric of prunebert
 SHORT = {"AccuracyF1": "f1", "Matthews": "mcc", "Correlation": "pearson"}  # what others call them
 # what libraries raise for labels or arguments that they cannot use
 UNUSABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, NotImplementedError)
@@ -26,7 +27,7 @@ def find(name: str) -> Callable[..., Any]:
 
     Raises BadInput for anything but a concrete subclass of evaluate.Metric that scores predictions and references.
     """
-    import evaluate  # takes seconds
+    import evaluate
 
     try:
         found = pkgutil.resolve_name(name)
@@ -59,17 +60,31 @@ def find(name: str) -> Callable[..., Any]:
 def _closest(name: str) -> str:
     """Return the class of prunebert.metrics that a name was probably meant for."""
     last = re.split(r"[.:]", name)[-1].replace("_", "").lower()
-    return next((own for own in OWN if last in (own.lower(), SHORT.get(own))), OWN[0])
+    own = tuple(measures.OF_CLASS)
+    return next((name for name in own if last in (name.lower(), SHORT.get(name))), own[0])
 
 
-def find_for(name: str, classes: list[str]) -> Callable[..., Any]:
-    """Return `find(name)`. Raises BadInput if the metric needs another number of classes (its `classes`).
+def find_for(name: str, classes: list[str]) -> Callable[[list[Any], list[Any]], Any]:
+    """Return the function of predictions and references that task.metric names.
+
+    Those of prunebert need no evaluate, whose import takes long.
 
     Args:
         classes: the classes' names; none for numbers.
+
+    Raises BadInput as `find` does, and if the metric needs another number of classes (its `classes`).
     """
-    metric = find(name)
-    allowed = getattr(metric, "classes", None)
+    own = OWN.fullmatch(name)
+    if own and own[1] in measures.OF_CLASS:
+        metric: Callable[[list[Any], list[Any]], Any] = measures.OF_CLASS[own[1]]
+        allowed = measures.OF_CLASS[own[1]].classes
+    else:
+        found = find(name)
+        allowed = getattr(found, "classes", None)
+
+        def metric(predictions: list[Any], references: list[Any]) -> Any:
+            return found(keep_in_memory=True).compute(predictions=predictions, references=references)
+
     if allowed is not None and classes and len(classes) != allowed:
         shown = f"{listed(classes[:5])}{', …' if len(classes) > 5 else ''}"
         raise BadInput(
@@ -91,7 +106,7 @@ def compute(name: str, predictions: list[Any], references: list[Any], classes: l
     metric = find_for(name, classes)
     labels = f"{len(classes)} classes" if classes else "numbers"
     try:
-        values = metric(keep_in_memory=True).compute(predictions=predictions, references=references)
+        values = metric(predictions, references)
     except UNUSABLE as error:
         reason = f"{type(error).__name__}: {_first_line(error)}"
         raise BadInput(f"task.metric={name}: cannot score predictions of {labels} ({reason})") from error

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from prunebert.choices import Padding
 from prunebert.errors import BadInput
+from prunebert.measures import multilabel_metrics
 from prunebert.network.interface import Batch, Form, logits_by_row
 from prunebert.tasks.batching import Rows, padding_of
 from prunebert.tasks.holdout import split_off
@@ -86,8 +87,6 @@ class MultilabelTask(OverTables):
         )
 
     def metrics(self, predictions: dict[str, pd.DataFrame]) -> dict[str, float]:
-        from prunebert.metrics import multilabel_metrics  # importing evaluate takes seconds
-
         results: dict[str, dict[str, float]] = {}
         for split, rows in predictions.items():
             values = multilabel_metrics(self._indicators(rows.prediction), self._indicators(rows.label))

@@ -141,7 +141,7 @@ def load(request: Request, tables: Tables, of_choices: list[str]) -> ChoiceTask:
     gold = choice_table.gold(tables, request.label, of_choices)
     metric = request.metric or ACCURACY
     if metric != ACCURACY:
-        find_for(metric, _names(count))  # before anything is tokenised, though `evaluate` takes a second to import
+        find_for(metric, _names(count))  # before anything is tokenised
     tables, gold = split_off(request, tables, gold, [])
     rows = {}
     for split, table in tables.items():

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from prunebert import measures
 from prunebert.choices import Padding
 from prunebert.errors import BadInput, bad_choice
 from prunebert.network.interface import Batch, Form, logits_by_row
@@ -105,13 +106,12 @@ class SquadTask:
         return pd.DataFrame({"split": split, "id": table.id, "label": label, "prediction": texts})
 
     def metrics(self, predictions: dict[str, pd.DataFrame]) -> dict[str, float]:
-        from prunebert.metrics import Squad, SquadV2  # evaluate takes seconds to import
-
         (rows,) = predictions.values()
-        return (SquadV2 if self.no_answer else Squad)(keep_in_memory=True).compute(
-            predictions=[{"id": i, "prediction_text": p} for i, p in zip(rows.id, rows.prediction, strict=True)],
-            references=[{"id": i, "answers": json.loads(a)} for i, a in zip(rows.id, rows.label, strict=True)],
+        texts, golds = measures.paired(
+            [{"id": i, "prediction_text": p} for i, p in zip(rows.id, rows.prediction, strict=True)],
+            [{"id": i, "answers": json.loads(a)} for i, a in zip(rows.id, rows.label, strict=True)],
         )
+        return (measures.v2_metrics if self.no_answer else measures.v1_metrics)(texts, golds)
 
     def baseline(self) -> dict[str, float]:
         """Return the metrics of the constant baseline: no question has an answer."""
@@ -235,7 +235,7 @@ def _windows(table: pd.DataFrame, tokenizer: Any, max_length: int, stride: int, 
     cut = partial(spans.windows, tokenizer=tokenizer, max_length=max_length, stride=stride)
     settings = {"max_length": max_length, "stride": stride, "columns": columns, "offsets": "without spaces"}
     arrow = tokenised(inputs, cut, tokenizer, settings)
-    plain = arrow.with_format("numpy", columns=["row", "start", "end"])[:]
+    plain = {name: arrow[name].to_numpy() for name in ("row", "start", "end")}
     labels = torch.from_numpy(np.stack([plain["start"], plain["end"]], axis=1).astype(np.int64))
     characters = Rows.of(arrow, ["char_from", "char_to"], labels).columns
     rows = Rows.of(arrow, columns, labels, width)

@@ -3,11 +3,12 @@
 import sys
 
 import evaluate
+import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import f1_score, precision_score
+from sklearn.metrics import accuracy_score, f1_score, precision_score
 
-from prunebert import metrics
+from prunebert import measures, metrics
 from prunebert.errors import BadInput
 from prunebert.tasks import metric
 from prunebert.tasks.task import constant_baseline
@@ -15,6 +16,7 @@ from prunebert.tasks.text import text_task
 from tests.toys import TASK, rows
 
 CLASSES = ["a", "b", "c"]
+SPANS = {"Squad", "SquadV2"}  # whose tasks call them without task.metric
 
 
 class Fixed(metrics.Accuracy):
@@ -114,6 +116,30 @@ def test_a_module_that_cannot_be_imported_is_told_with_its_error(tmp_path, monke
 def test_every_metric_of_ours_is_found(name):
     assert metric.find(f"prunebert.metrics:{name}") is getattr(metrics, name)
     assert metric.find(f"prunebert.metrics.{name}") is getattr(metrics, name)
+
+
+@pytest.mark.parametrize("name", ["Accuracy", "AccuracyF1", "Matthews", "Correlation"])
+@pytest.mark.parametrize("dot", ".:")
+def test_a_metric_of_ours_is_that_of_its_class(name, dot):
+    """A run computes it without evaluate; evaluate.load and a user's subclass go through the class."""
+    assert set(measures.OF_CLASS) == {n for n in vars(metrics) if getattr(vars(metrics)[n], "_compute", None)} - SPANS
+    predicted, labels = [1, 0, 1, 1, 0, 1, 0], [1, 0, 0, 1, 1, 1, 0]
+    through_class = getattr(metrics, name)(keep_in_memory=True).compute(predictions=predicted, references=labels)
+    assert metric.compute(f"prunebert.metrics{dot}{name}", predicted, labels, ["a", "b"]) == through_class
+
+
+def test_accuracy_is_scikit_learns_to_the_last_bit():
+    random = np.random.default_rng(0)
+    for size in (1, 3, 277, 9815):
+        predicted, labels = random.integers(0, 3, (2, size))
+        found = metric.compute("prunebert.metrics:Accuracy", predicted.tolist(), labels.tolist(), CLASSES)
+        assert found == {"accuracy": float(accuracy_score(labels, predicted))}
+
+
+@pytest.mark.parametrize("predictions", [[0.5, 1.0], ["a", "b"], [0], [[0], [1]], []])
+def test_what_is_no_class_index_is_refused_by_accuracy(predictions):
+    words = "task.metric=prunebert.metrics:Accuracy: ", "cannot score predictions of 3 classes"
+    refused(lambda: metric.compute("prunebert.metrics:Accuracy", predictions, [0, 1], CLASSES), *words)
 
 
 def test_a_metric_of_the_users_is_what_it_computes():

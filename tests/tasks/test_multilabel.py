@@ -12,7 +12,7 @@ import transformers
 from sklearn.preprocessing import MultiLabelBinarizer
 
 from prunebert.errors import BadInput
-from prunebert.metrics import multilabel_metrics
+from prunebert.measures import multilabel_metrics
 from prunebert.network.interface import Batch, Outputs
 from prunebert.tasks import sources
 from prunebert.tasks.holdout import hold_out

@@ -4,7 +4,7 @@ import evaluate
 import numpy as np
 import pytest
 
-from prunebert import metrics
+from prunebert import measures
 from prunebert.errors import BadInput
 from prunebert.metrics import Squad, SquadV2
 from prunebert.tasks import spans
@@ -29,7 +29,7 @@ def own_cache(tmp_path, monkeypatch):
     ],
 )
 def test_normalise(text, normal):
-    assert metrics.normalise(text) == normal
+    assert measures.normalise(text) == normal
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,8 @@ def test_normalise(text, normal):
     ],
 )
 def test_exact_and_f1(prediction, gold, exact, f1):
-    assert metrics.exact(prediction, gold) == exact
-    assert metrics.f1(prediction, gold) == pytest.approx(f1)
+    assert measures.exact(prediction, gold) == exact
+    assert measures.f1(prediction, gold) == pytest.approx(f1)
 
 
 def test_metric_of_v1_takes_the_best_gold_answer_and_pairs_by_id():
@@ -76,7 +76,7 @@ def test_metric_of_v2_scores_no_answer_by_itself():
             "no_answer_exact": 1 / 2,
         }
     )
-    assert set(metrics.v2_metrics([""], [[]])) == {"exact", "f1", "no_answer_exact"}
+    assert set(measures.v2_metrics([""], [[]])) == {"exact", "f1", "no_answer_exact"}
 
 
 OFFSETS = np.array([[0, 0], [0, 0], [0, 4], [5, 9], [9, 10], [11, 15], [0, 0]])  # [CLS] ? then four tokens, [SEP]

@@ -17,6 +17,7 @@ import pandas as pd
 
 from prunebert.analysis.predictions import EXAMPLE, REGRESSION, SETS, WORDS
 from prunebert.errors import BadInput, visible
+from prunebert.measures import question_score
 from prunebert.report.page import sentences
 from prunebert.runs import artifacts
 from prunebert.system.names import encodable
@@ -163,8 +164,6 @@ class Store:
             sets = [json.loads(text) for text in prediction]
             same = [{*ours} == {*gold} for ours, gold in zip(sets, self.label, strict=True)]
             return {"right": pack(np.array(same, np.uint8), 1), "texts": [_names(names) for names in sets]}
-        from prunebert.metrics import question_score  # importing evaluate takes seconds
-
         no_answer = bool((self.label.map(len) == 0).any())
         pairs = zip(prediction, self.label, strict=True)
         right = [question_score("exact", text, golds, no_answer) for text, golds in pairs]

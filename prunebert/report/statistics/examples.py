@@ -14,6 +14,7 @@ import pandas as pd
 
 from prunebert.analysis.predictions import EXAMPLE, REGRESSION, SETS, WORDS
 from prunebert.errors import BadInput
+from prunebert.measures import question_score
 from prunebert.runs import artifacts
 
 if TYPE_CHECKING:
@@ -158,8 +159,6 @@ def _scores(prediction: pd.Series, label: pd.Series, metric: str) -> pd.Series:
         hidden = golds[golds.map(len) > 0]
         predicted = prediction[hidden.index].map(json.loads)
         return pd.Series([np.equal(p, g).mean() for p, g in zip(predicted, hidden, strict=True)], hidden.index)
-    from prunebert.metrics import question_score  # importing evaluate takes seconds
-
     kind = "exact" if metric == "exact" else "f1"
     no_answer = bool((golds.map(len) == 0).any())
     pairs = zip(prediction, golds, strict=True)
