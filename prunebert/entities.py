@@ -8,13 +8,12 @@ also opens after "O", after a closing prefix, and where the type changes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
-
-from nervaluate import Evaluator
-from nervaluate.entities import Entity
-from nervaluate.loaders import ListLoader
+from typing import TYPE_CHECKING, Literal
 
 from prunebert.errors import BadInput
+
+if TYPE_CHECKING:
+    from nervaluate.entities import Entity
 
 Scheme = Literal["iob1", "iob2", "iobes", "bilou", "none"]
 OUTSIDE = "O"
@@ -103,6 +102,8 @@ def as_iob2(tags: Tags) -> list[str]:
 
 def entities(tags: Tags) -> list[Entity]:
     """Return a sentence's entities: label is the type, start and end are its first and last word, from 0."""
+    from nervaluate.loaders import ListLoader  # importing nervaluate takes long
+
     return ListLoader().load([as_iob2(tags)])[0]
 
 
@@ -115,6 +116,8 @@ def scores(gold: Sequence[Tags], predicted: Sequence[Tags], types: Sequence[str]
         gold, predicted: each sentence's labels.
         types: the types that get an F1, whether they occur or not. Entities of others are not counted.
     """
+    from nervaluate import Evaluator
+
     read = ([as_iob2(tags) for tags in sentences] for sentences in (gold, predicted))
     found = Evaluator(*read, tags=list(types), loader="list").evaluate()
     strict = found["overall"]["strict"]

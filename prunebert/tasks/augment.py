@@ -90,8 +90,8 @@ def masked_lm(
     find = CandidateFinder(model, device, words, candidates, len(unique_texts))
     rows = tokenised(pd.DataFrame({"text": unique_texts}), find, model.tokenizer, settings)
     new_texts = {
-        text: draw(text, json.loads(row["places"]), copies, rate, seed)
-        for text, row in zip(unique_texts, rows, strict=True)
+        text: draw(text, json.loads(places), copies, rate, seed)
+        for text, places in zip(unique_texts, rows["places"].to_pylist(), strict=True)
     }
     return [new_texts[text] for text in texts]
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from datasets import Dataset
 from torch import Tensor
 
 from prunebert.choices import PADDINGS
 from prunebert.errors import bad_choice
 from prunebert.network.interface import Batch
+
+if TYPE_CHECKING:
+    import pyarrow
 
 BUCKET = 50  # batches that are sorted by length together: far fewer pads, but another order in every epoch
 
@@ -36,10 +38,9 @@ class Rows:
         return (len(self.offsets) - 1) // self.group
 
     @classmethod
-    def of(cls, tokenised: Dataset, columns: list[str], labels: Tensor, width: int = 0, group: int = 1) -> Rows:
-        """Make Rows of a datasets.Dataset of texts. Its `columns` are lists of integers, of equal length in a text."""
-        table = tokenised.with_format("arrow")[:]
-        flat = {c: table[c].combine_chunks() for c in columns}
+    def of(cls, tokenised: pyarrow.Table, columns: list[str], labels: Tensor, width: int = 0, group: int = 1) -> Rows:
+        """Make Rows of a table of tokenised texts. Its `columns` are lists of integers, of equal length in a text."""
+        flat = {c: tokenised[c].combine_chunks() for c in columns}
         offsets = next(iter(flat.values())).offsets.to_numpy()
         return cls({c: np.asarray(a.values) for c, a in flat.items()}, offsets, labels, width, group)
 

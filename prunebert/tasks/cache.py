@@ -6,17 +6,16 @@ import atexit
 import hashlib
 import json
 import logging
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import datasets
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from datasets import Dataset
 from filelock import FileLock, Timeout
 
 from prunebert.errors import BadInput
@@ -30,7 +29,9 @@ VERSION = 1  # raise it when the same text is tokenised in another way
 
 def folder() -> Path:
     """Return the folder for data that several runs can use; make it if necessary. Raises BadInput if that fails."""
-    path = Path(datasets.config.HF_DATASETS_CACHE) / "prunebert"
+    home = os.environ.get("HF_HOME", os.path.join(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "huggingface"))
+    default = os.path.join(os.path.expanduser(home), "datasets")  # as datasets has it, whose import takes long
+    path = Path(os.environ.get("HF_DATASETS_CACHE", default)) / "prunebert"
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -40,7 +41,7 @@ def folder() -> Path:
 
 def tokenised(
     table: pd.DataFrame, tokenize: Callable[[dict], dict], tokenizer: Any, settings: dict[str, Any]
-) -> Dataset:
+) -> pa.Table:
     """Map `table` through `tokenize`, or read the result from the cache.
 
     Args:
@@ -69,7 +70,7 @@ def tokenised(
                 with tokenizers.encoding(tokenizer), Countdown("tokenising", len(table), "rows") as countdown:
                     _map(table, _counted(tokenize, countdown), place)
                 place.replace(file)
-                tokens = Dataset.from_file(str(file))
+                tokens = _table(file)
     ids = {name: _flat(tokens, name) for name in ("input_ids", "token_type_ids") if name in tokens.column_names}
     tokenizers.require_known_ids(tokenizer, ids)
     if "input_ids" in ids:
@@ -78,8 +79,10 @@ def tokenised(
 
 
 def _map(table: pd.DataFrame, tokenize: Callable[[dict], dict], file: Path) -> None:
+    import datasets  # takes long, and a run on cached data does without it
+
     datasets.disable_progress_bars()
-    source = Dataset.from_pandas(table, preserve_index=False)
+    source = datasets.Dataset.from_pandas(table, preserve_index=False)
     source.map(
         tokenize,
         batched=True,
@@ -100,10 +103,15 @@ def _counted(tokenize: Callable[[dict], dict], countdown: Countdown) -> Callable
     return tokenize_and_count
 
 
-def _read(file: Path) -> Dataset | None:
+def _table(file: Path) -> pa.Table:
+    """Return what datasets wrote, mapped into memory. Raises ArrowException and OSError for a damaged file."""
+    return pa.ipc.open_stream(pa.memory_map(str(file))).read_all()
+
+
+def _read(file: Path) -> pa.Table | None:
     """Return the tokens in `file`; None if it does not exist or is damaged."""
     try:
-        return Dataset.from_file(str(file)) if file.is_file() else None
+        return _table(file) if file.is_file() else None
     except (pa.ArrowException, OSError):
         return None
 
@@ -146,6 +154,6 @@ def _locked(folder: Path, timeout: float) -> Iterator[None]:
             atexit.unregister(remove)
 
 
-def _flat(tokens: Dataset, column: str) -> np.ndarray:
+def _flat(tokens: pa.Table, column: str) -> np.ndarray:
     """Return a column of lists as one array, without a copy where the cache file has one part."""
-    return np.asarray(tokens.with_format("arrow")[:][column].combine_chunks().flatten())
+    return np.asarray(tokens[column].combine_chunks().flatten())

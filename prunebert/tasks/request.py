@@ -12,7 +12,7 @@ from prunebert.tasks.lengths import cut_rows, log_cut
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-    from datasets import Dataset
+    import pyarrow
 
     from prunebert.tasks.augment import Augment
     from prunebert.tasks.sources import Tables
@@ -55,7 +55,7 @@ class Request:
         gold["train"] = gold["train"][origin]
         return len(tables["train"]) - original_rows
 
-    def tokenised(self, table: pd.DataFrame, split: str = "") -> tuple[Dataset, list[str]]:
+    def tokenised(self, table: pd.DataFrame, split: str = "") -> tuple[pyarrow.Table, list[str]]:
         """Tokenise the texts or pairs of a table, cut to max_length. Returns the rows and `inputs`.
 
         A line is logged that says how many were cut.
@@ -71,6 +71,6 @@ class Request:
         texts = table[[c for c in ("text_a", "text_b") if c in table]]
         settings = {"max_length": self.max_length, "columns": [*inputs, "cut"]}
         rows = tokenised(texts, tokenize, self.tokenizer, settings)
-        cut = rows.with_format("arrow")[:]["cut"].to_numpy()
+        cut = rows["cut"].to_numpy()
         log_cut(cut, self.max_length, split, "pairs of texts" if "text_b" in texts else "texts")
         return rows, inputs

@@ -239,4 +239,4 @@ def _rows(request: Request, table: pd.DataFrame, names: list[str]) -> tuple[Word
     is_first = first != words.NO_WORD
     labels[is_first] = gold[starts[is_first] + first[is_first]]
     rows.columns[LABELS] = labels
-    return rows, int(np.sum(arrow["cut"]))
+    return rows, int(arrow["cut"].to_numpy().sum())

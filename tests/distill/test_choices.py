@@ -1,6 +1,5 @@
 """Distillation of a task with choices: every question is one distribution over its choices."""
 
-import datasets
 import numpy as np
 import pytest
 import torch
@@ -20,7 +19,7 @@ FIT = Fit(epochs=1, steps=2, batch_size=8, lr=1e-3, head_lr=1e-3)
 
 @pytest.fixture
 def choosing(model, data_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path))
     files = {"train": str(data_folder / "train.csv"), "eval": str(data_folder / "eval.csv")}
     settings = TASK | {"kind": "choices", "choices": ["second", "third"], "label": "position"}
     settings |= {"label_words": None, "metric": None}

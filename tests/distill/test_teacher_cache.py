@@ -4,7 +4,6 @@ import re
 from dataclasses import replace
 from functools import partial
 
-import datasets
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -25,7 +24,7 @@ FIT = Fit(epochs=1, steps=2, batch_size=8, lr=1e-3, head_lr=1e-3)
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path))
     return tmp_path / "prunebert"
 
 
@@ -120,7 +119,7 @@ def test_a_damaged_file_is_made_again(net, task, cache, harm, caplog):
 
 def test_a_folder_that_cannot_be_written_is_refused(net, task, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "file")
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "file"))
     with pytest.raises(BadInput, match=f"HF_DATASETS_CACHE={tmp_path / 'file'} cannot be written to"):
         counted_and_cached(net, task)
 

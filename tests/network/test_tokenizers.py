@@ -6,7 +6,6 @@ from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
-import datasets
 import numpy as np
 import pandas as pd
 import pytest
@@ -38,7 +37,7 @@ def folder(original, tmp_path) -> Path:
 
 @pytest.fixture(autouse=True)
 def empty_cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
 
 
 def settings(folder: Path, **values) -> None:

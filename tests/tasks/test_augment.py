@@ -5,7 +5,6 @@ import json
 import re
 from pathlib import Path
 
-import datasets
 import pytest
 import tokenizers
 import torch
@@ -28,7 +27,7 @@ METRIC = {"metric": "prunebert.metrics:Accuracy"}
 
 @pytest.fixture(autouse=True)
 def empty_cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
 
 
 def places(model, texts, count=5):
@@ -144,7 +143,7 @@ def test_draws_depend_on_the_text_and_the_seed_but_not_on_other_texts(model, tmp
     together = dict(zip(TEXTS, masked_lm(TEXTS, model=model, **SETTINGS), strict=True))
     monkeypatch.setattr(augment, "TOKENS", 30)
     for i, some in enumerate([TEXTS[::-1], TEXTS[:1], [TEXTS[5], ODD, TEXTS[5]]]):
-        monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / str(i))
+        monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / str(i)))
         assert masked_lm(some, model=model, **SETTINGS) == [together[text] for text in some]
     assert masked_lm([ODD], model=model, **SETTINGS | {"seed": 1}) != [together[ODD]]
 

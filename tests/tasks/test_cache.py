@@ -3,11 +3,11 @@
 import atexit
 import multiprocessing
 import os
+import runpy
 import shutil
 import signal
 import time
 
-import datasets
 import pandas as pd
 import pytest
 import torch
@@ -25,7 +25,7 @@ SETTINGS = {"device": torch.device("cpu"), "copies": 4, "rate": 1.0, "candidates
 
 @pytest.fixture(autouse=True)
 def empty_cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +120,23 @@ def test_a_damaged_file_of_the_cache_is_made_again(original, tmp_path, damage, c
     assert [list(row) for row in tokens_of(original, calls)] == right and calls == [2, 2]
     assert f"{file} is damaged and is made again" in caplog.text
     assert file.read_bytes() == whole and list(file.parent.iterdir()) == [file]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"XDG_CACHE_HOME": "/x"},
+        {"XDG_CACHE_HOME": "/x", "HF_HOME": "/y/h"},
+        {"HF_HOME": "~/z"},
+        {"HF_HOME": "/y", "HF_DATASETS_CACHE": "/d"},
+    ],
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the module runs a second time
+def test_the_folder_is_in_the_cache_of_datasets(monkeypatch, variables):
+    for name in ("XDG_CACHE_HOME", "HF_HOME", "HF_DATASETS_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(cache.Path, "mkdir", lambda *_, **__: None)
+    assert cache.folder() == runpy.run_module("datasets.config")["HF_DATASETS_CACHE"] / "prunebert"

@@ -4,7 +4,6 @@ import itertools
 import json
 from dataclasses import replace
 
-import datasets
 import numpy as np
 import pandas as pd
 import pytest
@@ -70,7 +69,7 @@ def test_windows_of_questions_are_padded_too_and_their_loss_stays(model, spans):
 
 
 def test_texts_are_tokenised_once_for_both(request, tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path))
     for task in ("task", "padded"):
         request.getfixturevalue(task)
         assert len(list(tmp_path.rglob("*.arrow"))) == 2  # training and evaluation
