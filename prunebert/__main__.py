@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from prunebert.system import signals
+from prunebert.system import garbage, signals
 
 
 def main() -> None:
     """Run the command line. A signal ends it with status 75, or 130 for Ctrl-C outside of training, at any moment."""
     signals.leave_at_once()
     try:
-        from prunebert.cli import main as command_line
-
+        with garbage.paused():
+            from prunebert.cli import main as command_line
         command_line()
     finally:
         signals.ignore()

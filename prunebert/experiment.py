@@ -20,7 +20,7 @@ from prunebert.errors import Diverged
 from prunebert.runs import artifacts, guard, identity, inputs, standing
 from prunebert.settings import labels as row_labels
 from prunebert.settings import overlaps, unused
-from prunebert.system import distributed, loading, signals
+from prunebert.system import distributed, garbage, loading, signals
 
 if TYPE_CHECKING:
     from prunebert.network.models import Model
@@ -97,10 +97,11 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
     """
     inputs.check(fields)
     guard.refuse_foreign(directory, "hydra.run.dir" if request.sweep is None else "hydra.sweep.dir")
-    every, impl = build(fields["checkpoint"]), build(fields["impl"])
-    model, task = loaded.load(fields, request.choices, impl, build)
-    facts = task.facts()
-    method = build(fields["method"])
+    with garbage.paused():  # the thousands of modules that are imported here stay
+        every, impl = build(fields["checkpoint"]), build(fields["impl"])
+        model, task = loaded.load(fields, request.choices, impl, build)
+        facts = task.facts()
+        method = build(fields["method"])
     pruned = row_labels.prunes(fields["method"], str(request.as_written["method"]))
     for line in unused.of_run(fields, request.as_written, request.choices, [] if request.sweep else request.words):
         log.warning("%s", line)

@@ -1,0 +1,31 @@
+"""What a lone run imports before its first step: the time until then is nearly all imports."""
+
+import os
+import subprocess
+import sys
+
+# pandas reads tables, and transformers imports scipy.optimize; so a run cannot do without these two.
+LATE = {"datasets", "evaluate", "fsspec", "joblib", "matplotlib", "nervaluate", "pyarrow.dataset", "requests"}
+LATE |= {"scipy.stats", "seqeval", "sklearn", "tensorboard", "torchvision"}
+CODE = f"""
+import logging, os, sys
+make = logging.getLogRecordFactory()
+def until_training(*arguments, **more):
+    record = make(*arguments, **more)
+    if record.name == "prunebert.run" and record.getMessage().startswith("phase finetune: "):
+        os.write(1, repr(sorted({LATE!r} & {{*sys.modules}})).encode())
+        os._exit(0)
+    return record
+logging.setLogRecordFactory(until_training)
+from prunebert.__main__ import main
+main()
+"""
+
+
+def test_a_lone_run_on_cached_data_imports_only_what_it_needs(toy, cli, tmp_path):
+    words = [*toy, "method=magnitude", "sparsity=0.5", "task.eval=null", "task.holdout=0.25"]
+    assert cli(*words, "dry=true")[0] == 0  # fills the cache of tokenised data
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", CODE, *words]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "[]", done.stdout + done.stderr
