@@ -98,6 +98,7 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
     inputs.check(fields)
     guard.refuse_foreign(directory, "hydra.run.dir" if request.sweep is None else "hydra.sweep.dir")
     with garbage.paused():  # the thousands of modules that are imported here stay
+        _import_libraries()
         every, impl = build(fields["checkpoint"]), build(fields["impl"])
         model, task = loaded.load(fields, request.choices, impl, build)
         facts = task.facts()
@@ -163,6 +164,13 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
         if distributed.FIRST:
             log.info("%s", info.line(row, home.root))
     return True
+
+
+def _import_libraries() -> None:
+    """Import torch and transformers before the model and data are there. The garbage collector passes them over."""
+    import transformers.modeling_utils  # noqa: F401
+
+    garbage.pass_over_modules()
 
 
 def _shared_data(fields: dict[str, Any], model: str) -> Iterator[str]:

@@ -6,6 +6,14 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_own_process = False  # whether the process is the command line's alone
+
+
+def begin_process() -> None:
+    """Note that this process is the command line's alone, so that its collector may be set up for good."""
+    global _own_process
+    _own_process = True
+
 
 @contextmanager
 def long_lived_objects() -> Iterator[None]:
@@ -35,3 +43,13 @@ def paused() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def pass_over_modules() -> None:
+    """Treat all present objects as in use for good, the first time this is called in a process of the command line.
+
+    Call it after imports and before anything large is loaded. The objects of torch's and transformers' modules take the
+    collector a quarter of a second each time that it visits all.
+    """
+    if _own_process and not gc.get_freeze_count():
+        gc.freeze()
