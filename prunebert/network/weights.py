@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -143,3 +144,7 @@ def _require_fit(source: Place, tensors: dict[str, Tensor], skeleton: Any, famil
                 raise source.bad(f"the weights have {name}, which a {family.prefix} of this config.json does not read")
         elif list(tensor.shape) != expected:
             raise source.bad(f"{name} is {list(tensor.shape)} in the weights and {expected} by config.json")
+    whole_size = sum(tensor.numel() for tensor in tensors.values())
+    for name, shape in shapes.items():  # what is absent is allocated before it is refused or initialised
+        if name not in seen and math.prod(shape) > whole_size:
+            raise source.bad(f"the weights lack {name}, which is {shape} by config.json")

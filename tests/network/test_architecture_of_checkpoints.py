@@ -148,3 +148,14 @@ def test_an_albert_of_endless_layers_is_refused(tmp_path):
     file.write_text(json.dumps(json.loads(file.read_text()) | {"num_hidden_layers": 100_000}))
     with pytest.raises(BadInput, match="num_hidden_layers=100000 must be at most 1000"):
         models.load(str(path))
+
+
+@pytest.mark.parametrize("size", [10**12, 10**30])
+def test_a_huge_layer_that_the_weights_lack_is_refused_before_it_is_made(tmp_path, size):
+    """A DeBERTa's convolution may have any width; only its own tensor shows that the checkpoint has one."""
+    path = small.save(tmp_path / "d", "deberta-v2")
+    file = path / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"conv_kernel_size": size, "conv_act": "tanh"}))
+    with pytest.raises(BadInput, match=r"^model\.name=.*(the weights lack encoder\.conv|cannot make this network)") as e:
+        models.load(str(path))
+    assert len(str(e.value).splitlines()) == 1
