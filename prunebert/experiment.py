@@ -159,7 +159,7 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
             started=request.started,
         )
         out = artifacts.Artifacts(home.root if distributed.FIRST else directory, resumed=checkpoints.exist())
-        with _early_ends(checkpoints.clear):
+        with _early_ends(checkpoints.clear, fields["rerun"] and request.sweep is None):
             row = run(method, task, model, out, conditions)
         if distributed.FIRST:
             log.info("%s", info.line(row, home.root))
@@ -218,7 +218,7 @@ def _sparsity_of(model: Model, labels: dict[str, Any], pruned: bool) -> float:
 
 
 @contextmanager
-def _early_ends(clear_checkpoints: Callable[[], None]) -> Iterator[None]:
+def _early_ends(clear_checkpoints: Callable[[], None], rerun: bool) -> Iterator[None]:
     """Keep the checkpoints of a run that was stopped; delete those of one that diverged, as it would diverge again."""
     try:
         yield
@@ -226,5 +226,5 @@ def _early_ends(clear_checkpoints: Callable[[], None]) -> Iterator[None]:
         clear_checkpoints()
         raise
     except signals.Stopped as stopped:
-        log.warning("stopped by %s %s; %s", stopped.by, stopped.where, standing.COMMAND.go_on())
+        log.warning("stopped by %s %s; %s", stopped.by, stopped.where, standing.COMMAND.go_on(rerun))
         raise

@@ -39,11 +39,17 @@ class Command:
     seconds: list[float] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
 
-    def go_on(self) -> str:
-        """Return what continues the command: "go on with: prunebert method=smp"."""
+    def go_on(self, rerun: bool = False) -> str:
+        """Return what continues the command: "go on with: prunebert method=smp".
+
+        rerun: a lone run was started with rerun=true, which would clear its checkpoint and begin again.
+        """
         if not self.words or distributed.COUNT > 1:
-            return "the same command goes on"
-        return f"go on with: prunebert {visible(shlex.join(self.words))}"
+            return f"the same command {'without rerun=true ' if rerun else ''}goes on"
+        words = [w for w in self.words if not (rerun and w.lstrip("+").partition("=")[0] == "rerun")]
+        if rerun and words == self.words:  # a file of the user's has it
+            words = [*words, "rerun=false"]
+        return f"go on with: prunebert {visible(shlex.join(words))}"
 
 
 COMMAND = Command()

@@ -83,6 +83,19 @@ def test_only_cells_that_were_trained_count(command):
     assert len(command.seconds) == 1 and command.seconds[0] >= 0.02
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["method=smp", "rerun=true", "seed=1"], "method=smp seed=1"),
+        (["++rerun=true", "method=smp"], "method=smp"),
+        (["experiment=mine"], "experiment=mine rerun=false"),  # its file has rerun: true
+    ],
+)
+def test_a_stopped_rerun_goes_on_without_rerun_which_would_clear_its_checkpoint(words, expected):
+    assert standing.Command(words).go_on(rerun=True) == f"go on with: prunebert {expected}"
+    assert standing.Command(words).go_on() == f"go on with: prunebert {' '.join(words)}"
+
+
 def test_a_stopped_sweep_says_what_is_finished_and_how_to_go_on(sweep, capsys):
     standing.report_stop(None)
     assert capsys.readouterr() == ("", "")
