@@ -156,6 +156,8 @@ def test_a_huge_layer_that_the_weights_lack_is_refused_before_it_is_made(tmp_pat
     path = small.save(tmp_path / "d", "deberta-v2")
     file = path / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"conv_kernel_size": size, "conv_act": "tanh"}))
-    with pytest.raises(BadInput, match=r"^model\.name=.*(the weights lack encoder\.conv|cannot make this network)") as e:
+    with pytest.raises(
+        BadInput, match=r"^model\.name=.*(the weights lack encoder\.conv|cannot make this network)"
+    ) as e:
         models.load(str(path))
     assert len(str(e.value).splitlines()) == 1
