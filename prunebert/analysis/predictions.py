@@ -169,7 +169,7 @@ class Reader:
             classes = max(2, stored, int(gold.max()) + 1, int(values.max()) + 1)
             return Answers(rows, values, values == gold, probabilities, classes)
         if rows.kind == TEXT:
-            from prunebert.metrics import normalise  # importing evaluate takes seconds
+            from prunebert.measures import normalise
 
             texts = [normalise(text) for text in predictions]
             right = np.array([text in golds for text, golds in zip(texts, layout.golds, strict=True)])
@@ -206,7 +206,7 @@ def _kind(label: pd.Series, metric: str, has_words: bool) -> str:
 
 def _normal_answers(answers: list[str]) -> frozenset[str]:
     """Return the right answers in SQuAD's normal form; a question without one is answered by an empty text."""
-    from prunebert.metrics import normalise  # importing evaluate takes seconds
+    from prunebert.measures import normalise
 
     return frozenset(filter(None, map(normalise, answers))) or frozenset([""])
 

@@ -12,7 +12,11 @@ from prunebert.report.export.document import FIRST_WORDS
 from prunebert.runs import artifacts
 from prunebert.system import outputs
 
-FIGURE = re.compile(r"((score|forest|cost|density|budget|overlap|elsewhere|hubs|agreement)-.*|tuning)\.(png|pdf)")
+KINDS = (  # the first words of the figures' names
+    *("score", "forest", "cost", "density", "budget", "overlap", "elsewhere", "hubs", "agreement", "spectra"),
+    *("calibration", "subgroups", "transfer"),
+)
+FIGURE = re.compile(rf"(({'|'.join(KINDS)})-.*|tuning)\.(png|pdf)")
 
 EXEMPLARS = "exemplars.csv"
 EXEMPLAR_COLUMNS = (

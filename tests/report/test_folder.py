@@ -1,9 +1,12 @@
 """Which files a report replaces: its own, and no file of the user's, not even through a link."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from prunebert.errors import BadInput
-from prunebert.report import command, folder
+from prunebert.report import command, folder, page
 
 FILES = ("report.html", "results.csv", "results.parquet", "tables.tex")
 
@@ -102,3 +105,10 @@ def test_figures_that_are_not_drawn_again_are_removed_and_nothing_else(tmp_path)
 def test_the_directory_of_a_run_is_no_folder_for_a_report(run, tmp_path):
     with pytest.raises(BadInput, match="this is the directory of a run"):
         folder.refuse_unusable(run("a"))
+
+
+def test_every_figure_of_the_page_is_known_as_the_reports_own():
+    """Otherwise an earlier report's figure stays in the folder, and a user's own is written over."""
+    sources = "".join(path.read_text() for path in sorted(Path(page.__file__).parent.glob("*.py")))
+    kinds = re.findall(r'\bdrawing\(\s*f?"(\w+)', sources)
+    assert len(kinds) > 10 and set(kinds) == set(folder.KINDS)
