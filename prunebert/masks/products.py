@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -66,14 +67,18 @@ class Times(torch.autograd.Function):
         M: Tensor,
         slope: float | None,
         product: Tensor | None,
-        other_readers: list[str] | None = None,
+        numbers: Callable[[Tensor], Tensor] | None = None,
+        other_readers: Sequence[str] = (),
     ) -> Tensor:
         """Return the product.
 
-        other_readers: not empty in the backward pass if the product's gradient may be another tensor's gradient too.
-            None: it may be. Otherwise the gradient's memory is used for that of S.
+        Args:
+            W, S, M, slope, product: see `Through.times`. product: W ⊙ M, if it is known.
+            numbers: gives M as numbers, for the moment, in memory of its own. If it is given, the gradient's memory
+                becomes that of S or W.
+            other_readers: not empty in the backward pass if the product's gradient may be another tensor's too.
         """
-        ctx.slope, ctx.other_readers = slope, other_readers
+        ctx.slope, ctx.numbers, ctx.other_readers = slope, numbers, other_readers
         ctx.save_for_backward(W, S if slope is not None else None, M if ctx.needs_input_grad[0] else None)
         return M.to(W.dtype, copy=True).mul_(W) if product is None else product.detach()
 
@@ -81,14 +86,16 @@ class Times(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         W, S, M = ctx.saved_tensors
-        to_W = None if M is None else M.to(W.dtype, copy=True).mul_(gradient)
-        to_S = None
+        is_ours = ctx.numbers is not None and not ctx.other_readers
+        to_W = to_S = None
         if ctx.needs_input_grad[1]:
             if S is not None:
                 to_S = _sloped(gradient, W.expand_as(S), S, ctx.slope)
             else:
-                to_S = gradient.mul_(W) if ctx.other_readers == [] else gradient * W
-        return to_W, to_S, None, None, None, None
+                to_S = gradient.mul_(W) if is_ours and M is None else gradient * W
+        if M is not None:
+            to_W = gradient.mul_(ctx.numbers(M)) if is_ours else M.to(W.dtype, copy=True).mul_(gradient)
+        return to_W, to_S, None, None, None, None, None
 
 
 def _sloped(gradient: Tensor, W: Tensor, S: Tensor, slope: float) -> Tensor:

@@ -6,6 +6,7 @@ Kept for the backward pass, the products of all matrices need as much memory as 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,12 +23,12 @@ FACTS = {getattr(Tensor, name).__get__ for name in ("shape", "dtype", "device", 
 class RecomputedProducts(Products):
     """W ⊙ M of trained weights or scores is computed whenever a layer reads it. Other products are kept.
 
-    A layer reads a product at once and keeps nothing of it, so all matrices of one shape share a buffer.
+    A layer reads a product at once and keeps nothing of it, so all matrices share a buffer.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._buffers: dict[tuple[torch.Size, torch.dtype], Tensor] = {}
+        self._buffers: dict[torch.dtype, Tensor] = {}  # each as large as the largest matrix so far
 
     def times(self, name: str, W: Tensor, S: Tensor | None, M: Tensor, slope: float | None) -> Tensor:
         """Return W ⊙ M, valid until the next step, with the gradients of `Times`."""
@@ -35,12 +36,16 @@ class RecomputedProducts(Products):
             return Recomputed(W, S, M, slope, self)
         return super().times(name, W, S, M, slope)
 
+    def numbers(self, M: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return M as numbers, valid until the buffer's next use."""
+        buffer = self._buffers.get(dtype)
+        if buffer is None or buffer.numel() < M.numel():
+            buffer = self._buffers[dtype] = torch.empty(M.numel(), dtype=dtype)
+        return buffer[: M.numel()].view(M.shape).copy_(M)
+
     def in_buffer(self, W: Tensor, M: Tensor) -> Tensor:
-        """Return W ⊙ M, valid until the next product of this shape."""
-        key = W.shape, W.dtype
-        if key not in self._buffers:
-            self._buffers[key] = torch.empty_like(W)
-        return self._buffers[key].copy_(M).mul_(W)
+        """Return W ⊙ M, valid until the buffer's next use."""
+        return self.numbers(M, W.dtype).mul_(W)
 
 
 class Recomputed(Tensor):
@@ -63,7 +68,8 @@ class Recomputed(Tensor):
         self._W, self._M, self._products = W.detach(), M, products
         self._other_readers: list[str] = []
         # one number, expanded to the matrix: only its gradient is used
-        self._product: Tensor = Times.apply(W, S, M, slope, W.new_empty(1).expand(W.shape), self._other_readers)
+        placeholder, numbers = W.new_empty(1).expand(W.shape), partial(products.numbers, dtype=W.dtype)
+        self._product: Tensor = Times.apply(W, S, M, slope, placeholder, numbers, self._other_readers)
 
     @classmethod
     def __torch_function__(

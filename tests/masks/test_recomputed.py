@@ -92,11 +92,15 @@ def test_frozen_weights_under_fixed_masks_keep_their_product():
     assert keeping({"w": M}, products).times("w", W).data_ptr() == first.data_ptr()
 
 
-def test_the_memory_of_the_gradient_becomes_the_scores_gradient():
-    """The scores' gradient is the matrix product's memory: no second tensor of its size is made."""
+@pytest.mark.parametrize("trained", [False, True])
+def test_the_memory_of_the_gradient_becomes_another_gradients(trained):
+    """The matrix product's memory becomes the gradient of W, or of the scores if W is frozen."""
     addresses = []
-    S, W = torch.zeros(64, 64, requires_grad=True), torch.randn(64, 64)
+    S, W = torch.zeros(64, 64, requires_grad=True), torch.randn(64, 64, requires_grad=trained)
     product = keeping(straight_through({"w": S.detach() == 0}, {"w": S}), RecomputedProducts()).times("w", W)
     product._product.register_hook(lambda gradient: addresses.append(gradient.data_ptr()))
     linear(torch.randn(3, 64), product).sum().backward()
-    assert addresses == [S.grad.data_ptr()]
+    assert (
+        addresses == [(W if trained else S).grad.data_ptr()]
+        and S.grad.data_ptr() != (W.grad if trained else W).data_ptr()
+    )
