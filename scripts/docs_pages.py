@@ -35,6 +35,7 @@ GROUPS = {  # the groups of reference/keys.md: their titles, and the options who
 }
 CITED = re.compile(r"\s*\([^()]*\d{4}[^()]*\)")  # a citation in brackets
 PAPER = re.compile(r'(.+?), ".+?",\s.*?\b((?:19|20)\d\d)\b(?!\.\d)', re.S)  # authors, title, …, year
+ON_A_SUB_NETWORK = ("export", "evaluate", "transfer", "barrier", "mask", "bench")  # commands on a page of their own
 ONLINE = "# downloads bert-base and the data from the Hugging Face hub; use a GPU"
 OFFLINE = "# needs neither a download nor a GPU (extra demo)"
 GENERATED = "<!-- scripts/docs_pages.py writes this page from {}. -->\n"
@@ -47,7 +48,7 @@ def pages() -> dict[str, str]:
     return found | {
         "methods/index.md": method_table(methods),
         "reference/keys.md": key_tables(),
-        "reference/command-line.md": commands(),
+        **commands(),
     }
 
 
@@ -171,22 +172,32 @@ def key_tables() -> str:
     return f"{head}\n{stacked(chr(10).join(parts))}"
 
 
-def commands() -> str:
-    """Return the page of the commands with their arguments."""
+def commands() -> dict[str, str]:
+    """Return the pages of the commands with their arguments: the overview with the first ones, and the others."""
     overview = answer("--help")[0].strip()
     listed = re.search(r"^Commands\b.*\n((?:  .+\n)+)", overview, re.M)[1]
     status = re.search(r"Exit status: (.+)\.", inspect.getdoc(cli.main) or "")
     statuses = "\n".join(f"- {part[0].upper()}{part[1:]}" for part in re.split(r", (?=\d)", status[1]))
     head = GENERATED.format("`prunebert --help` and the commands' parsers")
-    parts = [
+    found = re.findall(r"^  (?:prunebert )?(\w+)\b.*?  +(\S.*)$", listed, re.M)
+    parts = {
+        name: f"## `prunebert {name}`\n\n{command(name) or f'{summary[0].upper()}{summary[1:]}.'}\n"
+        for name, summary in found
+    }
+    others = "\n".join(parts.pop(name) for name in ON_A_SUB_NETWORK)
+    first = [
         f"# Command line\n\n{head}\nA command line without a "
-        "command trains: `prunebert KEY=VALUE …`. The [keys](keys.md) are on a page of their own.\n",
+        "command trains: `prunebert KEY=VALUE …`. The [keys](keys.md) are on a page of their own, and so are the "
+        "[commands on a sub-network](commands-on-a-sub-network.md).\n",
         f"## `prunebert --help`\n\n```text\n{overview}\n```\n",
         f"## Exit status\n\n{statuses}\n",
+        *parts.values(),
     ]
-    for name, summary in re.findall(r"^  (?:prunebert )?(\w+)\b.*?  +(\S.*)$", listed, re.M):
-        parts.append(f"## `prunebert {name}`\n\n{command(name) or f'{summary[0].upper()}{summary[1:]}.'}\n")
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(parts))
+    second = f"# Commands on a sub-network\n\n{head}\nThe others are on the [first page](command-line.md).\n\n{others}"
+    return {
+        "reference/command-line.md": re.sub(r"\n{3,}", "\n\n", "\n".join(first)),
+        "reference/commands-on-a-sub-network.md": re.sub(r"\n{3,}", "\n\n", second),
+    }
 
 
 class Parsing(BaseException):

@@ -140,7 +140,7 @@ def test_a_sweep_with_an_unknown_option_leaves_nothing(prunebert, tmp_path):
     done = prunebert("-m", "method=dense,foo")
     lines = [line for line in done.stderr.splitlines() if not line.endswith(" …")]  # what a slow machine does meanwhile
     assert done.returncode == 2 and len(lines) == 1 and not list(tmp_path.iterdir())
-    assert lines[0].startswith("prunebert: method=foo: allowed are abp, dense, gmp, gmp_star, imp")
+    assert lines[0].startswith("prunebert: method=foo: allowed are abp, dense, fixed_mask, gmp, gmp_star, imp")
 
 
 def test_regression_on_a_file_of_your_own_has_its_own_metrics(cli, toy, tmp_path):

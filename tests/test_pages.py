@@ -35,8 +35,13 @@ def test_what_runs_and_compare_write_is_what_the_page_lists(cli, toy, tmp_path):
     run = artifacts.finished_runs(tmp_path / "runs")[0]
     for name in ("result.json", "topology.json"):
         rare = {key for key, cells in table(name).items() if cells[-1].startswith("only of ")}
-        assert json.loads((run / name).read_text()).keys() == table(name).keys() - rare and rare <= {"tuning"}
-    assert json.loads((tmp_path / "compare/compare.json").read_text()).keys() == table("compare.json").keys()
+        assert json.loads((run / name).read_text()).keys() == table(name).keys() - rare and rare <= {
+            "tuning",
+            "masks_from",
+        }
+    assert json.loads((tmp_path / "compare/compare.json").read_text()).keys() == table("compare.json").keys() - {
+        "degrees"
+    }
     listed = table("predictions.parquet")
     rare = {key for key, cells in listed.items() if cells[-1].startswith("only of ")}
     assert list(pd.read_parquet(run / "predictions.parquet").columns) == [key for key in listed if key not in rare]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from prunebert.analysis import function, shared, squares
+from prunebert.analysis import shared, squares
 from prunebert.analysis.overlap import MEASURES, layer_fractions
 from prunebert.errors import BadInput
 from prunebert.masks.maskfile import Packed
@@ -23,7 +23,8 @@ AXES = ("method", "sparsity", "task", "fit", "distill", "augment", "prunable", "
 COMMON_AXES = ("sparsity", "task", "seed")  # every method has these settings; see `labels`
 PATTERN = "pattern"  # of the masks, shown after the AXES
 MAX_PAIRS = 50_000  # pairs listed one by one, as those of 316 runs; the square matrices have all pairs
-KEPT = ("metric", "seed", "files", *function.SAME)  # of a result, for the comparison of predictions
+SAME = ("task", "model", "weights_hash")  # what a run and its dense run have in common, besides the rows
+KEPT = ("metric", "seed", "files", *SAME)  # of a result, for the comparison of predictions
 ROWS = 32  # of the square matrices, computed at a time
 
 
@@ -63,9 +64,8 @@ def comparison(runs: list[Path], found: Collection[Path] = ()) -> dict[str, Any]
         order, linkage: see `cluster`. It is computed from beyond_chance.
         matrices: the names of all matrices.
         different_sets: how many pairs do not cover the same matrices, and one such pair.
-        pairs: the numbers of `overlap.pair` for labels a < b. Their "matrices" are lists in the order of the names,
-            with null where a run lacks the matrix. Of more than MAX_PAIRS only those with the largest beyond_chance
-            are listed.
+        pairs: the numbers of `overlap.pair` for labels a < b, at most MAX_PAIRS, with the largest beyond_chance. Their
+            "matrices" are lists in the order of the names, with null where a run lacks the matrix.
         pairs_not_listed: how many pairs are only in the square matrices.
         predictions, loyalty, dense_loyalty, without_predictions: see `function.beside`.
 
@@ -82,6 +82,8 @@ def comparison(runs: list[Path], found: Collection[Path] = ()) -> dict[str, Any]
     overlaps = _nested(square["beyond_chance"])
     listed = _listed(square["beyond_chance"])
     pairs = [p for i in range(0, len(read.rows), ROWS) for p in _pairs(counts, i, listed, square)]
+    from prunebert.analysis import function  # imports pandas
+
     return {
         "labels": labels(read.rows),
         "runs": read.rows,

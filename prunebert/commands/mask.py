@@ -115,7 +115,7 @@ def _show(path: Path, wide: bool) -> None:
     ratios = [spectral.relative(matrices, "unweighted") for matrices in groups.values()]
     table.show(
         [
-            Column("matrices", [name.removesuffix(".weight") for name in groups], shortest=24, from_middle=True),
+            Column("matrices", [name.removesuffix(".weight") for name in groups], shortest=40, from_middle=True),
             number("kept", kept),
             number("of", sizes),
             Column("share", shares, number=True),

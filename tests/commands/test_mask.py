@@ -66,12 +66,12 @@ def test_info_counts_the_weights_of_the_file(cli, tmp_path, pair):
     mask[1, [0, 2]] = mask[3, 0] = True
     names = [f"bert.encoder.layer.{i}.output.dense.weight" for i in (0, 11)]
     artifacts.write_masks(tmp_path / "x", MaskFile(dict.fromkeys(names, mask), "m", "h"))
-    status, printed = cli("mask", "info", "x")
+    status, printed = cli("mask", "info", "x", "--wide")
     assert status == 0 and "2 matrices, 6 of 48 weights kept, sparsity 0.875000" in printed
     assert printed.splitlines()[-1].split()[:-1] == ["bert.encoder.layer.*.output.dense", "6", "48", "12.50%", "4", "8"]
     names = [f"distilbert.transformer.layer.0.ffn.lin{i}.weight" for i in (1, 2)]  # only a layer's number is a pattern
     artifacts.write_masks(tmp_path / "y", MaskFile(dict.fromkeys(names, mask), "m", "h"))
-    lines = [line.split()[:-1] for line in cli("mask", "info", "y")[1].splitlines()[-2:]]
+    lines = [line.split()[:-1] for line in cli("mask", "info", "y", "--wide")[1].splitlines()[-2:]]
     assert lines == [[f"distilbert.transformer.layer.*.ffn.lin{i}", "3", "24", "12.50%", "2", "4"] for i in (1, 2)]
 
 
@@ -106,7 +106,7 @@ def test_info_compares_the_spectrum_with_that_of_random_masks(cli, tmp_path):
     null = [np.linalg.svd(one, compute_uv=False)[1] for one in spectral.draws(mask.numpy())]
     for name, kept in (("x", mask), ("y", torch.ones(4, 4).bool())):
         artifacts.write_masks(tmp_path / name, MaskFile({"a.weight": kept}, "m", "h"))
-    last = [cli("mask", "info", name)[1].split()[-1] for name in ("x", "y")]
+    last = [cli("mask", "info", name, "--wide")[1].split()[-1] for name in ("x", "y")]
     assert last == [f"{8 / np.mean(null):.2f}", "–"]
 
 

@@ -31,7 +31,19 @@ best at 0.9: smp on 1 of 1 task (1 supported by the tests)
   1 did not finish: lab/failed: it may still be running; the last line of its log: ERROR {}
 open lab/report/report.html in a browser
 """
-SECTIONS = ["best", "score", "cost", "left", "overlap", "function", "answers", "runs", "reading", "provenance"]
+SECTIONS = [
+    "best",
+    "score",
+    "cost",
+    "function",
+    "subgroups",
+    "left",
+    "overlap",
+    "answers",
+    "runs",
+    "reading",
+    "provenance",
+]
 EVIL = "<script>alert('x')</script>&\"$_{}%\\"
 
 
@@ -55,6 +67,7 @@ def test_everything_is_written_into_the_first_folder(cli, runs, tmp_path):
     names = ["agreement-toy-bert-base-uncased-0.9", "cost-toy-bert-base-uncased", "density-toy-bert-base-uncased-0.9"]
     names += ["forest-toy-bert-base-uncased-magnitude"]
     names += ["overlap-toy-bert-base-uncased-0.9", "score-toy-bert-base-uncased"]
+    names += ["subgroups-toy-bert-base-uncased-recall-of-each-class"]
     assert {p.name for p in out.iterdir()} == FILES | {"exemplars.csv", "figures"}
     assert sorted(p.name for p in (out / "figures").iterdir()) == [
         f"{n}.{kind}" for n in names for kind in ("pdf", "png")

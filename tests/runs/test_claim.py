@@ -74,7 +74,7 @@ def test_every_command_follows_the_pointer_in_a_cell(finished, cli, dated, tmp_p
         ["export", path, "exported"],
         ["export", path, "delta", "--sparse"],
         ["evaluate", path, "impl.threads=1"],
-        ["bench", path, *one_thread],
+        ["bench", path, *one_thread, "--variants", "zeros,csr"],
         ["compare", path, str(other)],
         ["mask", "info", path],
         [

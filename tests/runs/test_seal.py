@@ -198,7 +198,7 @@ def test_a_mistyped_key_is_named_even_under_a_right_checksum(run):
     """Each key of the result, and each in it, is removed and given values of other types."""
     row = json.loads((run / "result.json").read_text())
     kinds = {**schema.REQUIRED, **schema.LATER, **schema.OPTIONAL}
-    assert {*row, "tuning"} == {*kinds, "checksum"}  # only a run of experiment=tune has `tuning`
+    assert {*row, "tuning", "masks_from"} == {*kinds, "checksum"}  # of experiment=tune and fixed_mask alone
     for key, types in kinds.items():
         assert schema.fault({k: v for k, v in row.items() if k != key}).startswith(key) or key in (
             "files",

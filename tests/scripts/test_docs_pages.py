@@ -19,7 +19,7 @@ def pages():
 
 def test_the_committed_pages_are_the_generated_ones(pages):
     """`python scripts/docs_pages.py` writes them again."""
-    assert len(pages) == len(METHODS) + 3
+    assert len(pages) == len(METHODS) + 4
     assert max(len(text.splitlines()) for text in pages.values()) <= 300
     stale = [name for name, text in pages.items() if (ROOT / "docs" / name).read_text() != text]
     assert not stale, f"run python scripts/docs_pages.py: {stale}"
@@ -51,8 +51,8 @@ def test_a_card_states_the_papers_epochs(pages, method, epochs, ratio):
 
 
 def test_every_command_and_argument_is_listed(pages):
-    text = pages["reference/command-line.md"]
-    names = ("info", "status", "compare", "report", "export", "bench", "evaluate", "barrier", "mask")
+    text = pages["reference/command-line.md"] + pages["reference/commands-on-a-sub-network.md"]
+    names = ("info", "status", "compare", "report", "export", "bench", "evaluate", "barrier", "transfer", "mask")
     assert [name for name in names if f"## `prunebert {name}`\n" not in text] == []
     for actions in ("`and`, `or`, `xor`, `diff`", "`import`", "`info`"):
         assert f"### `prunebert mask` {actions}\n" in text

@@ -50,7 +50,7 @@ def test_what_is_there_is_passed_over_once_and_later_garbage_is_collected(monkey
         assert count > 0
         later = weakref.ref(Circle())
         pass_over_modules()  # of the next cell: what the cell before left must not stay
-        assert gc.get_freeze_count() == count and later() is not None
+        assert gc.get_freeze_count() <= count and later() is not None
         gc.collect()
         assert later() is None
     finally:

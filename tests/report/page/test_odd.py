@@ -27,7 +27,7 @@ def page_of(run, tmp_path, study_of, draw):
 def test_one_run_has_nothing_to_rank_and_no_empty_section(run, page_of):
     run("a", "smp")
     found, html = page_of()
-    assert [s.anchor for s in found] == ["best", "score", "cost", "left", "runs", "reading", "provenance"]
+    assert [s.anchor for s in found] == ["best", "score", "cost", "subgroups", "left", "runs", "reading", "provenance"]
     assert "there is nothing to rank" in html and "The method smp on the task toy" in html
     assert not re.search(r"<tbody>\s*</tbody>", html)
 
@@ -57,7 +57,7 @@ def test_of_twenty_tables_most_figures_are_folded(run, page_of):
     found, html = page_of("magnitude")
     parts = {s.anchor: flat(s.parts) for s in found}
     assert [sum(bool(p.folded) for p in parts[a]) for a in ("left", "overlap", "runs")] == [19, 19, 20]
-    assert len(parts["score"]) == 20 and html.count("<h2") == len(found) == 8
+    assert len(parts["score"]) == 20 and html.count("<h2") == len(found) == 9
 
 
 def test_each_table_has_its_charts_and_only_where_there_is_something_to_show(run, tmp_path, study_of, draw):
