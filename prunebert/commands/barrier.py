@@ -31,6 +31,10 @@ union of their masks. The second line joins the weights under that union: (1-α)
 The height is max E(α) - (E(0) + E(1)) / 2 (Frankle et al. 2020), and max [E(α) - (1-α) E(0) - α E(1)] (Entezari et al.
 2022). E is the loss, or the error: the score with its sign changed. The runs must share the checkpoint, the tokenizer,
 the kind of head, and the rows that they were scored on."""
+HEIGHT = (
+    "height: the largest loss or error of a line above the ends' mean (Frankle et al. 2020), or above the straight "
+    "line between the ends (Entezari et al. 2022; 0 is no barrier). The error is the score with its sign changed"
+)
 MIN_POINTS, MAX_POINTS = 3, 1000
 MAX_NAME = 120
 # Keys of result.json that the runs of a line share, and what a message calls them.
@@ -197,6 +201,7 @@ def show(found: dict[str, Any], wide: bool = False) -> None:
         say_wrapped(f"{len(found['pairs'])} pairs of {len(names)} runs, {len(found['alphas'])} points each, on {rows}:")
         say_facts([(str(number), name) for number, name in enumerate(names, 1)])
     _show_heights(found, wide)
+    say_wrapped(HEIGHT)
     sparsities = [pair["sparsity"] for pair in found["pairs"]]
     low, high = (end(s["union"] for s in sparsities) for end in (min, max))
     between = f"{low:.4f}" if low == high else f"{low:.4f} to {high:.4f}"

@@ -164,7 +164,12 @@ def show(result: dict[str, Any], wide: bool = False) -> None:
         )
     if "degrees" in result:
         _say_degrees(result["degrees"])
-    _name("left out, because it removed nothing or everything", result["left_out"])
+    left_out = result["left_out"]
+    if left_out:
+        named = [visible(run) for run in left_out[:MAX_NAMED]]
+        if len(left_out) > MAX_NAMED:
+            named.append(f"{len(left_out) - MAX_NAMED} more, which compare.json names")
+        table.say_wrapped(f"left out of the masks, because they removed nothing or everything: {', '.join(named)}")
     _name("left out, because it cannot be read", result["damaged"])
 
 

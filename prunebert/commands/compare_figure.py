@@ -80,7 +80,7 @@ def draw(comparison: dict[str, Any]) -> Figure:
     low, high = scales.OVERLAP_LIMITS
     image = heat_map.imshow(overlaps, cmap=scales.OVERLAP_MAP, aspect="auto", vmin=low, vmax=high)
     _label(heat_map, names if named else [], names if named else [], "overlap beyond chance", font)
-    heat_map.set_xlabel("0: as by chance, 1: nested", fontsize=7)
+    heat_map.set_xlabel("0: as by chance, 1: one mask contains the other", fontsize=7)
     if not named:
         ticks = range(49, len(names), 50)
         heat_map.set_yticks(ticks, [f"row {k + 1}" for k in ticks], fontsize=8)
@@ -92,6 +92,7 @@ def draw(comparison: dict[str, Any]) -> Figure:
     limit = min(MAX_LOG_RATIO, max(1.0, np.nanmax(np.abs(allocations), initial=0.0)))
     image = layers.imshow(allocations, cmap=ALLOCATION_MAP, aspect="auto", vmin=-limit, vmax=limit)
     _label(layers, parts, [], "remaining fraction\n÷ that of the whole run")
+    layers.set_xlabel("layer", fontsize=7)
     bar = figure.colorbar(image, cax=figure.add_subplot(grid[1, 2]), orientation="horizontal", format=TIMES)
     bar.locator = MaxNLocator(4, integer=True)
     bar.ax.tick_params(labelsize=7)
@@ -113,7 +114,7 @@ def draw(comparison: dict[str, Any]) -> Figure:
 def _predictions(comparison: dict[str, Any]) -> tuple[str, np.ndarray, str] | None:
     """Return the title, the square and the meaning of the agreement of predictions; None without predictions."""
     texts = {
-        "beyond_accuracy": ("agreement of predictions", "0: as independent errors give, 1: the same"),
+        "beyond_accuracy": ("agreement of predictions\nbeyond accuracy", "0: as independent errors give, 1: the same"),
         "correlation": ("correlation of predictions", "Pearson's correlation"),
         "agreement": ("agreement of predictions", "fraction of rows with the same prediction"),
     }

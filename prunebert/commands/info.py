@@ -130,7 +130,7 @@ def _spectra(topology: dict[str, Any]) -> list[Fact]:
     if not pruned:
         return []
     ratios = {which: spectral.relative(pruned, which) for which in ("unweighted", "weighted")}
-    words = {"unweighted": "σ₂ {:.2f} × that of random masks", "weighted": "{:.2f} × with the weights"}
+    words = {"unweighted": "σ₂ (2nd singular value) {:.2f} × random masks'", "weighted": "{:.2f} × with the weights"}
     return [("spectrum", [words[which].format(ratio) for which, ratio in ratios.items() if ratio is not None])]
 
 

@@ -131,6 +131,7 @@ def show(out: Path, wide: bool = False) -> None:
                 cells = [None if x != x else f"{x:.3f}" for x in square[:, i]]
                 columns.append(Column(f"({i + 1})", cells, rank=i + 1, number=True))
             table.show(columns, wide=wide, more="--wide shows all")
+            say_wrapped("diagonal: different masks of one row, such as those of two seeds; –: the row has one mask")
             for message in messages:
                 say(f"not in the overlap: {message}")
     say("")
@@ -207,4 +208,4 @@ def _as_they_are(sources: Sequence[Source], words: Sequence[str], compose: Compo
     table.show(columns, wide=wide, more="--wide shows all")
     for reason in reasons:
         say_wrapped(f"– {reason}")
-    say("the scores are kept in the runs; `prunebert report` shows them under Out of distribution")
+    say_wrapped("the scores are kept in the runs; `prunebert report` shows them under Out of distribution")

@@ -36,7 +36,7 @@ def glue(task: str, data_dir: str, name: str, files: list[str]) -> list[Path]:
 
 def refuse_without_layout(task: str, data_dir: str) -> NoReturn:
     """Raise the BadInput for a folder that is given to a task without a folder layout."""
-    raise BadInput(f"task.data_dir={data_dir}: task {task} has no folder layout; give task.train=FILE")
+    raise BadInput(f"task.data_dir={data_dir}: task {task} has no folder layout; leave it out, or give task.train=FILE")
 
 
 def refuse_without_source(task: str) -> NoReturn:

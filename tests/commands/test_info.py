@@ -154,7 +154,7 @@ def test_a_run_shows_its_spectra_against_random_masks(write, cli):
         topology = {"spectral": {"weights": "trained", "matrices": matrices}} if matrices else {}
         (write(name, metrics={"accuracy": 0.5}) / "topology.json").write_text(json.dumps(topology))
     shown = " ".join(cli("info", "sweep/pruned")[1].split())
-    assert "spectrum σ₂ 1.00 × that of random masks, 3.00 × with the weights" in shown
+    assert "spectrum σ₂ (2nd singular value) 1.00 × random masks', 3.00 × with the weights" in shown
     for name in ("dense", "old"):
         status, printed = cli("info", f"sweep/{name}")
         assert status == 0 and "spectrum" not in printed and "accuracy" in printed

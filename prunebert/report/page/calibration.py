@@ -19,10 +19,11 @@ from prunebert.system.console import short
 
 TEXT = (
     "The confidence of a prediction is its largest probability. The expected calibration error (ECE, Guo et al. 2017) "
-    f"is the mean distance between confidence and accuracy over {calibration.BINS} bins of confidence. It is above 0 "
-    "even for perfect probabilities, and higher on fewer rows. Compare it only between runs on the same rows. A low "
-    "ECE alone is no merit: predicting the frequencies of the classes for every row has one too. The Brier score and "
-    "the negative log-likelihood (NLL) also count whether predictions are right. For all four, lower is better."
+    f"is the mean distance between confidence and accuracy over {calibration.BINS} bins of confidence. The bins have "
+    "one width, or equally many rows (equal mass). ECE is above 0 even for perfect probabilities, and higher on fewer "
+    "rows. Compare it only between runs on the same rows. A low ECE alone is no merit: predicting the frequencies of "
+    "the classes for every row has one too. The Brier score and the negative log-likelihood (NLL) also count whether "
+    "predictions are right. For all four, lower is better."
 )
 CAPTION = (
     "A mark is a bin of confidence, pooled over the seeds; its place is the bin's mean confidence and accuracy. Marks "
@@ -74,4 +75,7 @@ def table(means: pd.DataFrame) -> Table:
         line += [Cell(format_mean(cell[name], cell[f"{name}_sd"], cell["n"]), cell[name]) for name in COLUMNS]
         rows.append(line)
     columns = ["method", "sparsity", "evaluation rows", *COLUMNS.values()]
-    return without_constants(Table(columns, rows, "Means over the seeds."), ("evaluation rows",))
+    return without_constants(
+        Table(columns, rows, "Means over the seeds, ± their standard deviation (number of seeds)."),
+        ("evaluation rows",),
+    )

@@ -16,19 +16,21 @@ from prunebert.report.page.study import Study, nearest
 from prunebert.report.page.tables import Cell, Table, number
 
 TEXT = (
-    "A mask is a bipartite graph of in-units and out-units, with singular values σ₁ ≥ σ₂ ≥ … A large gap means that no "
-    "few weights separate the units into two parts. The numbers cannot tell which of two masks scores higher: random "
+    "A mask is a bipartite graph: its units are the inputs and the outputs of a matrix, its edges the kept weights. "
+    "σ₁ and σ₂ are the two largest singular values of the mask. A large gap between them means that only many removed "
+    "weights would separate the units into two parts. The numbers cannot tell which of two masks scores higher: random "
     "masks nearly meet the Ramanujan bound (Hoang et al., ICLR 2023). Compare each number with that of random masks."
 )
 NOTE = (
-    "The gap is (σ₁ - σ₂) / σ₁. Weighted: of |W| ⊙ M, with the weights of the end of the run. Random: masks that keep "
-    "as many weights of each matrix, at random. Bound - σ₂: below 0, the mask is no Ramanujan graph. Means over the "
-    "matrices of the layers and the seeds."
+    "The gap is (σ₁ - σ₂) / σ₁. Weighted: the absolute values of the kept weights, at the end of the run, in place of "
+    "ones. Random: masks that keep as many weights of each matrix, at random. Bound: Ramanujan's, for the average "
+    "degrees of the mask; where bound - σ₂ is below 0, the mask does not meet it. Means over the matrices of the "
+    "layers, and over the seeds."
 )
 CAPTION = (
     "σ₂ of each mask, divided by that of a random mask that keeps as many weights, by layer and kind of matrix. "
-    "Weighted: of |W| ⊙ M. Above 1, some units share more of their weights than by chance. Values are means over the "
-    "seeds. All figures share one scale."
+    "Weighted: the absolute values of the kept weights in place of ones. Above 1, some units share more of their "
+    "weights than by chance. Values are means over the seeds. All figures share one scale."
 )
 WORDS = {"unweighted": "", "weighted": "weighted "}
 
