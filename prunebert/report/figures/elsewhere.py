@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from prunebert.drawing.labels import POINTS, add_title, fit
 from prunebert.errors import visible
@@ -18,6 +19,7 @@ HEIGHT = 2.4  # inches of a row of panels
 ROOM = WIDTH / ACROSS - 0.7  # inches of a panel's title and of the label below it
 SIZE = 8.0  # of their font in points
 LINES = 2  # that each of them has at most
+LEAST_MARGIN = 0.01  # of an axis beside its cells, so that the ticks of a single cell have few digits
 
 
 def draw_elsewhere(cell_means: pd.DataFrame, *, table: str, theme: Theme) -> Figure:
@@ -72,8 +74,9 @@ def _finish(axes: Axes, cells: pd.DataFrame, theme: Theme) -> None:
     for direction, mean, more in (("x", "here", []), ("y", "there", list(cells["constant"].dropna()))):
         sd = cells[f"{mean}_sd"].fillna(0)
         ends = [*(cells[mean] - sd), *(cells[mean] + sd), *more]
-        margin = MARGIN * max(max(ends) - min(ends), 0.01)
+        margin = max(MARGIN * (max(ends) - min(ends)), LEAST_MARGIN)
         (axes.set_xlim if direction == "x" else axes.set_ylim)(min(ends) - margin, max(ends) + margin)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     for constant in cells["constant"].dropna().unique():
         axes.axhline(constant, color=theme.ink, linewidth=1, linestyle=DOTTED)
     if cells["gap"].notna().any():

@@ -22,6 +22,7 @@ LINES = 2  # of a row's name
 ABOVE = 0.9  # inches above and below the panels
 MAX_ROWS = 40  # of a figure; more have their numbers in the table alone
 SHARES = "Blues"
+LEAST_RANGE = 0.05  # of the scores that a column's colours span
 
 
 def rows_of(matrix: Matrix) -> list[tuple[str, dict[Target, Cell]]]:
@@ -34,11 +35,14 @@ def rows_of(matrix: Matrix) -> list[tuple[str, dict[Target, Cell]]]:
 
 
 def shares(matrix: Matrix) -> np.ndarray:
-    """Return each score's place between the column's lowest (0) and highest (1), in the order of `rows_of`."""
+    """Return each score's place between the column's lowest (0) and highest (1), in the order of `rows_of`.
+
+    A column with a smaller range than `LEAST_RANGE` has lighter colours, because its differences are small.
+    """
     rows = rows_of(matrix)
     values = np.array([[of[t].mean if t in of else np.nan for t in matrix.targets] for _, of in rows], dtype=float)
     low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
-    return (values - low) / np.where(high > low, high - low, 1.0)
+    return (values - low) / np.maximum(high - low, LEAST_RANGE)
 
 
 def draw_transfer(matrix: Matrix, overlap: np.ndarray | None, *, theme: Theme) -> Figure:
@@ -69,7 +73,7 @@ def _scores(axes: Axes, matrix: Matrix, rows: list[tuple[str, dict[Target, Cell]
     axes.set_yticks(range(len(rows)), names, fontsize=SIZE)
     labels = [fit(visible(f"{t.name} {t.metric}"), width, SIZE, 3) for t in matrix.targets]
     axes.set_xticks(range(len(labels)), labels, fontsize=SIZE)
-    axes.set_title("scores on the targets", fontsize=SIZE + 1)
+    axes.set_title("scores on the targets\n(darker: higher in its column)", fontsize=SIZE + 1)
     axes.spines[:].set_visible(False)
 
 

@@ -27,7 +27,8 @@ TEXT = (
 )
 CAPTION = (
     "A mark is a bin of confidence, pooled over the seeds; its place is the bin's mean confidence and accuracy. Marks "
-    f"below the line are overconfident. Bins with fewer than {LEAST} predictions are not drawn. Dense is in each panel."
+    f"below the line are overconfident. Bins with fewer than {LEAST} predictions are not drawn. Dense is in each "
+    "panel. Variants of one method differ in their dashes."
 )
 COLUMNS = {
     "ece": "ECE, equal width",

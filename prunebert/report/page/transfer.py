@@ -23,8 +23,9 @@ TEXT = (
     "its choice of weights. Dense was fine-tuned on the target without pruning."
 )
 CAPTION = (
-    "Colours go from the lowest to the highest score of each column. Right: the overlap of the same masks, 1 for equal "
-    "masks and 0 for as many common weights as chance gives. The diagonal compares the seeds of one source."
+    "Colours go from the lowest to the highest score of each column, or over 0.05 if that is more. Right: the overlap "
+    "of the same masks, 1 for equal masks and 0 for as many common weights as chance gives. The diagonal compares the "
+    "seeds of one source."
 )
 
 

@@ -49,14 +49,28 @@ def test_damaged_predictions_are_listed_and_no_probabilities_add_nothing(runs, s
 
 def test_the_figure_has_the_bins_of_enough_predictions_in_a_panel_for_each_sparsity():
     bins = pd.DataFrame({"rows": [LEAST, LEAST - 1, 20], "confidence": [6.0, 6.3, 18.0], "right": [7.0, 6.0, 15.0]})
-    cell = {"bins": bins, "short_label": "x", "order": 0}
-    means = pd.DataFrame([{"method": "dense", "sparsity": 0.0} | cell, {"method": "smp", "sparsity": 0.9} | cell])
+    cell = {"bins": bins, "order": 0}
+    rows = [("dense", 0.0), ("smp", 0.9)]
+    means = pd.DataFrame([{"method": name, "label": name, "sparsity": s} | cell for name, s in rows])
     with rc(LIGHT):
         (axes,) = draw_calibration(means, table="toy", theme=LIGHT).axes
         assert axes.get_title() == "sparsity 0.9" and len(axes.lines) == 3  # the diagonal, dense and smp
         assert np.allclose(axes.lines[1].get_xydata(), [[0.6, 0.7], [0.9, 0.75]])
-        many = pd.concat([means.assign(sparsity=s, method="m" * 60 + str(s)) for s in np.linspace(0.1, 0.9, 9)])
+        names = {s: "m" * 60 + str(s) for s in np.linspace(0.1, 0.9, 9)}
+        many = pd.concat([means.assign(sparsity=s, method=m, label=m) for s, m in names.items()])
         assert faults(draw_calibration(many, table="W" * 90, theme=LIGHT)) == []
+
+
+def test_variants_of_a_method_have_dashes_of_their_own_which_the_legend_names():
+    bins = pd.DataFrame({"rows": [20], "confidence": [18.0], "right": [15.0]})
+    names = [f"smp (steps={k})" for k in range(4)]
+    means = pd.DataFrame([{"method": "smp", "label": name, "sparsity": 0.9, "bins": bins} for name in names])
+    with rc(LIGHT):
+        figure = draw_calibration(means, table="toy", theme=LIGHT)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [*names, "confidence = accuracy"]
+    drawn = [line.get_linestyle() for line in figure.axes[0].lines[:4]]
+    assert len(set(drawn)) == 4 and [line.get_linestyle() for line in legend.get_lines()][:4] == drawn
 
 
 def test_measures_are_those_of_the_statistics(runs):
