@@ -151,6 +151,16 @@ def test_a_damaged_evaluation_is_listed_and_left_out_and_none_adds_nothing(folde
     assert not [name for name in command.flatten(collected.runs) if name.startswith("evaluations")]
 
 
+def test_ticks_of_a_single_score_do_not_overlap():
+    row = {"method": "smp", "label": "smp", "sparsity": 0.9, "metric": "accuracy", "own_metric": "accuracy"}
+    numbers = {"here": 0.6457, "there": 0.5307, "here_sd": np.nan, "there_sd": np.nan, "constant": 0.5271, "gap": -0.1}
+    cells = pd.DataFrame([row | numbers | {"other": other} for other in ("hans", "rte", "paws")])
+    with rc(LIGHT):
+        figure = draw_elsewhere(cells, table="toy", theme=LIGHT)
+        assert faults(figure) == []
+    assert all(axes.get_xlim()[1] - axes.get_xlim()[0] >= 0.02 - 1e-9 for axes in figure.axes)
+
+
 @pytest.mark.parametrize("others", [["hans"], ["W" * 90, "hans", "剪枝方法" * 20, "paws"]], ids=["one", "four"])
 def test_no_text_of_the_figure_is_cut_or_overlaps(others):
     names = ["dense", "magnitude", "soft_movement", "another_method_of_mine"]

@@ -63,6 +63,13 @@ def matrix(sources, tasks):
     return Matrix("a way", sources, targets, scores, {}, {targets[0]: Cell(0.9, None, 1)}, constants, {})
 
 
+def test_small_differences_have_light_colours():
+    """0.51 - 0.5 is a fifth of the least range, 0.05."""
+    target = Target("x", "accuracy")
+    near = Matrix("a way", ["one"], [target], {("one", target): Cell(0.51, None, 1)}, {}, {}, {target: 0.5}, {})
+    assert shares(near)[[1, 3], 0] == pytest.approx([0.2, 0.0])
+
+
 def test_colours_go_from_the_lowest_to_the_highest_score_of_a_column():
     found = shares(matrix(["one"], ["x", "y"]))
     assert [name for name, _ in rows_of(matrix(["one"], ["x", "y"]))] == [
