@@ -7,6 +7,7 @@ also opens after "O", after a closing prefix, and where the type changes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +20,7 @@ Scheme = Literal["iob1", "iob2", "iobes", "bilou", "none"]
 OUTSIDE = "O"
 PREFIXES: dict[str, str] = {"iob1": "BI", "iob2": "BI", "iobes": "BIES", "bilou": "BILU"}
 OPENING, CLOSING = "BSU", "ESLU"
+OTHER_SPELLING = re.compile(r"[bieslu][-_].+|.+[-_][bieslu]", re.IGNORECASE)  # of a prefix and a type
 UNTYPED = "_"  # the type of a label that is a prefix alone
 NO_ENTITY = "no entity"
 Tags = Sequence[str]
@@ -66,6 +68,16 @@ def find_scheme(names: Sequence[str], sentences: Sequence[Tags], column: str) ->
     if prefixes & {*"ESLU"}:
         return "iobes"
     return "iob1" if any(_begins_inside(tags) for tags in sentences) else "iob2"
+
+
+def other_spelling(names: Sequence[str]) -> str | None:
+    """Return a label that seems to be an entity's but is not written so: b-per, B_PER or PER-B beside O.
+
+    Parts of speech have no label O, so of labels without one the result is None.
+    """
+    if all(name.upper() != OUTSIDE for name in names):
+        return None
+    return next((name for name in names if not parts(name)[0] and OTHER_SPELLING.fullmatch(name)), None)
 
 
 def _begins_inside(tags: Tags) -> bool:

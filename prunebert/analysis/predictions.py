@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from prunebert.errors import BadInput
 from prunebert.runs import artifacts
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow
 
 REGRESSION = ("pearson", "spearman")
@@ -194,8 +194,10 @@ class Reader:
 
 
 def _kind(label: pd.Series, metric: str, has_words: bool) -> str:
-    if pd.api.types.is_numeric_dtype(label):
-        return NUMBER if metric in REGRESSION or pd.api.types.is_float_dtype(label) else CLASS
+    from pandas.api.types import is_float_dtype, is_numeric_dtype  # compare imports this module before it reads a run
+
+    if is_numeric_dtype(label):
+        return NUMBER if metric in REGRESSION or is_float_dtype(label) else CLASS
     if has_words:
         return WORD
     if metric.startswith(SETS):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from prunebert.errors import BadInput
+from prunebert.masks.shortest import shortest_sparsity
 from prunebert.runs import artifacts, inputs, reading
 from prunebert.settings import overrides
 from prunebert.system import signals
@@ -88,8 +89,6 @@ def sources(folders: Sequence[str]) -> list[Source]:
 
 def _sparsity(root: Path, facts: dict[str, Any]) -> str | None:
     """Return the sparsity of a run's masks; None if it removed nothing."""
-    from prunebert.runs.reuse import shortest_sparsity  # importing torch takes seconds
-
     masks = artifacts.packed_masks(root, facts)
     size = sum(height * width for height, width in masks.shapes.values())
     removed = size - sum(masks.kept.values())

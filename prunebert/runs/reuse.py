@@ -11,6 +11,7 @@ from prunebert.errors import BadInput
 from prunebert.masks import pattern as patterns
 from prunebert.masks.allocation import erk
 from prunebert.masks.ranking import UNIFORM, Ranking, Share, Strength, by_shape, by_strength, mean_scores, proportional
+from prunebert.masks.shortest import shortest_sparsity
 from prunebert.masks.top_v import Masks, count_kept, counts
 from prunebert.network import zeros
 from prunebert.network.models import require_same_weights
@@ -55,11 +56,6 @@ def masks_of(run: str, net: SubNetwork, prunable: str, sparsity: float, key: str
         raise BadInput(f"{key}={run}: its sparsity is {removed / size:.10g}; ask for the same, sparsity={short:.10g}")
     log.info("masks of %s%s", root, f" (method {facts['method']}, task {facts['task']})" if facts else "")
     return masks
-
-
-def shortest_sparsity(removed: int, size: int) -> float:
-    """Return the sparsity with the fewest digits, at least 2, that removes as many weights, to within one."""
-    return next(x for x in (round(removed / size, d) for d in range(2, 11)) if abs(removed - size * x) <= 1)
 
 
 def upstream_of(run: str, net: SubNetwork, prunable: str, sparsity: float) -> tuple[dict[str, Tensor], Masks]:

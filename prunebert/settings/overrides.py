@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from prunebert.errors import BadInput, shown
-from prunebert.settings import checks, expansion, quoting, resolvers, tuning
+from prunebert.settings import checks, expansion, quoting, repeated_keys, resolvers, tuning
 from prunebert.settings import explain as explanations
 
 MAX_VALUES = 100_000  # of one range in a sweep
@@ -179,7 +179,7 @@ def _parsed(word: str) -> Override:
         return override
 
     try:
-        return read(word)
+        return repeated_keys.checked(read(word), word)
     except ValueError as error:
         raise BadInput(explanations.unreadable(word, lambda other: read(other).value())) from error
 

@@ -89,6 +89,14 @@ def evaluation_files(eval: str | dict[str, str] | None) -> dict[str, str]:
     return named
 
 
+def key_of_training_file(train: str, eval: str | dict[str, str] | None) -> str:
+    """Return the key that messages about the training file name.
+
+    It is task.eval if that names the same file: `prunebert evaluate` reads an evaluation file as the training file too.
+    """
+    return "task.eval" if train in evaluation_files(eval).values() else "task.train"
+
+
 def _folder(data_dir: str) -> Path:
     paths.refuse_foreign(data_dir, "task.data_dir")
     root = Path(os.path.expanduser(data_dir))

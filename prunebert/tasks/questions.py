@@ -85,7 +85,7 @@ def from_files(train: str, eval: str | None, holdout: float, no_answer: bool) ->
             validation split. It is the same for every seed and machine.
         no_answer: a question may have no answer.
     """
-    table = _from_file(train, "task.train", no_answer)
+    table = _from_file(train, layouts.key_of_training_file(train, eval), no_answer)
     if eval is not None:
         return {"train": table, "validation": _from_file(eval, "task.eval", no_answer)}
     return hold_out(table, float(holdout), HOLDOUT)

@@ -217,7 +217,7 @@ def from_files(
         parse: (file, its key) -> raw table.
     """
     evaluation = layouts.evaluation_files(eval)
-    tables = {"train": _own(parse(train, "task.train"), train, text, label, pick)}
+    tables = {"train": _own(parse(train, layouts.key_of_training_file(train, eval)), train, text, label, pick)}
     for split, file in evaluation.items():
         tables[split] = _own(parse(file, "task.eval"), file, text, label, pick)
     return tables

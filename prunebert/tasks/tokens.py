@@ -187,6 +187,13 @@ def load(request: Request, tables: Tables, scheme: Scheme | None) -> TokenTask:
     tables = {s: with_names(t, names, request.label, t.attrs.get("classes") or order) for s, t in tables.items()}
     sentences = tables["train"].label.tolist()
     found = entities.find_scheme(names, sentences, request.label) if scheme is None else scheme
+    if scheme is None and found == "none" and (label := entities.other_spelling(names)):
+        log.warning(
+            "task.label=%s: the label %s is no entity's, because those are written as B-PER and I-PER beside O; the "
+            "words are scored one by one. Rename the labels, or set task.scheme=none",
+            request.label,
+            label,
+        )
     if scheme is not None:  # a scheme that was found may have labels of others: every prefix is read
         entities.require_scheme(names, scheme, request.label)
     tables, _ = split_off(request, tables, {split: np.arange(len(table)) for split, table in tables.items()}, [])

@@ -285,3 +285,10 @@ def test_the_search_path_of_the_run_stays(overrides, composed):
 def test_a_recorded_command_that_is_none_is_refused():
     with pytest.raises(BadInput, match="command cannot be split into words"):
         evaluate._task_overrides("prunebert 'task=rte", [])
+
+
+@pytest.mark.parametrize("content", ["", 'sentence,label\n"a film,1\n', "\x00\x01"])
+def test_a_damaged_file_of_evaluation_has_its_own_key(finished, cli, tmp_path, content):
+    (tmp_path / "bad.csv").write_text(content)
+    status, printed = cli("evaluate", str(finished(*TRAINED)), "task=file", "task.eval=bad.csv", "task.text=sentence")
+    assert status == 2 and "task.eval=bad.csv" in printed and "task.train" not in printed, printed

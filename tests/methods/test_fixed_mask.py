@@ -8,8 +8,8 @@ from safetensors.torch import save_file
 
 from prunebert import distill
 from prunebert.errors import BadInput
+from prunebert.masks.shortest import shortest_sparsity
 from prunebert.methods.fixed_mask import fixed_mask
-from prunebert.runs import reuse
 from tests.runs.test_reuse import FIT, drawn, finish, play
 from tests.toys import RESULT, write_result
 
@@ -82,4 +82,4 @@ def test_what_has_no_mask_or_no_weights_is_refused(net, task, source):
 )
 def test_the_shortest_sparsity_names_a_count_to_within_one_weight(removed, size, expected):
     """With a digit less, 0.12 · 1,000 is 3 weights off, and 0.1234 or 0.1235 · 100,000 is 5 off."""
-    assert reuse.shortest_sparsity(removed, size) == expected
+    assert shortest_sparsity(removed, size) == expected

@@ -201,3 +201,25 @@ def test_a_value_is_refused_before_a_sweep_only_where_each_cell_would_refuse_tha
     bad_cells.refuse_bad_cells(["fit=quick,smoke", "teacher_fit.head_lr=0.5"], check)
     with pytest.raises(BadInput, match=r"^teacher_fit\.lr=0\.5: is wrong"):
         bad_cells.refuse_bad_cells(["fit=quick,smoke", "teacher_fit.lr=0.5"], check)
+
+
+@pytest.mark.parametrize(
+    ("word", "key"),
+    [
+        ("task.map={no: r, no: s}", "no"),
+        ("+x={a: 1, b: {c: 1, c: 2}}", "c"),
+        ("+x=[{a: 1}, {1: a, 1: b}]", "1"),
+        ("+x={a: 1, a: 1},{a: 2}", "a"),
+        ("+x=choice({a: 1, a: 2})", "a"),
+    ],
+)
+def test_a_dictionary_with_a_key_twice_is_refused(word, key):
+    with pytest.raises(BadInput) as caught:
+        overrides.values([word])
+    assert str(caught.value) == f"{word}: the key {key} has two values; give each key one value"
+
+
+def test_a_key_may_stand_in_two_dictionaries_and_braces_in_a_text():
+    words = ["+x={a: {a: 1}, b: {a: 1}}", "+y='{a: 1, a: 2}'", "+z=[{a: 1}, {a: 2}]", "+w={a: 1},{a: 2}"]
+    values = [({"a": {"a": 1}, "b": {"a": 1}}), "{a: 1, a: 2}", [{"a": 1}, {"a": 2}], {"a": 1}, {"a": 2}]
+    assert [value for _, value in overrides.values(words)] == values

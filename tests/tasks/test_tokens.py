@@ -233,3 +233,23 @@ def test_a_network_learns_to_label_words(make, net):
         loss.backward()
         optimiser.step()
     assert losses[-1] < losses[0] / 2
+
+
+@pytest.mark.parametrize("labels", [["b-per", "i-per", "O"], ["B_PER", "I_PER", "O"], ["per-b", "per-i", "o"]])
+def test_labels_that_only_seem_to_be_entities_are_warned_of_once(make, caplog, labels):
+    train = [(["the", "film", "was"], labels)] * 4
+    with caplog.at_level(logging.WARNING):
+        task = make(train=train, evaluation=train)
+    (line,) = [record.getMessage() for record in caplog.records if "task.label=" in record.getMessage()]
+    assert line.startswith(f"task.label=tags: the label {task.labels[int(task.labels[0] in 'Oo')]} is no entity's")
+    assert task.scheme == "none" and "\n" not in line
+    caplog.clear()
+    make(train=train, evaluation=train, scheme="none")
+    assert "entity's" not in caplog.text
+
+
+@pytest.mark.parametrize("labels", [["B-PER", "I-PER", "O"], ["b-noun", "verb", "x"], ["noun", "verb", "O"]])
+def test_entities_and_parts_of_speech_are_not_warned_of(make, caplog, labels):
+    train = [(["the", "film", "was"], labels)] * 4
+    make(train=train, evaluation=train)
+    assert "entity's" not in caplog.text
