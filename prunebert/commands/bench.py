@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,9 @@ The last column compares each variant with it: the median, over the repetitions,
 interval comes from resampling the repetitions. A variant is called faster or slower only if its whole interval is
 beyond the noise: 5 %, or more if dense, timed twice, differs by more. Outputs are compared with those of zeros."""
 
+DEVICES = ("auto", "cpu", "cuda")  # of impl.device
+MOST_THREADS = 4096  # of impl.threads
+
 
 def main(argv: list[str]) -> None:
     """Time a run's variants in every requested shape, print the tables, and write --out."""
@@ -54,6 +59,10 @@ def main(argv: list[str]) -> None:
     options = parser.parse_args(argv)
     shapes = [(b, n) for b in _numbers("--batch", options.batch) for n in _numbers("--length", options.length)]
     counts, wanted = _threads(options.threads), _names(options.variants)
+    if options.device not in DEVICES:
+        raise bad_choice("--device", options.device, DEVICES)
+    if not options.seconds >= 0:  # NaN is refused too
+        raise BadInput(f"--seconds={options.seconds:g}: must be a number of at least 0")
     if options.repeats < MIN_REPETITIONS:
         raise BadInput(f"--repeats={options.repeats}: must be at least {MIN_REPETITIONS}")
     out = out_file(options.out, '{\n "run": ')
@@ -82,7 +91,8 @@ def main(argv: list[str]) -> None:
         for impl in impls:
             for batch, length in shapes:
                 impl.start()
-                timing = bench.time(batch, length, options.repeats, options.seconds)
+                with _enough_memory(batch, length):
+                    timing = bench.time(batch, length, options.repeats, options.seconds)
                 row["cells"].append(timing)
                 print_cell(timing, options.wide)
         row["not_timed"] = bench.absent
@@ -142,28 +152,45 @@ def print_cell(timing: dict[str, Any], wide: bool) -> None:
 
 def _threads(text: str) -> list[int]:
     """Return the numbers of threads, without repetitions."""
-    words = ["1" if word == "all" else word for word in text.split(",")]
+    words = [word.strip() for word in text.split(",")]
     try:
-        _numbers("--threads", ",".join(words))
-    except BadInput as error:
-        raise BadInput(f"--threads={text}: must be all, or whole numbers of at least 1, separated by commas") from error
-    return list(dict.fromkeys(cores() if word == "all" else int(word) for word in text.split(",")))
+        counts = [cores() if word == "all" else int(word) for word in words]
+    except ValueError:
+        counts = []
+    if not counts or min(counts) < 1 or max(counts) > MOST_THREADS:
+        raise BadInput(
+            f"--threads={text}: must be all, or whole numbers of at least 1 and at most {MOST_THREADS}, separated by "
+            "commas"
+        )
+    return list(dict.fromkeys(counts))
 
 
 def _names(text: str) -> list[str]:
     """Return the variants to time, in their usual order."""
-    names = VARIANTS if text == "all" else [name.strip() for name in text.split(",")]
+    names = [name.strip() for name in text.split(",")]
     for name in names:
-        if name not in VARIANTS:
+        if name not in ("all", *VARIANTS):
             raise bad_choice("--variants", name, ["all", *VARIANTS])
-    return [name for name in VARIANTS if name in names or name in ALWAYS]
+    return [name for name in VARIANTS if name in names or "all" in names or name in ALWAYS]
 
 
 def _numbers(key: str, text: str) -> list[int]:
+    """Return whole numbers, without repetitions."""
     try:
         numbers = [int(x) for x in text.split(",")]
     except ValueError:
         numbers = []
     if not numbers or min(numbers) < 1:
         raise BadInput(f"{key}={text}: must be whole numbers of at least 1, separated by commas")
-    return numbers
+    return list(dict.fromkeys(numbers))
+
+
+@contextlib.contextmanager
+def _enough_memory(batch: int, length: int) -> Iterator[None]:
+    """Raise BadInput where torch finds no memory for a batch."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:  # torch's error on a CPU has no class of its own
+        if isinstance(error, RuntimeError) and not re.search("allocate memory|out of memory", str(error)):
+            raise
+        raise BadInput(f"--batch={batch} --length={length}: there is not enough memory; choose smaller ones") from error

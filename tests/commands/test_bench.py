@@ -9,7 +9,7 @@ import transformers
 
 import prunebert
 from prunebert.commands import bench, bench_cells, bench_models
-from prunebert.commands.bench_verdicts import DENSE
+from prunebert.commands.bench_verdicts import DENSE, VARIANTS
 from prunebert.network.families import FAMILIES
 from tests.toys import save_model
 
@@ -118,7 +118,7 @@ def test_bench_prints_percentiles_hardware_and_a_verdict(finished, cli, tmp_path
 
 @pytest.mark.parametrize(
     ("words", "cores", "counts"),
-    [("1,all", 4, [1, 4]), ("1,all", 1, [1]), ("all", 3, [3]), ("2,1", 8, [2, 1])],
+    [("1,all", 4, [1, 4]), ("1,all", 1, [1]), ("all", 3, [3]), ("2,1", 8, [2, 1]), ("1, all,1,2,all", 2, [1, 2])],
 )
 def test_numbers_of_threads(words, cores, counts, monkeypatch):
     monkeypatch.setattr(bench, "cores", lambda: cores)
@@ -138,20 +138,41 @@ def test_what_predicts_labels_in_the_timed_part(finished):
     assert bench_cells.labels(prunebert.load(finished("method=abp", "sparsity=0.9"))) is None
 
 
-def test_bad_input_is_one_line(finished, cli):
+def test_bad_input_is_one_line(finished, cli, capsys):
     run = str(finished("method=smp", "sparsity=0.9"))
+    capsys.readouterr()  # of the run
     for words, message in (
         (["nowhere"], "no such directory"),
         ([run, "--batch", "0"], "--batch=0: must be whole numbers of at least 1"),
         ([run, "--length", "8,x"], "--length=8,x"),
         ([run, "--length", "65"], "reads at most 64 tokens"),
         ([run, "--repeats", "2"], "--repeats=2: must be at least 5"),
-        ([run, "--device", "tpu"], "impl.device=tpu"),
+        ([run, "--device", "tpu"], "--device=tpu: allowed are auto, cpu, cuda"),
+        ([run, "--seconds", "nan"], "--seconds=nan: must be a number of at least 0"),
+        ([run, "--seconds", "-1"], "--seconds=-1: must be a number of at least 0"),
         ([run, "--threads", "0"], "--threads=0: must be all, or whole numbers of at least 1"),
         ([run, "--threads", "1,some"], "--threads=1,some: must be all, or"),
+        (
+            [run, "--threads", "1,5000"],
+            "--threads=1,5000: must be all, or whole numbers of at least 1 and at most 4096",
+        ),
+        ([run, "--variants", "csr,,bf16"], "--variants=: allowed are all"),
         ([run, "--variants", "csr,bf15"], "--variants=bf15: allowed are all, dense, zeros, bf16"),
         ([run, "--out", "nowhere/x.json"], "--out=nowhere/x.json: the folder nowhere does not exist"),
         ([], "required: RUN; usage: prunebert bench"),
     ):
         status, printed = cli("bench", *words)
         assert status == 2 and message in printed and len(printed.strip().splitlines()) == 1, printed
+
+
+def test_lists_without_repetitions():
+    assert bench._numbers("--batch", "8,1,8") == [8, 1]
+    assert bench._names("csr,csr") == ["dense", "zeros", "csr"]
+    assert bench._names("csr,all") == bench._names("all") == list(VARIANTS)
+
+
+def test_a_batch_beyond_the_memory_is_refused(finished, cli, tmp_path):
+    words = ["--batch", str(10**14), "--length", "8", "--threads", "1", "--variants", "zeros", "--out", "x.json"]
+    status, printed = cli("bench", str(finished("method=smp", "sparsity=0.9")), *words)
+    message = "prunebert: --batch=100000000000000 --length=8: there is not enough memory; choose smaller ones"
+    assert (status, printed.splitlines()[-1]) == (2, message) and list(tmp_path.iterdir()) == []
