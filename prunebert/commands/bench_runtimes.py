@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from prunebert.commands import bench_models, export_onnx
 from prunebert.errors import BadInput
 from prunebert.system.countdown import Countdown
+from prunebert.system.library_errors import first_line, is_of_a_library
 
 ONNX = ("onnx", "onnxscript", "onnxruntime")
 OPENVINO = ("onnx", "onnxscript", "openvino")
@@ -134,8 +135,10 @@ def build(made: dict[str, Build], ids: Tensor, threads: int) -> tuple[dict[str, 
                 model = make(ids, threads)
                 model(input_ids=ids)
                 models[name] = model
-            except RuntimeError as error:
-                failed[name] = export_onnx.first_line(error)
+            except Exception as error:
+                if not is_of_a_library(error):
+                    raise
+                failed[name] = first_line(error)
             countdown.advance()
     return models, failed
 

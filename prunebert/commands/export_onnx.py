@@ -24,6 +24,7 @@ from prunebert.runs import artifacts
 from prunebert.runs.load import Loaded
 from prunebert.system.console import counted
 from prunebert.system.countdown import Countdown
+from prunebert.system.library_errors import first_line, is_of_a_library
 from prunebert.tasks.spans import input_columns
 from prunebert.tasks.task import Task
 
@@ -32,7 +33,6 @@ PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 BATCH, ROWS = 8, 256  # rows of a batch, and about how many rows of each split are checked
 TOLERANCE = 1e-3  # largest difference of a logit, as a fraction of the largest logit, or of 1 if that is larger
 REFERENCES = {"network": "the network's outputs in torch", "predictions": "the run's stored predictions"}
-LONGEST = 160  # characters of a library's message
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,21 @@ def add(run: Loaded, root: Path, folder: Path, task: Task) -> dict[str, Any]:
     ):  # those do not store logits
         table = artifacts.predictions(root)
         stored = {str(split): part.scores.tolist() for split, part in table.groupby("split", sort=False)}
-    return check(run, folder / FILE, task, stored, exact=_in_float32(root))
+    recorded, now = (
+        (facts.get("data") or {}).get("fingerprint") or {} for facts in (run.facts, {"data": task.facts()})
+    )
+    for split in stored:
+        if split in recorded and split in now and recorded[split] != now[split]:
+            raise BadInput(
+                f"--onnx: the evaluation data {split} has changed since the run; restore the data that the run was "
+                "evaluated on"
+            )
+    try:
+        return check(run, folder / FILE, task, stored, exact=_in_float32(root))
+    except Exception as error:
+        if not is_of_a_library(error):
+            raise
+        raise BadInput(f"--onnx: ONNX Runtime cannot run the graph: {first_line(error)}") from error
 
 
 def _in_float32(root: Path) -> bool:
@@ -266,13 +280,6 @@ def _spread(batches: list[Batch]) -> list[Batch]:
 
 def _arrays(inputs: dict[str, Tensor]) -> dict[str, np.ndarray]:
     return {name: x.numpy() for name, x in inputs.items()}
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of a library's message that says something, cut to 160 characters."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    line = lines[0] if lines else type(error).__name__
-    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 
 
 @contextlib.contextmanager

@@ -38,9 +38,12 @@ def test_bf16_is_a_copy_with_rounded_weights(model, tmp_path):
     assert torch.allclose(output.float(), model(IDS)[0], atol=0.02)
 
 
-def test_what_a_library_refuses_is_left_out_with_its_first_line(model, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "kind", [RuntimeError, ImportError, type("Fail", (Exception,), {"__module__": "onnxruntime.capi.state"})]
+)
+def test_what_a_library_refuses_is_left_out_with_its_first_line(model, tmp_path, monkeypatch, kind):
     def refuse(*_, **__):
-        raise RuntimeError("\nno C++ compiler\nTraceback …")
+        raise kind("\nno C++ compiler\nTraceback …")
 
     monkeypatch.setattr(torch, "compile", refuse)
     made = bench_runtimes.builders({"zeros": model, "removed": model}, False, tmp_path)
@@ -68,7 +71,10 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "packages"),
-    [("onnxruntime", bench_runtimes.ONNX), ("openvino", bench_runtimes.OPENVINO)],
+    [
+        ("onnxruntime", bench_runtimes.ONNX),
+        pytest.param("openvino", bench_runtimes.OPENVINO, marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_another_runtime_computes_the_same_with_as_many_threads(model, tmp_path, name, packages, threads):

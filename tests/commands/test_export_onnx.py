@@ -29,6 +29,7 @@ def exported(cli, run, tmp_path):
 
 
 @installed
+@pytest.mark.slow
 def test_the_graph_is_checked_and_computes_any_batch_and_length(finished, cli, tmp_path):
     run = finished("method=smp", "sparsity=0.9")
     file, printed = exported(cli, run, tmp_path)
@@ -99,6 +100,37 @@ def test_other_predictions_than_the_stored_ones(
         facts = json.loads((tmp_path / "out/prunebert.json").read_text())["onnx"]
         assert facts["predictions"]["largest_difference"] == pytest.approx(0.5)
         assert facts["network"]["largest_difference"] == 0
+
+
+def test_other_rows_than_those_of_the_run_are_refused_however_close_the_logits(
+    finished, cli, tmp_path, quick, monkeypatch
+):
+    """The fingerprint of the rows decides. The tolerance here allows every logit."""
+    run = finished("method=smp", "sparsity=0.9")
+    quick(prunebert.load(run), 0.0)
+    facts = artifacts.result(run)
+    changed = {split: value[::-1] for split, value in facts["data"]["fingerprint"].items()}
+    monkeypatch.setattr(export_onnx, "TOLERANCE", 1e9)
+    monkeypatch.setattr(artifacts, "result", lambda *_: facts | {"data": facts["data"] | {"fingerprint": changed}})
+    status, printed = cli("export", str(run), "out", "--onnx")
+    assert status == 2 and "has changed since the run; restore the data" in printed and not list(tmp_path.iterdir())
+
+
+def test_a_runtime_that_fails_is_named_in_one_line(finished, cli, tmp_path, quick, monkeypatch):
+    run = finished("method=smp", "sparsity=0.9")
+    quick(prunebert.load(run), 0.0)
+    fail = type("Fail", (Exception,), {"__module__": "onnxruntime.capi.state"})  # as ONNX Runtime's own
+
+    def refuse(file):
+        raise fail("no kernel\nmuch detail")
+
+    monkeypatch.setattr(export_onnx, "session", refuse)
+    status, printed = cli("export", str(run), "out", "--onnx")
+    assert status == 2 and printed.endswith("--onnx: ONNX Runtime cannot run the graph: no kernel\n")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(export_onnx, "session", lambda file: 1 / 0)  # a fault of ours is not hidden
+    with pytest.raises(ZeroDivisionError):
+        cli("export", str(run), "out", "--onnx")
 
 
 def test_refusals_are_one_line(finished, cli, tmp_path, monkeypatch):
