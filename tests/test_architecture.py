@@ -34,7 +34,15 @@ ORDER = (
     ),
     *("training", "analysis", "distill", "commands", "report", "result", "methods", "run", "experiment", "cli"),
 )
-HYDRA = {"cli", "settings.cells", "settings.overrides", "settings.explain", "settings.resolvers", "settings.tuned"}
+HYDRA = {
+    "cli",
+    "settings.cells",
+    "settings.overrides",
+    "settings.repeated_keys",
+    "settings.explain",
+    "settings.resolvers",
+    "settings.tuned",
+}
 # A method also sees the protocol of a task, no task itself, and another run's masks (method.masks=RUN).
 METHODS_SEE = {
     *("errors", "choices", "ranges", "fit", "schedules", "masks", "network", "distill"),
