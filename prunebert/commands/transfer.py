@@ -77,8 +77,7 @@ def main(argv: list[str], compose: Compose) -> None:
         _as_they_are(sources, words, compose, options.start, options.wide)
         return
     sweeps = transfer_runs.sweeps(sources, words, options.train, options.start, options.out)
-    for sweep in sweeps:
-        transfer_runs.refuse_unusable(sweep, compose)
+    fields = [transfer_runs.checked(sweep, compose) for sweep in sweeps]
     runs = sum(map(transfer_runs.count, sweeps))
     dense = sum(transfer_runs.count(sweep) for sweep in sweeps if "method=dense" in sweep)
     masks, tasks = counted(len(sources), "mask"), counted(len(transfer_runs.values(words, "task")), "task")
@@ -87,9 +86,8 @@ def main(argv: list[str], compose: Compose) -> None:
         f"all are below {short(options.out)}, and those that are finished are not repeated"
     )
     is_complete = _run(sweeps)
-    if transfer_runs.values(words, "dry") == ["true"]:
-        return
-    if is_complete or any(map(artifacts.is_finished, artifacts.runs(options.out))):
+    is_dry = all(each["dry"] for each in fields)
+    if not is_dry and any(map(artifacts.is_finished, artifacts.runs(options.out))):
         show(options.out, options.wide)
     if not is_complete:
         sys.exit(1)

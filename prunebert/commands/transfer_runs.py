@@ -164,11 +164,16 @@ def count(sweep: Sequence[str]) -> int:
     return total
 
 
-def refuse_unusable(sweep: Sequence[str], compose: Callable[..., Any]) -> None:
-    """Raise BadInput for a task, value, file or run of a sweep that cannot be used, before anything is trained."""
+def checked(sweep: Sequence[str], compose: Callable[..., Any]) -> dict[str, Any]:
+    """Return the configuration of a sweep's first run.
+
+    Raises:
+        BadInput: a task, value, file or run of the sweep cannot be used.
+    """
     words = [word for word in sweep[1:] if not key(word).startswith("hydra") or key(word) == "hydra.searchpath"]
     fields, _ = compose([overrides.axis(word)[0] for word in words])
     inputs.check(fields)
+    return fields
 
 
 def carry_out(sweep: Sequence[str]) -> int:

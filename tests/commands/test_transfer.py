@@ -78,10 +78,18 @@ def test_bad_input_is_one_line_before_anything_is_written(runs, tmp_path, monkey
 
 def test_a_stopped_sweep_ends_the_command_with_its_status(runs, monkeypatch):
     monkeypatch.setattr(transfer_runs, "carry_out", lambda sweep: 75)
-    monkeypatch.setattr(transfer_runs, "refuse_unusable", lambda sweep, compose: None)
+    monkeypatch.setattr(transfer_runs, "checked", lambda sweep, compose: {"dry": False})
     with pytest.raises(SystemExit) as end:
         transfer.main([str(runs["magnitude"]), "task=rte"], overrides.checked)
     assert end.value.code == 75
+
+
+@pytest.mark.parametrize("value", ["true", "True"])
+def test_a_dry_run_ends_without_a_matrix(runs, tmp_path, monkeypatch, capsys, value):
+    words = []
+    monkeypatch.setattr(transfer_runs, "carry_out", lambda sweep: words.append(sweep) or 0)
+    transfer.main([str(runs["magnitude"]), "task=rotten_tomatoes", f"dry={value}"], overrides.checked)
+    assert len(words) == 2 and "Scores" not in capsys.readouterr().out and not (tmp_path / "transfer").exists()
 
 
 def test_another_encoder_is_refused():
