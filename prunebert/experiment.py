@@ -190,17 +190,19 @@ def _shared_data(fields: dict[str, Any], model: str) -> Iterator[str]:
 def _origin_of_masks(method: dict[str, Any]) -> dict[str, Any]:
     """Return {"masks_from": facts} if the method takes the masks of another run or of a file, else {}.
 
-    The facts of a run are its method, task, seed, sparsity and identity; those of a file are its name.
+    The facts of a run are its method, task, seed, sparsity, identity, fit, distill and augment, and a hash of its
+    settings without the seed. Those of a file are its name and a hash of its content.
     """
     value = method.get("masks")
     if not isinstance(value, str):
         return {}
     root = artifacts.resolve_pointer(Path(value).expanduser())
     if not artifacts.is_finished(root):
-        return {"masks_from": {"file": root.name}}
+        return {"masks_from": {"file": root.name, "identity": identity.content_hash(value)}}
     facts = artifacts.result(root)
-    keys = ("method", "task", "seed", "sparsity", "identity")
-    return {"masks_from": {key: facts[key] for key in keys if key in facts}}
+    keys = ("method", "task", "seed", "sparsity", "identity", "fit", "distill", "augment")
+    found = {key: facts[key] for key in keys if key in facts}
+    return {"masks_from": found | {"settings": identity.without_seed(facts)}}
 
 
 def _sparsity_of(model: Model, labels: dict[str, Any], pruned: bool) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ WAYS = {
 }
 AXES = ("fit", "distill", "augment")  # settings in which two matrices may differ
 OPTIONS = ("head",)  # of the method, too
+# Facts of a source other than method, task and seed, and how a label names them.
+DIFFERENCES = {"sparsity": ", sparsity {:g}", **{axis: f", {axis} {{:.40}}" for axis in AXES}}
+DIFFERENCES["settings"] = " (settings-{:.8})"
 
 
 @dataclass(frozen=True)
@@ -177,22 +181,32 @@ def _titles(groups: list[tuple[Any, ...]]) -> dict[tuple[Any, ...], str]:
 
 
 def _origin(row: Mapping[str, Any]) -> str:
-    return json.dumps(row["masks_from"], sort_keys=True)
+    """Return what identifies the run or the file of a row's masks."""
+    origin = row["masks_from"]
+    return str(origin.get("identity") or json.dumps(origin, sort_keys=True))
 
 
 def _sources(rows: list[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the label of each origin: method and task, and the sparsity where several share them.
+    """Return the label of each origin: method and task, and what else differs where several share them.
 
-    Origins that differ only in the seed share a label.
+    Origins that differ only in the seed share a label. Two of one seed never do.
     """
-    found = {_origin(row): row["masks_from"] for row in rows}
-    short = {key: _label(origin) for key, origin in found.items()}
-    sparsities: dict[str, set[Any]] = {}
-    for key, label in short.items():
-        sparsities.setdefault(label, set()).add(found[key].get("sparsity"))
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        found[_origin(row)] = found.get(_origin(row), {}) | row["masks_from"]
+    names = {key: _label(origin) for key, origin in found.items()}
+    for fact, form in DIFFERENCES.items():
+        values: dict[str, set[Any]] = {}
+        for key, name in names.items():  # earlier versions recorded fewer facts
+            values.setdefault(name, set()).update({found[key].get(fact)} - {None})
+        for key, name in names.items():
+            if len(values[name]) > 1 and found[key].get(fact) is not None:
+                names[key] = name + form.format(found[key][fact])
+    seeds = Counter((name, found[key].get("seed")) for key, name in names.items())
+    repeated = {name for (name, _), count in seeds.items() if count > 1}
     return {
-        key: f"{label}, sparsity {found[key].get('sparsity'):g}" if len(sparsities[label]) > 1 else label
-        for key, label in short.items()
+        key: f"{name} ({hashlib.sha256(key.encode()).hexdigest()[:8]})" if name in repeated else name
+        for key, name in names.items()
     }
 
 

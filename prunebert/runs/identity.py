@@ -110,3 +110,21 @@ def content_hash(path: str) -> str:
                 while block := stream.read(1 << 20):
                     digest.update(block)
     return digest.hexdigest()
+
+
+def without_seed(facts: dict[str, Any]) -> str:
+    """Return a hash of a finished run's settings and training rows, the same for all its seeds.
+
+    Args:
+        facts: the run's result. Rows that were augmented are drawn anew for every seed, so they do not count.
+    """
+    data = facts.get("data") or {}
+    rows = None if data.get("augmented") else (data.get("fingerprint") or {}).get("train")
+    text = json.dumps([_seedless(facts["settings"]), rows], sort_keys=True, default=str)
+    return hashlib.sha256(text.replace(f"seed={facts['seed']}", "seed=*").encode()).hexdigest()[:32]
+
+
+def _seedless(node: Any) -> Any:
+    if not isinstance(node, dict):
+        return node
+    return {key: _seedless(value) for key, value in node.items() if key not in ("seed", "shared")}

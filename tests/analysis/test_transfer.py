@@ -66,6 +66,34 @@ def test_sets_of_rows_and_sparsities_that_share_a_name_are_told_apart():
     assert matrix.sources == ["smp, sst2, sparsity 0.5", "smp, sst2, sparsity 0.9"]
 
 
+def test_sources_that_differ_in_more_than_the_seed_share_no_row():
+    def of(name, score, seed, **facts):
+        origin = {"method": "smp", "task": "sst2", "seed": seed, "sparsity": 0.9, "identity": f"of {name}"}
+        return run(name, score, masks_from=origin | facts)
+
+    fits = {"fit": "quick, steps=20", "settings": "a"}, {"fit": "quick", "settings": "b"}
+    runs = [of("a", 0.5, 0, **fits[0]), of("b", 0.6, 0, **fits[1]), of("c", 0.8, 1, **fits[1])]
+    (matrix,) = transfer.matrices(runs)
+    assert matrix.sources == ["smp, sst2, fit quick", "smp, sst2, fit quick, steps=20"]
+    cells = [matrix.scores[source, RTE] for source in matrix.sources]
+    assert [(cell.n, cell.mean) for cell in cells] == [(2, pytest.approx(0.7)), (1, 0.5)]
+    runs = [of("a", 0.5, 0, settings="aaaaaaaaaa"), of("b", 0.6, 1, settings="bbbbbbbbbb")]
+    assert transfer.matrices(runs)[0].sources == ["smp, sst2 (settings-aaaaaaaa)", "smp, sst2 (settings-bbbbbbbb)"]
+
+
+def test_two_sources_of_one_seed_from_an_earlier_version_and_two_files_of_one_name_share_no_row():
+    old = {"method": "smp", "task": "sst2", "seed": 0, "sparsity": 0.9}
+    file = {"file": "masks.safetensors"}
+    for origin in (old, file):
+        runs = [run(name, 0.5, masks_from=origin | {"identity": name}) for name in "ab"]
+        assert len(transfer.matrices(runs)[0].sources) == 2
+    runs = [
+        run("a", 0.5, masks_from=old | {"identity": "x"}),
+        run("b", 0.7, masks_from=old | {"identity": "x", "fit": "q"}),
+    ]
+    assert transfer.matrices(runs)[0].scores["smp, sst2", RTE].n == 2  # one source, recorded by two versions
+
+
 def test_runs_without_masks_of_others_and_tuning_make_no_matrix():
     assert transfer.matrices([dense("d", 0.9), run("m", 0.8, source=None), run("t", 0.7, tuning={"try": 0})]) == []
 

@@ -132,3 +132,14 @@ def test_two_files_of_a_folder_do_not_stand_for_each_other(tmp_path):
         (tmp_path / name).mkdir() if name == "deeper.txt" else (tmp_path / name).write_text("x")
     hashes.add(identity.content_hash(str(tmp_path)))
     assert len(hashes) == 3 and hashlib.sha256(b"a.txtxb.txty").hexdigest() in hashes
+
+
+def test_runs_that_differ_only_in_their_seed_have_one_hash_without_it():
+    def of(seed=0, steps=60, train="t", **data):
+        settings = {"seed": seed, "fit": {"steps": steps}, "upstream": f"sweep/seed={seed}"}
+        return identity.without_seed(
+            {"seed": seed, "settings": settings, "data": {"fingerprint": {"train": train}} | data}
+        )
+
+    assert of() == of(seed=1) and len({of(), of(steps=20), of(train="u")}) == 3
+    assert of(augmented=True) == of(train="u", seed=1, augmented=True)
