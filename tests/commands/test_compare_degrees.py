@@ -51,6 +51,9 @@ def test_equal_hubs_explain_what_two_masks_share_and_containment_is_still_1(cli,
     assert contained["degrees"]["beyond_chance"] == 1 and contained["degrees"]["z"] > 10
     assert found["degrees"]["samples"] == 10 and found["degrees"]["left_out"] == []
     assert min(found["degrees"]["trades"]) >= 10
+    for pair in found["pairs"]:
+        kept, chance = (sum(int(m.sum()) for m in runs[pair[end]]) for end in "ab"), pair["degrees"]
+        assert chance["expected_jaccard"] == chance["expected_shared"] / (sum(kept) - chance["expected_shared"])
     assert f"{drawn_apart['degrees']['beyond_chance']:.4f}" in printed
     # The same runs again give the same numbers. Without the flag, nothing of it is there.
     again = many.comparison([tmp_path / f"runs/{seed}" for seed in range(3)])
@@ -70,3 +73,11 @@ def test_a_pattern_of_groups_has_no_number_and_a_line(cli, runs, tmp_path):
     found = json.loads((tmp_path / "compare/compare.json").read_text())
     assert [p["degrees"] is None for p in found["pairs"]] == [False, True, True]
     assert found["degrees"]["left_out"] == ["smp seed 3 2:4"] and found["degrees"]["trades"][2] is None
+
+
+def test_equal_masks_of_two_runs_share_all_and_far_more_than_chance(runs, tmp_path):
+    write(tmp_path / "runs/3", 3, runs[0])
+    result = many.comparison([tmp_path / "runs/0", tmp_path / "runs/3"])
+    degree_pairs.add(result)
+    (pair,) = result["pairs"]
+    assert pair["degrees"]["beyond_chance"] == 1 and pair["degrees"]["expected_shared"] < 0.9 * pair["shared"]

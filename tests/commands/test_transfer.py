@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from prunebert.analysis.transfer import Cell, Matrix, Target
 from prunebert.commands import transfer, transfer_runs
 from prunebert.commands.transfer_runs import Source
 from prunebert.errors import BadInput
@@ -90,6 +91,19 @@ def test_a_dry_run_ends_without_a_matrix(runs, tmp_path, monkeypatch, capsys, va
     monkeypatch.setattr(transfer_runs, "carry_out", lambda sweep: words.append(sweep) or 0)
     transfer.main([str(runs["magnitude"]), "task=rotten_tomatoes", f"dry={value}"], overrides.checked)
     assert len(words) == 2 and "Scores" not in capsys.readouterr().out and not (tmp_path / "transfer").exists()
+
+
+def test_a_source_is_above_its_shuffled_copy(capsys):
+    target, cells = Target("rte", "accuracy"), [Cell(score, None, 1) for score in (0.75, 0.25, 0.875)]
+    own, shuffled, dense = {("a", target): cells[0]}, {("a", target): cells[1]}, {target: cells[2]}
+    transfer._show_scores(Matrix("", ["a"], [target], own, shuffled, dense, {target: 0.5}, {}), wide=True)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[3:7] == [
+        ["dense", "0.8750"],
+        ["a", "0.7500"],
+        ["shuffled", "0.2500"],
+        ["constant", "baseline", "0.5000"],
+    ]
 
 
 def test_another_encoder_is_refused():

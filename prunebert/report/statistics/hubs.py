@@ -43,7 +43,8 @@ def read(runs: pd.DataFrame) -> tuple[list[int], list[Hubs], list[str]]:
         recorded no hubs is left out without a message.
     """
     positions, found, messages = [], [], []
-    rows = list(zip(runs["directory"], runs["row"], strict=True))
+    sealed = [{**row, **seal} for row, seal in zip(runs["row"], runs["seal"], strict=True)]
+    rows = list(zip(runs["directory"], sealed, strict=True))
     for position, (directory, row) in enumerate(track(rows, "reading hubs")):
         try:
             content = artifacts.topology(Path(directory), row, READ)

@@ -145,3 +145,10 @@ def test_the_figure_has_a_mark_for_each_mean_and_no_text_is_cut():
     )
     assert drawn == pytest.approx(sorted(means["correlation"]))
     assert [axes.get_title() for axes in figure.axes] == list(hubs.MAIN)
+
+
+def test_the_partial_correlation_the_shared_hubs_and_chance_have_their_own_columns():
+    row = {"set": "stream", "label": "smp", "relation": hubs.SEEDS, "correlation": 0.9}
+    found = page.table(pd.DataFrame([row | {"without": 0.125, "shared": 0.5, "chance": 0.0625}]), "")
+    shown = {name: cell.text for name, cell in zip(found.columns, found.rows[0], strict=True)}
+    assert [shown[name] for name in page.COLUMNS[-3:]] == ["0.12", "0.50", "0.06"]
