@@ -152,3 +152,10 @@ def test_the_partial_correlation_the_shared_hubs_and_chance_have_their_own_colum
     found = page.table(pd.DataFrame([row | {"without": 0.125, "shared": 0.5, "chance": 0.0625}]), "")
     shown = {name: cell.text for name, cell in zip(found.columns, found.rows[0], strict=True)}
     assert [shown[name] for name in page.COLUMNS[-3:]] == ["0.12", "0.50", "0.06"]
+
+
+def test_hubs_that_the_run_did_not_write_are_refused(folder):
+    runs = collect.collect([folder]).runs
+    runs["seal"] = [{"files": {"topology.json": "0" * 64, "masks.safetensors": "0" * 64}}] * len(runs)
+    positions, _, messages = hubs.read(runs)
+    assert positions == [] and len(messages) == len(runs) and "not what the run wrote" in messages[0]
