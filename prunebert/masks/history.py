@@ -53,7 +53,7 @@ class History:
         at_once: flips of the first step. If the masks never change these are all flips.
         """
         record = ByMatrix.converted(self.record, final)
-        recovered = {n: int((final[n].bool() & bits.mask()).sum()) for n, bits in record.ever.items()}
+        recovered = {n: int((final[n].bool() & ~bits.mask()).sum()) for n, bits in record.always.items()}
         survivors = sum(int(torch.count_nonzero(m)) for m in final.values())
         flips, size = self.flips(), sum(math.prod(bits.shape) for bits in record.stays.values())
         return {
@@ -88,15 +88,8 @@ class Bits:
 
     @classmethod
     def of(cls, mask: Tensor) -> Bits:
-        """Pack a bool mask. Without weights for the last bits, they are 0."""
+        """Pack a bool mask. The last byte may have bits of no weight, which are 0."""
         return cls(mask.shape, np.packbits(mask.cpu().numpy().reshape(-1)))
-
-    def inverted(self) -> Bits:
-        """Return 1 where this is 0."""
-        inverted = ~self.packed
-        if unused := -math.prod(self.shape) % 8:
-            inverted[-1] &= 0xFF << unused & 0xFF
-        return Bits(self.shape, inverted)
 
     def mask(self) -> Tensor:
         """Return the mask."""
@@ -109,7 +102,7 @@ class ByMatrix:
     """The record on the CPU: every matrix by itself, with a bit for each weight."""
 
     stays: dict[str, Bits] = field(default_factory=dict)  # the last step's masks
-    ever: dict[str, Bits] = field(default_factory=dict)  # 1 = removed at some step
+    always: dict[str, Bits] = field(default_factory=dict)  # 1 = kept at every step
     flips: dict[str, Tensor] = field(default_factory=dict)  # 0-d: how often weights changed sides
     first: dict[str, Tensor] = field(default_factory=dict)  # 0-d: how many the first step removed
 
@@ -118,11 +111,8 @@ class ByMatrix:
         cls, stays: dict[str, Tensor], ever: dict[str, Tensor], flips: dict[str, Tensor], first: dict[str, Tensor]
     ) -> ByMatrix:
         """Pack what `parts` returned."""
-
-        def packed(masks: dict[str, Tensor]) -> dict[str, Bits]:
-            return {n: Bits.of(m) for n, m in masks.items()}
-
-        return cls(packed(stays), packed(ever), flips, first)
+        always = {n: Bits.of(~m) for n, m in ever.items()}
+        return cls({n: Bits.of(m) for n, m in stays.items()}, always, flips, first)
 
     @classmethod
     def converted(cls, record: ByMatrix | InRow, like: Masks) -> ByMatrix:
@@ -144,21 +134,21 @@ class ByMatrix:
 
     def parts(self) -> dict[str, dict[str, Tensor]]:
         """Return every part of the record as tensors by name, with bool masks."""
-        stays, ever = ({n: bits.mask() for n, bits in named.items()} for named in (self.stays, self.ever))
+        stays = {n: bits.mask() for n, bits in self.stays.items()}
+        ever = {n: ~bits.mask() for n, bits in self.always.items()}
         return dict(zip(PARTS, (stays, ever, self.flips, self.first), strict=True))
 
     def see(self, masks: Masks) -> None:
         """Count one step's masks."""
         for name, mask in masks.items():
             stays = Bits.of(mask if mask.dtype == torch.bool else mask.detach() != 0)
-            removed = stays.inverted()
             if name not in self.stays:
-                self.ever[name] = removed
-                self.flips[name] = torch.tensor(_count(removed.packed))
+                self.always[name] = Bits(stays.shape, stays.packed.copy())
+                self.flips[name] = torch.tensor(mask.numel() - _count(stays.packed))
                 self.first[name] = self.flips[name].clone()
             else:
                 self.flips[name] += _count(self.stays[name].packed ^ stays.packed)
-                np.bitwise_or(self.ever[name].packed, removed.packed, out=self.ever[name].packed)
+                np.bitwise_and(self.always[name].packed, stays.packed, out=self.always[name].packed)
             self.stays[name] = stays
 
 

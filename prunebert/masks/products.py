@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from prunebert.masks.chunks import changed, pieces, room_for
+from prunebert.masks.top_v import Masks
 
 
 class Products:
@@ -22,8 +23,11 @@ class Products:
         self._products: dict[str, tuple[Tensor, Tensor, Tensor, int]] = {}  # W ⊙ M, M, W, and the version of W
         self._computed: set[str] = set()  # in this step, of trained weights
 
-    def step(self) -> None:
-        """Start a step. Trained weights may have changed; their version does not show it under a fused AdamW."""
+    def step(self, masks: Masks) -> None:
+        """Start a step under these masks.
+
+        Trained weights may have changed; their version does not show it under a fused AdamW.
+        """
         self._computed = set()
 
     def times(self, name: str, W: Tensor, S: Tensor | None, M: Tensor, slope: float | None) -> Tensor:

@@ -16,23 +16,33 @@ from torch.nn.functional import linear
 from torch.utils._pytree import tree_map_only
 
 from prunebert.masks.products import Products, Times, fits
+from prunebert.masks.top_v import Masks
 
 FACTS = {getattr(Tensor, name).__get__ for name in ("shape", "dtype", "device", "ndim")}
 
 
-class RecomputedProducts(Products):
-    """W ⊙ M of trained weights or scores is computed whenever a layer reads it. Other products are kept.
+KEPT = 2**24  # weights whose products are kept, 64 MiB: a small network's steps would be up to a tenth longer
 
-    A layer reads a product at once and keeps nothing of it, so all matrices share a buffer.
+
+class RecomputedProducts(Products):
+    """W ⊙ M of trained weights or scores is computed whenever a layer reads it, if the network is large.
+
+    Products of frozen weights under fixed masks are kept, and so are those of a small network. A layer reads a product at once and keeps nothing of it, so all matrices share a buffer.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self._is_large = True
         self._buffers: dict[torch.dtype, Tensor] = {}  # each as large as the largest matrix so far
+
+    def step(self, masks: Masks) -> None:
+        """See Products."""
+        super().step(masks)
+        self._is_large = sum(m.numel() for m in masks.values()) > KEPT
 
     def times(self, name: str, W: Tensor, S: Tensor | None, M: Tensor, slope: float | None) -> Tensor:
         """Return W ⊙ M, valid until the next step, with the gradients of `Times`."""
-        if fits(W, M) and (W.requires_grad or S is not None):
+        if self._is_large and fits(W, M) and (W.requires_grad or S is not None):
             return Recomputed(W, S, M, slope, self)
         return super().times(name, W, S, M, slope)
 

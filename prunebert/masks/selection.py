@@ -29,6 +29,7 @@ Scalar = float | Tensor  # a float on the CPU; elsewhere a 0-d tensor on the dev
 Selected = tuple[list[Tensor], Scalar]  # a group's bool masks, and its largest removed score (-inf if none is removed)
 
 log = logging.getLogger(__name__)
+MOST_LISTED = 2**21  # scores between two bounds whose positions are listed, in 16 MiB; more are counted
 KERNELS_SINCE = (2, 8)  # the version of torch whose Triton can compile selection_cuda.py
 NAN = "the scores became NaN, so no mask can be ranked from them; lower the learning rate"
 
@@ -177,7 +178,7 @@ def select(parts: list[Tensor], count: int, window: Window | None = None, runner
         return constant, float(largest.max()) if count <= 0 < size else -math.inf
     for bounds in _windows(flats, count, size, window):
         low, high, width = bounds
-        if split := _split(flats, count, low, high, max(size // 64, 4096)):
+        if split := _split(flats, count, low, high, MOST_LISTED):
             break
     else:
         return _by_counting(flats, count, window, width)

@@ -99,7 +99,7 @@ class Stepper:
             self.is_checked = True
         self.history.see(hard_masks)
         if self.products is not None:
-            self.products.step()
+            self.products.step(hard_masks)
         masks = keeping(masks, self.products)
         with self.impl.autocast(), distributed.own_random(self.seed, step, self.impl.torch_device):
             out = self.net(batch, phase.head, masks, needs=phase.needs)

@@ -98,7 +98,7 @@ def test_the_kept_product_of_trained_weights_is_recomputed_every_step():
     products, addresses = Products(), set()
     masks = keeping({"w": M}, products)
     for factor in (2.0, 3.0):
-        products.step()
+        products.step({})
         version = W._version
         W.detach().numpy()[:] *= factor
         assert W._version == version

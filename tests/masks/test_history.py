@@ -187,6 +187,6 @@ def test_the_history_keeps_no_masks_alive_and_a_bit_for_each_weight():
     del masks
     assert watched() is None
     history.see(bools(a=[[1, 1, 1, 1, 0, 0, 1, 1, 0]]))
-    assert [part["a"].packed.nbytes for part in (history.record.stays, history.record.ever)] == [2, 2]
+    assert [part["a"].packed.nbytes for part in (history.record.stays, history.record.always)] == [2, 2]
     assert history.record.parts()["ever"]["a"].tolist() == [[False, True, False, False, True, True, False, False, True]]
     assert history.flips() == 3 + 2

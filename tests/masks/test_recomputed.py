@@ -104,3 +104,13 @@ def test_the_memory_of_the_gradient_becomes_another_gradients(trained):
         addresses == [(W if trained else S).grad.data_ptr()]
         and S.grad.data_ptr() != (W.grad if trained else W).data_ptr()
     )
+
+
+def test_a_small_network_keeps_its_products():
+    products, W = RecomputedProducts(), torch.randn(3, 4, requires_grad=True)
+    masks = {"w": W > 0}
+    products.step(masks)
+    assert not isinstance(keeping(masks, products).times("w", W), Recomputed)
+    large = torch.ones((), dtype=torch.bool).expand(2**12 + 1, 2**12)  # no memory
+    products.step(masks | {"v": large})
+    assert isinstance(keeping(masks, products).times("w", W), Recomputed)
