@@ -23,8 +23,6 @@ AXES = ("method", "sparsity", "task", "fit", "distill", "augment", "prunable", "
 COMMON_AXES = ("sparsity", "task", "seed")  # every method has these settings; see `labels`
 PATTERN = "pattern"  # of the masks, shown after the AXES
 MAX_PAIRS = 50_000  # pairs listed one by one, as those of 316 runs; the square matrices have all pairs
-SAME = ("task", "model", "weights_hash")  # what a run and its dense run have in common, besides the rows
-KEPT = ("metric", "seed", "files", *SAME)  # of a result, for the comparison of predictions
 ROWS = 32  # of the square matrices, computed at a time
 
 
@@ -132,6 +130,8 @@ def _counted(runs: Mapping[Path, dict[str, Any] | None], found: Collection[Path]
 
 
 def _read(runs: Mapping[Path, dict[str, Any] | None], found: Collection[Path]) -> Read:
+    from prunebert.analysis.function import KEPT  # imports pandas
+
     read = Read([], [], [], [], [], [])
     for run in track(list(runs), "reading masks"):
         try:

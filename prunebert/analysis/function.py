@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from prunebert.analysis import agreement
-from prunebert.analysis.comparison import SAME
 from prunebert.analysis.predictions import Answers, Reader
 from prunebert.errors import BadInput
 from prunebert.system.countdown import track
+
+SAME = ("task", "model", "weights_hash")  # what a run and its dense run have in common, besides the rows
+KEPT = ("metric", "seed", "files", *SAME)  # what is read of a result
 
 
 def beside(runs: Mapping[str, Mapping[str, Any]], dense: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

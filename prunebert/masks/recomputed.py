@@ -27,7 +27,8 @@ KEPT = 2**24  # weights whose products are kept, 64 MiB: a small network's steps
 class RecomputedProducts(Products):
     """W ⊙ M of trained weights or scores is computed whenever a layer reads it, if the network is large.
 
-    Products of frozen weights under fixed masks are kept, and so are those of a small network. A layer reads a product at once and keeps nothing of it, so all matrices share a buffer.
+    Products of frozen weights under fixed masks are kept, and so are those of a small network. A layer reads a product
+    at once and keeps nothing of it, so all matrices share a buffer.
     """
 
     def __init__(self) -> None:

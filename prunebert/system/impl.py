@@ -13,6 +13,7 @@ import torch
 
 from prunebert.errors import BadInput, bad_choice
 from prunebert.ranges import check_fields
+from prunebert.system.allocator import keep_freed_memory
 from prunebert.system.console import counted
 from prunebert.system.threads import cores
 
@@ -63,7 +64,8 @@ class Impl:
         return torch.autocast(self.torch_device.type, dtype=torch.bfloat16)
 
     def start(self) -> None:
-        """Set torch's number of threads and its CUDA device, and reset the peak of device memory."""
+        """Set torch's number of threads, the allocator and the CUDA device, and reset the peak of device memory."""
+        keep_freed_memory()
         omp = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
         torch.set_num_threads(self.threads or (int(omp) if omp.isdigit() and int(omp) else cores()))
         if self.torch_device.type == "cuda":
