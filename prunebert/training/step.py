@@ -17,6 +17,7 @@ from prunebert.network.interface import IGNORED, Batch
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.network.zeros import require_kept
 from prunebert.system import distributed
+from prunebert.system.allocator import return_freed_memory
 from prunebert.system.impl import Impl
 from prunebert.training.phase import Group, Phase, Terms, keeping_given
 
@@ -43,6 +44,7 @@ class Stepper:
     def __init__(self, net: SubNetwork, phase: Phase, *, seed: int, impl: Impl) -> None:
         phase = keeping_given(phase, net.given)
         self.net, self.phase, self.seed, self.impl = net, phase, seed, impl
+        self.steps_begun = 0
         self.is_checked = False  # whether the first masks were compared with those that the checkpoint came with
         net.rounded = {}
         for parameter in net.parameters():
@@ -90,6 +92,9 @@ class Stepper:
         t = (step + 1) / steps
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)  # frees memory before the forward pass
+        self.steps_begun += 1
+        if self.steps_begun == 2:  # the optimizers' moments lie between what the first step has freed
+            return_freed_memory()
         batch, fraction = share(batch)
         batch = batch.to(self.impl.torch_device)
         masks = phase.masks(t, False)

@@ -66,7 +66,7 @@ def test_a_sweep_is_compared(cli, runs, tmp_path):
     assert {p.name for p in (tmp_path / "where/to").iterdir()} == {"compare.json", "compare.png"}
     assert "compare.json and compare.png are in where/to" in printed.splitlines()[-1]
     assert "masks of 4 runs" in printed and "smp 0.8 x" not in printed and "smp seed 1" in printed
-    assert f"removed nothing or everything: {runs}/3-dense" in printed
+    assert f"removed nothing or everything: {runs}/3-dense" in " ".join(printed.split())
     assert "3 of 6 pairs cover different sets and are compared on the matrices that both cover" in printed
     assert "matrices left out, for example: 0 of smp seed 0, 1 of tamt seed 0" in printed
     comparison = json.loads((tmp_path / "where/to/compare.json").read_text())

@@ -221,3 +221,12 @@ def test_a_phase_says_whether_it_trains_with_dropout(net, task, impl, dropout):
     phase = replace(phase_of(net, task), dropout=dropout, after=lambda t: seen.append(net.training))
     train_phase(net, phase, impl)
     assert seen == [dropout] * 8
+
+
+def test_freed_memory_is_returned_once_when_the_moments_have_their_place(net, task, impl, monkeypatch):
+    returns = []
+    monkeypatch.setattr("prunebert.training.step.return_freed_memory", lambda: returns.append(True))
+    fit = Fit(epochs=1, steps=4, batch_size=4, lr=1e-3, head_lr=1e-3)
+    (phase,) = finetune(net, task, net.add_head(task.form(), "linear"), fit)
+    train(net, phase, seed=0, impl=impl, record=lambda line: None, score=lambda: 0.0)
+    assert returns == [True]
