@@ -15,8 +15,8 @@ VARIABLES = ("GLIBC_TUNABLES", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_
 def keep_freed_memory() -> None:
     """Let glibc keep what tensors of up to 32 MiB have freed, for the tensors of the next step.
 
-    Otherwise it returns the memory to the system in some steps, and the system has to fill it with zeros again. The
-    peak stays the same. Settings of the user's stay. Other C libraries are left as they are.
+    Otherwise it returns the memory to the system in some steps, and the system has to fill it with zeros again.
+    Settings of the user's stay. Other C libraries are left as they are.
     """
     if any(name in os.environ for name in VARIABLES):
         return
