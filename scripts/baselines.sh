@@ -59,6 +59,7 @@ fi
 if [ -z "${PRUNEBERT_PARTS:-}" ]; then
   prunebert report rotten_tomatoes sst2 --out report
   results=$scripts/..
-  mkdir -p "$results/results/baselines" && cp report/results.csv report/tables.tex "$results/results/baselines"
-  python "$results/scripts/results_table.py" "$results/results/baselines/results.csv" "$results/docs/results/baselines.md"
+  mkdir -p "$results/results/baselines" && cp report/tables.tex "$results/results/baselines"
+  python "$results/scripts/results_files.py" report/results.csv "$results/results/baselines" "$out"
+  python "$results/scripts/results_table.py" "$results/results/baselines" "$results/docs/results/baselines.md"
 fi

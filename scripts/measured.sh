@@ -10,7 +10,7 @@
 #   glue/SST-2 and glue/STS-B (for minilm also MRPC, RTE and CoLA) in GLUE's own layout. A copy is glue_data in
 #     github.com/F0restL1n/BERT at 0d0288b.
 #   glue-10k/{QQP,QNLI}/{train,dev}.json (for minilm also MNLI): samples of the tasks' training sets with 8,999 and 1,000
-#     rows. They are data/glue_pretrain in github.com/ZhengxiangShi/PowerfulPromptFT at b4ecdea. results.csv has their
+#     rows. They are data/glue_pretrain in github.com/ZhengxiangShi/PowerfulPromptFT at b4ecdea. The results have their
 #     fingerprints.
 # OUT: the folder for all other output.
 # PRUNEBERT_SEEDS=0 scripts/measured.sh …: run only the first seed, of tasks and of minilm.
@@ -48,21 +48,20 @@ publish() { # publish NAME DIR [EARLIER]: write the report, and copy parts of it
   [ -d "$2" ] || return 0
   local earlier=${3:-}
   rm -rf "report/$1"
-  prunebert report "$2" ${earlier:+"$earlier/results.csv"} --out "report/$1"
+  prunebert report "$2" ${earlier:+"$earlier"} --out "report/$1"
   rm -rf "${results:?}/$1"
   mkdir -p "$results/$1"
-  python -c 'import sys; t = open(sys.argv[1]).read(); open(sys.argv[2], "w").write(t.replace(sys.argv[3] + "/", ""))' \
-    "report/$1/results.csv" "$results/$1/results.csv" "$out"
+  python "$scripts/results_files.py" "report/$1/results.csv" "$results/$1" "$out"
   cp "report/$1/tables.tex" "$results/$1/"
   [[ $1 != tuning* && $1 != budget ]] || return 0
-  python "$scripts/where_weights_stay.py" "$results/$1/results.csv" "$out" ${earlier:+"$earlier"}
+  python "$scripts/where_weights_stay.py" "$results/$1" "$out" ${earlier:+"$earlier"}
   [ -n "$earlier" ] || rm -rf "${figures:?}/$1" # figures of earlier runs stay
   [ -z "$earlier" ] || python "$scripts/earlier_tests.py" "$results/$1/tables.tex" "$earlier/tables.tex"
   mkdir -p "$figures/$1"
   find "report/$1/figures" -name '*.png' -regex '.*/figures/\(score\|budget\|density-sst2\|overlap-sst2\).*' -exec cp {} "$figures/$1" \;
 }
-fill() { # fill NAME PAGE: write the tables of results/NAME/results.csv into docs/results/PAGE.md
-  python "$scripts/results_table.py" "$results/$1/results.csv" "$pages/$2.md"
+fill() { # fill NAME PAGE: write the tables of results/NAME into docs/results/PAGE.md
+  python "$scripts/results_table.py" "$results/$1" "$pages/$2.md"
 }
 pruning_methods=random,magnitude,imp,gmp,movement,soft_movement,l0,tamt,abp,smp
 frozen=(method=random,magnitude method.keep_pretrained=true fit.head_lr=3e-3)
@@ -97,12 +96,12 @@ for task in "$@"; do
       if [ -d runs/main ]; then
         fill main scores
         fill main papers-claims
-        python "$scripts/plot_scores.py" "$results/main/results.csv" "$scripts/../docs/images"
+        python "$scripts/plot_scores.py" "$results/main" "$scripts/../docs/images"
       fi
       if [ -d runs/budget ]; then
         fill budget more-steps
         mkdir -p "$figures/budget"
-        python "$scripts/plot_steps.py" "$results"/{budget,main}/results.csv "$figures/budget/steps.png"
+        python "$scripts/plot_steps.py" "$results"/{budget,main} "$figures/budget/steps.png"
       fi
       [ ! -d runs/minilm ] || fill minilm six-layers
       ;;

@@ -1,6 +1,6 @@
 """Draw the README's picture: mean accuracy against the fraction of weights removed, once for each theme.
 
-python scripts/plot_scores.py results/main/results.csv docs/images
+python scripts/plot_scores.py results/main docs/images
 
 Writes score-light.png and score-dark.png. A point is the mean over tasks of each task's mean over seeds, as in the
 table of docs/results/scores.md. Tasks with another metric than accuracy are left out.
@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.pyplot import rc_context
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 from PIL import Image
+from results_files import read
 from results_table import COLUMNS, short_labels
 
 from prunebert.drawing.methods import METHODS
@@ -107,7 +108,7 @@ def main() -> None:
     """Read the runs and write both pictures."""
     if len(sys.argv) != 3:
         raise SystemExit(__doc__)
-    runs = pd.read_csv(sys.argv[1], usecols=COLUMNS)
+    runs = read(sys.argv[1], COLUMNS)
     folder = Path(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
     for theme in (LIGHT, DARK):

@@ -1,8 +1,8 @@
 """Plot score against the number of steps.
 
-scripts/plot_steps.py results/budget/results.csv results/main/results.csv OUT.png
+scripts/plot_steps.py results/budget results/main OUT.png
 
-There is a panel for each task and sparsity of the first file. The second file adds the runs with the main number of
+There is a panel for each task and sparsity of the first folder. The second folder adds the runs with the main number of
 steps and the same seed. Runs that keep the pretrained weights (keep_pretrained=true) are left out.
 """
 
@@ -15,6 +15,7 @@ import pandas as pd
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+from results_files import read
 from results_table import COLUMNS, STEP_COLUMNS, total_steps
 
 from prunebert.drawing.methods import METHODS
@@ -22,10 +23,10 @@ from prunebert.drawing.theme import LIGHT
 
 
 def main() -> None:
-    """Read both files and write the figure."""
+    """Read both folders and write the figure."""
     if len(sys.argv) != 4:
         raise SystemExit(__doc__)
-    other_runs, main_runs = (pd.read_csv(file, usecols=[*COLUMNS, *STEP_COLUMNS]) for file in sys.argv[1:3])
+    other_runs, main_runs = (read(folder, [*COLUMNS, *STEP_COLUMNS]) for folder in sys.argv[1:3])
     runs = pd.concat([other_runs, main_runs])
     runs = runs[runs["settings.keep_pretrained"].astype(str) != "True"]
     runs["steps"] = total_steps(runs)

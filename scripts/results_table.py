@@ -1,21 +1,23 @@
-"""Fill the tables of a page from results.csv of `prunebert report`. A test compares the page with the results.
+"""Fill the tables of a page from the results of a folder. A test compares the page with the results.
 
-python scripts/results_table.py results/main/results.csv docs/results/scores.md
+python scripts/results_table.py results/main docs/results/scores.md
 
-These marks begin a table, and `<!-- end -->` ends it:
-    <!-- results/main/results.csv -->           scores on each task at MAIN_SPARSITY
-    <!-- results/main/results.csv means -->     mean scores at each sparsity
-    <!-- results/main/results.csv claims -->    the papers' claims
-    <!-- results/budget/results.csv steps -->   scores after other numbers of steps than main's
+The folder has the rows of `prunebert report`, a file for each task (results_files.py). These marks begin a table, and
+`<!-- end -->` ends it:
+    <!-- results/main scores -->    scores on each task at MAIN_SPARSITY
+    <!-- results/main means -->     mean scores at each sparsity
+    <!-- results/main claims -->    the papers' claims
+    <!-- results/budget steps -->   scores after other numbers of steps than main's
 """
 
 import sys
 from pathlib import Path
 
 import pandas as pd
+from results_files import read
 
 END = "<!-- end -->"
-MAIN = "main/results.csv"
+MAIN = "main"
 MAIN_SPARSITY = 0.9  # the table of tasks shows scores at this sparsity
 NO_BETTER = 0.005  # a score less than half a point above the constant baseline counts as no better
 COLUMNS = ["label", "method", "task", "sparsity", "seed", "metric", "score", "majority_score"]
@@ -179,26 +181,26 @@ def _runs_of(runs: pd.DataFrame, label: str, sparsity: float) -> pd.DataFrame:
     return method_runs[sparsities == wanted].droplevel("sparsity")
 
 
-def begin_mark(results: str | Path, table: str = "") -> str:
-    """Return the mark that begins a table of results/NAME/results.csv. `table` is "", "means", "claims" or "steps"."""
-    return f"<!-- results/{Path(results).resolve().parent.name}/results.csv {f'{table} ' if table else ''}-->"
+def begin_mark(folder: str | Path, table: str) -> str:
+    """Return the mark that begins a table of results/NAME. `table` is "scores", "means", "claims" or "steps"."""
+    return f"<!-- results/{Path(folder).resolve().name} {table} -->"
 
 
-def fill(page: str, results: str | Path) -> str:
+def fill(page: str, folder: str | Path) -> str:
     """Return the page with each of its tables of these results replaced.
 
     Raises:
         ValueError: the page has no mark for these results.
     """
-    if (begin := begin_mark(results, "steps")) in page:
-        files = (results, Path(results).parents[1] / MAIN)
-        runs, main_runs = (pd.read_csv(file, usecols=[*COLUMNS, *STEP_COLUMNS]) for file in files)
+    if (begin := begin_mark(folder, "steps")) in page:
+        folders = (folder, Path(folder).parent / MAIN)
+        runs, main_runs = (read(f, [*COLUMNS, *STEP_COLUMNS]) for f in folders)
         return replace_table(page, steps_table(runs, main_runs), begin)
-    runs = pd.read_csv(results, usecols=COLUMNS)
-    makers = {"": task_table, "means": mean_table, "claims": claims_table}
-    tables = {begin_mark(results, name): maker for name, maker in makers.items()}
+    runs = read(folder, COLUMNS)
+    makers = {"scores": task_table, "means": mean_table, "claims": claims_table}
+    tables = {begin_mark(folder, name): maker for name, maker in makers.items()}
     marks = [begin for begin in tables if begin in page]
-    for begin in marks or [begin_mark(results)]:
+    for begin in marks or [begin_mark(folder, "scores")]:
         page = replace_table(page, tables[begin](runs), begin)
     return page
 
@@ -235,6 +237,6 @@ def _row(cells: list[str]) -> str:
 
 if __name__ == "__main__":
     if len(sys.argv) != 3:
-        sys.exit("usage: python scripts/results_table.py RESULTS.CSV PAGE.MD")
+        sys.exit("usage: python scripts/results_table.py RESULTS_FOLDER PAGE.MD")
     page_file = Path(sys.argv[2])
     page_file.write_text(fill(page_file.read_text("utf-8"), sys.argv[1]), "utf-8")

@@ -1,9 +1,9 @@
-"""Compute where the runs of a results.csv keep their weights: budget.csv and overlap.csv beside it.
+"""Compute where the runs of a folder of results keep their weights: budget.csv and overlap.csv in it.
 
-python scripts/where_weights_stay.py results/main/results.csv OUT [EARLIER]
+python scripts/where_weights_stay.py results/main OUT [EARLIER]
 
 OUT: the folder that the runs' directories are relative to.
-EARLIER: a folder with an earlier results.csv, budget.csv and overlap.csv, for runs whose directories are gone. An
+EARLIER: a folder with earlier results, budget.csv and overlap.csv, for runs whose directories are gone. An
     allocation is then the mean over earlier and new runs. Of two overlaps, the one over more pairs is kept.
 
 budget.csv: the remaining fraction by task, method, sparsity and kind of matrix, as a mean over seeds. Its column `runs`
@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from results_files import KEY, read
 from results_table import short_labels
 
 from prunebert.analysis import overlap
@@ -89,10 +90,10 @@ def main(results: Path, base: Path, earlier: Path | None = None) -> None:
     Raises:
         BadInput: a run has no directory and is not in `earlier`.
     """
-    runs = pd.read_csv(results, usecols=[*COLUMNS, "identity"])
+    runs = read(results, [*COLUMNS, KEY])
     runs["label"] = short_labels(runs["label"])
     runs = runs[runs["sparsity"] > 0]
-    earlier_identities = pd.read_csv(earlier / "results.csv", usecols=["identity"])["identity"] if earlier else ()
+    earlier_identities = read(earlier, [KEY])[KEY] if earlier else ()
     is_earlier = runs["identity"].isin(set(earlier_identities))
     has_masks = [(base / directory / artifacts.MASKS).is_file() for directory in runs["directory"]]
     allocation_table, overlap_table = allocations(runs[~is_earlier], base), overlaps(runs[has_masks], base)
@@ -102,10 +103,10 @@ def main(results: Path, base: Path, earlier: Path | None = None) -> None:
         overlap_table = both.drop_duplicates(OVERLAP_KEY, keep="last").sort_values(OVERLAP_KEY, kind="stable")
     for name, table in (("budget", allocation_table), ("overlap", overlap_table)):
         if not table.empty:
-            table.round(4).to_csv(results.with_name(f"{name}.csv"), index=False, lineterminator="\n")
+            table.round(4).to_csv(results / f"{name}.csv", index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":
     if len(sys.argv) not in (3, 4):
-        sys.exit("usage: python scripts/where_weights_stay.py RESULTS.CSV OUT [EARLIER]")
+        sys.exit("usage: python scripts/where_weights_stay.py RESULTS_FOLDER OUT [EARLIER]")
     main(*map(Path, sys.argv[1:]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,8 +127,10 @@ SQUAD = {
 
 
 def script(name):
-    """Import scripts/NAME.py as a module."""
+    """Import scripts/NAME.py as a module. It may import other scripts, as it does when it is run."""
     file = Path(__file__).parents[1] / f"scripts/{name}.py"
+    if str(file.parent) not in sys.path:
+        sys.path.append(str(file.parent))
     spec = importlib.util.spec_from_file_location(name, file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -15,7 +15,7 @@ from prunebert.report.page import tables
 from prunebert.report.rows import column_names, parse_cell, parse_row, read
 from prunebert.report.statistics import differences
 
-PUBLISHED = Path(__file__).parents[2] / "results/main/results.csv"
+PUBLISHED = Path(__file__).parents[2] / "results/main"
 CELL = ["table", "label", "sparsity"]
 BOTH = pytest.mark.parametrize("ending", ["csv", "parquet"])
 

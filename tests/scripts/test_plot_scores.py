@@ -11,7 +11,7 @@ from prunebert.report.figures.style import LIGHT
 from tests.toys import script
 
 ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / "results/main/results.csv"
+RESULTS = ROOT / "results/main"
 
 
 @pytest.fixture

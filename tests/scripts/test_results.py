@@ -37,7 +37,7 @@ def speed_table(monkeypatch):
 )
 def test_a_pages_tables_agree_with_the_results(page, name):
     text = (PAGES / f"{page}.md").read_text()
-    assert results_table.fill(text, ROOT / f"results/{name}/results.csv") == text
+    assert results_table.fill(text, ROOT / f"results/{name}") == text
 
 
 def test_the_speed_tables_agree_with_the_measurements(speed_table):
@@ -50,8 +50,8 @@ def test_every_table_of_the_results_is_on_one_page():
     marks = Counter(
         mark for page in PAGES.glob("*.md") for mark in re.findall(r"<!-- results/.+? -->", page.read_text())
     )
-    tables = [f"{name}/results.csv{table}" for name in ("main", "minilm") for table in ("", " means", " claims")]
-    tables += ["budget/results.csv steps", "speed", "speed gpu", "baselines/results.csv", "baselines/results.csv means"]
+    tables = [f"{name} {table}" for name in ("main", "minilm") for table in ("scores", "means", "claims")]
+    tables += ["budget steps", "speed", "speed gpu", "baselines scores", "baselines means"]
     assert marks == Counter(f"<!-- results/{table} -->" for table in tables)
 
 
@@ -185,8 +185,8 @@ def test_runs_of_a_method_with_other_settings_elsewhere_are_one_row():
 
 def test_only_the_text_between_the_marks_changes():
     mark_a, mark_b, end = (
-        results_table.begin_mark("results/a/results.csv"),
-        "<!-- results/b/results.csv -->",
+        results_table.begin_mark("results/a", "scores"),
+        "<!-- results/b scores -->",
         results_table.END,
     )
     page = f"before\n{mark_a}\nold\n{end}\nbetween\n{mark_b}\nother\n{end}\nafter"
