@@ -1,4 +1,4 @@
-"""Decide a claim about topology: the rules were written before any run was looked at.
+"""Decide a claim about topology: the rules were fixed before the runs of the results page were looked at.
 
 - yes: the statement holds in every task, with a p below LEVEL after Holm's correction.
 - no: the opposite is significant in a task, or the effect is smaller than the smallest one that counts.
