@@ -33,21 +33,18 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
-import transformers
+from bench_data import DEFAULT_ROUNDS, MODELS, ROUNDS, STEPS, circumstances, common_words, ending_in_one_line, positive
 from rich.console import Console
 from rich.table import Table
 
 from prunebert.commands.bench import hardware
-from prunebert.network import models
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.settings.overrides import checked
 from prunebert.system.impl import Impl
-from prunebert.training.phase import Group, weights
+from prunebert.training.phase import Group, Phase, weights
 from prunebert.training.step import Stepper
 
-SIZES = {"bert-base": (768, 12, 12), "bert-large": (1024, 24, 16)}
 METHODS = {
     "smp local": ["method=smp", "method.allocation=uniform", "method.head=linear"],  # λ_R = 0, as in fit=quick
     "smp local, λ_R = 400": ["method=smp", "method.allocation=uniform", "method.head=linear", "method.penalty=400"],
@@ -60,17 +57,35 @@ METHODS = {
     "soft_movement": ["method=soft_movement"],
     "gmp": ["method=gmp"],
 }
-REFERENCES = ("dense", "frozen", "unfused", "floor")
-STEPS = 100_000
+Change = Callable[[SubNetwork, Phase], Phase]  # what a benchmark changes in a method's phase, and in its network
+
+
+def unchanged(net: SubNetwork, phase: Phase) -> Phase:
+    """Return the phase as it is."""
+    return phase
+
+
+def frozen(net: SubNetwork, phase: Phase) -> Phase:
+    """Return a phase that trains all weights but the embeddings."""
+    return replace(phase, train=weights(net, phase.head, phase.fit, embeddings=False))
+
+
+def floor(net: SubNetwork, phase: Phase) -> Phase:
+    """Return a phase that trains the encoder's matrices and the head only."""
+    head = Group(name="head", tensors=net.head_parameters(phase.head), lr=phase.fit.head_lr)
+    return replace(phase, train=[Group(name="weights", tensors=net.prunable(), lr=phase.fit.lr), head])
+
+
+REFERENCES: dict[str, Change] = {"dense": unchanged, "frozen": frozen, "unfused": unchanged, "floor": floor}
 
 
 def main() -> None:
     """Measure all methods on all models, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="+", metavar="MODEL", choices=["tiny", "minilm", *SIZES])
+    parser.add_argument("models", nargs="+", metavar="MODEL", choices=MODELS)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
-    parser.add_argument("--beside", nargs="+", default=list(REFERENCES), choices=REFERENCES)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--beside", nargs="+", default=list(REFERENCES), choices=list(REFERENCES))
+    parser.add_argument("--rounds", type=positive, help=f"of turns; by default {DEFAULT_ROUNDS}")
     parser.add_argument("--before", type=int, default=20, help="steps of each method before its first round")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--length", type=int, default=40)
@@ -83,15 +98,19 @@ def main() -> None:
     parser.add_argument("--memory", action="store_true", help="measure memory, not time")
     parser.add_argument("--out", type=Path, help="write all measurements to this JSON file")
     options = parser.parse_args()
+    if options.out and not options.out.parent.is_dir():
+        parser.error(f"--out {options.out}: there is no folder {options.out.parent}")
     impl = Impl(device=options.device, precision=options.precision, compile=options.compile, threads=options.threads)
     impl.start()
     rows: list[dict] = []
+    start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         for name in options.models:
             words = common_words(name, Path(folder), options)
             if options.memory:
                 rows += memory(name, words, impl, options.methods)
                 continue
+            rounds = options.rounds or ROUNDS[name]
             reference_steps = references(words, impl, options.beside)
             for method in sorted(options.methods, key=lambda m: m.startswith("tamt")):
                 block = []
@@ -107,49 +126,14 @@ def main() -> None:
                 for _ in range(options.before):
                     masked()
                 row = {"model": name, "method": method, "scores": sum(s.numel() for s in masked.scores.values())}
-                row |= measure(reference_steps | {"masked": masked}, impl, options.rounds, options.together)
-                rows.append(row | choice(masked, impl, options.rounds, options.together))
+                row |= {"rounds": rounds}
+                row |= measure(reference_steps | {"masked": masked}, impl, rounds, options.together)
+                rows.append(row | choice(masked, impl, rounds, options.together))
                 show(rows[-1:], hardware(impl.describe()))
     show(rows, hardware(impl.describe()), MEMORY if options.memory else TIME)
     if options.out:
-        about = {k: v for k, v in vars(options).items() if k != "out"} | {"hardware": hardware(impl.describe())}
+        about = circumstances(options, impl, start)
         options.out.write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n")
-
-
-def common_words(name: str, folder: Path, options: argparse.Namespace) -> list[str]:
-    """Write data of texts with exactly `options.length` tokens, and return the command line for it and a model."""
-    tokenizer = models.load(**_model("tiny")).tokenizer
-    vocabulary = [w for w, i in tokenizer.get_vocab().items() if w.isalpha() and w.isascii() and len(w) > 3]
-    generator = np.random.default_rng(0)
-    texts = [" ".join(generator.choice(sorted(vocabulary), options.length - 2)) for _ in range(64 * options.batch)]
-    train_file, text_file = folder / "train.csv", folder / "text.txt"
-    train_file.write_text("text,label\n" + "".join(f"{text},{i % 2}\n" for i, text in enumerate(texts)))
-    text_file.write_text("\n".join(texts) + "\n")
-    model = [f"model={name}"]
-    if name in SIZES:
-        width, layers, heads = SIZES[name]
-        model = ["model=bert-base", f"model.name={folder / name}"]
-        config = transformers.BertConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=width,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            intermediate_size=4 * width,
-        )
-        transformers.BertForMaskedLM(config).save_pretrained(folder / name)
-        tokenizer.save_pretrained(folder / name)
-    return [
-        *model,
-        *("task=file", f"task.train={train_file}", "task.text=text", "task.label=label"),
-        f"task.max_length={options.length}",
-        *("fit=quick", f"fit.steps={STEPS}", f"fit.batch_size={options.batch}", f"sparsity={options.sparsity}"),
-        *(f"corpus.file={text_file}", f"mask_fit.steps={STEPS}", f"mask_fit.batch_size={options.batch}"),
-    ]
-
-
-def _model(name: str) -> dict:
-    fields, _ = checked([f"model={name}", "task=rotten_tomatoes"])
-    return {k: v for k, v in fields["model"].items() if k != "_target_"}
 
 
 class Steps:
@@ -158,22 +142,17 @@ class Steps:
     Args:
         words: the command line.
         impl: the device and precision.
-        only: "frozen" or "floor" replaces what the method trains, see REFERENCES.
+        change: is applied to the phase before its first step.
     """
 
-    def __init__(self, words: list[str], impl: Impl, only: str = "") -> None:
+    def __init__(self, words: list[str], impl: Impl, change: Change = unchanged) -> None:
         fields, build = checked(words)
         model = build(fields["model"])
         task = build(fields["task"])(tokenizer=model.tokenizer, positions=model.positions, augment=None)
         net = SubNetwork(model).to(impl.torch_device)
         if impl.compile:
             net.encoder.compile(dynamic=True)
-        phase = next(build(fields["method"])(net, task))
-        if only == "frozen":
-            phase = replace(phase, train=weights(net, phase.head, phase.fit, embeddings=False))
-        if only == "floor":
-            head = Group(name="head", tensors=net.head_parameters(phase.head), lr=phase.fit.head_lr)
-            phase = replace(phase, train=[Group(name="weights", tensors=net.prunable(), lr=phase.fit.lr), head])
+        phase = change(net, next(build(fields["method"])(net, task)))
         self.phase, self.take = phase, Stepper(net.train(), phase, seed=0, impl=impl)
         self.batches, self.number = phase.task.batches(phase.fit.batch_size, 0), STEPS // 2
         self.scores = next((g.tensors for g in phase.train if g.name == "scores"), {})
@@ -185,7 +164,7 @@ class Steps:
 
 def references(words: list[str], impl: Impl, names: list[str]) -> dict[str, Callable[[], object]]:
     """Return the references by name, see the head of this file."""
-    steps = {name: Steps(["method=dense", *words], impl, name) for name in names}
+    steps = {name: Steps(["method=dense", *words], impl, REFERENCES[name]) for name in names}
     for optimizer in steps["unfused"].take.optimizers if "unfused" in names else []:
         for group in optimizer.param_groups:
             group["fused"] = False
@@ -193,7 +172,15 @@ def references(words: list[str], impl: Impl, names: list[str]) -> dict[str, Call
 
 
 def measure(steps: dict[str, Callable[[], object]], impl: Impl, rounds: int, together: int = 1) -> dict[str, float]:
-    """Return medians over rounds: the seconds of each arm, and the ratios of "masked" to the others.
+    """Return medians over rounds: the seconds of each arm, and the ratios of "masked" to the others. See `turns`."""
+    times = turns(steps, impl, rounds, together)
+    medians = {f"seconds_{name}": statistics.median(x) for name, x in times.items()}
+    pairs = {n: zip(times["masked"], x, strict=True) for n, x in times.items() if n != "masked"}
+    return medians | {f"by_{n}": statistics.median(m / x for m, x in pair) for n, pair in pairs.items()}
+
+
+def turns(steps: dict[str, Callable[[], object]], impl: Impl, rounds: int, together: int = 1) -> dict[str, list[float]]:
+    """Return the seconds of a step of each arm in each round. The arms take turns, in a new order each round.
 
     Args:
         steps: the arms by name; each call takes a step.
@@ -211,9 +198,7 @@ def measure(steps: dict[str, Callable[[], object]], impl: Impl, rounds: int, tog
             _wait(impl)
             if number > 1:  # the first two allocate and warm up
                 times[name].append((time.perf_counter() - start) / together)
-    medians = {f"seconds_{name}": statistics.median(x) for name, x in times.items()}
-    pairs = {n: zip(times["masked"], x, strict=True) for n, x in times.items() if n != "masked"}
-    return medians | {f"by_{n}": statistics.median(m / x for m, x in pair) for n, pair in pairs.items()}
+    return times
 
 
 def choice(masked: Steps, impl: Impl, rounds: int, together: int) -> dict[str, float]:
@@ -232,25 +217,25 @@ def choice(masked: Steps, impl: Impl, rounds: int, together: int) -> dict[str, f
 def memory(name: str, words: list[str], impl: Impl, methods: list[str]) -> list[dict]:
     """Return the peak memory of three steps of each method."""
     arms = {m: METHODS[m] for m in methods if not m.startswith("tamt")}
-    frozen, dense = (peak(["method=dense", *words], impl, only) for only in ("frozen", ""))
+    frozen_peak, dense_peak = (peak(["method=dense", *words], impl, change) for change in (frozen, unchanged))
     rows = []
     for method, method_words in arms.items():
-        used = peak([*method_words, *words], impl, "")
+        used = peak([*method_words, *words], impl)
         row = {"model": name, "method": method, "mebibytes": used / 2**20}
-        rows.append(row | {"by_dense": used / dense, "by_frozen": used / frozen})
+        rows.append(row | {"by_dense": used / dense_peak, "by_frozen": used / frozen_peak})
     return rows
 
 
-def peak(words: list[str], impl: Impl, only: str) -> int:
+def peak(words: list[str], impl: Impl, change: Change = unchanged) -> int:
     """Return the peak memory in bytes beyond the imported libraries', measured in a new process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_peak, words, impl, only).result()
+        return pool.submit(_peak, words, impl, change).result()
 
 
-def _peak(words: list[str], impl: Impl, only: str) -> int:
+def _peak(words: list[str], impl: Impl, change: Change) -> int:
     impl.start()
     before = 0 if impl.torch_device.type == "cuda" else impl.peak_memory()
-    step = Steps(words, impl, only)
+    step = Steps(words, impl, change)
     for _ in range(3):
         step()
     return impl.peak_memory() - before
@@ -297,4 +282,4 @@ def show(rows: list[dict], caption: str, columns: dict[str, str] = TIME) -> None
 
 
 if __name__ == "__main__":
-    main()
+    ending_in_one_line(main)
