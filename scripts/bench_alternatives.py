@@ -37,7 +37,7 @@ import torch
 from bench_data import DEFAULT_ROUNDS, MODELS, ROUNDS, circumstances, common_words, ending_in_one_line, positive
 from bench_masks import FIXED, PARAMETRISATION, RULES, kept, put
 from bench_step import METHODS as WORDS
-from bench_step import Steps, peak, turns
+from bench_step import Steps, peak, ratios, turns
 from rich.console import Console
 from rich.table import Table
 
@@ -107,7 +107,6 @@ def measured(
             if abs(stay[way] / stay[OURS] - 1) > TOLERANCE:
                 left_out.append(f"{model}, {method}, {way}: it keeps {stay[way]:,} weights, not {stay[OURS]:,}")
                 continue
-            ratios = [x / dense for x, dense in zip(times[way], times["dense"], strict=True)]
             rows.append(
                 {
                     "model": model,
@@ -116,9 +115,7 @@ def measured(
                     "kept": stay[way],
                     "seconds": statistics.median(times[way]),
                     "seconds_dense": statistics.median(times["dense"]),
-                    "by_dense": statistics.median(ratios),
-                    "by_dense_lowest": min(ratios),
-                    "by_dense_highest": max(ratios),
+                    **ratios(times[way], times["dense"], "by_dense"),
                     "mebibytes": peaks[method, way] / 2**20,
                     "memory_by_dense": peaks[method, way] / dense_peak,
                 }

@@ -175,8 +175,15 @@ def measure(steps: dict[str, Callable[[], object]], impl: Impl, rounds: int, tog
     """Return medians over rounds: the seconds of each arm, and the ratios of "masked" to the others. See `turns`."""
     times = turns(steps, impl, rounds, together)
     medians = {f"seconds_{name}": statistics.median(x) for name, x in times.items()}
-    pairs = {n: zip(times["masked"], x, strict=True) for n, x in times.items() if n != "masked"}
-    return medians | {f"by_{n}": statistics.median(m / x for m, x in pair) for n, pair in pairs.items()}
+    for name, seconds in times.items():
+        medians |= ratios(times["masked"], seconds, f"by_{name}") if name != "masked" else {}
+    return medians
+
+
+def ratios(seconds: list[float], reference: list[float], key: str) -> dict[str, float]:
+    """Return the median over rounds of seconds ÷ reference under `key`, and the lowest and the highest."""
+    values = [x / y for x, y in zip(seconds, reference, strict=True)]
+    return {key: statistics.median(values), f"{key}_lowest": min(values), f"{key}_highest": max(values)}
 
 
 def turns(steps: dict[str, Callable[[], object]], impl: Impl, rounds: int, together: int = 1) -> dict[str, list[float]]:

@@ -38,7 +38,8 @@ def test_the_steps_take_turns_and_the_first_two_rounds_do_not_count(bench, impl,
 def test_ratios_are_medians_over_rounds(bench, monkeypatch):
     times = {"masked": [1.0, 4.0, 9.0], "dense": [2.0, 2.0, 3.0]}
     monkeypatch.setattr(bench, "turns", lambda *arguments: times)
-    assert bench.measure({}, None, 3) == {"seconds_masked": 4.0, "seconds_dense": 2.0, "by_dense": 2.0}
+    medians = {"seconds_masked": 4.0, "seconds_dense": 2.0, "by_dense": 2.0}
+    assert bench.measure({}, None, 3) == medians | {"by_dense_lowest": 0.5, "by_dense_highest": 3.0}
 
 
 @pytest.mark.parametrize("words", [["tiny", "--rounds", "0"], ["tiny", "--out", "missing/x.json"], ["huge"], []])

@@ -19,12 +19,6 @@ PAGES = ROOT / "docs/results"
 results_table, glue_10k = script("results_table"), script("glue_10k")
 
 
-@pytest.fixture
-def speed_table(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "scripts")
-    return script("speed_table")
-
-
 @pytest.mark.parametrize(
     ("page", "name"),
     [
@@ -40,18 +34,21 @@ def test_a_pages_tables_agree_with_the_results(page, name):
     assert results_table.fill(text, ROOT / f"results/{name}") == text
 
 
-def test_the_speed_tables_agree_with_the_measurements(speed_table):
-    text = (PAGES / "speed.md").read_text()
-    assert speed_table.fill(text) == text and text.count("<!-- results/speed") == 2
-
-
 def test_every_table_of_the_results_is_on_one_page():
     """A table whose mark is lost, or is on a page that no test fills, would no longer be compared."""
     marks = Counter(
         mark for page in PAGES.glob("*.md") for mark in re.findall(r"<!-- results/.+? -->", page.read_text())
     )
     tables = [f"{name} {table}" for name in ("main", "minilm") for table in ("scores", "means", "claims")]
-    tables += ["budget steps", "speed", "speed gpu", "baselines scores", "baselines means"]
+    tables += [
+        "budget steps",
+        "speed",
+        "speed gpu",
+        "speed summary",
+        "speed alternatives",
+        "baselines scores",
+        "baselines means",
+    ]
     assert marks == Counter(f"<!-- results/{table} -->" for table in tables)
 
 
@@ -94,26 +91,6 @@ def test_every_figure_of_a_page_exists():
     ]
     assert len(images) > 10
     assert [(page.name, name) for page, name in images if not (PAGES / name).is_file()] == []
-
-
-def test_a_speed_table_by_hand(monkeypatch, tmp_path, speed_table):
-    about = {"compile": False, "threads": None, "device": "cpu"}
-    times = [{"model": "minilm", "method": "gmp", "by_dense": 1.005, "by_floor": 1.2}]
-    times += [{"model": "tiny", "method": "abp", "by_dense": 1.5, "choice_by_compare": 2.0}]
-    memory = [{"model": "minilm", "method": "gmp", "mebibytes": 7.0, "by_dense": 1.3}]
-    for name, content in {
-        "times": {"about": about, "rows": times},
-        "memory": {"about": about, "rows": memory},
-        "one-thread": {"about": about | {"threads": 1}, "rows": [times[1] | {"by_dense": 9.0}]},
-        "gpu": {"about": about | {"device": "cuda"}, "rows": [times[1] | {"by_dense": 0.5}]},
-    }.items():
-        (tmp_path / f"{name}.json").write_text(json.dumps(content))
-    monkeypatch.setattr(speed_table, "SPEED", tmp_path)
-    rows = [line.replace(" ", "") for line in speed_table.speed_table("cpu").splitlines()[2:]]
-    assert rows == ["|tiny|abp|1.50||2.00||", "|minilm|gmp|1.00|1.20||1.30|"]
-    assert speed_table.speed_table("cuda").splitlines()[2:] == ["| tiny | abp | 0.50 | 2.00 |"]
-    with pytest.raises(ValueError, match="results/speed"):
-        speed_table.fill("no marks")
 
 
 def test_claims_by_hand():
