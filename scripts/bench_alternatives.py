@@ -43,6 +43,7 @@ from rich.table import Table
 
 from prunebert.masks.top_v import Scores, count_kept, counts
 from prunebert.network.subnetwork import SubNetwork
+from prunebert.system.allocator import return_freed_memory
 from prunebert.system.impl import Impl
 from prunebert.training.phase import Phase
 
@@ -122,6 +123,7 @@ def measured(
             )
         del arms
         gc.collect()  # a large model's three methods do not fit into memory together
+        return_freed_memory()
     return rows, left_out
 
 
