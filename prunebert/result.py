@@ -152,9 +152,12 @@ def _checkpoint_weights(net: SubNetwork, masks: Masks, frozen: bool) -> Mapping[
 
 
 def _history(run: FinishedRun) -> dict[str, Any]:
-    """The history of the last phase whose masks changed after its first step; empty if there is none."""
+    """The history of the last phase whose masks changed from one step to another; empty if there is none.
+
+    A phase that ranks only at its end is none of them. A history of an earlier version has no `at_end`.
+    """
     histories = [result.trained.history for result in run.phases]
-    changing = [history for history in histories if history["flips"] > history["at_once"]]
+    changing = [history for history in histories if history["flips"] - history.get("at_end", 0) > history["at_once"]]
     return {"history": changing[-1]} if changing else {}
 
 

@@ -26,12 +26,22 @@ class History:
 
     def __init__(self) -> None:
         self.steps = 0
+        self.at_end = 0  # flips by the update of the last step, which no step's forward pass has seen
         self.record: ByMatrix | InRow = ByMatrix()
         self._last: dict[str, ref[Tensor]] = {}  # weak, so that the last step's masks need no memory
 
     def see(self, masks: Masks) -> None:
         """Count one step's masks. A weight is removed where its mask is 0. Passing the same masks again is free."""
         self.steps += 1
+        self._count(masks)
+
+    def end(self, masks: Masks) -> None:
+        """Count the changes from the last step's masks to the final ones. They are no step of their own."""
+        before = self.flips()
+        self._count(masks)
+        self.at_end = self.flips() - before
+
+    def _count(self, masks: Masks) -> None:
         if masks.keys() == self._last.keys() and all(self._last[n]() is m for n, m in masks.items()):
             return
         self._last = {n: ref(m) for n, m in masks.items()}
@@ -51,6 +61,7 @@ class History:
             weights.
         flips: changes of side, in all and per weight and step. A first removal is one.
         at_once: flips of the first step. If the masks never change these are all flips.
+        at_end: flips from the last step's masks to the final ones.
         """
         record = ByMatrix.converted(self.record, final)
         recovered = {n: int((final[n].bool() & ~bits.mask()).sum()) for n, bits in record.always.items()}
@@ -62,6 +73,7 @@ class History:
             "recovered_by_matrix": recovered,
             "flips": flips,
             "at_once": sum(int(f) for f in record.first.values()),
+            "at_end": self.at_end,
             "flip_rate": flips / (size * self.steps) if size else 0.0,
         }
 

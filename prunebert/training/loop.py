@@ -54,7 +54,7 @@ def train(
     score: Callable[[], float],
     checkpoints: Checkpoints | NoCheckpoints | None = None,
 ) -> Trained:
-    """Train one phase. At the end `net.masks` are its final hard masks.
+    """Train one phase. At the end `net.masks` are its final hard masks, and the last line's sparsity is theirs.
 
     Args:
         record: writes one line of metrics.jsonl.
@@ -89,6 +89,10 @@ def train(
             is_logged = step % log_every == 0 or is_last
             if is_logged or impl.torch_device.type == "cpu":
                 _check(terms, take_step.trained, phase.name, step, steps)
+            if is_last:
+                seconds = time.perf_counter() - start  # on a GPU the check above has waited for the step
+                masks = net.masks = dict(phase.masks(1.0, True))
+                take_step.history.end(masks)
             if is_logged:
                 require_kept(masks, net.given)
                 line = _line(take_step, step, t, masks, terms)
@@ -107,15 +111,14 @@ def train(
                 if fit.keep == "best" and t >= phase.settled:
                     best.offer(current_score, step + 1)
             checkpoints.save_if_due(step + 1, moment, time.perf_counter() - start)
-    seconds = time.perf_counter() - start  # reading the last step's loss has synchronised with the GPU
-    net.masks = dict(phase.masks(1.0, True))
     require_equal_masks(net.masks)
-    require_kept(net.masks, net.given)
     steps_taken = selected_step = step + 1
     if fit.keep == "best":
         best.offer(distributed.broadcast(score()), steps_taken)
         selected_step = best.restore()
         net.masks = dict(phase.masks(1.0, True))
+        kept = {"selected_step": selected_step, "score": best.score, "sparsity": sparsity(net.masks)}
+        record({"phase": phase.name, "step": steps_taken, "t": t, **kept})
         log.info("kept step %d of %d, the best evaluation at the final sparsity", selected_step, steps_taken)
     net.eval()
     parameters, scores = take_step.end()
@@ -123,7 +126,7 @@ def train(
 
 
 def _line(stepper: Stepper, step: int, t: float, masks: Masks, terms: dict[str, Tensor]) -> dict[str, Any]:
-    """Return the line of metrics.jsonl for one training step."""
+    """Return the line of metrics.jsonl for one training step. masks: those of the step, or the phase's final ones."""
     phase = stepper.phase
     place = {"phase": phase.name, "step": step + 1, "t": t}
     mask_facts = {"sparsity": sparsity(masks), "flips": stepper.history.flips()}

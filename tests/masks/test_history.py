@@ -67,6 +67,7 @@ def test_flips_and_recovered_weights_counted_on_paper():
         "recovered_by_matrix": {"a": 1, "b": 1},
         "flips": 10,
         "at_once": 0,
+        "at_end": 0,
         "flip_rate": 10 / (8 * 5),
     }
     assert all(facts_across_devices(steps, steps[-1], change) == facts for change in (None, 2, -2))
@@ -97,6 +98,17 @@ def test_any_sequence_against_numpy(gates):
     assert facts["at_once"] == sum(int((~s[0]).sum()) for s in stays.values())
 
 
+def test_final_masks_add_their_changes_and_no_step():
+    first, second, third = bools(a=[[0, 1, 1]]), bools(a=[[1, 1, 1]]), bools(a=[[1, 0, 1]])
+    history = History()
+    history.see(first)
+    history.see(second)
+    history.end(third)
+    facts = history.facts(third)
+    assert (facts["flips"], facts["at_once"], facts["at_end"]) == (3, 1, 1) and facts["recovered"] == 1
+    assert facts["flip_rate"] == 3 / (3 * 2)
+
+
 def test_the_same_masks_again_are_not_read_but_count_as_a_step(monkeypatch):
     first, second, reads, see = bools(a=[[1, 0]]), bools(a=[[0, 1]]), [], ByMatrix.see
     monkeypatch.setattr(ByMatrix, "see", lambda record, masks: (reads.append(masks), see(record, masks)))
@@ -121,19 +133,20 @@ def test_a_dense_phase_has_no_history():
         "recovered_by_matrix": {},
         "flips": 0,
         "at_once": 0,
+        "at_end": 0,
         "flip_rate": 0.0,
     }
 
 
 def test_topology_json_has_the_history_of_the_masks(cli, toy, tmp_path, monkeypatch):
-    """The masks of every step, copied and counted by numpy."""
-    seen, see = [], History.see
+    """The masks of every step and the final ones, copied and counted by numpy."""
+    seen, count = [], History._count
 
     def spy(self, masks):
         seen.append({n: m.detach().numpy() != 0 for n, m in masks.items()})
-        see(self, masks)
+        count(self, masks)
 
-    monkeypatch.setattr(History, "see", spy)
+    monkeypatch.setattr(History, "_count", spy)
     words = ["method=movement", "sparsity=0.5", "fit.steps=8", "method.score_lr=0.5", "method.schedule.end=0.5"]
     assert cli(*toy, *words)[0] == 0
     topology = json.loads((tmp_path / "run/topology.json").read_text())
@@ -141,11 +154,13 @@ def test_topology_json_has_the_history_of_the_masks(cli, toy, tmp_path, monkeypa
     steps = {n: np.stack([m[n] for m in seen]) for n in remaining}
     flips = sum(int((np.diff(s.astype(int), axis=0, prepend=1) != 0).sum()) for s in steps.values())
     size = sum(s[0].size for s in steps.values())
-    assert len(seen) == 8 and facts["flips"] == flips and facts["flip_rate"] == pytest.approx(flips / (8 * size))
+    assert len(seen) == 9 and facts["flips"] == flips and facts["flip_rate"] == pytest.approx(flips / (8 * size))
+    assert facts["at_end"] == sum(int((s[-1] != s[-2]).sum()) for s in steps.values()) > 0
+    assert json.loads((tmp_path / "run/metrics.jsonl").read_text().splitlines()[-1])["flips"] == flips
     assert facts["recovered"] == sum(facts["recovered_by_matrix"].values()) > 0
     assert facts["recovered_share"] == facts["recovered"] / sum(remaining.values())
-    for n, recovered in facts["recovered_by_matrix"].items():  # the final masks come one step after the last seen
-        assert 0 <= recovered <= min(remaining[n], (~steps[n].all(0)).sum())
+    for n, recovered in facts["recovered_by_matrix"].items():
+        assert recovered == (steps[n][-1] & ~steps[n].all(0)).sum()
 
 
 def test_a_gate_that_a_draw_closes_is_no_removed_weight(net, task, impl):

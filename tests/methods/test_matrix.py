@@ -68,6 +68,15 @@ def source(cli, words, method, sparsity):
     return ["method.masks=source"]
 
 
+def assert_last_line_states_the_masks(run, row):
+    """The last line of metrics.jsonl has the sparsity that result.json has, and that masks.safetensors has."""
+    last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+    masks = maskfile.read(run / "masks.safetensors").masks
+    size = sum(m.numel() for m in masks.values())
+    assert last["sparsity"] == pytest.approx(1 - sum(int(m.sum()) for m in masks.values()) / size, abs=1e-12)
+    assert last["sparsity"] == pytest.approx(row[f"sparsity_{row['prunable']}"], abs=1e-6)
+
+
 def test_every_method_is_in_the_matrix():
     assert sorted(PHASES) == options("method")
 
@@ -84,6 +93,25 @@ def test_the_requested_sparsity_is_that_of_the_files(cli, toy, tmp_path, text, m
     size = sum(m.numel() for m in masks.values())
     assert abs(size - sum(int(m.sum()) for m in masks.values()) - sparsity * size) <= 1
     assert abs(row[f"sparsity_{row['prunable']}"] - sparsity) * size <= 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["method=soft_movement", "method.control=none", "method.score_lr=1"],
+        ["method=l0", "method.control=none", "method.score_lr=3"],
+        ["method=masking", "method.control=none", "method.score_lr=1"],
+        ["method=abp", "method.control=paper", "method.gamma=0.5"],
+        ["method=platon", "method.interval=3"],
+        ["method=masking", "method.control=none", "method.score_lr=1", "fit.keep=best", "fit.eval_every=1"],
+    ],
+    ids=" ".join,
+)
+def test_the_last_line_states_masks_that_the_last_step_has_moved(cli, toy, tmp_path, words):
+    status, printed = cli(*toy, *words, "sparsity=0.5", "fit.steps=4")
+    assert status == 0, printed
+    row = json.loads((tmp_path / "run/result.json").read_text())
+    assert_last_line_states_the_masks(tmp_path / "run", row)
 
 
 # Methods that a fast suite runs on every old form; the others run on questions alone, which have the longest way.
@@ -118,6 +146,7 @@ def test_a_method_runs_on_a_form_of_task(cli, toy, tmp_path, questions, text, me
     assert status == 0, printed
     row = json.loads((tmp_path / "run/result.json").read_text())
     assert list(row["phases"]) == PHASES[method]
+    assert_last_line_states_the_masks(tmp_path / "run", row)
     masks = maskfile.read(tmp_path / "run/masks.safetensors").masks
     size = sum(m.numel() for m in masks.values())
     removed = size - sum(int(m.sum()) for m in masks.values())

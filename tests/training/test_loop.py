@@ -126,8 +126,10 @@ def test_best_is_chosen_among_steps_at_the_final_sparsity_only(net, task, impl, 
         states[len(states) + 1] = net.heads[phase.head].state_dict()["classifier.weight"].clone()
         return next(next_scores)
 
-    trained, _ = train_phase(net, phase, impl, score=score)
+    trained, lines = train_phase(net, phase, impl, score=score)
     assert trained.selected_step == expected
+    kept = {"selected_step": expected, "score": ([*scores, 0])[expected - 1], "sparsity": pytest.approx(0.8, abs=1e-4)}
+    assert lines[-1] == {"phase": phase.name, "step": 8, "t": 1.0} | kept
     assert torch.equal(net.heads[phase.head].state_dict()["classifier.weight"], states[expected])
 
 
@@ -213,6 +215,23 @@ def test_a_logged_line_has_the_changes_of_side_so_far(net, task, impl):
     _, lines = train_phase(net, phase_of(net, task, masks=masks), impl)
     assert [line["flips"] for line in lines] == [2, 2, 5, 9, 9, 10, 10, 13]
     assert not any(line["flips"] for line in train_phase(net, phase_of(net, task), impl)[1])  # without masks
+
+
+def test_the_last_line_states_the_masks_after_the_last_update(net, task, impl):
+    """A step removes what `after` the step before decided. The last decision is in the last line, and in no step."""
+    name, matrix = next(iter(net.prunable().items()))
+    removed = {"count": 0}
+
+    def after(t):
+        removed["count"] += 10
+
+    def masks(t, hard):
+        return {name: (torch.arange(matrix.numel()) >= removed["count"]).view(matrix.shape)}
+
+    trained, lines = train_phase(net, replace(phase_of(net, task, masks=masks), after=after), impl)
+    assert [line["flips"] for line in lines] == [0, 10, 20, 30, 40, 50, 60, 80]
+    assert lines[-1]["sparsity"] == pytest.approx(80 / matrix.numel()) and int((~net.masks[name]).sum()) == 80
+    assert (trained.history["flips"], trained.history["at_end"]) == (80, 10)
 
 
 @pytest.mark.parametrize("dropout", [True, False])
