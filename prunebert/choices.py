@@ -21,5 +21,9 @@ PADDINGS: tuple[str, ...] = get_args(Padding)
 # with sparsities.
 ALLOCATIONS = ("uniform", "global", "erk", "score")
 
+# The keys of a pruner inside another method (method=sparse_transfer), by the keys of the same method alone.
+PRUNER = "method.pruner"
+PRUNER_KEYS = {"method.": f"{PRUNER}.", "fit.": "mask_fit.", "distill.": "prune_distill."}
+
 # Of all other metrics a larger value is better.
 LOWER_IS_BETTER = ("perplexity",)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 LONGEST = 200  # characters of a value that a message shows
@@ -20,6 +22,21 @@ class BadInput(Exception):
 
 class Diverged(BadInput):
     """The loss or the output became NaN or infinite. The run keeps its log and writes nothing else."""
+
+
+@contextmanager
+def renamed(keys: Mapping[str, str]) -> Iterator[None]:
+    """Within this, a BadInput names its keys by where they stand in the configuration.
+
+    keys: the beginning of a key as the raising code knows it -> its beginning in the configuration, for example
+        {"method.": "method.pruner."} for a method inside another one. Values and paths stay as they are.
+    """
+    try:
+        yield
+    except BadInput as error:
+        begins = re.compile(rf"(?<![\w./=-])({'|'.join(map(re.escape, keys))})(?=\w)")
+        text = begins.sub(lambda found: keys[found[1]], str(error))
+        raise type(error)(text) from error
 
 
 def visible(text: str) -> str:

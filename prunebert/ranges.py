@@ -23,7 +23,7 @@ from prunebert.errors import BadInput, shown
 # float32 holds these numbers, and so their products with weights and gradients of usual size stay finite.
 Finite = Annotated[float, "at least -1e30 and at most 1e30"]
 NonNegative = Annotated[float, "at least 0 and at most 1e30"]
-Positive = Annotated[float, "at least 1e-30 and at most 1e30"]
+Positive = Annotated[float, "above 0, and for float32 at least 1e-30 and at most 1e30"]
 # Parts of a whole.
 Fraction = Annotated[float, "at least 0 and below 1"]
 Share = Annotated[float, "above 0 and at most 1"]
@@ -40,6 +40,7 @@ Text = Annotated[str, "not empty"]
 LIMIT = re.compile(r"(above|at least|below|at most) (-?\d[\d.e+-]*)")
 OPERATORS = {"above": operator.gt, "at least": operator.ge, "below": operator.lt, "at most": operator.le}
 INFINITY = "infinity included"
+REASON = "for float32"  # why there is a limit beside the one that is meant
 SMALLEST, LARGEST = 1e-30, 1e3  # a limit beyond these only keeps a number finite
 
 
@@ -70,7 +71,7 @@ def parse(words: str) -> Range | None:
     if words == "not empty":
         return Range(words, ())
     limits = tuple((name, number(text)) for name, text in LIMIT.findall(words))
-    rest = LIMIT.sub("", words).replace(INFINITY, "")
+    rest = LIMIT.sub("", words).replace(INFINITY, "").replace(REASON, "")
     return Range(words, limits) if limits and not re.sub(r",|\band\b|\s", "", rest) else None
 
 
@@ -80,9 +81,7 @@ def usual(words: str) -> str:
     if range_ is None or words == "not empty":
         return ""
     limits = [
-        "above 0" if limit and abs(limit) <= SMALLEST else f"{name} {limit:g}"
-        for name, limit in range_.limits
-        if abs(limit) < LARGEST
+        f"{name} {limit:g}" for name, limit in range_.limits if abs(limit) < LARGEST and not 0 < abs(limit) <= SMALLEST
     ]
     return " and ".join(limits)
 

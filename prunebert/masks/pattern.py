@@ -143,9 +143,12 @@ def parse(text: object, key: str = "method.pattern") -> Pattern:
     return Groups(a, b)
 
 
-def sparsity_of(text: object, default: float) -> float:
-    """Return the sparsity of a method with a pattern: that of N:M, which has only one, otherwise `default`."""
-    pattern = parse(text)
+def sparsity_of(text: object, default: float, key: str = "method.pattern") -> float:
+    """Return the sparsity of a method with a pattern: that of N:M, which has only one, otherwise `default`.
+
+    key: begins the message of a BadInput.
+    """
+    pattern = parse(text, key)
     return pattern.sparsity if isinstance(pattern, Groups) else default
 
 

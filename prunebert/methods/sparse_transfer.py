@@ -44,8 +44,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
-from prunebert.choices import Head, Prunable
+from prunebert.choices import PRUNER_KEYS, Head, Prunable
 from prunebert.distill import Distill
+from prunebert.errors import renamed
 from prunebert.fit import Fit
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.ranges import Fraction, Text
@@ -92,9 +93,20 @@ def sparse_transfer(
         net.rewind(theta)
         net.use(M)
     if text:
-        for phase in pruner(net, text):
+        for phase in _phases(pruner, net, text):
             yield replace(phase, name=f"upstream-{phase.name}") if phase.name in OWN else phase
     yield from finetune(net, task, key, fit, masks=net.masks, kd=kd)
+
+
+def _phases(pruner: Method, net: SubNetwork, text: Task) -> Iterator[Phase]:
+    """Yield the pruner's phases. What it refuses is named by its own keys, such as method.pruner.pattern."""
+    phases = iter(pruner(net, text))
+    while True:
+        with renamed(PRUNER_KEYS):
+            phase = next(phases, None)
+        if phase is None:
+            return
+        yield phase
 
 
 def _text(net: SubNetwork, corpus: Callable[..., MaskedLM]) -> MaskedLM:

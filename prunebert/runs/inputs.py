@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from prunebert.choices import ALLOCATIONS
-from prunebert.errors import BadInput, did_you_mean, shown
+from prunebert.choices import ALLOCATIONS, PRUNER, PRUNER_KEYS
+from prunebert.errors import BadInput, did_you_mean, renamed, shown
 from prunebert.masks import pattern
 from prunebert.network import checkpoint
 from prunebert.runs import allocation_file, artifacts, reading
@@ -51,24 +52,31 @@ def require(fields: Node, nodes: tuple[str, ...] = NODES) -> None:
         nodes: the groups to check.
     """
     for name in nodes:
-        for target, node in _targets(fields.get(name)):
-            if target == "prunebert.tasks.text.text_task":
-                _text(node)
-            elif target == "prunebert.tasks.squad.squad_task":
-                _squad(node)
-            elif target == "prunebert.tasks.corpus.corpus":
-                _corpus(node)
-            elif target == "prunebert.network.models.load":
-                require_model(node["name"], node.get("package"))
-            elif target.startswith("prunebert.methods."):
-                for key, or_file in RUNS.items():
-                    require_run(node.get(key), f"method.{key}=", or_file)
-                require_allocation(node.get("allocation", "uniform"))
-                pattern.parse(node.get("pattern", pattern.NONE))
-                if node.get("pattern", pattern.NONE) != pattern.NONE and (why := unused.of_key(node, "pattern")):
-                    raise BadInput(f"method.pattern={node['pattern']}: {why}; leave it out")
-            elif target.startswith("prunebert.distill.") and node.get("teacher") != PRETRAINED:
-                require_run(node.get("teacher"), "distill.teacher=")
+        for path, target, node in _targets(fields.get(name), name):
+            is_pruners = f"{path}.".startswith(f"{PRUNER}.")
+            with renamed(PRUNER_KEYS) if is_pruners else nullcontext():
+                _require_of(target, node)
+
+
+def _require_of(target: str, node: Node) -> None:
+    """Raise BadInput for the first file, folder, run or package that one node names and that is missing."""
+    if target == "prunebert.tasks.text.text_task":
+        _text(node)
+    elif target == "prunebert.tasks.squad.squad_task":
+        _squad(node)
+    elif target == "prunebert.tasks.corpus.corpus":
+        _corpus(node)
+    elif target == "prunebert.network.models.load":
+        require_model(node["name"], node.get("package"))
+    elif target.startswith("prunebert.methods."):
+        for key, or_file in RUNS.items():
+            require_run(node.get(key), f"method.{key}=", or_file)
+        require_allocation(node.get("allocation", "uniform"))
+        pattern.parse(node.get("pattern", pattern.NONE))
+        if node.get("pattern", pattern.NONE) != pattern.NONE and (why := unused.of_key(node, "pattern")):
+            raise BadInput(f"method.pattern={node['pattern']}: {why}; leave it out")
+    elif target.startswith("prunebert.distill.") and node.get("teacher") != PRETRAINED:
+        require_run(node.get("teacher"), "distill.teacher=")
 
 
 def require_own_files(task: Node) -> None:
@@ -108,24 +116,31 @@ def require_run(value: Any, key: str = "", or_file: bool = False) -> None:
 def require_allocation(value: str) -> None:
     """Raise BadInput unless `value` is an allocation's word, a file with sparsities, a finished run or a mask file."""
     path = reading.home(value)
-    if value in ALLOCATIONS or allocation_file.is_one(path):
+    if value in ALLOCATIONS:
         return
+    if allocation_file.is_one(path):
+        allocation_file.table(path, "method.allocation")
+        return
+    allowed = (
+        f"allowed are {', '.join(ALLOCATIONS)}, a finished run, a mask file, or "
+        f"a file with sparsities ({', '.join(allocation_file.ENDINGS)})"
+    )
     if not os.path.lexists(path):
         former = "; uniform is the word for local" if value == "local" else did_you_mean(value, ALLOCATIONS)
-        raise BadInput(
-            f"method.allocation={shown(value)}: allowed are {', '.join(ALLOCATIONS)}, a finished run, a mask file, or "
-            f"a file with sparsities ({', '.join(allocation_file.ENDINGS)}){former}"
-        )
-    require_run(value, "method.allocation=", or_file=True)
+        raise BadInput(f"method.allocation={shown(value)}: {allowed}{former}")
+    try:
+        require_run(value, "method.allocation=", or_file=True)
+    except BadInput as error:
+        raise BadInput(f"{error}; {allowed}") from error
 
 
-def _targets(value: Any) -> Iterator[tuple[str, Node]]:
-    """Yield the nodes with a `_target_` in a value, itself included."""
+def _targets(value: Any, path: str) -> Iterator[tuple[str, str, Node]]:
+    """Yield the path, the target and the node of each node with a `_target_` in a value, itself included."""
     if isinstance(value, dict):
         if isinstance(value.get("_target_"), str):
-            yield value["_target_"], value
-        for inner in value.values():
-            yield from _targets(inner)
+            yield path, value["_target_"], value
+        for key, inner in value.items():
+            yield from _targets(inner, f"{path}.{key}")
 
 
 def _text(node: Node) -> None:

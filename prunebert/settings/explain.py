@@ -31,7 +31,7 @@ def explain(error: Exception, known_keys: Callable[[], list[str]]) -> str:
     if isinstance(error, OverrideParseException):
         return f"{shown(error.override)}: cannot be read as KEY=VALUE"
     if isinstance(error, OmegaConfBaseException) and error.full_key:
-        return str(error.__cause__) if isinstance(error.__cause__, BadInput) else f"{error.full_key}: {reason(error)}"
+        return str(_bad_input(error) or f"{error.full_key}: {reason(error)}")
     several = re.search(r"Ambiguous value for argument '(.+)'\n|Sweep parameters '(.+)' requires --multirun", text)
     if isinstance(error, ConfigCompositionException) and several:
         key, _, value = (several[1] or several[2]).partition("=")
@@ -88,10 +88,16 @@ def reason(error: OmegaConfBaseException) -> str:
         return f"it refers to ${{{found[1]}}}, and there is no such key"
     if "Recursive interpolation" in text:
         return "it refers to itself"
-    if isinstance(error.__cause__, BadInput):
-        return str(error.__cause__)
+    if bad_input := _bad_input(error):
+        return str(bad_input)
     text = re.sub(r"^\w+ raised while resolving interpolation: ", "", text)  # an exception's name says nothing here
     return f"what it refers to cannot be found: {visible(' '.join(text.split()))}"
+
+
+def _bad_input(error: BaseException) -> BadInput | None:
+    """Return the BadInput that an error was raised for; None if there is none. Each reference of a chain wraps it."""
+    cause = error.__cause__ or error.__context__
+    return cause if cause is None or isinstance(cause, BadInput) else _bad_input(cause)
 
 
 def unreadable(word: str, read: Callable[[str], object]) -> str:

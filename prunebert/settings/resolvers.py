@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig, OmegaConf
 
+from prunebert.choices import PRUNER
 from prunebert.masks.pattern import sparsity_of
 
 
@@ -14,8 +15,10 @@ def _published(paper: str, *, _root_: DictConfig) -> str:
 
 def _by_pattern(default: float, *, _root_: DictConfig) -> float:
     """The sparsity of the method's pattern, or of its pruner's, if it has only one, and otherwise the default."""
-    own = OmegaConf.select(_root_, "method.pattern", default=None)
-    return sparsity_of(own or OmegaConf.select(_root_, "method.pruner.pattern", default="none"), default)
+    for key in ("method.pattern", f"{PRUNER}.pattern"):
+        if found := OmegaConf.select(_root_, key, default=None):
+            return sparsity_of(found, default, key)
+    return default
 
 
 def register() -> None:

@@ -47,9 +47,11 @@ def check(node: dict[str, Any], path: str, given_later: tuple[str, ...] = (), po
         if key in HYDRAS:
             continue
         if key not in parameters:
+            own = [
+                name for name in parameters if name not in (*by_position, *given_later)
+            ]  # prunebert gives the others
             raise BadInput(
-                f"{path}.{key}: {target} takes no {key}; it takes {', '.join(parameters)}"
-                f"{did_you_mean(key, parameters)}"
+                f"{path}.{key}: {target} takes no {key}; it takes {', '.join(own) or 'no key'}{did_you_mean(key, own)}"
             )
         if key in by_position or (key in given_later and value is not None):
             raise BadInput(f"{path}.{key}={shown(value)}: prunebert sets this itself; leave it out")

@@ -61,7 +61,7 @@ def test_a_file_gives_a_sparsity_to_layers_kinds_or_matrices(tmp_path, text, exp
         ("query: 0.8\nffn: 0.9", "no sparsity for pooler"),
         ("query: 0.8\nfnn: 0.9\npooler: 0", "fnn is no layer, kind or matrix .* did you mean ffn"),
         ("0: 0.8\nffn: 0.9\npooler: 0.5", "two sorts"),
-        ("0: 1.2", "at least 0 and at most 1"),
+        ("0: 1.2", "at least 0 and at most 1; the file must be a table of names and sparsities"),
         ("0: true", "at least 0 and at most 1"),
         ("0: .nan", "at least 0 and at most 1"),
         ("[0.5]", "must be a table"),

@@ -53,6 +53,18 @@ GONE = {  # what is refused -> the words of the command line
     "method.masks=gone: there is no such directory": [*RUN, "method.masks=gone"],
     "method.masks=empty is not a run's directory": ["method=tamt", "method.masks=empty"],
     "method.allocation=gone: allowed are uniform, global": ["method=random", *RUN[1:], "method.allocation=gone"],
+    "method.allocation=empty is not a run's directory; allowed are uniform, global, erk, score, a": [
+        *("method=random", *RUN[1:]),
+        "method.allocation=empty",
+    ],
+    "method.allocation=run/result.json: is a file of a finished run; name the run's directory": [
+        *("method=random", *RUN[1:]),
+        "method.allocation=run/result.json",
+    ],
+    "method.allocation=list.json: the file must be a table of names and sparsities": [
+        *("method=random", *RUN[1:]),
+        "method.allocation=list.json",
+    ],
     "distill.teacher=gone: there is no such directory": ["method=smp", "distill=logits", "distill.teacher=gone"],
     "the package gone is not installed": [*RUN, "task.package.name=gone"],
     "the package missing is not installed": [*RUN, "model.package.name=missing"],
@@ -92,6 +104,9 @@ def refusals(tmp_path_factory):
     folder = tmp_path_factory.mktemp("inputs")
     (folder / "a.csv").write_text("t,label\na,0\nb,1\n")
     (folder / "empty").mkdir()
+    (folder / "run").mkdir()
+    (folder / "run/result.json").write_text('{"identity": "a"}')
+    (folder / "list.json").write_text("[0.5]")
     command = [sys.executable, "-c", WITHOUT_TORCH, json.dumps([words for _, words in CASES])]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -108,7 +123,7 @@ def test_what_is_missing_is_refused_without_torch(refusals, message, words):
 
 
 def test_a_refusal_leaves_nothing(refusals):
-    assert refusals[1] == ["a.csv", "empty"]
+    assert refusals[1] == ["a.csv", "empty", "list.json", "run"]
 
 
 def test_a_cluster_may_have_files_that_this_machine_lacks():

@@ -35,6 +35,13 @@ def test_a_seed_that_cannot_be_is_refused(value):
     refused(lambda: checks.words([("seed", value)]), f"seed={shown(value)}: ")
 
 
+@pytest.mark.parametrize("value", [0, -1, 1e-40, 1e31])
+def test_a_number_that_has_to_be_above_0_is_refused_with_what_is_meant(value):
+    given = overrides.described(["method=obert", f"method.damping={value}", "model=tiny"])[0]
+    words = ("must be a number, above 0, ", "for float32 at least 1e-30 and at most 1e30")
+    refused(lambda: checks.node("method", given["method"]), f"method.damping={shown(value)}: ", *words)
+
+
 @pytest.mark.parametrize("value", [0, 1, 2**40, 2**64 - 2**32])
 def test_a_seed_that_can_be_passes(value):
     checks.seed(value)

@@ -10,7 +10,7 @@ import pytest
 from prunebert.errors import BadInput, shown
 from prunebert.fit import Fit
 from prunebert.schedules import Cubic
-from prunebert.settings import signature, source
+from prunebert.settings import checks, signature, source
 
 ROOT = Path(__file__).parents[2]
 LAB = '''
@@ -81,6 +81,13 @@ def test_a_good_node_passes():
 def test_an_unknown_key_is_told_with_what_was_meant():
     refused(lambda: check(ruonds=3), "method.ruonds: lab_of_signatures.method takes no ruonds", "did you mean rounds?")
     refused(lambda: check(zzz=3), "method.zzz", "it takes", "rate, rounds, note")
+
+
+def test_what_prunebert_gives_itself_is_not_among_the_keys_that_are_allowed():
+    node = {k: v for k, v in GOOD.items() if k != "note"} | {"_partial_": True, "zzz": 3}
+    refused(lambda: signature.check(node, "method", ("note",), 2), "it takes rate, rounds, loud, scope")
+    dense = {"_target_": "prunebert.methods.dense.dense", "_partial_": True, "pattern": "2:4"}
+    refused(lambda: checks.node("method", dense), "method.pattern: ", "takes no pattern; it takes fit, head")
 
 
 @pytest.mark.parametrize(
