@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,7 @@ class Request:
     started: float  # when the command began, on time.perf_counter's clock
     record: dict[str, str]  # what .hydra holds: name of the file -> YAML
     is_same: Callable[[str], bool]  # whether the text of a recorded configuration means this run
+    varied: dict[str, str] = field(default_factory=dict)  # of a sweep's cell: the keys that the sweep varies
 
 
 class Loaded:
@@ -119,7 +120,7 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
         from prunebert.commands import dry_run
 
         loaded.forget()
-        dry_run.show(fields, build, task, model, directory, run_identity, labels)
+        dry_run.show(fields, build, task, model, directory, run_identity, labels, request.varied)
         return False
     from prunebert.commands import info
     from prunebert.runs import claim

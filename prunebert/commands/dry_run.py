@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 from prunebert.commands import cost
 from prunebert.distill.teacher import shared_file
+from prunebert.errors import cut
 from prunebert.fit import Fit
 from prunebert.network.models import Model
 from prunebert.network.subnetwork import SubNetwork
@@ -52,6 +53,7 @@ def show(
     directory: Path,
     identity: str,
     labels: dict[str, Any],
+    varied: Mapping[str, str],
 ) -> None:
     """Print a line for the run, one for each of its phases, and the estimated time on each kind of device.
 
@@ -66,6 +68,7 @@ def show(
         directory: where the run would start.
         identity: the run's identity, by which an earlier start is found.
         labels: the row's labels.
+        varied: of a sweep's cell, the keys that the sweep varies and their values. Those not shown anyway are added.
     """
     constant_baseline(task)
     earlier = claim.find_run(directory, identity)
@@ -77,10 +80,11 @@ def show(
         state = f"started, in {short(earlier)}"
     else:
         state = "to do"
-    settings = " ".join(f"{key}={labels[key]}" for key in ("method", "task", "model", "sparsity"))
-    settings += "".join(
-        f" {key}={tuning.read_of(labels['settings'], key):g}" for key in labels.get("tuning", {}).get("rates", ())
-    )
+    parts = {key: labels[key] for key in ("method", "task", "model", "sparsity")}
+    rates = labels.get("tuning", {}).get("rates", ())
+    parts |= {key: f"{tuning.read_of(labels['settings'], key):g}" for key in rates}
+    parts |= {key: cut(value) for key, value in varied.items() if key not in parts and key != "seed"}
+    settings = " ".join(f"{key}={value}" for key, value in parts.items())
     seed, net = fields["seed"], SubNetwork(model, fields["seed"])
     shared = _shared_teacher(fields["method"], net, task)
     is_stored = shared is not None and (shared in cost.TOTAL.teachers or shared.exists())

@@ -46,12 +46,16 @@ def name(words: Sequence[str], keys: Sequence[str]) -> str:
         words: the cell's words, one value for each key.
         keys: what the sweep varies, as `varied` returns it.
     """
-    parsed = overrides.parsed(words)
-    values = {o.get_key_element().lstrip("+~"): o.get_value_element_as_str() for o in parsed}
     labels = _labels(keys)
-    parts = [f"{labels[key]}-{_safe(values[key], labels.values())}" for key in keys if key in values]
+    parts = [f"{labels[key]}-{_safe(value, labels.values())}" for key, value in varied_words(words, keys).items()]
     whole = "_".join(parts) or SINGLE
     return whole if len(whole) <= LONGEST else f"{whole[: LONGEST - 13]}-{_hash(whole, 12)}"
+
+
+def varied_words(words: Sequence[str], keys: Sequence[str]) -> dict[str, str]:
+    """Return {key: its value as a command line writes it} of what a sweep varies, for one cell. Arguments as `name`."""
+    values = {o.get_key_element().lstrip("+~"): o.get_value_element_as_str() for o in overrides.parsed(words)}
+    return {key: values[key] for key in keys if key in values}
 
 
 def earlier_name(override_dirname: str) -> str:

@@ -147,3 +147,16 @@ def test_the_last_step_decides_what_is_trained(built, tmp_path, task, impl):
     settings = {"prunable": "encoder_pooler", "head": "layer_mix", "tau": Cubic(0.1, start=0.6, end=1.0)}
     planned, trained = counted(built("soft_movement", settings), other, task, impl)
     assert planned == trained and planned[0][3] == 2 * (4 * 32 * 32 + 2 * 32 * 64) + 32 * 32
+
+
+def test_every_key_that_a_sweep_varies_is_in_the_lines(cli, toy):
+    """Also a key of the method or of another group. A key with one value is not."""
+    words = ["-m", *[w for w in toy if not w.startswith("hydra")], "method=random", "sparsity=0.5", "dry=true"]
+    swept = {"method.allocation": ["uniform", "erk"], "method.pattern": ["none", "2x2"]}
+    status, printed = cli(*words, *(f"{key}={','.join(values)}" for key, values in swept.items()), "fit.lr=1e-3")
+    text = " ".join(printed.split())
+    assert status == 0 and text.count(" sparsity=0.5 method.allocation=") == 4 and "fit.lr" not in text
+    for allocation in swept["method.allocation"]:
+        for pattern in swept["method.pattern"]:
+            cell = f" method.allocation={allocation} method.pattern={pattern} seed=0: 2 steps, to do"
+            assert text.count(cell) == 1, printed
