@@ -135,6 +135,7 @@ def test_every_exception_is_for_a_combination_that_exists():
         "method_task": {f"{f}/{m}_{t}" for f in fits for m in methods for t in tasks},
         "method_fit": {f"{f}/{m}" for f in fits for m in methods},
         "model_fit": {f"{f}/{m}" for f in fits for m in all_models},
+        "pruner_fit": {f"{f}/{m}" for f in fits for m in methods},
         "task_fit": {f"{f}/{t}" for f in fits for t in tasks},
         "method_model": {f"{m}_{o}" for m in methods for o in all_models},
         "method_distill": {f"{m}_{d}" for m in methods for d in teachers},
@@ -148,6 +149,17 @@ def test_every_exception_is_for_a_combination_that_exists():
     }
     assert all(files[g] and files[g] <= combinations[g] for g in combinations), files
     assert all(p.read_text().startswith("# @package _global_\n") for p in folder.rglob("*.yaml"))
+
+
+@pytest.mark.parametrize(("fit", "gradients"), [("smoke", 2), ("quick", 64), ("measured", 64), ("paper", 1024)])
+def test_a_budget_shortens_a_pruner_as_it_shortens_the_method_alone(fit, gradients):
+    inside = composed("method=sparse_transfer", "method@method.pruner=obert", f"fit={fit}")
+    alone = composed("method=obert", f"fit={fit}")
+    assert inside["method"]["pruner"]["gradients"] == alone["method"]["gradients"] == gradients
+    own = composed("method=sparse_transfer", "method@method.pruner=obert", f"fit={fit}", "method.pruner.gradients=7")
+    assert own["method"]["pruner"]["gradients"] == 7  # the command line comes last
+    other = composed("method=sparse_transfer", f"fit={fit}", "method@method.pruner=movement")
+    assert "gradients" not in other["method"]["pruner"]
 
 
 @pytest.mark.parametrize("method", options("method"))

@@ -21,9 +21,18 @@ def _by_pattern(default: float, *, _root_: DictConfig) -> float:
     return default
 
 
+def _pruner(*, _root_: DictConfig) -> str:
+    """The option of the method inside the method; "none" if there is none. Only for a defaults list of Hydra's.
+
+    There the root has the options that are chosen. `${method@method.pruner}` cannot be written, because of its dot.
+    """
+    return str(_root_.get(f"method@{PRUNER}") or "none")
+
+
 def register() -> None:
     """Make the names known to OmegaConf. Doing so again changes nothing."""
     # ${when:${method.objective},kd,A,B} is A where the first two are equal, and B elsewhere.
     OmegaConf.register_new_resolver("when", lambda a, b, then, else_: then if a == b else else_, replace=True)
     OmegaConf.register_new_resolver("published", _published, replace=True)
+    OmegaConf.register_new_resolver("pruner", _pruner, replace=True)
     OmegaConf.register_new_resolver("by_pattern", _by_pattern, replace=True)
