@@ -157,10 +157,9 @@ class CommandLine:
         as_written: Any = OmegaConf.to_container(config)
         for line in [] if sweep else unused.of_hydra(words.hydra, multirun=False):
             log.warning("%s", line)
-        choices = dict(hydra_config.runtime.choices)
         request = experiment.Request(
-            choices=choices,
-            words=tuned.spelt_out([*labels.search(words.hydra), *words.task], choices["method"]),
+            choices=dict(hydra_config.runtime.choices),
+            words=tuned.spelt_out([*labels.search(words.hydra), *words.task], hydra_config.runtime.choices["method"]),
             as_written=as_written,
             sweep=Path(hydra_config.sweep.dir).absolute() if sweep else None,
             working_directory=Path(hydra_config.runtime.cwd),

@@ -120,7 +120,7 @@ def carry_out(fields: dict[str, Any], request: Request, directory: Path, build: 
         from prunebert.commands import dry_run
 
         loaded.forget()
-        dry_run.show(fields, build, task, model, directory, run_identity, labels, request.varied)
+        dry_run.show(fields, build, task, model, directory, labels, request.varied)
         return False
     from prunebert.commands import info
     from prunebert.runs import claim

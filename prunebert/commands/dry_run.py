@@ -51,7 +51,6 @@ def show(
     task: Task,
     model: Model,
     directory: Path,
-    identity: str,
     labels: dict[str, Any],
     varied: Mapping[str, str],
 ) -> None:
@@ -66,11 +65,11 @@ def show(
         task: the run's task.
         model: the run's model.
         directory: where the run would start.
-        identity: the run's identity, by which an earlier start is found.
-        labels: the row's labels.
+        labels: the row's labels; the identity among them finds an earlier start.
         varied: of a sweep's cell, the keys that the sweep varies and their values. Those not shown anyway are added.
     """
     constant_baseline(task)
+    identity = labels["identity"]
     earlier = claim.find_run(directory, identity)
     if earlier:
         heads.refuse_another(earlier, model.heads_hash)
