@@ -87,6 +87,14 @@ def matrices(runs: Iterable[tuple[Path, Mapping[str, Any]]]) -> list[Matrix]:
     return [_matrix(titles[group], found, dense, targets) for group, found in groups.items()]
 
 
+def is_transfer(row: Mapping[str, Any]) -> bool:
+    """Return whether a run's method made no masks: it used those of another run or of a file (method=fixed_mask).
+
+    Other methods may take masks too and are still themselves, as TAMT with the masks of an earlier run of its own.
+    """
+    return isinstance(row.get("masks_from"), dict) and "shuffled" in row["settings"]
+
+
 def overlaps(
     masks: Mapping[Path, str], rows: Mapping[Path, dict[str, Any] | None], sources: Sequence[str]
 ) -> tuple[np.ndarray, list[str]]:

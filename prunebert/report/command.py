@@ -123,8 +123,7 @@ def _study(
         gaps = {
             str(name): differences.differences(part, baselines, unreadable, countdown.advance) for name, part in tables
         }
-    ranked = [] if tuning.are_tuning(runs).all() else ranking.sparsities(runs)
-    rankings = [ranking.rank(runs, sparsity, unreadable) for sparsity in ranked]
+    rankings = [] if tuning.are_tuning(runs).all() else ranking.rank_all(runs, unreadable)
     told = {trouble.reason for trouble in troubles}  # collect has verified what has a hash
     troubles += [Trouble("not in the tests", short(p), why) for p, why in unreadable.items() if why not in told]
     unread: dict[Path, str] = {}

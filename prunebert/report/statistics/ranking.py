@@ -5,18 +5,23 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 from scipy import stats
 
+from prunebert.analysis.transfer import is_transfer
 from prunebert.choices import LOWER_IS_BETTER
 from prunebert.report import cells
 from prunebert.report.statistics import marks
 from prunebert.report.statistics.summary import Competition, describe, winners
 from prunebert.report.variants import DENOMINATORS
 
+ELSEWHERE_SHOWN = (
+    "Runs on the masks of other runs are not ranked beside the methods that made the masks; the section Transfer of "
+    "masks has them."
+)
 REFERENCE, ELSEWHERE = "reference", "other denominator"
 
 
@@ -53,6 +58,19 @@ class Ranking:
     metrics: dict[str, str]  # by table
     rows: list[Row]  # by mean rank; then those without one; then those that do not compete; then the references
     sentences: list[str]  # what the tests say
+
+
+def rank_all(runs: pd.DataFrame, unreadable: dict[Path, str] | None = None) -> list[Ranking]:
+    """Rank at each of `sparsities`. Runs that only use other runs' masks are left out, and a sentence says so.
+
+    They are ranked if no other run was pruned. Arguments as of `rank`.
+    """
+    transferred = runs["row"].map(is_transfer).astype(bool)
+    if not transferred.any() or not (runs.loc[~transferred, "sparsity"] > 0).any():
+        return [rank(runs, sparsity, unreadable) for sparsity in sparsities(runs)]
+    others = runs[~transferred].drop(columns="marks", errors="ignore")  # marks compare with the rows left out, too
+    found = [rank(others, sparsity, unreadable) for sparsity in sparsities(others)]
+    return [replace(each, sentences=[*each.sentences, ELSEWHERE_SHOWN]) for each in found]
 
 
 def sparsities(runs: pd.DataFrame) -> list[float]:

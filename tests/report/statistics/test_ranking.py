@@ -4,7 +4,7 @@ import pytest
 
 from prunebert.report.collect import collect
 from prunebert.report.statistics import marks, summary
-from prunebert.report.statistics.ranking import rank, sparsities
+from prunebert.report.statistics.ranking import ELSEWHERE_SHOWN, rank, rank_all, sparsities
 
 
 @pytest.fixture
@@ -183,3 +183,42 @@ def test_a_row_that_is_pruned_in_another_table_is_no_reference_where_it_is_not(r
     rows = {row.label: row for row in rank(collect([tmp_path]).runs, 0.5).rows}
     assert len(rows["rigl"].cells) == 1 and rows["rigl"].mean is None
     assert [entry.mark for entry in rows["dense"].cells.values()] == ["reference", "reference"]
+
+
+TRANSFER = {"masks_from": {"method": "smp", "task": "a", "seed": 0, "sparsity": 0.5}}
+
+
+def transferred(shuffled=False):
+    return {**TRANSFER, "settings": {"sparsity": 0.5, "masks": "x", "shuffled": shuffled}}
+
+
+@pytest.mark.parametrize("marked", [False, True])
+def test_runs_on_other_runs_masks_are_not_ranked_beside_the_methods_that_made_them(run, tmp_path, marked):
+    """The transferred masks have by far the fewest wrong answers, so they would win, and no method would be best."""
+    for method, wrong in {"smp": 10, "movement": 60}.items():
+        run(method, method, 0.5, wrong=wrong, task="t")
+    run("f", "fixed_mask", 0.5, wrong=0, task="t", **transferred())
+    run("g", "fixed_mask", 0.5, wrong=90, task="t", **transferred(shuffled=True))
+    own = {"settings": {"sparsity": 0.5, "masks": "x"}}  # a method that goes on from an earlier run of its own
+    run("h", "tamt", 0.5, wrong=70, task="t", **TRANSFER | own)
+    runs = collect([tmp_path]).runs
+    (found,) = rank_all(marks.add_marks(runs) if marked else runs)
+    assert [row.label.split(" ")[0] for row in found.rows] == ["smp", "movement", "tamt"]
+    assert found.rows[0].cells[found.tables[0]].mark == "best" and found.sentences[-1] == ELSEWHERE_SHOWN
+
+
+def test_a_report_of_transferred_masks_alone_ranks_them(run, tmp_path):
+    run("f", "fixed_mask", 0.5, wrong=10, task="t", **transferred())
+    run("g", "fixed_mask", 0.5, wrong=90, task="t", **transferred(shuffled=True))
+    run("d", "dense", 0.0, wrong=5, task="t")
+    (found,) = rank_all(collect([tmp_path]).runs)
+    assert len(found.rows) == 3 and ELSEWHERE_SHOWN not in found.sentences
+
+
+def test_without_transferred_masks_the_rankings_are_those_of_each_sparsity(run, tmp_path):
+    for method, wrong in {"smp": 10, "movement": 60}.items():
+        for sparsity in (0.5, 0.9):
+            run(f"{method}{sparsity}", method, sparsity, wrong=wrong, task="t")
+    runs = collect([tmp_path]).runs
+    found, alone = rank_all(runs), [rank(runs, 0.5), rank(runs, 0.9)]
+    assert [(r.sparsity, r.sentences, facts(r)) for r in found] == [(r.sparsity, r.sentences, facts(r)) for r in alone]
