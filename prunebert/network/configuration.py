@@ -131,9 +131,13 @@ def _configuration(source: Place, kind: str, raw: dict[str, Any], family: Family
     width, heads = (aliases.get(k, k) for k in ("hidden_size", "num_attention_heads"))
     if values[width] % values[heads]:
         raise source.bad(f"{CONFIG}: {heads}={values[heads]} does not divide {width}={values[width]}")
-    head_size = values.get("attention_head_size")
-    if head_size is not None and head_size != values[width] // values[heads]:
-        raise source.bad(f"{CONFIG}: attention_head_size={head_size} is not {width}/{heads}")
+    head_size = values[width] // values[heads]
+    implied = {"attention_head_size": (head_size, f"{width}/{heads}"), "pooler_hidden_size": (values[width], width)}
+    if "head_dim" not in known:  # families without it read it in a part of their code only
+        implied["head_dim"] = (head_size, f"{width}/{heads}")
+    for key, (right, meaning) in implied.items():
+        if raw.get(key) is not None and raw[key] != right:
+            raise source.bad(f"{CONFIG}: {key}={raw[key]} is not {meaning}, {right}; no other value can be used")
     groups = values.get("num_key_value_heads") or values[heads]
     if values[heads] % groups:
         raise source.bad(f"{CONFIG}: num_key_value_heads={groups} does not divide {heads}={values[heads]}")
