@@ -223,20 +223,38 @@ def _label(origin: Mapping[str, Any]) -> str:
 
 
 def _rows_of(row: Mapping[str, Any]) -> str:
-    """Return what identifies a target: its task, metric and evaluated rows."""
+    """Return what identifies a target: its task, metric, evaluated rows, form and training rows.
+
+    The form has what the command line may change of a task, such as task.max_length. Rows that were augmented are drawn
+    anew for every seed, so they do not count.
+    """
     data = row.get("data") or {}
     marks = data.get("fingerprint") or data.get("rows") or {}
     evaluated = {split: mark for split, mark in marks.items() if split != "train"}
-    return json.dumps([row["task"], row["metric"], evaluated], sort_keys=True)
+    trained = None if data.get("augmented") else marks.get("train")
+    return json.dumps([row["task"], row["metric"], evaluated, row.get("form") or {}, trained], sort_keys=True)
 
 
 def _targets(rows: Iterable[Mapping[str, Any]]) -> dict[str, Target]:
-    """Return the target of each `_rows_of`."""
-    keys = dict.fromkeys(map(_rows_of, rows))
-    named = {key: tuple(json.loads(key)[:2]) for key in keys}
+    """Return the target of each `_rows_of`. Where several share task and metric, the name has what differs."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for key in dict.fromkeys(map(_rows_of, rows)):
+        task, metric, *_ = json.loads(key)
+        alike.setdefault((task, metric), []).append(key)
     found = {}
-    for key, (task, metric) in named.items():
-        is_shared = list(named.values()).count((task, metric)) > 1
-        mark = f" (rows-{hashlib.sha256(key.encode()).hexdigest()[:8]})" if is_shared else ""
-        found[key] = Target(f"{task}{mark}", metric)
+    for (task, metric), keys in alike.items():
+        parts = {key: _parts(key) for key in keys}
+        varied = [name for name in parts[keys[0]] if len({part.get(name) for part in parts.values()}) > 1]
+        varied += sorted({name for part in parts.values() for name in part} - {*parts[keys[0]]})
+        for key in keys:
+            mark = ", ".join(parts[key][name] for name in varied if name in parts[key])
+            found[key] = Target(f"{task} ({mark})" if mark else task, metric)
     return found
+
+
+def _parts(key: str) -> dict[str, str]:
+    """Return {what may differ between targets of one task: how a name states it}."""
+    _, _, evaluated, form, trained = json.loads(key)
+    hashed = {"rows": evaluated, "training-rows": trained}
+    marks = {name: f"{name}-{hashlib.sha256(json.dumps(x).encode()).hexdigest()[:8]}" for name, x in hashed.items()}
+    return {"rows": marks["rows"]} | {k: f"{k}={str(v)[:40]}" for k, v in form.items()} | {"": marks["training-rows"]}

@@ -66,6 +66,26 @@ def test_sets_of_rows_and_sparsities_that_share_a_name_are_told_apart():
     assert matrix.sources == ["smp, sst2, sparsity 0.5", "smp, sst2, sparsity 0.9"]
 
 
+def test_runs_of_one_task_with_other_options_are_other_cells():
+    """task.max_length is in the form; another share of the training rows is in the data. Each has its dense runs."""
+    short, long = ({"form": {"max_length": n, "padding": "longest"}} for n in (64, 128))
+    few = {"data": {"fingerprint": {"train": "few", "validation": "rte"}}}
+    runs = [run("a", 0.5, **short), run("b", 0.9, **long), run("c", 0.7, seed=1, **long)]
+    runs += [dense("d", 0.95, **long), dense("e", 0.55, **short)]
+    (matrix,) = transfer.matrices(runs)
+    names = {target.name: target for target in matrix.targets}
+    assert sorted(names) == ["rte (max_length=128)", "rte (max_length=64)"]
+    cells = {name: matrix.scores["smp, sst2", target] for name, target in names.items()}
+    assert cells["rte (max_length=64)"].mean == 0.5 and cells["rte (max_length=64)"].n == 1
+    assert cells["rte (max_length=128)"].mean == pytest.approx(0.8) and cells["rte (max_length=128)"].n == 2
+    assert [matrix.dense[names[name]].mean for name in sorted(names)] == [0.95, 0.55]
+    (matrix,) = transfer.matrices([run("a", 0.5, **short), run("f", 0.6, **short | few)])
+    assert len(matrix.targets) == 2 and all("(training-rows-" in target.name for target in matrix.targets)
+    drawn_anew = [{"data": {"fingerprint": {"train": seed, "validation": "rte"}, "augmented": 9}} for seed in "ab"]
+    (matrix,) = transfer.matrices([run("a", 0.5, **drawn_anew[0]), run("g", 0.6, **drawn_anew[1])])
+    assert [target.name for target in matrix.targets] == ["rte"]
+
+
 def test_sources_that_differ_in_more_than_the_seed_share_no_row():
     def of(name, score, seed, **facts):
         origin = {"method": "smp", "task": "sst2", "seed": seed, "sparsity": 0.9, "identity": f"of {name}"}
