@@ -13,6 +13,7 @@ from typing import Any
 
 from prunebert.commands.bench_verdicts import ALWAYS, MIN_REPETITIONS, TOO_NOISY, VARIANTS, floor_of, outcome, verdict
 from prunebert.errors import BadInput, bad_choice
+from prunebert.network import positions
 from prunebert.runs import artifacts, files, inputs, reading
 from prunebert.system import table
 from prunebert.system.console import arguments, counted, out_file, say
@@ -66,9 +67,13 @@ def main(argv: list[str]) -> None:
     if options.repeats < MIN_REPETITIONS:
         raise BadInput(f"--repeats={options.repeats}: must be at least {MIN_REPETITIONS}")
     out = out_file(options.out, '{\n "run": ')
-    artifacts.result(artifacts.resolve_pointer(reading.home(options.run)))  # before the slow imports
+    facts = artifacts.result(artifacts.resolve_pointer(reading.home(options.run)))  # before the slow imports
     if options.model:
         inputs.require_model(options.model)
+    checkpoint: dict[str, Any] = facts.get("checkpoint") or {}  # earlier versions did not record it, and load says so
+    name = options.model or facts["model"]
+    if checkpoint and (most := positions.longest(checkpoint, options.model)) is not None:
+        _refuse_longer(shapes, most, name)
     from prunebert.runs.load import load
     from prunebert.system.impl import Impl
 
@@ -77,9 +82,7 @@ def main(argv: list[str]) -> None:
         impls = impls[:1]  # the CPU's threads do not compute
     impls[0].start()
     run = load(options.run, model=options.model)
-    for _, length in shapes:
-        if length > run.net.model.positions:
-            raise BadInput(f"--length={length}: {run.net.model.name} reads at most {run.net.model.positions} tokens")
+    _refuse_longer(shapes, run.net.model.positions, run.net.model.name)  # a checkpoint of the hub is known only now
     from prunebert.commands import bench_cells
 
     row: dict[str, Any] = {"run": options.run, "hardware": hardware(impls[0].describe())}
@@ -115,6 +118,13 @@ def hardware(device: str) -> str:
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     cpu = names[0] if names else platform.processor() or platform.machine()
     return f"{cpu}, {os.cpu_count()} cores; {device}; torch {torch.__version__}, Python {platform.python_version()}"
+
+
+def _refuse_longer(shapes: list[tuple[int, int]], most: int, model: str) -> None:
+    """Raise BadInput for the first length that is above the tokens that the model reads."""
+    for _, length in shapes:
+        if length > most:
+            raise BadInput(f"--length={length}: {model} reads at most {most} tokens")
 
 
 def print_cell(timing: dict[str, Any], wide: bool) -> None:
