@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from typing import Any
 
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from prunebert.drawing.labels import POINTS, add_title, fit
 from prunebert.drawing.methods import looks
+from prunebert.drawing.png import png as png_of
 from prunebert.drawing.theme import LIGHT, WIDTH
 from prunebert.errors import visible
 
@@ -24,11 +22,7 @@ OWN, UNION = "#1B5FAA", "#D95F02"  # colours of the two lines
 
 def png(found: dict[str, Any]) -> bytes:
     """Return the picture of what barrier.json has."""
-    with rc_context(LIGHT.rc()), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from")  # it is drawn as a box
-        stream = io.BytesIO()
-        draw(found).savefig(stream, format="png")
-        return stream.getvalue()
+    return png_of(lambda: draw(found))
 
 
 def draw(found: dict[str, Any]) -> Figure:

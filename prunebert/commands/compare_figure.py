@@ -6,12 +6,9 @@ The panels share their rows; a row is a run.
 
 from __future__ import annotations
 
-import io
-import warnings
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
@@ -20,6 +17,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from prunebert.drawing import scales
 from prunebert.drawing.labels import POINTS, add_title, fit, text_width
 from prunebert.drawing.methods import looks
+from prunebert.drawing.png import png as png_of
 from prunebert.drawing.theme import LIGHT
 from prunebert.errors import visible
 
@@ -39,11 +37,7 @@ def png(comparison: dict[str, Any]) -> bytes:
 
     Rows that are too low for a name are numbered from the top. The k-th of them is the k-th run of "order".
     """
-    with rc_context(LIGHT.rc()), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from")  # it is drawn as a box
-        stream = io.BytesIO()
-        draw(comparison).savefig(stream, format="png")
-        return stream.getvalue()
+    return png_of(lambda: draw(comparison))
 
 
 def draw(comparison: dict[str, Any]) -> Figure:
