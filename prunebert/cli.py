@@ -166,7 +166,7 @@ class CommandLine:
             started=time.perf_counter() if started is None else started,
             record=texts,
             is_same=partial(_means_the_same, config),
-            varied=cells.varied_words(words.task, hydra_config.callbacks.around.varied) if sweep else {},
+            varied=cells.varied_words(words.task, hydra_config.callbacks["around"].varied) if sweep else {},
         )
         fields = overrides.container(config, list(words.task))
         standing.timed(partial(experiment.carry_out, fields, request, out, overrides.build, self.loaded))
