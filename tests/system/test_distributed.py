@@ -114,6 +114,9 @@ def words(toy, model_folder, tmp_path):
 METHODS = [
     "movement", "magnitude", "soft_movement", "l0", "abp", "gmp", "imp", "tamt", "sparsebert",
     "obert", "masking", "snip", "rigl", "gmp_star", "platon", "sparse_transfer",
+    # Not after movement: where the student equals its teacher, the first gradients are rounding alone, and Adam scales
+    # it up. Its scores then differ with the order of a sum.
+    "sparse_transfer after obert",
 ]
 # fmt: on
 
@@ -122,7 +125,9 @@ METHODS = [
 def test_two_ranks_find_what_one_finds(words, text, tmp_path, method):
     """In double precision. In single, Adam divides rounding out of nearly vanishing gradients: scores then differ."""
     (tmp_path / "double.py").write_text(DOUBLE)
-    words = ["double.py", *words, *text, f"method={method}", *EXTRA.get(method, []), "fit.batch_size=7"]
+    option, _, pruner = method.partition(" after ")
+    inside = [f"method@method.pruner={pruner}"] if pruner else []
+    words = ["double.py", *words, *text, f"method={option}", *EXTRA.get(option, []), *inside, "fit.batch_size=7"]
     process = torchrun([*words, "hydra.run.dir=two"], tmp_path)
     printed, _ = process.communicate(timeout=200)
     assert process.returncode == 0, printed
@@ -135,7 +140,7 @@ def test_two_ranks_find_what_one_finds(words, text, tmp_path, method):
     assert masks[0] and all(torch.equal(m, masks[1][n]) for n, m in masks[0].items())
     lines = [(tmp_path / run / "metrics.jsonl").read_text().splitlines() for run in ("one", "two")]
     losses = [[v for x in map(json.loads, each) for k, v in x.items() if k.startswith("loss")] for each in lines]
-    np.testing.assert_allclose(*losses, rtol=1e-5)
+    np.testing.assert_allclose(*losses, rtol=1e-5, atol=1e-12)  # a student equal to its teacher has a loss of rounding
     assert sorted(p.name for p in (tmp_path / "one").iterdir()) == sorted(p.name for p in (tmp_path / "two").iterdir())
     assert sorted(p.name for p in tmp_path.iterdir()) == [".prunebert", "double.py", "one", "still", "two"]
 
