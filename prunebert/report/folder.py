@@ -19,6 +19,8 @@ KINDS = (  # the first words of the figures' names
 FIGURE = re.compile(rf"(({'|'.join(KINDS)})-.*|tuning)\.(png|pdf)")
 
 EXEMPLARS = "exemplars.csv"
+SUMMARY = "summary.md"
+SUMMARY_BEGINS = "<!-- Written by prunebert report."
 EXEMPLAR_COLUMNS = (
     *("table", "method", "sparsity", "dense", "split", "id", "text", "true_label"),
     *("dense_prediction", "dense_votes", "pruned_prediction", "pruned_votes"),
@@ -35,6 +37,7 @@ def refuse_unusable(out: Path) -> None:
         "report.html": _is_page,
         "results.csv": _is_table,
         "results.parquet": _is_table,
+        SUMMARY: outputs.begins_with(SUMMARY_BEGINS),
         "tables.tex": outputs.begins_with(FIRST_WORDS),
         EXEMPLARS: outputs.begins_with(",".join(EXEMPLAR_COLUMNS), ",".join(f'"{x}"' for x in EXEMPLAR_COLUMNS)),
     }

@@ -9,7 +9,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from importlib import resources
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from markupsafe import Markup
 
@@ -26,6 +26,13 @@ CHARTS = (  # the same for pages with interactive charts, after Plotly
     *("charts.js", "chart_choice.js", "chart_score.js", "chart_pareto.js", "chart_training.js"),
     *("chart_answers.js", "chart_disagreement.js", "chart_start.js"),
 )
+
+
+class Piece(NamedTuple):
+    """A part of a sentence."""
+
+    text: str
+    is_name: bool  # shown in code font
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,7 @@ class Part:
     _: KW_ONLY
     folded: str = ""  # if given, what follows is folded behind this line
     text: str = ""  # a paragraph per line
+    points: list[list[Piece]] = field(default_factory=list)  # a list of sentences; with a figure, they stand beside it
     table: Table | None = None
     chart: str = ""  # an interactive chart that scripts draw; the figure is shown where there are no scripts
     chart_table: str = ""  # the table whose runs the chart shows; "" for all

@@ -10,6 +10,7 @@ import pandas as pd
 from prunebert.errors import visible
 from prunebert.report import cells
 from prunebert.report.figures import curves
+from prunebert.report.figures.style import Drawing
 from prunebert.report.page.drawings import Draw, drawing
 from prunebert.report.page.page import Part, Section
 from prunebert.report.page.study import Study
@@ -30,6 +31,16 @@ def section(asked: Study, draw: Draw) -> Section:
 
 
 def _table(name: str, runs: pd.DataFrame, draw: Draw) -> Part:
+    return Part(heading=name, chart="score", chart_table=name, figure=draw(figure(name, runs)))
+
+
+def figure(name: str, runs: pd.DataFrame) -> Drawing:
+    """Return the figure of one table.
+
+    Args:
+        name: the table's name.
+        runs: its runs.
+    """
     metric = runs["metric"].iloc[0]
     constant_scores = runs["majority_score"].dropna()
     constant_score = constant_scores.iloc[0] if len(constant_scores) else math.nan
@@ -44,5 +55,4 @@ def _table(name: str, runs: pd.DataFrame, draw: Draw) -> Part:
         metric=brief(visible(metric), 60),
         constant_score=constant_score,
     )
-    figure = drawing(f"score {name}", caption + (POINTS if len(points) else ""), curve)
-    return Part(heading=name, chart="score", chart_table=name, figure=draw(figure))
+    return drawing(f"score {name}", caption + (POINTS if len(points) else ""), curve)

@@ -76,6 +76,18 @@ def tuning_section(runs: pd.DataFrame, draw: Draw) -> Section | None:
     return Section(TITLE, "tuning", parts)
 
 
+def tries(runs: pd.DataFrame) -> dict[str, list[int]]:
+    """Return the numbers of tries of each method: one for each model and each group of settings that was tuned.
+
+    Args:
+        runs: as `collect` returns them.
+    """
+    counts: dict[str, list[int]] = {}
+    for _, tuned in _groups(runs):
+        counts.setdefault(tuned.method, []).append(len(tuned.tries))
+    return counts
+
+
 def _groups(runs: pd.DataFrame) -> Any:
     """Yield a title and what was tried, for all runs of a method that differ in rates, seeds, tasks or sparsities."""
     rows = [row for row in runs["row"] if "rates" in (row.get("tuning") or {})]
