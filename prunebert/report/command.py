@@ -1,4 +1,4 @@
-"""Write a whole report: report.html, results.csv and .parquet, tables.tex and figures from finished runs."""
+"""Write a whole report: report.html, summary.md, results.csv and .parquet, tables.tex and figures of finished runs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from prunebert.report.export.document import document as latex_document
 from prunebert.report.export.fit import Style
 from prunebert.report.figures import picture
 from prunebert.report.figures.style import Drawing
-from prunebert.report.page import drawn, function, interactive, page, provenance, study, tuning
+from prunebert.report.findings import sentences, summary
+from prunebert.report.page import drawn, found, function, interactive, page, provenance, study, tuning
 from prunebert.report.page.page import Picture
 from prunebert.report.page.sections import sections as build
 from prunebert.report.statistics import differences, marks, ranking
-from prunebert.report.statistics.ranking import Ranking
 from prunebert.runs import files, reading
 from prunebert.system.console import short
 from prunebert.system.countdown import Countdown
@@ -44,7 +44,7 @@ class Report(NamedTuple):
     file: Path  # report.html
     runs: pd.DataFrame  # the runs in its tables
     troubles: list[Trouble]
-    ranking: Ranking | None  # the one that the page shows first; None if there is nothing to rank
+    finding: str  # the first sentence of the findings, with its names marked, see `findings.text`; "" if there is none
 
 
 def write(
@@ -92,8 +92,8 @@ def write(
             folder.remove_figures(out, {drawing.name for drawing in chosen})
             for figure_name, content in document.split().items():
                 files.write(out / "figures", f"{figure_name}.pdf", content)
-        summary = [study.sentence(asked.runs), study.origin(asked)]
-        html = page.render("prunebert report", summary, provenance.count(troubles), sections, asked.charts)
+        lead = [study.sentence(asked.runs), study.origin(asked)]
+        html = page.render("prunebert report", lead, provenance.count(troubles), sections, asked.charts)
         results = flatten(asked.collected.runs)
         parquet = io.BytesIO()
         results.to_parquet(parquet, index=False)
@@ -102,11 +102,14 @@ def write(
         tables = latex_document(asked.runs, asked.gaps, asked.rankings, style)
         files.write(out, "tables.tex", encodable(tables).encode())
         _write_exemplars(out, [asked.functions[name].rows for name, _ in asked.tables])
+        basis = found.results(asked, troubles)
+        figure = found.main_figure(basis).name if basis.compares else ""
+        figure = figure if figure in {drawing.name for drawing in chosen} else ""
+        files.write(out, folder.SUMMARY, encodable(summary.document(basis, figure)).encode())
         files.write(out, "report.html", encodable(html).encode())
     except OSError as error:
         raise BadInput(f"--out={out} cannot be written to: {reason(error)}") from error
-    shown = asked.rankings[study.first(asked.rankings)] if asked.rankings else None
-    return Report(out / "report.html", asked.runs, troubles, shown)
+    return Report(out / "report.html", asked.runs, troubles, next(iter(sentences.sentences(basis)), ""))
 
 
 def _study(

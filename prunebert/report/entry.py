@@ -11,7 +11,7 @@ from prunebert.runs import reading
 from prunebert.system.console import arguments
 from prunebert.system.table import add_wide
 
-DESCRIPTION = "Write report.html, results.csv and .parquet, tables.tex and figures from finished runs."
+DESCRIPTION = "Write report.html, summary.md, results.csv and .parquet, tables.tex and figures from finished runs."
 DIRS = "runs, sweeps, or folders of them; or results.csv or results.parquet of an earlier report"
 BASELINE = "compare with this method or row, by its label; several with commas; default: magnitude, if it ran"
 
@@ -46,7 +46,6 @@ def main(words: list[str]) -> None:
         options.dirs, None if options.out is None else Path(options.out), options.baseline, style, options.all_figures
     )
     terminal.show_scores(report.runs, options.wide)
-    if report.ranking:
-        terminal.show_best(report.ranking)
+    terminal.show_finding(report.finding)
     terminal.show_troubles(report.runs, report.troubles)
     terminal.show_file(report.file)

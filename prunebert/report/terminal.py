@@ -9,7 +9,7 @@ import pandas as pd
 
 from prunebert.report import cells
 from prunebert.report.collect import Trouble
-from prunebert.report.statistics.ranking import Ranking
+from prunebert.report.findings import text
 from prunebert.system import table
 from prunebert.system.console import counted, say, short
 from prunebert.system.table import Column
@@ -43,17 +43,14 @@ def show_scores(runs: pd.DataFrame, wide: bool = False) -> None:
         say(f"{counted(len(groups) - MAX_TABLES, 'more table')} on the page")
 
 
-def show_best(ranking: Ranking) -> None:
-    """Print which rows have the best mean on most tasks at one sparsity, and on how many the tests support it."""
-    most = max((row.wins for row in ranking.rows), default=0)
-    tasks = counted(len(ranking.tables), "task")
-    texts = []
-    for row in ranking.rows if most else ():
-        if row.wins == most:
-            supported = sum(entry.mark == "best" for entry in row.cells.values())
-            texts.append(f"{row.label} on {most} of {tasks} ({supported or 'none'} supported by the tests)")
-    if texts:
-        table.say_wrapped("; ".join(texts), f"best at {ranking.sparsity:g}: ")
+def show_finding(sentence: str) -> None:
+    """Print the first sentence of the findings, which names the best row; nothing if there is none.
+
+    Args:
+        sentence: with its names marked, see `findings.text`.
+    """
+    if sentence:
+        table.say_wrapped(text.plain(sentence))
 
 
 def show_troubles(runs: pd.DataFrame, troubles: Sequence[Trouble]) -> None:

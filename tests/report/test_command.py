@@ -18,7 +18,7 @@ from prunebert.runs import seal
 from .conftest import OVERLAP, own_text, started, sweep
 from .test_collect import LATER
 
-FILES = {"report.html", "results.csv", "results.parquet", "tables.tex"}
+FILES = {"report.html", "summary.md", "results.csv", "results.parquet", "tables.tex"}
 PRINTED = """toy, bert-base-uncased: accuracy, mean ± standard deviation (seeds)
 all: sparsity of encoder
 method                       0                  0.9
@@ -26,12 +26,14 @@ method                       0                  0.9
 dense      0.9400 ± 0.0100 (3)                    –
 magnitude                    –  0.7900 ± 0.0100 (3)
 smp                          –  0.8700 ± 0.0100 (3)
-best at 0.9: smp on 1 of 1 task (1 supported by the tests)
+At sparsity 0.9, smp has the best mean accuracy, 0.870 ± 0.010 with 3 seeds
+(dense: 0.940 ± 0.010, constant baseline: 0.500); only the test over examples separates it from the other row.
 9 runs in the tables, 1 not:
   1 did not finish: lab/failed: it may still be running; the last line of its log: ERROR {}
 open lab/report/report.html in a browser
 """
 SECTIONS = [
+    "findings",
     "best",
     "score",
     "cost",
@@ -78,7 +80,7 @@ def test_everything_is_written_into_the_first_folder(cli, runs, tmp_path):
     text = page(out)
     assert "Read from lab: 9 finished runs." in text
     compared = "3 methods (dense, magnitude, smp) on the task toy with the model bert-base-uncased, at sparsity 0.9, "
-    assert f"<p>{compared}3 seeds: 9 runs.</p>" in text
+    assert f"<p>{compared}3 seeds, 9 steps: 9 runs.</p>" in text
     for part in (
         "0.8700 ± 0.0100 (3)",
         "prunebert method=smp sparsity=0.9 seed=2",

@@ -8,7 +8,7 @@ import pytest
 from prunebert.errors import BadInput
 from prunebert.report import command, folder, page
 
-FILES = ("report.html", "results.csv", "results.parquet", "tables.tex")
+FILES = ("report.html", "summary.md", "results.csv", "results.parquet", "tables.tex")
 
 
 @pytest.fixture

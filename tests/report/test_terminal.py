@@ -6,7 +6,7 @@ from rich.cells import cell_len
 
 from prunebert.report import terminal
 from prunebert.report.collect import Trouble, collect
-from prunebert.report.statistics.ranking import Entry, Ranking, Row
+from prunebert.report.findings import text
 
 
 @pytest.fixture
@@ -71,18 +71,9 @@ def test_many_tables_are_cut(many, capsys):
     assert "task 7, model" in printed and "task 8" not in printed and "2 more tables on the page" in printed
 
 
-def test_the_best_rows_are_named_with_what_the_tests_support(capsys):
-    def row(label, wins, marks):
-        cells = {str(i): Entry(0.5, 0.1, 2, 1, mark) for i, mark in enumerate(marks)}
-        return Row(label, "smp", "encoder", cells, 0.5, 1.0, wins)
-
-    def printed(*rows):
-        terminal.show_best(Ranking(0.9, ["0", "1", "2", "3"], {}, [*rows], []))
-        return " ".join(capsys.readouterr().out.split())
-
-    smp, gmp = row("smp", 2, ["best", "tied", "", ""]), row("gmp", 1, ["", "", "tied", ""])
-    assert printed(gmp, smp) == "best at 0.9: smp on 2 of 4 tasks (1 supported by the tests)"
-    both = printed(row("l0", 2, ["tied", "tied"]), smp)
-    assert both.split("; ")[0] == "best at 0.9: l0 on 2 of 4 tasks (none supported by the tests)"
-    assert "smp on 2 of 4 tasks (1 supported" in both
-    assert printed(row("dense", 0, ["reference"])) == printed() == ""
+def test_the_first_finding_is_printed_without_its_marks(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    terminal.show_finding(f"At sparsity 0.9, {text.name('smp')} has the best accuracy, 0.870.")
+    assert capsys.readouterr().out.splitlines() == ["At sparsity 0.9, smp has the best", "accuracy, 0.870."]
+    terminal.show_finding("")
+    assert capsys.readouterr().out == ""

@@ -37,9 +37,13 @@ def choose(sections: list[Section], most: int | None) -> list[Drawing]:
         most: how many are drawn at most; None for all.
     """
     ranked: list[tuple[bool, int, int, Drawing]] = []
+    seen: set[str] = set()
     for section in sections:
         counts = {False: 0, True: 0}
         for drawing, hidden in _figures(section.parts, hidden=False):
+            if drawing.name in seen:  # the figure above the findings comes again in its section
+                continue
+            seen.add(drawing.name)
             ranked.append((hidden, counts[hidden], len(ranked), drawing))
             counts[hidden] += 1
     ranked = sorted(ranked, key=lambda each: each[:3])[:most]
@@ -64,7 +68,7 @@ def draw_figures(sections: list[Section], chosen: list[Drawing], draw: Callable[
         draw: draws a figure.
     """
     pictures = {drawing.name: draw(drawing) for drawing in chosen}
-    total = sum(1 for section in sections for _ in _figures(section.parts, hidden=False))
+    total = len({drawing.name for section in sections for drawing, _ in _figures(section.parts, hidden=False)})
     note = (
         f"Not drawn: this figure. Of {counted(total, 'figure')}, this page draws {len(pictures)}, the open ones first. "
         "`prunebert report --all-figures` draws all."

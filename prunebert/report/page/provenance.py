@@ -27,6 +27,7 @@ COUNTED = {  # what the first lines say of each kind of trouble; of others: "2 f
     "mixed": "Some means are over runs of different commits or devices.",
 }
 FILES = {
+    "summary.md": "findings, limits, a table and the commands, for a README, an issue or a lab book",
     "results.csv": "a row for each run",
     "results.parquet": "the same, with types",
     "tables.tex": "the tables for LaTeX",

@@ -10,6 +10,7 @@ from prunebert.report.page import (
     dynamics,
     elsewhere,
     every_run,
+    found,
     function,
     hubs,
     masks,
@@ -39,6 +40,7 @@ def sections(asked: Study, draw: Draw, troubles: list[Trouble]) -> list[Section]
         shown = [*tried, dynamics.training_section(asked), every_run.section(asked), reading.section()]
         return [*shown, provenance.section(asked, troubles)]
     answers = [
+        found.section(asked, draw),
         best.section(asked, draw),
         scores.section(asked, draw),
         elsewhere.section(asked, draw),

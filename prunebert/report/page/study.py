@@ -77,7 +77,7 @@ def nearest(sparsities: list[float]) -> int:
 
 
 def sentence(runs: pd.DataFrame) -> str:
-    """Say what was compared: methods, tasks, models, sparsities, seeds and the number of runs."""
+    """Say what was compared: methods, tasks, models, sparsities, seeds, steps and the number of runs."""
     methods = _named(runs["method"], "method")
     tasks = _named(runs["task"], "task")
     models = _named((model.rstrip("/").rpartition("/")[2] for model in runs["model"]), "model")
@@ -88,8 +88,16 @@ def sentence(runs: pd.DataFrame) -> str:
         listed = " and ".join(filter(None, [", ".join(pruned[:-1]), *pruned[-1:]]))
         sparsities = f", at sparsity {listed}" if pruned else ", nothing pruned"
     seeds = counted(runs["seed"].nunique(), "seed")
-    text = f"{methods} on {tasks} with {models}{sparsities}, {seeds}: {counted(len(runs), 'run')}."
+    text = f"{methods} on {tasks} with {models}{sparsities}, {seeds}{_steps(runs)}: {counted(len(runs), 'run')}."
     return text[0].upper() + text[1:]
+
+
+def _steps(runs: pd.DataFrame) -> str:
+    """Return ", 300 steps" or ", 200 to 600 steps", all phases of a run together; "" if a run's steps are unknown."""
+    if not len(runs) or runs["steps"].isna().any():
+        return ""
+    low, high = int(runs["steps"].min()), int(runs["steps"].max())
+    return f", {counted(low, 'step')}" if low == high else f", {low:,} to {counted(high, 'step')}"
 
 
 def origin(study: Study) -> str:

@@ -27,7 +27,8 @@ def page_of(run, tmp_path, study_of, draw):
 def test_one_run_has_nothing_to_rank_and_no_empty_section(run, page_of):
     run("a", "smp")
     found, html = page_of()
-    assert [s.anchor for s in found] == ["best", "score", "cost", "subgroups", "left", "runs", "reading", "provenance"]
+    anchors = ["findings", "best", "score", "cost", "subgroups", "left", "runs", "reading", "provenance"]
+    assert [s.anchor for s in found] == anchors
     assert "there is nothing to rank" in html and "The method smp on the task toy" in html
     assert not re.search(r"<tbody>\s*</tbody>", html)
 
@@ -36,7 +37,7 @@ def test_runs_that_remove_nothing_have_no_masks_and_one_tab_is_no_switch(run, pa
     for seed in (0, 1):
         run(str(seed), "dense", seed=seed, device=("cpu", "H200")[seed])
     found, html = page_of()
-    assert "left" not in [s.anchor for s in found] and "nothing pruned, 2 seeds: 2 runs." in html
+    assert "left" not in [s.anchor for s in found] and "nothing pruned, 2 seeds, 9 steps: 2 runs." in html
     assert 'type="radio"' not in html and ">H200<" in html and ">cpu<" in html  # a row of costs for each device
 
 
@@ -57,7 +58,7 @@ def test_of_twenty_tables_most_figures_are_folded(run, page_of):
     found, html = page_of("magnitude")
     parts = {s.anchor: flat(s.parts) for s in found}
     assert [sum(bool(p.folded) for p in parts[a]) for a in ("left", "overlap", "runs")] == [19, 19, 20]
-    assert len(parts["score"]) == 20 and html.count("<h2") == len(found) == 9
+    assert len(parts["score"]) == 20 and html.count("<h2") == len(found) == 10
 
 
 def test_each_table_has_its_charts_and_only_where_there_is_something_to_show(run, tmp_path, study_of, draw):

@@ -54,6 +54,7 @@ def test_troubles_are_counted_by_kind_and_listed_last(run, tmp_path, study_of):
     assert provenance.count([]) == ""
     failed, _, files = provenance.section(asked, troubles).parts
     assert failed.text == "The tables contain 1 run." and texts(failed.table)[0] == ["missing", "x", "y"]
-    assert {row[0].link for row in files.table.rows} == {"results.csv", "results.parquet", "tables.tex", "figures"}
+    names = {"summary.md", "results.csv", "results.parquet", "tables.tex", "figures"}
+    assert {row[0].link for row in files.table.rows} == names
     clean = provenance.section(asked, []).parts[0]
     assert clean.text == "The tables contain 1 run, every one that was started." and clean.table is None
