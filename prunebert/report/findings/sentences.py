@@ -53,7 +53,8 @@ def best(results: Results) -> str:
         return f"{where}{results.name(first['label'])} has {'a ' if of_mean else 'the '}{metric} of {value}{beside}."
     superlative = "best" if overall.sign > 0 else "lowest"
     if len(leaders) == len(rows):
-        return f"{where}all {len(rows)} rows have the same {metric}, {value}{beside}."
+        all_rows = "both rows" if len(rows) == 2 else f"all {len(rows)} rows"
+        return f"{where}{all_rows} have the same {metric}, {value}{beside}."
     if len(leaders) > 1:
         return f"{where}{_named(results, leaders)} share the {superlative} {metric}, {value}{beside}."
     verdict = _verdict(results, str(first["label"]), len(rows) - 1)

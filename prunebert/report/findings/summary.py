@@ -12,6 +12,7 @@ from prunebert.report.findings.results import Results
 from prunebert.report.page import study
 from prunebert.report.statistics import ranking
 
+LONGEST = 4000  # characters of the first sentence
 NOTE = f"{folder.SUMMARY_BEGINS} The next report in this folder writes this file anew. -->"
 
 
@@ -22,7 +23,7 @@ def document(results: Results, figure: str) -> str:
         results: the runs with their tests.
         figure: the name of the figure in figures/, without its ending; "" if there is none.
     """
-    lead = text.markdown(study.sentence(results.runs))
+    lead = text.markdown(text.word(study.sentence(results.runs), LONGEST))
     parts = [NOTE, "# What these runs show", f"{lead} Written by prunebert {__version__}."]
     parts += [f"![Score against sparsity](figures/{figure}.png)"] if figure else []
     if found := findings(results):

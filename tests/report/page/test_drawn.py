@@ -48,6 +48,19 @@ def test_of_many_figures_the_open_ones_of_every_section_come_first(sections, few
     assert names(drawn.choose(sections, few)) == expected.split()
 
 
+def test_a_figure_that_comes_twice_is_drawn_once(sections):
+    twice = [Section("top", "top", [figure("b1", points=[])]), *sections]
+    assert names(drawn.choose(twice, None)) == ["b1", "a1", "a5", "a2", "a6", "a3", "a4", "b2"]
+    asked = []
+
+    def draw(drawing):
+        asked.append(drawing.name)
+        return Picture(drawing.name, drawing.caption, "LIGHT", "DARK", 100)
+
+    html = page.render("t", [], "", drawn.draw_figures(twice, drawn.choose(twice, 1), draw))
+    assert asked == ["b1"] and html.count("base64,LIGHT") == 2 and html.count("Of 8 figures, this page draws 1") == 7
+
+
 def test_the_page_shows_what_is_drawn_and_says_what_is_not(sections):
     asked = []
 
