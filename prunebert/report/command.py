@@ -12,8 +12,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from prunebert.errors import BadInput, reason
-from prunebert.report import collect, folder, rows, terminal
+from prunebert.report import collect, folder, origin, rows, terminal
 from prunebert.report.collect import Collected, Trouble
+from prunebert.report.executions import Repeat
 from prunebert.report.export.document import document as latex_document
 from prunebert.report.export.fit import Style
 from prunebert.report.figures import picture
@@ -35,6 +36,7 @@ def of_sweep(sweep: Path) -> None:
     report = write([sweep])
     if report.troubles:
         terminal.show_troubles(report.runs, report.troubles)
+    terminal.show_repeats(report.repeats)
     terminal.show_file(report.file)
 
 
@@ -45,6 +47,7 @@ class Report(NamedTuple):
     runs: pd.DataFrame  # the runs in its tables
     troubles: list[Trouble]
     finding: str  # the first sentence of the findings, with its names marked, see `findings.text`; "" if there is none
+    repeats: list[Repeat]  # experiments that were executed more than once
 
 
 def write(
@@ -70,7 +73,8 @@ def write(
     out = (dirs[0] if reading.is_folder(dirs[0]) else dirs[0].parent) / "report" if out is None else out
     folder.refuse_unusable(out)
     with paused():
-        collected = collect.collect(dirs)
+        collected = collect.collect(dirs, folder.replaced(out))
+    folder.refuse_to_replace(out, collected.tables)
     troubles = list(collected.troubles)
     baselines = differences.choose_baselines(tuning.compared(collected.runs), baselines)
     try:
@@ -92,7 +96,7 @@ def write(
             folder.remove_figures(out, {drawing.name for drawing in chosen})
             for figure_name, content in document.split().items():
                 files.write(out / "figures", f"{figure_name}.pdf", content)
-        lead = [study.sentence(asked.runs), study.origin(asked)]
+        lead = [study.sentence(asked.runs), study.origin(asked), origin.sentence(asked.runs)]
         html = page.render("prunebert report", lead, provenance.count(troubles), sections, asked.charts)
         results = flatten(asked.collected.runs)
         parquet = io.BytesIO()
@@ -109,7 +113,8 @@ def write(
         files.write(out, "report.html", encodable(html).encode())
     except OSError as error:
         raise BadInput(f"--out={out} cannot be written to: {reason(error)}") from error
-    return Report(out / "report.html", asked.runs, troubles, next(iter(sentences.sentences(basis)), ""))
+    finding = next(iter(sentences.sentences(basis)), "")
+    return Report(out / "report.html", asked.runs, troubles, finding, collected.repeats)
 
 
 def _study(
@@ -161,5 +166,6 @@ def flatten(runs: pd.DataFrame) -> pd.DataFrame:
     added = runs[["table", "label", "denominator", "measured"]].rename(columns={"denominator": "of"})
     added["disk_bytes"] = runs["disk_bytes"].astype("Int64")  # whole numbers, or no value
     added = added.assign(directory=[encodable(str(directory)) for directory in runs["directory"]])
+    added["source"] = runs["source"].where(~runs["has_files"], "run")
     table = pd.concat([added, facts], axis=1)
     return table.map(lambda v: encodable(v) if isinstance(v, str) else v).rename(columns=encodable)

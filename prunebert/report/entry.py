@@ -12,9 +12,7 @@ from prunebert.system.console import arguments
 from prunebert.system.table import add_wide
 
 DESCRIPTION = "Write report.html, summary.md, results.csv and .parquet, tables.tex and figures from finished runs."
-DIRS = "runs, sweeps, or folders of them; or results.csv or results.parquet of an earlier report"
-BASELINE = "compare with this method or row, by its label; several with commas; default: magnitude, if it ran"
-
+DIRS = "runs, sweeps, or folders of them or of results tables; or a results.csv, .csv.gz or .parquet of a report"
 BASELINE = "compare with this method or row, by its label; several with commas; default: magnitude, if it ran"
 
 
@@ -48,4 +46,5 @@ def main(words: list[str]) -> None:
     terminal.show_scores(report.runs, options.wide)
     terminal.show_finding(report.finding)
     terminal.show_troubles(report.runs, report.troubles)
+    terminal.show_repeats(report.repeats)
     terminal.show_file(report.file)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from pathlib import Path
 
 from prunebert.errors import BadInput
@@ -51,6 +51,26 @@ def refuse_unusable(out: Path) -> None:
         outputs.refuse_unusable(
             out, {f"figures/{file.name}": lambda _: False for file in figures.iterdir() if FIGURE.match(file.name)}
         )
+
+
+def replaced(out: Path) -> list[Path]:
+    """Return the absolute paths of the tables that an earlier report left in `out`, and that a new one replaces.
+
+    Their runs are read again, if they are still there.
+    """
+    return [(out / name).resolve() for name in ("results.csv", "results.parquet") if (out / "report.html").is_file()]
+
+
+def refuse_to_replace(out: Path, tables: Iterable[Path]) -> None:
+    """Refuse an output folder in which a report would replace a table that it reads.
+
+    Raises:
+        BadInput: the folder is refused.
+    """
+    written = {(out / name).resolve() for name in ("results.csv", "results.parquet")}
+    for table in tables:
+        if table.resolve() in written:
+            raise BadInput(f"--out={out}: the report reads {table} and would replace it; choose another folder")
 
 
 def remove_figures(out: Path, kept: Set[str]) -> None:

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from prunebert.report import cells
+from prunebert.report import cells, origin
 from prunebert.report.collect import Trouble
+from prunebert.report.executions import Repeat
 from prunebert.report.findings import text
 from prunebert.system import table
 from prunebert.system.console import counted, say, short
 from prunebert.system.table import Column
 
 MAX_TABLES = 8  # that are printed
-UNUSED = ("replaced", "not used", "did not finish", "missing")  # kinds of trouble of a run that is in no table
+UNUSED = ("contradictory", "replaced", "not used", "did not finish", "missing")  # kinds of a run that is in no table
+NAMED = {"contradictory": 5}  # of other kinds only the first is named
 
 
 def show_scores(runs: pd.DataFrame, wide: bool = False) -> None:
@@ -29,6 +31,7 @@ def show_scores(runs: pd.DataFrame, wide: bool = False) -> None:
     for name, table_runs in groups[:MAX_TABLES]:
         cell_means = cells.cells(table_runs)
         texts, _ = cells.grid(cell_means)
+        marked = {(label, sparsity) for _, label, sparsity in origin.marked(table_runs)}
         pruned = cell_means[cell_means["sparsity"] > 0].groupby("label")["denominator"].first()
         deviation = "± standard deviation " if (cell_means["n"] > 1).any() else ""
         table.say_wrapped(f"{name}: {table_runs['metric'].iloc[0]}, mean {deviation}(seeds)")
@@ -36,9 +39,14 @@ def show_scores(runs: pd.DataFrame, wide: bool = False) -> None:
         columns.append(Column("sparsity of", [pruned.get(label) for label in texts.index], rank=99, shared=True))
         rank = 99 - len(texts.columns)  # the largest sparsities stay longest
         for index, sparsity in enumerate(texts):
-            values = [text or None for text in texts[sparsity]]
+            values: list[str | None] = [text or None for text in texts[sparsity]]
+            if any((label, sparsity) in marked for label in texts.index):
+                ends = [origin.MARK if (label, sparsity) in marked else " " for label in texts.index]
+                values = [value and value + end for value, end in zip(values, ends, strict=True)]
             columns.append(Column(f"{sparsity:g}", values, number=True, rank=max(1, rank + len(texts.columns) - index)))
         table.show(columns, wide=wide, more="--wide and the page show all")
+        if marked:
+            table.say_wrapped(origin.note(table_runs), "")
     if len(groups) > MAX_TABLES:
         say(f"{counted(len(groups) - MAX_TABLES, 'more table')} on the page")
 
@@ -61,9 +69,19 @@ def show_troubles(runs: pd.DataFrame, troubles: Sequence[Trouble]) -> None:
     unused = sum(len(kinds.get(kind, [])) for kind in UNUSED)
     say(f"{counted(len(runs), 'run')} in the tables" + (f", {unused} not:" if unused else ""))
     for kind in sorted(kinds, key=lambda kind: kind not in UNUSED):
-        first = kinds[kind][0]
-        more = f"; and {len(kinds[kind]) - 1} more, which the page lists" if len(kinds[kind]) > 1 else ""
-        table.say_wrapped(f"{first.location}: {first.reason}{more}", f"  {len(kinds[kind])} {kind}: ")
+        named = NAMED.get(kind, 1)
+        left = len(kinds[kind]) - named
+        texts = [f"{trouble.location}: {trouble.reason}" for trouble in kinds[kind][:named]]
+        texts[-1] += f"; and {left} more, which the page lists" if left > 0 else ""
+        for number, text in enumerate(texts):
+            beginning = f"  {len(kinds[kind])} {kind}: "
+            table.say_wrapped(text, beginning if number == 0 else " " * len(beginning))
+
+
+def show_repeats(repeats: list[Repeat]) -> None:
+    """Print how far the scores of experiments differ that were executed more than once."""
+    if repeats:
+        table.say_wrapped(origin.repeated(repeats), "")
 
 
 def show_file(file: Path) -> None:

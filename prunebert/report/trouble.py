@@ -18,14 +18,14 @@ COMMIT, DEVICE = 7, 40  # characters that are shown of a commit and of a device
 class Trouble:
     """One problem that a reader of the tables must know about."""
 
-    kind: str  # "did not finish", "missing", "not used", "replaced", "scores only", "off target", "mixed", "not in …"
+    kind: str  # "did not finish", "missing", "not used", "contradictory", "replaced", "scores only", "off target", …
     location: str  # the directory, table row, sweep or cell
     reason: str
 
 
 def location(run: pd.Series) -> str:
     """Return a run's directory. That of a table row may be on another machine, so it is not shortened."""
-    return short(run["directory"]) if run["has_files"] else str(run["directory"])
+    return short(run["directory"]) if run["has_files"] else f"{run['directory']} (a row of {run['source']})"
 
 
 def scores_only(runs: pd.DataFrame) -> list[Trouble]:

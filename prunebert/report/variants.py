@@ -19,8 +19,8 @@ import yaml
 from prunebert.errors import BadInput
 from prunebert.masks.pattern import NONE
 from prunebert.report import labels
+from prunebert.report.cell_values import parse_cell
 from prunebert.report.labels import OF_EVERY_RUN
-from prunebert.report.rows import parse_cell
 from prunebert.runs import discover
 from prunebert.settings import former, signature
 from prunebert.system.names import brief

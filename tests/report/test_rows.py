@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from prunebert.errors import BadInput
+from prunebert.report.cell_values import parse_cell
 from prunebert.report.collect import collect
 from prunebert.report.command import flatten
 from prunebert.report.page import tables
-from prunebert.report.rows import column_names, parse_cell, parse_row, read
+from prunebert.report.rows import column_names, parse_row, read
 from prunebert.report.statistics import differences
 
 PUBLISHED = Path(__file__).parents[2] / "results/main"
@@ -123,21 +124,20 @@ def test_encoder_pooler_of_a_model_without_a_pooler_stays_the_encoder(run, tmp_p
 
 
 def test_of_a_run_given_twice_the_directory_counts_or_else_the_last_table(run, tmp_path):
-    run("a/0", wrong=10, identity="x")
-    run("a/1", wrong=20, seed=1, identity="y")
-    first_file = write_table(tmp_path / "a", tmp_path / "first.csv")
-    second_file = tmp_path / "second.csv"
-    second_file.write_text(first_file.read_text().replace("0.8,", "0.7,"))
-    collected = collect([second_file, tmp_path / "a", first_file])
-    assert (
-        collected.runs["score"].tolist() == [0.9, 0.8]
-        and collected.runs["has_files"].all()
-        and collected.troubles == []
-    )
-    assert collected.finished == 2
-    for roots, score in (([first_file, second_file], 0.7), ([second_file, first_file], 0.8)):
+    """The tables have other executions than the directories: other seconds, scores and checksums."""
+    tables = []
+    for number, name in enumerate(("first", "second", "a")):
+        run(f"{name}/0", wrong=10, identity="a" * 32, seconds=10.5 + number)
+        run(f"{name}/1", wrong=20 + 5 * number, seed=1, identity="b" * 32, seconds=20.5 + number)
+        if name != "a":
+            tables.append(write_table(tmp_path / name, tmp_path / f"{name}.csv", remove=True))
+    first, second = tables
+    collected = collect([second, tmp_path / "a", first])
+    assert collected.runs["score"].tolist() == [0.9, 0.7] and collected.runs["has_files"].all()
+    assert collected.troubles == [] and collected.finished == 2 and len(collected.repeats) == 4
+    for roots, score in (([first, second], 0.75), ([second, first], 0.8)):
         collected = collect(roots)
-        assert collected.runs["score"].tolist() == [0.9, score]
+        assert collected.runs["score"].tolist() == [0.9, score] and len(collected.repeats) == 2
         assert [(t.kind, t.location) for t in collected.troubles] == [("scores only", str(roots[1]))]
 
 
@@ -155,21 +155,22 @@ def test_examples_are_tested_over_the_seeds_with_predictions(run, tmp_path):
 
 
 def test_a_row_with_another_identity_in_the_same_cell_is_replaced_and_reported(run, tmp_path):
-    old = run("a/0", wrong=10, identity="x", written=9e9)
+    old = run("a/0", wrong=10, identity="a" * 32, written=9e9)
     table = write_table(tmp_path / "a", tmp_path / "results.csv", remove=True)
-    new = run("b/0", wrong=20, identity="y", written=1)
+    new = run("b/0", wrong=20, identity="b" * 32, written=1)
     collected = collect([tmp_path / "b", table])
     assert collected.runs["score"].tolist() == [0.8] and collected.runs["directory"].tolist() == [new]
-    assert [(t.kind, t.location) for t in collected.troubles] == [("replaced", str(old))]
+    assert [(t.kind, t.location) for t in collected.troubles] == [("replaced", f"{old} (a row of {table})")]
     assert collected.troubles[0].reason == f"same settings and seed as {new}, which was written later"
 
 
 def test_rows_without_an_identity_are_all_used_and_of_two_in_one_cell_the_last(run, tmp_path):
-    """Tables of early versions have no identities. The reason names the table, because both are rows."""
+    """Tables of early versions have no identities and checksums. The reason names the table, because both are rows."""
     for seed in (0, 1):
         run(f"a/{seed}", seed=seed, wrong=10)
-    first = write_table(tmp_path / "a", tmp_path / "first.csv")
-    second = tmp_path / "second.csv"
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    table = pd.read_csv(write_table(tmp_path / "a", first)).drop(columns="checksum")
+    table.to_csv(first, index=False)
     second.write_text(first.read_text().replace("0.9,", "0.7,"))
     collected = collect([first, second])
     assert collected.runs["score"].tolist() == [0.7, 0.7] and collected.finished == 4
@@ -179,7 +180,7 @@ def test_rows_without_an_identity_are_all_used_and_of_two_in_one_cell_the_last(r
 
 def test_what_a_spreadsheet_or_an_early_version_writes_is_read(run, tmp_path):
     """A byte order mark, empty lines, and a device in other words. Hashes of digits alone stay text."""
-    facts = {"git_commit": "1234567", "identity": "00012", "device": "cpu, 1 threads"}
+    facts = {"git_commit": "1234567", "identity": "0" * 30 + "12", "device": "cpu, 1 threads"}
     data = {"rows": {"train": 9}, "fingerprint": {"train": "0123", "validation": "1e5"}}
     package = {"name": "glue", "version": "1.0", "extra": "2.0", "path": "x", "model": "y", "sha256": {"a": "77"}}
     checkpoint = {"name": "m", "revision": "007", "package": package}
@@ -187,7 +188,7 @@ def test_what_a_spreadsheet_or_an_early_version_writes_is_read(run, tmp_path):
     table = write_table(tmp_path / "lab", tmp_path / "results.csv", remove=True)
     table.write_text("\ufeff" + table.read_text().replace("\n", "\n\n"), encoding="utf-8")
     (row,) = collect([table]).runs["row"]
-    assert row["git_commit"] == "1234567" and row["identity"] == "00012" and row["device"] == "cpu, 1 thread"
+    assert row["git_commit"] == "1234567" and row["identity"] == "0" * 30 + "12" and row["device"] == "cpu, 1 thread"
     assert row["data"]["fingerprint"] == data["fingerprint"] and row["checkpoint"]["package"] == package
     assert row["checkpoint"]["revision"] == "007"
     assert type(row["settings"]["big"]) is float and row["settings"]["big"] == 2.0**60
@@ -198,9 +199,9 @@ def test_what_a_spreadsheet_or_an_early_version_writes_is_read(run, tmp_path):
 
 def assert_same_runs(a, b):
     """Compare two frames of runs, ignoring the files that they were read from."""
-    facts = ["row", "facts", "metrics", "settings", "source"]
+    facts = ["row", "facts", "metrics", "settings", "source", "position"]
     pd.testing.assert_frame_equal(a.drop(columns=facts), b.drop(columns=facts))
-    assert all(a[key].tolist() == b[key].tolist() for key in facts[:-1])
+    assert all(a[key].tolist() == b[key].tolist() for key in facts[:-2])
 
 
 @BOTH
@@ -217,8 +218,8 @@ def test_a_table_written_twice_is_read_as_the_same_runs(run, tmp_path, ending):
 
 DAMAGE = {
     "no score": ("score", "", "it is damaged: score is None, not float"),
-    "a word for a score": ("score", "high", "it is damaged: score is high, not float"),
-    "half a seed": ("seed", "0.5", "it is damaged: seed is 0.5, not int"),
+    "a word for a score": ("score", "high", "it is damaged: score is high, not a number"),
+    "half a seed": ("seed", "0.5", "it is damaged: seed is 0.5, not a whole number"),
     "no command": ("command", "", "it is damaged: command is None, not str"),
     "value and group": ("settings.head.x", "1", "it is damaged: head in settings.head.x is a value and a group of"),
     "group and value": ("metrics", "1", "it is damaged: metrics is a value and a group of values"),

@@ -12,7 +12,7 @@ from prunebert.report.trouble import mixed, off_target
 def table(**columns):
     """Return runs of one cell each, with the columns that these functions read."""
     frame = pd.DataFrame(columns)
-    defaults = {"table": "toy", "label": "smp", "git_commit": "c" * 40, "device": "cpu", "has_files": False}
+    defaults = {"table": "toy", "label": "smp", "git_commit": "c" * 40, "device": "cpu", "has_files": True}
     return pd.DataFrame(defaults | {"sparsity": 0.9, "measured": 0.9, "directory": "x"}, frame.index).assign(**frame)
 
 

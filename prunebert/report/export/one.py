@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from prunebert.errors import BadInput, bad_choice, cut
-from prunebert.report import collect, terminal
+from prunebert.report import collect, origin, terminal
 from prunebert.report.export import document, scores
 from prunebert.report.export.grid import Grid
 from prunebert.report.export.options import Choice
@@ -20,20 +20,24 @@ from prunebert.system.console import counted, say_block
 
 
 def show(dirs: list[Path], choice: Choice) -> None:
-    """Print the chosen table and nothing else. A line on standard error says how many runs are in no table.
+    """Print the chosen table and nothing else.
+
+    Lines on standard error say how many runs are in no table, and how many are rows of results tables.
 
     Raises:
         BadInput: see `one_table`.
     """
-    text, unused = one_table(dirs, choice)
+    text, unused, note = one_table(dirs, choice)
     say_block(text)
+    if note:
+        sys.stderr.write(f"prunebert: {note}\n")
     if unused:
         line = f"{counted(unused, 'run')} not in the table; `prunebert report` without --format lists the reasons"
         sys.stderr.write(f"prunebert: {line}\n")
 
 
-def one_table(dirs: list[Path], choice: Choice) -> tuple[str, int]:
-    """Return the text of the chosen table, and the number of runs that were read but are in no table.
+def one_table(dirs: list[Path], choice: Choice) -> tuple[str, int, str]:
+    """Return the text of the chosen table, the number of runs in no table, and a note on rows of results tables.
 
     One task gives the table method × sparsity. Several give tasks × methods, with a row for each sparsity.
 
@@ -41,13 +45,15 @@ def one_table(dirs: list[Path], choice: Choice) -> tuple[str, int]:
         BadInput: one of `dirs` cannot be read, no run has finished, or no run has the chosen table, sparsity or metric.
     """
     collected = collect.collect(dirs)
-    grids = _grids(_chosen_runs(tuning.compared(collected.runs), choice), choice)
+    chosen = _chosen_runs(tuning.compared(collected.runs), choice)
+    grids = _grids(chosen, choice)
     if choice.format == "latex":
         text = document.head(choice.style) + document.in_full(grids, choice.style)
     else:
         (grid,) = grids
         text = to_csv(grid) if choice.format == "csv" else to_markdown(grid)
-    return text.rstrip("\n"), sum(trouble.kind in terminal.UNUSED for trouble in collected.troubles)
+    unused = sum(trouble.kind in terminal.UNUSED for trouble in collected.troubles)
+    return text.rstrip("\n"), unused, origin.counted_rows(chosen)
 
 
 def _chosen_runs(runs: pd.DataFrame, choice: Choice) -> pd.DataFrame:

@@ -7,18 +7,19 @@ from typing import Any
 
 import pandas as pd
 
-from prunebert.report.collect import SPARSITIES
+from prunebert.report import origin
+from prunebert.report.facts import SPARSITIES
 from prunebert.report.page import links
 from prunebert.report.page.page import Part, Section
 from prunebert.report.page.provenance import commit
 from prunebert.report.page.study import Study
 from prunebert.report.page.tables import Cell, Table, number, without_constants
 from prunebert.report.variants import DENOMINATORS
-from prunebert.system.console import counted, short
+from prunebert.system.console import counted
 
 TEXT = (
     "The sparsities are measured from the masks, under all four denominators. A command finds its finished run; with "
-    "rerun=true it trains it again. A directory that was not read is no link."
+    "rerun=true it trains it again. Where a run is not at hand, the row of a results table stands for it."
 )
 
 
@@ -49,6 +50,6 @@ def table(runs: pd.DataFrame, out: Path) -> Table:
 
 
 def _directory(run: dict[str, Any], out: Path) -> Cell:
-    if not run["has_files"]:
-        return Cell(str(run["directory"]))
-    return Cell(short(run["directory"]), link=links.to(run["directory"], out))
+    """Return where the run is, with a link if that is a directory at hand."""
+    own = run["directory"] if run["has_files"] else run["own_run"]
+    return Cell(origin.described(run), link=links.to(own, out) if own else "")

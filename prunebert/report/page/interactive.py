@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from prunebert.choices import LOWER_IS_BETTER
 from prunebert.errors import BadInput
+from prunebert.report import origin
 from prunebert.report.collect import Trouble
 from prunebert.report.figures import scales, style
 from prunebert.report.page import answers, literature, marks, training
@@ -147,7 +148,7 @@ def _runs(runs: pd.DataFrame, rows: list[tuple[int, str]]) -> dict[str, list[Any
         "memory": runs["peak_memory_bytes"] / 2**30,
         "disk": disk_bytes / 1e6,
     }
-    directories = [short(d) if read else str(d) for d, read in zip(runs["directory"], runs["has_files"], strict=True)]
+    directories = [origin.described(run) for run in runs.to_dict("records")]
     texts = {"directory": directories, "command": runs["command"], "device": runs["device"]}
     return {
         "row": [indices[tables[table], label] for table, label in zip(runs["table"], runs["label"], strict=True)],

@@ -81,7 +81,7 @@ def render(
 
     Args:
         title: the page's title.
-        summary: the first paragraphs.
+        summary: the first paragraphs. Empty ones are left out.
         trouble: what went wrong, in one line that leads to the last section; or "".
         sections: the sections in their order. Those without parts are left out.
         data: what the interactive charts show; None if there are none.
@@ -92,7 +92,7 @@ def render(
     template = environment.from_string(_source("page.html"))
     return template.render(
         title=title,
-        summary=summary,
+        summary=[*filter(None, summary)],
         trouble=trouble,
         sections=[section for section in sections if section.parts],
         css=Markup(_source("page.css") + (_source("charts.css") if data else "")),

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from prunebert.errors import BadInput
-from prunebert.report.rows import parse_cell
+from prunebert.report.cell_values import parse_cell
 from prunebert.report.variants import complete, settings
 from prunebert.runs import discover
 from prunebert.settings import former, overrides

@@ -13,7 +13,7 @@ from .conftest import flat
 KEYS = {"smp": ["method.score_lr"], "movement": ["method.score_lr", "fit.lr"]}
 DATA = {
     "labels": ["no", "yes"],
-    "rows": {"train": 80, "validation": 10},
+    "rows": {"train": 80, "validation": 100},
     "fingerprint": {"train": "held", "validation": "out"},
 }
 
