@@ -6,8 +6,8 @@ import math
 
 import pandas as pd
 
-from prunebert.report import cells
-from prunebert.report.page import comparisons, published, study, tables
+from prunebert.report import cells, origin
+from prunebert.report.page import comparisons, published, results_tables, study, tables
 from prunebert.report.page.drawings import Draw
 from prunebert.report.page.page import Part, Section
 from prunebert.report.page.study import Study
@@ -41,7 +41,7 @@ def _rankings(asked: Study) -> Part:
         Part(
             f"{r.sparsity:g}",
             text=" ".join(r.sentences[:LEAD]),
-            table=_ranking(r, names),
+            table=results_tables.marked(_ranking(r, names), r, asked.runs),
             parts=[Part(text=" ".join(r.sentences[LEAD:]))],
         )
         for r in asked.rankings
@@ -82,7 +82,7 @@ def _every_table(asked: Study) -> Part:
     for name, runs in asked.tables:
         metric, task = runs["metric"].iloc[0], runs["task"].iloc[0]
         inner = [
-            Part(text=_described(runs), table=tables.scores(cells.cells(runs))),
+            Part(text=_described(runs), table=_scores(runs)),
             *_other_metrics(runs, metric),
             *comparisons.numbers(asked.gaps[name], metric, task),
             *published.parts(runs, published_numbers),
@@ -122,8 +122,14 @@ def _overlap_notes(runs: pd.DataFrame) -> list[str]:
 
 def _other_metrics(runs: pd.DataFrame, metric: str) -> list[Part]:
     others = sorted({m for metrics in runs["metrics"] for m in metrics} - {metric})
-    found = [(other, tables.scores(cells.cells(runs, other))) for other in others]
+    found = [(other, _scores(runs, other)) for other in others]
     return [Part(folded=f"The same for {other}", table=table) for other, table in found]
+
+
+def _scores(runs: pd.DataFrame, metric: str | None = None) -> Table:
+    """Return the table method × sparsity, with a mark at means over rows of results tables."""
+    marked = {(label, sparsity) for _, label, sparsity in origin.marked(runs)}
+    return tables.scores(cells.cells(runs, metric), marked, origin.note(runs))
 
 
 def _names(runs: pd.DataFrame) -> list[Part]:

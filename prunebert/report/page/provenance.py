@@ -11,6 +11,7 @@ import pandas as pd
 from prunebert import __version__
 from prunebert.report.collect import Trouble
 from prunebert.report.folder import EXEMPLARS
+from prunebert.report.page import results_tables
 from prunebert.report.page.page import Part, Section
 from prunebert.report.page.study import Study
 from prunebert.report.page.tables import Cell, Table, number
@@ -21,6 +22,7 @@ COUNTED = {  # what the first lines say of each kind of trouble; of others: "2 f
     "did not finish": "{runs} did not finish.",
     "missing": "Some runs of a sweep never started.",
     "not used": "{runs} cannot be read.",
+    "contradictory": "{rows} of results tables contradict the rows' own runs or each other, and are left out.",
     "replaced": "{runs} were made again later; only the later ones count.",
     "scores only": "Some runs have only their scores here: they come from a table, without masks and predictions.",
     "off target": "Some runs have another sparsity than was requested.",
@@ -42,14 +44,15 @@ def section(asked: Study, troubles: list[Trouble]) -> Section:
     failed = Part("What failed, is missing or cannot be trusted", text=text, table=_troubles(troubles))
     when = f"Written by prunebert {__version__} on {pd.Timestamp.now():%Y-%m-%d %H:%M}."
     made = Part("What made the numbers", text=when, table=_origins(asked.runs))
-    return Section("Provenance", "provenance", [failed, made, Part("Files", table=_files(asked))])
+    parts = [failed, made, *results_tables.parts(asked.collected), Part("Files", table=_files(asked))]
+    return Section("Provenance", "provenance", parts)
 
 
 def count(troubles: list[Trouble]) -> str:
     """Say in one line what a reader must know about the runs, or "" if there are no troubles."""
     found = Counter(t.kind for t in troubles)
     return " ".join(
-        COUNTED[kind].format(n=n, runs=counted(n, "run"))
+        COUNTED[kind].format(n=n, runs=counted(n, "run"), rows=counted(n, "row"))
         if kind in COUNTED
         else f"{counted(n, 'file')} {'is' if n == 1 else 'are'} {kind}."
         for kind, n in found.items()

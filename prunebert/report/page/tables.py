@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from prunebert.report import cells
+from prunebert.report import cells, origin
 from prunebert.report.statistics.format import LEVEL, p_text
 from prunebert.report.statistics.paired import Test
 
@@ -60,8 +61,14 @@ def without_constants(table: Table, columns: tuple[str, ...]) -> Table:
     )
 
 
-def scores(cell_means: pd.DataFrame) -> Table:
-    """Return the table method × sparsity, with the best of each column marked."""
+def scores(cell_means: pd.DataFrame, marked: Collection[tuple[str, float]] = (), from_tables: str = "") -> Table:
+    """Return the table method × sparsity, with the best of each column marked.
+
+    Args:
+        cell_means: see `cells.cells`.
+        marked: label and sparsity of the cells that contain rows of results tables, see `origin.marked`.
+        from_tables: the sentence that explains this mark.
+    """
     _, best = cells.grid(cell_means)
     denominators = cells.denominator(cell_means)
     steps = cell_means.groupby("label")["steps"]
@@ -72,17 +79,19 @@ def scores(cell_means: pd.DataFrame) -> Table:
         for sparsity in best:
             kind = "best" if best.at[label, sparsity] else ""
             cell = found.get((label, sparsity))
-            row.append(_score(cell, kind, len(best.columns)) if cell else number(None))
+            end = origin.MARK if (label, sparsity) in marked else ""
+            row.append(_score(cell, kind, len(best.columns), end) if cell else number(None))
         rows.append(row)
     note = "Bold: the best mean of its column, which the tests separate from all other rows with the same "
     note += "“sparsity of”. Steps: the sum over all phases, including a teacher's."
+    note += f" {from_tables}" if from_tables else ""
     columns = ["method", "sparsity of", "steps", *(f"{s:g}" for s in best)]
     return without_constants(Table(columns, rows, note), ("sparsity of", "steps"))
 
 
-def _score(cell: dict[str, Any], kind: str, columns: int) -> Cell:
-    """Return a mean with its deviation and seeds, in one line if few columns leave the room."""
-    text = cells.format_mean(cell["mean"], cell["sd"], cell["n"])
+def _score(cell: dict[str, Any], kind: str, columns: int, end: str) -> Cell:
+    """Return a mean with its deviation and seeds, in one line if few columns leave the room. end: a mark."""
+    text = cells.format_mean(cell["mean"], cell["sd"], cell["n"]) + end
     if columns <= IN_ONE_LINE:
         return Cell(text, cell["mean"], kind)
     mean, _, rest = text.partition(" ")
