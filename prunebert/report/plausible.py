@@ -83,7 +83,7 @@ def _contradictions(row: dict[str, Any], measured: float | None) -> Iterator[str
     pairs = [("score", f"metrics.{row['metric']}", row["metrics"].get(row["metric"]))]
     command = row["command"]
     pairs.append(("seed", "seed in its command", _given(command, "seed")))
-    if not {"prunable", "sparsity"}.isdisjoint(row["settings"]):  # others, as dense, remove nothing
+    if row["sparsity"] > 0 and not {"prunable", "sparsity"}.isdisjoint(row["settings"]):  # others remove nothing
         pairs.append(("sparsity", "sparsity in its command", _given(command, "sparsity")))
     pairs.append((f"sparsity_{row['prunable']}", "measured", measured))
     for key, other, value in pairs:

@@ -52,7 +52,7 @@ def _facts(names: list[str], line: list[Any]) -> dict[str, Any]:
     measured = cells.get("measured")
     directory = row.pop("directory", "unknown")
     denominator = row.pop("of", "")  # older tables lack it; then `prunable` is trusted
-    disk_bytes = facts.number(row.pop("disk_bytes", None))
+    disk_bytes = row.pop("disk_bytes", None)
     found = facts.of_result(row, "it")
     fraction = None if rows.is_empty(measured) else facts.number(cell_values.read("measured", measured))
     plausible.refuse(row | {"disk_bytes": disk_bytes}, fraction)
@@ -61,7 +61,7 @@ def _facts(names: list[str], line: list[Any]) -> dict[str, Any]:
         "has_files": False,
         "topology": None,
         "seal": None,
-        "disk_bytes": disk_bytes,
+        "disk_bytes": facts.number(disk_bytes),
         "written": -math.inf,
         "has_pooler": (denominator, row.get("prunable")) != ("encoder", "encoder_pooler"),
         "own_run": None,

@@ -45,7 +45,10 @@ def test_the_size_on_disk_is_read_back(run, tmp_path, ending):
     assert flatten(runs)["disk_bytes"].isna().tolist() == [False, True]
 
 
-@pytest.mark.parametrize("size", ["-1", "large", "True"])
+SIZES = {"-1": "which is below 0", "large": "not a number", "True": "not a number", "0.5": "not a whole number"}
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_what_is_no_size_on_disk_is_refused(run, tmp_path, size):
     for seed in (0, 1):
         run(f"lab/{seed}", seed=seed)
@@ -54,4 +57,4 @@ def test_what_is_no_size_on_disk_is_refused(run, tmp_path, size):
     broken.loc[1, "disk_bytes"] = size
     broken.to_csv(table, index=False)
     (trouble,) = (t for t in collect([table]).troubles if t.kind == "not used")
-    assert trouble.location.endswith("row 2") and f"disk_bytes is {size}, not a number of bytes" in trouble.reason
+    assert trouble.location.endswith("row 2") and f"disk_bytes is {size}, {SIZES[size]}" in trouble.reason

@@ -62,7 +62,11 @@ RIGHT = {
     "correlation": {"metric": "pearson", "score": -0.25, "metrics.pearson": -0.25, "majority_score": 0.0},
     "words": {"score": 0.8049, "metrics.accuracy": 0.8049, "form.tokens": True},
     "unknown rows": {"score": 0.8049, "metrics.accuracy": 0.8049, "data.rows.validation": None},
-    "dense": {"method": "dense", "settings.sparsity": None, "command": "prunebert method=dense sparsity=0.9"},
+    "dense": {
+        "method": "dense",
+        **dict.fromkeys(("sparsity", "sparsity_encoder", "measured"), 0.0),
+        "command": "prunebert method=dense sparsity=0.9",
+    },
     "a method's own seed and sparsity": {"settings.seed": 9, "settings.sparsity": 0.7},
     "a word that ends alike": {"command": "prunebert teacher.seed=9 myseed=8 seed=3,4"},
     "one more metric": {"metrics.f1": None, "metrics.mine": 77.5},
