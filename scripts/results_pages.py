@@ -2,13 +2,13 @@
 
 python scripts/results_pages.py docs/results/index.md README.md
 
-These marks begin a text, and `<!-- end -->` ends it. NAME is a folder of results/ with a results.csv:
+These marks begin a text, and `<!-- end -->` ends it. NAME is a folder of results/ with rows of runs:
     <!-- results/NAME findings -->   at most five sentences on what the runs show
     <!-- results/NAME limits -->     what they cannot show
     <!-- results/NAME ranking -->    the table of scores: methods × tasks at the main sparsity
     <!-- results/NAME repeat -->     the commands that repeat the runs, the commits, the devices and the versions
 
-A results.csv has no predictions, so nothing is tested over examples. tests/scripts/test_results_pages.py compares the
+The rows have no predictions, so nothing is tested over examples. tests/scripts/test_results_pages.py compares the
 pages with the results.
 """
 
@@ -16,6 +16,8 @@ import re
 import sys
 from functools import cache
 from pathlib import Path
+
+from results_files import files
 
 from prunebert.report.collect import collect
 from prunebert.report.findings import repeat, results, summary
@@ -36,7 +38,7 @@ def fill(page: str) -> str:
     """Return the page with the text between each mark and the next end replaced.
 
     Raises:
-        ValueError: a mark has no end before the next mark, its folder has no results.csv, or its text holds an end.
+        ValueError: a mark has no end before the next mark, its folder has no results, or its text holds an end.
     """
     parts, begin = [], 0
     marks = list(MARK.finditer(page))
@@ -54,15 +56,14 @@ def fill(page: str) -> str:
 
 @cache
 def read(name: str) -> Results:
-    """Return the runs of results/NAME/results.csv with their rankings and tests.
+    """Return the runs of results/NAME with their rankings and tests.
 
     Raises:
-        ValueError: there is no such file.
+        ValueError: there are no rows of runs.
     """
-    file = RESULTS / name / "results.csv"
-    if not file.is_file():
-        raise ValueError(f"results/{name}: there is no results.csv")
-    return results.of(collect([file]))
+    if not files(RESULTS / name):
+        raise ValueError(f"results/{name}: there are no rows of runs")
+    return results.of(collect([RESULTS / name]))
 
 
 if __name__ == "__main__":

@@ -71,11 +71,11 @@ def show_troubles(runs: pd.DataFrame, troubles: Sequence[Trouble]) -> None:
     for kind in sorted(kinds, key=lambda kind: kind not in UNUSED):
         named = NAMED.get(kind, 1)
         left = len(kinds[kind]) - named
-        texts = [f"{trouble.location}: {trouble.reason}" for trouble in kinds[kind][:named]]
-        texts[-1] += f"; and {left} more, which the page lists" if left > 0 else ""
-        for number, text in enumerate(texts):
+        reasons = [f"{trouble.location}: {trouble.reason}" for trouble in kinds[kind][:named]]
+        reasons[-1] += f"; and {left} more, which the page lists" if left > 0 else ""
+        for number, why in enumerate(reasons):
             beginning = f"  {len(kinds[kind])} {kind}: "
-            table.say_wrapped(text, beginning if number == 0 else " " * len(beginning))
+            table.say_wrapped(why, beginning if number == 0 else " " * len(beginning))
 
 
 def show_repeats(repeats: list[Repeat]) -> None:

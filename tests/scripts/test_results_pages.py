@@ -62,7 +62,7 @@ def test_each_mark_gets_its_text_and_the_rest_stays(folder):
 def test_a_wrong_mark_is_named(folder):
     with pytest.raises(ValueError, match=r"after <!-- results/mine findings --> there must be one"):
         results_pages.fill(page_of("findings").replace("<!-- end -->", ""))
-    with pytest.raises(ValueError, match=r"results/yours: there is no results\.csv"):
+    with pytest.raises(ValueError, match=r"results/yours: there are no rows of runs"):
         results_pages.fill(page_of("findings").replace("mine", "yours"))
     assert (
         results_pages.fill("no mark, <!-- results/mine/results.csv -->") == "no mark, <!-- results/mine/results.csv -->"
