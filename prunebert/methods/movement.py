@@ -37,12 +37,13 @@ Sanh, Wolf & Rush, "Movement Pruning: Adaptive Sparsity by Fine-Tuning", NeurIPS
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from prunebert.choices import Head, Prunable
 from prunebert.distill import Distill
 from prunebert.fit import Fit
 from prunebert.masks.apply import straight_through
-from prunebert.masks.top_v import Masks
+from prunebert.masks.top_v import Masks, Scores
 from prunebert.network.subnetwork import SubNetwork
 from prunebert.ranges import NonNegative, Text
 from prunebert.runs.reuse import ranking
@@ -64,11 +65,16 @@ def hard(
     distill: Distill,
     train_embeddings: bool = False,
     pattern: Text = "none",
+    score_init: Literal["zero", "magnitude"] = "zero",
 ) -> Iterator[Phase]:
-    """Train scores and weights together. Phases: (teacher,) prune."""
+    """Train scores and weights together. Phases: (teacher,) prune.
+
+    score_init: "zero" is the paper's S = 0. "magnitude" starts from S = |W| / mean |W| of each matrix; it is not
+        published.
+    """
     key = net.add_head(task.form(), head)
     kd = yield from distill(net, task)
-    S = net.new_scores(prunable)
+    S = initial_scores(net, prunable, score_init)
     rank = ranking(net, prunable, allocation, pattern, schedule.final)
 
     def masks(t: float, hard: bool) -> Masks:
@@ -86,3 +92,11 @@ def hard(
         needs=kd.needs,
         settled=schedule.end,
     )
+
+
+def initial_scores(net: SubNetwork, prunable: str, score_init: Literal["zero", "magnitude"]) -> Scores:
+    """Return S = 0, or S = |W| / mean |W| of each matrix, in which every mean is 1."""
+    if score_init == "zero":
+        return net.new_scores(prunable)
+    magnitudes = {n: W.detach().abs() for n, W in net.prunable(prunable).items()}
+    return {n: magnitude / magnitude.mean() for n, magnitude in magnitudes.items()}

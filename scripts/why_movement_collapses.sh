@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Repeat the runs of docs/results/collapse.md: scripts/why_movement_collapses.sh DATA OUT
+# Each run has 300 steps on SST-2 with the 6-layer model, seed 0, and takes one to five minutes on one core. Started again,
+# the script continues. At the end it writes OUT/report/results.csv, which is results/collapse/results.csv.
+# DATA: a folder with SST-2 in GLUE's own layout.
+# Only `first_cut` has no score to report: its losses are the lines "movement:" to "magnitude:" of its run.log.
+set -euo pipefail
+usage="usage: scripts/why_movement_collapses.sh DATA OUT"
+data=$(realpath -e "${1:?$usage}")
+out=$(realpath -m "${2:?$usage}")
+scripts=$(dirname "$(realpath "$0")")
+export PYTHONPATH="$scripts${PYTHONPATH:+:$PYTHONPATH}" OMP_NUM_THREADS=1
+mkdir -p "$out" && cd "$out"
+ln -sfn "$data" data
+run() { # run NAME WORD…: one run in the folder NAME
+  local name=$1
+  shift
+  prunebert task=sst2 task.data_dir=data model=minilm fit=measured_minilm prunable=encoder sparsity=0.9 seed=0 \
+    impl.threads=1 impl.precision=bf16 fit.steps=300 "hydra.run.dir=$name" "$@"
+}
+own() { # own NAME WORD…: a run of a method of scripts/centred_conf
+  local name=$1
+  shift
+  run "$name" "hydra.searchpath=[file://$scripts/centred_conf]" "$@"
+}
+run dense method=dense sparsity=0
+run base method=movement
+run authors_rates method=movement fit.lr=3e-5 fit.head_lr=3e-5 method.score_lr=1e-2
+run score_lr_1e-1 method=movement method.score_lr=1e-1
+run global method=movement method.allocation=global
+run slow_cut method=movement method.schedule.start=0.0 method.schedule.end=1.0 +method.schedule.power=1
+run fixed_masks method=fixed_mask method.masks=base fit.lr=1e-3
+own c_full method=centred_movement
+own c_means method=centred_movement method.means=restored
+own c_grad method=centred_movement method.score_gradient=centred
+own c_both method=centred_movement method.score_gradient=centred method.means=restored
+own c_magnitude method=centred_movement method.score_init=magnitude method.score_lr=1e-2
+run init_magnitude_0.5 method=movement method.score_init=magnitude method.score_lr=1e-2 sparsity=0.5
+run init_magnitude_0.97 method=movement method.score_init=magnitude method.score_lr=1e-2 sparsity=0.97
+own first_cut method=first_cut sparsity=0 fit.steps=30
+prunebert report dense base authors_rates score_lr_1e-1 global slow_cut fixed_masks c_full c_means c_grad c_both \
+  c_magnitude init_magnitude_0.5 init_magnitude_0.97 --out report
+cp first_cut/run.log report/first_cut.log
