@@ -37,7 +37,8 @@ own c_both method=centred_movement method.score_gradient=centred method.means=re
 own c_magnitude method=centred_movement method.score_init=magnitude method.score_lr=1e-2
 run init_magnitude_0.5 method=movement method.score_init=magnitude method.score_lr=1e-2 sparsity=0.5
 run init_magnitude_0.97 method=movement method.score_init=magnitude method.score_lr=1e-2 sparsity=0.97
+run layer_mix method=movement method.head=layer_mix
 own first_cut method=first_cut sparsity=0 fit.steps=30
 prunebert report dense base authors_rates score_lr_1e-1 global slow_cut fixed_masks c_full c_means c_grad c_both \
-  c_magnitude init_magnitude_0.5 init_magnitude_0.97 --out report
-cp first_cut/run.log report/first_cut.log
+  c_magnitude init_magnitude_0.5 init_magnitude_0.97 layer_mix --out report
+grep -E "(movement|reversed|random|magnitude): 0:" first_cut/run.log >report/first_cut.log
