@@ -17,8 +17,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from results_files import files
-
+from prunebert.errors import BadInput
 from prunebert.report.collect import collect
 from prunebert.report.findings import repeat, results, summary
 from prunebert.report.findings.results import Results
@@ -61,9 +60,10 @@ def read(name: str) -> Results:
     Raises:
         ValueError: there are no rows of runs.
     """
-    if not files(RESULTS / name):
-        raise ValueError(f"results/{name}: there are no rows of runs")
-    return results.of(collect([RESULTS / name]))
+    try:
+        return results.of(collect([RESULTS / name]))
+    except BadInput as error:
+        raise ValueError(f"results/{name}: there are no rows of runs") from error
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ def test_every_exception_is_for_a_combination_that_exists():
     assert all(p.read_text().startswith("# @package _global_\n") for p in folder.rglob("*.yaml"))
 
 
-@pytest.mark.parametrize(("fit", "gradients"), [("smoke", 2), ("quick", 64), ("measured", 64), ("paper", 1024)])
+@pytest.mark.parametrize(("fit", "gradients"), [("smoke", 2), ("quick", 64), ("measured", 32), ("paper", 1024)])
 def test_a_budget_shortens_a_pruner_as_it_shortens_the_method_alone(fit, gradients):
     inside = composed("method=sparse_transfer", "method@method.pruner=obert", f"fit={fit}")
     alone = composed("method=obert", f"fit={fit}")
