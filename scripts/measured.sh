@@ -101,7 +101,7 @@ for task in "$@"; do
       if [ -d runs/budget ]; then
         fill budget more-steps
         mkdir -p "$figures/budget"
-        python "$scripts/plot_steps.py" "$results"/{budget,main} "$figures/budget/steps.png"
+        python "$scripts/plot_steps.py" "$results/budget" "$figures/budget/steps.png"
       fi
       [ ! -d runs/minilm ] || fill minilm six-layers
       ;;

@@ -7,7 +7,7 @@ The folder has the rows of `prunebert report`, a file for each task (results_fil
     <!-- results/main scores -->    scores on each task at MAIN_SPARSITY
     <!-- results/main means -->     mean scores at each sparsity
     <!-- results/main claims -->    the papers' claims
-    <!-- results/budget steps -->   scores after other numbers of steps than main's
+    <!-- results/budget steps -->   scores after several numbers of steps; those of main's runs are added to budget's
 """
 
 import sys
@@ -17,7 +17,7 @@ import pandas as pd
 from results_files import read
 
 END = "<!-- end -->"
-MAIN = "main"
+MAIN_OF = {"budget": "main"}  # folders whose runs with the main number of steps are in another folder
 MAIN_SPARSITY = 0.9  # the table of tasks shows scores at this sparsity
 NO_BETTER = 0.005  # a score less than half a point above the constant baseline counts as no better
 COLUMNS = ["label", "method", "task", "sparsity", "seed", "metric", "score", "majority_score"]
@@ -147,6 +147,13 @@ def steps_table(runs: pd.DataFrame, main_runs: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def with_main(folder: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the runs of a folder with several numbers of steps, and those of the main results that belong to it."""
+    runs = read(folder, [*COLUMNS, *STEP_COLUMNS])
+    main = MAIN_OF.get(Path(folder).resolve().name)
+    return runs, read(Path(folder).parent / main, [*COLUMNS, *STEP_COLUMNS]) if main else runs[:0]
+
+
 def total_steps(runs: pd.DataFrame) -> pd.Series:
     """Return the number of steps that train the sub-network, rounded to tens.
 
@@ -193,9 +200,7 @@ def fill(page: str, folder: str | Path) -> str:
         ValueError: the page has no mark for these results.
     """
     if (begin := begin_mark(folder, "steps")) in page:
-        folders = (folder, Path(folder).parent / MAIN)
-        runs, main_runs = (read(f, [*COLUMNS, *STEP_COLUMNS]) for f in folders)
-        return replace_table(page, steps_table(runs, main_runs), begin)
+        return replace_table(page, steps_table(*with_main(folder)), begin)
     runs = read(folder, COLUMNS)
     makers = {"scores": task_table, "means": mean_table, "claims": claims_table}
     tables = {begin_mark(folder, name): maker for name, maker in makers.items()}

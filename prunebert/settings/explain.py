@@ -78,7 +78,9 @@ def _missing_option(error: MissingConfigException) -> str:
     groups = (*checks.OPTION_GROUPS, "hydra/launcher", file.rpartition("/")[0])
     group = next(group for group in groups if file.startswith(f"{group}/") or not group)
     name = file[len(group) + 1 :]
-    return str(bad_choice(group or "config", name, [o for o in error.options or () if not o.startswith("_")]))
+    refused = str(bad_choice(group or "config", name, [o for o in error.options or () if not o.startswith("_")]))
+    named = f"; a folder, or a name of the hub, is model.name={name}"
+    return refused + (named if group == "model" and "did you mean" not in refused else "")
 
 
 def reason(error: OmegaConfBaseException) -> str:

@@ -91,6 +91,11 @@ def test_a_word_that_cannot_be_meant_is_refused_in_one_line(words, line):
     assert not re.search(r"\b\w+(Error|Exception)\b", text)
 
 
+def test_a_folder_or_a_hub_name_as_the_model_is_refused_with_its_key():
+    with pytest.raises(BadInput, match=r"^model=google/x: allowed .*; a folder, or a name .* model\.name=google/x$"):
+        overrides.checked(["model=google/x"])
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
