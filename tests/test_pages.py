@@ -1,4 +1,4 @@
-"""The tables of docs/outputs.md have every key that a run writes; terms have one definition; LOG.md is wrapped."""
+"""The tables of docs/outputs.md and command-outputs.md have every key that a run writes; terms have one definition; LOG.md is wrapped."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import pandas as pd
 from prunebert.runs import artifacts, schema
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs/outputs.md").read_text()
+PAGE = "\n".join((ROOT / f"docs/{name}.md").read_text() for name in ("outputs", "command-outputs"))
 WORDS = {str: "text", float: "number", int: "whole number", dict: "table", list: "list", bool: "true or false"}
 WORDS[schema.MAYBE] = "null"
 
