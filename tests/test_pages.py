@@ -1,4 +1,4 @@
-"""The tables of docs/outputs.md and command-outputs.md have every key that a run writes; terms have one definition; LOG.md is wrapped."""
+"""The tables of outputs.md and command-outputs.md have every key that a run writes; terms have one definition."""
 
 import json
 import re
