@@ -6,7 +6,7 @@
 #   tune     the same number of tries of each method's learning rates, at 0.9, with seed 100, scored on held-out training rows.
 #            With minilm only the methods that scripts/tuning_minilm.sh did not tune: it had the same tries.
 #   grid     with the tuned rates: the sparsities 0.5, 0.8, 0.9 and 0.97, seeds 0, 1 and 2
-#   budget   score against steps: 100, 300, 1,000 and 3,000 steps at 0.9 and 0.5
+#   budget   score against steps: 100, 300, 1,000 and 3,000 steps at 0.9 and 0.5, beside dense and random masks
 # DATA: a folder with SST-2, STS-B and QQP in GLUE's own layout. results/ was made with the 8,999 and 1,000 rows of QQP's
 #   training set that are data/glue_pretrain in github.com/ZhengxiangShi/PowerfulPromptFT at b4ecdea (scripts/glue_10k.py).
 # OUT: the folder for all output. Started again, the script continues. It takes hours on two cores.
@@ -114,7 +114,7 @@ for step in "${steps[@]}"; do
     budget)
       [ "$model" = minilm ] || { echo "$usage: budget is a step of minilm" >&2 && exit 2; }
       for count in ${PRUNEBERT_STEPS:-100 300 1000 3000}; do
-        sweep before movement,soft_movement,smp,abp sst2 "budget/$model/$count" sparsity=0.9,0.5 seed=0 "fit.steps=$count"
+        sweep before movement,soft_movement,smp,abp,random sst2 "budget/$model/$count" sparsity=0.9,0.5 seed=0 "fit.steps=$count"
         for group in gmp_star before_taught obert; do
           sweep "$group" "${methods[$group]}" sst2 "budget/$model/$count" sparsity=0.9,0.5 seed=0 "fit.steps=$count"
         done

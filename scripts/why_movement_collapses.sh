@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Repeat the runs of docs/results/collapse.md: scripts/why_movement_collapses.sh DATA OUT
-# Each run has 300 steps on SST-2 with the 6-layer model, seed 0, and takes one to five minutes on one core. Started again,
-# the script continues. At the end it writes OUT/report/results.csv, which is results/collapse/results.csv.
+# The runs are on SST-2 with the 6-layer model. They have 300 steps and seed 0 unless they say another, and take one to five
+# minutes on one core. Started again, the script continues. At the end it writes OUT/report/results.csv, which is
+# results/collapse/results.csv.
 # DATA: a folder with SST-2 in GLUE's own layout.
 # Only `first_cut` has no score to report: its losses are the lines "movement:" to "magnitude:" of its run.log.
 set -euo pipefail
@@ -38,7 +39,21 @@ own c_magnitude method=centred_movement method.score_init=magnitude method.score
 run init_magnitude_0.5 method=movement method.score_init=magnitude method.score_lr=1e-2 sparsity=0.5
 run init_magnitude_0.97 method=movement method.score_init=magnitude method.score_lr=1e-2 sparsity=0.97
 run layer_mix method=movement method.head=layer_mix
+run init_magnitude_0.9_seed_1 method=movement method.score_init=magnitude method.score_lr=1e-2 seed=1
+run init_magnitude_0.9_seed_2 method=movement method.score_init=magnitude method.score_lr=1e-2 seed=2
+run init_magnitude_0.97_seed_1 method=movement method.score_init=magnitude method.score_lr=1e-2 sparsity=0.97 seed=1
+run init_magnitude_0.97_seed_2 method=movement method.score_init=magnitude method.score_lr=1e-2 sparsity=0.97 seed=2
+run init_magnitude_1000 method=movement method.score_init=magnitude method.score_lr=1e-2 fit.steps=1000
+run magnitude_1000 method=magnitude fit.steps=1000
+run gmp_1000 method=gmp fit.steps=1000
+run layer_mix_0.97 method=movement method.head=layer_mix sparsity=0.97
+run layer_mix_magnitude method=magnitude method.head=layer_mix
+run layer_mix_magnitude_0.97 method=magnitude method.head=layer_mix sparsity=0.97
+run batch_128 method=movement fit.batch_size=128
+run distilled method=movement distill=logits distill.shared=teachers
+[ -d dense_model ] || prunebert export dense --out dense_model
+run dense_first method=movement model=bert-base model.name=./dense_model
 own first_cut method=first_cut sparsity=0 fit.steps=30
 prunebert report dense base authors_rates score_lr_1e-1 global slow_cut fixed_masks c_full c_means c_grad c_both \
-  c_magnitude init_magnitude_0.5 init_magnitude_0.97 layer_mix --out report
+  c_magnitude init_magnitude_* layer_mix* magnitude_1000 gmp_1000 batch_128 distilled dense_first --out report
 grep -E "(movement|reversed|random|magnitude): 0:" first_cut/run.log >report/first_cut.log
