@@ -46,6 +46,20 @@ run init_magnitude_0.97_seed_2 method=movement method.score_init=magnitude metho
 run init_magnitude_1000 method=movement method.score_init=magnitude method.score_lr=1e-2 fit.steps=1000
 run magnitude_1000 method=magnitude fit.steps=1000
 run gmp_1000 method=gmp fit.steps=1000
+run init_magnitude_0.9 method=movement method.score_init=magnitude method.score_lr=1e-2
+# The same embeddings for all methods: frozen, then trained.
+run soft_movement_0.9 method=soft_movement sparsity=0.9
+run gmp_frozen_0.9_seed_0 method=gmp method.train_embeddings=false sparsity=0.9 seed=0
+run gmp_frozen_0.9_seed_1 method=gmp method.train_embeddings=false sparsity=0.9 seed=1
+run gmp_frozen_0.9_seed_2 method=gmp method.train_embeddings=false sparsity=0.9 seed=2
+run gmp_0.9 method=gmp sparsity=0.9
+run init_magnitude_trained_0.9 method=movement method.score_init=magnitude method.score_lr=1e-2 method.train_embeddings=true sparsity=0.9
+run soft_movement_0.97 method=soft_movement sparsity=0.97
+run gmp_frozen_0.97_seed_0 method=gmp method.train_embeddings=false sparsity=0.97 seed=0
+run gmp_frozen_0.97_seed_1 method=gmp method.train_embeddings=false sparsity=0.97 seed=1
+run gmp_frozen_0.97_seed_2 method=gmp method.train_embeddings=false sparsity=0.97 seed=2
+run gmp_0.97 method=gmp sparsity=0.97
+run init_magnitude_trained_0.97 method=movement method.score_init=magnitude method.score_lr=1e-2 method.train_embeddings=true sparsity=0.97
 run layer_mix_0.97 method=movement method.head=layer_mix sparsity=0.97
 run layer_mix_magnitude method=magnitude method.head=layer_mix
 run layer_mix_magnitude_0.97 method=magnitude method.head=layer_mix sparsity=0.97
@@ -55,5 +69,5 @@ run distilled method=movement distill=logits distill.shared=teachers
 run dense_first method=movement model=bert-base model.name=./dense_model
 own first_cut method=first_cut sparsity=0 fit.steps=30
 prunebert report dense base authors_rates score_lr_1e-1 global slow_cut fixed_masks c_full c_means c_grad c_both \
-  c_magnitude init_magnitude_* layer_mix* magnitude_1000 gmp_1000 batch_128 distilled dense_first --out report
+  c_magnitude init_magnitude_* soft_movement_* gmp_* layer_mix* magnitude_1000 batch_128 distilled dense_first --out report
 grep -E "(movement|reversed|random|magnitude): 0:" first_cut/run.log >report/first_cut.log

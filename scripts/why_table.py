@@ -1,10 +1,11 @@
-"""Fill the tables of docs/results/collapse.md: why_table.py RESULTS.CSV RUN.LOG PAGE.MD. A test compares them.
+"""Fill the tables of docs/results/collapse.md: why_table.py RESULTS PAGE.MD. A test compares them.
 
-RESULTS.CSV is results/collapse/results.csv, of `prunebert report`. RUN.LOG is results/collapse/first_cut.log, of the
-run `first_cut` of scripts/why_movement_collapses.sh. These marks begin a table, and `<!-- end -->` ends it:
+RESULTS is results/. collapse/results.csv in it is of `prunebert report`, and collapse/first_cut.log of the run
+`first_cut` of scripts/why_movement_collapses.sh. These marks begin a table, and `<!-- end -->` ends it:
 
     <!-- collapse: runs -->         a row begins with the run's name in backticks; the third cell gets its score
     <!-- collapse: first cut -->    the whole table: the loss by ranking and fraction removed
+    <!-- collapse: order -->        the whole table: methods with frozen and with trained embeddings
 """
 
 import re
@@ -12,10 +13,14 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from scipy.stats import ttest_rel
 
 END = "<!-- end -->"
 RUNS = "<!-- collapse: runs -->"
 FIRST_CUT = "<!-- collapse: first cut -->"
+ORDER = "<!-- collapse: order -->"
+ORDER_SPARSITIES = (0.9, 0.97)
+FREEZE = ("movement", "soft_movement")  # methods whose default is to freeze the embeddings
 LOSSES = re.compile(r"(\w+): (0:[\d.]+(?: [\d.]+:[\d.]+)+)$")
 
 
@@ -45,6 +50,14 @@ def fill(page: str, results: pd.DataFrame, log: str) -> str:
     return before + first_cut_table(log) + after
 
 
+def fill_page(page: str, results: Path) -> str:
+    """Return the page with all its tables of a folder results/."""
+    here, minilm = pd.read_csv(results / "collapse/results.csv"), pd.read_csv(results / "minilm/sst2.csv")
+    before, _, after = section(page, ORDER)
+    page = before + order_table(here, minilm) + after
+    return fill(page, here, (results / "collapse/first_cut.log").read_text("utf-8"))
+
+
 def section(page: str, mark: str) -> tuple[str, list[str], str]:
     """Return the text up to and with the mark, the lines between it and the next end, and the rest from that end on."""
     before, found, rest = page.partition(f"{mark}\n")
@@ -68,9 +81,58 @@ def first_cut_table(log: str) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def order_table(here: pd.DataFrame, minilm: pd.DataFrame) -> str:
+    """Return a row per method and kind of embeddings, the best at the highest sparsity first.
+
+    A cell has mean ± standard deviation (seeds). Beside it is the p of the difference to GMP with the same embeddings.
+
+    Args:
+        here: the runs of this page. Those with 300 steps that differ from a method's usual settings in the embeddings
+            or in the first scores only are shown.
+        minilm: the runs of SST-2 in results/minilm, of which those with trained weights are shown.
+    """
+    magnitude, frozen = (_text(here, f"settings.{key}") for key in ("score_init", "train_embeddings"))
+    usual = (here["steps"] == 300) & (_text(here, "settings.fit.batch_size") == "32") & (here["distill"] == "none")
+    usual &= (here["head"] == "linear") & (here["model"] == "minilm")
+    is_movement = usual & (here["method"] == "movement") & (magnitude == "magnitude")
+    is_gmp = usual & (here["method"] == "gmp") & (frozen == "False")
+    names = pd.Series("movement, scores from \\|W\\|", here.index).where(is_movement, "gmp")
+    embeddings = pd.Series("trained", here.index).where(is_movement & (frozen == "True"), "frozen")
+    shown = here.copy().assign(name=names, embeddings=embeddings)[is_movement | is_gmp]
+    others = minilm[minilm["method"].isin([*FREEZE, "gmp", "magnitude", "random"])]
+    others = others[_text(others, "settings.keep_pretrained") != "True"].copy()
+    are_frozen = others["method"].isin(FREEZE)
+    others = others.assign(name=others["method"], embeddings=are_frozen.map({True: "frozen", False: "trained"}))
+    runs = pd.concat([shown, others])
+    columns = [text for s in ORDER_SPARSITIES for text in (f"at {s:g}", "p against gmp")]
+    rows = [["embeddings", "method", *columns], ["---"] * (2 + len(columns))]
+    last = runs[runs["sparsity"] == ORDER_SPARSITIES[-1]].groupby(["embeddings", "name"])["score"].mean()
+    for kind in ("frozen", "trained"):
+        for name in last[kind].sort_values(ascending=False).index:
+            of_kind = runs[runs["embeddings"] == kind].set_index(["name", "sparsity", "seed"])["score"].sort_index()
+            cells = [_cell(of_kind.loc[name, s], of_kind.loc["gmp", s], name == "gmp") for s in ORDER_SPARSITIES]
+            rows.append([kind, name, *(text for cell in cells for text in cell)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _cell(scores: pd.Series, gmp: pd.Series, is_gmp: bool) -> tuple[str, str]:
+    """Return mean ± deviation (seeds), and the p of the paired t test over common seeds, not corrected."""
+    mean = f"{scores.mean():.3f}" + (f" ± {scores.std():.3f}" if len(scores) > 1 else "") + f" ({len(scores)})"
+    pairs = pd.concat([scores, gmp], axis=1, join="inner")
+    if is_gmp or len(pairs) < 3:
+        return mean, ""
+    p = ttest_rel(*pairs.T.to_numpy()).pvalue
+    return mean, "<0.01" if p < 0.01 else f"{p:.2f}"
+
+
+def _text(runs: pd.DataFrame, column: str) -> pd.Series:
+    """Return a column as text; empty where the runs have none."""
+    values = runs[column] if column in runs else pd.Series("", runs.index)
+    return values.map(lambda value: "" if pd.isna(value) else f"{value:g}" if isinstance(value, float) else str(value))
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
-        sys.exit("usage: python scripts/why_table.py RESULTS.CSV RUN.LOG PAGE.MD")
-    page_file = Path(sys.argv[3])
-    csv, log_file = pd.read_csv(sys.argv[1]), Path(sys.argv[2])
-    page_file.write_text(fill(page_file.read_text("utf-8"), csv, log_file.read_text("utf-8")), "utf-8")
+    if len(sys.argv) != 3:
+        sys.exit("usage: python scripts/why_table.py RESULTS PAGE.MD")
+    results_folder, page_file = map(Path, sys.argv[1:])
+    page_file.write_text(fill_page(page_file.read_text("utf-8"), results_folder), "utf-8")
