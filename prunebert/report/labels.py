@@ -8,7 +8,7 @@ import pandas as pd
 
 from prunebert.errors import visible
 from prunebert.masks.pattern import NONE
-from prunebert.system.names import brief
+from prunebert.system.names import brief, mark
 
 OF_EVERY_RUN = ("prunable", "fit", "distill", "augment", "train")
 AXES = (*OF_EVERY_RUN, "pattern")  # settings that every run has, or has a meaning without
@@ -61,6 +61,17 @@ def labels(variants: pd.DataFrame) -> pd.DataFrame:
             names.loc[index, "label"] = label
             names.loc[index, "short_label"] = brief(visible(label), MAX_SHORT_LABEL)
             names.loc[index, "details"] = ", ".join(f"{key}={values[key]}" for key in differing)
+    return _apart(names, variants["method"])
+
+
+def _apart(names: pd.DataFrame, methods: pd.Series) -> pd.DataFrame:
+    """Add a mark to labels that mean several things. A method may be called "gmp (lr=1)", or a value "1, b=2"."""
+    names = names.copy()
+    for column in ("label", "short_label"):
+        ambiguous = methods.groupby(names[column]).transform("nunique") > 1
+        names[column] = names[column].where(~ambiguous, names[column] + " [" + methods.map(mark) + "]")
+    ambiguous = names.groupby(["table", "label"])["variant"].transform("nunique") > 1
+    names["label"] = names["label"].where(~ambiguous, names["label"] + " [" + names["variant"].map(mark) + "]")
     return names
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -42,6 +44,7 @@ METHOD_ORDER = (
     *("obert", "snip", "rigl", "sparsebert", "tamt", "sparse_transfer", "abp", "masking", "smp"),
 )
 MAX_WORD = 120  # characters of each part of a table's name
+MAX_PART = 60  # characters of the labels and of an unusual configuration in it
 DENOMINATORS = {
     "encoder": "encoder",
     "encoder_pooler": "encoder, pooler",
@@ -171,18 +174,41 @@ def _table_names(runs: pd.DataFrame) -> list[str]:
         weights = str(row.get("weights_hash") or row["model"])
         unusual = ", ".join(f"{key} {value}" for key, value in sorted(_group(row, "architecture").items()))
         keys.append((row["task"], weights, row["metric"], evaluation, json.dumps(data.get("labels")), unusual))
-    names = {
-        key: f"{brief(key[0], MAX_WORD)}, {brief(_base_name(row['model']), MAX_WORD)}"
-        for key, row in zip(keys, runs["row"], strict=True)
-    }
+    names: dict[tuple[Any, ...], str] = {}
+    for key, model in zip(keys, runs["row"].map(lambda row: row["model"]), strict=True):
+        names.setdefault(key, f"{brief(key[0], MAX_WORD)}, {brief(_base_name(model), MAX_WORD)}")
     for name in set(names.values()):
         namesakes = [key for key in names if names[key] == name]
-        for part, form in enumerate(("", "weights {:.8}", "{}", "evaluation data {:.8}", "labels {:.60}", "{:.60}")):
+        for part, text_of in enumerate(PARTS_OF_NAMES, 1):
             if len({key[part] for key in namesakes}) > 1:
                 for key in namesakes:
-                    text = form.format(_digest(key[3]) if part == 3 else key[part] or "the usual configuration")
-                    names[key] += f", {brief(text, MAX_WORD)}"
+                    names[key] += f", {brief(text_of(key[part]), MAX_WORD)}"
+    shared = {name for name, count in Counter(names.values()).items() if count > 1}  # of tasks whose names have commas
+    names = {key: f"{name}, table {_digest(key):.8}" if name in shared else name for key, name in names.items()}
     return [names[key] for key in keys]
+
+
+def _of_weights(text: str) -> str:
+    """Name a checkpoint's weights by their hash, or by the model where a row lacks it."""
+    return f"weights {text:.8}" if re.fullmatch("[0-9a-f]{64}", text) else f"unknown weights of {text}"
+
+
+def _of_evaluation(text: str) -> str:
+    """Name the evaluation data by a hash of their fingerprints, which is of their sizes where a row has no more."""
+    return "unknown evaluation data" if text == "{}" else f"evaluation data {_digest(text):.8}"
+
+
+def _of_labels(text: str) -> str:
+    return "unknown labels" if text == "null" else f"labels {brief(text, MAX_PART)}"
+
+
+PARTS_OF_NAMES: tuple[Callable[[str], str], ...] = (  # of a table's name, for each part of its key after the task
+    _of_weights,
+    str,  # the metric
+    _of_evaluation,
+    _of_labels,
+    lambda text: brief(text, MAX_PART) or "the usual configuration",
+)
 
 
 def _base_name(path: str) -> str:

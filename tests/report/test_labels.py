@@ -92,3 +92,14 @@ def test_a_pattern_is_named_where_another_row_of_the_table_has_another():
     assert named(("t", "gmp", two), ("u", "smp", {}))[0] == ["gmp", "smp"]  # in different tables
     rows = [("t", "gmp", {}), ("t", "gmp", two), ("t", "gmp", blocks)]
     assert named(*rows)[0] == ["gmp (pattern=none)", "gmp (pattern=2:4)", "gmp (pattern=4x4)"]
+
+
+def test_no_name_of_a_method_or_of_a_value_makes_two_rows_one():
+    """Rows of one label would be averaged."""
+    found, _ = named(("t", "gmp", {"lr": "1"}), ("t", "gmp", {"lr": "2"}), ("t", "gmp (lr=1)", {}))
+    assert len(set(found)) == 3 and found[0].startswith("gmp (lr=1) [") and found[1] == "gmp (lr=2)"
+    other_table, _ = named(("t", "gmp", {"lr": "1"}), ("t", "gmp", {"lr": "2"}), ("u", "gmp (lr=1)", {}))
+    assert len(set(other_table)) == 3  # a ranking has one row for a label in all tables
+    values = [{"a": "1, b=2", "b": "3"}, {"a": "1", "b": "2, b=3"}, {"a": "1", "b": "3"}, {"a": "1, b=2", "b": "4"}]
+    found, _ = named(*(("t", "smp", value) for value in values))
+    assert len(set(found)) == 4

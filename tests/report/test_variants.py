@@ -242,3 +242,32 @@ def test_the_sparsity_of_a_method_inside_a_method_is_that_of_the_run():
     row = {"settings": {"pruner": pruner, "sparsity": 0.9}, "sparsity": 0.9, "seed": 0}
     expected = {"pruner.init_sparsity": "0.9", "pruner.schedule.end": "0.5", "pruner.target.sparsity": "0.8"}
     assert variants.settings(row) == expected
+
+
+INTENTS = [f"intent number {i}" for i in range(20)]
+APART = {
+    "models without a hash": ({"weights_hash": "", "model": "/home/me/first/x"}, {"model": "/home/me/other/x"}),
+    "labels that begin alike": ({"data": {"labels": [*INTENTS, "a"]}}, {"data": {"labels": [*INTENTS, "b"]}}),
+    "hashes that begin alike": ({"weights_hash": "a" * 64}, {"weights_hash": "a" * 63 + "b"}),
+    "a task with a comma": ({"task": "toy, x", "model": "y"}, {"task": "toy", "model": "x, y", "weights_hash": "d"}),
+    "unusual configurations": (
+        {"architecture": {"x" * 70: 1}, "data": {}},
+        {"architecture": {"x" * 70: 2}, "data": {}},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", APART)
+def test_names_that_begin_alike_or_hold_commas_never_put_two_experiments_into_one_table(run, tmp_path, name):
+    first, other = APART[name]
+    run("a", **first)
+    run("b", seed=1, **(first | other))
+    tables = collect([tmp_path]).runs["table"]
+    assert tables.nunique() == 2, tables.tolist()
+
+
+def test_unknown_data_are_called_unknown_and_not_named_by_a_hash(run, tmp_path):
+    run("a")
+    run("b", data={})
+    known, unknown = sorted(collect([tmp_path]).runs["table"])
+    assert "evaluation data " in known and unknown == "toy, bert-base-uncased, unknown evaluation data, unknown labels"
