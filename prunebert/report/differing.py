@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 from prunebert.errors import cut
 from prunebert.report import cell_values, plausible
-from prunebert.runs import schema
+from prunebert.runs import identity, schema
 
 GROUPS = {*schema.REQUIRED, *schema.LATER, *schema.OPTIONAL, "checksum"} - {
     "files"
 }  # keys of a result; others are notes
+EXPERIMENT = {"method", "metric", "sparsity", "seed", "prunable", "head", "weights_hash"}  # what an identity implies
 NAMED = 3  # differences that a text lists
 NOTHING = "nothing"
 
@@ -43,6 +44,26 @@ def between(row: dict[str, Any], other: dict[str, Any], columns: Collection[str]
         keys += [key for key in ours if key not in theirs and key.startswith(("settings.", "metrics."))]
     found = [Difference(key, ours.get(key), theirs.get(key)) for key in keys]
     return sorted(difference for difference in found if not _same(difference.ours, difference.theirs))
+
+
+def experiments(row: dict[str, Any], other: dict[str, Any]) -> list[Difference]:
+    """Return the differences of two records that no two executions of one experiment can have.
+
+    These are the facts of EXPERIMENT, the data, and settings that are numbers: a setting that is a path may differ.
+
+    Args:
+        row: a result.json.
+        other: another one.
+    """
+    return [difference for difference in between(row, other) if _is_of_experiment(difference)]
+
+
+def _is_of_experiment(difference: Difference) -> bool:
+    if difference.key in EXPERIMENT or difference.key.startswith(("data.rows.", "data.fingerprint.")):
+        return True
+    is_free = difference.key.rpartition(".")[2] in identity.OURS_WITHOUT_EFFECT | {"shared"}
+    numbers = all(isinstance(value, int | float) for value in (difference.ours, difference.theirs))
+    return difference.key.startswith("settings.") and numbers and not is_free
 
 
 def text(found: Collection[Difference], ours: str, theirs: str) -> str:

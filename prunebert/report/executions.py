@@ -3,6 +3,7 @@
 An execution is one run of an experiment on one machine. Its result has a checksum, which a table keeps. Two records
 with one checksum are the same execution and must have the same numbers. An identity names the experiment: two records
 with one identity and two checksums are two executions, and their scores show how well the experiment is reproduced.
+Such rows must have the same method, seed, sparsity, settings and data.
 """
 
 from __future__ import annotations
@@ -137,11 +138,38 @@ def _choose(executions: list[Facts], results: list[Facts], settled: Settled) -> 
     for number, facts in enumerate(executions):
         groups.setdefault(facts["identity"] or number, []).append(facts)
     shown = set()
-    for group in groups.values():
+    for group in filter(None, (_of_one_experiment(group, settled) for group in groups.values())):
         best = max(reversed(group), key=lambda facts: (facts["has_files"], facts["written"]))
         shown |= {id(facts) for facts in group if facts["has_files"]} | {id(best)}
         settled.repeats += [Repeat(best, facts) for facts in group if facts is not best]
     settled.results = [facts for facts in executions if id(facts) in shown]
+
+
+def _of_one_experiment(group: list[Facts], settled: Settled) -> list[Facts]:
+    """Return the executions of one identity. Leave out rows of another method, seed, sparsity, setting or data.
+
+    A run at hand decides. Without one, no row can be trusted if two of them differ.
+    """
+    runs = [facts for facts in group if facts["has_files"]]
+    chief = runs[0] if runs else group[-1]
+    where = short(chief["directory"]) if runs else chief["position"]
+    wrong = {}
+    for facts in group:
+        if not facts["has_files"] and facts is not chief:
+            wrong[id(facts)] = differing.experiments(facts["row"], chief["row"])
+    if not any(wrong.values()):
+        return group
+    for facts in group:
+        if found := wrong.get(id(facts)):
+            reason = f"it has the identity of {where}, but {differing.text(found, 'here', 'there')}"
+            settled.troubles.append(Trouble(KIND, facts["position"], reason))
+    if runs:
+        return [facts for facts in group if not wrong.get(id(facts))]
+    for facts in group:
+        if not wrong.get(id(facts)):
+            reason = "other rows of the same identity have another method, seed, sparsity, setting or data"
+            settled.troubles.append(Trouble(KIND, facts["position"], reason))
+    return []
 
 
 def _keys(facts: Facts) -> set[Any]:

@@ -180,3 +180,42 @@ def test_a_name_that_no_directory_can_have_is_no_error(lab, tmp_path):
     for name in ("x" * 5000, "", "a\0b"):
         collected = collect([write(table.head(1).assign(directory=name), tmp_path / "theirs.parquet")])
         assert len(collected.runs) == 1, json.dumps(name)
+
+
+CLASHES = {
+    "method": {"method": "smp", "command": "prunebert"},
+    "seed": {"seed": 7, "command": "prunebert"},
+    "sparsity": {"sparsity": 0.6, "command": "prunebert"},
+    "weights_hash": {"weights_hash": "b" * 64},
+    "data.fingerprint.validation": {"data.fingerprint.validation": "w"},
+    "settings.fit.steps": {"settings.fit.steps": 10},
+    "settings.on": {"settings.on": False},
+}
+
+
+@pytest.mark.parametrize("key", CLASHES)
+def test_rows_of_another_experiment_with_the_identity_of_a_run_are_no_repetition_of_it(lab, run, tmp_path, key):
+    root, _ = lab
+    again(run, "theirs")
+    rows_of_theirs = command.flatten(collect([tmp_path / "theirs"]).runs)
+    shutil.rmtree(tmp_path / "theirs")
+    edited = rows_of_theirs.astype(object)
+    edited.loc[0, list(CLASHES[key])] = list(CLASHES[key].values())
+    file = write(edited, tmp_path / "theirs.csv")
+    collected = collect([root, file])
+    ((location, reason),) = contradictory(collected)
+    assert location == "theirs.csv, row 1" and f"it has the identity of {root}/0, but {key} is " in reason
+    assert len(collected.repeats) == 1 and collected.runs["score"].tolist() == [0.9, 0.8]
+    plain = write(rows_of_theirs.assign(checksum=["0" * 64, "1" * 64], seconds=[70.5, 71.5]), tmp_path / "plain.csv")
+    collected = collect([file, plain])  # none decides
+    assert [place for place, _ in contradictory(collected)] == ["theirs.csv, row 1", "plain.csv, row 1"]
+    assert collected.runs["seed"].tolist() == [1]
+
+
+def test_paths_in_settings_and_the_models_path_may_differ_between_executions(lab, run, tmp_path):
+    root, _ = lab
+    run("theirs", identity=A, seconds=5.5, model="/there/bert", settings=SETTINGS["settings"] | {"text": "/there"})
+    file = write(command.flatten(collect([tmp_path / "theirs"]).runs), tmp_path / "theirs.csv")
+    shutil.rmtree(tmp_path / "theirs")
+    collected = collect([root, file])
+    assert contradictory(collected) == [] and len(collected.repeats) == 1
