@@ -17,6 +17,10 @@ KINDS = {**schema.REQUIRED, **schema.LATER, **schema.OPTIONAL, "disk_bytes": (in
 NUMERIC = {name for name, kinds in KINDS.items() if {*kinds} <= {int, float, schema.MAYBE}}
 WHOLE = {name for name in NUMERIC if float not in KINDS[name]}
 NUMERIC_GROUPS = ("metrics.", "majority.", "data.rows.")
+NUMERIC_PATHS = re.compile(
+    r"evaluations\.[^.]+\.(?:score|constant|(?:metrics|constants)\.[^.]+)|phases\.[^.]+\.(?:steps|seconds|score)"
+)
+NAMES = ("method", "task", "metric")  # a spreadsheet or a person may leave spaces around them
 TEXTS = {name for name, kinds in KINDS.items() if str in kinds} | {"directory", "of", "checksum"}
 TEXT_GROUPS = {"versions", "checkpoint", "fingerprint", "package"}  # all their values are text
 FREE = "data."  # names of a user's data, which may look like a number or a date
@@ -41,8 +45,8 @@ def read(name: str, cell: Any) -> Any:
     if not isinstance(cell, str | int | float):
         raise BadInput(f"it is damaged: {name} is {_shown(cell)}, a {type(cell).__name__}")
     if name in TEXTS or not TEXT_GROUPS.isdisjoint(groups):
-        return str(cell)
-    if name in NUMERIC or name.startswith(NUMERIC_GROUPS):
+        return str(cell).strip() if name in NAMES else str(cell)
+    if name in NUMERIC or name.startswith(NUMERIC_GROUPS) or NUMERIC_PATHS.fullmatch(name):
         return _number(name, cell)
     if isinstance(cell, str) and not name.startswith(FREE) and (made := rewritten(cell)):
         raise BadInput(f"it is damaged: {name} is {_shown(cell)}, {made} that a spreadsheet wrote")

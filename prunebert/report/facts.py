@@ -15,6 +15,7 @@ from prunebert.system.names import encodable
 NUMBERS = ("majority_score", "seconds", "seconds_per_step", "steps", "peak_memory_bytes")
 TRAINED = ("trained_parameters", "trained_scores")  # the second is missing in runs of earlier versions
 SPARSITIES = tuple(f"sparsity_{prunable}" for prunable in (*PRUNABLE, "model"))
+WORDS = {str: "text", float: "a number", int: "a whole number", dict: "a group of values"}
 EMPTY = ("architecture", "overlaps")  # no columns of a table where they are empty
 
 
@@ -32,7 +33,8 @@ def of_result(row: dict[str, Any], name: str) -> dict[str, Any]:
         value = row.get(key)
         fits = isinstance(value, int | float) if kind is float else isinstance(value, kind)
         if not fits or isinstance(value, bool):
-            raise BadInput(f"{name} is damaged: {key} is {str(value)[:60]}, not {kind.__name__}")
+            found = "is missing" if value is None else f"is {str(value)[:60]}"
+            raise BadInput(f"{name} is damaged: {key} {found}, and must be {WORDS[kind]}")
     if not math.isfinite(row["score"]):
         raise BadInput(f"its score is {row['score']}")
     measured = {key: number(row.get(key)) for key in (*NUMBERS, *TRAINED, *SPARSITIES)}

@@ -24,7 +24,8 @@ RANGES = {  # of prunebert's own metrics, by name
     "perplexity": (1.0, math.inf),
 }
 SPARSITIES = ("sparsity", *facts.SPARSITIES)
-SIGNED = {"score", "majority_score", "seed", *SPARSITIES}  # numbers with another range than 0 and above
+SIGNED = {"score", "majority_score", *SPARSITIES}  # numbers with another range than 0 and above
+DENOMINATORS = {prunable: {prunable} for prunable in PRUNABLE} | {"encoder_pooler": {"encoder_pooler", "encoder"}}
 HASHES = {"identity": 32, "checksum": 64}  # hexadecimal digits
 UNCOUNTED = ("tokens", "masked_lm", "span")  # kinds of tasks whose accuracy does not count rows
 
@@ -51,12 +52,16 @@ def _faults(row: dict[str, Any], measured: float | None) -> Iterator[str]:
             yield f"{key} is {_shown(row[key])}, not {digits} hexadecimal digits"
     if row["prunable"] not in PRUNABLE:
         yield f"prunable is {_shown(row['prunable'])}, not {' or '.join(PRUNABLE)}"
+    elif row.get("of", row["prunable"]) not in DENOMINATORS[row["prunable"]]:
+        yield f"of is {_shown(row['of'])}, but prunable is {row['prunable']}"
+    if facts.number(row["sparsity"]) == 1:
+        yield "sparsity is 1, and no run removes everything"
     for key in SPARSITIES:
         if not 0 <= facts.number(row.get(key, 0.0)) <= 1:
             yield f"{key} is {_shown(row.get(key))}, not a fraction from 0 to 1"
-    for key in sorted(NUMERIC - SIGNED):
-        if facts.number(row.get(key, 0)) < 0:
-            yield f"{key} is {_shown(row[key])}, which is below 0"
+    for key, value in [(key, row.get(key, 0)) for key in sorted(NUMERIC - SIGNED)] + _counts(row):
+        if facts.number(value) < 0:
+            yield f"{key} is {_shown(value)}, which is below 0"
     yield from _impossible_scores(row)
     yield from _contradictions(row, measured)
     if (size := _rows(row)) and row["metric"] == "accuracy":
@@ -72,6 +77,10 @@ def _impossible_scores(row: dict[str, Any]) -> Iterator[str]:
     ranges += [
         (f"{group}.{name}", value, name) for group in ("metrics", "majority") for name, value in _pairs(row, group)
     ]
+    for key, found in _evaluations(row):
+        ranges += [(f"{key}.{name}", found.get(name), str(found.get("metric"))) for name in ("score", "constant")]
+        for group in ("metrics", "constants"):
+            ranges += [(f"{key}.{group}.{name}", value, name) for name, value in _pairs(found, group)]
     for key, value, metric in ranges:
         low, high = RANGES.get(metric, (-math.inf, math.inf))
         if not math.isnan(facts.number(value)) and not low - 1e-9 <= value <= high + 1e-9:
@@ -79,23 +88,53 @@ def _impossible_scores(row: dict[str, Any]) -> Iterator[str]:
 
 
 def _contradictions(row: dict[str, Any], measured: float | None) -> Iterator[str]:
-    """Yield each number that is in the row twice, with two values."""
-    pairs = [("score", f"metrics.{row['metric']}", row["metrics"].get(row["metric"]))]
-    command = row["command"]
-    pairs.append(("seed", "seed in its command", _given(command, "seed")))
+    """Yield each number that is in the row twice, with two values; then the method and the budget."""
+    metric, command = row["metric"], row["command"]
+    if metric not in row["metrics"]:
+        yield f"metric is {_shown(metric)}, but it has no metrics.{_shown(metric)}"
+    pairs = [("score", row["score"], f"metrics.{metric}", row["metrics"].get(metric))]
+    constant = dict(_pairs(row, "majority")).get(metric)
+    pairs.append(("majority_score", row.get("majority_score"), f"majority.{metric}", constant))
+    for key, found in _evaluations(row):
+        own = str(found.get("metric"))
+        for name, group in (("score", "metrics"), ("constant", "constants")):
+            pairs.append(
+                (f"{key}.{name}", found.get(name), f"{key}.{group}.{own}", dict(_pairs(found, group)).get(own))
+            )
+    pairs.append(("seed", row["seed"], "seed in its command", _given(command, "seed")))
     if row["sparsity"] > 0 and not {"prunable", "sparsity"}.isdisjoint(row["settings"]):  # others remove nothing
-        pairs.append(("sparsity", "sparsity in its command", _given(command, "sparsity")))
-    pairs.append((f"sparsity_{row['prunable']}", "measured", measured))
-    for key, other, value in pairs:
-        ours, theirs = facts.number(row.get(key)), facts.number(value)
-        if not math.isnan(ours) and not math.isnan(theirs) and not close(ours, theirs):
-            yield f"{key} is {row[key]}, but {other} is {value}"
+        pairs.append(("sparsity", row["sparsity"], "sparsity in its command", _given(command, "sparsity")))
+    size = f"sparsity_{row['prunable']}"
+    pairs.append((size, row.get(size), "measured", measured))
+    for key, ours, other, theirs in pairs:
+        a, b = facts.number(ours), facts.number(theirs)
+        if not math.isnan(a) and not math.isnan(b) and not close(a, b):
+            yield f"{key} is {ours}, but {other} is {theirs}"
+    for key, word in (("method", row["method"]), ("fit", str(row.get("fit") or "").partition(",")[0])):
+        given = re.findall(rf"(?<!\S){key}=([\w./-]+)(?!\S)", command)
+        if word and given and given[-1] != word:
+            yield f"{key} is {_shown(word)}, but {key} in its command is {_shown(given[-1])}"
 
 
 def _given(command: str, key: str) -> float | None:
     """Return the number that a command line gives to a key; None if it gives none, or several."""
     numbers = re.findall(rf"(?<!\S){key}=(\d+(?:\.\d+)?)(?!\S)", command, re.ASCII)
     return parse_cell(float(numbers[-1])) if numbers else None
+
+
+def _counts(row: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Return the sizes of the row's data, and the steps and seconds of its phases, with their names."""
+    data = row.get("data")
+    found = [(f"data.rows.{split}", size) for split, size in _pairs(data, "rows")] if isinstance(data, dict) else []
+    for phase, entry in _pairs(row, "phases"):
+        if isinstance(entry, dict):
+            found += [(f"phases.{phase}.{key}", entry.get(key)) for key in ("steps", "seconds")]
+    return found
+
+
+def _evaluations(row: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the scores of the row on other tasks, each with the beginning of its columns' names."""
+    return [(f"evaluations.{name}", found) for name, found in _pairs(row, "evaluations") if isinstance(found, dict)]
 
 
 def _rows(row: dict[str, Any]) -> int:

@@ -55,7 +55,7 @@ def _facts(names: list[str], line: list[Any]) -> dict[str, Any]:
     disk_bytes = row.pop("disk_bytes", None)
     found = facts.of_result(row, "it")
     fraction = None if rows.is_empty(measured) else facts.number(cell_values.read("measured", measured))
-    plausible.refuse(row | {"disk_bytes": disk_bytes}, fraction)
+    plausible.refuse(row | {"disk_bytes": disk_bytes} | ({"of": denominator} if denominator else {}), fraction)
     return found | {
         "directory": directory,
         "has_files": False,

@@ -8,6 +8,7 @@ import pytest
 from prunebert.report import command, plausible, rows
 from prunebert.report.collect import collect
 
+HANS = tuple(f"evaluations.hans.{key}" for key in ("task", "metric", "score", "metrics.accuracy"))
 EDITS = {
     "identity": ({"identity": "x" * 32}, f"identity is {'x' * 32}, not 32 hexadecimal digits"),
     "identity as a number": ({"identity": "1.2E+31"}, "identity is 1.2E+31, not 32 hexadecimal digits"),
@@ -30,6 +31,27 @@ EDITS = {
         "sparsity is 0.5, but sparsity in its command is 0.6",
     ),
     "sparsity as asked for": ({"sparsity": 0.6}, "sparsity is 0.6, but sparsity in its command is 0.5"),
+    "a removed network": ({"sparsity": 1, "command": "prunebert"}, "sparsity is 1, and no run removes everything"),
+    "negative seed": ({"seed": -2, "command": "prunebert seed=-2"}, "seed is -2, which is below 0"),
+    "denominator": ({"of": "encoder_pooler"}, "of is encoder_pooler, but prunable is encoder"),
+    "rows of data": ({"data.rows.validation": -100}, "data.rows.validation is -100, which is below 0"),
+    "steps of a phase": ({"phases.prune.steps": -5}, "phases.prune.steps is -5, which is below 0"),
+    "the constant baseline twice": (
+        {"majority_score": 0.9, "majority.accuracy": 0.2},
+        "majority_score is 0.9, but majority.accuracy is 0.2",
+    ),
+    "an unknown metric": ({"metric": "acc", "score": 93.5}, "metric is acc, but it has no metrics.acc"),
+    "method": ({"method": "smp"}, "method is smp, but method in its command is magnitude"),
+    "budget": ({"command": "prunebert fit=smoke"}, "fit is quick, but fit in its command is smoke"),
+    "another task": (
+        {"evaluations.hans.metric": "accuracy", "evaluations.hans.score": 7},
+        "evaluations.hans.score is 7, and accuracy is from 0 to 1",
+    ),
+    "another task twice": (
+        dict(zip(HANS, ("hans", "accuracy", 0.7, 0.6), strict=True)),
+        "evaluations.hans.score is 0.7, but evaluations.hans.metrics.accuracy is 0.6",
+    ),
+    "text for another task": ({"evaluations.hans.score": "high"}, "evaluations.hans.score is high, not a number"),
     "masks": ({"sparsity_encoder": 0.4}, "sparsity_encoder is 0.4, but measured is 0.5"),
 }
 
@@ -69,6 +91,9 @@ RIGHT = {
     },
     "a method's own seed and sparsity": {"settings.seed": 9, "settings.sparsity": 0.7},
     "a word that ends alike": {"command": "prunebert teacher.seed=9 myseed=8 seed=3,4"},
+    "spaces around names": {"method": " magnitude ", "task": "toy ", "metric": " accuracy"},
+    "a budget with overrides": {"fit": "quick, steps=9", "command": "prunebert fit=quick fit.steps=9"},
+    "a method in a folder": {"method": "mine/pruner", "command": "prunebert method=mine/pruner"},
     "one more metric": {"metrics.f1": None, "metrics.mine": 77.5},
 }
 

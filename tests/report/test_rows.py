@@ -221,10 +221,10 @@ def test_a_table_written_twice_is_read_as_the_same_runs(run, tmp_path, ending):
 
 
 DAMAGE = {
-    "no score": ("score", "", "it is damaged: score is None, not float"),
+    "no score": ("score", "", "it is damaged: score is missing, and must be a number"),
     "a word for a score": ("score", "high", "it is damaged: score is high, not a number"),
     "half a seed": ("seed", "0.5", "it is damaged: seed is 0.5, not a whole number"),
-    "no command": ("command", "", "it is damaged: command is None, not str"),
+    "no command": ("command", "", "it is damaged: command is missing, and must be text"),
     "value and group": ("settings.head.x", "1", "it is damaged: head in settings.head.x is a value and a group of"),
     "group and value": ("metrics", "1", "it is damaged: metrics is a value and a group of values"),
 }

@@ -169,7 +169,7 @@ def test_a_spreadsheets_numbers_are_read_right_or_named_with_row_and_column(tabl
 def test_a_date_in_a_parquet_table_is_no_missing_value(table, folder):
     table["score"] = [pd.Timestamp("2026-09-01"), pd.NaT]
     table.to_parquet(folder / "results.parquet")
-    with pytest.raises(BadInput, match=r"score is 2026-09-01 00:00:00, a Timestamp; .*row 2 .*score is None"):
+    with pytest.raises(BadInput, match=r"score is 2026-09-01 00:00:00, a Timestamp; .*row 2 .*score is missing"):
         collect([folder])
 
 
