@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from prunebert.errors import BadInput, describe_os_error
-from prunebert.report import executions, facts, rows, table_files, table_rows, topologies, variants
+from prunebert.report import executions, facts, namesakes, rows, table_files, table_rows, topologies, variants
 from prunebert.report.executions import Repeat
 from prunebert.report.statistics import elsewhere
 from prunebert.report.trouble import Trouble, location, mixed, off_target, scores_only
@@ -87,6 +87,7 @@ def collect(roots: Iterable[Path], replaced: Collection[Path] = ()) -> Collected
     runs = variants.add_labels(pd.DataFrame(settled.results))
     runs, older = _newest(runs)
     troubles += older + scores_only(runs) + off_target(runs) + mixed(runs)
+    troubles += namesakes.troubles(runs[~runs["row"].map(lambda row: bool(row.get("tuning")))])
     found = [*tables.values()]
     return Collected(runs, troubles, len(settled.results), found, settled.repeats, settled.agreeing)
 

@@ -5,11 +5,8 @@ Runs belong to one variant if they differ only in sparsity and seed.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -20,12 +17,12 @@ import yaml
 
 from prunebert.errors import BadInput
 from prunebert.masks.pattern import NONE
-from prunebert.report import labels
+from prunebert.report import labels, table_names
 from prunebert.report.cell_values import parse_cell
 from prunebert.report.labels import OF_EVERY_RUN
+from prunebert.report.table_names import digest, group
 from prunebert.runs import discover
 from prunebert.settings import former, signature
-from prunebert.system.names import brief
 
 METHOD_ORDER = (
     *(
@@ -43,8 +40,6 @@ METHOD_ORDER = (
     ),
     *("obert", "snip", "rigl", "sparsebert", "tamt", "sparse_transfer", "abp", "masking", "smp"),
 )
-MAX_WORD = 120  # characters of each part of a table's name
-MAX_PART = 60  # characters of the labels and of an unusual configuration in it
 DENOMINATORS = {
     "encoder": "encoder",
     "encoder_pooler": "encoder, pooler",
@@ -71,8 +66,8 @@ def add_labels(runs: pd.DataFrame) -> pd.DataFrame:
     rows = fill_defaults(runs["row"], directories)
     facts = [_facts(row, name) for row, name in zip(rows, runs["denominator"], strict=True)]
     runs["facts"] = [fact | head for fact, head in zip(facts, _masked_lm_heads(rows), strict=True)]
-    runs["variant"] = [_digest([m, f]) for m, f in zip(runs["method"], runs["facts"], strict=True)]
-    runs["table"] = _table_names(runs)
+    runs["variant"] = [digest([m, f]) for m, f in zip(runs["method"], runs["facts"], strict=True)]
+    runs["table"] = table_names.names(runs["row"])
     variants = runs.drop_duplicates(["table", "variant"])
     are_tuning = variants["row"].map(lambda row: bool(row.get("tuning")))  # their rates would lengthen all other labels
     parts = [part for part in (variants[~are_tuning], variants[are_tuning]) if len(part)]
@@ -132,7 +127,7 @@ def _dotted(node: Any, path: str) -> Iterator[tuple[str, Any]]:
 def _facts(row: dict[str, Any], denominator: str) -> dict[str, str]:
     """Return all that identifies a run's variant besides the method: the axes, then the settings."""
     options = {axis: str(row.get(axis) or "none") for axis in ("fit", "distill", "augment")}
-    given = _group(row, "checkpoint").get("masks")  # the masks that the checkpoint came with, as in model.masks
+    given = group(row, "checkpoint").get("masks")  # the masks that the checkpoint came with, as in model.masks
     start = {"model.masks": str(given)} if given else {}
     shape = {"train": _training_rows(row), "pattern": str(row["settings"].get("pattern") or NONE)}
     return {"prunable": denominator, **options, **shape, **settings(row), **start}
@@ -159,69 +154,9 @@ def _training_rows(row: dict[str, Any]) -> str:
     Augmented rows are drawn anew for every seed, so only their number counts.
     """
     data = row["data"] if isinstance(row.get("data"), dict) else {}
-    count, fingerprint = _group(data, "rows").get("train"), _group(data, "fingerprint").get("train", "")
+    count, fingerprint = group(data, "rows").get("train"), group(data, "fingerprint").get("train", "")
     text = f"{count:,} rows" if isinstance(count, int) else "unknown"
     return text if data.get("augmented") else f"{text} {str(fingerprint)[:8]}".strip()
-
-
-def _table_names(runs: pd.DataFrame) -> list[str]:
-    """Return the name of each run's table: task and model, and what else distinguishes it from other tables."""
-    keys = []
-    for row in runs["row"]:
-        data = row["data"] if isinstance(row.get("data"), dict) else {}
-        fingerprints = _group(data, "fingerprint") or _group(data, "rows")
-        evaluation = json.dumps({s: mark for s, mark in fingerprints.items() if s != "train"}, sort_keys=True)
-        weights = str(row.get("weights_hash") or row["model"])
-        unusual = ", ".join(f"{key} {value}" for key, value in sorted(_group(row, "architecture").items()))
-        keys.append((row["task"], weights, row["metric"], evaluation, json.dumps(data.get("labels")), unusual))
-    names: dict[tuple[Any, ...], str] = {}
-    for key, model in zip(keys, runs["row"].map(lambda row: row["model"]), strict=True):
-        names.setdefault(key, f"{brief(key[0], MAX_WORD)}, {brief(_base_name(model), MAX_WORD)}")
-    for name in set(names.values()):
-        namesakes = [key for key in names if names[key] == name]
-        for part, text_of in enumerate(PARTS_OF_NAMES, 1):
-            if len({key[part] for key in namesakes}) > 1:
-                for key in namesakes:
-                    names[key] += f", {brief(text_of(key[part]), MAX_WORD)}"
-    shared = {name for name, count in Counter(names.values()).items() if count > 1}  # of tasks whose names have commas
-    names = {key: f"{name}, table {_digest(key):.8}" if name in shared else name for key, name in names.items()}
-    return [names[key] for key in keys]
-
-
-def _of_weights(text: str) -> str:
-    """Name a checkpoint's weights by their hash, or by the model where a row lacks it."""
-    return f"weights {text:.8}" if re.fullmatch("[0-9a-f]{64}", text) else f"unknown weights of {text}"
-
-
-def _of_evaluation(text: str) -> str:
-    """Name the evaluation data by a hash of their fingerprints, which is of their sizes where a row has no more."""
-    return "unknown evaluation data" if text == "{}" else f"evaluation data {_digest(text):.8}"
-
-
-def _of_labels(text: str) -> str:
-    return "unknown labels" if text == "null" else f"labels {brief(text, MAX_PART)}"
-
-
-PARTS_OF_NAMES: tuple[Callable[[str], str], ...] = (  # of a table's name, for each part of its key after the task
-    _of_weights,
-    str,  # the metric
-    _of_evaluation,
-    _of_labels,
-    lambda text: brief(text, MAX_PART) or "the usual configuration",
-)
-
-
-def _base_name(path: str) -> str:
-    return path.rstrip("/").rpartition("/")[2]
-
-
-def _group(data: dict[str, Any], key: str) -> dict[str, Any]:
-    group = data.get(key)
-    return group if isinstance(group, dict) else {}
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def fill_defaults(rows: Iterable[dict[str, Any]], directories: Iterable[Path | None]) -> list[dict[str, Any]]:

@@ -91,7 +91,9 @@ def by_task(ranking: Ranking, runs: pd.DataFrame, form: Form) -> Grid:
     model = f" of {shared}" if shared else ""
     caption = f"{listed}{model} at sparsity {ranking.sparsity:g}{_of(of)}. {_spread(rows)}{seeds_text}."
     name = f"tasks {shared} {ranking.sparsity:g}"
-    return Grid(name, f"{caption} Rank: mean over tasks.", columns, rows, ranking.sentences)
+    ranked = any(row.mean_rank is not None for row in ranking.rows)
+    caption += " Rank: mean over tasks." if ranked else " There is no mean rank." if len(ranking.tables) > 1 else ""
+    return Grid(name, caption, columns, rows, ranking.sentences)
 
 
 def by_task_and_sparsity(rankings: Sequence[Ranking], runs: pd.DataFrame, form: Form) -> Grid:

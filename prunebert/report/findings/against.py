@@ -12,7 +12,7 @@ from prunebert.report import cells
 from prunebert.report.export.grid import PERCENT
 from prunebert.report.findings import text
 from prunebert.report.findings.results import Results
-from prunebert.report.findings.text import listed, word
+from prunebert.report.findings.text import listed
 from prunebert.report.statistics.format import LEVEL
 from prunebert.runs.seeds import MIN_SEEDS
 from prunebert.system.console import counted
@@ -101,7 +101,7 @@ def _where(results: Results, label: str, places: Sequence[tuple[str, float]]) ->
         return f"at {listed([f'{s:g}' for s in sparsities])}"
     by_task: dict[str, list[str]] = {}
     for table, sparsity in places:
-        by_task.setdefault(f"on {word(table.split(', ')[0])}", []).extend([f"{sparsity:g}"] if sparsity else [])
+        by_task.setdefault(f"on {results.title(table)}", []).extend([f"{sparsity:g}"] if sparsity else [])
     if len(places) > LISTED:
         return f"{len(places)} of {total} means"
     return listed([f"{task} at {listed(at)}" if at else task for task, at in by_task.items()])

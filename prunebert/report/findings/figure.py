@@ -18,7 +18,7 @@ def of_mean(results: Results) -> Drawing | None:
     overall = results.overall
     if len(overall.tables) < 2 or overall.means.empty:
         return None
-    tasks = listed([word(table.split(", ")[0]) for table in overall.tables])
+    tasks = listed([results.title(table) for table in overall.tables])
     metric = word(overall.metric)
     caption = f"Mean {metric} over {tasks} against sparsity. The deviation is that of the seeds' means over the tasks."
     names = [plain(results.name(label)) for label in overall.means["label"]]  # the table below has the settings

@@ -87,12 +87,20 @@ def _tasks(results: Results) -> list[str]:
 
 
 def _metrics(results: Results) -> list[str]:
-    left_out = [table for table, _ in results.tables if table not in results.overall.tables]
+    """Return which tables the best mean leaves out: namesakes, and those of another metric or model."""
+    twins = [table for found in results.namesakes for table in found.tables[1:]]
+    lines = []
+    for found in results.namesakes:
+        chief, *others = map(results.title, found.tables)
+        lines.append(f"{found.reason[0].upper()}{found.reason[1:]}: {listed([chief, *others])}.")
+        if found.tables[0] in results.overall.tables:
+            lines.append(f"The best mean is of {chief}, and leaves out {listed(others)}.")
+    left_out = [table for table, _ in results.tables if table not in [*results.overall.tables, *twins]]
     if not left_out:
-        return []
-    tasks = listed([word(table.split(", ")[0]) for table in left_out])
+        return lines
+    tasks = listed([results.title(table) for table in left_out])
     verb = "has" if len(left_out) == 1 else "have"
-    return [f"The best mean leaves out {tasks}, which {verb} another metric or model than the others."]
+    return [*lines, f"The best mean leaves out {tasks}, which {verb} another metric or model than the others."]
 
 
 def _rates(results: Results) -> list[str]:

@@ -44,7 +44,8 @@ def repeat(results: Results) -> str:
         shown.append(f"# {counted(len(lines) - MOST, 'more command')}: results.csv has that of each run")
     fence = "`" * max(3, 1 + max(len(ticks) for line in shown for ticks in re.findall("`*", line)))
     block = "\n".join([f"{fence}text", *shown, fence])
-    return "\n".join([block, "", *(f"- {markdown(line)}" for line in origins(results.runs))])
+    lines = [f"The commands do not tell the tables of {word(found.task)} apart." for found in results.namesakes]
+    return "\n".join([block, "", *(f"- {markdown(line)}" for line in [*lines, *origins(results.runs)])])
 
 
 def commands(recorded: Iterable[str]) -> list[str]:

@@ -11,8 +11,9 @@ from functools import cached_property
 import pandas as pd
 
 from prunebert.choices import LOWER_IS_BETTER
-from prunebert.report import cells
+from prunebert.report import cells, namesakes
 from prunebert.report.collect import Collected
+from prunebert.report.export import scores
 from prunebert.report.export.grid import PERCENT
 from prunebert.report.findings import text
 from prunebert.report.page import study, tuning
@@ -101,6 +102,21 @@ class Results:
         """Return a row's name for a sentence: its method if no other row has this method, else its label."""
         return self._names.get(label, text.name(label))
 
+    def title(self, table: str) -> str:
+        """Return a table's name for a sentence: its task, and what else tells it from tables of the same task."""
+        return self._titles[table]
+
+    @cached_property
+    def _titles(self) -> dict[str, str]:
+        short, _ = scores.task_titles([name for name, _ in self.tables])
+        several = {table for found in self.namesakes for table in found.tables}
+        return {name: text.word(short[name] if name in several else name.split(", ")[0]) for name in short}
+
+    @cached_property
+    def namesakes(self) -> list[namesakes.Namesakes]:
+        """Each task and model that has several tables."""
+        return namesakes.find(self.runs)
+
     @cached_property
     def _names(self) -> dict[str, str]:
         rows = self.runs.drop_duplicates("label")
@@ -111,7 +127,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Overall:
-    """The means of all rows over the tables that have the commonest metric, and of these one model."""
+    """The means of all rows over the tables of one metric and one model. Of each task there is one table."""
 
     tables: list[str]
     metric: str
@@ -152,19 +168,22 @@ def of(collected: Collected, requested: Sequence[str] = ()) -> Results:
 def average(runs: pd.DataFrame) -> Overall:
     """Average each row over the tables of the commonest metric and model. A row that lacks one of them has no mean.
 
+    Of several tables of one task and model, only the one with most runs at hand counts, see `namesakes`.
+
     The mean is that of the tables' means over seeds. The standard deviation (n - 1) is that of each seed's mean over
     the tables, over the seeds that the row has in all these tables. With fewer than two such seeds it is NaN.
+    `n` is the number of these seeds; it may be 0.
 
     Args:
         runs: the runs of all tables.
     """
-    first = runs.drop_duplicates("table").set_index("table")
+    first = runs[~runs["table"].isin(namesakes.left_out(runs))].drop_duplicates("table").set_index("table")
     kinds = list(zip(first["metric"], first["model"], strict=True))
     metric, model = Counter(kinds).most_common(1)[0][0]
     tables = [str(t) for t, kind in zip(first.index, kinds, strict=True) if kind == (metric, model)]
     used = runs[runs["table"].isin(tables)]
-    scores = used.groupby("table")["majority_score"].first().reindex(tables)
-    constant = float(scores.mean()) if scores.notna().all() else math.nan
+    constants = used.groupby("table")["majority_score"].first().reindex(tables)
+    constant = float(constants.mean()) if constants.notna().all() else math.nan
     parts = [cells.cells(used[used["table"] == table]) for table in tables]
     if len(parts) == 1:
         return Overall(tables, metric, parts[0], constant)
@@ -178,6 +197,6 @@ def average(runs: pd.DataFrame) -> Overall:
     means = means[means["tables"] == len(tables)].sort_values("order", kind="stable")
     by_seed = used.pivot_table("score", ["label", "sparsity", "seed"], "table").reindex(columns=tables).dropna()
     spread = by_seed.mean(axis=1).groupby(level=["label", "sparsity"]).agg(["std", "size"]).reindex(means.index)
-    counts = spread["size"].fillna(0).clip(lower=1).astype(int)  # without a common seed, there is no deviation
+    counts = spread["size"].fillna(0).astype(int)
     means = means.assign(sd=spread["std"], n=counts).drop(columns="tables").reset_index()
     return Overall(tables, metric, means, constant)

@@ -65,14 +65,15 @@ def _on_tasks(results: Results) -> str:
     tables = results.overall.tables
     if len(tables) > 1:
         return f" on {counted(len(tables), 'task')}"
-    return f" on {word(tables[0].split(', ')[0])}" if len(results.tables) > 1 else ""
+    return f" on {results.title(tables[0])}" if len(results.tables) > 1 else ""
 
 
 def _mean(row: pd.Series, with_seeds: bool = True) -> str:
     """Return "0.870 ± 0.010 with 3 seeds"."""
     has_deviation = row["n"] > 1 and not math.isnan(row["sd"])
     spread = f" ± {score(row['sd'])}" if has_deviation else ""
-    return score(row["mean"]) + spread + (f" with {counted(int(row['n']), 'seed')}" if with_seeds else "")
+    seeds = f" with {counted(int(row['n']), 'seed')}" if row["n"] else " without a seed that all tasks have"
+    return score(row["mean"]) + spread + (seeds if with_seeds else "")
 
 
 def score(value: float) -> str:
@@ -191,7 +192,7 @@ def over_seeds(results: Results) -> str:
     if not found or not gaps:
         return ""
     sd, label, table = max(found, key=lambda each: each[0])
-    where = f" on {word(table.split(', ')[0])}" if len(tables) > 1 else ""
+    where = f" on {results.title(table)}" if len(tables) > 1 else ""
     gap = float(pd.Series(gaps).median())
     each = "neighbours in the ranking" if len(tables) == 1 else "neighbours in the ranking of a task"
     apart = "the two rows" if len(tables) == len(gaps) == 1 else each

@@ -26,6 +26,7 @@ COUNTED = {  # what the first lines say of each kind of trouble; of others: "2 f
     "replaced": "{runs} were made again later; only the later ones count.",
     "scores only": "Some runs have only their scores here: they come from a table, without masks and predictions.",
     "off target": "Some runs have another sparsity than was requested.",
+    "not averaged": "Runs of one task and model were scored in different ways. They are not averaged together.",
     "mixed": "Some means are over runs of different commits or devices.",
 }
 FILES = {

@@ -13,7 +13,8 @@ from scipy import stats
 
 from prunebert.analysis.transfer import is_transfer
 from prunebert.choices import LOWER_IS_BETTER
-from prunebert.report import cells
+from prunebert.report import cells, namesakes
+from prunebert.report.export.grid import PERCENT
 from prunebert.report.statistics import marks
 from prunebert.report.statistics.summary import Competition, describe, winners
 from prunebert.report.variants import DENOMINATORS
@@ -44,8 +45,8 @@ class Row:
     method: str
     denominator: str  # what its sparsity is a fraction of; a dash if it removes nothing
     cells: Mapping[str, Entry]  # by table
-    mean: float | None  # of the scores, if the row has every table and no metric is a perplexity
-    mean_rank: float | None  # of the ranks, if the row competes in every table
+    mean: float | None  # of the scores, if the row has every table and the metrics are alike, see `_are_alike`
+    mean_rank: float | None  # of the ranks, if the row competes in every table; neither if tables are namesakes
     wins: int  # tables in which it has the best mean
 
 
@@ -110,8 +111,9 @@ def rank(runs: pd.DataFrame, sparsity: float, unreadable: dict[Path, str] | None
     means *= [-1 if metrics[name] in LOWER_IS_BETTER else 1 for name in tables]  # higher is better everywhere
     complete = means.dropna()
     ranks = pd.DataFrame(stats.rankdata(-complete.round(12), axis=0), complete.index, tables)
+    twice = namesakes.find(shown)
     rows = [
-        _row(str(label), cell_means.set_index("table"), metrics, main, ranks, means)
+        _row(str(label), cell_means.set_index("table"), metrics, main, ranks, means, not twice)
         for label, cell_means in found.groupby("label", sort=False)
     ]
     order = found.groupby("label")["order"].min()
@@ -128,7 +130,8 @@ def rank(runs: pd.DataFrame, sparsity: float, unreadable: dict[Path, str] | None
     patterns = list(dict.fromkeys(facts["pattern"] for facts in at_work["facts"]))
     other = [DENOMINATORS.get(d, d) for d in elsewhere]
     competition = Competition(means, ranks, tasks, competing, rests_on, other, patterns)
-    return Ranking(sparsity, tables, metrics, rows, describe(competition))
+    apart = [f"Of {found.task}, {found.reason}." for found in twice]
+    return Ranking(sparsity, tables, metrics, rows, [*describe(competition), *apart])
 
 
 def _row(
@@ -138,8 +141,19 @@ def _row(
     main: str,
     ranks: pd.DataFrame,
     means: pd.DataFrame,
+    joined: bool,
 ) -> Row:
-    """Return one row; `cell_means` are its cells by table, `means` those of all competing rows, higher is better."""
+    """Return one row.
+
+    Args:
+        label: its label.
+        cell_means: its cells by table.
+        metrics: by table.
+        main: the denominator that competes.
+        ranks: of the rows that have every table.
+        means: of all competing rows, higher is better.
+        joined: whether a mean and a mean rank may join the tables, see `namesakes`.
+    """
     pruned = cell_means["sparsity"].max() > 0
     denominator = str(cell_means["denominator"].iloc[0])
     competes = pruned and denominator == main
@@ -148,16 +162,21 @@ def _row(
         mark = REFERENCE if not pruned else str(cell["mark"]) if competes else ELSEWHERE
         place = float(ranks.at[label, name]) if label in ranks.index else None
         entries[str(name)] = Entry(float(cell["mean"]), float(cell["sd"]), int(cell["n"]), place, mark)
-    averaged = len(entries) == len(metrics) and not set(metrics.values()) & set(LOWER_IS_BETTER)
+    averaged = joined and len(entries) == len(metrics) and _are_alike(set(metrics.values()))
     return Row(
         label,
         str(cell_means["method"].iloc[0]),
         DENOMINATORS.get(denominator, denominator) if pruned else "–",
         entries,
         math.fsum(entry.mean for entry in entries.values()) / len(entries) if averaged else None,
-        float(ranks.loc[label].mean()) if label in ranks.index else None,
+        float(ranks.loc[label].mean()) if joined and label in ranks.index else None,
         int(winners(means).loc[label].sum()) if competes else 0,
     )
+
+
+def _are_alike(metrics: set[str]) -> bool:
+    """Return whether scores of these metrics have a mean: of fractions and correlations, or of one metric."""
+    return metrics <= set(PERCENT) or (len(metrics) == 1 and not metrics & set(LOWER_IS_BETTER))
 
 
 def _place(row: Row) -> int:
