@@ -46,6 +46,7 @@ class Collected:
     tables: list[Path] = field(default_factory=list)  # the results tables that were read
     repeats: list[Repeat] = field(default_factory=list)  # experiments that were executed more than once
     agreeing: Counter[str] = field(default_factory=Counter)  # rows of each table that their own run confirms
+    identities: frozenset[str] = frozenset()  # of all runs that were found, also of those in no table
 
 
 def collect(roots: Iterable[Path], replaced: Collection[Path] = ()) -> Collected:
@@ -77,6 +78,7 @@ def collect(roots: Iterable[Path], replaced: Collection[Path] = ()) -> Collected
                 tables[file.resolve()] = file
                 results += rows_read
                 troubles += unused
+    identities = frozenset(facts["identity"] for facts in results if facts["identity"])
     settled = executions.settle(results)
     troubles += settled.troubles
     if not settled.results:
@@ -89,7 +91,7 @@ def collect(roots: Iterable[Path], replaced: Collection[Path] = ()) -> Collected
     troubles += older + scores_only(runs) + off_target(runs) + mixed(runs)
     troubles += namesakes.troubles(runs[~runs["row"].map(lambda row: bool(row.get("tuning")))])
     found = [*tables.values()]
-    return Collected(runs, troubles, len(settled.results), found, settled.repeats, settled.agreeing)
+    return Collected(runs, troubles, len(settled.results), found, settled.repeats, settled.agreeing, identities)
 
 
 def _nothing(roots: list[Path], troubles: list[Trouble]) -> BadInput:

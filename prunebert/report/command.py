@@ -75,6 +75,7 @@ def write(
     with paused():
         collected = collect.collect(dirs, folder.replaced(out))
     folder.refuse_to_replace(out, collected.tables)
+    folder.refuse_to_lose(out, dirs, collected.identities)
     troubles = list(collected.troubles)
     baselines = differences.choose_baselines(tuning.compared(collected.runs), baselines)
     try:

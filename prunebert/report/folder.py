@@ -11,6 +11,7 @@ from prunebert.report import rows
 from prunebert.report.export.document import FIRST_WORDS
 from prunebert.runs import artifacts
 from prunebert.system import outputs
+from prunebert.system.console import counted
 
 KINDS = (  # the first words of the figures' names
     *("score", "forest", "cost", "density", "budget", "overlap", "elsewhere", "hubs", "agreement", "spectra"),
@@ -71,6 +72,38 @@ def refuse_to_replace(out: Path, tables: Iterable[Path]) -> None:
     for table in tables:
         if table.resolve() in written:
             raise BadInput(f"--out={out}: the report reads {table} and would replace it; choose another folder")
+
+
+def refuse_to_lose(out: Path, roots: Iterable[Path], identities: Set[str]) -> None:
+    """Refuse an output folder with the table of another person's report, whose runs are nowhere else.
+
+    That is a table of which no run is read, or one in a folder that was named to be read. In the folder of an earlier
+    report, runs may have been deleted.
+
+    Args:
+        out: the output folder.
+        roots: the folders and tables that were named.
+        identities: of all runs that were found.
+
+    Raises:
+        BadInput: the folder is refused.
+    """
+    file = next((file for file in replaced(out) if file.is_file()), None)
+    if file is None:
+        return
+    try:
+        names, lines = rows.read(file)
+    except BadInput:
+        return  # a damaged table has nothing to lose
+    column = names.index("identity") if "identity" in names else None
+    known = [str(line[column]) for line in lines if column is not None and len(line) == len(names)]
+    lost = [identity for identity in known if identity and identity not in identities]
+    is_root = out.resolve() in {root.resolve() for root in roots}
+    if lost and (is_root or len(lost) == len(known)):
+        problem = f"{out / file.name} has {counted(len(lost), 'row')} of runs that are not among those read"
+        raise BadInput(
+            f"--out={out}: {problem}, and would be replaced; choose another folder, or read the table itself"
+        )
 
 
 def remove_figures(out: Path, kept: Set[str]) -> None:

@@ -1,6 +1,7 @@
 """Which files a report replaces: its own, and no file of the user's, not even through a link."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,44 @@ def test_every_figure_of_the_page_is_known_as_the_reports_own():
     sources = "".join(path.read_text() for path in sorted(Path(page.__file__).parent.glob("*.py")))
     kinds = re.findall(r'\bdrawing\(\s*f?"(\w+)', sources)
     assert len(kinds) > 10 and set(kinds) == set(folder.KINDS)
+
+
+def identified(run, tmp_path, *names):
+    for name in names:
+        run(f"lab/{name}", seed=int(name), identity=name * 32)
+    return tmp_path / "lab"
+
+
+def test_another_persons_table_is_not_replaced_by_a_report_on_other_runs(undrawn, run, tmp_path):
+    lab = identified(run, tmp_path, "1", "2")
+    command.write([lab], tmp_path / "theirs/report")
+    shutil.rmtree(lab)
+    mine = identified(run, tmp_path, "3")
+    table = tmp_path / "theirs/report/results.csv"
+    before = table.read_bytes()
+    roots = [tmp_path / "theirs/report", mine]
+    for dirs, out in ((roots, roots[0]), ([mine], roots[0]), ([tmp_path / "theirs", mine], None)):
+        with pytest.raises(BadInput, match=r"results.csv has 2 rows of runs that are not among those read"):
+            command.write(dirs, out)
+    assert table.read_bytes() == before
+    report = command.write([table, mine], tmp_path / "both")  # as the message says
+    assert len(report.runs) == 3
+
+
+def test_a_report_may_be_made_again_after_some_of_its_runs_were_deleted_or_made_again(undrawn, run, tmp_path):
+    lab = identified(run, tmp_path, "1", "2")
+    command.write([lab])
+    shutil.rmtree(lab / "1")
+    assert len(command.write([lab]).runs) == 1
+    shutil.rmtree(lab / "2")
+    run("lab/again", seed=2, identity="2" * 32, wrong=30)  # the same experiment, executed again
+    assert command.write([lab]).runs["score"].tolist() == [0.7]
+
+
+def test_a_report_in_the_folder_of_its_runs_loses_no_row(undrawn, run, tmp_path):
+    lab = identified(run, tmp_path, "1", "2")
+    command.write([lab], lab)
+    command.write([lab], lab)
+    shutil.rmtree(lab / "1")
+    with pytest.raises(BadInput, match=r"results.csv has 1 row of runs that are not among those read"):
+        command.write([lab], lab)

@@ -10,7 +10,11 @@ from prunebert.report.collect import collect
 from prunebert.report.findings import limits, repeat, results, sentences, summary, text
 from prunebert.report.statistics import ranking
 
-V: dict[str, Any] = {"labels": ["no", "yes"], "rows": {"train": 90, "validation": 100}, "fingerprint": {"validation": "v"}}
+V: dict[str, Any] = {
+    "labels": ["no", "yes"],
+    "rows": {"train": 90, "validation": 100},
+    "fingerprint": {"validation": "v"},
+}
 APART: dict[str, dict[str, Any]] = {
     "the evaluation data": {"data": V | {"fingerprint": {"validation": "w"}}},
     "the labels": {"data": V | {"labels": ["yes", "no"]}},

@@ -129,7 +129,8 @@ def rank(runs: pd.DataFrame, sparsity: float, unreadable: dict[Path, str] | None
     at_work = shown[(shown["sparsity"] == sparsity) & (shown["denominator"] == main)]
     patterns = list(dict.fromkeys(facts["pattern"] for facts in at_work["facts"]))
     other = [DENOMINATORS.get(d, d) for d in elsewhere]
-    competition = Competition(means, ranks, tasks, competing, rests_on, other, patterns)
+    alone = ranks.drop(columns=[table for found in twice for table in found.tables[1:]])
+    competition = Competition(means, alone, tasks, competing, rests_on, other, patterns)
     apart = [f"Of {found.task}, {found.reason}." for found in twice]
     return Ranking(sparsity, tables, metrics, rows, [*describe(competition), *apart])
 

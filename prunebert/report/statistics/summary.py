@@ -22,7 +22,7 @@ class Competition:
     """The rows that compete at one sparsity."""
 
     means: pd.DataFrame  # label × table, higher is better; NaN where a row lacks the table
-    ranks: pd.DataFrame  # label × table, of the rows that have every table; 1 is the best
+    ranks: pd.DataFrame  # label × table, of the rows that have every table; 1 is the best; one table of each task
     tasks: pd.DataFrame  # by table: its task and its model
     cells: pd.DataFrame  # their cells, see `cells.cells`, with the column `table`
     rests_on: Mapping[tuple[str, str], str]  # the test behind a mark, by table and label, see `marks.Mark`
@@ -129,8 +129,8 @@ def _patterns(competition: Competition) -> list[str]:
 def _over_tasks(competition: Competition) -> list[str]:
     """Return Friedman's test with its post-hoc test, for each model, or why there are too few tasks.
 
-    Tables of one model are independent if their tasks are. Tables of the same task and model count as one task, by
-    their mean rank. Tables of several models are not put into one test, because they share the tasks.
+    Tables of one model are independent if their tasks are; the competition has one table of each task and model.
+    Tables of several models are not put into one test, because they share the tasks.
     """
     ranks = competition.ranks
     if len(ranks) < 2:
@@ -140,11 +140,8 @@ def _over_tasks(competition: Competition) -> list[str]:
     if models.nunique() > 1:
         lines.append("Tables of different models share their tasks, so the ranks are tested for each model alone.")
     for model in models.unique():
-        of_model = ranks[[name for name in ranks if models[name] == model]]
-        by_task = of_model.T.groupby(competition.tasks["task"], sort=False).mean()
+        by_task = ranks[[name for name in ranks if models[name] == model]].T
         blocks = pd.DataFrame(stats.rankdata(by_task.round(9), axis=1), by_task.index, by_task.columns)
-        if len(by_task) < of_model.shape[1]:
-            lines.append("Tables of the same task and model count as one task, by their mean rank.")
         name = str(model).rstrip("/").rpartition("/")[2]
         lines += _test_ranks(blocks, f"On {name}: " if models.nunique() > 1 else "")
     return list(dict.fromkeys(lines))

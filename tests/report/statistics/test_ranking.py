@@ -143,7 +143,7 @@ def test_tables_of_one_task_and_model_count_as_one_task(run, tmp_path):
             run(f"{method}{table}", method, 0.5, wrong=wrong, data=data)
     lines = rank(collect([tmp_path]).runs, 0.5).sentences
     assert "1 task with 2 rows is too few to test ranks; Friedman's test needs 5 tasks." in lines
-    assert "Tables of the same task and model count as one task, by their mean rank." in lines
+    assert "so their scores are neither averaged nor ranked together" in lines[-1]
 
 
 def test_sparsities_are_those_with_two_rows_of_the_same_denominator(run, tmp_path):
