@@ -53,6 +53,15 @@ def sentence(runs: pd.DataFrame) -> str:
     return f"{text}, so masks, topology and predictions are missing."
 
 
+def share(runs: pd.DataFrame) -> str:
+    """Return the sentence below a figure or a table without marks; "" if no run is the row of a results table."""
+    rows = runs[~runs["has_files"]]
+    if rows.empty:
+        return ""
+    which = "All runs are rows" if len(rows) == len(runs) else f"{len(rows):,} of {len(runs):,} runs are rows"
+    return f"{which} of {_listed(rows['source'])}, which {_absent(rows)}."
+
+
 def counted_rows(runs: pd.DataFrame) -> str:
     """Return how many of the runs are rows of results tables; "" if none is."""
     rows = runs[~runs["has_files"]]

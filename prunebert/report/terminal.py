@@ -45,7 +45,7 @@ def show_scores(runs: pd.DataFrame, wide: bool = False) -> None:
                 values = [value and value + end for value, end in zip(values, ends, strict=True)]
             columns.append(Column(f"{sparsity:g}", values, number=True, rank=max(1, rank + len(texts.columns) - index)))
         table.show(columns, wide=wide, more="--wide and the page show all")
-        if marked:
+        if marked or (runs["has_files"].any() and not table_runs["has_files"].any()):
             table.say_wrapped(origin.note(table_runs), "")
     if len(groups) > MAX_TABLES:
         say(f"{counted(len(groups) - MAX_TABLES, 'more table')} on the page")

@@ -60,12 +60,13 @@ class Grid:
     columns: Sequence[Column]
     rows: Sequence[Row]
     remarks: Sequence[str] = ()  # sentences that belong to the table and that a caption has no room for
+    origin: str = ""  # which of its runs are not at hand, see `origin.share`
 
     @property
     def marks(self) -> list[str]:
-        """Return the sentences that explain the marks which occur."""
+        """Return the sentences that explain the marks which occur, then the origin."""
         found = {cell.mark for row in self.rows for cell in row.cells}
-        return [text for mark, text in MARKS.items() if mark in found]
+        return [text for mark, text in MARKS.items() if mark in found] + [self.origin] * bool(self.origin)
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def to_latex(grid: Grid, style: Style, label: str) -> str:
         shown = [Row(row.name, row.setting, [row.cells[index] for index in indices], row.notes) for row in rows]
         is_split = len(parts) > 1
         caption = f"{grid.caption} Part {part} of {len(parts)}." if is_split else grid.caption
-        piece = Grid(grid.name, caption, columns, shown, grid.remarks if part == 1 else ())
+        piece = Grid(grid.name, caption, columns, shown, grid.remarks if part == 1 else (), grid.origin)
         texts.append(_table(piece, style, layout, f"{label}-{part}" if is_split else label))
     return "\n".join(texts)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from prunebert.report import cells
+from prunebert.report import cells, origin
 from prunebert.report.export.grid import (
     MISSING,
     NO_SCORE,
@@ -56,7 +56,7 @@ def by_sparsity(runs: pd.DataFrame, metric: str, form: Form) -> Grid:
             line.append(form.score(cell.mean, cell.sd, cell.n, metric, cell.mark or "") if cell else NO_SCORE)
         rows.append(Row(*names[label], line, (*denominator_notes.get(label, ()), *notes)))
     caption = f"{_unit([metric], form)} on {name}, by sparsity{_of(of)}. {_spread(rows)}{seeds_text}."
-    return Grid(f"{name} {metric}", caption, [score_column(f"{s:g}") for s in sparsities], rows)
+    return Grid(f"{name} {metric}", caption, [score_column(f"{s:g}") for s in sparsities], rows, (), origin.share(runs))
 
 
 def by_task(ranking: Ranking, runs: pd.DataFrame, form: Form) -> Grid:
@@ -93,7 +93,8 @@ def by_task(ranking: Ranking, runs: pd.DataFrame, form: Form) -> Grid:
     name = f"tasks {shared} {ranking.sparsity:g}"
     ranked = any(row.mean_rank is not None for row in ranking.rows)
     caption += " Rank: mean over tasks." if ranked else " There is no mean rank." if len(ranking.tables) > 1 else ""
-    return Grid(name, caption, columns, rows, ranking.sentences)
+    shown = runs[runs["table"].isin(ranking.tables) & runs["sparsity"].isin([0, ranking.sparsity])]
+    return Grid(name, caption, columns, rows, ranking.sentences, origin.share(shown))
 
 
 def by_task_and_sparsity(rankings: Sequence[Ranking], runs: pd.DataFrame, form: Form) -> Grid:
@@ -112,7 +113,8 @@ def by_task_and_sparsity(rankings: Sequence[Ranking], runs: pd.DataFrame, form: 
             line = [Cell(f"{sparsity:g}", numbers=(sparsity,))]
             line += [by_title.get(title, NO_SCORE) for title in titles]
             rows.append(Row(row.name, row.setting, [*line, *row.cells[-2:]], row.notes))
-    return Grid("tasks", " ".join(dict.fromkeys(grid.caption for grid in grids)), columns, rows)
+    caption = " ".join(dict.fromkeys(grid.caption for grid in grids))
+    return Grid("tasks", caption, columns, rows, (), origin.share(runs))
 
 
 def of_differences(gaps: pd.DataFrame, runs: pd.DataFrame, form: Form) -> list[Grid]:
@@ -141,7 +143,9 @@ def of_differences(gaps: pd.DataFrame, runs: pd.DataFrame, form: Form) -> list[G
             rows.append(Row(*names[gap["label"]], line, (*against, *other, *notes)))
         caption = f"{_unit([metric], form)} on {table}: the difference to {usual}. {seeds_text}. "
         caption += "The p-values are corrected by Holm's method, over both tests, all baselines and all sparsities."
-        grids.append(_without_empty(Grid(f"{table} difference to {baseline}", caption, columns, rows)))
+        grids.append(
+            _without_empty(Grid(f"{table} difference to {baseline}", caption, columns, rows, (), origin.share(runs)))
+        )
     return grids
 
 
@@ -154,7 +158,7 @@ def _without_empty(grid: Grid) -> Grid:
     for k in dropped:
         reasons = sorted({note for row in grid.rows for note in row.cells[k].notes})
         caption += f" No {grid.columns[k].title}: {'; '.join(reasons)}." if reasons else ""
-    return Grid(grid.name, caption, [grid.columns[k] for k in kept], rows, grid.remarks)
+    return Grid(grid.name, caption, [grid.columns[k] for k in kept], rows, grid.remarks, grid.origin)
 
 
 def is_reference(row: RankedRow) -> bool:

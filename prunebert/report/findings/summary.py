@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from prunebert import __version__
-from prunebert.report import folder
+from prunebert.report import folder, origin
 from prunebert.report.export import scores
 from prunebert.report.export.grid import Form
 from prunebert.report.export.plain import to_markdown
@@ -25,6 +27,7 @@ def document(results: Results, figure: str) -> str:
     """
     lead = text.markdown(text.word(study.sentence(results.runs), LONGEST))
     parts = [NOTE, "# What these runs show", f"{lead} Written by prunebert {__version__}."]
+    parts += [text.markdown(text.word(note, LONGEST))] if (note := origin.sentence(results.runs)) else []
     parts += [f"![Score against sparsity](figures/{figure}.png)"] if figure else []
     if found := findings(results):
         parts += ["## What was found", found]
@@ -47,6 +50,8 @@ def limitations(results: Results) -> str:
 def table(results: Results) -> str:
     """Return the table of scores in Markdown; "" of runs that may not be compared.
 
+    A sentence below it says which runs are not at hand. If none is, the document begins with this.
+
     One task gives the table method × sparsity. Several give methods × tasks at the main sparsity, or of several tasks
     where nothing was pruned a table for each.
     """
@@ -55,8 +60,11 @@ def table(results: Results) -> str:
     form = Form()
     if len(results.tables) > 1 and results.sparsity is not None:
         main = results.main or ranking.rank(results.runs, results.sparsity)
-        return to_markdown(scores.by_task(main, results.runs, form))
-    grids = [scores.by_sparsity(runs, str(runs["metric"].iloc[0]), form) for _, runs in results.tables]
+        grids = [scores.by_task(main, results.runs, form)]
+    else:
+        grids = [scores.by_sparsity(runs, str(runs["metric"].iloc[0]), form) for _, runs in results.tables]
+    if origin.sentence(results.runs):
+        grids = [replace(grid, origin="") for grid in grids]
     return "\n\n".join(map(to_markdown, grids))
 
 

@@ -7,6 +7,7 @@ from functools import partial
 import pandas as pd
 
 from prunebert.errors import visible
+from prunebert.report import origin
 from prunebert.report.figures import forest
 from prunebert.report.page import tables
 from prunebert.report.page.drawings import Draw, drawing
@@ -42,6 +43,7 @@ def _forest(asked: Study, position: int, baseline: str, draw: Draw) -> Part:
     def figure(compared: pd.DataFrame, where: str) -> Part:
         caption = f"{name}{where}: {metric} minus that of {baseline}, the mean over the common seeds, with 95 % "
         caption += "intervals. The p-values are corrected together by Holm's method."
+        caption += f" {share}" if (share := origin.share(runs)) else ""
         drawn = partial(forest.draw_forest, compared, table=name, metric=metric, baseline=baseline)
         return Part(
             where.removeprefix(" at "), figure=draw(drawing(f"forest {name} {baseline}{where}", caption, drawn))

@@ -8,7 +8,7 @@ from functools import partial
 import pandas as pd
 
 from prunebert.errors import visible
-from prunebert.report import cells
+from prunebert.report import cells, origin
 from prunebert.report.figures import curves
 from prunebert.report.figures.style import Drawing
 from prunebert.report.page.drawings import Draw, drawing
@@ -55,4 +55,5 @@ def figure(name: str, runs: pd.DataFrame) -> Drawing:
         metric=brief(visible(metric), 60),
         constant_score=constant_score,
     )
-    return drawing(f"score {name}", caption + (POINTS if len(points) else ""), curve)
+    share = origin.share(runs)
+    return drawing(f"score {name}", caption + (POINTS if len(points) else "") + (f" {share}" if share else ""), curve)
