@@ -90,17 +90,15 @@ def _impossible_scores(row: dict[str, Any]) -> Iterator[str]:
 def _contradictions(row: dict[str, Any], measured: float | None) -> Iterator[str]:
     """Yield each number that is in the row twice, with two values; then the method and the budget."""
     metric, command = row["metric"], row["command"]
-    if metric not in row["metrics"]:
+    if _named(row, "metrics", metric) is None:
         yield f"metric is {_shown(metric)}, but it has no metrics.{_shown(metric)}"
-    pairs = [("score", row["score"], f"metrics.{metric}", row["metrics"].get(metric))]
-    constant = dict(_pairs(row, "majority")).get(metric)
+    pairs = [("score", row["score"], f"metrics.{metric}", _named(row, "metrics", metric))]
+    constant = _named(row, "majority", metric)
     pairs.append(("majority_score", row.get("majority_score"), f"majority.{metric}", constant))
     for key, found in _evaluations(row):
         own = str(found.get("metric"))
         for name, group in (("score", "metrics"), ("constant", "constants")):
-            pairs.append(
-                (f"{key}.{name}", found.get(name), f"{key}.{group}.{own}", dict(_pairs(found, group)).get(own))
-            )
+            pairs.append((f"{key}.{name}", found.get(name), f"{key}.{group}.{own}", _named(found, group, own)))
     pairs.append(("seed", row["seed"], "seed in its command", _given(command, "seed")))
     if row["sparsity"] > 0 and not {"prunable", "sparsity"}.isdisjoint(row["settings"]):  # others remove nothing
         pairs.append(("sparsity", row["sparsity"], "sparsity in its command", _given(command, "sparsity")))
@@ -150,6 +148,14 @@ def _rows(row: dict[str, Any]) -> int:
 def _pairs(row: dict[str, Any], group: str) -> list[tuple[str, Any]]:
     values = row.get(group)
     return list(values.items()) if isinstance(values, dict) else []
+
+
+def _named(row: dict[str, Any], group: str, name: str) -> Any:
+    """Return the value of a metric in a group of the row; None if it has none. A dot in its name made groups of it."""
+    values: Any = row.get(group)
+    for part in name.split("."):
+        values = values.get(part) if isinstance(values, dict) else None
+    return values
 
 
 def _shown(value: Any) -> str:

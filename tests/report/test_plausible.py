@@ -94,6 +94,7 @@ RIGHT = {
     "spaces around names": {"method": " magnitude ", "task": "toy ", "metric": " accuracy"},
     "a budget with overrides": {"fit": "quick, steps=9", "command": "prunebert fit=quick fit.steps=9"},
     "a method in a folder": {"method": "mine/pruner", "command": "prunebert method=mine/pruner"},
+    "a metric with a dot": {"metric": "rouge.l", "score": 0.3, "metrics.rouge.l": 0.3, "majority_score": 0.1},
     "one more metric": {"metrics.f1": None, "metrics.mine": 77.5},
 }
 
