@@ -14,7 +14,7 @@ from prunebert.errors import BadInput, describe_os_error
 from prunebert.report import executions, facts, namesakes, rows, table_files, table_rows, topologies, variants
 from prunebert.report.executions import Repeat
 from prunebert.report.statistics import elsewhere
-from prunebert.report.trouble import Trouble, location, mixed, off_target, scores_only
+from prunebert.report.trouble import Trouble, constant_baselines, location, mixed, off_target, scores_only
 from prunebert.runs import artifacts, discover, evaluations, reading, seal
 from prunebert.runs import sweep as runs_sweep
 from prunebert.system.console import short
@@ -88,7 +88,7 @@ def collect(roots: Iterable[Path], replaced: Collection[Path] = ()) -> Collected
         troubles += [Trouble("missing", short(sweep), cell) for cell in runs_sweep.missing(sweep, started, recorded)]
     runs = variants.add_labels(pd.DataFrame(settled.results))
     runs, older = _newest(runs)
-    troubles += older + scores_only(runs) + off_target(runs) + mixed(runs)
+    troubles += older + scores_only(runs) + off_target(runs) + mixed(runs) + constant_baselines(runs)
     troubles += namesakes.troubles(runs[~runs["row"].map(lambda row: bool(row.get("tuning")))])
     found = [*tables.values()]
     return Collected(runs, troubles, len(settled.results), found, settled.repeats, settled.agreeing, identities)

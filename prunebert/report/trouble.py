@@ -69,3 +69,20 @@ def mixed(runs: pd.DataFrame) -> list[Trouble]:
         shown = ", ".join(values[:MAX_VALUES])
         troubles.append(Trouble("mixed", where, f"the seeds of a cell ran on different {name}: {shown}{more}"))
     return troubles
+
+
+def constant_baselines(runs: pd.DataFrame) -> list[Trouble]:
+    """Return a trouble for each table whose runs have different scores of the constant baseline; one of them is shown.
+
+    It comes from training labels, so runs on other training rows may have another one. So may an edited table.
+    """
+    troubles = []
+    for table, scores in runs.groupby("table", sort=False)["majority_score"]:
+        values = sorted({round(float(score), 9) for score in scores.dropna()})
+        if len(values) > 1:
+            shown = ", ".join(f"{value:.4f}" for value in values[:MAX_VALUES])
+            more = f" and {len(values) - MAX_VALUES:,} more" if len(values) > MAX_VALUES else ""
+            reason = f"the runs have different scores of the constant baseline: {shown}{more}; "
+            reason += f"the report compares with {scores.dropna().iloc[0]:.4f}"
+            troubles.append(Trouble("several baselines", str(table), reason))
+    return troubles

@@ -70,3 +70,14 @@ def test_of_many_commits_five_are_named():
 
 def test_runs_without_any_of_these_have_no_trouble():
     assert mixed(table(label=["a", "b"])) == off_target(table(label=["a", "b"])) == []
+
+
+def test_different_scores_of_the_constant_baseline_in_one_table_are_named(run, tmp_path):
+    run("a", seed=0, majority_score=0.5)
+    run("b", seed=1, majority_score=0.5 + 1e-12)
+    run("c", task="other", majority_score=0.7)
+    assert collect([tmp_path]).troubles == []
+    run("d", seed=2, majority_score=0.9)
+    (trouble,) = collect([tmp_path]).troubles
+    assert (trouble.kind, trouble.location) == ("several baselines", "toy, bert-base-uncased")
+    assert trouble.reason.endswith("baseline: 0.5000, 0.9000; the report compares with 0.5000")

@@ -197,7 +197,7 @@ def test_runs_on_two_heads_or_configurations_of_one_encoder_are_not_averaged(run
     ]
     run("relu", "magnitude", weights_hash="w", heads_hash=None, architecture={"hidden_act": "relu"})
     collected = collect([tmp_path])
-    assert not collected.troubles
+    assert [trouble.kind for trouble in collected.troubles] == ["not averaged"]
     tables = collected.runs.groupby("table").size()
     assert sorted(tables) == [1, 4] and all("hidden_act relu" in name for name in tables.index[tables == 1])
 

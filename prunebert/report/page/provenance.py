@@ -27,6 +27,7 @@ COUNTED = {  # what the first lines say of each kind of trouble; of others: "2 f
     "scores only": "Some runs have only their scores here: they come from a table, without masks and predictions.",
     "off target": "Some runs have another sparsity than was requested.",
     "not averaged": "Runs of one task and model were scored in different ways. They are not averaged together.",
+    "several baselines": "Runs of one table have different scores of the constant baseline.",
     "mixed": "Some means are over runs of different commits or devices.",
 }
 FILES = {
