@@ -34,6 +34,7 @@ def content(folders: Sequence[Path], degrees: str) -> dict[str, Any]:
         "transferred": len(study.transferred),
         **axes,
         "left_out": study.left_out,
+        "commits": dict(study.commits.most_common()),
         "rules": topology_rules.RULES,
         "answers": list(topology_answers.answers(study, degrees)),
     }

@@ -55,6 +55,7 @@ class Study:
     model: str = ""
     prunable: str = ""
     left_out: dict[str, int] = field(default_factory=dict)  # how many runs, by reason
+    commits: Counter[str] = field(default_factory=Counter)  # how many runs are of each commit
     _urns: dict[tuple[Key, Key], dict[str, Urn]] = field(default_factory=dict)
     _random: dict[tuple[Key, str], degree_null.Sampled] = field(default_factory=dict)
 
@@ -124,6 +125,7 @@ def read(folders: Sequence[Path]) -> Study:
         if row.get("tuning"):
             left_out["made to choose learning rates"] += 1
             continue
+        study.commits[str(row.get("git_commit") or "")] += 1
         if not row["sparsity"]:
             study.dense.append(row)
             continue
