@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from prunebert.errors import cut
 from prunebert.report import cell_values, plausible
+from prunebert.report.facts import EMPTY
 from prunebert.runs import identity, schema
 
 GROUPS = {*schema.REQUIRED, *schema.LATER, *schema.OPTIONAL, "checksum"} - {
@@ -77,7 +78,7 @@ def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Yield every value of a record with its dotted key, as a table would give it back. Missing values are left out."""
     for key, value in node.items():
         name = f"{path}.{key}" if path else str(key)
-        if not path and name not in GROUPS:
+        if not path and (name not in GROUPS or (name in EMPTY and not value)):
             continue
         if isinstance(value, dict):
             yield from _leaves(value, name)

@@ -52,7 +52,7 @@ def test_a_run_a_dry_run_and_every_command(damage, folder, toy, finished, cli, t
         ["method=magnitude", *words, "augment=mlm", "hydra.run.dir=run"],
         ["export", str(run), "out", "--model", str(folder)],
         ["evaluate", str(run), "--model", str(folder)],
-        ["bench", str(run), "--model", str(folder)],
+        ["bench", str(run), "--model", str(folder), "--length", "32"],
     ):
         status, printed = cli(*command)
         lines = printed.strip().splitlines()
