@@ -171,6 +171,10 @@ def _loss(results: Results) -> str:
     subject = f"{results.name(label)} loses"
     if not much:
         everywhere = f"at {little[0]}" if len(little) == 1 else f"at all {len(little)} sparsities"
+        gains = [-loss for loss in losses.values()]
+        if min(gains) >= 0.05:  # what one decimal shows
+            by = f"{min(gains):.1f}" + (f" to {max(gains):.1f}" if len(gains) > 1 else "")
+            return f"{results.name(label)} is {by} points above {results.name(dense['label'])} {everywhere}"
         return f"{subject} less than a point against {results.name(dense['label'])} {everywhere}"
     within = f"less than a point at {listed(little, most=6)}, and " if little else ""
     return f"against {results.name(dense['label'])}, {subject} {within}{ends}"

@@ -47,6 +47,12 @@ def test_one_method_is_not_ranked(results_of):
     ]
 
 
+def test_a_row_above_dense_loses_nothing(results_of):
+    rows = runs(("dense", 0.0, [0.8]), ("smp", 0.5, [0.82]), ("smp", 0.9, [0.813]))
+    assert say(results_of(rows))[1] == "`smp` is 1.3 to 2.0 points above `dense` at all 2 sparsities."
+    assert say(results_of(rows[:1] + rows[2:]))[1] == "`smp` is 1.3 points above `dense` at 0.9."
+
+
 def test_two_methods_with_one_seed_are_not_called_significant(results_of):
     found = say(results_of(runs(("magnitude", 0.9, [0.7]), ("smp", 0.9, [0.8]))))
     assert found == [
