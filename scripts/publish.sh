@@ -23,6 +23,9 @@ publish() { # publish NAME DIR: the runs below DIR, as results/NAME
 for model in tiny minilm; do
   publish "$model" "grid/$model"
   publish "${model}_tuning" "tune/$model"
+  for file in tune/"$model"/*/tuned.yaml; do
+    [ ! -e "$file" ] || cp "$file" "$root/results/${model}_tuning/$(basename "$(dirname "$file")").yaml"
+  done
   publish "${model}_budget" "budget/$model"
 done
 for budget in "$root"/results/*budget; do
