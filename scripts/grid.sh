@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Compare every method on one model, as in results/: scripts/grid.sh MODEL DATA OUT [STEP…]
 # MODEL: tiny (2 layers; encoder and word embeddings prunable) or minilm (6 layers; the encoder's matrices prunable, bf16).
-# STEP: tune, grid and budget (minilm only); default: all of the model, in this order. `scripts/publish.sh OUT` then makes
-#   results/ and the pages of it.
+# STEP: tune, grid, topology (tiny only) and budget (minilm only); default: all of the model, in this order.
+#   `scripts/publish.sh OUT` then makes results/ and the pages of it.
 #   tune     the same number of tries of each method's learning rates on SST-2, at 0.9, with seed 100, scored on held-out rows.
 #            With minilm only the methods that scripts/tuning_minilm.sh did not tune. There a method had four tries; soft
 #            movement and L0 had six, and movement eight, all on SST-2 and QQP.
 #   grid     with the tuned rates: the sparsities 0.5, 0.8, 0.9 and 0.97, seeds 0, 1 and 2
+#   topology what docs/results/topology.md needs besides: a fourth seed at 0.9, and runs on the masks of other tasks
 #   budget   score against steps: 100, 300, 1,000 and 3,000 steps at 0.9 and 0.5, beside dense and random masks
 # DATA: a folder with SST-2, STS-B and QQP in GLUE's own layout. results/ was made with the 8,999 and 1,000 rows of QQP's
 #   training set that are data/glue_pretrain in github.com/ZhengxiangShi/PowerfulPromptFT at b4ecdea (scripts/glue_10k.py).
@@ -27,7 +28,7 @@ case $model in
   tiny)
     common=(model=tiny fit=measured prunable=encoder_pooler_embeddings)
     tasks=${PRUNEBERT_TASKS:-sst2 qqp stsb} tuning_tasks=sst2 tries=0,1,2,3,4,5 lr=1e-3
-    steps=(tune grid)
+    steps=(tune grid topology)
     ;;
   minilm)
     common=(model=minilm fit=measured_minilm prunable=encoder impl.precision=bf16)
@@ -50,9 +51,10 @@ run() { # run WORD…: a sweep or a run
 }
 # Methods with the same words share a group. A group is tuned together, and has one file of tuned rates. The methods of
 # the group `before` have the rates of fit=measured_minilm.
-groups=${PRUNEBERT_METHODS:-scores both weights gmp_star sparsebert obert sparse_transfer tamt dense}
+groups=${PRUNEBERT_METHODS:-scores both weights frozen gmp_star sparsebert obert sparse_transfer tamt dense}
 declare -A methods=(
   [scores]=smp,abp,masking [both]=movement,soft_movement,l0 [weights]=random,magnitude,gmp,platon,snip,rigl,imp
+  [frozen]=magnitude
   [gmp_star]=gmp_star [sparsebert]=sparsebert [obert]=obert [sparse_transfer]=sparse_transfer [tamt]=tamt [dense]=dense
 )
 if [ "$model" = minilm ]; then
@@ -62,13 +64,14 @@ if [ "$model" = minilm ]; then
 fi
 shared=distill.shared=teachers/$model # one teacher for each task and seed
 declare -A words=(
+  [frozen]="method.keep_pretrained=true method.head=layer_mix" # what AbP's paper compares with
   [gmp_star]="distill=logits $shared" [sparsebert]=$shared [obert]=$shared
   [sparse_transfer]="$shared method.upstream=upstream/$model/\${sparsity}"
   [tamt]="method.masks=masks/$model/\${seed}-\${sparsity}"
   [before_taught]=$shared [before_tamt]="method.masks=masks/$model/\${seed}-\${sparsity}"
 )
 declare -A middle=( # the rates of the first try, for what they are the middle of
-  [scores]=method.score_lr=1e-2 [both]="method.score_lr=1e-2 fit.lr=1e-4"
+  [scores]=method.score_lr=1e-2 [both]="method.score_lr=1e-2 fit.lr=1e-4" [frozen]="fit.head_lr=3e-3"
 )
 prepare() { # prepare GROUP SPARSITIES SEEDS: the masks and networks that do not depend on the task
   local sparsity seed
@@ -117,6 +120,15 @@ for step in "${steps[@]}"; do
         done
       done
       ;;
+    topology)
+      [ "$model" = tiny ] || { echo "$usage: topology is a step of tiny" >&2 && exit 2; }
+      for task in $tasks; do
+        sweep scores abp,smp "$task" "topology/$model/$task" sparsity=0.9 seed=3
+        sweep both movement "$task" "topology/$model/$task" sparsity=0.9 seed=3
+      done
+      prunebert transfer grid/"$model"/*/scores/method-{abp,smp}_sparsity-0.9_* "task=${tasks// /,}" task.data_dir=data \
+        seed=0 --train head fit=measured "${extra_words[@]}" --out "transfer/$model" || failed=1
+      ;;
     budget)
       [ "$model" = minilm ] || { echo "$usage: budget is a step of minilm" >&2 && exit 2; }
       for count in ${PRUNEBERT_STEPS:-100 300 1000 3000}; do
@@ -127,7 +139,7 @@ for step in "${steps[@]}"; do
         sweep dense dense sst2 "budget/$model/$count" sparsity=0.0 seed=0 "fit.steps=$count"
       done
       ;;
-    *) echo "$usage: STEP is tune, grid or budget, not $step" >&2 && exit 2 ;;
+    *) echo "$usage: STEP is tune, grid, topology or budget, not $step" >&2 && exit 2 ;;
   esac
 done
 exit "$failed"
