@@ -7,6 +7,7 @@ ends it:
     <!-- results/speed summary -->         sentences: steps and memory on the CPU, ours and the alternatives'
     <!-- results/speed alternatives -->    what users would otherwise run, on the CPU
     <!-- results/speed -->                 all methods on the CPU
+    <!-- results/speed check -->           how far the rows of a model contradict each other on the CPU
     <!-- results/speed gpu -->             all methods on a GPU
 """
 
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from results_table import replace_table
+
+from prunebert.system.console import counted
 
 SPEED = Path(__file__).resolve().parents[1] / "results" / "speed"
 ALTERNATIVES = "alternatives-"  # begins the names of bench_alternatives.py's files
@@ -158,6 +161,21 @@ def summary() -> str:
     return "\n".join(lines)
 
 
+def check() -> str:
+    """Return a sentence for each model: the ratio of two steps without masks that each of its rows implies.
+
+    "÷ full fine-tuning" divided by "÷ embeddings frozen" is the step with frozen embeddings ÷ that of full fine-tuning.
+    TAMT's row is left out, because it is compared with fine-tuning on other text.
+    """
+    implied: dict[str, list[float]] = {}
+    for (model, method), ratios in sorted(ratios_of("cpu").items(), key=lambda item: MODELS.index(item[0][0])):
+        if {"by_dense", "by_frozen"} <= ratios.keys() and not method.startswith("tamt"):
+            implied.setdefault(model, []).append(ratios["by_dense"] / ratios["by_frozen"])
+    return "\n".join(
+        f"- {model}: {min(x):.2f} to {max(x):.2f} ({counted(len(x), 'row')})" for model, x in implied.items()
+    )
+
+
 def fill(page: str) -> str:
     """Return the page with each of its measured parts replaced.
 
@@ -168,6 +186,7 @@ def fill(page: str) -> str:
         "<!-- results/speed summary -->": summary,
         "<!-- results/speed alternatives -->": lambda: _with_sources(alternatives_table(), "cpu", alternatives=True),
         "<!-- results/speed -->": lambda: _with_sources(speed_table("cpu"), "cpu"),
+        "<!-- results/speed check -->": check,
         "<!-- results/speed gpu -->": lambda: _with_sources(speed_table("cuda"), "cuda"),
     }
     marks = [begin for begin in parts if begin in page]

@@ -30,7 +30,7 @@ def written(speed_table, monkeypatch, tmp_path):
 
 def test_the_page_agrees_with_the_measurements(speed_table):
     text = (ROOT / "docs/results/speed.md").read_text()
-    assert speed_table.fill(text) == text and text.count("<!-- results/speed") == 4
+    assert speed_table.fill(text) == text and text.count("<!-- results/speed") == 5
     measured = list((ROOT / "results/speed").glob("alternatives-*.json"))
     assert (speed_table.NOT_MEASURED in text) == (not measured)
 
@@ -47,6 +47,16 @@ def test_a_table_of_methods_by_hand(speed_table, written):
     assert speed_table.speed_table("cuda").splitlines()[2:] == ["| tiny | abp | 0.50 | 2.00 |"]
     with pytest.raises(ValueError, match="results/speed"):
         speed_table.fill("no marks")
+
+
+def test_rows_of_a_model_check_each_other(speed_table, written):
+    rows = [
+        {"model": "tiny", "method": m, "by_dense": a, "by_frozen": b}
+        for m, a, b in (("smp local", 0.9, 1.0), ("gmp", 1.2, 1.5))
+    ]
+    rows += [{"model": "tiny", "method": "tamt, phase 1", "by_dense": 9.0, "by_frozen": 1.0}]
+    written("times", [*rows, {"model": "minilm", "method": "gmp", "by_dense": 1.0, "by_frozen": 2.0}])
+    assert speed_table.check().splitlines() == ["- tiny: 0.80 to 0.90 (2 rows)", "- minilm: 0.50 to 0.50 (1 row)"]
 
 
 def test_a_ratio_that_two_files_have_is_refused(speed_table, written):
