@@ -24,4 +24,5 @@ for model in "${models[@]}"; do
   python scripts/bench_step.py "$model" "${rounds[@]}" --out "results/speed/$model.json"
 done
 python scripts/plot_scaling.py results/speed/{,memory-}{tiny,minilm,bert-base}.json docs/results/figures/speed/scaling.png
+python scripts/plot_alternatives.py docs/results/figures/speed/alternatives.png
 python scripts/speed_table.py docs/results/speed.md

@@ -130,3 +130,17 @@ def test_the_sentences_by_hand(speed_table, written):
         "    - prunebert: 1.00 (tiny)",
         "    - x: 2.00 (tiny)",
     ]
+
+
+def test_the_bars_are_the_ratios_of_the_alternatives(monkeypatch):
+    plot = script("plot_alternatives")
+    rows = {("smp", "prunebert"): {"tiny": {"by_dense": 0.9}}}
+    rows |= {("smp", "full sort"): {"tiny": {"by_dense": 1.6}, "minilm": {"by_dense": 2.4}}}
+    rows |= {("movement", "full sort"): {"minilm": {"by_dense": 2.5}}, ("gmp", "x"): {"tiny": {"by_dense": 9.0}}}
+    monkeypatch.setattr(plot, "alternative_rows", lambda: rows)
+    smp, movement = plot.draw().axes
+    assert [bar.get_width() for bar in smp.patches] == [0.9, 1.6, 0, 2.4]  # by model, then by way; 0: not measured
+    assert [bar.get_width() for bar in movement.patches] == [2.5]
+    monkeypatch.setattr(plot, "alternative_rows", dict)
+    with pytest.raises(ValueError, match="no file"):
+        plot.draw()
