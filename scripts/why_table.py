@@ -69,16 +69,23 @@ def section(page: str, mark: str) -> tuple[str, list[str], str]:
 
 def first_cut_table(log: str) -> str:
     """Return a row per ranking and a column per fraction removed, of the losses in a run.log."""
-    table: dict[str, dict[str, str]] = {}
-    for line in log.splitlines():
-        if match := LOSSES.search(line):
-            table[match[1]] = dict(pair.split(":") for pair in match[2].split())
-    if not table:
-        raise ValueError("the log has no losses of a first cut")
+    table = losses(log)
     fractions = list(next(iter(table.values())))
     rows = [["removed first", *(f"{100 * float(s):g} %" for s in fractions)], ["---"] * (len(fractions) + 1)]
-    rows += [[name, *(losses[s] for s in fractions)] for name, losses in table.items()]
+    rows += [[name, *(values[s] for s in fractions)] for name, values in table.items()]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def losses(log: str) -> dict[str, dict[str, str]]:
+    """Return the losses in a run.log by ranking and fraction removed, as they are written there.
+
+    Raises:
+        ValueError: there are none.
+    """
+    matches = [match for line in log.splitlines() if (match := LOSSES.search(line))]
+    if not matches:
+        raise ValueError("the log has no losses of a first cut")
+    return {match[1]: dict(pair.split(":") for pair in match[2].split()) for match in matches}
 
 
 def order_table(here: pd.DataFrame, minilm: pd.DataFrame) -> str:
