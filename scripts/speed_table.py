@@ -37,6 +37,7 @@ COLUMNS = {
     "memory ÷ full fine-tuning": "memory",
 }
 TRAINED = {"smp": "scores (SMP-L)", "movement": "scores and weights (movement)", "gmp": "weights (GMP)"}
+TWICE = {"smp": "smp local", "movement": "movement", "gmp": "gmp"}  # names in alternatives-*.json and the other files
 NOT_MEASURED = "These steps have not been measured yet."
 Ratios = dict[tuple[str, str], dict[str, float]]  # by model and method
 
@@ -162,18 +163,28 @@ def summary() -> str:
 
 
 def check() -> str:
-    """Return a sentence for each model: the ratio of two steps without masks that each of its rows implies.
+    """Return how far the measurements agree: a line for each model, and one on the steps that were measured twice.
 
+    A model's line has the ratio of two steps without masks that each of its rows implies:
     "÷ full fine-tuning" divided by "÷ embeddings frozen" is the step with frozen embeddings ÷ that of full fine-tuning.
     TAMT's row is left out, because it is compared with fine-tuning on other text.
     """
     implied: dict[str, list[float]] = {}
-    for (model, method), ratios in sorted(ratios_of("cpu").items(), key=lambda item: MODELS.index(item[0][0])):
+    measured = ratios_of("cpu")
+    for (model, method), ratios in sorted(measured.items(), key=lambda item: MODELS.index(item[0][0])):
         if {"by_dense", "by_frozen"} <= ratios.keys() and not method.startswith("tamt"):
             implied.setdefault(model, []).append(ratios["by_dense"] / ratios["by_frozen"])
-    return "\n".join(
-        f"- {model}: {min(x):.2f} to {max(x):.2f} ({counted(len(x), 'row')})" for model, x in implied.items()
-    )
+    lines = [f"- {model}: {min(x):.2f} to {max(x):.2f} ({counted(len(x), 'row')})." for model, x in implied.items()]
+    again = {
+        (model, TWICE[method]): row["by_dense"]
+        for (method, way), by_model in alternative_rows().items()
+        for model, row in by_model.items()
+        if way == "prunebert"
+    }
+    gaps = [abs(measured[key]["by_dense"] - ratio) for key, ratio in again.items() if key in measured]
+    if gaps:
+        lines.append(f"- The {counted(len(gaps), 'step')} that both tables have differ by at most {max(gaps):.2f}.")
+    return "\n".join(lines)
 
 
 def fill(page: str) -> str:

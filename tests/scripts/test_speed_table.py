@@ -56,7 +56,11 @@ def test_rows_of_a_model_check_each_other(speed_table, written):
     ]
     rows += [{"model": "tiny", "method": "tamt, phase 1", "by_dense": 9.0, "by_frozen": 1.0}]
     written("times", [*rows, {"model": "minilm", "method": "gmp", "by_dense": 1.0, "by_frozen": 2.0}])
-    assert speed_table.check().splitlines() == ["- tiny: 0.80 to 0.90 (2 rows)", "- minilm: 0.50 to 0.50 (1 row)"]
+    lines = ["- tiny: 0.80 to 0.90 (2 rows).", "- minilm: 0.50 to 0.50 (1 row)."]
+    assert speed_table.check().splitlines() == lines
+    again = {"model": "tiny", "way": "prunebert"}
+    written("alternatives-tiny", [again | {"method": m, "by_dense": x} for m, x in (("smp", 0.93), ("gmp", 1.14))])
+    assert speed_table.check().splitlines() == [*lines, "- The 2 steps that both tables have differ by at most 0.06."]
 
 
 def test_a_ratio_that_two_files_have_is_refused(speed_table, written):
