@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Run the runs of results/minilm: scripts/measured_minilm.sh DATA OUT
-# They compare every method on the 6-layer model: eight tasks, four sparsities, three seeds (dense: five). These are about
-# 1,300 runs for a GPU. Started again, the script continues. `scripts/measured.sh DATA OUT report` makes results/minilm
-# from OUT/runs/minilm.
+# Run the runs of results/minilm_eight_tasks: scripts/measured_minilm.sh DATA OUT
+# They compare eleven methods on the 6-layer model: eight tasks, four sparsities, three seeds (dense: five). These are about
+# 1,300 runs for a GPU. Started again, the script continues. `prunebert report OUT/runs/minilm` makes their
+# table.
 # DATA: a folder with glue/{SST-2,STS-B,MRPC,RTE,CoLA} in GLUE's own layout and glue-10k/{QQP,QNLI,MNLI}/{train,dev}.json.
-#   measured.sh lists the sources.
+#   scripts/grid.sh says where those come from.
 # PRUNEBERT_BESIDE=36: the number of runs at once on one GPU; without it, one per core. Its memory must hold them, at about
 #   1.5 GB each. NVIDIA's MPS lets their kernels run concurrently.
 # PRUNEBERT_WORDS="impl=cuda": further words for prunebert.

@@ -1,7 +1,7 @@
 """Plot score against the number of steps: scripts/plot_steps.py results/budget OUT.png
 
-There is a panel for each task and sparsity of the folder. Runs of the main results with the same seed are added where
-they belong to it (results_table.py). Runs that keep the pretrained weights (keep_pretrained=true) are left out.
+There is a panel for each task, sparsity and seed of the folder. Runs that keep the pretrained weights
+(keep_pretrained=true) are left out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import sys
 import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from results_table import total_steps, with_main
+from results_files import read
+from results_rows import COLUMNS, STEP_COLUMNS, total_steps
 
 from prunebert.drawing.methods import METHODS
 from prunebert.drawing.theme import LIGHT
@@ -20,15 +21,13 @@ PANEL = (3.6, 3.4)  # inches
 LEGEND = 1.6  # inches
 
 
-def draw(runs: pd.DataFrame, main_runs: pd.DataFrame) -> Figure:
+def draw(runs: pd.DataFrame) -> Figure:
     """Return a figure with a line for each method and a point for each number of steps.
 
     Args:
         runs: runs with several numbers of steps; they determine tasks, sparsities and seeds.
-        main_runs: further runs, of which those of the same tasks, sparsities and seeds are drawn.
     """
     cells = runs[runs["sparsity"] > 0].groupby(["task", "sparsity", "seed"]).size().index
-    runs = pd.concat([runs, main_runs], ignore_index=True)
     runs = runs[runs["settings.keep_pretrained"].astype(str) != "True"]
     runs = runs.assign(steps=total_steps(runs))
     figure = Figure(figsize=(PANEL[0] * len(cells) + LEGEND, PANEL[1]), layout="constrained")
@@ -58,7 +57,7 @@ def main() -> None:
     if len(sys.argv) != 3:
         raise SystemExit(__doc__)
     with rc_context(LIGHT.rc()):
-        draw(*with_main(sys.argv[1])).savefig(sys.argv[2], dpi=150)
+        draw(read(sys.argv[1], [*COLUMNS, *STEP_COLUMNS])).savefig(sys.argv[2], dpi=150)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Run the sweeps that chose the learning rates of conf/exceptions/method_fit/measured_minilm: scripts/tuning_minilm.sh DATA OUT
 # DATA: a folder with SST-2 and QQP in GLUE's own layout.
-# As in scripts/tuning.sh, runs are on SST-2 and QQP at 0.9. They are scored on held-out training rows, never on the
+# Runs are on SST-2 and QQP at 0.9. They are scored on held-out training rows, never on the
 # evaluation data, and use a seed that is reported nowhere else. Every method has four values; if both scores and weights
 # are trained, three by two. TAMT's masks, AbP's head and the teachers were not tuned.
 # PRUNEBERT_BESIDE=1: start all sweeps at once, on a machine that can run many (PRUNEBERT_WORDS="impl=cuda hydra.launcher.n_jobs=3").
