@@ -99,8 +99,10 @@ def _verdict(results: Results, leader: str, rivals: int) -> str:
         row = next(row for row in results.main.rows if row.label == leader)
         entries: list[Entry] = [row.cells[table] for table in tables if table in row.cells]
         separated = sum(entry.mark == marks.BEST for entry in entries)
-        where = f"{separated} of {counted(len(tables), 'task')}" if separated else f"none of the {len(tables)} tasks"
-        return f"; the tests (over seeds, else over examples) separate it from every other row on {where}"
+        tests = "the tests (over seeds, else over examples)"
+        if not separated:
+            return f"; on no task do {tests} separate it from every other row"
+        return f"; {tests} separate it from every other row on {separated} of {counted(len(tables), 'task')}"
     runs = results.runs[results.runs["table"] == tables[0]]
     rows = set(results.ranked(results.sparsity or 0)["label"]) - {leader}
     found = [mark for (label, s), mark in marks.marks_of(runs).items() if label in rows and s == results.sparsity]

@@ -117,6 +117,17 @@ def test_a_failed_method_on_several_tasks_is_counted(results_of):
     )
 
 
+def test_a_lead_that_no_task_confirms(results_of):
+    rows = [
+        row
+        for task in ("a", "b")
+        for row in runs(("gmp", 0.9, [0.7, 0.74, 0.66]), ("smp", 0.9, [0.69, 0.75, 0.68]), task=task)
+    ]
+    assert say(results_of(rows))[0].endswith(
+        "; on no task do the tests (over seeds, else over examples) separate it from every other row."
+    )
+
+
 def test_of_different_metrics_only_the_commonest_is_averaged(results_of):
     rows = [
         row
