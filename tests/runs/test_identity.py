@@ -144,7 +144,7 @@ RECORDED = {  # by the last version whose modules all lay in one folder
     "method=tamt task=squad fit=quick": "59958da6c5aace3de69818a9e6a7dbde",
     "method=tamt task=squad fit=quick model=bert-base": "e6b34e97c99e45b60e01e3bde752787f",
     "method=sparsebert task=qqp fit=paper task.padding=longest": "e523827efeff226634c0da5eb8c4af76",
-    "task=rotten_tomatoes fit=measured prunable=encoder_pooler_embeddings "
+    "task=rotten_tomatoes fit=measured fit.lr=1e-4 prunable=encoder_pooler_embeddings "  # its rate of that time
     "augment=mlm": "6a03d480cffb2ad86e053c4e9f3f636c",
     "method=random method.keep_pretrained=true task=rte fit=paper": "4eefa89b047a4abdda3d1091a73a9145",
     "method=abp task=mrpc distill=logits seed=3 fit=paper": "ab3f29e665de666b2151e2ab935e5221",
