@@ -24,6 +24,7 @@ from prunebert.report.table_names import digest, group
 from prunebert.runs import discover
 from prunebert.settings import former, signature
 
+MASK_SOURCES = ("masks", "upstream")  # settings that name a run whose masks, and so whose sparsity, a run has
 METHOD_ORDER = (
     *(
         "dense",
@@ -98,9 +99,21 @@ def settings(row: dict[str, Any]) -> dict[str, str]:
             continue
         if isinstance(value, str):  # the path of another run, which has the same sparsity and seed
             value = value.replace(f"seed={seed}", "seed=*").replace(f"sparsity={sparsity:g}", "sparsity=*")
+            if name in MASK_SOURCES:
+                value = _without_cell(value, seed, sparsity)
         value = parse_cell(value)
         settings[key] = value if isinstance(value, str) else json.dumps(value)
     return settings
+
+
+def _without_cell(path: str, seed: int, sparsity: float) -> str:
+    """Return a path with `*` for each folder that is called like the run's sparsity, or like its seed and sparsity.
+
+    The path is that of a run whose masks this run has, so both have one sparsity: masks/0-0.9 becomes masks/*, and
+    upstream/0.9/final becomes upstream/*/final.
+    """
+    own = {f"{sparsity:g}", f"{seed}-{sparsity:g}", f"{sparsity:g}-{seed}"}
+    return "/".join("*" if folder in own else folder for folder in path.split("/"))
 
 
 def complete(node: Any) -> Any:
