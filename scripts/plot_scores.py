@@ -1,6 +1,6 @@
 """Draw the README's picture: mean accuracy against the fraction of weights removed, once for each theme.
 
-python scripts/plot_scores.py results/main docs/images
+python scripts/plot_scores.py results/tiny docs/images
 
 Writes score-light.png and score-dark.png. A point is the mean over tasks of each task's mean over seeds, as in the
 table of docs/results/scores.md. Tasks with another metric than accuracy are left out.
@@ -19,14 +19,13 @@ from matplotlib.pyplot import rc_context
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 from PIL import Image
 from results_files import read
-from results_table import COLUMNS, short_labels
+from results_rows import COLUMNS, SHOWN, row_names
 
 from prunebert.drawing.methods import METHODS
 from prunebert.drawing.theme import DARK, LIGHT, Theme
 from prunebert.report.figures.scales import sparsity_axis
 
 METRIC = "accuracy"
-SHOWN = ("smp", "movement", "gmp", "magnitude", "random")
 NAMES = {"smp": "SMP", "gmp": "GMP"}
 SIZE = (7.0, 3.7)  # inches
 COLOURS = 64
@@ -42,7 +41,7 @@ def points(runs: pd.DataFrame) -> pd.DataFrame:
         ValueError: a method did not run on every task at every sparsity.
     """
     runs = runs[runs["metric"] == METRIC]
-    runs = runs.assign(label=short_labels(runs["label"]))
+    runs = runs.assign(label=row_names(runs))
     runs = runs[runs["label"].isin(("dense", *SHOWN))]
     means = runs.groupby(["label", "sparsity", "task"])["score"].mean().unstack("task")
     if means.isna().any(axis=None):

@@ -55,13 +55,14 @@ def fill(page: str) -> str:
 
 @cache
 def read(name: str) -> Results:
-    """Return the runs of results/NAME with their rankings and tests.
+    """Return the runs of results/NAME with their rankings and tests, and those that chose the rates (NAME_tuning).
 
     Raises:
         ValueError: there are no rows of runs.
     """
+    tuning = RESULTS / f"{name}_tuning"
     try:
-        return results.of(collect([RESULTS / name]))
+        return results.of(collect([RESULTS / name, *([tuning] if tuning.is_dir() else [])]))
     except BadInput as error:
         raise ValueError(f"results/{name}: there are no rows of runs") from error
 
@@ -72,5 +73,5 @@ if __name__ == "__main__":
     for page_file in map(Path, sys.argv[1:]):
         before = page_file.read_text("utf-8")
         if not MARK.search(before):
-            sys.exit(f"{page_file}: there is no mark such as <!-- results/main findings -->")
+            sys.exit(f"{page_file}: there is no mark such as <!-- results/tiny findings -->")
         page_file.write_text(fill(before), "utf-8")

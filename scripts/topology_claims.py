@@ -32,6 +32,7 @@ def content(folders: Sequence[Path], degrees: str) -> dict[str, Any]:
         "prunable": study.prunable,
         "runs": len(study.runs),
         "transferred": len(study.transferred),
+        "dense": len(study.dense),
         **axes,
         "left_out": study.left_out,
         "commits": dict(study.commits.most_common()),

@@ -62,6 +62,7 @@ def runs(content: Mapping[str, Any], _: Sequence[Mapping[str, Any]]) -> str:
     left_out = "; ".join(f"{count} {reason}" for reason, count in content["left_out"].items())
     rows = [("model", content["model"]), ("prunable weights", content["prunable"]), *lists.items()]
     rows += [("runs", content["runs"]), ("runs on the masks of others", content["transferred"])]
+    rows += [("runs that removed nothing", content["dense"])]
     rows += [("left out", left_out or "none")]
     commits = (f"`{commit[:7] or 'unknown'}` ({count} runs)" for commit, count in content["commits"].items())
     return _table(["what", "value"], [*rows, ("commits", ", ".join(commits))])

@@ -1,6 +1,6 @@
 """Compute where the runs of a folder of results keep their weights: budget.csv and overlap.csv in it.
 
-python scripts/where_weights_stay.py results/main OUT [EARLIER]
+python scripts/where_weights_stay.py results/tiny OUT [EARLIER]
 
 OUT: the folder that the runs' directories are relative to.
 EARLIER: a folder with earlier results, budget.csv and overlap.csv, for runs whose directories are gone. An
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 from results_files import KEY, read
-from results_table import short_labels
+from results_rows import KEEP, row_names
 
 from prunebert.analysis import overlap
 from prunebert.runs import artifacts
@@ -90,9 +90,11 @@ def main(results: Path, base: Path, earlier: Path | None = None) -> None:
     Raises:
         BadInput: a run has no directory and is not in `earlier`.
     """
-    runs = read(results, [*COLUMNS, KEY])
-    runs["label"] = short_labels(runs["label"])
+    runs = read(results, [*COLUMNS, "method", KEEP, KEY])
+    runs["label"] = row_names(runs)
     runs = runs[runs["sparsity"] > 0]
+    if all((base / directory / artifacts.TOPOLOGY).is_file() for directory in runs["directory"]):
+        earlier = None  # all runs are at hand
     earlier_identities = read(earlier, [KEY])[KEY] if earlier else ()
     is_earlier = runs["identity"].isin(set(earlier_identities))
     has_masks = [(base / directory / artifacts.MASKS).is_file() for directory in runs["directory"]]

@@ -1,4 +1,4 @@
-"""Test the README's picture: what its lines show, and that the script draws it from results/main."""
+"""Test the README's picture: what its lines show, and that the script draws it from results/tiny."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ from prunebert.report.figures.style import LIGHT
 from tests.toys import script
 
 ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / "results/main"
+RESULTS = ROOT / "results/tiny"
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def runs_by_hand(plot_scores):
         rows.append((method, "c", 0.5, 0, 0.1))
     runs = pd.DataFrame(rows, columns=["label", "task", "sparsity", "seed", "score"])
     runs["metric"] = runs["task"].map({"a": "accuracy", "b": "accuracy", "c": "pearson"})
-    return runs.assign(majority_score=runs["task"].map({"a": 0.5, "b": 0.1, "c": 0.0}))
+    return runs.assign(method=runs["label"], majority_score=runs["task"].map({"a": 0.5, "b": 0.1, "c": 0.0}))
 
 
 def test_the_lines_are_means_over_tasks_of_means_over_seeds(plot_scores):

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -17,73 +16,46 @@ PAGES = ROOT / "docs/results"
 
 
 results_table, glue_10k = script("results_table"), script("glue_10k")
+TABLES = {
+    "scores": ["tiny scores", "tiny means"],
+    "papers-claims": ["tiny claims"],
+    "six-layers": [
+        *("minilm scores", "minilm means", "minilm claims", "minilm_eight_tasks scores", "minilm_eight_tasks means"),
+    ],
+    "more-steps": ["budget steps", "minilm_budget steps"],
+    "where-weights-stay": ["tiny kept", "tiny overlap", "minilm kept", "minilm overlap"],
+    "setup": ["tiny_tuning tries", "minilm_tuning tries"],
+    "speed": [
+        "speed",
+        "speed gpu",
+        "speed summary",
+        "speed alternatives",
+        "speed check",
+    ],  # tests/scripts/test_speed_table.py
+}
 
 
 @pytest.mark.parametrize(
     ("page", "name"),
-    [
-        ("scores", "main"),
-        ("papers-claims", "main"),
-        ("six-layers", "minilm"),
-        ("more-steps", "budget"),
-        ("more-steps", "minilm_budget"),
-        ("baselines", "baselines"),
-    ],
+    sorted({(page, t.split()[0]) for page, tables in TABLES.items() for t in tables if page != "speed"}),
 )
 def test_a_pages_tables_agree_with_the_results(page, name):
     text = (PAGES / f"{page}.md").read_text()
     assert results_table.fill(text, ROOT / f"results/{name}") == text
 
 
-def test_every_table_of_the_results_is_on_one_page():
+def test_the_readmes_table_agrees_with_the_results():
+    text = (ROOT / "README.md").read_text()
+    assert results_table.fill(text, ROOT / "results/tiny") == text
+
+
+def test_every_table_of_the_results_is_on_its_page():
     """A table whose mark is lost, or is on a page that no test fills, would no longer be compared."""
-    pattern = r"<!-- results/(?!\w+ (?:findings|limits|ranking|repeat) ).+? -->"  # these: test_results_pages.py
-    marks = Counter(mark for page in PAGES.glob("*.md") for mark in re.findall(pattern, page.read_text()))
-    tables = [f"{name} {table}" for name in ("main", "minilm") for table in ("scores", "means", "claims")]
-    tables += [
-        "budget steps",
-        "minilm_budget steps",
-        "speed",
-        "speed gpu",
-        "speed summary",
-        "speed alternatives",
-        "baselines scores",
-        "baselines means",
-    ]
-    assert marks == Counter(f"<!-- results/{table} -->" for table in tables)
-
-
-def significant_over_seeds(name):
-    """Read tables.tex: the differences to magnitude over three seeds, and those whose p is below 0.05."""
-    tested, found = 0, []
-    for table in (ROOT / f"results/{name}/tables.tex").read_text().split(r"\begin{table}")[1:]:
-        task = re.search(r"caption\{(.*?),", table)[1].replace("\\", "")
-        for line in table.splitlines() if "minus that of magnitude" in table else ():
-            label, *cells = line.replace("\\", "").replace("$", "").strip().split(" & ")
-            if len(cells) == 5 and cells[1] == "3":
-                tested += 1
-                switch = " (keep_pretrained=true)" if "keep_pretrained=true" in label else ""
-                if float(cells[4].strip("< ")) < 0.05:
-                    found.append([task, label.split(" (")[0] + switch, cells[0], cells[2], cells[4].strip()])
-    return tested, found
-
-
-def test_the_page_lists_what_is_significant_over_seeds():
-    tested, found = significant_over_seeds("main")
-    section = (
-        (PAGES / "papers-claims.md").read_text().partition("## What is significant over seeds")[2].split("\n## ")[0]
-    )
-    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
-    assert rows[2:] == found and tested == 240 and "240 differences" in section
-    tested, found = significant_over_seeds("minilm")
-    assert tested == 44 and [(task, method, sparsity) for task, method, sparsity, *_ in found] == [
-        ("sst2", "random (keep_pretrained=true)", "0.9"),
-        ("sst2", "random (keep_pretrained=true)", "0.97"),
-        ("sst2", "magnitude (keep_pretrained=true)", "0.97"),
-        ("sst2", "movement", "0.8"),
-        ("sst2", "movement", "0.9"),
-    ]
-    assert "five of 44 differences" in (PAGES / "six-layers.md").read_text()
+    pattern = r"<!-- results/(?!\w+ (?:findings|limits|ranking|repeat) )(.+?) -->"  # these: test_results_pages.py
+    marks = {page.stem: re.findall(pattern, page.read_text()) for page in PAGES.glob("*.md")}
+    assert {page: sorted(found) for page, found in marks.items() if found} == {
+        page: sorted(tables) for page, tables in TABLES.items()
+    }
 
 
 def test_every_figure_of_a_page_exists():
@@ -92,22 +64,6 @@ def test_every_figure_of_a_page_exists():
     ]
     assert len(images) > 10
     assert [(page.name, name) for page, name in images if not (PAGES / name).is_file()] == []
-
-
-def test_claims_by_hand():
-    rows = [("smp", 0.9, 0, 0.7), ("smp", 0.9, 1, 0.6), ("soft_movement", 0.9, 0, 0.5), ("soft_movement", 0.9, 1, 0.61)]
-    rows += [("sparsebert", 0.5, 0, 0.7), ("sparsebert", 0.9, 0, 0.7), ("dense", 0.0, 0, 0.8), ("dense", 0.0, 3, 0.9)]
-    runs = pd.DataFrame(rows, columns=["label", "sparsity", "seed", "score"]).assign(task="a", majority_score=0.496)
-    other = runs[runs["label"].isin(["smp", "soft_movement"])].assign(task="b", score=lambda r: r["score"] + r["seed"])
-    other.loc[other["label"] == "smp", "score"] += 0.1
-    other["majority_score"] = 0.45
-    assert results_table.claims_table(pd.concat([runs, other])).splitlines() == [
-        "| score above | sparsity | a | b | tasks in which it holds | pairs of runs |",
-        "| --- | --- | --- | --- | --- | --- |",
-        "| smp over soft_movement | 0.9 | +9.5 † | +19.5 | 2 of 2 | 3 of 4 |",
-        "| sparsebert over dense | 0.5 | -10.0 |  | 0 of 1 | 0 of 1 |",
-        "| sparsebert over dense | 0.9 | -10.0 |  | 0 of 1 | 0 of 1 |",
-    ]
 
 
 def test_the_tables_of_scores_by_hand():
@@ -157,8 +113,8 @@ def test_runs_of_a_method_with_other_settings_elsewhere_are_one_row():
     rows = [("sparse_transfer (upstream=0.5)", 0.5), ("sparse_transfer (upstream=0.9)", 0.9), ("smp (a=1)", 0.5)]
     runs = pd.DataFrame(rows, columns=["label", "sparsity"]).assign(task="a", seed=0)
     runs["method"] = runs["label"].str.partition(" ")[0]
-    assert results_table.row_names(runs).tolist() == ["sparse_transfer", "sparse_transfer", "smp"]
-    assert results_table.row_names(runs.assign(sparsity=0.5)).tolist()[:2] == [label for label, _ in rows[:2]]
+    assert script("results_rows").row_names(runs).tolist() == ["sparse_transfer", "sparse_transfer", "smp"]
+    assert script("results_rows").row_names(runs.assign(sparsity=0.5)).tolist()[:2] == [label for label, _ in rows[:2]]
 
 
 def test_only_the_text_between_the_marks_changes():
@@ -176,22 +132,21 @@ def test_only_the_text_between_the_marks_changes():
 
 
 def test_steps_by_hand():
-    """Main's runs of the same seed, with 300 steps, stand among the others. IMP's three rounds of 30 count as 90."""
+    """IMP's three rounds of 30 count as 90. Runs of another seed are in no column of this one."""
     columns = ["method", "task", "sparsity", "seed", "score", "settings.fit.steps", "settings.keep_pretrained"]
-    main_runs = [("smp", "a", 0.9, s, 0.6 + s / 10, 300, None) for s in (0, 1)] + [
-        ("dense", "a", 0.0, 1, 0.8, 300, None)
-    ]
-    main_runs += [("smp", "a", 0.5, 1, 0.9, 300, None), ("smp", "b", 0.9, 1, 0.9, 300, None)]
-    runs = [("smp", "a", 0.9, 1, 0.65, 90, None), ("imp", "a", 0.9, 1, 0.503, 30, False)]
-    runs += [("magnitude", "a", 0.9, 1, 0.75, 900, True)]
-    frames = (pd.DataFrame(x, columns=columns).assign(majority_score=0.5) for x in (runs, main_runs))
-    assert results_table.steps_table(*frames).splitlines() == [
-        "| method | a at 0.9, 90 steps | a at 0.9, 300 steps | a at 0.9, 900 steps |",
+    rows = [("dense", "a", 0.0, 1, 0.8, 300, None), ("smp", "a", 0.9, 1, 0.7, 300, None)]
+    rows += [("smp", "a", 0.9, 1, 0.65, 90, None), ("imp", "a", 0.9, 1, 0.503, 30, False)]
+    rows += [("magnitude", "a", 0.9, 1, 0.75, 9000, True), ("smp", "a", 0.9, 0, 0.6, 300, None)]
+    runs = pd.DataFrame(rows, columns=columns).assign(majority_score=0.5)
+    assert results_table.steps_table(runs[runs["seed"] == 1]).splitlines() == [
+        "| method | a at 0.9, 90 steps | a at 0.9, 300 steps | a at 0.9, 9,000 steps |",
         "| --- | --- | --- | --- |",
+        "| dense |  | 0.800 |  |",
         "| smp | 0.650 | 0.700 |  |",
         "| imp | 0.503 † |  |  |",
         "| magnitude (keep_pretrained=true) |  |  | 0.750 |",
     ]
+    assert results_table.steps_table(runs).splitlines()[0].count("300 steps") == 2  # a column for each seed
 
 
 def test_where_weights_stay_agrees_with_sets_of_positions(cli, toy, tmp_path, monkeypatch):
@@ -260,19 +215,3 @@ def test_allocations_of_earlier_runs_are_pooled_with_new_ones(monkeypatch):
     assert pooled["runs"].to_dict() == {"a": 3, "b": 1}
     with pytest.raises(ValueError, match="other runs"):
         where_weights_stay.pool(new, earlier, earlier_runs[1:])
-
-
-def test_tests_of_an_earlier_report_replace_missing_ones():
-    earlier_tests = script("earlier_tests")
-
-    def table(title, *rows):
-        head = r" & sparsity & seeds & difference & p, examples & p, seeds \\"
-        body = "\n".join([rf"\caption{{{title}}}", head, *rows])
-        return f"\\begin{{table}}\n{body}\n\\end{{table}}\n"
-
-    untested = r"smp & 0.9 & 3 & +0.1 & predictions not available & 0.2 \\"
-    tested, other_method = untested.replace("predictions not available", "0.01"), r"gmp & 0.9 & 3 & +0.1 & 0.5 & 0.2 \\"
-    other_difference = tested.replace("+0.1", "+0.2")
-    earlier = table("a", tested) + table("b", tested, other_method) + table("c", other_difference)
-    new = table("a", untested) + table("b", untested, other_method) + table("c", untested) + table("d", untested)
-    assert earlier_tests.merge(new, earlier) == new.replace(table("a", untested), table("a", tested))
