@@ -67,7 +67,7 @@ def nasty(tmp_path_factory):
 @pytest.fixture(scope="module")
 def studies(nasty):
     """Return the runs of the results and the nasty ones, by name."""
-    real = {name: collect([ROOT / f"results/{name}"]).runs for name in ("main", "minilm")}
+    real = {name: collect([ROOT / f"results/{name}"]).runs for name in ("tiny", "minilm")}
     return real | {"nasty": nasty}
 
 
