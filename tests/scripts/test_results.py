@@ -215,3 +215,22 @@ def test_allocations_of_earlier_runs_are_pooled_with_new_ones(monkeypatch):
     assert pooled["runs"].to_dict() == {"a": 3, "b": 1}
     with pytest.raises(ValueError, match="other runs"):
         where_weights_stay.pool(new, earlier, earlier_runs[1:])
+
+
+def test_earlier_allocations_are_not_read_if_all_runs_are_at_hand(tmp_path, monkeypatch):
+    """Else a second publication would pool runs with themselves."""
+    where_weights_stay = script("where_weights_stay")
+    row = {"label": "smp", "method": "smp", "task": "a", "sparsity": 0.9, "seed": 0, "directory": "run"}
+    for name in ("results", "earlier"):
+        (tmp_path / name).mkdir()
+        pd.DataFrame([row | {"identity": "x", "settings.keep_pretrained": None}]).to_csv(tmp_path / name / "a.csv")
+    (tmp_path / "run").mkdir()
+    topology = {"kinds": {"query": {"remaining": 0.25}}}
+    monkeypatch.setattr(where_weights_stay.artifacts, "topology", lambda _: topology)
+    folders = (tmp_path / "results", tmp_path, tmp_path / "earlier")  # the last one has no budget.csv
+    with pytest.raises(FileNotFoundError):
+        where_weights_stay.main(*folders)
+    (tmp_path / "run/topology.json").touch()
+    where_weights_stay.main(*folders)
+    budget = pd.read_csv(tmp_path / "results/budget.csv")
+    assert budget[["label", "remaining", "runs"]].to_numpy().tolist() == [["smp", 0.25, 1]]
