@@ -21,7 +21,9 @@ CONTRASTED = (
 )  # a label also has these where other methods of its table differ
 AXIS_SETTINGS = {"fit": ("fit.", "mask_fit.", "teacher_fit.", "distill.fit."), "distill": ("distill.",)}
 UNLABELLED = {"distill": "none", "augment": "none", "pattern": NONE}  # values that a label leaves out
+RATES = ("lr=", "head_lr=")  # what a budget's text has of learning rates, which each method has of its own
 OFF = "false"  # a label leaves out a setting that is off
+SWITCH = {"true", "false", "-"}  # values of a setting that is on or off, or absent
 MAX_LABEL = 400  # characters of a label; a longer one is shortened
 MAX_SHORT_LABEL = 200  # the same in figures
 MAX_TRIED = 3  # settings of a label for which every choice is tried
@@ -33,9 +35,11 @@ def labels(variants: pd.DataFrame) -> pd.DataFrame:
 
     A label is the method and the fewest settings that tell the method's variants apart in every table. All tables use
     the same settings, so that a variant keeps its label. A label also has the budget, distillation, augmentation,
-    training rows or pattern of the masks where those of another method in the same table are others.
+    training rows or pattern of the masks where those of another method in the same table are others. Budgets that
+    differ in learning rates only count as the same one here.
 
-    short_label is the label for figures. details has every setting in which the method's variants differ.
+    short_label is the label for figures. details has every setting in which the method's variants differ, and the
+    budget where those of other methods differ from it in any way.
 
     Args:
         variants: one run of each variant in each table, with the columns table, variant, method and facts.
@@ -43,6 +47,7 @@ def labels(variants: pd.DataFrame) -> pd.DataFrame:
     facts = pd.DataFrame(variants["facts"].tolist(), index=variants.index).fillna("-")
     facts["train"] = facts["train"].groupby(variants["table"]).transform(_without_fingerprints)
     contrasted = _contrasted(facts, variants["table"])
+    several_budgets = facts["fit"].groupby(variants["table"]).transform("nunique") > 1
     names = variants[["table", "variant"]].assign(label="", short_label="", details="")
     for method, rows in variants.groupby("method", sort=False):
         tables, ours = variants["table"][rows.index], facts.loc[rows.index]
@@ -60,7 +65,8 @@ def labels(variants: pd.DataFrame) -> pd.DataFrame:
             label = brief(f"{method} ({', '.join(words)})" if words else str(method), MAX_LABEL)
             names.loc[index, "label"] = label
             names.loc[index, "short_label"] = brief(visible(label), MAX_SHORT_LABEL)
-            names.loc[index, "details"] = ", ".join(f"{key}={values[key]}" for key in differing)
+            listed = ["fit", *differing] if several_budgets[index] and "fit" not in differing else differing
+            names.loc[index, "details"] = ", ".join(f"{key}={values[key]}" for key in listed)
     return _apart(names, variants["method"])
 
 
@@ -85,18 +91,30 @@ def _contrasted(facts: pd.DataFrame, tables: pd.Series) -> dict[str, pd.Series]:
 
     The training rows count only where the augmentation does not explain their number.
     """
+    facts = facts.assign(fit=facts["fit"].map(_without_rates))
     groups = {axis: [tables, facts["augment"]] if axis == "train" else [tables] for axis in CONTRASTED}
     return {axis: facts[axis].groupby(by).transform("nunique") > 1 for axis, by in groups.items()}
+
+
+def _without_rates(fit: str) -> str:
+    """Return a budget's text without its learning rates: "quick, steps=9" of "quick, lr=0.1, steps=9"."""
+    return ", ".join(word for word in fit.split(", ") if not word.startswith(RATES))
 
 
 def _fewest(facts: pd.DataFrame, tables: pd.Series, given: list[str], differing: list[str]) -> list[str]:
     """Return the keys `given`, and the fewest others with which they tell a method's variants apart in every table.
 
-    Of equally many keys, axes come first, then the method's own settings, then those that an axis implies.
+    Of equally many keys, axes come first, then the method's own settings, switches before others, then those that an
+    axis implies. The budget is no axis if only its learning rates differ.
     """
     axis_settings = sum(AXIS_SETTINGS.values(), ())
-    candidates = [key for key in AXES if key in differing and key not in given]
-    candidates += sorted((k for k in differing if k not in AXES), key=lambda k: k.startswith(axis_settings))
+    rates_differ = facts["fit"].map(_without_rates).nunique() == 1
+    axes = [key for key in AXES if not (key == "fit" and rates_differ)]
+    candidates = [key for key in axes if key in differing and key not in given]
+    candidates += sorted(
+        (key for key in differing if key not in axes and key not in given),
+        key=lambda key: (key == "fit", key.startswith(axis_settings), not SWITCH.issuperset(facts[key])),
+    )
 
     columns = {key: pd.factorize(facts[key])[0].tolist() for key in [*given, *candidates]}
     table_of_row = pd.factorize(tables)[0].tolist()

@@ -232,8 +232,9 @@ def test_the_delta_and_the_checkpoint_are_the_run(exported, cli, tmp_path, name,
         assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()
 
 
-def test_nothing_is_overwritten_and_nothing_is_left_half_done(exported, cli, tmp_path, monkeypatch):
+def test_nothing_is_overwritten_and_nothing_is_left_half_done(exported, cli, capsys, tmp_path, monkeypatch):
     run, _ = exported("bert", RUNS[0][2])
+    capsys.readouterr()  # what the run printed, if this is the first test that asks for it
     (tmp_path / "full").mkdir()
     (tmp_path / "full/mine").touch()
     (tmp_path / "empty").mkdir()

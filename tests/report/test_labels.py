@@ -56,6 +56,26 @@ def test_a_switch_that_is_off_is_left_out():
     assert named(*rows)[0] == ["random", "random (keep_pretrained=true)"]
 
 
+def test_rates_that_each_method_has_of_its_own_are_details_but_other_budgets_are_named():
+    fits = ("quick, lr=0.1", "quick, head_lr=0.2", "quick")
+    found, details = named(
+        *(("t", method, {"fit": fit}) for method, fit in zip(("smp", "gmp", "imp"), fits, strict=True))
+    )
+    assert found == ["smp", "gmp", "imp"] and details == [f"fit={fit}" for fit in fits]
+    found, _ = named(("t", "smp", {"fit": "quick, lr=0.1"}), ("t", "gmp", {"fit": "quick, lr=0.1, steps=9"}))
+    assert found == ["smp (fit=quick, lr=0.1)", "gmp (fit=quick, lr=0.1, steps=9)"]
+
+
+def test_a_switch_is_named_before_other_settings_and_both_before_rates():
+    """An axis comes first, but the budget is none if only its rates differ."""
+    frozen = {"keep_pretrained": "true", "head": "layer_mix", "fit": "quick, lr=3", "fit.lr": "3"}
+    trained = {"keep_pretrained": "false", "head": "linear", "fit": "quick", "fit.lr": "1"}
+    assert named(("t", "gmp", frozen), ("t", "gmp", trained))[0] == ["gmp (keep_pretrained=true)", "gmp"]
+    slow, fast = {"fit": "quick, lr=1", "fit.lr": "1"}, {"fit": "quick, lr=2", "fit.lr": "2"}
+    assert named(("t", "gmp", slow), ("t", "gmp", fast))[0] == ["gmp (fit.lr=1)", "gmp (fit.lr=2)"]
+    assert named(("t", "gmp", slow), ("t", "gmp", {"fit": "paper"}))[0] == ["gmp (fit=quick, lr=1)", "gmp (fit=paper)"]
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
