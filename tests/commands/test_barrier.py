@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import prunebert
 from prunebert.commands import barrier_figure
+from prunebert.commands.barrier_line import WithLoss
 from prunebert.drawing.theme import LIGHT
-from prunebert.network.interface import Form
+from prunebert.network.interface import IGNORED, Batch, Form
 from prunebert.runs import artifacts
 from tests.drawing.legible import faults, rc
 from tests.toys import RESULT, rows, write_result
@@ -71,6 +73,23 @@ def test_ends_are_the_runs_own_and_the_middle_is_that_of_stock_transformers(fini
     loss = torch.nn.functional.cross_entropy(first.logits(table.sentence.tolist()), torch.tensor(table.label.tolist()))
     assert pair["union"]["loss"][0] == pytest.approx(float(loss), abs=1e-5)
     assert pair["union"]["loss"][0] != pytest.approx(pair["sparse"]["loss"][0], abs=1e-6)
+
+
+@pytest.mark.parametrize("of_tokens", [False, True])
+def test_a_loss_is_the_mean_over_rows_or_tokens_not_over_batches(of_tokens):
+    """Two batches with losses 1 and 4, of three rows and one, or of three asked tokens and one."""
+    labels = [[[5, IGNORED], [6, 7]], [[IGNORED, 8]]] if of_tokens else [[0, 1, 1], [1]]
+    batches = [Batch({}, torch.tensor(y), torch.arange(len(y))) for y in labels]
+    done = []
+    task = SimpleNamespace(
+        **{"name": "toy", "tokens": False, "masked_lm": of_tokens, "score": "accuracy", "eval_splits": ("validation",)},
+        loss=lambda out, batch: {"task": torch.tensor(out)},
+        outputs_by_row=lambda out, batch: {},
+    )
+    summed = WithLoss(task, "eval", done.append)
+    for loss, batch in zip((1.0, 4.0), batches, strict=True):
+        summed.outputs_by_row(loss, batch)
+    assert summed.total / summed.weight == (3 * 1 + 4) / 4 and done == [len(y) for y in labels]
 
 
 @pytest.mark.slow
