@@ -6,6 +6,7 @@ Runs belong to one variant if they differ only in sparsity and seed.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
@@ -66,6 +67,7 @@ def add_labels(runs: pd.DataFrame) -> pd.DataFrame:
     directories = [d if has_files else None for d, has_files in zip(runs["directory"], runs["has_files"], strict=True)]
     rows = fill_defaults(runs["row"], directories)
     facts = [_facts(row, name) for row, name in zip(rows, runs["denominator"], strict=True)]
+    facts = _without_seed_folders(facts, runs["method"], runs["seed"])
     runs["facts"] = [fact | head for fact, head in zip(facts, _masked_lm_heads(rows), strict=True)]
     runs["variant"] = [digest([m, f]) for m, f in zip(runs["method"], runs["facts"], strict=True)]
     runs["table"] = table_names.names(runs["row"])
@@ -114,6 +116,35 @@ def _without_cell(path: str, seed: int, sparsity: float) -> str:
     """
     own = {f"{sparsity:g}", f"{seed}-{sparsity:g}", f"{sparsity:g}-{seed}"}
     return "/".join("*" if folder in own else folder for folder in path.split("/"))
+
+
+def _without_seed_folders(
+    facts: list[dict[str, str]], methods: Iterable[str], seeds: Iterable[int]
+) -> list[dict[str, str]]:
+    """Return the facts with `*` in paths for a folder that is called by the seed: teachers/0 and teachers/1.
+
+    This is so only for paths that differ between seeds, and that no run of the method with another seed has.
+    """
+    users: dict[tuple[str, str, str], set[int]] = defaultdict(set)  # the seeds of the runs that have a path
+    groups: dict[tuple[str, str, str], set[tuple[str, int]]] = defaultdict(set)  # the paths that differ in their seed
+    runs = list(zip(facts, methods, seeds, strict=True))
+    for fact, method, seed in runs:
+        for key, value in fact.items():
+            if "/" in value:
+                users[method, key, value].add(seed)
+                groups[method, key, _without_folder(value, str(seed))].add((value, seed))
+
+    def shown(method: str, key: str, value: str, seed: int) -> str:
+        short = _without_folder(value, str(seed))
+        group = groups[method, key, short] if short != value else set()
+        own = len(group) > 1 and all(users[method, key, path] == {its_seed} for path, its_seed in group)
+        return short if own else value
+
+    return [{k: shown(method, k, v, seed) if "/" in v else v for k, v in fact.items()} for fact, method, seed in runs]
+
+
+def _without_folder(path: str, name: str) -> str:
+    return "/".join("*" if folder == name else folder for folder in path.split("/"))
 
 
 def complete(node: Any) -> Any:

@@ -40,6 +40,19 @@ def test_masks_of_other_folders_make_variants(run, tmp_path):
     assert collect([tmp_path]).runs["label"].nunique() == 3
 
 
+def test_a_path_with_a_folder_called_by_the_seed_makes_no_variant(run, tmp_path):
+    """Unless runs with other seeds have it too, as where each of two teachers taught each of two seeds."""
+    for seed in (0, 1):
+        run(f"own{seed}", "gmp", 0.9, seed, settings={"fit": FIT, "distill": {"teacher": f"../teachers/{seed}"}})
+        for teacher in (0, 1):
+            source = {"teacher": f"teachers/{teacher}/run"}
+            run(f"each{seed}{teacher}", "imp", 0.9, seed, settings={"fit": FIT, "distill": source})
+    run("alone", "smp", 0.9, 0, settings={"fit": FIT, "distill": {"teacher": "teachers/0"}})
+    run("other", "smp", 0.9, 1, settings={"fit": FIT, "distill": {"teacher": "others/1"}})
+    count = collect([tmp_path]).runs.groupby("method")["label"].nunique()
+    assert count.to_dict() == {"gmp": 1, "imp": 2, "smp": 2}
+
+
 DIFFERENCES = [
     ({"distill": "logits"}, ["smp (distill=none)", "smp (distill=logits)"]),
     ({"augment": "mlm"}, ["smp (augment=none)", "smp (augment=mlm)"]),
