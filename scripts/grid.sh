@@ -58,7 +58,8 @@ declare -A methods=(
   [gmp_star]=gmp_star [sparsebert]=sparsebert [obert]=obert [sparse_transfer]=sparse_transfer [tamt]=tamt [dense]=dense
 )
 if [ "$model" = minilm ]; then
-  groups=${PRUNEBERT_METHODS:-scores weights gmp_star obert sparse_transfer before before_taught before_tamt dense}
+  # without sparse_transfer, which prunes on plain text: the checkpoint has no masked-LM head
+  groups=${PRUNEBERT_METHODS:-scores weights gmp_star obert before before_taught before_tamt dense}
   methods+=([scores]=masking [weights]=platon,snip,rigl [before]=smp,abp,movement,soft_movement,l0,random,magnitude,gmp,imp)
   methods+=([before_taught]=sparsebert [before_tamt]=tamt)
 fi
