@@ -40,7 +40,7 @@ def test_the_results_of_this_repository_give_the_same_tables():
     assert len(collected.runs) == collected.finished == len(table) > 400 and not collected.runs["has_files"].any()
     stored = table.set_index("identity")[["table", "label"]].loc[collected.runs["identity"]]  # labels of their time
     pairs = set(zip(stored["table"], stored["label"], collected.runs["table"], collected.runs["label"], strict=True))
-    assert len(pairs) == len({pair[:2] for pair in pairs}) == len({pair[2:] for pair in pairs}) == 46
+    assert len(pairs) == len({pair[:2] for pair in pairs}) == len({pair[2:] for pair in pairs}) == 60
     names = {pair[:2]: pair[3] for pair in pairs}
     table["label"] = [names[pair] for pair in zip(table["table"], table["label"], strict=True)]
     ours, theirs = (runs.groupby(CELL)["score"].agg(["mean", "std", "size"]) for runs in (collected.runs, table))

@@ -44,6 +44,15 @@ def test_a_pages_tables_agree_with_the_results(page, name):
     assert results_table.fill(text, ROOT / f"results/{name}") == text
 
 
+def test_the_scores_on_stsb_that_the_text_names_are_those_of_the_rows():
+    text = (PAGES / "scores.md").read_text()
+    for name, steps in (("tiny", 300), ("budget", 300)):
+        runs = pd.read_csv(ROOT / f"results/{name}/stsb.csv")
+        trained = runs[(runs["settings.keep_pretrained"].astype(str) != "True") & (runs["settings.fit.steps"] == steps)]
+        means = trained[trained["sparsity"] == 0.5].groupby("method")["score"].mean()
+        assert all(f"{means[method]:.3f}" in text for method in ("magnitude", "gmp"))
+
+
 def test_the_readmes_table_agrees_with_the_results():
     text = (ROOT / "README.md").read_text()
     assert results_table.fill(text, ROOT / "results/tiny") == text
