@@ -46,9 +46,9 @@ def test_a_pages_tables_agree_with_the_results(page, name):
 
 def test_the_scores_on_stsb_that_the_text_names_are_those_of_the_rows():
     text = (PAGES / "scores.md").read_text()
-    for name, steps in (("tiny", 300), ("budget", 300)):
+    for name in ("tiny", "budget"):
         runs = pd.read_csv(ROOT / f"results/{name}/stsb.csv")
-        trained = runs[(runs["settings.keep_pretrained"].astype(str) != "True") & (runs["settings.fit.steps"] == steps)]
+        trained = runs[(runs["settings.keep_pretrained"].astype(str) != "True") & (runs["settings.fit.steps"] == 300)]
         means = trained[trained["sparsity"] == 0.5].groupby("method")["score"].mean()
         assert all(f"{means[method]:.3f}" in text for method in ("magnitude", "gmp"))
 
