@@ -119,6 +119,22 @@ def test_of_many_labels_the_message_lists_some(variants):
         differences.choose_baselines(runs, ["x"])
 
 
+def test_magnitude_with_frozen_weights_is_not_the_default_baseline(run, tmp_path):
+    """Not even where every row has a rate of its own, and the frozen row comes first in the alphabet."""
+    frozen = {"keep_pretrained": True, "head": "layer_mix", "fit": {"lr": 0.1, "head_lr": 0.3}}
+    trained = {"keep_pretrained": False, "head": "linear", "fit": {"lr": 0.3, "head_lr": 0.1}}
+    for seed in range(2):
+        run(f"frozen{seed}", "magnitude", 0.5, seed, fit="own, head_lr=0.3", settings=frozen)
+        run(f"trained{seed}", "magnitude", 0.5, seed, fit="own, lr=0.3", settings=trained)
+        run(f"smp{seed}", "smp", 0.5, seed, fit="own, lr=0.2", settings={"fit": {"lr": 0.2, "head_lr": 0.1}})
+    found = collect([tmp_path]).runs
+    gaps = differences.differences(found, differences.choose_baselines(found, []))
+    assert dict(gaps[["label", "against"]].values) == {
+        "smp": "magnitude",
+        "magnitude (keep_pretrained=true)": "magnitude",
+    }
+
+
 def test_every_other_row_is_compared_with_each_baseline(variants):
     """A row as the baseline has its own method's other rows as well, those before it in the table too."""
     (short,) = set(variants[variants["label"] == SECOND]["short_label"]) - {SECOND}
