@@ -53,12 +53,12 @@ def task_table(runs: pd.DataFrame) -> str:
     def format_cell(cell: tuple[str, str, float]) -> str:
         if cell not in mean:
             return ""
-        spread = "" if pd.isna(sd[cell]) else f" ± {sd[cell]:.3f}"
-        return f"{mean[cell]:.3f}{spread}" + (" †" if marked[cell] else "")
+        spread = "" if pd.isna(sd[cell]) else f" ± {sd[cell]:z.3f}"
+        return f"{mean[cell]:z.3f}{spread}" + (" †" if marked[cell] else "")
 
     head = [f"at {MAIN_SPARSITY:g}", *(f"{task}, {metric[task]}" for task in tasks)]
     lines = [markdown_row(head), markdown_row(["---"] * len(head))]
-    lines.append(markdown_row(["constant baseline", *(f"{constant[task]:.3f}" for task in tasks)]))
+    lines.append(markdown_row(["constant baseline", *(f"{constant[task]:z.3f}" for task in tasks)]))
     for label in runs["label"].drop_duplicates():
         sparsity = MAIN_SPARSITY if prunes(runs, label) else 0.0
         lines.append(markdown_row([label, *(format_cell((label, task, sparsity)) for task in tasks)]))
@@ -83,7 +83,7 @@ def mean_table(runs: pd.DataFrame, methods: Collection[str] = ()) -> str:
     mean = runs.groupby(["label", "task", "sparsity"], sort=False)["score"].mean()
 
     def format_mean(means: list[float | None]) -> str:
-        return "" if None in means else f"{sum(means) / len(means):.3f}"
+        return "" if None in means else f"{sum(means) / len(means):z.3f}"
 
     head = [f"mean {common_metric}", *(f"at {s:g}" for s in sparsities)]
     lines = [markdown_row(head), markdown_row(["---"] * len(head))]
@@ -113,7 +113,7 @@ def steps_table(runs: pd.DataFrame) -> str:
     runs = runs.assign(
         name=runs["method"] + keep_pretrained.map({True: " (keep_pretrained=true)", False: ""}),
         steps=total_steps(runs),
-        cell=[f"{score:.3f}{' †' if marked else ''}" for score, marked in scores],
+        cell=[f"{score:z.3f}{' †' if marked else ''}" for score, marked in scores],
     )
     head, columns = ["method"], []
     for (task, sparsity, seed), _ in runs[runs["sparsity"] > 0].groupby(["task", "sparsity", "seed"]):

@@ -126,7 +126,7 @@ def show(out: Path, wide: bool = False) -> None:
             names = [f"({i}) {visible(source)}" for i, source in enumerate(matrix.sources, 1)]
             columns = [Column("", names, shortest=20)]
             for i in range(len(matrix.sources)):
-                cells = [None if x != x else f"{x:.3f}" for x in square[:, i]]
+                cells = [None if x != x else f"{x:z.3f}" for x in square[:, i]]
                 columns.append(Column(f"({i + 1})", cells, rank=i + 1, number=True))
             table.show(columns, wide=wide, more="--wide shows all")
             say_wrapped("diagonal: different masks of one row, such as those of two seeds; –: the row has one mask")
@@ -159,7 +159,7 @@ def _show_scores(matrix: Matrix, wide: bool) -> None:
 def _cell(cell: Cell | None) -> str | None:
     if cell is None:
         return None
-    return f"{cell.mean:.4f}" if cell.sd is None else f"{cell.mean:.4f} ± {cell.sd:.4f} ({cell.n})"
+    return f"{cell.mean:z.4f}" if cell.sd is None else f"{cell.mean:z.4f} ± {cell.sd:.4f} ({cell.n})"
 
 
 def _as_they_are(sources: Sequence[Source], words: Sequence[str], compose: Compose, start: str, wide: bool) -> None:

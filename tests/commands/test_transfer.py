@@ -94,14 +94,14 @@ def test_a_dry_run_ends_without_a_matrix(runs, tmp_path, monkeypatch, capsys, va
 
 
 def test_a_source_is_above_its_shuffled_copy(capsys):
-    target, cells = Target("rte", "accuracy"), [Cell(score, None, 1) for score in (0.75, 0.25, 0.875)]
+    target, cells = Target("rte", "accuracy"), [Cell(score, None, 1) for score in (0.75, -0.00001, 0.875)]
     own, shuffled, dense = {("a", target): cells[0]}, {("a", target): cells[1]}, {target: cells[2]}
     transfer._show_scores(Matrix("", ["a"], [target], own, shuffled, dense, {target: 0.5}, {}), wide=True)
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert lines[3:7] == [
         ["dense", "0.8750"],
         ["a", "0.7500"],
-        ["shuffled", "0.2500"],
+        ["shuffled", "0.0000"],
         ["constant", "baseline", "0.5000"],
     ]
 

@@ -88,7 +88,7 @@ def _write(axes: Axes, image: AxesImage, texts: list[list[str]], theme: Theme) -
 
 def _text(cell: Cell, width: float) -> str:
     """Return the mean, with the standard deviation below it where that has room."""
-    mean = f"{cell.mean:.3f}"
+    mean = f"{cell.mean:z.3f}"
     return mean if cell.sd is None or width < 8 * TEXT / 2 else f"{mean}\n± {cell.sd:.3f}"
 
 

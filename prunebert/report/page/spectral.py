@@ -73,7 +73,7 @@ def table(label_means: dict[str, dict[str, np.ndarray]]) -> Table:
     for label, grids in label_means.items():
         names = [f"{which} {name}" for which in WORDS for name in ("gap", "random gap", "ratio")]
         values = [_mean(grids.get(name)) for name in (*names, "difference of bound")]
-        forms = ["{:.3f}", "{:.3f}", "{:.2f}"] * len(WORDS) + ["{:+.2f}"]
+        forms = ["{:.3f}", "{:.3f}", "{:.2f}"] * len(WORDS) + ["{:+z.2f}"]
         rows.append([Cell(label, kind="name"), *map(number, values, forms)])
     return Table([*columns, "bound - σ₂"], rows, NOTE)
 
