@@ -154,7 +154,7 @@ def _compare(ours: pd.DataFrame, theirs: pd.DataFrame, reader: Reader) -> dict[s
 def _counterpart(candidates: pd.DataFrame, ours: pd.DataFrame, is_method: bool) -> pd.DataFrame | None:
     """Return the baseline's runs that `ours` are compared with, or None.
 
-    Of several variants, the one that shares most of `AXES` with `ours` is used.
+    Of several variants, the one that shares most of `AXES` with `ours` is used, then most of the other settings.
 
     Args:
         candidates: the runs of the baseline in this table that have the sparsity of `ours`. A baseline that removes
@@ -172,6 +172,8 @@ def _counterpart(candidates: pd.DataFrame, ours: pd.DataFrame, is_method: bool) 
     if candidates["label"].nunique() == 1:
         return candidates
     facts = ours["facts"].iloc[0]
-    shared = candidates["facts"].map(lambda f: sum(f[axis] == facts[axis] for axis in AXES))
-    closest = candidates[shared == shared.max()]
+    shared = candidates["facts"].map(
+        lambda f: (sum(f[axis] == facts[axis] for axis in AXES), len(f.items() & facts.items()))
+    )
+    closest = candidates[shared == max(shared)]
     return closest[closest["label"] == closest["label"].iloc[0]]

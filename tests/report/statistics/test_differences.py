@@ -135,6 +135,16 @@ def test_magnitude_with_frozen_weights_is_not_the_default_baseline(run, tmp_path
     }
 
 
+@pytest.mark.parametrize("head", ["layer_mix", "linear", "mlp"])
+def test_of_rows_that_share_as_many_axes_the_one_with_most_equal_settings_is_the_counterpart(run, tmp_path, head):
+    for other in ("layer_mix", "linear", "mlp"):
+        run(f"magnitude {other}", "magnitude", 0.5, settings={"head": other})
+    run("smp", "smp", 0.5, settings={"head": head})
+    run("smp at twice the rate", "smp", 0.5, settings={"head": head, "fit": {"lr": 2}})
+    gaps = differences.differences(collect([tmp_path]).runs, ["magnitude"])
+    assert set(gaps.loc[gaps["method"] == "smp", "against"]) == {f"magnitude (head={head})"}
+
+
 def test_every_other_row_is_compared_with_each_baseline(variants):
     """A row as the baseline has its own method's other rows as well, those before it in the table too."""
     (short,) = set(variants[variants["label"] == SECOND]["short_label"]) - {SECOND}
