@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+import re
 from collections.abc import Callable
 from typing import Any
 
 from prunebert.errors import BadInput
 from prunebert.settings import checks, overrides
 from prunebert.settings.labels import search
+
+REFERENCE = re.compile(r"\$\{([^{}]*)\}")  # ${seed}
+MOST_CELLS = 1_000  # of those in which a value with references is tried; beyond it, the cells refuse it
 
 
 def refuse_bad_cells(words: list[str], check: Callable[[dict[str, Any]], None] = checks.config) -> None:
@@ -17,32 +23,52 @@ def refuse_bad_cells(words: list[str], check: Callable[[dict[str, Any]], None] =
     BadInput for a configuration that a cell would refuse.
     """
     pairs = overrides.values(words)
-    chosen = {key: [v for k, v in pairs if k == key] for key in checks.OPTION_GROUPS}
-    inside = [(key, value) for key, value in pairs if key.partition(".")[0] in checks.NODES and "." in key]
-    given_values = {key: [v for k, v in inside if k == key] for key, _ in inside}
-    for key, value in inside:
+    values = {key: [v for k, v in pairs if k == key] for key, _ in pairs if not key.startswith("hydra")}
+    inside = {key: given for key, given in values.items() if key.partition(".")[0] in checks.NODES and "." in key}
+    for key, value in ((key, value) for key, given in inside.items() for value in given):
         group = "fit" if key.partition(".")[0] in checks.FITS else key.partition(".")[0]
-        others = {name: given[0] for name, given in chosen.items() if given}
-        cells = [others | {group: option} for option in chosen.get(group) or []] or [others]
-        ends = [{k: v[end] for k, v in given_values.items()} | {key: value} for end in (0, -1)]  # of the other keys
-        refusals = [
-            _refusal(key, given, [*search(words), *(f"{g}={o}" for g, o in cell.items())], check)
-            for cell in cells
-            for given in (ends if ends[0] != ends[1] else ends[:1])
-        ]
-        if refusals[0] is not None and all(refusals):
-            raise BadInput(refusals[0])
+        parts = _parts_of_references(value)
+        varied = {k: v for k, v in values.items() if k == group or (k != key and k.partition(".")[0] in parts)}
+        if math.prod(map(len, varied.values())) > MOST_CELLS:
+            continue
+        first_options = {k: v[0] for k, v in values.items() if k in checks.OPTION_GROUPS}
+        ends = [{k: v[end] for k, v in inside.items()} | {key: value} for end in (0, -1)]  # of the other keys
+        refusals = (
+            _refusal(key, end | cell, first_options, search(words), check)
+            for cell in (dict(zip(varied, cell, strict=True)) for cell in itertools.product(*varied.values()))
+            for end in (ends if ends[0] != ends[1] else ends[:1])
+        )
+        if (reason := next(refusals)) is not None and all(refusals):
+            raise BadInput(reason)
+
+
+def _parts_of_references(value: Any) -> set[str]:
+    """Return the names in the references of a value: task and name of "masks/${task.name}"."""
+    return set(re.findall(r"\w+", " ".join(REFERENCE.findall(str(value)))))
 
 
 def _refusal(
-    key: str, given: dict[str, Any], options: list[str], check: Callable[[dict[str, Any]], None]
+    key: str,
+    given: dict[str, Any],
+    first_options: dict[str, Any],
+    words: list[str],
+    check: Callable[[dict[str, Any]], None],
 ) -> str | None:
-    """Why the value of `key` is refused beside some groups' options; None if it is not, or if another value is.
+    """Why the value of `key` is refused in a cell; None if it is not, or if another value is.
 
-    given: the values of `key` and of the sweep's other keys that have one value, by dotted key.
+    Args:
+        key: the dotted key.
+        given: the cell's values by dotted key, and the options of its groups.
+        first_options: the options of the groups that `given` leaves out.
+        words: further words for Hydra.
+        check: see `refuse_bad_cells`.
     """
+    options = first_options | {k: v for k, v in given.items() if k in checks.OPTION_GROUPS}
     try:
-        fields = overrides.with_values(options, given)
+        fields = overrides.with_values(
+            [*words, *(f"{group}={option}" for group, option in options.items())],
+            {k: v for k, v in given.items() if k not in options},
+        )
         if fields is not None:
             check(fields)
     except BadInput as error:

@@ -208,6 +208,23 @@ def test_a_value_is_refused_before_a_sweep_only_where_each_cell_would_refuse_tha
         bad_cells.refuse_bad_cells(["fit=quick,smoke", "teacher_fit.lr=0.5"], check)
 
 
+def test_a_value_with_references_is_refused_only_where_it_is_wrong_for_each_of_their_values(tmp_path):
+    """Every cell has masks of its own: those of the default seed, or of the first and last values, may be missing."""
+    words = ["seed=2,3,4", "sparsity=0.5,0.8", "method=tamt,magnitude", "task=sst2,rte"]
+    for masks in ("${seed}/${sparsity}", "${task.name}"):
+        word = f'method.masks="{tmp_path}/{masks}"'
+        with pytest.raises(BadInput, match=rf"^method\.masks={tmp_path}/.*: there is no such directory"):
+            bad_cells.refuse_bad_cells([*words, word], inputs.check)
+        with pytest.raises(BadInput, match="there is no such directory"):
+            bad_cells.refuse_bad_cells([*words, 'method.masks="${task.name}/${seed}","gone"'], inputs.check)
+    (tmp_path / "3").mkdir()
+    for file in ("3/0.8", "rte"):
+        (tmp_path / file).write_bytes(b"")  # masks may be a file; its content is read by the cell
+    for masks in ("${seed}/${sparsity}", "${task.name}"):
+        bad_cells.refuse_bad_cells([*words, f'method.masks="{tmp_path}/{masks}"'], inputs.check)
+    bad_cells.refuse_bad_cells(["seed=range(1001)", 'method.masks="gone/${seed}"'], inputs.check)  # left to the cells
+
+
 @pytest.mark.parametrize(
     ("word", "key"),
     [
