@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -113,8 +114,7 @@ def write(run: FinishedRun, out: Artifacts) -> dict[str, Any]:
         "heads_hash": model.heads_read,
         "architecture": model.unusual(),
         "tokenizer_hash": tokenizers.hash_of(model.tokenizer),
-        "versions": {package: version(package) for package in PACKAGES} | {"python": platform.python_version()},
-        **git_state(),
+        **code_state(),
         "status": "complete",
     }
     out.save_json(RESULT, row)
@@ -182,6 +182,16 @@ def _seconds(run: FinishedRun, steps: int) -> dict[str, float | None]:
         "seconds_overall": round(time.perf_counter() - run.started, 3),
         "seconds_per_step": round(training / steps, 6),
     }
+
+
+@cache
+def code_state() -> dict[str, Any]:
+    """The packages' versions and the `git_state`, when a process first calls this.
+
+    A process calls it before it trains: what the user installs or commits meanwhile is not what runs.
+    """
+    versions = {package: version(package) for package in PACKAGES} | {"python": platform.python_version()}
+    return {"versions": versions, **git_state()}
 
 
 def git_state() -> dict[str, Any]:

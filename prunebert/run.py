@@ -10,7 +10,7 @@ from typing import Any
 
 from prunebert.network.models import Model
 from prunebert.network.subnetwork import SubNetwork
-from prunebert.result import FinishedRun, PhaseResult, write
+from prunebert.result import FinishedRun, PhaseResult, code_state, write
 from prunebert.runs.artifacts import Artifacts
 from prunebert.system import distributed
 from prunebert.system.console import counted
@@ -49,6 +49,7 @@ def run(method: Method, task: Task, model: Model, out: Artifacts, conditions: Co
         BadInput: task.score is none of the task's metrics, or what the method and the loop refuse.
     """
     started = time.perf_counter() if conditions.started is None else conditions.started
+    code_state()  # now, because the user may commit or install while it trains
     impl, checkpoints = conditions.impl, conditions.checkpoints
     labels = conditions.labels | {"seed": conditions.seed}
     first_steps: list[float] = []  # seconds from the start until each phase's first line

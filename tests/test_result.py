@@ -1,5 +1,6 @@
 """The sums and choices that a result makes of its phases, by hand."""
 
+import json
 import subprocess
 from dataclasses import replace
 from types import SimpleNamespace
@@ -9,11 +10,12 @@ import pytest
 import torch
 import transformers
 
-from prunebert import result
+from prunebert import result, run
 from prunebert.errors import BadInput
 from prunebert.masks.top_v import keep_top
 from prunebert.result import FinishedRun, PhaseResult
 from prunebert.runs import schema
+from prunebert.training import loop
 from prunebert.training.evaluate import Evaluation
 from prunebert.training.loop import Trained
 from prunebert.training.phase import Group
@@ -45,28 +47,55 @@ def test_the_history_is_that_of_the_last_phase_whose_masks_changed_after_its_fir
     assert result._history(run_of(fixed)) == {}
 
 
-def test_the_commit_is_that_of_the_package_and_dirty_where_the_package_or_conf_is(tmp_path, monkeypatch):
-    """Changes beside them do not count. A package that is only below a repository has no commit."""
+@pytest.fixture
+def git(tmp_path, monkeypatch):
+    """Return a function that calls git in a repository, which the package and conf/ seem to be in."""
 
-    def git(*words):
+    def call(*words):
         user = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
-        return subprocess.run(["git", "-C", tmp_path, *user, *words], capture_output=True, text=True, check=True).stdout
+        words = ["git", "-C", tmp_path / "repository", *user, *words]
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
     for name in ("prunebert/__init__.py", "conf/a.yaml", "docs/a.md"):
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).write_text("")
-    monkeypatch.setattr(result, "__file__", str(tmp_path / "prunebert/result.py"))
-    git("init", "-q")
-    git("add", "docs")
-    git("commit", "-qm", "a")
-    assert result.git_state() == {"git_commit": None, "git_dirty": None}
+        (tmp_path / "repository" / name).parent.mkdir(parents=True)
+        (tmp_path / "repository" / name).write_text("")
+    monkeypatch.setattr(result, "__file__", str(tmp_path / "repository/prunebert/result.py"))
+    call("init", "-q")
+    call("add", "docs")
+    call("commit", "-qm", "a")
+    result.code_state.cache_clear()
+    yield call
+    result.code_state.cache_clear()
+
+
+def test_the_commit_is_that_of_the_package_and_dirty_where_the_package_or_conf_is(git, tmp_path):
+    """Changes beside them do not count. A package that is only below a repository has no commit."""
+    now = result.git_state
+    assert now() == {"git_commit": None, "git_dirty": None}
     git("add", ".")
     git("commit", "-qm", "b")
-    state = {"git_commit": git("rev-parse", "HEAD").strip(), "git_dirty": False}
-    (tmp_path / "docs/a.md").write_text("changed")
-    assert result.git_state() == state
-    (tmp_path / "conf/a.yaml").write_text("changed: 1")
-    assert result.git_state() == state | {"git_dirty": True}
+    state = {"git_commit": git("rev-parse", "HEAD"), "git_dirty": False}
+    (tmp_path / "repository/docs/a.md").write_text("changed")
+    assert now() == state
+    (tmp_path / "repository/conf/a.yaml").write_text("changed: 1")
+    assert now() == state | {"git_dirty": True}
+
+
+def test_a_commit_while_a_run_trains_is_not_that_of_the_run(git, tmp_path, cli, toy, monkeypatch):
+    git("add", ".")
+    git("commit", "-qm", "b")
+    commit = git("rev-parse", "HEAD")
+
+    def train(*words, **settings):
+        git("commit", "--allow-empty", "-qm", "c")
+        (tmp_path / "repository/conf/a.yaml").write_text("changed: 1")
+        return loop.train(*words, **settings)
+
+    monkeypatch.setattr(run, "train", train)
+    status, printed = cli(*toy, "method=magnitude")
+    assert status == 0, printed
+    row = json.loads((tmp_path / "run/result.json").read_text())
+    assert (row["git_commit"], row["git_dirty"]) == (commit, False) and git("rev-parse", "HEAD") != commit
 
 
 class Out:
