@@ -11,6 +11,7 @@ import logging
 from collections.abc import Generator, Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -106,6 +107,7 @@ def shared_file(net: SubNetwork, task: Task, key: str, fit: Fit, folder: Path) -
         net.seed,
         task.name,
         task.facts(),
+        _settings(task, fit),
         key,
         asdict(fit),
         *task.form().unusual_padding(),  # dropout's draws depend on the shape of a batch
@@ -113,3 +115,16 @@ def shared_file(net: SubNetwork, task: Task, key: str, fit: Fit, folder: Path) -
     ]
     name = hashlib.sha256(json.dumps(dependencies, sort_keys=True, default=str).encode()).hexdigest()[:32]
     return folder / f"{name}.safetensors"
+
+
+def _settings(task: Task, fit: Fit) -> dict[str, Any]:
+    """Return a task's attributes that are one value, such as the rate of masked LM: training may read each of them.
+
+    What the task is scored by matters only to a teacher that keeps its best step.
+    """
+    unread = () if fit.keep == "best" else ("score", "metric")
+    return {
+        k: v
+        for k, v in getattr(task, "__dict__", {}).items()
+        if isinstance(v, str | int | float | None) and k not in unread
+    }
