@@ -80,11 +80,11 @@ def l0(
     penalty: λ_f of control=none.
     """
     key = net.add_head(task.form(), head)
+    rank = ranking(net, prunable, allocation, pattern, sparsity)
     kd = yield from distill(net, task)
     S = net.new_scores(prunable, OPEN)
     steered = control == "sparsity"
     force = Force(sparsity, CUT, OPEN, schedule.start, schedule.end)
-    rank = ranking(net, prunable, allocation, pattern, sparsity)
 
     def masks(t: float, hard: bool) -> Masks:
         if not steered or t < schedule.end:

@@ -92,9 +92,9 @@ def masking(
     head: one that the checkpoint has ("label_words") stays as it is; a new one trains at fit.head_lr.
     """
     key = net.add_head(task.form(), head)
-    kd = yield from distill(net, task)
     exact = control == "sparsity"
     rank = ranking(net, prunable, *((allocation, pattern) if exact else ("uniform", "none")), sparsity)
+    kd = yield from distill(net, task)
     if init == "magnitude":
         S = {n: 2 * tau * M for n, M in rank(magnitude(net, prunable), sparsity).items()}
     else:

@@ -73,9 +73,9 @@ def hard(
         published.
     """
     key = net.add_head(task.form(), head)
+    rank = ranking(net, prunable, allocation, pattern, schedule.final)
     kd = yield from distill(net, task)
     S = initial_scores(net, prunable, score_init)
-    rank = ranking(net, prunable, allocation, pattern, schedule.final)
 
     def masks(t: float, hard: bool) -> Masks:
         M = rank(S, schedule(t))

@@ -91,11 +91,11 @@ def rigl(
     """
     _refuse(allocation, pattern)
     key = net.add_head(task.form(), head)
+    rank = ranking(net, prunable, allocation, pattern, sparsity)
     kd = yield from distill(net, task)
     W = net.prunable(prunable)
     generator = net.generator("first masks")
     S = {n: w.detach().abs() if start == "magnitude" else uniform_like(w, generator) for n, w in W.items()}
-    rank = ranking(net, prunable, allocation, pattern, sparsity)
     net.masks = rank(S, sparsity)
     remaining = {n: int(M.sum()) // rank.pattern.unit for n, M in net.masks.items()}
     T = fit.steps_for(task.train_rows)

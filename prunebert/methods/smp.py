@@ -99,8 +99,6 @@ def smp(
         raise BadInput(f"method.schedule.end={schedule.end}: SMP's schedule ends at method.prune_steps, in steps")
     schedule = replace(schedule, end=N / steps)
     p = (4.0 if schedule.final <= 0.3 else 1.0) if temperature == "paper" else temperature
-    kd = yield from distill(net, task)
-    S = initial_scores(net, prunable, score_init)
     rank = ranking(
         net,
         prunable,
@@ -109,6 +107,8 @@ def smp(
         schedule.final,
         strength=partial(mean_sigmas, temperature=p),  # Eq. 4
     )
+    kd = yield from distill(net, task)
+    S = initial_scores(net, prunable, score_init)
 
     def masks(t: float, hard: bool) -> Masks:
         M = rank(S, schedule(t))

@@ -67,9 +67,9 @@ def snip(
     batches: the number of training batches whose mean loss is differentiated.
     """
     key = net.add_head(task.form(), head)
+    rank = ranking(net, prunable, allocation, pattern, sparsity)
     kd = yield from distill(net, task)
     W = net.prunable(prunable)
-    rank = ranking(net, prunable, allocation, pattern, sparsity)
     g = {n: torch.zeros_like(w, requires_grad=False) for n, w in W.items()}  # ∂L/∂w, a mean over the batches
 
     def collect(t: float) -> None:

@@ -72,11 +72,11 @@ def soft(
     allocation: from the end of the schedule on. Only "global" has the paper's floor.
     """
     key = net.add_head(task.form(), head)
+    rank = ranking(net, prunable, allocation, pattern, sparsity)
     kd = yield from distill(net, task)
     S = net.new_scores(prunable)
     steered = control == "sparsity"
     cut = math.log(tau.final / (1 - tau.final))  # σ(cut) = τ_f
-    rank = ranking(net, prunable, allocation, pattern, sparsity)
     force = Force(sparsity, cut, origin=0.0, start=tau.start, end=tau.end)
 
     def masks(t: float, hard: bool) -> Masks:

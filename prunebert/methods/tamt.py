@@ -88,12 +88,13 @@ def tamt(
     distill: of phase 2.
     """
     key = net.add_head(task.form(), head)
-    kd = yield from distill(net, task)
     if masks:
         M = masks_of(masks, net, prunable, sparsity)
     else:
         text = corpus(tokenizer=net.model.tokenizer, positions=net.model.positions)
         first, rank = (ranking(net, prunable, allocation, pattern, sparsity) for _ in range(2))
+    kd = yield from distill(net, task)
+    if not masks:
         S = initial_scores(first(magnitude(net, prunable), sparsity), net.new_scores(prunable), tau)
         last = last_step(mask_steps, mask_fit.steps_for(text.train_rows), sparsity)
         yield mask_training(net, text, S, mask_fit, partial(rank, sparsity=sparsity), objective, last)
