@@ -74,12 +74,14 @@ class Model:
             self._note_heads(tensors)
         return found
 
-    def pretrained(self) -> dict[str, Tensor]:
+    def pretrained(self, tensors: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Read the checkpoint's weights again, by the encoder's names; those in memory may have been trained.
+
+        tensors: all of the checkpoint, if they have been read.
 
         Raises BadInput if they cannot be read or have changed.
         """
-        encoder, _ = self._read("AutoModel", self.family.load)
+        encoder, _ = self._read("AutoModel", self.family.load, tensors)
         pretrained = {n: p.detach() for n, p in encoder.named_parameters() if n not in self.fresh}
         if hash_of(pretrained) != self.weights_hash:
             raise BadInput(f"model.name={self.name}: the checkpoint has changed since it was loaded")
@@ -93,6 +95,7 @@ class Model:
         names = (fused.stock_name(n, self.family) for n, _ in self.encoder.named_parameters())
         encoder = {weights.own_name(n, self.family) for n in names}
         found = hash_of({n: x.float() for n, x in tensors.items() if weights.own_name(n, self.family) not in encoder})
+        self.pretrained(tensors)  # refuses another encoder: a head may be tied to its embeddings
         if self.heads_read not in (None, found):
             raise BadInput(f"model.name={self.name}: the checkpoint has changed since it was loaded")
         self.heads_read = found

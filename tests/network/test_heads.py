@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 
 from prunebert.choices import EVERY_MATRIX
 from prunebert.errors import BadInput
@@ -208,3 +209,17 @@ def test_evaluation_mode_has_no_dropout_and_no_gradient_and_ends(net):
     with net.eval().evaluation_mode():
         pass
     assert not net.training
+
+
+@pytest.mark.parametrize("read", ["masked_lm", "heads_hash"])
+def test_a_checkpoint_whose_encoder_was_replaced_gives_no_head(tmp_path, read):
+    """Its head may be unchanged, and its decoder is tied to the word embeddings."""
+    folder = save_model(tmp_path / "model")
+    model, file = models.load(str(folder)), folder / "model.safetensors"
+    tensors = load_file(file)
+    (words,) = (n for n in tensors if n.endswith("word_embeddings.weight"))
+    save_file(tensors | {words: tensors[words].flip(0)}, file, {"format": "pt"})
+    with pytest.raises(BadInput, match=r"^model\.name=.*: the checkpoint has changed since it was loaded$"):
+        getattr(model, read)()
+    save_file(tensors, file, {"format": "pt"})
+    getattr(model, read)()
