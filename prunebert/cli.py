@@ -197,7 +197,7 @@ class Around(Callback):
                 words = OmegaConf.select(DictConfig(OmegaConf.create(text)), "hydra.overrides.task")
             except (OmegaConfBaseException, YAMLError):  # a damaged record
                 return False
-            return words is not None and list(words) == list(config.hydra.overrides.task)
+            return words is not None and cells.as_written(words) == cells.as_written(config.hydra.overrides.task)
 
         if distributed.COUNT > 1:
             _stop("torchrun takes one run at a time; give it a sweep's cells one after another (scripts/loop.sh)")

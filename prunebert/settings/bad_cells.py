@@ -27,8 +27,9 @@ def refuse_bad_cells(words: list[str], check: Callable[[dict[str, Any]], None] =
     inside = {key: given for key, given in values.items() if key.partition(".")[0] in checks.NODES and "." in key}
     for key, value in ((key, value) for key, given in inside.items() for value in given):
         group = "fit" if key.partition(".")[0] in checks.FITS else key.partition(".")[0]
-        parts = _parts_of_references(value)
-        varied = {k: v for k, v in values.items() if k == group or (k != key and k.partition(".")[0] in parts)}
+        named = _parts_of_references(value)
+        read = {group, "method", "sparsity", "prunable"}  # conf/ itself refers to the last three
+        varied = {k: v for k, v in values.items() if k in read or (k != key and k.partition(".")[0] in named)}
         if math.prod(map(len, varied.values())) > MOST_CELLS:
             continue
         first_options = {k: v[0] for k, v in values.items() if k in checks.OPTION_GROUPS}

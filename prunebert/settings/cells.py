@@ -74,8 +74,9 @@ def prepare(config: DictConfig) -> None:
 
     Raises BadInput if a hydra.sweep.subdir of the user's gives two cells one directory.
     """
+    refuse_moving_directory(config)
     refuse_shared_directories(config)
-    keys = varied(config.hydra.overrides.task, config.hydra.sweeper.get("params") or {})
+    keys = varied(*_of_sweep(config))
     config.hydra.overrides.hydra.append(f"{VARIED}=[{','.join(map(repr, keys))}]")
 
 
@@ -85,7 +86,7 @@ def refuse_unknown_options(config: DictConfig) -> None:
     config: of the sweep, with Hydra's part.
     """
     loader = GlobalHydra.instance().config_loader()
-    words = _axes(config.hydra.overrides.task, config.hydra.sweeper.get("params") or {}).values()
+    words = _axes(*_of_sweep(config)).values()
     for group, option in overrides.values(list(words)):
         if group not in OPTION_GROUPS or not isinstance(option, str) or option in loader.get_group_options(group):
             continue
@@ -97,6 +98,21 @@ def refuse_unknown_options(config: DictConfig) -> None:
             continue
 
 
+def refuse_moving_directory(config: DictConfig) -> None:
+    """Raise BadInput if hydra.sweep.dir refers to a key that the words set: a sweep has one directory for all cells.
+
+    config: of the sweep, with Hydra's part. It has the defaults of these keys.
+    """
+    folder = str(as_written(config.hydra.sweep)["dir"])
+    named = {name.partition(".")[0] for name in re.findall(r"\$\{(\w[\w.]*)\}", folder)}
+    for key in _axes(*_of_sweep(config)):
+        if (root := key.lstrip("+").partition(".")[0]) in named:
+            raise BadInput(
+                f"hydra.sweep.dir={shown(folder)}: a sweep has one directory for all its cells, which cannot refer to "
+                f"{root}; write its value, or use hydra.sweep.subdir"
+            )
+
+
 def refuse_shared_directories(config: DictConfig) -> None:
     """Raise BadInput if a hydra.sweep.subdir of the user's gives two cells of a sweep one directory.
 
@@ -105,13 +121,14 @@ def refuse_shared_directories(config: DictConfig) -> None:
     subdir = OmegaConf.to_container(config.hydra.sweep)["subdir"]  # type: ignore[index, call-overload]
     if NUMBERED.search(str(subdir)):
         return
-    axes = _axes(config.hydra.overrides.task, config.hydra.sweeper.get("params") or {})
+    axes = _axes(*_of_sweep(config))
     values = [_values(word) for word in axes.values()]
     if any(listed is None for listed in values):
         return
     first: dict[str, tuple[str, ...]] = {}
+    shared_words = as_written(config.hydra.overrides.hydra)
     for cell in itertools.product(*(listed or [] for listed in values)):
-        composed = overrides.compose([*config.hydra.overrides.hydra, *cell], whole=True) if "${" in subdir else config
+        composed = overrides.compose([*shared_words, *cell], whole=True) if "${" in subdir else config
         try:
             directory = os.path.normpath(composed.hydra.sweep.subdir)
         except OmegaConfBaseException:  # it names what Hydra sets later
@@ -124,9 +141,19 @@ def refuse_shared_directories(config: DictConfig) -> None:
             )
 
 
+def as_written(node: Any) -> Any:
+    """Return a node of a configuration with its references. Iterating it would replace them by the sweep's defaults."""
+    return OmegaConf.to_container(node, resolve=False)
+
+
+def _of_sweep(config: DictConfig) -> tuple[list[str], dict[str, Any]]:
+    """Return a sweep's words and its hydra.sweeper.params, for `varied`. config: with Hydra's part."""
+    return as_written(config.hydra.overrides.task), as_written(config.hydra.sweeper).get("params") or {}
+
+
 def _axes(words: Sequence[str], params: Mapping[str, Any]) -> dict[str, str]:
     """Return the word of each key, as Hydra's sweeper combines them: the last one, at the place of the first."""
-    given = [*(f"{key}={value}" for key, value in params.items()), *words]
+    given = [*(f"{key}={value}" for key, value in params.items()), *(word for word in words if "=" in word)]  # no ~key
     return {o.get_key_element(): word for o, word in zip(overrides.parsed(given), given, strict=True)}
 
 

@@ -256,7 +256,8 @@ def for_every_cell(words: list[str], axes: list[str]) -> list[str]:
     """
     given = [w for w in words if "=" in w and not w.startswith("-")]
     overrides = dict(zip(given, parsed(given), strict=True))
-    swept = tuple(f"{o.key_or_group}." for o in (*overrides.values(), *parsed(axes)) if o.is_sweep_override())
+    keys = {o.key_or_group for o in (*overrides.values(), *parsed(axes)) if o.is_sweep_override()}
+    swept = tuple(f"{key}." for key in keys | ({"distill"} if "method" in keys else set()))  # a method chooses it
     dry = {w for w, o in overrides.items() if o.key_or_group == "dry" and o.value() is True}
     words = [f"++{w}" if w in given and w.startswith(swept) else w for w in words]
     if dry:

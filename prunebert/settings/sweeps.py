@@ -22,6 +22,8 @@ def axes_of_experiment(words: list[str]) -> list[str]:
     named = [word for word in words if word.startswith("experiment=")]
     if not named:
         return []
+    if _is_list(named[-1]):
+        raise BadInput(f"{named[-1]}: a sweep has one experiment; run one command for each")
     typed = {override.key_or_group for override in overrides.parsed(words)}
     params = overrides.sweeper_params([*search(words), named[-1]])
     return [f"{key}={value}" for key, value in params.items() if key not in typed]

@@ -7,6 +7,7 @@ import shlex
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 
 from prunebert.errors import BadInput
 from prunebert.settings import cells, overrides
@@ -129,6 +130,47 @@ def test_a_subdir_of_ones_own_is_used(cli, toy, tmp_path):
     status, printed = cli(*words, "hydra.sweep.subdir=x${hydra.job.num}")  # found by identity within the sweep
     assert status == 0 and printed.count("finished before") == 2
     assert len(list(tmp_path.rglob("result.json"))) == 2 and (tmp_path / "sweep/x0/elsewhere.json").is_file()
+
+
+def test_references_in_the_words_have_the_values_of_each_cell(cli, toy, tmp_path):
+    """Not those of the sweep's own configuration, which has the default seed, 0, and the default method."""
+    words = ["-m", *toy, "sparsity=0.5", "hydra.sweep.dir=sweep", "seed=1,2"]
+    status, printed = cli(
+        *words, "method=random,magnitude", "hydra.sweep.subdir=${hydra:runtime.choices.method}/s${seed}"
+    )
+    assert status == 0, printed
+    assert sorted(str(path.parent.relative_to(tmp_path)) for path in tmp_path.rglob("result.json")) == [
+        "sweep/magnitude/s1",
+        "sweep/magnitude/s2",
+        "sweep/random/s1",
+        "sweep/random/s2",
+    ]
+    sweep = {"overrides": {"task": ["seed=1,2", "a=${seed},0"], "hydra": []}, "sweeper": {"params": None}}
+    config = OmegaConf.create({"seed": 0, "hydra": sweep | {"sweep": {"dir": "out", "subdir": "${hydra.job.num}"}}})
+    cells.prepare(config)
+    assert config.hydra.overrides.hydra == [f"{cells.VARIED}=['seed','a']"]  # though a is 0,0 with seed 0
+
+
+@pytest.mark.parametrize("word", ["seed=1,2", "seed=1"])
+def test_a_sweep_has_one_directory_for_all_cells(cli, toy, tmp_path, word):
+    status, printed = cli("-m", *toy, "method=magnitude", word, "hydra.sweep.dir=out/${model.name}/s${seed}")
+    assert status == 2 and printed == (
+        "prunebert: hydra.sweep.dir=out/${model.name}/s${seed}: a sweep has one directory for all its cells, which "
+        "cannot refer to model; write its value, or use hydra.sweep.subdir\n"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_word_that_deletes_a_key_is_no_axis(cli, toy):
+    status, printed = cli("-m", *toy, "~corpus", "method=magnitude", "seed=1,2", "dry=true")
+    assert status == 0 and "2 runs to do" in printed, printed
+
+
+def test_a_sweep_over_experiments_is_refused(cli, toy):
+    status, printed = cli("-m", *toy, "experiment=tune,quickstart")
+    assert status == 2 and printed == (
+        "prunebert: experiment=tune,quickstart: a sweep has one experiment; run one command for each\n"
+    )
 
 
 def test_a_sweep_of_an_earlier_version_keeps_its_directories(cli, toy, tmp_path):

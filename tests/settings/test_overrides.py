@@ -126,6 +126,15 @@ def test_a_value_that_every_cell_would_refuse_ends_a_sweep_before_it_begins():
     assert refused("method=smp,l0", "teacher_fit.lr=.nan,nan").startswith("teacher_fit.lr=.nan: ")
     bad_cells.refuse_bad_cells(["method=smp,movement", "method.allocation=uniform", "fit.steps=1,2", "seed=0,1"])
     bad_cells.refuse_bad_cells(["method=smp,movement", "method.train_embeddings=true"])  # only movement takes it
+    bad_cells.refuse_bad_cells(
+        ["method=gmp", "method.schedule.initial=0.92", "sparsity=0.5,0.95,0.6"]
+    )  # 0.95 allows it
+    assert refused("method=gmp", "method.schedule.initial=0.92", "sparsity=0.5,0.6").startswith(
+        "method.schedule.initial=0.92: "
+    )
+    bad_cells.refuse_bad_cells(["method=dense,gmp_star", "distill.temperature=3"])  # gmp_star has a teacher
+    assert "++distill.temperature=3" in overrides.for_every_cell(["method=gmp,gmp_star", "distill.temperature=3"], [])
+    assert refused("method=sparsebert,gmp_star", "distill.temperature=0").startswith("distill.temperature=0: ")
 
 
 @pytest.mark.parametrize("read", [overrides.axis, lambda word: overrides.values([word])], ids=["axis", "values"])
