@@ -154,7 +154,8 @@ def _compare(ours: pd.DataFrame, theirs: pd.DataFrame, reader: Reader) -> dict[s
 def _counterpart(candidates: pd.DataFrame, ours: pd.DataFrame, is_method: bool) -> pd.DataFrame | None:
     """Return the baseline's runs that `ours` are compared with, or None.
 
-    Of several variants, the one that shares most of `AXES` with `ours` is used, then most of the other settings.
+    Of several variants, the one that shares most of `AXES` with `ours` is used. Of variants that share as many, it is
+    the one whose label is the method alone, else the one with most equal settings.
 
     Args:
         candidates: the runs of the baseline in this table that have the sparsity of `ours`. A baseline that removes
@@ -172,8 +173,9 @@ def _counterpart(candidates: pd.DataFrame, ours: pd.DataFrame, is_method: bool) 
     if candidates["label"].nunique() == 1:
         return candidates
     facts = ours["facts"].iloc[0]
-    shared = candidates["facts"].map(
-        lambda f: (sum(f[axis] == facts[axis] for axis in AXES), len(f.items() & facts.items()))
-    )
+    plain = candidates["label"] == candidates["method"]
+    shared = candidates["facts"].map(lambda f: sum(f[axis] == facts[axis] for axis in AXES))
+    equal = candidates["facts"].map(lambda f: len(f.items() & facts.items()))
+    shared = pd.Series(list(zip(shared, plain, equal, strict=True)), candidates.index)
     closest = candidates[shared == max(shared)]
     return closest[closest["label"] == closest["label"].iloc[0]]

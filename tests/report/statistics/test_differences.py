@@ -145,6 +145,15 @@ def test_of_rows_that_share_as_many_axes_the_one_with_most_equal_settings_is_the
     assert set(gaps.loc[gaps["method"] == "smp", "against"]) == {f"magnitude (head={head})"}
 
 
+def test_of_rows_that_share_as_many_axes_the_plain_one_is_the_counterpart(run, tmp_path):
+    """The sentences say "differences to `magnitude`", so a row that resembles its frozen variant is no exception."""
+    for method in ("magnitude", "abp"):
+        for frozen in (True, False):
+            run(f"{method} {frozen}", method, 0.5, settings={"keep_pretrained": frozen, "head": f"head {frozen}"})
+    gaps = differences.differences(collect([tmp_path]).runs, ["magnitude"])
+    assert set(gaps.loc[gaps["method"] == "abp", "against"]) == {"magnitude"}
+
+
 def test_every_other_row_is_compared_with_each_baseline(variants):
     """A row as the baseline has its own method's other rows as well, those before it in the table too."""
     (short,) = set(variants[variants["label"] == SECOND]["short_label"]) - {SECOND}
