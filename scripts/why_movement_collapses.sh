@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Repeat the runs of docs/results/collapse.md: scripts/why_movement_collapses.sh DATA OUT
 # The runs are on SST-2 with the 6-layer model. They have 300 steps and seed 0 unless they say another, and take one to five
-# minutes on one core. Started again, the script continues. At the end it writes OUT/report/results.csv, which is
-# results/collapse/results.csv.
+# minutes on one core (3,000 steps: ten). Started again, the script continues. At the end it writes OUT/report/results.csv,
+# which is results/collapse/results.csv.
 # DATA: a folder with SST-2 in GLUE's own layout.
 # Only `first_cut` has no score to report: its losses are the lines "movement:" to "magnitude:" of its run.log.
 set -euo pipefail
@@ -26,6 +26,9 @@ own() { # own NAME WORD…: a run of a method of scripts/centred_conf
 }
 run dense method=dense sparsity=0
 run base method=movement
+run base_3000 method=movement fit.steps=3000
+run base_3000_seed_1 method=movement fit.steps=3000 seed=1
+run base_3000_seed_2 method=movement fit.steps=3000 seed=2
 run authors_rates method=movement fit.lr=3e-5 fit.head_lr=3e-5 method.score_lr=1e-2
 run score_lr_1e-1 method=movement method.score_lr=1e-1
 run global method=movement method.allocation=global
@@ -68,6 +71,6 @@ run distilled method=movement distill=logits distill.shared=teachers
 [ -d dense_model ] || prunebert export dense --out dense_model
 run dense_first method=movement model=bert-base model.name=./dense_model
 own first_cut method=first_cut sparsity=0 fit.steps=30
-prunebert report dense base authors_rates score_lr_1e-1 global slow_cut fixed_masks c_full c_means c_grad c_both \
+prunebert report dense base* authors_rates score_lr_1e-1 global slow_cut fixed_masks c_full c_means c_grad c_both \
   c_magnitude init_magnitude_* soft_movement_* gmp_* layer_mix* magnitude_1000 batch_128 distilled dense_first --out report
 grep -E "(movement|reversed|random|magnitude): 0:" first_cut/run.log >report/first_cut.log
