@@ -27,12 +27,13 @@ from prunebert.tasks.squad import squad_task
 from prunebert.tasks.text import text_task
 from tests.toys import SQUAD, TASK, rows, save_model, toy_words
 
-# Collect all garbage seldom: visiting the objects of all modules and tests took a sixth of the suite's time.
-gc.set_threshold(700, 10, 1000)
+# Collect young garbage only: visiting the objects of all modules and tests took a sixth of the suite's time.
+gc.set_threshold(700, 10, 1_000_000)
 
 # Of tests whose cases take long and are alike: how many cases the fast suite runs. `pytest -m slow` runs the others.
 FIRST_CASES = {
     "commands/test_refused_checkpoints.py::test_a_run_a_dry_run_and_every_command": 1,
+    "masks/test_selection_cuda.py::test_the_kernels_are_a_stable_sort": 4,
     "methods/test_families.py::test_a_method_removes_exactly_what_is_asked_on_a_family": 4,
     "methods/test_matrix.py::test_the_requested_sparsity_is_that_of_the_files": 6,
     "methods/test_prunable.py::test_one_option_sets_what_every_method_prunes": 8,
