@@ -25,7 +25,7 @@ from yaml import YAMLError
 from prunebert import experiment
 from prunebert.commands import catalogue, option_help
 from prunebert.errors import BadInput, describe_os_error, visible
-from prunebert.runs import artifacts, claim, guard, identity, inputs, made, seeds, standing
+from prunebert.runs import artifacts, claim, comparability, guard, identity, inputs, made, standing
 from prunebert.runs.failures import Failure, Failures
 from prunebert.settings import bad_cells, cells, expansion, explain, labels, overrides, sweeps, tuned, unused
 from prunebert.system import distributed, loading, signals, streams, threads
@@ -67,7 +67,7 @@ def main() -> None:
             bad_cells.refuse_bad_cells([*words, *axes], inputs.check_for(words))
         sweeps.refuse_repeats(words)
         if flags.multirun or axes:
-            standing.COMMAND.warnings = [*sweeps.unused_words(words, axes), *seeds.too_few([*words, *axes])]
+            standing.COMMAND.warnings = sweeps.unused_words(words, axes) + comparability.warnings([*words, *axes])
         sys.argv[1:] = [*overrides.for_every_cell(words, axes), *distributed.silence_others()]
         os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come back here and are printed in one line
         os.environ.setdefault("SUBMITIT_LOG_LEVEL", "ERROR")  # without accounting it warns at every poll

@@ -14,7 +14,7 @@ from prunebert.report.findings import text
 from prunebert.report.findings.results import Results
 from prunebert.report.findings.text import listed
 from prunebert.report.statistics.format import LEVEL
-from prunebert.runs.seeds import MIN_SEEDS
+from prunebert.runs.comparability import MIN_SEEDS
 from prunebert.system.console import counted
 
 HALF_A_POINT = 0.005  # a mean less than this above the constant baseline counts as no better

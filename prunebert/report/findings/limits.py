@@ -16,7 +16,7 @@ from prunebert.report.findings.text import listed, name, word
 from prunebert.report.page import tuning
 from prunebert.report.statistics.ranking import ELSEWHERE
 from prunebert.report.trouble import OFF_TARGET
-from prunebert.runs.seeds import MIN_SEEDS
+from prunebert.runs.comparability import MIN_SEEDS
 from prunebert.settings import overlaps
 from prunebert.system.console import counted
 

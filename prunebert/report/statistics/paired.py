@@ -13,7 +13,7 @@ from scipy import stats
 
 from prunebert.report.statistics.examples import aligned
 from prunebert.report.statistics.friedman import MIN_TASKS
-from prunebert.runs.seeds import MIN_SEEDS
+from prunebert.runs.comparability import MIN_SEEDS
 
 EXPLANATION = (
     "There are two tests, one for each of two questions. Both are two-sided and paired by seed. Only seeds that "

@@ -1,8 +1,8 @@
-"""Which sweeps are warned that their seeds are too few for a test."""
+"""Which sweeps are warned that their seeds are too few for a test, or that their cells are one run."""
 
 import pytest
 
-from prunebert.runs import seeds
+from prunebert.runs import comparability
 
 TWO = "this sweep has 2 seeds; a test over seeds needs 3 (seed=0,1,2). The report will compare these trained networks, "
 TWO += "example by example, but not the methods."
@@ -17,11 +17,11 @@ TWO += "example by example, but not the methods."
     ],
 )
 def test_a_comparison_with_too_few_seeds_is_warned_once(words):
-    assert seeds.too_few(words) == [TWO]
+    assert comparability.warnings(words) == [TWO]
 
 
 def test_without_the_word_there_is_one_seed():
-    (line,) = seeds.too_few(["method=smp,gmp", "sparsity=0.9"])
+    (line,) = comparability.warnings(["method=smp,gmp", "sparsity=0.9"])
     assert line.startswith("this sweep has 1 seed; ")
 
 
@@ -36,4 +36,16 @@ def test_without_the_word_there_is_one_seed():
     ],
 )
 def test_what_compares_nothing_or_can_be_tested_is_not(words):
-    assert seeds.too_few(words) == []
+    assert comparability.too_few(words) == []
+
+
+@pytest.mark.parametrize(("word", "key"), [("impl.precision=fp32,bf16", "impl.precision"), ("+impl=cpu,cuda", "impl")])
+def test_cells_that_are_one_run_are_named(word, key):
+    """The bf16 cell would be finished before, with the scores of fp32."""
+    (line,) = comparability.warnings(["-m", "method=smp", "seed=0,1,2", word])
+    assert line == (
+        f"{word}: results do not depend on {key}, so cells that differ in it alone are one run: the first "
+        "result may stand for all; rerun=true trains each"
+    )
+    assert comparability.one_run(["method=smp", word, "rerun=true"]) == []
+    assert comparability.one_run(["method=smp", word.partition(",")[0], "hydra/launcher=laptop,basic"]) == []
