@@ -22,7 +22,7 @@ def warnings(words: Iterable[str]) -> list[str]:
 
 def one_run(words: list[str]) -> list[str]:
     """Return a warning for each word of a sweep whose values change no result, so that their cells are one run."""
-    if "rerun=true" in words:
+    if ("rerun", True) in overrides.values(words):
         return []
     varied = {word: _count(word) for word in words if _root(word) in WITHOUT_EFFECT - {"hydra"}}
     return [

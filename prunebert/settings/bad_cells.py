@@ -19,8 +19,10 @@ MOST_CELLS = 1_000  # of those in which a value with references is tried; beyond
 def refuse_bad_cells(words: list[str], check: Callable[[dict[str, Any]], None] = checks.config) -> None:
     """Raise BadInput for a `group.key=value` of a sweep that every one of its cells would refuse.
 
-    A value that is wrong with some options of the group and right with others is left to the cells. check: raises
-    BadInput for a configuration that a cell would refuse.
+    A value that is wrong in some cells and right in others is left to the cells. Tried are all values of the key's
+    group, of what its references name, and of method, sparsity and prunable; of other keys only the first and the last.
+
+    check: raises BadInput for a configuration that a cell would refuse.
     """
     pairs = overrides.values(words)
     values = {key: [v for k, v in pairs if k == key] for key, _ in pairs if not key.startswith("hydra")}
@@ -28,7 +30,7 @@ def refuse_bad_cells(words: list[str], check: Callable[[dict[str, Any]], None] =
     for key, value in ((key, value) for key, given in inside.items() for value in given):
         group = "fit" if key.partition(".")[0] in checks.FITS else key.partition(".")[0]
         named = _parts_of_references(value)
-        read = {group, "method", "sparsity", "prunable"}  # conf/ itself refers to the last three
+        read = {group, "method", "sparsity", "prunable"}  # files of conf/ depend on the last three
         varied = {k: v for k, v in values.items() if k in read or (k != key and k.partition(".")[0] in named)}
         if math.prod(map(len, varied.values())) > MOST_CELLS:
             continue

@@ -47,5 +47,5 @@ def test_cells_that_are_one_run_are_named(word, key):
         f"{word}: results do not depend on {key}, so cells that differ in it alone are one run: the first "
         "result may stand for all; rerun=true trains each"
     )
-    assert comparability.one_run(["method=smp", word, "rerun=true"]) == []
+    assert comparability.one_run(["method=smp", word, "rerun=True"]) == []
     assert comparability.one_run(["method=smp", word.partition(",")[0], "hydra/launcher=laptop,basic"]) == []
