@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from prunebert.errors import BadInput
-from prunebert.runs.identity import WITHOUT_EFFECT
+from prunebert.runs.identity import ANYWHERE_WITHOUT_EFFECT, WITHOUT_EFFECT
 from prunebert.runs.sweep import science
 from prunebert.settings import overrides
 from prunebert.system.console import counted
@@ -24,7 +24,7 @@ def one_run(words: list[str]) -> list[str]:
     """Return a warning for each word of a sweep whose values change no result, so that their cells are one run."""
     if ("rerun", True) in overrides.values(words):
         return []
-    varied = {word: _count(word) for word in words if _root(word) in WITHOUT_EFFECT - {"hydra"}}
+    varied = {word: _count(word) for word in words if _changes_nothing(_key(word))}
     return [
         f"{word}: results do not depend on {_key(word)}, so cells that differ in it alone are one run: the first "
         "result may stand for all; rerun=true trains each"
@@ -41,7 +41,9 @@ def too_few(words: list[str]) -> list[str]:
     """
     counts = {_key(word): _count(word) for word in science(words)}
     seeds = counts.get("seed", 1)
-    compared = [key for key, count in counts.items() if count > 1 and key not in NOT_COMPARED]
+    compared = [
+        key for key, count in counts.items() if count > 1 and key not in NOT_COMPARED and not _changes_nothing(key)
+    ]
     if not compared or seeds >= MIN_SEEDS:
         return []
     needed = ",".join(map(str, range(MIN_SEEDS)))
@@ -63,5 +65,7 @@ def _key(word: str) -> str:
     return word.lstrip("+").partition("=")[0]
 
 
-def _root(word: str) -> str:
-    return _key(word).partition(".")[0].partition("/")[0]
+def _changes_nothing(key: str) -> bool:
+    """Return whether no result depends on `key`. hydra's keys do not count: they say where a run is."""
+    root, *below = key.replace("/", ".").split(".")
+    return root in WITHOUT_EFFECT - {"hydra"} or not ANYWHERE_WITHOUT_EFFECT.isdisjoint(below[-1:])

@@ -13,6 +13,7 @@ SOURCES = {"tune", "tuned"}  # keys that say where other keys have their values 
 SCIENCE = 1  # raised when the same configuration gives another result than before
 WITHOUT_EFFECT = {"impl", "checkpoint", "tracking", "rerun", "dry", "hydra"}  # settings that cannot change a result
 PATHS = {"masks", "budget", "upstream", "teacher", "file", "scope", "allocation"}  # by the content at that path
+ANYWHERE_WITHOUT_EFFECT = {"shared", "overlaps"}  # keys below others: the folder of shared teachers, notes on data
 OURS_WITHOUT_EFFECT = {"memory"}  # keys of prunebert's own functions that cannot change a result; a user's might
 TASK_LOCATIONS = {"hub", "folder", "package", "data_dir", "train", "eval"}  # the rows' fingerprints count instead
 
@@ -58,7 +59,7 @@ def canonical(node: Any) -> Any:
         return node
     target = str(node.get("_target_", ""))
     defaults = signature.defaults(target) if target else {}
-    without_effect = {"_partial_", "_convert_", "shared", "overlaps"}
+    without_effect = {"_partial_", "_convert_"} | ANYWHERE_WITHOUT_EFFECT
     without_effect |= OURS_WITHOUT_EFFECT if target.startswith("prunebert.") else set()
     node = former.in_earlier_words(node) if "allocation" not in defaults else node
     return {

@@ -32,14 +32,22 @@ def test_without_the_word_there_is_one_seed():
         ["method=smp,gmp", "seed=interval(0,5)"],  # only its sweeper knows how many
         ["method=smp", "seed=0,1"],  # nothing is compared
         ["method=smp", "sparsity=0.5,0.9", "task=rte,mrpc", "model=tiny,minilm"],
-        ["method=smp", "seed=0,1", "checkpoint.steps=5,10", "impl.threads=1,2"],  # they change no result
+        ["method=smp", "seed=0,1", "impl.threads=1,2", "distill.shared=a,b"],  # they change no result
     ],
 )
 def test_what_compares_nothing_or_can_be_tested_is_not(words):
     assert comparability.too_few(words) == []
 
 
-@pytest.mark.parametrize(("word", "key"), [("impl.precision=fp32,bf16", "impl.precision"), ("+impl=cpu,cuda", "impl")])
+@pytest.mark.parametrize(
+    ("word", "key"),
+    [
+        ("impl.precision=fp32,bf16", "impl.precision"),
+        ("+impl=cpu,cuda", "impl"),
+        ("distill.shared=a,b", "distill.shared"),
+        ("task.overlaps=null,x", "task.overlaps"),
+    ],
+)
 def test_cells_that_are_one_run_are_named(word, key):
     """The bf16 cell would be finished before, with the scores of fp32."""
     (line,) = comparability.warnings(["-m", "method=smp", "seed=0,1,2", word])
@@ -49,3 +57,8 @@ def test_cells_that_are_one_run_are_named(word, key):
     )
     assert comparability.one_run(["method=smp", word, "rerun=True"]) == []
     assert comparability.one_run(["method=smp", word.partition(",")[0], "hydra/launcher=laptop,basic"]) == []
+
+
+@pytest.mark.parametrize("word", ["distill.weight=0.5,0.9", "shared=a,b", "distill=logits,none"])
+def test_words_that_change_a_result_are_not(word):
+    assert comparability.one_run(["method=smp", word]) == []
