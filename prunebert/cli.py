@@ -28,6 +28,7 @@ from prunebert.errors import BadInput, describe_os_error, visible
 from prunebert.runs import artifacts, claim, comparability, guard, identity, inputs, made, standing
 from prunebert.runs.failures import Failure, Failures
 from prunebert.settings import bad_cells, cells, expansion, explain, labels, overrides, sweeps, tuned, unused
+from prunebert.settings.hydra_part import hydra_references
 from prunebert.system import distributed, loading, signals, streams, threads
 
 log = logging.getLogger(__name__)
@@ -181,7 +182,7 @@ class Around(Callback):
         self.existing: set[str] = set()  # names in the sweep's directory before the sweep
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        with _stopping():
+        with _stopping(), hydra_references(config):
             root = Path(config.hydra.run.dir)
             inputs.check(overrides.resolved(config))
             _refuse_own_record(config)
@@ -201,11 +202,11 @@ class Around(Callback):
 
         if distributed.COUNT > 1:
             _stop("torchrun takes one run at a time; give it a sweep's cells one after another (scripts/loop.sh)")
-        with _stopping():
+        with _stopping(), hydra_references(config):
+            cells.prepare(config)
             sweep = Path(config.hydra.sweep.dir).absolute()
             _refuse_own_record(config)
             cells.refuse_unknown_options(config)
-            cells.prepare(config)
             guard.refuse_shared(sweep, "hydra.sweep.dir")
             artifacts.prepare(sweep, "hydra.sweep.dir")
             self.existing = set(os.listdir(sweep))
@@ -220,8 +221,7 @@ class Around(Callback):
         if config.hydra.launcher._target_.endswith("JoblibLauncher"):
             signals.watch_sweep()
         loading.clear()
-        for line in standing.COMMAND.warnings:
-            sys.stderr.write(f"prunebert: {visible(line)}\n")
+        sys.stderr.writelines(f"prunebert: {visible(line)}\n" for line in standing.COMMAND.warnings)
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         if config.hydra.mode != RunMode.MULTIRUN:

@@ -6,10 +6,16 @@ import itertools
 import math
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
 from prunebert.errors import BadInput
-from prunebert.settings import checks, overrides
+from prunebert.settings import checks, expansion, overrides
+from prunebert.settings.hydra_part import hydra_references
 from prunebert.settings.labels import search
 
 REFERENCE = re.compile(r"\$\{([^{}]*)\}")  # ${seed}
@@ -68,7 +74,7 @@ def _refusal(
     """
     options = first_options | {k: v for k, v in given.items() if k in checks.OPTION_GROUPS}
     try:
-        fields = overrides.with_values(
+        fields = _with_values(
             [*words, *(f"{group}={option}" for group, option in options.items())],
             {k: v for k, v in given.items() if k not in options},
         )
@@ -77,3 +83,29 @@ def _refusal(
     except BadInput as error:
         return str(error) if str(error).startswith(key) else None
     return None
+
+
+def _with_values(options: list[str], given: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the configuration of some options with other values for dotted keys.
+
+    None where Hydra refuses it, and for a value that refers to what only the cell knows, such as its number. Raises
+    BadInput for a reference to nothing.
+    """
+    if any("${hydra:job." in str(value) for value in given.values()):
+        return None
+    try:
+        config = _composed(tuple(options)).copy()
+        with hydra_references(config):
+            OmegaConf.set_struct(config, False)
+            del config["hydra"]
+            for key, value in given.items():
+                expansion.refuse_key_of_reference(OmegaConf.to_container(config), key)
+                OmegaConf.update(config, key, value)
+            return overrides.container(config, [])
+    except (HydraException, OmegaConfBaseException):
+        return None  # Hydra reports it
+
+
+@cache
+def _composed(words: tuple[str, ...]) -> DictConfig:
+    return overrides.compose(list(words), whole=True)

@@ -22,11 +22,12 @@ from omegaconf.errors import OmegaConfBaseException
 from prunebert.errors import BadInput, shown
 from prunebert.settings import overrides
 from prunebert.settings.checks import OPTION_GROUPS
+from prunebert.settings.hydra_part import hydra_references
 
 LONGEST = 100  # bytes of a name
 SINGLE = "single"  # the cell of a sweep that varies nothing
 VARIED = "hydra.callbacks.around.varied"  # the key by which a cell knows what the sweep varies
-NUMBERED = re.compile(r"\$\{(hydra\.job\.(num|id)\}|cell:)")  # subdirs that no two cells share
+NUMBERED = re.compile(r"\$\{(hydra[.:]job\.(num|id)\}|cell:)")  # subdirs that no two cells share
 
 
 def varied(words: Sequence[str], params: Mapping[str, Any]) -> list[str]:
@@ -68,13 +69,14 @@ def earlier_name(override_dirname: str) -> str:
 
 
 def prepare(config: DictConfig) -> None:
-    """Add what a sweep varies to the words of every cell: a cell's own configuration does not show it.
+    """Name a sweep's directory, and add what it varies to every cell's words: a cell's configuration does not show it.
 
     config: of the sweep, with Hydra's part.
 
     Raises BadInput if a hydra.sweep.subdir of the user's gives two cells one directory.
     """
     refuse_moving_directory(config)
+    config.hydra.sweep.dir = str(config.hydra.sweep.dir)  # Hydra reads it before its references mean anything
     refuse_shared_directories(config)
     keys = varied(*_of_sweep(config))
     config.hydra.overrides.hydra.append(f"{VARIED}=[{','.join(map(repr, keys))}]")
@@ -104,7 +106,12 @@ def refuse_moving_directory(config: DictConfig) -> None:
     config: of the sweep, with Hydra's part. It has the defaults of these keys.
     """
     folder = str(as_written(config.hydra.sweep)["dir"])
-    named = {name.partition(".")[0] for name in re.findall(r"\$\{(\w[\w.]*)\}", folder)}
+    named = {name.partition(".")[0] for name in re.findall(r"\$\{(?:hydra:runtime\.choices\.)?(\w[\w.]*)\}", folder)}
+    if of_job := re.search(r"\$\{hydra:job\.(override_dirname|num|id)\}", folder):
+        raise BadInput(
+            f"hydra.sweep.dir={shown(folder)}: a sweep has one directory for all its cells, which cannot refer to "
+            f"hydra.job.{of_job[1]}; use hydra.sweep.subdir"
+        )
     for key in _axes(*_of_sweep(config)):
         if (root := key.lstrip("+").partition(".")[0]) in named:
             raise BadInput(
@@ -130,7 +137,8 @@ def refuse_shared_directories(config: DictConfig) -> None:
     for cell in itertools.product(*(listed or [] for listed in values)):
         composed = overrides.compose([*shared_words, *cell], whole=True) if "${" in subdir else config
         try:
-            directory = os.path.normpath(composed.hydra.sweep.subdir)
+            with hydra_references(composed):
+                directory = os.path.normpath(composed.hydra.sweep.subdir)
         except OmegaConfBaseException:  # it names what Hydra sets later
             return
         if first.setdefault(directory, cell) != cell:

@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from prunebert.errors import BadInput, shown
 from prunebert.settings import checks, expansion, quoting, repeated_keys, resolvers, tuning
 from prunebert.settings import explain as explanations
+from prunebert.settings.hydra_part import hydra_references
 
 MAX_VALUES = 100_000  # of one range in a sweep
 Fields = dict[str, Any]
@@ -47,10 +48,7 @@ def packaged(words: list[str]) -> Fields:
 def checked(words: list[str]) -> tuple[Fields, Build]:
     """The configuration of some words, resolved and checked, and `build`. Raises BadInput."""
     refuse_bad_words(words)
-    try:
-        fields = container(compose(words), words)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise BadInput(explain(error)) from error
+    fields = described(words)[0]
     checks.config(fields)
     return fields, build
 
@@ -62,10 +60,11 @@ def described(words: list[str]) -> tuple[Fields, Fields, dict[str, str]]:
     except (HydraException, OmegaConfBaseException) as error:
         raise BadInput(explain(error)) from error
     choices = dict(config.hydra.runtime.choices)
-    OmegaConf.set_struct(config, False)
-    del config["hydra"]
-    as_written: Any = OmegaConf.to_container(config)
-    return container(config, words), as_written, choices
+    with hydra_references(config):
+        OmegaConf.set_struct(config, False)
+        del config["hydra"]
+        as_written: Any = OmegaConf.to_container(config)
+        return container(config, words), as_written, choices
 
 
 def sweeper_params(words: list[str]) -> dict[str, str]:
@@ -263,24 +262,6 @@ def for_every_cell(words: list[str], axes: list[str]) -> list[str]:
     if dry:
         words = [w for w in words if not w.lstrip("+~").startswith(("hydra/launcher=", "hydra.launcher."))]
     return [each for word in words for each in ([word, "hydra.output_subdir=null"] if word in dry else [word])]
-
-
-def with_values(options: list[str], given: Fields) -> Fields | None:
-    """Compose options with other values for dotted keys; None where Hydra refuses. BadInput: a reference to nothing."""
-    try:
-        config = _composed(tuple(options)).copy()
-        OmegaConf.set_struct(config, False)
-        for key, value in given.items():
-            expansion.refuse_key_of_reference(OmegaConf.to_container(config), key)
-            OmegaConf.update(config, key, value)
-        return container(config, [])
-    except (HydraException, OmegaConfBaseException):
-        return None  # Hydra reports it
-
-
-@cache
-def _composed(words: tuple[str, ...]) -> DictConfig:
-    return compose(list(words))
 
 
 def explain(error: Exception) -> str:
