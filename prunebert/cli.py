@@ -28,7 +28,7 @@ from prunebert.errors import BadInput, describe_os_error, visible
 from prunebert.runs import artifacts, claim, comparability, guard, identity, inputs, made, standing
 from prunebert.runs.failures import Failure, Failures
 from prunebert.settings import bad_cells, cells, expansion, explain, labels, overrides, sweeps, tuned, unused
-from prunebert.settings.hydra_part import hydra_references
+from prunebert.settings.hydra_part import hydra_references, refuse_unusable
 from prunebert.system import distributed, loading, signals, streams, threads
 
 log = logging.getLogger(__name__)
@@ -185,7 +185,7 @@ class Around(Callback):
         with _stopping(), hydra_references(config):
             root = Path(config.hydra.run.dir)
             inputs.check(overrides.resolved(config))
-            _refuse_own_record(config)
+            refuse_unusable(config)
             guard.refuse_shared(root, "hydra.run.dir")
             artifacts.prepare(root)
             guard.refuse_foreign(root, "hydra.run.dir")
@@ -205,7 +205,7 @@ class Around(Callback):
         with _stopping(), hydra_references(config):
             cells.prepare(config)
             sweep = Path(config.hydra.sweep.dir).absolute()
-            _refuse_own_record(config)
+            refuse_unusable(config)
             cells.refuse_unknown_options(config)
             guard.refuse_shared(sweep, "hydra.sweep.dir")
             artifacts.prepare(sweep, "hydra.sweep.dir")
@@ -273,11 +273,6 @@ def _means_the_same(config: DictConfig, text: str) -> bool:
         return identity.configuration(recorded) == identity.configuration(overrides.resolved(config))
     except (OmegaConfBaseException, YAMLError):  # a damaged record
         return False
-
-
-def _refuse_own_record(config: DictConfig) -> None:
-    if (folder := config.hydra.output_subdir) is not None and not config.dry:
-        raise BadInput(f"hydra.output_subdir={folder}: only null is allowed; prunebert writes {artifacts.CONFIG}")
 
 
 @contextmanager

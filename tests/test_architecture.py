@@ -35,6 +35,8 @@ ORDER = (
     *("training", "analysis", "distill", "commands", "report", "result", "methods", "run", "experiment", "cli"),
 )
 HYDRA = {
+    "settings.bad_cells",
+    "settings.hydra_part",
     "cli",
     "settings.cells",
     "settings.overrides",

@@ -1,6 +1,6 @@
 """Errors of Hydra and OmegaConf in one line that begins with the key and ends with what is allowed or how to quote.
 
-Only this file, cells.py, overrides.py and cli.py import Hydra or OmegaConf.
+Of prunebert, only cli.py and files of this folder import Hydra or OmegaConf.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from prunebert.settings import checks, former, quoting
 EXTRAS = {"hydra_submitit": "slurm", "hydra_joblib": "parallel"}  # package of a launcher -> the extra that installs it
 PACKAGES_OF_LAUNCHERS = ("submitit", "joblib", "ray")
 KEY = re.compile(r"[+~]{0,2}[\w.$/@:-]+", re.ASCII)
+HOLDERS = ("hydra.job.env_set", "hydra.sweeper.params")  # maps of Hydra's whose keys the user names
 
 
 def explain(error: Exception, known_keys: Callable[[], list[str]]) -> str:
@@ -63,7 +64,10 @@ def _unknown_key(key: str, error: Exception, known_keys: Callable[[], list[str]]
     last = key.rpartition(".")[2]
     deeper = [f"{above}.{name}.{last}" for name in names if _has(beside, name, last)]
     hint = former.hint(key) or (f"; did you mean {deeper[0]}?" if deeper else did_you_mean(key, candidates))
-    return f"{shown(key)}: {problem}{hint}{listed} (`prunebert --cfg job` shows all)"
+    if above in HOLDERS:
+        hint = f"; +{shown(key)}=VALUE adds it"
+    part = "hydra" if key.startswith("hydra.") else "job"
+    return f"{shown(key)}: {problem}{hint}{listed} (`prunebert --cfg {part}` shows all)"
 
 
 def _has(node: Any, name: str, key: str) -> bool:

@@ -89,3 +89,23 @@ def test_afterwards_references_mean_what_they_did():
         raise ZeroDivisionError
     assert HydraConfig.instance().cfg is before
     config.hydra.job.name = "still writable"
+
+
+@pytest.mark.parametrize("mode", [[], ["-m", "seed=0,1"]])
+def test_a_run_works_in_the_directory_of_the_command(cli, toy, tmp_path, mode):
+    """In another one, a relative task.train would not be found, nor the index of runs."""
+    words = [w for w in toy if not w.startswith("hydra")]
+    status, printed = cli(*words, "method=random", *mode, "hydra.job.chdir=true")
+    assert status == 2 and "prunebert: hydra.job.chdir=true: only false is allowed; relative paths, as in" in printed
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"), [("hydra.job.env_set.A", "; +hydra.job.env_set.A=VALUE adds it"), ("hydra.nonsense", "")]
+)
+def test_an_unknown_key_of_hydra_is_named_with_hydras_own_list(cli, toy, key, hint):
+    status, printed = cli(*toy, "method=random", f"{key}=1")
+    assert (status, printed) == (
+        2,
+        f"prunebert: {key}: there is no such key{hint} (`prunebert --cfg hydra` shows all)\n",
+    )
