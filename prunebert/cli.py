@@ -27,7 +27,7 @@ from prunebert.commands import catalogue, option_help
 from prunebert.errors import BadInput, describe_os_error, visible
 from prunebert.runs import artifacts, claim, comparability, guard, identity, inputs, made, standing
 from prunebert.runs.failures import Failure, Failures
-from prunebert.settings import bad_cells, cells, expansion, explain, labels, overrides, sweeps, tuned, unused
+from prunebert.settings import bad_cells, cells, explain, hydra_flags, labels, overrides, sweeps, tuned, unused
 from prunebert.settings.hydra_part import hydra_references, refuse_unusable
 from prunebert.system import distributed, loading, signals, streams, threads
 
@@ -56,9 +56,10 @@ def main() -> None:
         flags = overrides.flags(words)
         if flags.multirun and not flags.overrides:
             raise BadInput("-m: name what the sweep varies, such as -m method=smp,magnitude seed=0,1,2")
-        overrides.refuse_bad_words(flags.overrides)
+        hydra_flags.refuse(flags)
+        words = hydra_flags.with_search_path(words, flags)
+        overrides.refuse_bad_words(overrides.flags(words).overrides)
         words = tuned.with_search_path(words)
-        expansion.refuse_files(folder for folder in (flags.config_dir, flags.config_path) if folder)
         axes = sweeps.axes_of_experiment(words)
         sweeps.refuse_unread_keys([*words, *axes])
         tuned.refuse_untuned([*words, *axes])

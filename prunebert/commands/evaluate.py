@@ -40,6 +40,7 @@ task.map=[trained:class,…] names the task's class for each trained class. The 
 classes, and it is mapped afterwards."""
 OWN_DATA = ("file", "hub")  # seed_name of the tasks whose data the user chooses
 GROUPS = ("task", "corpus", "impl")
+DATA = ("task", "corpus")  # the groups that say which rows are scored
 Compose = Callable[[list[str]], tuple[dict[str, Any], Callable[..., Any]]]
 
 
@@ -79,6 +80,12 @@ def main(argv: list[str], compose: Compose) -> None:
         *evaluate_head.never_predicted(scores),
     ]
     own = evaluations.is_own(facts, scores)
+    if not own and evaluations.has_rows(facts) and not any(_key(o).split(".")[0] in DATA for o in options.overrides):
+        raise BadInput(
+            f"{options.run}: the rows of its own task are not those that it was scored on: the data has changed since, "
+            f"or relative paths of its command ({facts['command'][:200]}) mean other files in this directory; name the "
+            "task to score it all the same, as in task.eval=FILE"
+        )
     nothing_new = own and scores["metrics"].keys() <= facts["metrics"].keys()
     if options.keep and nothing_new:
         notes.append("nothing is kept: these rows are those that the run was scored on")

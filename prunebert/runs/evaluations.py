@@ -40,6 +40,11 @@ def is_own(row: dict[str, Any], evaluation: dict[str, Any]) -> bool:
     return bool(other) and other <= own
 
 
+def has_rows(row: dict[str, Any]) -> bool:
+    """Return whether a run's result says which rows it was scored on."""
+    return bool(_evaluated_rows(row["data"]))
+
+
 def keep(root: Path, row: dict[str, Any], evaluation: dict[str, Any]) -> Path:
     """Write an evaluation into the run's directory, in place of an earlier one of the same rows. Return its file.
 

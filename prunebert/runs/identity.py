@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from prunebert.runs import artifacts, reading
+from prunebert.runs import artifacts, own_code, reading
 from prunebert.settings import former, signature
 
 SOURCES = {"tune", "tuned"}  # keys that say where other keys have their values from
@@ -43,7 +43,9 @@ def compute(
         "seed": config["seed"],
     }
     hashed |= {"architecture": unusual} if unusual else {}
-    hashed |= _given(config)
+    hashed |= _given(config) | _scored_first(facts.get("fingerprint") or {})
+    own = own_code.hashes(config)
+    hashed |= {"own code": own} if own else {}
     return hashlib.sha256(json.dumps(hashed, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
@@ -82,6 +84,15 @@ def _given(config: dict[str, Any]) -> dict[str, Any]:
     return {"given": masks} if masks else {}
 
 
+def _scored_first(splits: Any) -> dict[str, Any]:
+    """Return the evaluation split that the score is of, under a name of its own; nothing where it is the first by name.
+
+    splits: a map by split. Its order is the user's, and without this no identity depends on it.
+    """
+    names = [name for name in splits if name != "train"] if isinstance(splits, dict) else []
+    return {"scored first": names[0]} if names and names[0] != min(names) else {}
+
+
 def configuration(config: dict[str, Any]) -> Any:
     """Return what two configurations of the same run have in common.
 
@@ -89,7 +100,8 @@ def configuration(config: dict[str, Any]) -> Any:
     """
     model = {k: v for k, v in (config.get("model") or {}).items() if k not in ("_target_", "masks")} | _given(config)
     rest = {k: v for k, v in config.items() if k not in WITHOUT_EFFECT | SOURCES}
-    return canonical(rest | {"model": model}) | {"task": _task(config.get("task") or {})}
+    task = config.get("task") or {}
+    return canonical(rest | {"model": model}) | {"task": _task(task)} | _scored_first(task.get("eval"))
 
 
 def content_hash(path: str) -> str:

@@ -40,7 +40,7 @@ OPTIONAL: Kinds = {
     "masks_from": (dict,),  # of a run under the masks of another run
 }
 DATA: Kinds = {
-    **dict.fromkeys(("rows", "fingerprint"), (dict, MAYBE)),
+    **dict.fromkeys(("rows", "fingerprint", "grouping"), (dict, MAYBE)),
     **dict.fromkeys(("config", "revision"), (str, MAYBE)),  # of task=hub
     "scheme": (str,),
 }

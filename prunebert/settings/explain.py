@@ -18,7 +18,7 @@ from prunebert.settings import checks, former, quoting
 EXTRAS = {"hydra_submitit": "slurm", "hydra_joblib": "parallel"}  # package of a launcher -> the extra that installs it
 PACKAGES_OF_LAUNCHERS = ("submitit", "joblib", "ray")
 KEY = re.compile(r"[+~]{0,2}[\w.$/@:-]+", re.ASCII)
-HOLDERS = ("hydra.job.env_set", "hydra.sweeper.params")  # maps of Hydra's whose keys the user names
+HOLDER = "hydra.job.env_set"  # a map of Hydra's whose keys the user names
 
 
 def explain(error: Exception, known_keys: Callable[[], list[str]]) -> str:
@@ -42,7 +42,10 @@ def explain(error: Exception, known_keys: Callable[[], list[str]]) -> str:
         return f"{key}={shown(value)}: several values are a sweep; add -m; for text write {text_word}"
     unknown = re.search(r"Could not override '([^']*)'", text)
     if isinstance(error, ConfigCompositionException) and unknown:
-        return _unknown_key(unknown[1].split("@")[0], error, known_keys)
+        if "@" in unknown[1]:
+            group = unknown[1].split("@")[0]
+            return f"{shown(unknown[1])}: a group has one place in the configuration; write {group}=OPTION"
+        return _unknown_key(unknown[1], error, known_keys)
     if found := re.search(r"Could not delete (?:from config\. )?'([^']*)'", text):
         return f"{shown(found[1])}: there is nothing that ~ could remove"
     if found := re.search(r"Error merging override (.+)", text):
@@ -64,7 +67,7 @@ def _unknown_key(key: str, error: Exception, known_keys: Callable[[], list[str]]
     last = key.rpartition(".")[2]
     deeper = [f"{above}.{name}.{last}" for name in names if _has(beside, name, last)]
     hint = former.hint(key) or (f"; did you mean {deeper[0]}?" if deeper else did_you_mean(key, candidates))
-    if above in HOLDERS:
+    if above == HOLDER:
         hint = f"; +{shown(key)}=VALUE adds it"
     part = "hydra" if key.startswith("hydra.") else "job"
     return f"{shown(key)}: {problem}{hint}{listed} (`prunebert --cfg {part}` shows all)"

@@ -82,6 +82,8 @@ def refuse_bad_words(words: list[str]) -> None:
         key = word[1:].partition("=")[0]
         if word.startswith("~") and key in checks.KEYS and key not in checks.OPTIONAL:
             raise BadInput(f"{key}: is needed and cannot be removed ({shown(word)})")
+        if word.lstrip("+~").startswith("hydra.sweeper.params"):
+            raise BadInput(f"{shown(word)}: write what a sweep varies as words of their own, as in -m seed=0,1,2")
     pairs = values(words)
     checks.words(pairs)
     expansion.refuse_files(searched(pairs))

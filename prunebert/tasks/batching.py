@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     import pyarrow
 
 BUCKET = 50  # batches that are sorted by length together: far fewer pads, but another order in every epoch
+
+
+def text_hash(values: Sequence[Any]) -> str:
+    """Return a hash of texts, or of lists of them, in order: 32 hexadecimal digits."""
+    return hashlib.blake2b(json.dumps(list(values)).encode(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -48,13 +54,18 @@ class Rows:
         """Return the tokens of each row's longest text, [rows]."""
         return np.diff(self.offsets).reshape(len(self), self.group).max(1)
 
-    def fingerprint(self) -> str:
-        """Return a hash of the rows' columns and labels: of all that a model reads, without padding."""
+    def fingerprint(self, beside: Sequence[Any] | None = None) -> str:
+        """Return a hash of the rows' columns and labels: of all that a model reads, without padding.
+
+        beside: what else the score depends on, such as the gold answers of each row; None if nothing.
+        """
         digest = hashlib.blake2b(self.offsets.tobytes(), digest_size=16)
         for name, values in sorted(self.columns.items()):
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(values).data)
         digest.update(np.ascontiguousarray(self.labels.numpy()).data)
+        if beside is not None:
+            digest.update(text_hash(beside).encode())
         return digest.hexdigest()
 
     def batch(self, rows: np.ndarray, padding: dict[str, int]) -> Batch:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prunebert.tasks.batching import Rows
+from prunebert.tasks import groups
+from prunebert.tasks.batching import Rows, text_hash
 from prunebert.tasks.lengths import lengths_of
 from prunebert.tasks.sources import Tables
 
@@ -69,4 +70,6 @@ class OverTables:
             "rows": {split: len(table) for split, table in self.tables.items()},
             "fingerprint": {split: rows.fingerprint() for split, rows in self.rows.items()},
         }
+        grouped = {s: text_hash(t[groups.COLUMN].tolist()) for s, t in self.tables.items() if groups.COLUMN in t}
+        facts |= {"grouping": grouped} if grouped else {}
         return facts | self.origin | ({"augmented": self.augmented} if self.augmented else {})

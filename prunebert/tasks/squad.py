@@ -122,7 +122,7 @@ class SquadTask:
             "source": self.source,
             "rows": {split: len(table) for split, table in self.tables.items()},
             "windows": {split: len(windows.rows) for split, windows in self.windows.items()},
-            "fingerprint": {split: windows.rows.fingerprint() for split, windows in self.windows.items()},
+            "fingerprint": {s: w.rows.fingerprint(self.tables[s].golds.tolist()) for s, w in self.windows.items()},
         }
 
     def form(self) -> Form:

@@ -31,6 +31,7 @@ CHANGES = {
     "the evaluation rows": ({}, {"fingerprint": {"train": "t", "eval": "f"}}),
     "their number": ({}, {"rows": {"train": 4, "eval": 2}}),
     "the labels": ({}, {"labels": "yn"}),
+    "the groups of rows": ({}, {"grouping": {"eval": "g"}}),
 }
 
 
@@ -40,7 +41,7 @@ def test_every_part_makes_another_identity(monkeypatch):
     found["the configuration"] = identity.compute(CONFIG, FACTS, "w", {"hidden_act": "relu"})
     monkeypatch.setattr(identity, "SCIENCE", identity.SCIENCE + 1)
     found["the version of the science"] = identity.compute(CONFIG, FACTS, "w")
-    assert len(set(found.values())) == len(found) == 17, found
+    assert len(set(found.values())) == len(found) == 18, found
 
 
 def test_places_and_the_order_of_keys_make_none():
@@ -143,3 +144,14 @@ def test_runs_that_differ_only_in_their_seed_have_one_hash_without_it():
 
     assert of() == of(seed=1) and len({of(), of(steps=20), of(train="u")}) == 3
     assert of(augmented=True) == of(train="u", seed=1, augmented=True)
+
+
+def test_the_split_that_the_score_is_of_counts_if_it_is_not_the_first_by_name():
+    def of(*splits):
+        return identity.compute(CONFIG, FACTS | {"fingerprint": dict.fromkeys(["train", *splits], "f")}, "w")
+
+    assert of("a", "b") != of("b", "a") and of("a", "b", "c") == of("a", "c", "b")
+    assert of("b", "a", "c") != of("c", "a", "b")
+    assert len({of("a"), of("b")}) == 2
+    written = [CONFIG | {"task": CONFIG["task"] | {"eval": dict.fromkeys(names, "x")}} for names in ("ab", "ba")]
+    assert identity.configuration(written[0]) != identity.configuration(written[1])

@@ -1,5 +1,7 @@
 """Accuracy of groups of rows, against a confusion matrix made by hand; HANS's released layout."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,9 @@ from hydra.utils import instantiate
 
 from prunebert.errors import BadInput
 from prunebert.tasks import groups
+from prunebert.tasks.batching import text_hash
 from tests import merged
+from tests.toys import rows
 
 CLASSES = ["entailment", "non-entailment"]
 # group, label, prediction: how many rows. McCoy et al. print the accuracy of each heuristic and label.
@@ -119,3 +123,14 @@ def test_paws_reads_the_authors_release(model, tmp_path):
         task = instantiate(node | source, _convert_="all")(tokenizer=model.tokenizer, positions=64)
         assert task.rows["validation"].labels.tolist() == [1, 0]
         assert task.form().labels == ["not_duplicate", "duplicate"] == merged.config(task="qqp")["task"]["labels"]
+
+
+def test_the_grouping_of_the_rows_is_recorded_beside_them(finished):
+    """The accuracies of groups depend on it, so it is a part of the run's identity."""
+    plain, grouped = (
+        json.loads((finished("method=magnitude", "sparsity=0.6", *words) / "result.json").read_text())["data"]
+        for words in ((), ("task.groups=position",))
+    )
+    assert "grouping" not in plain and plain["fingerprint"] == grouped["fingerprint"]
+    assert grouped["grouping"]["validation"] == text_hash(rows(40, seed=1)["position"].astype(str).tolist())
+    assert grouped["grouping"]["validation"] != text_hash(rows(40, seed=1)["position"].astype(str).tolist()[::-1])

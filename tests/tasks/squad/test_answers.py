@@ -102,3 +102,13 @@ def test_an_answer_is_where_it_is_said_to_be_if_it_is_there(make, tmp_path, star
     file = write(tmp_path / "a.json", data)
     row = make(train=file, eval=file).tables["train"].iloc[0]
     assert (row["first"], row["last"]) == found
+
+
+def test_another_gold_answer_is_other_data(make, tmp_path):
+    """The windows and the first answer stay as they are, but the score does not."""
+    (context, (first, *others)), *rest = DATA
+    fewer = [(context, [(*first[:2], first[2][:1]), *others]), *rest]
+    whole = make().facts()["fingerprint"]
+    file = write(tmp_path / "fewer.json", content(fewer))
+    changed = make(eval=file).facts()["fingerprint"]
+    assert changed["train"] == whole["train"] == whole["validation"] != changed["validation"]
