@@ -34,7 +34,7 @@ allocations() { # allocations NAME: budget.csv and overlap.csv of results/NAME
   python "$scripts/where_weights_stay.py" "$results/$1" "$out" "${earlier[@]}"
 }
 publish tiny grid/tiny 'score-*' 'budget-kinds-*' 'overlap-sst2-*-0.97'
-publish minilm grid/minilm 'score-*' # the masks of its earlier runs are gone, so the figures of masks stay
+publish minilm grid/minilm 'score-*' 'budget-*' 'overlap-sst2-*-0.9'
 for model in tiny minilm; do
   allocations "$model"
   publish "${model}_tuning" "tune/$model"

@@ -52,7 +52,7 @@ def fill(page: str, results: pd.DataFrame, log: str) -> str:
 
 def fill_page(page: str, results: Path) -> str:
     """Return the page with all its tables of a folder results/."""
-    here, minilm = pd.read_csv(results / "collapse/results.csv"), pd.read_csv(results / "minilm/sst2.csv")
+    here, minilm = pd.read_csv(results / "collapse/results.csv"), pd.read_csv(results / "minilm_eight_tasks/sst2.csv")
     before, _, after = section(page, ORDER)
     page = before + order_table(here, minilm) + after
     return fill(page, here, (results / "collapse/first_cut.log").read_text("utf-8"))
@@ -96,7 +96,8 @@ def order_table(here: pd.DataFrame, minilm: pd.DataFrame) -> str:
     Args:
         here: the runs of this page. Those with 300 steps that differ from a method's usual settings in the embeddings
             or in the first scores only are shown.
-        minilm: the runs of SST-2 in results/minilm, of which those with trained weights are shown.
+        minilm: the runs of SST-2 in results/minilm_eight_tasks, which have the rates of `here`. Those with trained
+            weights are shown.
     """
     magnitude, frozen = (_text(here, f"settings.{key}") for key in ("score_init", "train_embeddings"))
     usual = (here["steps"] == 300) & (_text(here, "settings.fit.batch_size") == "32") & (here["distill"] == "none")
